@@ -1,0 +1,93 @@
+// An ip:port as every room speaks of it, in text and in bytes.
+
+import ipaddr from 'ipaddr.js'
+
+export type Family = 4 | 6
+
+/** `address` is canonical text (RFC 5952 for IPv6, no zone, IPv4-mapped addresses as IPv4). */
+export type Endpoint = { readonly address: string; readonly port: number }
+
+/** RFC 8445 candidate types, in its terms; `port-mapped` and `predicted` are ours. */
+export type CandidateKind = 'host' | 'server-reflexive' | 'peer-reflexive' | 'port-mapped' | 'predicted'
+
+export type Candidate = { readonly kind: CandidateKind; readonly endpoint: Endpoint }
+
+/** Null unless `address` is an IP address and `port` is in 1..65535. */
+export function makeEndpoint(address: string, port: number): Endpoint | null {
+  if (!Number.isInteger(port) || port < 1 || port > 65535) return null
+  const canonical = canonicalAddress(address)
+  return canonical === null ? null : { address: canonical, port }
+}
+
+export function canonicalAddress(address: string): string | null {
+  if (address.length > 45) return null
+  if (ipaddr.IPv4.isValidFourPartDecimal(address)) return ipaddr.IPv4.parse(address).toString()
+  if (!address.includes(':') || !ipaddr.IPv6.isValid(address)) return null
+  const parsed = ipaddr.IPv6.parse(address)
+  if (parsed.zoneId) return null
+  return parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.toRFC5952String()
+}
+
+export function familyOf(address: string): Family {
+  return address.includes(':') ? 6 : 4
+}
+
+export function formatEndpoint({ address, port }: Endpoint): string {
+  return familyOf(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/** Reads `1.2.3.4:5` and `[::1]:5`; null for anything else. */
+export function parseEndpoint(text: string): Endpoint | null {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(text)
+  if (!match) return null
+  return makeEndpoint(match[1] ?? match[2] ?? '', Number(match[3]))
+}
+
+export function equalEndpoints(a: Endpoint, b: Endpoint): boolean {
+  return a.port === b.port && a.address === b.address
+}
+
+/** 6 bytes for IPv4, 18 for IPv6: address then port, both in network order. */
+export function encodeEndpoint({ address, port }: Endpoint): Uint8Array {
+  const octets = ipaddr.parse(address).toByteArray()
+  return Uint8Array.from([...octets, port >> 8, port & 0xff])
+}
+
+/** Null unless exactly 6 or 18 bytes with a port above 0. */
+export function decodeEndpoint(bytes: Uint8Array): Endpoint | null {
+  if (bytes.length !== 6 && bytes.length !== 18) return null
+  const octets = bytes.subarray(0, -2)
+  const port = ((bytes.at(-2) as number) << 8) | (bytes.at(-1) as number)
+  return makeEndpoint(ipaddr.fromByteArray([...octets]).toString(), port)
+}
+
+/** What sort of place an address is; decides what may be offered to whom (mission B6). */
+export function addressScope(
+  address: string,
+): 'public' | 'private' | 'shared' | 'loopback' | 'link-local' | 'unusable' {
+  switch (ipaddr.parse(address).range()) {
+    case 'unicast':
+    case 'benchmarking':
+    case '6to4':
+    case 'teredo':
+      return 'public'
+    case 'private':
+    case 'uniqueLocal':
+      return 'private'
+    case 'carrierGradeNat':
+      return 'shared'
+    case 'loopback':
+      return 'loopback'
+    case 'linkLocal':
+      return 'link-local'
+    default:
+      return 'unusable'
+  }
+}
+
+/** Whether two addresses of one family share their first bits: `prefix[4]` or `prefix[6]` of them (mission B2). */
+export function sharePrefix(a: string, b: string, prefix: Readonly<Record<Family, number>>): boolean {
+  const family = familyOf(a)
+  if (family !== familyOf(b)) return false
+  return ipaddr.parse(a).match(ipaddr.parse(b), prefix[family])
+}

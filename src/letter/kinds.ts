@@ -1,0 +1,122 @@
+// The kinds of letter and their fields, as the program sees them. Encoding, limits and checks live beside.
+
+import type { Candidate } from '../base/endpoint.ts'
+import type { NatProfile } from '../base/nat-profile.ts'
+
+/** Ed25519 public key, 32 bytes: who somebody is. */
+export type UserId = Uint8Array
+/** Random, 16 bytes. */
+export type LetterId = Uint8Array
+/** Random, 16 bytes: what a reply must bring back (mission A11). */
+export type SessionId = Uint8Array
+/** Ed25519 public key derived from the room's secret, 32 bytes: all a host knows of a room. */
+export type RoomTag = Uint8Array
+
+type Base = {
+  readonly from: UserId
+  /** Identity of the host or agent it is meant for. */
+  readonly to: UserId
+  readonly id: LetterId
+  /** Unix milliseconds by the sender's clock. */
+  readonly sentAt: number
+}
+
+/** One request's session: its ID and a fresh X25519 public key. */
+export type Session = { readonly id: SessionId; readonly publicKey: Uint8Array }
+
+/** An agent asks for peers and offers itself (A1). */
+export type RequestLetter = Base & {
+  readonly kind: 'request'
+  readonly session: Session
+  /** Where the reply goes; must equal the mail's From. */
+  readonly returnAddress: string
+  readonly nickname: string
+  readonly room: RoomTag
+  /** Signature by the room's key over sender, recipient, letter ID and session: proof of the secret. */
+  readonly proof: Uint8Array
+  readonly candidates: readonly Candidate[]
+  readonly nat: NatProfile
+}
+
+/** A peer as a reply or an introduction offers it. No mail address in it (A5). */
+export type OfferedPeer = {
+  readonly id: UserId
+  readonly nickname: string
+  readonly session: Session
+  readonly candidates: readonly Candidate[]
+  readonly nat: NatProfile
+  /** The one bit of B1: both behind the same NAT. Host candidates are present only then. */
+  readonly sameNat: boolean
+  /** Somebody failed to reach it lately (A8). */
+  readonly flagged: boolean
+  /** Milliseconds since it last asked. */
+  readonly ageMs: number
+}
+
+/** The host's answer to a request: most recent others first, perhaps none (A5). */
+export type ReplyLetter = Base & {
+  readonly kind: 'reply'
+  /** From the request; otherwise the reply is a forgery. */
+  readonly sessionId: SessionId
+  /** How long the entry will stay in the table, so that the agent knows when to ask again. */
+  readonly expiresInMs: number
+  readonly peers: readonly OfferedPeer[]
+}
+
+/** The host tells an agent who was just offered its address, so that both punch (C2). */
+export type IntroductionLetter = Base & {
+  readonly kind: 'introduction'
+  /** Of the recipient's own latest request. */
+  readonly sessionId: SessionId
+  readonly peers: readonly OfferedPeer[]
+}
+
+/** Something between two agents that the host relays unread. */
+export type SignalLetter = Base & {
+  readonly kind: 'signal'
+  readonly room: RoomTag
+  /** To the host: whom it is for. From the host: whom it is from. */
+  readonly peer: UserId
+  /** Sealed by one agent for the other. */
+  readonly box: Uint8Array
+}
+
+export type FailureReason = 'no-answer' | 'no-way' | 'refused' | 'lost'
+
+/** The agent could not reach a peer it was offered (A8). */
+export type FailureLetter = Base & {
+  readonly kind: 'failure'
+  readonly room: RoomTag
+  readonly peer: UserId
+  readonly reason: FailureReason
+}
+
+/** The agent is going away; its entry may be removed. */
+export type LeaveLetter = Base & { readonly kind: 'leave'; readonly room: RoomTag }
+
+/** A host asks another for its table (A13). */
+export type TableRequestLetter = Base & {
+  readonly kind: 'table-request'
+  /** Only entries accepted after this instant (Unix ms by the answering host); 0 for all. */
+  readonly since: number
+}
+
+/** Part of a host's table; each entry is the agent's own signed request, so a host cannot invent one (A13). */
+export type TableLetter = Base & {
+  readonly kind: 'table'
+  readonly entries: readonly { readonly signedRequest: Uint8Array; readonly flagged: boolean }[]
+  /** Whether more letters follow. */
+  readonly more: boolean
+}
+
+export type Letter =
+  | RequestLetter
+  | ReplyLetter
+  | IntroductionLetter
+  | SignalLetter
+  | FailureLetter
+  | LeaveLetter
+  | TableRequestLetter
+  | TableLetter
+
+export type LetterKind = Letter['kind']

@@ -1,0 +1,41 @@
+// Why a letter, or the mail it came in, was not taken. The host counts by these words; none is ever answered.
+
+export type Refusal =
+  /** The mail is larger than any letter can be. */
+  | 'too-big'
+  /** Not exactly one From with one address, or no readable text at all. */
+  | 'bad-mail'
+  /** No armored block in it. */
+  | 'no-letter'
+  /** More than one armored block. */
+  | 'several-letters'
+  /** A block whose length or checksum does not fit. */
+  | 'mangled'
+  /** A version this program does not speak. */
+  | 'unknown-version'
+  /** Sealed for somebody else. */
+  | 'wrong-key'
+  /** Opened, but its content is not what the protocol allows. */
+  | 'malformed'
+  /** The signature is not the sender's. */
+  | 'unsigned'
+  /** Signed for another recipient. */
+  | 'misdirected'
+
+/** What the host finds only with its memory, its clock and the mail's header at hand. */
+export type HostRefusal =
+  | Refusal
+  /** Older than the freshness window, by its signed time or its Date. */
+  | 'stale'
+  /** Later than the clock by more than the tolerance. */
+  | 'from-the-future'
+  /** Seen before. */
+  | 'copy'
+  /** From is not the return address the sender signed. */
+  | 'wrong-return-address'
+  /** A room this host does not serve, or a proof that does not hold. */
+  | 'not-a-member'
+  /** A kind that nobody may send to a host. */
+  | 'unexpected-kind'
+  /** Its sender is not in the table. */
+  | 'unknown-sender'

@@ -1,0 +1,45 @@
+// A place where letters are read, whatever the protocol behind it. IMAP and Maildir implement it; POP3 and
+// Mailpit can join. Only mail with our subject that is addressed to us is ever shown; nothing else is read,
+// marked or removed.
+
+/** One mail taken from a mailbox, untouched there until it is removed. */
+export type FetchedMail = {
+  /** Names the mail in this mailbox until `remove`; meaningless to anybody else. */
+  readonly ref: string
+  /** The RFC 5322 bytes, or null where the mail is larger than the limit and was not downloaded. */
+  readonly raw: Uint8Array | null
+  readonly sizeBytes: number
+}
+
+export type MailboxState =
+  | { readonly state: 'connected' }
+  /** `reason` is one line without secrets; `retryInMs` until the next attempt. */
+  | { readonly state: 'disconnected'; readonly reason: string; readonly retryInMs: number }
+
+export interface Mailbox {
+  /** Called when there may be new mail: a hint, never a promise. Also after every (re)connection. */
+  onWake: () => void
+  onState: (state: MailboxState) => void
+
+  /** Connects once and keeps the connection from then on. Rejects with a Problem if the first attempt fails
+   *  for a reason that waiting will not mend (wrong password, no such host, folder missing). */
+  open(): Promise<void>
+
+  /** Oldest first, at most `limit`. The same mails come again until they are removed.
+   *  Rejects while disconnected or when the server fails; the supervisor reconnects by itself. */
+  fetch(limit: number): Promise<readonly FetchedMail[]>
+
+  /** Deletes by unique ID; unknown refs are ignored. An empty list does nothing. */
+  remove(refs: readonly string[]): Promise<void>
+
+  close(): Promise<void>
+}
+
+/** What makes a mail ours. */
+export type MailFilter = {
+  readonly subject: string
+  /** The address it must be sent to, compared without regard to case. */
+  readonly address: string
+  /** Larger mails are shown with `raw: null`. */
+  readonly maxBytes: number
+}

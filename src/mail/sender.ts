@@ -1,0 +1,27 @@
+// Sending, as host and agent see it. The bytes are frozen before they come here.
+
+export type OutgoingMail = {
+  /** Envelope sender. */
+  readonly from: string
+  /** Envelope recipients, addresses only. */
+  readonly to: readonly string[]
+  /** The whole RFC 5322 mail. */
+  readonly raw: Uint8Array
+}
+
+export type SendOutcome =
+  | { readonly outcome: 'sent' }
+  /** Try the same bytes again later. `reason` is one line for the log. */
+  | { readonly outcome: 'later'; readonly reason: string }
+  /** The server will never take this mail for this recipient. */
+  | { readonly outcome: 'refused'; readonly reason: string }
+
+export interface MailSender {
+  /** Never rejects. An outcome unknown (connection lost after DATA) is `later`: same bytes, same Message-ID. */
+  send(mail: OutgoingMail): Promise<SendOutcome>
+  /** Connects and logs in once; rejects with a Problem that names the remedy. */
+  verify(): Promise<void>
+  /** Mails that can be under way at once. */
+  readonly concurrency: number
+  close(): Promise<void>
+}

@@ -1,0 +1,37 @@
+// Tests that need a real part say so by name. Where the part is missing they are skipped, except under
+// `npm run test:all`, which promised to have every part.
+
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+const searchPath = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`
+
+export function findProgram(name: string): string | undefined {
+  for (const folder of searchPath.split(delimiter)) {
+    const file = join(folder, name)
+    if (folder !== '' && existsSync(file)) return file
+  }
+  return undefined
+}
+
+let namespacesWork: boolean | undefined
+
+/** Whether this process may make network namespaces (root with CAP_SYS_ADMIN). */
+function canMakeNamespaces(): boolean {
+  namespacesWork ??= spawnSync('unshare', ['--net', 'true']).status === 0
+  return namespacesWork
+}
+
+export type Part = 'postfix' | 'dovecot' | 'turnserver' | 'nft' | 'network namespaces'
+
+/** For `test(name, { skip: lacks('postfix', 'dovecot') }, …)`: false, or the sentence that says what is missing. */
+export function lacks(...parts: readonly Part[]): string | false {
+  const missing = parts.filter((part) =>
+    part === 'network namespaces' ? !canMakeNamespaces() : findProgram(part) === undefined,
+  )
+  if (missing.length === 0) return false
+  const sentence = `this machine has no ${missing.join(', no ')}; \`npm run test:all\` installs what it needs`
+  if (process.env.PEERPOST_TEST_ALL) throw new Error(sentence)
+  return sentence
+}

@@ -1,0 +1,67 @@
+// A clock that stands still until it is moved. Timers fire in order of their time, then of their making.
+
+import type { Clock } from '../../src/base/clock.ts'
+
+type Timer = { readonly at: number; readonly order: number; readonly callback: () => void }
+
+export class VirtualClock implements Clock {
+  #now = 0
+  #wallOffset: number
+  #order = 0
+  readonly #timers = new Set<Timer>()
+
+  constructor(wallStart = Date.UTC(2026, 0, 1)) {
+    this.#wallOffset = wallStart
+  }
+
+  now(): number {
+    return this.#now
+  }
+
+  wallNow(): number {
+    return this.#wallOffset + this.#now
+  }
+
+  /** Somebody sets the computer's clock. */
+  jumpWall(byMs: number): void {
+    this.#wallOffset += byMs
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    const timer = { at: this.#now + Math.max(0, delayMs), order: this.#order++, callback }
+    this.#timers.add(timer)
+    return () => void this.#timers.delete(timer)
+  }
+
+  get pendingTimers(): number {
+    return this.#timers.size
+  }
+
+  /** Moves time on, firing what falls due on the way. Promises settle between timers. */
+  async advance(byMs: number): Promise<void> {
+    const end = this.#now + byMs
+    for (;;) {
+      await settle()
+      const next = this.#next()
+      if (!next || next.at > end) break
+      this.#timers.delete(next)
+      this.#now = next.at
+      next.callback()
+    }
+    this.#now = end
+    await settle()
+  }
+
+  #next(): Timer | undefined {
+    let first: Timer | undefined
+    for (const timer of this.#timers) {
+      if (!first || timer.at < first.at || (timer.at === first.at && timer.order < first.order)) first = timer
+    }
+    return first
+  }
+}
+
+/** Lets everything that is already resolved run on. */
+async function settle(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve))
+}
