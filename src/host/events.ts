@@ -1,0 +1,44 @@
+// What a running host tells (design §7), and the counts it keeps of it.
+
+import type { Problem } from '../base/problem.ts'
+import type { LetterKind } from '../letter/kinds.ts'
+import type { HostRefusal } from '../letter/refusal.ts'
+import type { MailboxState } from '../mail/mailbox.ts'
+
+/** Kinds that a host sends. */
+export type SentKind = 'reply' | 'introduction' | 'signal'
+
+export type HostEvent =
+  /** The mailbox is open and letters are being taken. */
+  | { readonly event: 'ready'; readonly address: string; readonly rooms: readonly string[] }
+  /** A mail with our subject was dealt with. `unknown`: it could not be opened. */
+  | { readonly event: 'letter'; readonly kind: LetterKind | 'unknown'; readonly outcome: 'accepted' }
+  | {
+      readonly event: 'letter'
+      readonly kind: LetterKind | 'unknown'
+      readonly outcome: 'dropped'
+      readonly reason: HostRefusal
+    }
+  | { readonly event: 'sent'; readonly kind: SentKind }
+  /** A mail that did not go: `later` is tried again, `refused` and `given-up` are dropped. */
+  | {
+      readonly event: 'unsent'
+      readonly kind: SentKind
+      readonly outcome: 'later' | 'refused' | 'given-up'
+      readonly reason: string
+    }
+  | ({ readonly event: 'mailbox' } & MailboxState)
+  /** The database failed; no letters are taken until it works again, and none is lost. */
+  | { readonly event: 'trouble'; readonly problem: Problem }
+
+/** Counts since the start. Keys of `letters` are `kind accepted` or `kind dropped reason`. */
+export type HostCounters = {
+  readonly letters: Readonly<Record<string, number>>
+  /** Keys are `kind sent`, `kind later`, `kind refused`, `kind given-up`. */
+  readonly mails: Readonly<Record<string, number>>
+  /** As they are now. */
+  readonly entries: number
+  readonly waitingMails: number
+  readonly waitingIntroductions: number
+  readonly seenLetters: number
+}

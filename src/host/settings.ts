@@ -1,0 +1,62 @@
+// What can be set about a host, and what each setting is when nobody sets it.
+
+import type { Family } from '../base/endpoint.ts'
+
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+
+export type HostSettings = {
+  /** Entries in the table over all rooms; newer overwrite oldest (A4). */
+  readonly capacity: number
+  /** How long an entry stays after its last request (A4). */
+  readonly expiryMs: number
+  /** Older letters, by their signed time or their mail's Date, are dropped (A3). */
+  readonly freshnessMs: number
+  /** How far a sender's clock may be ahead of ours. */
+  readonly futureToleranceMs: number
+  /** Peers in a reply, at most; 0..16. */
+  readonly replyPeers: number
+  /** Askers for one recipient are gathered this long into one introduction. */
+  readonly introductionWindowMs: number
+  /** While a backlog is worked off introductions wait for more askers, but never longer than this. */
+  readonly introductionHoldMs: number
+  /** Two agents whose public addresses share this many bits are behind the same NAT (B1, B2). */
+  readonly natPrefix: Readonly<Record<Family, number>>
+  /** The mailbox is looked through at least this often, whatever wake-ups say. */
+  readonly sweepMs: number
+  /** Mails taken from the mailbox at a time. */
+  readonly batchMails: number
+  /** Mails waiting to be sent, at most; when it is full no more letters are taken from the mailbox. */
+  readonly outboxCapacity: number
+  /** Letter IDs remembered, at most; when it is full the oldest go, and letters as old as they are refused. */
+  readonly seenCapacity: number
+  /** Wait after the first failed attempt to send; doubles each time up to `retryMaxMs`. */
+  readonly retryFirstMs: number
+  readonly retryMaxMs: number
+  /** A mail that could not be sent for this long is given up. */
+  readonly keepUnsentMs: number
+  /** How long `stop` waits for mails that are under way. */
+  readonly stopGraceMs: number
+  /** Time between the small steps of housekeeping. */
+  readonly housekeepingMs: number
+}
+
+export const defaultHostSettings: HostSettings = {
+  capacity: 10_000,
+  expiryMs: 12 * hourMs,
+  freshnessMs: 12 * hourMs,
+  futureToleranceMs: hourMs,
+  replyPeers: 8,
+  introductionWindowMs: 250,
+  introductionHoldMs: 2_000,
+  natPrefix: { 4: 32, 6: 64 },
+  sweepMs: minuteMs,
+  batchMails: 100,
+  outboxCapacity: 20_000,
+  seenCapacity: 1_000_000,
+  retryFirstMs: 5_000,
+  retryMaxMs: 10 * minuteMs,
+  keepUnsentMs: 12 * hourMs,
+  stopGraceMs: 5_000,
+  housekeepingMs: 5_000,
+}
