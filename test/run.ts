@@ -15,6 +15,6 @@ if (all) {
 const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts').sort()
 const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], {
   stdio: 'inherit',
-  env: { ...process.env, ...(all ? { PEERPOST_TEST_ALL: '1' } : {}) },
+  env: { ...process.env, ...(all ? { TEST_ALL_PARTS: '1' } : {}) },
 })
 process.exit(run.status ?? 1)

@@ -32,6 +32,6 @@ export function lacks(...parts: readonly Part[]): string | false {
   )
   if (missing.length === 0) return false
   const sentence = `this machine has no ${missing.join(', no ')}; \`npm run test:all\` installs what it needs`
-  if (process.env.PEERPOST_TEST_ALL) throw new Error(sentence)
+  if (process.env.TEST_ALL_PARTS) throw new Error(sentence)
   return sentence
 }

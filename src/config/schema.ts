@@ -1,0 +1,121 @@
+// Every setting there is, with its default. The names here are the keys of the TOML files; what they mean
+// to a person stands in the comments of `templates.ts`.
+
+import { z } from 'zod'
+import { parseDuration } from './duration.ts'
+
+/** The seed's subject (mission A2). */
+export const defaultSubject = 'data for network game client'
+
+/** Asked when neither the invite nor the config names any; on two networks, so that the mapping can be told. */
+export const defaultStunServers = ['stun.l.google.com:19302', 'stun.cloudflare.com:3478']
+
+function duration(fallback: string) {
+  return z
+    .string()
+    .refine(
+      (text) => parseDuration(text) !== null,
+      'must be a duration such as "250ms", "60s", "5m" or "12h"',
+    )
+    .default(fallback)
+    .transform((text) => parseDuration(text) ?? 0)
+}
+
+const line = (most: number) =>
+  z
+    .string()
+    .min(1)
+    .max(most)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    .regex(/^[^\u0000-\u001f\u007f]*$/, 'must be one line')
+
+const mailAddress = line(254).regex(
+  /^[^\s@<>,;:"()[\]\\]+@[^\s@<>,;:"()[\]\\]+$/,
+  'must be a mail address such as meet@example.org',
+)
+const serverName = line(260).regex(/^(\[[0-9a-fA-F:]+\]|[^\s:[\]]+):[0-9]{1,5}$/, 'must be HOST:PORT')
+const udpPort = z.int().min(0).max(65535)
+
+const mail = z.strictObject({
+  receive: line(1000),
+  send: line(1000),
+  receive_password_file: line(4096).optional(),
+  send_password_file: line(4096).optional(),
+  subject: line(120).default(defaultSubject),
+})
+
+export const hostSchema = z.strictObject({
+  address: mailAddress,
+  mail,
+  keys: z
+    .strictObject({
+      identity_file: line(4096).default('identity.key'),
+      sealing_file: line(4096).default('sealing.key'),
+    })
+    .prefault({}),
+  rooms: z
+    .array(z.strictObject({ name: line(64), secret_file: line(4096) }))
+    .min(1)
+    .max(64),
+  stun: z.strictObject({ servers: z.array(serverName).max(8).default(defaultStunServers) }).prefault({}),
+  table: z
+    .strictObject({
+      path: line(4096).default('host.sqlite'),
+      capacity: z.int().min(2).max(10_000_000).default(10_000),
+      expiry: duration('12h'),
+    })
+    .prefault({}),
+  letters: z
+    .strictObject({
+      freshness: duration('12h'),
+      future_tolerance: duration('1h'),
+      reply_peers: z.int().min(1).max(16).default(8),
+      introduction_window: duration('250ms'),
+      sweep: duration('60s'),
+    })
+    .prefault({}),
+  same_nat: z
+    .strictObject({
+      ipv4_prefix: z.int().min(8).max(32).default(32),
+      ipv6_prefix: z.int().min(16).max(128).default(64),
+    })
+    .prefault({}),
+})
+
+export const agentSchema = z.strictObject({
+  name: line(32),
+  address: mailAddress,
+  mail: mail.extend({ subject: line(120).optional() }),
+  keys: z.strictObject({ identity_file: line(4096).default('identity.key') }).prefault({}),
+  room: z.strictObject({ invite_file: line(4096).default('invite.secret') }).prefault({}),
+  stun: z.strictObject({ servers: z.array(serverName).max(8).default([]) }).prefault({}),
+  network: z
+    .strictObject({
+      port: udpPort.default(0),
+      keepalive: duration('10s'),
+    })
+    .prefault({}),
+  peers: z
+    .strictObject({
+      links: z.int().min(1).max(64).default(8),
+      attempt: duration('2m'),
+      friends: z.array(line(80)).max(256).default([]),
+      blocked: z.array(line(80)).max(256).default([]),
+    })
+    .prefault({}),
+  games: z
+    .strictObject({
+      expose: z.array(line(80)).max(32).default([]),
+      forward: z.array(line(120)).max(32).default([]),
+    })
+    .prefault({}),
+  letters: z
+    .strictObject({
+      sweep: duration('60s'),
+      ask_again: duration('60s'),
+    })
+    .prefault({}),
+})
+
+export type HostConfig = z.infer<typeof hostSchema>
+export type AgentConfig = z.infer<typeof agentSchema>

@@ -1,0 +1,152 @@
+// The TOML files as `init` writes them, with a comment for every setting. config/*.example.toml are these,
+// filled with example values; a test keeps them the same.
+
+import { formatDuration } from './duration.ts'
+
+export type HostAnswers = {
+  readonly address: string
+  readonly receive: string
+  readonly send: string
+  readonly receivePasswordFile: string | null
+  readonly sendPasswordFile: string | null
+  readonly room: string
+  readonly roomSecretFile: string
+  readonly stunServers: readonly string[]
+}
+
+export type AgentAnswers = {
+  readonly name: string
+  readonly address: string
+  readonly receive: string
+  readonly send: string
+  readonly receivePasswordFile: string | null
+  readonly sendPasswordFile: string | null
+}
+
+/** A TOML basic string; JSON's escapes are among TOML's. */
+const quoted = (text: string): string => JSON.stringify(text)
+
+function passwordLine(key: string, file: string | null): string {
+  return file === null
+    ? `# ${key} = "${key.replace('_password_file', '')}.password"`
+    : `${key} = ${quoted(file)}`
+}
+
+export function hostTemplate(answers: HostAnswers): string {
+  return `# peerpost host. Every setting can also come from the environment: [table] capacity is PEERPOST_TABLE_CAPACITY.
+# Paths count from this file's folder. Durations look like "250ms", "60s", "5m", "12h".
+
+# The mailbox that agents write to.
+address = ${quoted(answers.address)}
+
+[mail]
+# Where letters are read: imaps://USER@SERVER, imap://, maildir:///PATH. The password stands in its own file.
+receive = ${quoted(answers.receive)}
+${passwordLine('receive_password_file', answers.receivePasswordFile)}
+# Where letters are sent: smtps://USER@SERVER or smtp://USER@SERVER:587.
+send = ${quoted(answers.send)}
+${passwordLine('send_password_file', answers.sendPasswordFile)}
+# Only mail with exactly this subject is read; all other mail is left alone.
+# subject = "data for network game client"
+
+[keys]
+# Who this host is, and what letters to it are sealed with. Losing them makes all invites worthless: keep a backup.
+identity_file = "identity.key"
+sealing_file = "sealing.key"
+
+# A room is a group of agents that may meet. Whoever has the room's invite is in.
+[[rooms]]
+name = ${quoted(answers.room)}
+secret_file = ${quoted(answers.roomSecretFile)}
+
+[stun]
+# Told to agents in the invite, so that they find their public address. Two on different networks are best.
+servers = [${answers.stunServers.map(quoted).join(', ')}]
+
+[table]
+# The memory of who asked lately. A local disk, never a network share.
+# path = "host.sqlite"
+# At most so many entries; newer ones push the oldest out.
+# capacity = 10000
+# Entries are forgotten after this time unless the agent asks again, which it does.
+# expiry = "12h"
+
+[letters]
+# Requests older than this are dropped.
+# freshness = "12h"
+# How far a sender's clock may be ahead.
+# future_tolerance = "1h"
+# The most peers in one reply.
+# reply_peers = 8
+# Introductions to one agent within this time go in one letter.
+# introduction_window = "250ms"
+# The mailbox is looked through at least this often, even if the server announces nothing.
+# sweep = "60s"
+
+[same_nat]
+# Two agents are behind the same NAT when this many leading bits of their public addresses agree.
+# Lower it for a network with several public addresses.
+# ipv4_prefix = 32
+# ipv6_prefix = 64
+`
+}
+
+export function agentTemplate(answers: AgentAnswers): string {
+  return `# peerpost agent. Every setting can also come from the environment: [peers] links is PEERPOST_PEERS_LINKS.
+# Paths count from this file's folder. Durations look like "250ms", "60s", "5m", "12h".
+
+# What the others in the room see, and what they write after the = of --forward.
+name = ${quoted(answers.name)}
+
+# Your mail address. The host answers to it; other players never see it.
+address = ${quoted(answers.address)}
+
+[mail]
+# Where answers are read: imaps://USER@SERVER, imap://, maildir:///PATH. The password stands in its own file.
+receive = ${quoted(answers.receive)}
+${passwordLine('receive_password_file', answers.receivePasswordFile)}
+# Where letters are sent: smtps://USER@SERVER or smtp://USER@SERVER:587.
+send = ${quoted(answers.send)}
+${passwordLine('send_password_file', answers.sendPasswordFile)}
+# Only mail with exactly this subject is read; all other mail is left alone. The invite says which.
+# subject = "data for network game client"
+
+[keys]
+# Who you are to the others in the room. Keep a backup.
+identity_file = "identity.key"
+
+[room]
+# The invite you were sent. It lets whoever has it into the room.
+invite_file = "invite.secret"
+
+[stun]
+# Asked for your public address instead of the invite's servers.
+# servers = ["stun.example.org:3478"]
+
+[network]
+# The UDP port to use; 0 lets the system choose.
+# port = 0
+# How often the NAT is reminded of us while letters travel.
+# keepalive = "10s"
+
+[peers]
+# The most players linked at once.
+# links = 8
+# How long one player is tried before the next.
+# attempt = ${quoted(formatDuration(120_000))}
+# User IDs (peerpost agent prints them): friends are tried first, blocked ones never.
+# friends = []
+# blocked = []
+
+[games]
+# A game of yours that players in the room may reach, and ports here that lead to theirs.
+# expose = ["udp:7777"]
+# forward = ["udp:7777=anna:7777"]
+
+[letters]
+# The mailbox is looked through at least this often, even if the server announces nothing.
+# sweep = "60s"
+# A request without an answer is repeated after this time, then ever more seldom.
+# ask_again = "60s"
+`
+}
