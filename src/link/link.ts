@@ -1,0 +1,270 @@
+// A link: the authenticated live channel on a punched path (mission A7, A10, C4). Handshake, then frames both
+// ways, pings that keep the NAT mapping open and notice loss, then a close that is acknowledged.
+//
+//      handshake ──> open ──> closing ──> closed         every state can also go straight to closed
+//
+// A closed link does nothing, answers nothing and has wiped its keys.
+
+import { viewOf } from '../base/bytes.ts'
+import { type Endpoint, equalEndpoints } from '../base/endpoint.ts'
+import { Handshake, type HandshakeOptions } from './handshake.ts'
+import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packets.ts'
+import { Traffic } from './traffic.ts'
+
+export type LinkOptions = HandshakeOptions & {
+  readonly remote: Endpoint
+  readonly now: number
+  /** A ping goes out this often, whatever else does. Default 10,000. */
+  readonly keepaliveMs?: number
+  /** Silence after which the link is lost. Default 30,000; after half of it, pings go out faster. */
+  readonly lossMs?: number
+  /** How long the handshake may take. Default 30,000. */
+  readonly handshakeMs?: number
+}
+
+export type CloseReason = 'closed' | 'closed-by-peer' | 'lost' | 'no-handshake'
+
+export type LinkEvent =
+  | { readonly type: 'open' }
+  /** `bytes` belong to whoever takes the event. */
+  | { readonly type: 'datagram'; readonly bytes: Uint8Array }
+  | { readonly type: 'round-trip'; readonly ms: number }
+  /** Always the last. */
+  | { readonly type: 'closed'; readonly reason: CloseReason }
+
+export type LinkAction =
+  | { readonly type: 'send'; readonly to: Endpoint; readonly bytes: Uint8Array }
+  | { readonly type: 'event'; readonly event: LinkEvent }
+
+export type LinkState = 'handshake' | 'open' | 'closing' | 'closed'
+
+/** The handshake is repeated after 200 ms, then half as long again each time, up to a second. */
+const firstRepeatMs = 200
+const maxRepeatMs = 1000
+const closeRepeatMs = 250
+const maxCloses = 4
+/** Faster pings while the other is silent: this many between half of `lossMs` and all of it. */
+const probes = 6
+/** Pings whose answer is still recognised; an answer to an older one only counts as a sign of life. */
+const rememberedPings = 4
+/** Counters kept back for pings and closing when a link has used all others. */
+const reservedCounters = 64
+const nothing = new Uint8Array(0)
+
+export function createLink(options: LinkOptions): Link {
+  return new Link(options)
+}
+
+export class Link {
+  readonly #options: LinkOptions
+  readonly #keepaliveMs: number
+  readonly #lossMs: number
+  readonly #handshake: Handshake
+  readonly #handshakeDeadline: number
+  #traffic: Traffic | null = null
+  #state: LinkState = 'handshake'
+  #remote: Endpoint
+  /** When the opener repeats its handshake packet, or a closing side its close. */
+  #repeatAt: number | null
+  #repeatMs = firstRepeatMs
+  #closes = 0
+  #heardAt = 0
+  #pingedAt = 0
+  #pings = 0
+  readonly #pingTimes = new Float64Array(rememberedPings)
+
+  /** An opener sends its first packet at the first `handleTimeout`, which is due at once. */
+  constructor(options: LinkOptions) {
+    this.#options = options
+    this.#keepaliveMs = options.keepaliveMs ?? 10_000
+    this.#lossMs = options.lossMs ?? 30_000
+    this.#handshakeDeadline = options.now + (options.handshakeMs ?? 30_000)
+    this.#handshake = new Handshake(options)
+    this.#remote = options.remote
+    this.#repeatAt = options.role === 'opener' ? options.now : null
+  }
+
+  get state(): LinkState {
+    return this.#state
+  }
+
+  /** Where everything is sent; what arrives is judged by its keys, not by its source. */
+  get remote(): Endpoint {
+    return this.#remote
+  }
+
+  /** A better path was found: everything goes there from now on, first a ping. */
+  setRemote(now: number, remote: Endpoint): LinkAction[] {
+    if (this.#state === 'closed' || equalEndpoints(remote, this.#remote)) return []
+    this.#remote = remote
+    return this.#state === 'open' ? [this.#ping(now)] : []
+  }
+
+  /** `'too-big'` above `maxDatagramBytes` (1,408). Not repeated when lost, delivered at most once. */
+  sendDatagram(now: number, bytes: Uint8Array): LinkAction[] | 'not-open' | 'too-big' {
+    if (this.#state !== 'open' || this.#traffic === null) return 'not-open'
+    if (bytes.length > maxDatagramBytes) return 'too-big'
+    const actions = [this.#send(this.#traffic.seal(frameKinds.datagram, bytes))]
+    return this.#traffic.remaining > reservedCounters ? actions : [...actions, ...this.close(now)]
+  }
+
+  /** Tells the other and waits for its acknowledgement, at most a second. */
+  close(now: number): LinkAction[] {
+    if (this.#state === 'handshake') return [this.#end('closed')]
+    if (this.#state !== 'open') return []
+    this.#state = 'closing'
+    return this.#sendClose(now)
+  }
+
+  /** Whatever arrives from anywhere; what is not a link's packet of this pair is ignored without an answer. */
+  handleDatagram(now: number, bytes: Uint8Array): LinkAction[] {
+    if (this.#state === 'closed') return []
+    if (bytes[0] === dataByte) return this.#handleData(now, bytes)
+    return bytes[0] === handshakeByte ? this.#handleHandshake(now, bytes) : []
+  }
+
+  /** Null once closed. */
+  nextTimeout(): number | null {
+    switch (this.#state) {
+      case 'handshake':
+        return Math.min(this.#handshakeDeadline, this.#repeatAt ?? Infinity)
+      case 'open':
+        return Math.min(this.#heardAt + this.#lossMs, this.#pingAt(), this.#repeatAt ?? Infinity)
+      case 'closing':
+        return this.#repeatAt
+      case 'closed':
+        return null
+    }
+  }
+
+  /** May be called early or late. */
+  handleTimeout(now: number): LinkAction[] {
+    switch (this.#state) {
+      case 'handshake':
+        return now >= this.#handshakeDeadline ? [this.#end('no-handshake')] : this.#repeatHandshake(now)
+      case 'open': {
+        if (now >= this.#heardAt + this.#lossMs) return [this.#end('lost')]
+        const actions = this.#repeatHandshake(now)
+        if (now >= this.#pingAt()) actions.push(this.#ping(now))
+        return actions
+      }
+      case 'closing':
+        if (this.#repeatAt !== null && now < this.#repeatAt) return []
+        return this.#closes < maxCloses ? this.#sendClose(now) : [this.#end('closed')]
+      case 'closed':
+        return []
+    }
+  }
+
+  #handleHandshake(now: number, bytes: Uint8Array): LinkAction[] {
+    if (this.#state === 'closing') return []
+    const step = this.#handshake.handlePacket(bytes)
+    switch (step.step) {
+      case 'ignored':
+        return []
+      case 'answer':
+        return [this.#send(step.bytes)]
+      case 'acknowledged-again':
+        return [this.#ping(now)]
+      case 'agreed': {
+        const { crypto, tag, role } = this.#options
+        this.#traffic = new Traffic(crypto, tag, step.keys)
+        this.#state = 'open'
+        this.#heardAt = now
+        this.#pingedAt = now
+        const opened: LinkAction = { type: 'event', event: { type: 'open' } }
+        if (role === 'responder') return [this.#ping(now), opened]
+        this.#repeatAt = now
+        this.#repeatMs = firstRepeatMs
+        return [...this.#repeatHandshake(now), opened]
+      }
+    }
+  }
+
+  #handleData(now: number, bytes: Uint8Array): LinkAction[] {
+    const traffic = this.#traffic
+    const frame = traffic?.open(bytes)
+    if (!traffic || !frame) return []
+    this.#heardAt = now
+    if (this.#state === 'closing') {
+      if (frame.kind === frameKinds.closeAcknowledgement) return [this.#end('closed')]
+      return frame.kind === frameKinds.close ? this.#acknowledgeClose(traffic, 'closed') : []
+    }
+    const actions = this.#hearResponder(now)
+    switch (frame.kind) {
+      case frameKinds.datagram:
+        actions.push({ type: 'event', event: { type: 'datagram', bytes: frame.body } })
+        break
+      case frameKinds.ping:
+        if (frame.body.length === 4) actions.push(this.#send(traffic.seal(frameKinds.pong, frame.body)))
+        break
+      case frameKinds.pong:
+        actions.push(...this.#handlePong(now, frame.body))
+        break
+      case frameKinds.close:
+        actions.push(...this.#acknowledgeClose(traffic, 'closed-by-peer'))
+        break
+    }
+    return actions
+  }
+
+  /** The responder's first data tells the opener that its acknowledgement arrived. */
+  #hearResponder(now: number): LinkAction[] {
+    if (this.#repeatAt === null) return []
+    this.#repeatAt = null
+    return [this.#ping(now)]
+  }
+
+  #handlePong(now: number, body: Uint8Array): LinkAction[] {
+    if (body.length !== 4) return []
+    const ping = viewOf(body).getUint32(0)
+    if (ping === 0 || ping > this.#pings || ping <= this.#pings - rememberedPings) return []
+    const sentAt = this.#pingTimes[ping % rememberedPings] as number
+    return [{ type: 'event', event: { type: 'round-trip', ms: now - sentAt } }]
+  }
+
+  #acknowledgeClose(traffic: Traffic, reason: CloseReason): LinkAction[] {
+    return [this.#send(traffic.seal(frameKinds.closeAcknowledgement, nothing)), this.#end(reason)]
+  }
+
+  #repeatHandshake(now: number): LinkAction[] {
+    if (this.#repeatAt === null || now < this.#repeatAt) return []
+    this.#repeatAt = now + this.#repeatMs
+    this.#repeatMs = Math.min(this.#repeatMs * 1.5, maxRepeatMs)
+    const bytes = this.#handshake.next()
+    return bytes === null ? [] : [this.#send(bytes)]
+  }
+
+  #sendClose(now: number): LinkAction[] {
+    this.#closes++
+    this.#repeatAt = now + closeRepeatMs
+    return this.#traffic ? [this.#send(this.#traffic.seal(frameKinds.close, nothing))] : []
+  }
+
+  #pingAt(): number {
+    const probeAt = Math.max(this.#heardAt + this.#lossMs / 2, this.#pingedAt + this.#lossMs / 2 / probes)
+    return Math.min(this.#pingedAt + this.#keepaliveMs, probeAt)
+  }
+
+  #ping(now: number): LinkAction {
+    this.#pingedAt = now
+    this.#pings++
+    this.#pingTimes[this.#pings % rememberedPings] = now
+    const number = new Uint8Array(4)
+    viewOf(number).setUint32(0, this.#pings)
+    if (this.#traffic === null) throw new Error('a ping before the keys')
+    return this.#send(this.#traffic.seal(frameKinds.ping, number))
+  }
+
+  #send(bytes: Uint8Array): LinkAction {
+    return { type: 'send', to: this.#remote, bytes }
+  }
+
+  #end(reason: CloseReason): LinkAction {
+    this.#state = 'closed'
+    this.#handshake.wipe()
+    this.#traffic?.wipe()
+    this.#traffic = null
+    return { type: 'event', event: { type: 'closed', reason } }
+  }
+}

@@ -1,0 +1,91 @@
+// Frames in and out of data packets, under the keys a handshake agreed on. This runs for every datagram of the
+// game: the plaintext and the nonces have their buffers for life, and a packet is copied once.
+
+import { viewOf } from '../base/bytes.ts'
+import type { Crypto } from '../base/crypto.ts'
+import type { DirectionKeys } from './handshake.ts'
+import { counterLimit, dataByte, dataHeaderBytes, hasPrefix, macBytes, maxDatagramBytes } from './packets.ts'
+import { ReplayWindow } from './replay-window.ts'
+
+export type Frame = { readonly kind: number; readonly body: Uint8Array }
+
+const minPacketBytes = dataHeaderBytes + 1 + macBytes
+const maxPacketBytes = minPacketBytes + maxDatagramBytes
+const nonceBytes = 24
+const counterInNonce = 16
+
+export class Traffic {
+  readonly #crypto: Crypto
+  readonly #tag: Uint8Array
+  readonly #keys: DirectionKeys
+  readonly #window = new ReplayWindow()
+  readonly #plaintext = new Uint8Array(1 + maxDatagramBytes)
+  readonly #header = new Uint8Array(dataHeaderBytes)
+  readonly #headerView = viewOf(this.#header)
+  readonly #sendNonce = new Uint8Array(nonceBytes)
+  readonly #sendNonceView = viewOf(this.#sendNonce)
+  readonly #receiveNonce = new Uint8Array(nonceBytes)
+  #counter: number
+
+  /** `keys` are fresh and now belong to this object. `firstCounter` is above 0 only in tests. */
+  constructor(crypto: Crypto, tag: Uint8Array, keys: DirectionKeys, firstCounter = 0) {
+    this.#crypto = crypto
+    this.#tag = tag
+    this.#keys = keys
+    this.#counter = firstCounter
+    this.#header[0] = dataByte
+    this.#header.set(tag, 1)
+  }
+
+  /** Packets that can still be sent under these keys. */
+  get remaining(): number {
+    return counterLimit - this.#counter
+  }
+
+  /** `body` is at most `maxDatagramBytes`. Throws when no counter remains: a nonce must never come twice. */
+  seal(kind: number, body: Uint8Array): Uint8Array {
+    if (this.remaining <= 0) throw new RangeError('all counters of this link are used')
+    writeCounter(this.#headerView, 1 + this.#tag.length, this.#counter)
+    writeCounter(this.#sendNonceView, counterInNonce, this.#counter)
+    this.#counter++
+    this.#plaintext[0] = kind
+    this.#plaintext.set(body, 1)
+    const plaintext = this.#plaintext.subarray(0, 1 + body.length)
+    const sealed = this.#crypto.encrypt(this.#keys.sendKey, this.#sendNonce, plaintext, this.#header)
+    const packet = new Uint8Array(dataHeaderBytes + sealed.length)
+    packet.set(this.#header)
+    packet.set(sealed, dataHeaderBytes)
+    return packet
+  }
+
+  /** Null for anything not authentic or seen before. The body is a view into memory of its own. */
+  open(packet: Uint8Array): Frame | null {
+    if (packet.length < minPacketBytes || packet.length > maxPacketBytes) return null
+    if (!hasPrefix(packet, dataByte, this.#tag)) return null
+    const header = packet.subarray(0, dataHeaderBytes)
+    const counter = readCounter(header)
+    if (counter >= counterLimit || !this.#window.isNew(counter)) return null
+    this.#receiveNonce.set(header.subarray(dataHeaderBytes - 8), counterInNonce)
+    const sealed = packet.subarray(dataHeaderBytes)
+    const plaintext = this.#crypto.decrypt(this.#keys.receiveKey, this.#receiveNonce, sealed, header)
+    if (plaintext === null) return null
+    this.#window.mark(counter)
+    return { kind: plaintext[0] as number, body: plaintext.subarray(1) }
+  }
+
+  wipe(): void {
+    this.#crypto.wipe(this.#keys.sendKey)
+    this.#crypto.wipe(this.#keys.receiveKey)
+    this.#plaintext.fill(0)
+  }
+}
+
+function writeCounter(view: DataView, at: number, counter: number): void {
+  view.setUint32(at, Math.floor(counter / 2 ** 32))
+  view.setUint32(at + 4, counter % 2 ** 32)
+}
+
+function readCounter(header: Uint8Array): number {
+  const view = viewOf(header)
+  return view.getUint32(dataHeaderBytes - 8) * 2 ** 32 + view.getUint32(dataHeaderBytes - 4)
+}
