@@ -1,0 +1,143 @@
+// The configuration texts of the Postfix and Dovecot that tests run: smallest that behaves like a real
+// provider (authentication, delivery by LMTP, IDLE), tuned so that nothing waits for DNS or for luck.
+
+export const mailDomain = 'mail.test'
+export const mailPassword = 'correct horse'
+/** Postfix refuses this recipient as unknown; every other name of the domain has a mailbox. */
+export const unknownUser = 'no-such-user'
+
+/** Numeric owner of the mail files: nobody on Debian. No account has to be made. */
+export const mailOwnerId = 65534
+
+export type OfficePlan = {
+  readonly folder: string
+  readonly listen: string
+  readonly smtpPort: number
+  readonly imapPort: number
+  readonly pop3Port: number
+}
+
+export function postfixMain({ folder, listen }: OfficePlan): string {
+  return `compatibility_level = 3.6
+queue_directory = ${folder}/queue
+data_directory = ${folder}/postfix-data
+maillog_file = ${folder}/postfix.log
+maillog_file_prefixes = ${folder}
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = post-office.${mailDomain}
+mydestination =
+inet_interfaces = ${listen}
+inet_protocols = ${listen.includes(':') ? 'ipv6' : 'ipv4'}
+mynetworks = 127.0.0.0/8 [::1]/128
+alias_maps =
+local_recipient_maps =
+local_transport = error:no local mail
+virtual_mailbox_domains = ${mailDomain}
+virtual_mailbox_maps = static:all
+virtual_transport = lmtp:unix:${folder}/dovecot/lmtp
+smtpd_recipient_restrictions =
+    check_recipient_access inline:{ {${unknownUser}@${mailDomain} = 550 5.1.1 User unknown} },
+    permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
+smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = ${folder}/dovecot/sasl
+smtpd_tls_security_level = none
+smtpd_peername_lookup = no
+smtp_dns_support_level = disabled
+default_transport = error:5.1.2 no mail leaves the post office
+message_size_limit = 4194304
+mailbox_size_limit = 0
+smtpd_client_connection_count_limit = 0
+smtpd_client_connection_rate_limit = 0
+smtpd_client_message_rate_limit = 0
+smtpd_client_auth_rate_limit = 0
+smtpd_error_sleep_time = 0
+in_flow_delay = 0
+default_process_limit = 30
+lmtp_destination_concurrency_limit = 5
+queue_run_delay = 1s
+minimal_backoff_time = 1s
+maximal_backoff_time = 2s
+max_idle = 10s
+`
+}
+
+export function postfixMaster({ listen, smtpPort }: OfficePlan): string {
+  const inet = listen.includes(':') ? `[${listen}]` : listen
+  return `${inet}:${smtpPort} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+lmtp unix - - n - - lmtp
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+tlsmgr unix - - n 1000? 1 tlsmgr
+postlog unix-dgram n - n - 1 postlogd
+`
+}
+
+export function dovecotConfig({ folder, listen, imapPort, pop3Port }: OfficePlan): string {
+  return `base_dir = ${folder}/dovecot
+state_dir = ${folder}/dovecot-state
+log_path = ${folder}/dovecot.log
+protocols = imap pop3 lmtp
+listen = ${listen}
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+auth_failure_delay = 0
+mail_location = maildir:${folder}/mail/%n
+first_valid_uid = 1
+first_valid_gid = 1
+mail_max_userip_connections = 100
+default_process_limit = 60
+passdb {
+  driver = static
+  args = password=${mailPassword}
+}
+userdb {
+  driver = static
+  args = uid=${mailOwnerId} gid=${mailOwnerId} home=${folder}/home/%n allow_all_users=yes
+}
+namespace inbox {
+  inbox = yes
+}
+service imap-login {
+  inet_listener imap {
+    port = ${imapPort}
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+service pop3-login {
+  inet_listener pop3 {
+    port = ${pop3Port}
+  }
+  inet_listener pop3s {
+    port = 0
+  }
+}
+service lmtp {
+  unix_listener lmtp {
+    mode = 0666
+  }
+}
+service auth {
+  unix_listener sasl {
+    mode = 0666
+  }
+}
+`
+}

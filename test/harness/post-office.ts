@@ -1,0 +1,208 @@
+// Real Postfix and Dovecot for a test, in a folder of their own on free ports: any user of mail.test can
+// log in, send and receive. Needs root, because both daemons change to accounts of theirs.
+// Logs: postfix.log and dovecot.log in `folder`, kept when PEERPOST_KEEP_LOGS is set.
+
+import { spawnSync } from 'node:child_process'
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { findProgram } from './needs.ts'
+import {
+  dovecotConfig,
+  mailDomain,
+  mailOwnerId,
+  mailPassword,
+  type OfficePlan,
+  postfixMain,
+  postfixMaster,
+} from './post-office-config.ts'
+import {
+  type Daemon,
+  freePorts,
+  startDaemon,
+  startGuardian,
+  stopDaemon,
+  waitForGreeting,
+} from './post-office-processes.ts'
+
+export { mailDomain, mailPassword, unknownUser } from './post-office-config.ts'
+
+export type PostOffice = {
+  readonly folder: string
+  address(user: string): string
+  imapUrl(user: string): string
+  pop3Url(user: string): string
+  smtpUrl(user: string): string
+  /** The Maildir of a user, made when it is not there yet. */
+  maildirOf(user: string): string
+  readonly ports: { readonly smtp: number; readonly imap: number; readonly pop3: number }
+  stopMta(): Promise<void>
+  startMta(): Promise<void>
+  stopImap(): Promise<void>
+  startImap(): Promise<void>
+  /** Ends everything that was started and removes the folder. May be called twice. */
+  stop(): Promise<void>
+}
+
+export type PostOfficeOptions = {
+  /** Address all three listen on; default 127.0.0.1. URLs carry `?tls=never` where it is not loopback. */
+  readonly listen?: string
+  /** Name of the network namespace all processes run in. */
+  readonly netns?: string
+}
+
+const attempts = 3
+
+export async function startPostOffice(options: PostOfficeOptions = {}): Promise<PostOffice> {
+  for (let attempt = 1; ; attempt++) {
+    const office = await prepare(options)
+    try {
+      await Promise.all([office.startMta(), office.startImap()])
+      return office
+    } catch (error) {
+      const logs = readLogs(office.folder)
+      await office.stop()
+      if (attempt === attempts) throw new Error(`${(error as Error).message}\n${logs}`)
+    }
+  }
+}
+
+async function prepare({ listen = '127.0.0.1', netns }: PostOfficeOptions): Promise<PostOffice> {
+  // Sockets live below: their path must stay under 108 bytes, whatever TMPDIR is.
+  const folder = await mkdtemp('/tmp/post-office-')
+  const [smtpPort, imapPort, pop3Port] = (await freePorts(3)) as [number, number, number]
+  const guardian = startGuardian(folder)
+  const plan: OfficePlan = { folder, listen, smtpPort, imapPort, pop3Port }
+  layOut(plan)
+
+  let mta: Daemon | undefined
+  let imap: Daemon | undefined
+  let stopped = false
+
+  async function startMta(): Promise<void> {
+    const master = join(postfixSetting('daemon_directory'), 'master')
+    mta = startDaemon('postfix', [master, '-c', join(folder, 'postfix'), '-s'], netns)
+    guardian.watch(mta)
+    await greeting(mta, smtpPort)
+  }
+  async function startImap(): Promise<void> {
+    const dovecot = findProgram('dovecot') ?? 'dovecot'
+    imap = startDaemon('dovecot', [dovecot, '-F', '-c', join(folder, 'dovecot.conf')], netns)
+    guardian.watch(imap)
+    await greeting(imap, imapPort)
+  }
+  async function greeting(daemon: Daemon, port: number): Promise<void> {
+    if (await waitForGreeting(daemon, listen, port, netns)) return
+    throw new Error(`${daemon.name} does not answer on ${listen}:${port}`)
+  }
+  async function end(daemon: Daemon): Promise<void> {
+    await stopDaemon(daemon)
+    guardian.forget(daemon)
+  }
+  async function stopMta(): Promise<void> {
+    if (mta) await end(mta)
+    mta = undefined
+  }
+  async function stopImap(): Promise<void> {
+    if (imap) await end(imap)
+    imap = undefined
+  }
+  async function stop(): Promise<void> {
+    if (stopped) return
+    stopped = true
+    await Promise.all([stopMta(), stopImap()])
+    guardian.dismiss()
+    if (!process.env.PEERPOST_KEEP_LOGS) await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+
+  const isLoopback = listen === '::1' || listen.startsWith('127.')
+  const url = (scheme: string, user: string, port: number) => {
+    const login = `${encodeURIComponent(`${user}@${mailDomain}`)}:${encodeURIComponent(mailPassword)}`
+    const place = `${listen.includes(':') ? `[${listen}]` : listen}:${port}`
+    return `${scheme}://${login}@${place}${isLoopback ? '' : '?tls=never'}`
+  }
+  return {
+    folder,
+    address: (user) => `${user}@${mailDomain}`,
+    imapUrl: (user) => url('imap', user, imapPort),
+    pop3Url: (user) => url('pop3', user, pop3Port),
+    smtpUrl: (user) => url('smtp', user, smtpPort),
+    maildirOf: (user) => makeMaildir(join(folder, 'mail', user)),
+    ports: { smtp: smtpPort, imap: imapPort, pop3: pop3Port },
+    stopMta,
+    startMta,
+    stopImap,
+    startImap,
+    stop,
+  }
+}
+
+/** Writes configuration and makes the folders Postfix would only make in its slow start-up check. */
+function layOut(plan: OfficePlan): void {
+  const { folder } = plan
+  chmodSync(folder, 0o755)
+  const postfixId = userId('postfix')
+  const make = (name: string, owner: number, mode: number) => {
+    const path = join(folder, name)
+    mkdirSync(path)
+    chownSync(path, owner, -1)
+    chmodSync(path, mode)
+  }
+  make('postfix', 0, 0o755)
+  make('postfix-data', postfixId, 0o700)
+  make('queue', 0, 0o755)
+  for (const name of [
+    'active',
+    'bounce',
+    'corrupt',
+    'defer',
+    'deferred',
+    'flush',
+    'hold',
+    'incoming',
+    'saved',
+    'trace',
+  ])
+    make(`queue/${name}`, postfixId, 0o700)
+  make('queue/private', postfixId, 0o700)
+  make('queue/public', postfixId, 0o710)
+  make('queue/maildrop', postfixId, 0o730)
+  make('queue/pid', 0, 0o755)
+  make('mail', mailOwnerId, 0o755)
+  make('home', mailOwnerId, 0o755)
+  make('dovecot', 0, 0o755)
+  make('dovecot-state', 0, 0o755)
+  writeFileSync(join(folder, 'postfix/main.cf'), postfixMain(plan))
+  writeFileSync(join(folder, 'postfix/master.cf'), postfixMaster(plan))
+  writeFileSync(join(folder, 'dovecot.conf'), dovecotConfig(plan))
+}
+
+function makeMaildir(path: string): string {
+  for (const part of ['', 'tmp', 'new', 'cur']) {
+    const folder = join(path, part)
+    if (existsSync(folder)) continue
+    mkdirSync(folder)
+    chownSync(folder, mailOwnerId, mailOwnerId)
+  }
+  return path
+}
+
+function userId(name: string): number {
+  const answer = spawnSync('id', ['-u', name], { encoding: 'utf8' })
+  if (answer.status !== 0) throw new Error(`this machine has no account ${name}; install the package ${name}`)
+  return Number(answer.stdout)
+}
+
+function postfixSetting(name: string): string {
+  const answer = spawnSync(findProgram('postconf') ?? 'postconf', ['-dh', name], { encoding: 'utf8' })
+  return answer.stdout.trim()
+}
+
+function readLogs(folder: string): string {
+  return ['postfix.log', 'dovecot.log']
+    .map((name) => join(folder, name))
+    .map((path) =>
+      existsSync(path) ? `--- ${path}\n${readFileSync(path, 'utf8').slice(-3_000)}` : `--- no ${path}`,
+    )
+    .join('\n')
+}
