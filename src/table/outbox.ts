@@ -1,0 +1,131 @@
+// Frozen mails on their way: what was promised in a letter's transaction goes out as the very same bytes, however
+// often the host is killed in between.
+
+import type { Connection, HostDatabase, Statement } from './database.ts'
+
+export type OutboxKind = 'reply' | 'introduction' | 'signal'
+
+export type FrozenMail = {
+  readonly messageId: string
+  readonly kind: OutboxKind
+  readonly recipient: string
+  readonly raw: Uint8Array
+}
+
+export type WaitingMail = {
+  /** Names the mail in this outbox. */
+  readonly order: number
+  readonly kind: OutboxKind
+  readonly recipient: string
+  /** Failed attempts so far. */
+  readonly attempts: number
+}
+
+export type OutboxSettings = {
+  /** Mails waiting, at most. When it is full, `room` is 0 and the courier leaves letters in the mailbox. */
+  readonly capacity: number
+}
+
+/** Somebody waits for a reply or a signal; introductions may take the gaps. */
+const lanes: Readonly<Record<OutboxKind, number>> = { reply: 0, signal: 0, introduction: 1 }
+
+export class Outbox {
+  readonly #settings: OutboxSettings
+  readonly #database: HostDatabase
+  readonly #statements: ReturnType<typeof prepare>
+
+  constructor(database: HostDatabase, settings: OutboxSettings) {
+    this.#settings = settings
+    this.#database = database
+    this.#statements = prepare(database.connection)
+  }
+
+  get size(): number {
+    return this.#statements.size.get() as number
+  }
+
+  /** How many more mails of this kind may be added. Introductions leave half of the outbox to replies. */
+  room(kind: OutboxKind): number {
+    const share = lanes[kind] === 0 ? this.#settings.capacity : Math.floor(this.#settings.capacity / 2)
+    return Math.max(0, share - this.size)
+  }
+
+  /** Throws when the Message-ID is already there. */
+  add(mail: FrozenMail, now: number): void {
+    const { messageId, kind, recipient, raw } = mail
+    this.#statements.add.run(messageId, kind, lanes[kind], recipient, raw, now, now)
+  }
+
+  /** What may be tried now: replies and signals before introductions, longest due first. */
+  due(now: number, limit: number): readonly WaitingMail[] {
+    const first = this.#statements.due.all(0, now, limit) as WaitingMail[]
+    if (first.length >= limit) return first
+    return [...first, ...(this.#statements.due.all(1, now, limit - first.length) as WaitingMail[])]
+  }
+
+  /** Null when it is gone. */
+  raw(order: number): Uint8Array | null {
+    const raw = this.#statements.raw.get(order) as Uint8Array | undefined
+    return raw === undefined ? null : new Uint8Array(raw)
+  }
+
+  /** Unix ms of the earliest attempt still to come; null when nothing waits. */
+  nextAttemptAt(): number | null {
+    const earliest = [0, 1].flatMap((lane) => (this.#statements.next.get(lane) as number | undefined) ?? [])
+    return earliest.length === 0 ? null : Math.min(...earliest)
+  }
+
+  /** Takes out mails that were sent, refused or given up; one sync to disk for all of them. */
+  drop(orders: readonly number[]): void {
+    if (orders.length === 0) return
+    this.#database.transaction(() => {
+      for (const order of orders) this.#statements.drop.run(order)
+    })
+  }
+
+  /** The attempt failed; the same bytes are due again at `nextAttemptAt` (Unix ms). */
+  postpone(order: number, nextAttemptAt: number): void {
+    this.#statements.postpone.run(nextAttemptAt, order)
+  }
+
+  /** Mails added at `addedUntil` (Unix ms) or before: too old to be of use to anybody. */
+  tooOld(addedUntil: number, limit: number): readonly WaitingMail[] {
+    return this.#statements.tooOld.all(addedUntil, limit) as WaitingMail[]
+  }
+
+  /** After our clock was set back: no mail waits longer than until `latest` (Unix ms). At most `limit` a step. */
+  clampFuture(now: number, latest: number, limit: number): number {
+    const attempts = [0, 1].map((lane) => this.#statements.clampAttempt.run(now, lane, latest, limit).changes)
+    return (attempts[0] ?? 0) + (attempts[1] ?? 0) + this.#statements.clampAge.run(now, now, limit).changes
+  }
+}
+
+function prepare(connection: Connection) {
+  const statement = (sql: string): Statement => connection.prepare(sql)
+  const waiting = 'mail_order AS "order", kind, recipient, attempts'
+  return {
+    size: statement('SELECT mails FROM tally WHERE tally_id = 1').pluck(),
+    add: statement(
+      `INSERT INTO mail (message_id, kind, lane, recipient, raw, attempts, added_at, next_attempt_at)
+       VALUES (?, ?, ?, ?, ?, 0, ?, ?)`,
+    ),
+    due: statement(
+      `SELECT ${waiting} FROM mail WHERE lane = ? AND next_attempt_at <= ?
+       ORDER BY next_attempt_at, mail_order LIMIT ?`,
+    ),
+    raw: statement('SELECT raw FROM mail WHERE mail_order = ?').pluck(),
+    next: statement(
+      'SELECT next_attempt_at FROM mail WHERE lane = ? ORDER BY next_attempt_at LIMIT 1',
+    ).pluck(),
+    drop: statement('DELETE FROM mail WHERE mail_order = ?'),
+    postpone: statement('UPDATE mail SET attempts = attempts + 1, next_attempt_at = ? WHERE mail_order = ?'),
+    tooOld: statement(`SELECT ${waiting} FROM mail WHERE added_at <= ? ORDER BY added_at LIMIT ?`),
+    clampAttempt: statement(
+      `UPDATE mail SET next_attempt_at = ? WHERE mail_order IN
+         (SELECT mail_order FROM mail WHERE lane = ? AND next_attempt_at > ? LIMIT ?)`,
+    ),
+    clampAge: statement(
+      `UPDATE mail SET added_at = ? WHERE mail_order IN (SELECT mail_order FROM mail WHERE added_at > ? LIMIT ?)`,
+    ),
+  }
+}

@@ -1,0 +1,191 @@
+// Who asked lately, and from which addresses: the host's memory (mission A4). Every operation goes by an index,
+// so that its cost does not grow with the table.
+
+import type { Candidate } from '../base/endpoint.ts'
+import type { NatProfile } from '../base/nat-profile.ts'
+import type { RoomTag, Session, UserId } from '../letter/kinds.ts'
+import type { Connection, HostDatabase, Statement } from './database.ts'
+
+export type Entry = {
+  readonly user: UserId
+  readonly nickname: string
+  readonly session: Session
+  readonly returnAddress: string
+  readonly candidates: readonly Candidate[]
+  readonly nat: NatProfile
+  /** Unix ms the agent signed. */
+  readonly sentAt: number
+  /** Somebody failed to reach it since it last asked (A8). */
+  readonly flagged: boolean
+  /** Unix ms by our clock. */
+  readonly acceptedAt: number
+}
+
+export type NewEntry = Omit<Entry, 'flagged' | 'acceptedAt'>
+
+export type PeerTableSettings = {
+  /** Entries over all rooms, at least 1. When it is full the entry that has not asked for longest goes (A4). */
+  readonly capacity: number
+  /** An entry this old, by our clock, is shown to nobody. */
+  readonly expiryMs: number
+}
+
+type Row = {
+  user_id: Uint8Array
+  nickname: string
+  session_id: Uint8Array
+  session_key: Uint8Array
+  return_address: string
+  candidates: string
+  nat: string
+  flagged: number
+  sent_at: number
+  accepted_at: number
+}
+
+const columns =
+  'user_id, nickname, session_id, session_key, return_address, candidates, nat, flagged, sent_at, accepted_at'
+
+export class PeerTable {
+  readonly #database: HostDatabase
+  readonly #settings: PeerTableSettings
+  readonly #statements: ReturnType<typeof prepare>
+
+  /** Entries beyond the capacity go at once, in case it was lowered since the last start. */
+  constructor(database: HostDatabase, settings: PeerTableSettings) {
+    this.#database = database
+    this.#settings = settings
+    this.#statements = prepare(database.connection)
+    this.#keepCapacity()
+  }
+
+  get size(): number {
+    return this.#statements.size.get() as number
+  }
+
+  /** Takes a request's entry and clears its flag. An entry whose signed time is later stays as it is. */
+  upsert(room: RoomTag, entry: NewEntry, now: number): 'added' | 'refreshed' | 'older' {
+    return this.#database.transaction(() => {
+      const roomId = this.#roomId(room) ?? this.#addRoom(room)
+      const present = this.#statements.sentAt.get(roomId, entry.user) as number | undefined
+      if (present !== undefined && present > entry.sentAt) return 'older'
+      if (present !== undefined) this.#statements.remove.run(roomId, entry.user)
+      this.#statements.insert.run(
+        roomId,
+        entry.user,
+        entry.nickname,
+        entry.session.id,
+        entry.session.publicKey,
+        entry.returnAddress,
+        JSON.stringify(entry.candidates),
+        JSON.stringify(entry.nat),
+        entry.sentAt,
+        now,
+      )
+      this.#keepCapacity()
+      return present === undefined ? 'added' : 'refreshed'
+    })
+  }
+
+  /** Null when there is none or it has expired. */
+  find(room: RoomTag, user: UserId, now: number): Entry | null {
+    const row = this.#statements.find.get(this.#roomId(room), user, now - this.#settings.expiryMs)
+    return row === undefined ? null : entryOf(row as Row)
+  }
+
+  /** The most recent others of a room, latest first, none of them expired (A5). */
+  recent(room: RoomTag, except: UserId, limit: number, now: number): readonly Entry[] {
+    const rows = this.#statements.recent.all(this.#roomId(room), now - this.#settings.expiryMs, except, limit)
+    return (rows as Row[]).map(entryOf)
+  }
+
+  /** Milliseconds until the entry expires if its agent does not ask again; 0 when there is none. */
+  expiresInMs(entry: Entry | null, now: number): number {
+    if (entry === null) return 0
+    const left = entry.acceptedAt + this.#settings.expiryMs - now
+    return Math.min(this.#settings.expiryMs, Math.max(0, left))
+  }
+
+  /** Somebody could not reach it; its next request clears this. False when there is no such entry. */
+  flag(room: RoomTag, user: UserId): boolean {
+    return this.#statements.flag.run(this.#roomId(room), user).changes > 0
+  }
+
+  /** Its agent left at `sentAt`; a request signed later stays. False when nothing was removed. */
+  leave(room: RoomTag, user: UserId, sentAt: number): boolean {
+    return this.#statements.leave.run(this.#roomId(room), user, sentAt).changes > 0
+  }
+
+  /** One small step of housekeeping: removes at most `limit` expired entries and says how many. */
+  removeExpired(now: number, limit: number): number {
+    return this.#statements.removeExpired.run(now - this.#settings.expiryMs, limit).changes
+  }
+
+  /** After our clock was set back: entries accepted in the future would live too long, so they were accepted
+   *  now. At most `limit` a step; says how many. */
+  clampFuture(now: number, limit: number): number {
+    return this.#statements.clampFuture.run(now, now, limit).changes
+  }
+
+  #keepCapacity(): void {
+    const excess = this.size - this.#settings.capacity
+    if (excess > 0) this.#statements.removeOldest.run(excess)
+  }
+
+  /** Null matches no row. */
+  #roomId(room: RoomTag): number | null {
+    return (this.#statements.roomId.get(room) as number | undefined) ?? null
+  }
+
+  #addRoom(room: RoomTag): number {
+    return Number(this.#statements.addRoom.run(room).lastInsertRowid)
+  }
+}
+
+function prepare(connection: Connection) {
+  const statement = (sql: string): Statement => connection.prepare(sql)
+  return {
+    size: statement('SELECT entries FROM tally WHERE tally_id = 1').pluck(),
+    roomId: statement('SELECT room_id FROM room WHERE tag = ?').pluck(),
+    addRoom: statement('INSERT INTO room (tag) VALUES (?)'),
+    sentAt: statement('SELECT sent_at FROM entry WHERE room_id = ? AND user_id = ?').pluck(),
+    insert: statement(
+      `INSERT INTO entry (room_id, user_id, nickname, session_id, session_key, return_address, candidates, nat,
+         flagged, sent_at, accepted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+    ),
+    remove: statement('DELETE FROM entry WHERE room_id = ? AND user_id = ?'),
+    leave: statement('DELETE FROM entry WHERE room_id = ? AND user_id = ? AND sent_at <= ?'),
+    removeOldest: statement(
+      'DELETE FROM entry WHERE entry_order IN (SELECT entry_order FROM entry ORDER BY entry_order LIMIT ?)',
+    ),
+    find: statement(`SELECT ${columns} FROM entry WHERE room_id = ? AND user_id = ? AND accepted_at > ?`),
+    recent: statement(
+      `SELECT ${columns} FROM entry INDEXED BY entry_by_room
+       WHERE room_id = ? AND accepted_at > ? AND user_id <> ?
+       ORDER BY accepted_at DESC, entry_order DESC LIMIT ?`,
+    ),
+    flag: statement('UPDATE entry SET flagged = 1 WHERE room_id = ? AND user_id = ?'),
+    removeExpired: statement(
+      `DELETE FROM entry WHERE entry_order IN
+         (SELECT entry_order FROM entry WHERE accepted_at <= ? ORDER BY accepted_at LIMIT ?)`,
+    ),
+    clampFuture: statement(
+      `UPDATE entry SET accepted_at = ? WHERE entry_order IN
+         (SELECT entry_order FROM entry WHERE accepted_at > ? ORDER BY accepted_at DESC LIMIT ?)`,
+    ),
+  }
+}
+
+function entryOf(row: Row): Entry {
+  return {
+    user: new Uint8Array(row.user_id),
+    nickname: row.nickname,
+    session: { id: new Uint8Array(row.session_id), publicKey: new Uint8Array(row.session_key) },
+    returnAddress: row.return_address,
+    candidates: JSON.parse(row.candidates) as readonly Candidate[],
+    nat: JSON.parse(row.nat) as NatProfile,
+    flagged: row.flagged === 1,
+    sentAt: row.sent_at,
+    acceptedAt: row.accepted_at,
+  }
+}

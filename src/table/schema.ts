@@ -1,0 +1,101 @@
+// The tables, and how a file made by an older version becomes one of this version. A migration that has been
+// released is never edited; a change is a new one at the end.
+
+/** `PRAGMA application_id`: "ppst". Tells our file from any other SQLite file. */
+export const applicationId = 0x70707374
+
+/** `migrations[n]` leads from `user_version` n to n + 1. */
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE room (
+    room_id INTEGER PRIMARY KEY,
+    tag BLOB NOT NULL UNIQUE CHECK (length(tag) = 32)
+  ) STRICT;
+
+  -- entry_order grows with every letter taken: the smallest is the one to go when the table is full.
+  CREATE TABLE entry (
+    entry_order INTEGER PRIMARY KEY,
+    room_id INTEGER NOT NULL REFERENCES room (room_id),
+    user_id BLOB NOT NULL CHECK (length(user_id) = 32),
+    nickname TEXT NOT NULL,
+    session_id BLOB NOT NULL CHECK (length(session_id) = 16),
+    session_key BLOB NOT NULL CHECK (length(session_key) = 32),
+    return_address TEXT NOT NULL,
+    candidates TEXT NOT NULL,
+    nat TEXT NOT NULL,
+    flagged INTEGER NOT NULL CHECK (flagged IN (0, 1)),
+    sent_at INTEGER NOT NULL,
+    accepted_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX entry_by_user ON entry (room_id, user_id);
+  CREATE INDEX entry_by_room ON entry (room_id, accepted_at);
+  CREATE INDEX entry_by_age ON entry (accepted_at);
+
+  CREATE TABLE seen_letter (
+    sender BLOB NOT NULL,
+    letter_id BLOB NOT NULL,
+    sent_at INTEGER NOT NULL,
+    PRIMARY KEY (sender, letter_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX seen_letter_by_age ON seen_letter (sent_at);
+
+  -- lane 0 goes before lane 1; times are Unix milliseconds.
+  CREATE TABLE mail (
+    mail_order INTEGER PRIMARY KEY,
+    message_id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL CHECK (kind IN ('reply', 'introduction', 'signal')),
+    lane INTEGER NOT NULL CHECK (lane IN (0, 1)),
+    recipient TEXT NOT NULL,
+    raw BLOB NOT NULL,
+    attempts INTEGER NOT NULL,
+    added_at INTEGER NOT NULL,
+    next_attempt_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX mail_due ON mail (lane, next_attempt_at);
+  CREATE INDEX mail_by_age ON mail (added_at);
+
+  -- The asker is to be made known to the recipient. By users, not entries: each side's latest request counts.
+  CREATE TABLE introduction (
+    room_id INTEGER NOT NULL REFERENCES room (room_id),
+    recipient BLOB NOT NULL,
+    asker BLOB NOT NULL,
+    noted_at INTEGER NOT NULL,
+    PRIMARY KEY (room_id, recipient, asker)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX introduction_by_age ON introduction (noted_at);
+
+  -- Counts kept by triggers, because COUNT(*) would read whole tables.
+  CREATE TABLE tally (
+    tally_id INTEGER PRIMARY KEY CHECK (tally_id = 1),
+    entries INTEGER NOT NULL,
+    seen_letters INTEGER NOT NULL,
+    mails INTEGER NOT NULL,
+    introductions INTEGER NOT NULL,
+    -- Letters signed at this time or before may have been forgotten, so they count as stale.
+    forgotten_until INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO tally (tally_id, entries, seen_letters, mails, introductions, forgotten_until) VALUES (1, 0, 0, 0, 0, 0);
+
+  CREATE TRIGGER entry_added AFTER INSERT ON entry BEGIN UPDATE tally SET entries = entries + 1; END;
+  CREATE TRIGGER entry_gone AFTER DELETE ON entry BEGIN UPDATE tally SET entries = entries - 1; END;
+  CREATE TRIGGER seen_letter_added AFTER INSERT ON seen_letter
+    BEGIN UPDATE tally SET seen_letters = seen_letters + 1; END;
+  CREATE TRIGGER seen_letter_gone AFTER DELETE ON seen_letter
+    BEGIN UPDATE tally SET seen_letters = seen_letters - 1; END;
+  CREATE TRIGGER mail_added AFTER INSERT ON mail BEGIN UPDATE tally SET mails = mails + 1; END;
+  CREATE TRIGGER mail_gone AFTER DELETE ON mail BEGIN UPDATE tally SET mails = mails - 1; END;
+  CREATE TRIGGER introduction_added AFTER INSERT ON introduction
+    BEGIN UPDATE tally SET introductions = introductions + 1; END;
+  CREATE TRIGGER introduction_gone AFTER DELETE ON introduction
+    BEGIN UPDATE tally SET introductions = introductions - 1; END;
+  `,
+]
+
+/** Makes the counts true again, in case somebody changed the file by hand. */
+export const recountSql = `
+  UPDATE tally SET
+    entries = (SELECT COUNT(*) FROM entry),
+    seen_letters = (SELECT COUNT(*) FROM seen_letter),
+    mails = (SELECT COUNT(*) FROM mail),
+    introductions = (SELECT COUNT(*) FROM introduction)
+`

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import BetterSqlite3 from 'better-sqlite3'
+import { Problem } from '../../src/base/problem.ts'
+import { openHostDatabase } from '../../src/table/database.ts'
+import { migrations } from '../../src/table/schema.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'peerpost-database-'))
+after(() => rmSync(folder, { recursive: true }))
+
+function refused(path: string, sentence: RegExp) {
+  assert.throws(
+    () => openHostDatabase(path),
+    (thrown: unknown) =>
+      thrown instanceof Problem && thrown.code === 'database' && sentence.test(thrown.line),
+  )
+}
+
+test('a new file is for its owner only and keeps every commit', () => {
+  const path = join(folder, 'new.db')
+  const database = openHostDatabase(path)
+  assert.equal(statSync(path).mode & 0o777, 0o600)
+  assert.equal(database.connection.pragma('journal_mode', { simple: true }), 'wal')
+  assert.equal(database.connection.pragma('synchronous', { simple: true }), 2)
+  assert.equal(statSync(`${path}-wal`).mode & 0o777, 0o600)
+  database.close()
+  openHostDatabase(path).close()
+})
+
+test('a second host on the same file is told so', () => {
+  const path = join(folder, 'shared.db')
+  const database = openHostDatabase(path)
+  const script = `import { openHostDatabase } from ${JSON.stringify(import.meta.resolve('../../src/table/database.ts'))}
+    try { openHostDatabase(${JSON.stringify(path)}) } catch (problem) { console.log(problem.line) }`
+  const second = spawnSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' })
+  assert.match(second.stdout, /Another host is using the database .*shared\.db\. Stop that one first/)
+  database.close()
+})
+
+test('a file that is no database is refused with what to do', () => {
+  const path = join(folder, 'text.db')
+  writeFileSync(path, 'not a database at all '.repeat(100))
+  refused(path, /damaged or is not a database.*Move it away/)
+})
+
+test('a database of another program is left alone', () => {
+  const path = join(folder, 'other.db')
+  const other = new BetterSqlite3(path)
+  other.exec('CREATE TABLE thing (a)')
+  other.close()
+  refused(path, /another program/)
+})
+
+test('a file of a newer version is not touched', () => {
+  const path = join(folder, 'newer.db')
+  const database = openHostDatabase(path)
+  database.connection.pragma(`user_version = ${migrations.length + 1}`)
+  database.close()
+  refused(path, /newer peerpost/)
+})
+
+test('a folder that is not there is named', () => {
+  refused(join(folder, 'nowhere', 'host.db'), /cannot be opened.*nowhere/)
+})
+
+test('counts changed behind our back are true again after opening', () => {
+  const path = join(folder, 'counts.db')
+  const database = openHostDatabase(path)
+  database.connection.exec('UPDATE tally SET entries = 77, mails = -3')
+  database.close()
+  const again = openHostDatabase(path)
+  assert.deepEqual(again.counts(), { entries: 0, seenLetters: 0, mails: 0, introductions: 0 })
+  again.close()
+})

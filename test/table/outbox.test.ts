@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Outbox } from '../../src/table/outbox.ts'
+import { openMemory } from './entries.ts'
+
+function mail(name: string, kind: 'reply' | 'introduction' | 'signal' = 'reply') {
+  return {
+    messageId: `<${name}@mail.test>`,
+    kind,
+    recipient: `${name}@mail.test`,
+    raw: new Uint8Array([1, 2]),
+  }
+}
+
+test('replies and signals go before introductions, each longest due first', () => {
+  const outbox = new Outbox(openMemory(), { capacity: 10 })
+  outbox.add(mail('i1', 'introduction'), 1)
+  outbox.add(mail('r1'), 2)
+  outbox.add(mail('s1', 'signal'), 3)
+  outbox.add(mail('r2'), 4)
+  assert.deepEqual(
+    outbox.due(4, 10).map(({ recipient }) => recipient.slice(0, 2)),
+    ['r1', 's1', 'r2', 'i1'],
+  )
+  assert.deepEqual(outbox.due(4, 1).length, 1)
+  assert.equal(outbox.due(0, 10).length, 0)
+})
+
+test('a postponed mail keeps its bytes and comes again when its time has come', () => {
+  const outbox = new Outbox(openMemory(), { capacity: 10 })
+  outbox.add(mail('r1'), 1)
+  const [first] = outbox.due(1, 1)
+  assert.ok(first)
+  outbox.postpone(first.order, 100)
+  assert.deepEqual(outbox.due(99, 1), [])
+  assert.equal(outbox.nextAttemptAt(), 100)
+  assert.deepEqual(outbox.due(100, 1), [{ ...first, attempts: 1 }])
+  assert.deepEqual(outbox.raw(first.order), new Uint8Array([1, 2]))
+  outbox.drop([first.order])
+  assert.equal(outbox.size, 0)
+  assert.equal(outbox.raw(first.order), null)
+  assert.equal(outbox.nextAttemptAt(), null)
+})
+
+test('the outbox says how much room is left, and less of it to introductions', () => {
+  const outbox = new Outbox(openMemory(), { capacity: 4 })
+  assert.equal(outbox.room('introduction'), 2)
+  for (const name of ['a', 'b', 'c']) outbox.add(mail(name), 1)
+  assert.equal(outbox.room('introduction'), 0)
+  assert.equal(outbox.room('reply'), 1)
+})
+
+test('one Message-ID is added once', () => {
+  const outbox = new Outbox(openMemory(), { capacity: 4 })
+  outbox.add(mail('a'), 1)
+  assert.throws(() => outbox.add(mail('a'), 1), /UNIQUE/)
+})
+
+test('after the clock was set back no mail waits for it to catch up', () => {
+  const outbox = new Outbox(openMemory(), { capacity: 4 })
+  outbox.add(mail('a'), 10_000)
+  assert.equal(outbox.due(50, 10).length, 0)
+  while (outbox.clampFuture(50, 60, 1) > 0);
+  assert.equal(outbox.due(50, 10).length, 1)
+  assert.equal(outbox.tooOld(50, 10).length, 1)
+})
