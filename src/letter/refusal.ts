@@ -39,3 +39,9 @@ export type HostRefusal =
   | 'unexpected-kind'
   /** Its sender is not in the table. */
   | 'unknown-sender'
+
+export type Refused = { readonly ok: false; readonly refusal: Refusal }
+
+export function refuse(refusal: Refusal): Refused {
+  return { ok: false, refusal }
+}

@@ -1,0 +1,119 @@
+// Letter ⇄ CBOR body. The body is what gets signed.
+
+import { type Candidate, encodeEndpoint } from '../base/endpoint.ts'
+import type { NatProfile } from '../base/nat-profile.ts'
+import { Problem } from '../base/problem.ts'
+import { decodeCbor, encodeCbor } from './cbor.ts'
+import type { Letter, LetterKind, OfferedPeer, Session } from './kinds.ts'
+import { limits } from './limits.ts'
+import { type Refused, refuse } from './refusal.ts'
+import { candidateWords, letterSchemas, protocolVersion } from './schema.ts'
+
+export type Decoded = { readonly ok: true; readonly letter: Letter }
+
+/** Deterministic. Throws a Problem (`internal`) for a letter that no reader would take: see `limits`. */
+export function encodeLetter(letter: Letter): Uint8Array {
+  const wire = {
+    v: protocolVersion,
+    kind: letter.kind,
+    from: letter.from,
+    to: letter.to,
+    id: letter.id,
+    sent: letter.sentAt,
+    ...fieldsOf(letter),
+  }
+  const checked = letterSchemas[letter.kind].safeParse(wire)
+  if (!checked.success) {
+    const where = checked.error.issues[0]?.path.join('.')
+    throw new Problem('internal', `A ${letter.kind} letter has a bad field: ${where}.`, 'Please report this.')
+  }
+  const body = encodeCbor(wire)
+  if (body.length > limits.bodyBytes) {
+    throw new Problem('internal', `A ${letter.kind} letter is too long.`, 'Please report this.')
+  }
+  return body
+}
+
+/** Never throws. The letter shares no memory with `body` and carries no field that kinds.ts does not name. */
+export function decodeLetter(body: Uint8Array): Decoded | Refused {
+  if (body.length > limits.bodyBytes) return refuse('too-big')
+  const wire = decodeCbor(body)
+  if (!isRecord(wire)) return refuse('malformed')
+  const { v, kind } = wire
+  if (v !== protocolVersion) return refuse(Number.isInteger(v) ? 'unknown-version' : 'malformed')
+  if (!isLetterKind(kind)) return refuse('malformed')
+  const read = letterSchemas[kind].safeParse(wire)
+  return read.success ? { ok: true, letter: read.data } : refuse('malformed')
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
+  )
+}
+
+function isLetterKind(kind: unknown): kind is LetterKind {
+  return typeof kind === 'string' && Object.hasOwn(letterSchemas, kind)
+}
+
+function fieldsOf(letter: Letter): Record<string, unknown> {
+  switch (letter.kind) {
+    case 'request':
+      return {
+        session: sessionFields(letter.session),
+        return: letter.returnAddress,
+        nick: letter.nickname,
+        room: letter.room,
+        proof: letter.proof,
+        candidates: letter.candidates.map(candidatePair),
+        nat: natFields(letter.nat),
+      }
+    case 'reply':
+      return {
+        answers: letter.sessionId,
+        expires: letter.expiresInMs,
+        peers: letter.peers.map(peerFields),
+      }
+    case 'introduction':
+      return { answers: letter.sessionId, peers: letter.peers.map(peerFields) }
+    case 'signal':
+      return { room: letter.room, peer: letter.peer, box: letter.box }
+    case 'failure':
+      return { room: letter.room, peer: letter.peer, reason: letter.reason }
+    case 'leave':
+      return { room: letter.room }
+    case 'table-request':
+      return { since: letter.since }
+    case 'table':
+      return {
+        entries: letter.entries.map(({ signedRequest, flagged }) => ({ request: signedRequest, flagged })),
+        more: letter.more,
+      }
+  }
+}
+
+function sessionFields({ id, publicKey }: Session) {
+  return { id, key: publicKey }
+}
+
+function candidatePair({ kind, endpoint }: Candidate) {
+  return [candidateWords[kind], encodeEndpoint(endpoint)]
+}
+
+function natFields({ mapping, filtering, allocation }: NatProfile) {
+  const fields = { map: mapping, filter: filtering, alloc: allocation.type }
+  return allocation.type === 'sequential' ? { ...fields, step: allocation.step } : fields
+}
+
+function peerFields(peer: OfferedPeer) {
+  return {
+    id: peer.id,
+    nick: peer.nickname,
+    session: sessionFields(peer.session),
+    candidates: peer.candidates.map(candidatePair),
+    nat: natFields(peer.nat),
+    same: peer.sameNat,
+    flagged: peer.flagged,
+    age: peer.ageMs,
+  }
+}

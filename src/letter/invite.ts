@@ -1,0 +1,131 @@
+// An invite as one word of text: all that an agent needs to find its host and prove that it was invited.
+// "peerpost1", then base32 of: length of the content (2 bytes, big-endian), checksum (5), content (CBOR).
+
+import { z } from 'zod'
+import { concatBytes, equalBytes, viewOf } from '../base/bytes.ts'
+import type { Crypto } from '../base/crypto.ts'
+import { Problem } from '../base/problem.ts'
+import { base32Characters, fromBase32, toBase32 } from './base32.ts'
+import { decodeCbor, encodeCbor } from './cbor.ts'
+import type { UserId } from './kinds.ts'
+import { limits } from './limits.ts'
+import { boxKey, bytesOf } from './schema.ts'
+import { isHostAndPort, isMailAddress, isRoomName, isSubject } from './text-rules.ts'
+
+export const defaultSubject = 'data for network game client'
+
+export type InviteHost = {
+  readonly address: string
+  readonly identity: UserId
+  /** X25519: requests to this host are sealed to it. */
+  readonly sealingKey: Uint8Array
+}
+
+export type Invite = {
+  readonly host: InviteHost
+  readonly room: { readonly name: string; readonly secret: Uint8Array }
+  /** `name:port`, `1.2.3.4:port` or `[::1]:port`; at most 8. */
+  readonly stunServers: readonly string[]
+  /** May be empty; at most 8. */
+  readonly otherHosts: readonly InviteHost[]
+  /** Of every mail between agents and hosts; `defaultSubject` takes no room in the invite. */
+  readonly subject: string
+}
+
+/**
+ * `incomplete`: shorter than it says; `typo`: complete, but a character is wrong. Both can be the other where
+ * the damage hit the length. `not-an-invite` also where the content is not what an invite may hold.
+ */
+export type InviteFault = 'not-an-invite' | 'incomplete' | 'typo' | 'unknown-version'
+
+export type InviteReading =
+  | { readonly ok: true; readonly invite: Invite }
+  | { readonly ok: false; readonly fault: InviteFault }
+
+// "1" is outside base32, so the prefix cannot occur in the content.
+const prefix = 'peerpost1'
+const checksumBytes = 5
+const headerBytes = 2 + checksumBytes
+const headerCharacters = 16
+
+const hostFields = { address: z.string().refine(isMailAddress), identity: bytesOf(32), sealing: boxKey() }
+const hostSchema = z
+  .object(hostFields)
+  .transform(({ address, identity, sealing }): InviteHost => ({ address, identity, sealingKey: sealing }))
+
+const inviteSchema = z
+  .object({
+    ...hostFields,
+    room: z.string().refine(isRoomName),
+    secret: bytesOf(32),
+    stun: z.array(z.string().refine(isHostAndPort)).max(limits.inviteStunServers),
+    hosts: z.array(hostSchema).max(limits.inviteHosts),
+    subject: z.string().refine(isSubject).default(defaultSubject),
+  })
+  .transform(
+    (wire): Invite => ({
+      host: { address: wire.address, identity: wire.identity, sealingKey: wire.sealing },
+      room: { name: wire.room, secret: wire.secret },
+      stunServers: wire.stun,
+      otherHosts: wire.hosts,
+      subject: wire.subject,
+    }),
+  )
+
+function hostToWire({ address, identity, sealingKey }: InviteHost) {
+  return { address, identity, sealing: sealingKey }
+}
+
+function checksumOf(crypto: Crypto, content: Uint8Array): Uint8Array {
+  return crypto.hash(content, 16).subarray(0, checksumBytes)
+}
+
+/** One word of lower-case letters and digits. Throws a Problem (`invite`) where a field is beyond its limits. */
+export function writeInvite(crypto: Crypto, invite: Invite): string {
+  const wire = {
+    ...hostToWire(invite.host),
+    room: invite.room.name,
+    secret: invite.room.secret,
+    stun: invite.stunServers,
+    hosts: invite.otherHosts.map(hostToWire),
+    ...(invite.subject === defaultSubject ? {} : { subject: invite.subject }),
+  }
+  const checked = inviteSchema.safeParse(wire)
+  if (!checked.success) {
+    const field = checked.error.issues[0]?.path.join('.')
+    throw new Problem('invite', `An invite cannot hold this ${field}.`, 'Correct it in the host settings.')
+  }
+  const content = encodeCbor(wire)
+  const length = Uint8Array.of(content.length >> 8, content.length & 0xff)
+  return prefix + toBase32(concatBytes(length, checksumOf(crypto, content), content))
+}
+
+/** Takes an invite out of text as people paste it: quoted, broken over lines, in capitals, in a sentence. */
+export function readInvite(crypto: Crypto, text: string): InviteReading {
+  if (text.length > limits.inviteTextCharacters) return fault('not-an-invite')
+  const word = text.toLowerCase().replace(/[^a-z0-9]+/g, '')
+  const at = word.lastIndexOf(prefix)
+  if (at < 0) return fault(/peerpost[2-9]/.test(word) ? 'unknown-version' : 'not-an-invite')
+  return readContent(crypto, word.slice(at + prefix.length))
+}
+
+function readContent(crypto: Crypto, characters: string): InviteReading {
+  if (characters.length < headerCharacters) return fault('incomplete')
+  const header = fromBase32(characters.slice(0, headerCharacters))
+  if (!header) return fault('typo')
+  const length = viewOf(header).getUint16(0)
+  if (length > limits.inviteBytes) return fault('typo')
+  const expected = base32Characters(headerBytes + length)
+  if (characters.length < expected) return fault('incomplete')
+  // What follows the expected characters is the rest of the sentence it was pasted from.
+  const bytes = fromBase32(characters.slice(0, expected))
+  if (!bytes) return fault('typo')
+  const content = bytes.subarray(headerBytes)
+  if (!equalBytes(bytes.subarray(2, headerBytes), checksumOf(crypto, content))) return fault('typo')
+  const read = inviteSchema.safeParse(decodeCbor(content))
+  return read.success ? { ok: true, invite: read.data } : fault('not-an-invite')
+}
+
+function fault(reason: InviteFault): InviteReading {
+  return { ok: false, fault: reason }
+}

@@ -1,0 +1,18 @@
+// The whole way of a letter between the program and the text of a mail.
+
+import type { Crypto } from '../base/crypto.ts'
+import { armorLetter, readArmor } from './armor.ts'
+import type { Letter } from './kinds.ts'
+import type { Refused } from './refusal.ts'
+import { type Opened, type OpeningKeys, openLetter, type SealingKeys, sealLetter } from './seal.ts'
+
+/** Signs, seals and armors: 7-bit text, LF line ends. Throws a Problem (`internal`) as `sealLetter` does. */
+export function writeLetter(crypto: Crypto, letter: Letter, keys: SealingKeys): string {
+  return armorLetter(crypto, sealLetter(crypto, letter, keys))
+}
+
+/** Never throws, whatever the text. */
+export function readLetter(crypto: Crypto, text: string, keys: OpeningKeys): Opened | Refused {
+  const armored = readArmor(crypto, text)
+  return armored.ok ? openLetter(crypto, armored.sealed, keys) : armored
+}

@@ -1,0 +1,178 @@
+// What a letter's body must look like on the wire, and its fields as the program names them.
+// docs/protocol.md has the same as tables.
+
+import { z } from 'zod'
+import { type Candidate, decodeEndpoint, type Endpoint, familyOf } from '../base/endpoint.ts'
+import type { NatProfile } from '../base/nat-profile.ts'
+import type { Letter, LetterKind } from './kinds.ts'
+import { limits } from './limits.ts'
+import { isMailAddress, isNickname } from './text-rules.ts'
+import { isUsableBoxKey } from './x25519.ts'
+
+export const protocolVersion = 1
+
+/** Candidate kinds on the wire. */
+export const candidateWords = {
+  host: 'host',
+  'server-reflexive': 'srflx',
+  'peer-reflexive': 'prflx',
+  'port-mapped': 'mapped',
+  predicted: 'predicted',
+} as const satisfies Record<Candidate['kind'], string>
+
+const candidateKinds = new Map<string, Candidate['kind']>(
+  (Object.keys(candidateWords) as Candidate['kind'][]).map((kind) => [candidateWords[kind], kind]),
+)
+
+export function bytesOf(length: number) {
+  return z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === length)
+}
+
+function bytesUpTo(length: number) {
+  return z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= length)
+}
+
+export function boxKey() {
+  return bytesOf(32).refine(isUsableBoxKey)
+}
+
+function textThat(holds: (text: string) => boolean) {
+  return z.custom<string>((value) => typeof value === 'string' && holds(value))
+}
+
+function integer(min: number, max: number) {
+  return z.int().min(min).max(max)
+}
+
+/** An IPv4 address in IPv6 form is refused: each endpoint has one form. */
+function readEndpoint(bytes: unknown): Endpoint | null {
+  if (!(bytes instanceof Uint8Array)) return null
+  const endpoint = decodeEndpoint(bytes)
+  if (!endpoint || bytes.length !== (familyOf(endpoint.address) === 4 ? 6 : 18)) return null
+  return endpoint
+}
+
+const candidate = z.unknown().transform((pair, context): Candidate => {
+  const [word, bytes] = Array.isArray(pair) && pair.length === 2 ? pair : []
+  const kind = candidateKinds.get(word)
+  const endpoint = readEndpoint(bytes)
+  if (kind && endpoint) return { kind, endpoint }
+  context.addIssue('not a candidate')
+  return z.NEVER
+})
+const candidates = z.array(candidate).max(limits.candidates)
+
+const natCommon = {
+  map: z.enum(['none', 'EIM', 'ADM', 'APDM', 'unknown']),
+  filter: z.enum(['EIF', 'ADF', 'APDF', 'unknown']),
+}
+const nat = z
+  .discriminatedUnion('alloc', [
+    z.object({ ...natCommon, alloc: z.enum(['preserving', 'random', 'unknown']) }),
+    z.object({
+      ...natCommon,
+      alloc: z.literal('sequential'),
+      // A step of 0 would keep a reader that walks the ports where it is.
+      step: integer(-limits.portStep, limits.portStep).refine((step) => step !== 0),
+    }),
+  ])
+  .transform(
+    (wire): NatProfile => ({
+      mapping: wire.map,
+      filtering: wire.filter,
+      allocation: wire.alloc === 'sequential' ? { type: wire.alloc, step: wire.step } : { type: wire.alloc },
+    }),
+  )
+
+const nickname = textThat(isNickname)
+const session = z
+  .object({ id: bytesOf(16), key: boxKey() })
+  .transform(({ id, key }) => ({ id, publicKey: key }))
+const duration = integer(0, limits.durationMs)
+const instant = integer(0, limits.instantMs)
+
+const peers = z
+  .array(
+    z
+      .object({
+        id: bytesOf(32),
+        nick: nickname,
+        session,
+        candidates,
+        nat,
+        same: z.boolean(),
+        flagged: z.boolean(),
+        age: duration,
+      })
+      .transform(({ nick, same, age, ...peer }) => ({ ...peer, nickname: nick, sameNat: same, ageMs: age })),
+  )
+  .max(limits.peers)
+
+function body<const Kind extends LetterKind, Fields extends z.ZodRawShape>(kind: Kind, fields: Fields) {
+  return z.object({
+    v: z.literal(protocolVersion),
+    kind: z.literal(kind),
+    from: bytesOf(32),
+    to: bytesOf(32),
+    id: bytesOf(16),
+    sent: instant,
+    ...fields,
+  })
+}
+
+/** Reads one kind's decoded CBOR; fields it does not know are left out. */
+export const letterSchemas = {
+  request: body('request', {
+    session,
+    return: textThat(isMailAddress),
+    nick: nickname,
+    room: bytesOf(32),
+    proof: bytesOf(64),
+    candidates,
+    nat,
+  }).transform(({ v, sent, nick, return: returnAddress, ...letter }) => ({
+    ...letter,
+    sentAt: sent,
+    nickname: nick,
+    returnAddress,
+  })),
+  reply: body('reply', { answers: bytesOf(16), expires: duration, peers }).transform(
+    ({ v, sent, answers, expires, ...letter }) => ({
+      ...letter,
+      sentAt: sent,
+      sessionId: answers,
+      expiresInMs: expires,
+    }),
+  ),
+  introduction: body('introduction', { answers: bytesOf(16), peers }).transform(
+    ({ v, sent, answers, ...letter }) => ({ ...letter, sentAt: sent, sessionId: answers }),
+  ),
+  signal: body('signal', {
+    room: bytesOf(32),
+    peer: bytesOf(32),
+    box: bytesUpTo(limits.signalBoxBytes),
+  }).transform(({ v, sent, ...letter }) => ({ ...letter, sentAt: sent })),
+  failure: body('failure', {
+    room: bytesOf(32),
+    peer: bytesOf(32),
+    reason: z.enum(['no-answer', 'no-way', 'refused', 'lost']),
+  }).transform(({ v, sent, ...letter }) => ({ ...letter, sentAt: sent })),
+  leave: body('leave', { room: bytesOf(32) }).transform(({ v, sent, ...letter }) => ({
+    ...letter,
+    sentAt: sent,
+  })),
+  'table-request': body('table-request', { since: instant }).transform(({ v, sent, ...letter }) => ({
+    ...letter,
+    sentAt: sent,
+  })),
+  table: body('table', {
+    entries: z
+      .array(
+        z
+          .object({ request: bytesUpTo(limits.signedRequestBytes), flagged: z.boolean() })
+          .transform(({ request, flagged }) => ({ signedRequest: request, flagged })),
+      )
+      .max(limits.tableEntries),
+    more: z.boolean(),
+  }).transform(({ v, sent, ...letter }) => ({ ...letter, sentAt: sent })),
+} satisfies { [Kind in LetterKind]: z.ZodType<Extract<Letter, { kind: Kind }>> }

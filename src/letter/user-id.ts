@@ -1,0 +1,21 @@
+// User IDs as people and logs see them.
+
+import { fromBase32, toBase32 } from './base32.ts'
+import type { UserId } from './kinds.ts'
+
+/** All 32 bytes in 52 characters of base32. */
+export function userIdText(id: UserId): string {
+  return toBase32(id)
+}
+
+/** The first 8 characters: enough for a log, not to recognise somebody by. */
+export function shortUserId(id: UserId): string {
+  return userIdText(id).slice(0, 8)
+}
+
+/** Reads what `userIdText` wrote, in either case; null for anything else. */
+export function readUserId(text: string): UserId | null {
+  if (text.length !== 52) return null
+  const id = fromBase32(text.toLowerCase())
+  return id?.length === 32 ? id : null
+}
