@@ -58,6 +58,8 @@ export function decodeEndpoint(bytes: Uint8Array): Endpoint | null {
   if (bytes.length !== 6 && bytes.length !== 18) return null
   const octets = bytes.subarray(0, -2)
   const port = ((bytes.at(-2) as number) << 8) | (bytes.at(-1) as number)
+  // The common case without the way through text: replies carry dozens of these.
+  if (octets.length === 4) return port === 0 ? null : { address: octets.join('.'), port }
   return makeEndpoint(ipaddr.fromByteArray([...octets]).toString(), port)
 }
 
@@ -90,4 +92,9 @@ export function sharePrefix(a: string, b: string, prefix: Readonly<Record<Family
   const family = familyOf(a)
   if (family !== familyOf(b)) return false
   return ipaddr.parse(a).match(ipaddr.parse(b), prefix[family])
+}
+
+/** Keeps the first of equal ones, and their order. */
+export function distinctEndpoints(endpoints: readonly Endpoint[]): Endpoint[] {
+  return [...new Map(endpoints.map((endpoint) => [formatEndpoint(endpoint), endpoint])).values()]
 }

@@ -21,7 +21,75 @@ export type DriveOptions<Event> = {
   readonly onEvent: (event: Event) => void
 }
 
-/** Starts at once: a machine that is due is run before this returns. */
-export function drive<Event>(_options: DriveOptions<Event>): Driver<Event> {
-  throw new Error('not built yet')
+/** Starts at once: a machine that is due is run before this returns, and may have spoken by then. */
+export function drive<Event>(options: DriveOptions<Event>): Driver<Event> {
+  const driver = new MachineDriver(options)
+  driver.start()
+  return driver
+}
+
+class MachineDriver<Event> implements Driver<Event> {
+  readonly #machine: Machine<Event>
+  readonly #clock: Clock
+  readonly #send: DriveOptions<Event>['send']
+  readonly #onEvent: DriveOptions<Event>['onEvent']
+  /** Actions still to perform; only handlers of the present ones add to it, so it stays short. */
+  readonly #pending: Action<Event>[] = []
+  #performing = false
+  #stopped = false
+  #armedFor: number | null = null
+  #disarm: (() => void) | null = null
+
+  constructor(options: DriveOptions<Event>) {
+    this.#machine = options.machine
+    this.#clock = options.clock
+    this.#send = options.send
+    this.#onEvent = options.onEvent
+  }
+
+  start(): void {
+    const due = this.#machine.nextTimeout()
+    if (due !== null && due <= this.#clock.now()) this.run((now) => this.#machine.handleTimeout(now))
+    else this.#arm()
+  }
+
+  run(work: (now: number) => readonly Action<Event>[]): void {
+    if (this.#stopped) return
+    this.#pending.push(...work(this.#clock.now()))
+    if (this.#performing) return
+    this.#performing = true
+    try {
+      for (let action = this.#pending.shift(); action && !this.#stopped; action = this.#pending.shift()) {
+        if (action.type === 'send') this.#send(action.bytes, action.to)
+        else this.#onEvent(action.event)
+      }
+    } finally {
+      this.#performing = false
+      this.#arm()
+    }
+  }
+
+  receive(bytes: Uint8Array, from: Endpoint): void {
+    this.run((now) => this.#machine.handleDatagram(now, bytes, from))
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#pending.length = 0
+    this.#arm()
+  }
+
+  #arm(): void {
+    const due = this.#stopped ? null : this.#machine.nextTimeout()
+    if (due === this.#armedFor) return
+    this.#disarm?.()
+    this.#disarm = null
+    this.#armedFor = due
+    if (due === null) return
+    this.#disarm = this.#clock.after(due - this.#clock.now(), () => {
+      this.#disarm = null
+      this.#armedFor = null
+      this.run((now) => this.#machine.handleTimeout(now))
+    })
+  }
 }

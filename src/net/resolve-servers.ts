@@ -1,9 +1,11 @@
 // Names of STUN servers to endpoints.
 
-import type { Endpoint, Family } from '../base/endpoint.ts'
+import { lookup as systemLookup } from 'node:dns/promises'
+import { distinctEndpoints, type Endpoint, type Family, familyOf, makeEndpoint } from '../base/endpoint.ts'
+import { messageOf } from '../base/problem.ts'
 
 export type ResolvedServers = {
-  /** Distinct, in the order given. */
+  /** Distinct, in the order given; of each name one endpoint a family. */
   readonly endpoints: readonly Endpoint[]
   /** One sentence each; not fatal. */
   readonly failures: readonly { readonly server: string; readonly reason: string }[]
@@ -13,12 +15,74 @@ export type ResolveOptions = {
   /** Families we have sockets for. */
   readonly families: readonly Family[]
   readonly timeoutMs?: number
+  /** For tests: the addresses of a host name. */
+  readonly lookup?: (hostname: string) => Promise<readonly string[]>
 }
 
-/** `servers`: `host:port`, `1.2.3.4:port`, `[::1]:port`; the port may be left out (3478). */
-export function resolveServers(
-  _servers: readonly string[],
-  _options: ResolveOptions,
+/** The rest are reported as failures. */
+const maxServers = 16
+const standardPort = 3478
+
+/** `servers`: `host:port`, `1.2.3.4:port`, `[::1]:port`; the port may be left out (3478). Never rejects. */
+export async function resolveServers(
+  servers: readonly string[],
+  options: ResolveOptions,
 ): Promise<ResolvedServers> {
-  throw new Error('not built yet')
+  const failures: { server: string; reason: string }[] = []
+  const resolved = await Promise.all(
+    servers.map(async (server, index) => {
+      try {
+        if (index >= maxServers) throw new Error(`Only the first ${maxServers} STUN servers are used.`)
+        return await resolveServer(server, options)
+      } catch (error) {
+        failures.push({ server, reason: messageOf(error) })
+        return []
+      }
+    }),
+  )
+  return { endpoints: distinctEndpoints(resolved.flat()), failures }
+}
+
+async function resolveServer(server: string, options: ResolveOptions): Promise<Endpoint[]> {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+))(?::([0-9]{1,5}))?$/.exec(server)
+  const host = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3] ?? standardPort)
+  if (host === undefined || port < 1 || port > 65535) {
+    throw new Error(`"${server.slice(0, 80)}" is not a server; write it as stun.example.org:3478.`)
+  }
+  const literal = makeEndpoint(host, port)
+  const addresses = literal
+    ? [literal.address]
+    : await withTimeout(options.lookup ?? lookupAll, host, options.timeoutMs ?? 3_000)
+  const endpoints = addresses.flatMap((address) => makeEndpoint(address, port) ?? [])
+  const chosen = options.families.flatMap(
+    (family) => endpoints.find(({ address }) => familyOf(address) === family) ?? [],
+  )
+  if (chosen.length === 0) {
+    throw new Error(`${host} has no IPv${options.families.join(' or IPv')} address.`)
+  }
+  return chosen
+}
+
+async function lookupAll(hostname: string): Promise<readonly string[]> {
+  return (await systemLookup(hostname, { all: true })).map(({ address }) => address)
+}
+
+async function withTimeout(
+  lookup: (hostname: string) => Promise<readonly string[]>,
+  host: string,
+  timeoutMs: number,
+): Promise<readonly string[]> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`The name ${host} could not be looked up within ${timeoutMs / 1000} s.`)),
+      timeoutMs,
+    )
+  })
+  try {
+    return await Promise.race([lookup(host), late])
+  } finally {
+    clearTimeout(timer)
+  }
 }

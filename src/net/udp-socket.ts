@@ -1,6 +1,13 @@
 // A UDP socket as the rest of the product sees it.
 
-import type { Endpoint, Family } from '../base/endpoint.ts'
+import { createSocket, type Socket } from 'node:dgram'
+import { type Endpoint, type Family, familyOf, formatEndpoint, makeEndpoint } from '../base/endpoint.ts'
+import { messageOf, Problem } from '../base/problem.ts'
+
+/** The largest payload that crosses Ethernet in one piece; nothing of ours is larger, in either direction. */
+export const maxDatagramBytes = 1472
+/** Datagrams handed to the kernel and not yet taken; beyond it new ones are dropped, as a full link would. */
+const maxWaiting = 1024
 
 export type UdpStats = {
   readonly sent: number
@@ -33,6 +40,144 @@ export type UdpOptions = {
 }
 
 /** Rejects with a Problem (`port-taken` or `network`). */
-export function openUdpSocket(_options: UdpOptions): Promise<UdpSocket> {
-  throw new Error('not built yet')
+export async function openUdpSocket(options: UdpOptions): Promise<UdpSocket> {
+  const address = options.address ?? (options.family === 4 ? '0.0.0.0' : '::')
+  const port = options.port ?? 0
+  const socket = createSocket({
+    type: options.family === 4 ? 'udp4' : 'udp6',
+    // One family a socket: IPv4 peers would otherwise appear twice, under two spellings.
+    ipv6Only: options.family === 6,
+    // We only ever send to literal addresses; node would ask its resolver for each datagram.
+    lookup: (hostname, _options, done) => done(null, hostname, options.family),
+  })
+  const bound = await bind(socket, address, port)
+  return new DgramSocket(socket, options, bound)
+}
+
+async function bind(socket: Socket, address: string, port: number): Promise<Endpoint> {
+  await new Promise<void>((resolve, reject) => {
+    const fail = (error: NodeJS.ErrnoException) => {
+      socket.close()
+      reject(bindProblem(error, { address, port }))
+    }
+    socket.once('error', fail)
+    socket.bind({ address, port, exclusive: true }, () => {
+      socket.off('error', fail)
+      resolve()
+    })
+  })
+  return { address, port: socket.address().port }
+}
+
+function bindProblem(error: NodeJS.ErrnoException, wanted: Endpoint): Problem {
+  const place = `UDP ${formatEndpoint(wanted)}`
+  const cause = { cause: error }
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new Problem(
+        'port-taken',
+        `Another program already uses ${place}.`,
+        'Stop it or choose another port.',
+        cause,
+      )
+    case 'EACCES':
+      return new Problem(
+        'network',
+        `This user may not open ${place}.`,
+        'Choose a port from 1024 upwards.',
+        cause,
+      )
+    case 'EADDRNOTAVAIL':
+    case 'EAFNOSUPPORT':
+      return new Problem(
+        'network',
+        `This machine has no address ${wanted.address}.`,
+        'Choose an address that `ip address` shows, or leave it out.',
+        cause,
+      )
+    case 'EMFILE':
+    case 'ENFILE':
+      return new Problem(
+        'network',
+        `${place} could not be opened: too many files are open.`,
+        'Raise the limit with `ulimit -n` or close other programs.',
+        cause,
+      )
+    default:
+      return new Problem(
+        'network',
+        `${place} could not be opened: ${messageOf(error)}.`,
+        'Check the network settings.',
+        cause,
+      )
+  }
+}
+
+class DgramSocket implements UdpSocket {
+  readonly family: Family
+  readonly local: Endpoint
+  readonly #socket: Socket
+  #open = true
+  #sent = 0
+  #received = 0
+  #sendFailures = 0
+  #dropped = 0
+  #lastFailure: string | undefined
+
+  constructor(socket: Socket, { family, onDatagram }: UdpOptions, local: Endpoint) {
+    this.family = family
+    this.local = local
+    this.#socket = socket
+    socket.on('message', (bytes, { address, port }) => {
+      if (!this.#open) return
+      // A link-local sender carries a zone, which makes no endpoint: we could not tell others of it.
+      const from = makeEndpoint(address, port)
+      if (!from || bytes.length > maxDatagramBytes) {
+        this.#dropped++
+        return
+      }
+      this.#received++
+      onDatagram(bytes, from)
+    })
+    // Without a listener a stray ICMP error would end the process.
+    socket.on('error', (error) => this.#fail(error))
+  }
+
+  send(bytes: Uint8Array, to: Endpoint): void {
+    if (!this.#open) return
+    const unfit = bytes.length > maxDatagramBytes || familyOf(to.address) !== this.family
+    if (unfit || this.#socket.getSendQueueCount() >= maxWaiting) {
+      this.#dropped++
+      return
+    }
+    try {
+      this.#socket.send(bytes, to.port, to.address, (error) => {
+        if (error) this.#fail(error)
+        else this.#sent++
+      })
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  stats(): UdpStats {
+    return {
+      sent: this.#sent,
+      received: this.#received,
+      sendFailures: this.#sendFailures,
+      dropped: this.#dropped,
+      ...(this.#lastFailure !== undefined && { lastFailure: this.#lastFailure }),
+    }
+  }
+
+  async close(): Promise<void> {
+    if (!this.#open) return
+    this.#open = false
+    await new Promise<void>((resolve) => this.#socket.close(() => resolve()))
+  }
+
+  #fail(error: unknown): void {
+    this.#sendFailures++
+    this.#lastFailure = (error as NodeJS.ErrnoException).code ?? messageOf(error)
+  }
 }

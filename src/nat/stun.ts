@@ -1,0 +1,208 @@
+// STUN Binding messages in bytes (RFC 8489), as much as finding one's own address needs.
+//
+//   0                 2                 4                                20
+//   +-----------------+-----------------+------------------+-------------+----------------
+//   | type            | length of the   | magic cookie     | transaction | attributes: type (2), length (2),
+//   |                 | attributes      | 0x2112A442       | ID (12)     | value, padded to 4 bytes
+//   +-----------------+-----------------+------------------+-------------+----------------
+
+import { concatBytes, viewOf } from '../base/bytes.ts'
+import type { Endpoint } from '../base/endpoint.ts'
+import { attribute, decodeAddress, decodeErrorCode, encodeAddress, fingerprintOf } from './stun-attributes.ts'
+
+export const transactionIdBytes = 12
+const headerBytes = 20
+const cookie = 0x2112a442
+/** Larger than any honest Binding message, smaller than any datagram that could be split. */
+export const maxStunBytes = 1280
+const maxAttributes = 32
+
+const typeOf = { request: 0x0001, success: 0x0101, error: 0x0111 } as const
+
+export type StunRequest = {
+  readonly type: 'request'
+  readonly transactionId: Uint8Array
+  /** Attributes we must understand to answer, and do not (RFC 8489 §6.3.1). */
+  readonly unknownRequired: readonly number[]
+}
+
+export type StunSuccess = {
+  readonly type: 'success'
+  readonly transactionId: Uint8Array
+  /** From XOR-MAPPED-ADDRESS, or from MAPPED-ADDRESS of a server that knows only RFC 3489. */
+  readonly mapped: Endpoint
+  /** RFC 5780: the server's other address and port. */
+  readonly otherAddress?: Endpoint
+  readonly responseOrigin?: Endpoint
+}
+
+export type StunError = { readonly type: 'error'; readonly transactionId: Uint8Array; readonly code: number }
+
+export type StunMessage = StunRequest | StunSuccess | StunError
+
+export type StunFault =
+  | 'not-stun'
+  | 'too-big'
+  | 'unknown-type'
+  | 'bad-length'
+  | 'bad-attribute'
+  | 'too-many-attributes'
+  | 'unknown-required'
+  | 'bad-fingerprint'
+  | 'missing-attribute'
+
+export type StunDecoding =
+  | { readonly ok: true; readonly message: StunMessage }
+  | { readonly ok: false; readonly fault: StunFault }
+
+/** Whether a datagram is STUN rather than something else on the same socket (RFC 8489 §6.3: two zero bits, cookie). */
+export function isStun(bytes: Uint8Array): boolean {
+  return bytes.length >= headerBytes && (bytes[0] as number) < 0x40 && viewOf(bytes).getUint32(4) === cookie
+}
+
+/** A Binding request with FINGERPRINT, 28 bytes. */
+export function encodeRequest(transactionId: Uint8Array): Uint8Array {
+  const message = encode(typeOf.request, transactionId, [[attribute.fingerprint, new Uint8Array(4)]])
+  viewOf(message).setUint32(message.length - 4, fingerprintOf(message.subarray(0, -8)))
+  return message
+}
+
+/** A Binding success response: XOR-MAPPED-ADDRESS and, where given, what RFC 5780 adds; nothing more. */
+export function encodeSuccess(answer: Omit<StunSuccess, 'type'>): Uint8Array {
+  const attributes: Attribute[] = [
+    [attribute.xorMappedAddress, encodeAddress(answer.mapped, maskOf(answer.transactionId))],
+  ]
+  if (answer.responseOrigin) {
+    attributes.push([attribute.responseOrigin, encodeAddress(answer.responseOrigin)])
+  }
+  if (answer.otherAddress) attributes.push([attribute.otherAddress, encodeAddress(answer.otherAddress)])
+  return encode(typeOf.success, answer.transactionId, attributes)
+}
+
+/** A Binding error response without a reason phrase; `unknown` goes with code 420 (RFC 8489 §14.9). */
+export function encodeError(
+  transactionId: Uint8Array,
+  code: number,
+  unknown: readonly number[] = [],
+): Uint8Array {
+  const value = Uint8Array.of(0, 0, Math.floor(code / 100), code % 100)
+  const attributes: Attribute[] = [[attribute.errorCode, value]]
+  if (unknown.length > 0) {
+    const list = Uint8Array.from(unknown.flatMap((type) => [type >> 8, type & 0xff]))
+    attributes.push([attribute.unknownAttributes, list])
+  }
+  return encode(typeOf.error, transactionId, attributes)
+}
+
+type Attribute = readonly [type: number, value: Uint8Array]
+
+function encode(type: number, transactionId: Uint8Array, attributes: readonly Attribute[]): Uint8Array {
+  if (transactionId.length !== transactionIdBytes) throw new RangeError('a transaction ID has 12 bytes')
+  const header = new Uint8Array(headerBytes)
+  const parts = attributes.map(([attributeType, value]) => {
+    const padded = new Uint8Array(4 + paddedLength(value.length))
+    viewOf(padded).setUint16(0, attributeType)
+    viewOf(padded).setUint16(2, value.length)
+    padded.set(value, 4)
+    return padded
+  })
+  const view = viewOf(header)
+  view.setUint16(0, type)
+  view.setUint16(
+    2,
+    parts.reduce((sum, part) => sum + part.length, 0),
+  )
+  view.setUint32(4, cookie)
+  header.set(transactionId, 8)
+  return concatBytes(header, ...parts)
+}
+
+/** Reads a whole datagram; never throws. */
+export function decodeStun(bytes: Uint8Array): StunDecoding {
+  const fault = (name: StunFault): StunDecoding => ({ ok: false, fault: name })
+  if (!isStun(bytes)) return fault('not-stun')
+  if (bytes.length > maxStunBytes) return fault('too-big')
+  const view = viewOf(bytes)
+  const type = view.getUint16(0)
+  const transactionId = bytes.slice(8, headerBytes)
+  if (view.getUint16(2) !== bytes.length - headerBytes || bytes.length % 4 !== 0) return fault('bad-length')
+  const attributes = readAttributes(bytes)
+  if (typeof attributes === 'string') return fault(attributes)
+  const { values, unknownRequired } = attributes
+
+  if (type === typeOf.request)
+    return { ok: true, message: { type: 'request', transactionId, unknownRequired } }
+  if (type !== typeOf.success && type !== typeOf.error) return fault('unknown-type')
+  // RFC 8489 §6.3.3, §6.3.4: such an answer is discarded.
+  if (unknownRequired.length > 0) return fault('unknown-required')
+
+  if (type === typeOf.error) {
+    const value = values.get(attribute.errorCode)
+    if (!value) return fault('missing-attribute')
+    const code = decodeErrorCode(value)
+    return code === null
+      ? fault('bad-attribute')
+      : { ok: true, message: { type: 'error', transactionId, code } }
+  }
+
+  const xored = values.get(attribute.xorMappedAddress)
+  const plain = values.get(attribute.mappedAddress)
+  if (!xored && !plain) return fault('missing-attribute')
+  const mapped = xored ? decodeAddress(xored, maskOf(transactionId)) : plain ? decodeAddress(plain) : null
+  const origin = values.get(attribute.responseOrigin)
+  const other = values.get(attribute.otherAddress)
+  const responseOrigin = origin && decodeAddress(origin)
+  const otherAddress = other && decodeAddress(other)
+  if (!mapped || responseOrigin === null || otherAddress === null) return fault('bad-attribute')
+  const message: StunSuccess = {
+    type: 'success',
+    transactionId,
+    mapped,
+    ...(responseOrigin && { responseOrigin }),
+    ...(otherAddress && { otherAddress }),
+  }
+  return { ok: true, message }
+}
+
+/** Understood in the sense that we can go on without looking: we use no credentials. */
+const ignorable: ReadonlySet<number> = new Set(Object.values(attribute))
+
+function readAttributes(
+  bytes: Uint8Array,
+): { values: ReadonlyMap<number, Uint8Array>; unknownRequired: readonly number[] } | StunFault {
+  const view = viewOf(bytes)
+  const values = new Map<number, Uint8Array>()
+  const unknownRequired = new Set<number>()
+  let count = 0
+  let protectedPartOver = false
+  for (let at = headerBytes; at < bytes.length; ) {
+    if (++count > maxAttributes) return 'too-many-attributes'
+    const type = view.getUint16(at)
+    const length = view.getUint16(at + 2)
+    const end = at + 4 + paddedLength(length)
+    if (end > bytes.length) return 'bad-attribute'
+    const value = bytes.subarray(at + 4, at + 4 + length)
+    if (type === attribute.fingerprint) {
+      // RFC 8489 §14.7: it is the last attribute.
+      if (length !== 4 || end !== bytes.length) return 'bad-fingerprint'
+      if (viewOf(value).getUint32(0) !== fingerprintOf(bytes.subarray(0, at))) return 'bad-fingerprint'
+    } else if (!protectedPartOver) {
+      // RFC 8489 §14: of several with one type the first counts.
+      if (ignorable.has(type)) {
+        if (!values.has(type)) values.set(type, value)
+      } else if (type < 0x8000) unknownRequired.add(type)
+      // RFC 8489 §14.5: what follows the integrity check is ignored.
+      protectedPartOver = type === attribute.messageIntegrity || type === attribute.messageIntegritySha256
+    }
+    at = end
+  }
+  return { values, unknownRequired: [...unknownRequired] }
+}
+
+function paddedLength(length: number): number {
+  return (length + 3) & ~3
+}
+
+function maskOf(transactionId: Uint8Array): Uint8Array {
+  return concatBytes(Uint8Array.of(0x21, 0x12, 0xa4, 0x42), transactionId)
+}
