@@ -5,10 +5,10 @@
 //
 // A closed link does nothing, answers nothing and has wiped its keys.
 
-import { viewOf } from '../base/bytes.ts'
 import { type Endpoint, equalEndpoints } from '../base/endpoint.ts'
 import { Handshake, type HandshakeOptions } from './handshake.ts'
 import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packets.ts'
+import { Pings } from './pings.ts'
 import { Traffic } from './traffic.ts'
 
 export type LinkOptions = HandshakeOptions & {
@@ -20,6 +20,8 @@ export type LinkOptions = HandshakeOptions & {
   readonly lossMs?: number
   /** How long the handshake may take. Default 30,000. */
   readonly handshakeMs?: number
+  /** Above 0 only in tests of the counter's end. */
+  readonly firstCounter?: number
 }
 
 export type CloseReason = 'closed' | 'closed-by-peer' | 'lost' | 'no-handshake'
@@ -43,10 +45,6 @@ const firstRepeatMs = 200
 const maxRepeatMs = 1000
 const closeRepeatMs = 250
 const maxCloses = 4
-/** Faster pings while the other is silent: this many between half of `lossMs` and all of it. */
-const probes = 6
-/** Pings whose answer is still recognised; an answer to an older one only counts as a sign of life. */
-const rememberedPings = 4
 /** Counters kept back for pings and closing when a link has used all others. */
 const reservedCounters = 64
 const nothing = new Uint8Array(0)
@@ -57,27 +55,22 @@ export function createLink(options: LinkOptions): Link {
 
 export class Link {
   readonly #options: LinkOptions
-  readonly #keepaliveMs: number
-  readonly #lossMs: number
   readonly #handshake: Handshake
   readonly #handshakeDeadline: number
+  /** Null before the link is open and after its end. */
   #traffic: Traffic | null = null
+  readonly #pings: Pings
   #state: LinkState = 'handshake'
   #remote: Endpoint
   /** When the opener repeats its handshake packet, or a closing side its close. */
   #repeatAt: number | null
   #repeatMs = firstRepeatMs
   #closes = 0
-  #heardAt = 0
-  #pingedAt = 0
-  #pings = 0
-  readonly #pingTimes = new Float64Array(rememberedPings)
 
   /** An opener sends its first packet at the first `handleTimeout`, which is due at once. */
   constructor(options: LinkOptions) {
     this.#options = options
-    this.#keepaliveMs = options.keepaliveMs ?? 10_000
-    this.#lossMs = options.lossMs ?? 30_000
+    this.#pings = new Pings(options.now, options.keepaliveMs ?? 10_000, options.lossMs ?? 30_000)
     this.#handshakeDeadline = options.now + (options.handshakeMs ?? 30_000)
     this.#handshake = new Handshake(options)
     this.#remote = options.remote
@@ -97,7 +90,7 @@ export class Link {
   setRemote(now: number, remote: Endpoint): LinkAction[] {
     if (this.#state === 'closed' || equalEndpoints(remote, this.#remote)) return []
     this.#remote = remote
-    return this.#state === 'open' ? [this.#ping(now)] : []
+    return this.#state === 'open' ? this.#ping(now) : []
   }
 
   /** `'too-big'` above `maxDatagramBytes` (1,408). Not repeated when lost, delivered at most once. */
@@ -129,7 +122,7 @@ export class Link {
       case 'handshake':
         return Math.min(this.#handshakeDeadline, this.#repeatAt ?? Infinity)
       case 'open':
-        return Math.min(this.#heardAt + this.#lossMs, this.#pingAt(), this.#repeatAt ?? Infinity)
+        return Math.min(this.#pings.lostAt(), this.#pings.dueAt(), this.#repeatAt ?? Infinity)
       case 'closing':
         return this.#repeatAt
       case 'closed':
@@ -143,9 +136,9 @@ export class Link {
       case 'handshake':
         return now >= this.#handshakeDeadline ? [this.#end('no-handshake')] : this.#repeatHandshake(now)
       case 'open': {
-        if (now >= this.#heardAt + this.#lossMs) return [this.#end('lost')]
+        if (now >= this.#pings.lostAt()) return [this.#end('lost')]
         const actions = this.#repeatHandshake(now)
-        if (now >= this.#pingAt()) actions.push(this.#ping(now))
+        if (now >= this.#pings.dueAt()) actions.push(...this.#ping(now))
         return actions
       }
       case 'closing':
@@ -165,15 +158,14 @@ export class Link {
       case 'answer':
         return [this.#send(step.bytes)]
       case 'acknowledged-again':
-        return [this.#ping(now)]
+        return this.#ping(now)
       case 'agreed': {
-        const { crypto, tag, role } = this.#options
-        this.#traffic = new Traffic(crypto, tag, step.keys)
+        const { crypto, tag, role, firstCounter } = this.#options
+        this.#traffic = new Traffic(crypto, tag, step.keys, firstCounter)
         this.#state = 'open'
-        this.#heardAt = now
-        this.#pingedAt = now
+        this.#pings.hear(now)
         const opened: LinkAction = { type: 'event', event: { type: 'open' } }
-        if (role === 'responder') return [this.#ping(now), opened]
+        if (role === 'responder') return [...this.#ping(now), opened]
         this.#repeatAt = now
         this.#repeatMs = firstRepeatMs
         return [...this.#repeatHandshake(now), opened]
@@ -185,7 +177,7 @@ export class Link {
     const traffic = this.#traffic
     const frame = traffic?.open(bytes)
     if (!traffic || !frame) return []
-    this.#heardAt = now
+    this.#pings.hear(now)
     if (this.#state === 'closing') {
       if (frame.kind === frameKinds.closeAcknowledgement) return [this.#end('closed')]
       return frame.kind === frameKinds.close ? this.#acknowledgeClose(traffic, 'closed') : []
@@ -212,15 +204,12 @@ export class Link {
   #hearResponder(now: number): LinkAction[] {
     if (this.#repeatAt === null) return []
     this.#repeatAt = null
-    return [this.#ping(now)]
+    return this.#ping(now)
   }
 
   #handlePong(now: number, body: Uint8Array): LinkAction[] {
-    if (body.length !== 4) return []
-    const ping = viewOf(body).getUint32(0)
-    if (ping === 0 || ping > this.#pings || ping <= this.#pings - rememberedPings) return []
-    const sentAt = this.#pingTimes[ping % rememberedPings] as number
-    return [{ type: 'event', event: { type: 'round-trip', ms: now - sentAt } }]
+    const ms = this.#pings.roundTripMs(now, body)
+    return ms === null ? [] : [{ type: 'event', event: { type: 'round-trip', ms } }]
   }
 
   #acknowledgeClose(traffic: Traffic, reason: CloseReason): LinkAction[] {
@@ -241,19 +230,8 @@ export class Link {
     return this.#traffic ? [this.#send(this.#traffic.seal(frameKinds.close, nothing))] : []
   }
 
-  #pingAt(): number {
-    const probeAt = Math.max(this.#heardAt + this.#lossMs / 2, this.#pingedAt + this.#lossMs / 2 / probes)
-    return Math.min(this.#pingedAt + this.#keepaliveMs, probeAt)
-  }
-
-  #ping(now: number): LinkAction {
-    this.#pingedAt = now
-    this.#pings++
-    this.#pingTimes[this.#pings % rememberedPings] = now
-    const number = new Uint8Array(4)
-    viewOf(number).setUint32(0, this.#pings)
-    if (this.#traffic === null) throw new Error('a ping before the keys')
-    return this.#send(this.#traffic.seal(frameKinds.ping, number))
+  #ping(now: number): LinkAction[] {
+    return this.#traffic ? [this.#send(this.#traffic.seal(frameKinds.ping, this.#pings.next(now)))] : []
   }
 
   #send(bytes: Uint8Array): LinkAction {
