@@ -58,9 +58,12 @@ export function decodeEndpoint(bytes: Uint8Array): Endpoint | null {
   if (bytes.length !== 6 && bytes.length !== 18) return null
   const octets = bytes.subarray(0, -2)
   const port = ((bytes.at(-2) as number) << 8) | (bytes.at(-1) as number)
-  // The common case without the way through text: replies carry dozens of these.
-  if (octets.length === 4) return port === 0 ? null : { address: octets.join('.'), port }
-  return makeEndpoint(ipaddr.fromByteArray([...octets]).toString(), port)
+  if (port === 0) return null
+  // Not through text and back, since a reply carries dozens of these.
+  if (octets.length === 4) return { address: octets.join('.'), port }
+  const parsed = new ipaddr.IPv6([...octets])
+  const address = parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.toRFC5952String()
+  return { address, port }
 }
 
 /** What sort of place an address is; decides what may be offered to whom (mission B6). */
