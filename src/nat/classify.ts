@@ -1,12 +1,6 @@
 // What several servers' views of one socket say about the NAT between (RFC 5780 §4.3, mission D1).
 
-import {
-  distinctEndpoints,
-  type Endpoint,
-  equalEndpoints,
-  familyOf,
-  formatEndpoint,
-} from '../base/endpoint.ts'
+import { distinctEndpoints, type Endpoint, equalEndpoints, familyOf } from '../base/endpoint.ts'
 import type { Allocation, Mapping, NatProfile } from '../base/nat-profile.ts'
 
 /** One server's view of us. */

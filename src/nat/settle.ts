@@ -1,7 +1,7 @@
 // Whether a later round of answers changes what we hold true. One lying or confused server must not make
 // our public endpoint flap, for every change is told to others by mail.
 
-import { distinctEndpoints, type Family, familyOf, formatEndpoint } from '../base/endpoint.ts'
+import { distinctEndpoints, type Endpoint, type Family, familyOf, formatEndpoint } from '../base/endpoint.ts'
 import { classify, type NatView, type Observation } from './classify.ts'
 
 /** `before` itself when nothing changes. `surprise` is the single answer that made us ask all again. */

@@ -1,9 +1,18 @@
-// One attempt to reach one peer on all its candidates at once (mission C3, design §6).
+// One attempt to reach one peer on all its candidates at once (mission C3, design §6). Checks go to every
+// target; whoever gets one confirms it to where it came from and checks back at once (RFC 8445 §7.3.1.4).
+// A confirmation of our check, from where that check was sent, proves the path in both directions.
+//
+//              confirmation                    quiet for quietMs
+//   searching ──────────────▶ found (answers) ──────────────────▶ finished
+//        │ attemptMs over                                            ▲
+//        └───────────────────────────────────────────────────────────┘
 
 import type { Crypto } from '../base/crypto.ts'
-import type { Candidate, CandidateKind, Endpoint } from '../base/endpoint.ts'
+import { type Candidate, type CandidateKind, type Endpoint, formatEndpoint } from '../base/endpoint.ts'
 import type { Action, Machine } from '../base/machine.ts'
-import type { CheckKeys } from './check.ts'
+import { type CheckKeys, type CheckPacket, openCheck, sealCheck } from './check.ts'
+import { burstChecks, gapAfterCheck, type Paced, quickChecksFor } from './pacing.ts'
+import { isLan, isUsable, maxTargets, rankOf } from './targets.ts'
 
 export type Path = {
   readonly kind: 'lan' | 'direct'
@@ -26,14 +35,17 @@ export type PunchEvent =
 export type PunchOptions = {
   readonly crypto: Pick<Crypto, 'randomBytes' | 'encrypt' | 'decrypt'>
   readonly keys: CheckKeys
-  /** From a plan with strategy `direct`. */
+  /** From a plan with strategy `direct`; may be empty when the peer must come to us. */
   readonly targets: readonly Candidate[]
+  /** Never exceeded, whatever arrives. */
   readonly budget: number
   readonly sameNat: boolean
   readonly now: number
   /** Counted from `now`; 120 s by default. */
   readonly attemptMs?: number
-  /** Our socket is bound to loopback (demo and tests): only then loopback targets are used. */
+  /** How long after a path the peer may still need our answers. */
+  readonly quietMs?: number
+  /** Loopback targets are used only when our own socket is on loopback (demo and tests). */
   readonly onLoopback?: boolean
 }
 
@@ -42,9 +54,219 @@ export interface Punch extends Machine<PunchEvent> {
   addTargets(now: number, candidates: readonly Candidate[]): Action<PunchEvent>[]
   /** Nothing is sent or answered afterwards. */
   stop(): void
+  /** Sent so far. */
   readonly packets: number
 }
 
-export function createPunch(_options: PunchOptions): Punch {
-  throw new Error('not built yet')
+/** The peer's packets are told apart by sequence; beyond so many it is not the peer we know, and is ignored. */
+const maxHeard = 256
+/** Places not named beforehand from which the peer may be heard. */
+const maxPeerReflexive = 4
+/** Between two checks to one target, however often the peer is heard there. */
+const shortestCheckGapMs = 50
+
+export function createPunch(options: PunchOptions): Punch {
+  return new PunchAttempt(options)
+}
+
+type Target = Paced & {
+  readonly candidate: Candidate
+  readonly rank: number
+  /** Null when no further check is due. */
+  nextAt: number | null
+  lastCheckAt: number
+  confirmed: boolean
+}
+
+class PunchAttempt implements Punch {
+  readonly #crypto: PunchOptions['crypto']
+  readonly #keys: CheckKeys
+  readonly #sameNat: boolean
+  readonly #onLoopback: boolean
+  readonly #budget: number
+  /** The rest is kept for answers and for checking back, which are what connects in the end. */
+  readonly #checkBudget: number
+  readonly #quietMs: number
+  readonly #deadline: number
+  /** By endpoint; at most maxTargets + maxPeerReflexive. */
+  readonly #targets = new Map<string, Target>()
+  /** Sequence of each of our checks to where it went; bounded by the budget. */
+  readonly #asked = new Map<number, string>()
+  /** Sequences of the peer's packets; bounded by maxHeard. */
+  readonly #heard = new Set<number>()
+  #sequence: number
+  #packets = 0
+  #checks = 0
+  #best: Target | null = null
+  #lastHeardAt = 0
+  #finished = false
+
+  constructor(options: PunchOptions) {
+    this.#crypto = options.crypto
+    this.#keys = options.keys
+    this.#sameNat = options.sameNat
+    this.#onLoopback = options.onLoopback ?? false
+    this.#budget = options.budget
+    this.#checkBudget = Math.ceil((options.budget * 2) / 3)
+    this.#quietMs = options.quietMs ?? 20_000
+    this.#deadline = options.now + (options.attemptMs ?? 120_000)
+    // From a random start, so that a confirmation recorded in an earlier attempt fits no check of this one.
+    this.#sequence = new DataView(Uint8Array.from(options.crypto.randomBytes(4)).buffer).getUint32(0)
+    this.#add(options.now, options.targets)
+  }
+
+  get packets(): number {
+    return this.#packets
+  }
+
+  nextTimeout(): number | null {
+    if (this.#finished) return null
+    let next = this.#endsAt()
+    for (const { nextAt } of this.#targets.values()) if (nextAt !== null && nextAt < next) next = nextAt
+    return next
+  }
+
+  handleTimeout(now: number): Action<PunchEvent>[] {
+    if (this.#finished) return []
+    if (now >= this.#endsAt()) {
+      this.stop()
+      const packets = this.#packets
+      return [
+        {
+          type: 'event',
+          event: this.#best ? { type: 'done', packets } : { type: 'failed', reason: 'no-answer', packets },
+        },
+      ]
+    }
+    const due = [...this.#targets.values()]
+      .filter(({ nextAt }) => nextAt !== null && nextAt <= now)
+      .sort((a, b) => b.rank - a.rank)
+    return due.flatMap((target) => this.#check(now, target))
+  }
+
+  handleDatagram(now: number, bytes: Uint8Array, from: Endpoint): Action<PunchEvent>[] {
+    if (this.#finished || !isUsable(from, this.#onLoopback)) return []
+    const packet = openCheck(this.#crypto, this.#keys, bytes)
+    if (!packet || this.#heard.has(packet.sequence) || this.#heard.size >= maxHeard) return []
+    this.#heard.add(packet.sequence)
+    this.#lastHeardAt = now
+    return packet.type === 'check' ? this.#answer(now, packet.sequence, from) : this.#confirm(packet, from)
+  }
+
+  addTargets(now: number, candidates: readonly Candidate[]): Action<PunchEvent>[] {
+    if (this.#finished) return []
+    this.#add(now, candidates)
+    return this.handleTimeout(now)
+  }
+
+  stop(): void {
+    this.#finished = true
+    this.#targets.clear()
+    this.#asked.clear()
+    this.#heard.clear()
+  }
+
+  #endsAt(): number {
+    return this.#best ? this.#lastHeardAt + this.#quietMs : this.#deadline
+  }
+
+  #add(now: number, candidates: readonly Candidate[]): void {
+    const fresh: Target[] = []
+    for (const candidate of candidates) {
+      const key = formatEndpoint(candidate.endpoint)
+      if (this.#targets.size >= maxTargets || this.#targets.has(key)) continue
+      if (isUsable(candidate.endpoint, this.#onLoopback)) fresh.push(this.#target(now, key, candidate))
+    }
+    for (const target of fresh) {
+      target.quickTotal = quickChecksFor(fresh.length, this.#checkBudget - this.#checks)
+    }
+  }
+
+  #target(now: number, key: string, candidate: Candidate): Target {
+    const target: Target = {
+      candidate,
+      rank: rankOf(candidate, this.#sameNat),
+      isLan: isLan(candidate, this.#sameNat),
+      nextAt: this.#isWorth(rankOf(candidate, this.#sameNat)) ? now : null,
+      lastCheckAt: Number.NEGATIVE_INFINITY,
+      quickSent: 0,
+      quickTotal: burstChecks,
+      confirmed: false,
+    }
+    this.#targets.set(key, target)
+    return target
+  }
+
+  /** A path no better than the one we have needs no checks of ours. */
+  #isWorth(rank: number): boolean {
+    return this.#best === null || rank > this.#best.rank
+  }
+
+  /** The peer's check came from `from`: confirm it, and check that way at once. */
+  #answer(now: number, confirms: number, from: Endpoint): Action<PunchEvent>[] {
+    // What is set aside for checks may go to answers once we are done searching.
+    const reserved = this.#best ? 0 : this.#checkBudget - this.#checks
+    if (this.#packets + reserved >= this.#budget) return []
+    const confirmation = this.#send(from, { type: 'confirm', confirms, observed: from })
+    const key = formatEndpoint(from)
+    let target = this.#targets.get(key)
+    if (!target) {
+      if (this.#targets.size >= maxTargets + maxPeerReflexive) return [confirmation]
+      target = this.#target(now, key, { kind: 'peer-reflexive', endpoint: from })
+    }
+    if (target.confirmed || !this.#isWorth(target.rank)) return [confirmation]
+    target.quickSent = 0
+    target.quickTotal = burstChecks
+    target.nextAt = Math.max(now, target.lastCheckAt + shortestCheckGapMs)
+    return target.nextAt > now ? [confirmation] : [confirmation, ...this.#check(now, target)]
+  }
+
+  #confirm(packet: CheckPacket & { type: 'confirm' }, from: Endpoint): Action<PunchEvent>[] {
+    const key = formatEndpoint(from)
+    // RFC 8445 §7.2.5.2.1: an answer from elsewhere proves no path.
+    if (this.#asked.get(packet.confirms) !== key) return []
+    const target = this.#targets.get(key)
+    if (!target || target.confirmed) return []
+    target.confirmed = true
+    target.nextAt = null
+    if (!this.#isWorth(target.rank)) return []
+    const type = this.#best ? 'better-path' : 'path'
+    this.#best = target
+    for (const other of this.#targets.values()) if (!this.#isWorth(other.rank)) other.nextAt = null
+    const path: Path = {
+      kind: target.isLan ? 'lan' : 'direct',
+      remote: target.candidate.endpoint,
+      local: packet.observed,
+      candidateKind: target.candidate.kind,
+    }
+    return [{ type: 'event', event: { type, path, packets: this.#packets } }]
+  }
+
+  #check(now: number, target: Target): Action<PunchEvent>[] {
+    target.nextAt = null
+    if (this.#checks >= this.#checkBudget || this.#packets >= this.#budget) return []
+    this.#checks++
+    target.quickSent++
+    target.lastCheckAt = now
+    const key = formatEndpoint(target.candidate.endpoint)
+    const action = this.#send(target.candidate.endpoint, { type: 'check' })
+    this.#asked.set(this.#sequence, key)
+    // With a path found, a better one gets its quick checks and no more.
+    if (!this.#best || target.quickSent < target.quickTotal) {
+      const waiting = [...this.#targets.values()].filter((one) => one === target || one.nextAt !== null)
+      const budget = this.#checkBudget - this.#checks
+      target.nextAt = now + gapAfterCheck(target, waiting, this.#deadline - now, budget)
+    }
+    return [action]
+  }
+
+  #send(
+    to: Endpoint,
+    packet: { type: 'check' } | { type: 'confirm'; confirms: number; observed: Endpoint },
+  ): Action<PunchEvent> {
+    this.#packets++
+    this.#sequence = (this.#sequence + 1) >>> 0
+    const bytes = sealCheck(this.#crypto, this.#keys, { ...packet, sequence: this.#sequence })
+    return { type: 'send', to, bytes }
+  }
 }

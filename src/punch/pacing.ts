@@ -1,0 +1,46 @@
+// When the next check to a target goes out.
+//
+// Mail may start the two sides a minute apart, so a side must go on until the other appears, on few packets:
+// quickly at first, for the case that both are there; then just often enough. A hole in a NAT lives at least
+// 10 s from our last packet. With a check every 9 s both sides' holes stay open all the time. Up to
+// 18 s still work: of two periodic senders with holes of 10 s, one always sends into the other's open hole.
+
+/** Between one quick check and the next; the sequence starts again when the peer is heard. */
+const quickGapsMs = [200, 200, 200, 600, 1_200, 2_400] as const
+export const mostQuickChecks = quickGapsMs.length + 1
+/** Checks to a target after the peer was heard there, unless it is confirmed before. */
+export const burstChecks = 4
+const shortestSlowGapMs = 9_000
+/** A LAN has no hole to keep open, at most a computer's own firewall. */
+const lanWeight = 1 / 3
+
+export type Paced = {
+  readonly isLan: boolean
+  /** Checks sent since the quick sequence began. */
+  quickSent: number
+  /** How many the quick sequence has. */
+  quickTotal: number
+}
+
+/** How many quick checks each of `targets` gets, such that about half of `budget` is left for later. */
+export function quickChecksFor(targets: number, budget: number): number {
+  return Math.min(mostQuickChecks, Math.max(1, Math.floor(budget / 2 / Math.max(1, targets))))
+}
+
+/** Milliseconds after the check just sent to `target`, one of `waiting`; `budget`: checks still allowed to all. */
+export function gapAfterCheck(
+  target: Paced,
+  waiting: readonly Paced[],
+  remainingMs: number,
+  budget: number,
+): number {
+  if (target.quickSent < target.quickTotal) return quickGapsMs[target.quickSent - 1] ?? 200
+  const quickToCome = waiting.reduce((sum, one) => sum + Math.max(0, one.quickTotal - one.quickSent), 0)
+  const weights = waiting.reduce((sum, one) => sum + weightOf(one), 0)
+  const affordable = (remainingMs * weights) / Math.max(1, budget - quickToCome)
+  return Math.max(shortestSlowGapMs, affordable) / weightOf(target)
+}
+
+function weightOf(target: Paced): number {
+  return target.isLan ? lanWeight : 1
+}

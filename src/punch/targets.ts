@@ -1,0 +1,31 @@
+// Where a check may be sent at all, and which place is better. Candidates come from strangers: without
+// these rules a peer could aim our packets at third parties or at ourselves.
+
+import { addressScope, type Candidate, type Endpoint, familyOf } from '../base/endpoint.ts'
+
+/** Candidates of one peer that are used; further ones are ignored. */
+export const maxTargets = 12
+/** Of these, its own addresses inside its LAN; computers with many interfaces have dozens. */
+export const maxHostTargets = 4
+
+/** Not multicast, broadcast, reserved, link-local IPv6 (it would need a zone), nor loopback unless allowed. */
+export function isUsable({ address, port }: Endpoint, loopbackAllowed: boolean): boolean {
+  if (port < 1 || port > 65535) return false
+  const scope = addressScope(address)
+  if (scope === 'loopback') return loopbackAllowed
+  if (scope === 'link-local') return familyOf(address) === 4
+  return scope !== 'unusable'
+}
+
+/** Whether packets to it stay inside one network (mission B3). */
+export function isLan({ kind, endpoint }: Candidate, sameNat: boolean): boolean {
+  if (kind === 'host' && sameNat) return true
+  const scope = addressScope(endpoint.address)
+  return scope === 'private' || scope === 'link-local'
+}
+
+/** Higher is better: LAN, then IPv6 (no NAT to keep open), then the rest (design §6). */
+export function rankOf(candidate: Candidate, sameNat: boolean): number {
+  if (isLan(candidate, sameNat)) return 3
+  return familyOf(candidate.endpoint.address) === 6 ? 2 : 1
+}
