@@ -1,0 +1,43 @@
+// What a running agent tells (design §7). `id` is the readable user ID, addresses are `ip:port`.
+
+import type { NatProfile } from '../base/nat-profile.ts'
+import type { LetterKind } from '../letter/kinds.ts'
+import type { MailboxState } from '../mail/mailbox.ts'
+
+export type PeerName = { readonly id: string; readonly name: string }
+
+/** How a connection runs. `local` is how the peer sees us where that is known. */
+export type PathReport = { readonly kind: 'lan' | 'direct'; readonly local: string; readonly remote: string }
+
+export type AgentEvent =
+  | { readonly event: 'ready'; readonly id: string; readonly name: string; readonly room: string }
+  | (NatProfile & { readonly event: 'nat'; readonly public: readonly string[] })
+  | ({ readonly event: 'mailbox' } & MailboxState)
+  | { readonly event: 'requested'; readonly hosts: number }
+  | { readonly event: 'unsent'; readonly letter: LetterKind; readonly reason: string }
+  /** No answer for so long; the request is repeated. */
+  | { readonly event: 'unanswered'; readonly sinceRequestMs: number }
+  | { readonly event: 'replied'; readonly peers: number; readonly sinceRequestMs: number }
+  | { readonly event: 'introduced'; readonly peer: PeerName }
+  | { readonly event: 'punching'; readonly peer: PeerName; readonly plan: string }
+  | {
+      readonly event: 'connected'
+      readonly peer: PeerName
+      readonly path: PathReport
+      readonly plan: string
+      /** Sent by us until the path was found. */
+      readonly packets: number
+      readonly sinceRequestMs: number
+      readonly sincePunchMs: number
+    }
+  /** The link goes on over another path. */
+  | { readonly event: 'path'; readonly peer: PeerName; readonly path: PathReport }
+  | { readonly event: 'failed'; readonly peer: PeerName; readonly reason: string; readonly advice?: string }
+  | { readonly event: 'disconnected'; readonly peer: PeerName; readonly reason: string }
+  /** Nobody is left to try; others may come to us (A9). */
+  | { readonly event: 'waiting' }
+  /** A letter that was not what we wait for, by reason; never answered. */
+  | { readonly event: 'letter'; readonly outcome: 'dropped'; readonly reason: string }
+  /** Something a person may want to know. */
+  | { readonly event: 'notice'; readonly notice: string }
+  | { readonly event: 'forward'; readonly notice: string }

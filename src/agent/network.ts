@@ -1,0 +1,116 @@
+// The agent's UDP socket: finds out where it can be reached, keeps the NAT's mapping open while letters travel
+// (mission A1, B4, C4), and tells STUN's packets from those of peers.
+
+import type { Clock } from '../base/clock.ts'
+import type { Crypto } from '../base/crypto.ts'
+import { addressScope, type Candidate, type Endpoint, equalEndpoints } from '../base/endpoint.ts'
+import { type NatProfile, unknownNat } from '../base/nat-profile.ts'
+import { createProber, type NatView } from '../nat/prober.ts'
+import { type Driver, drive } from '../net/drive.ts'
+import { hostEndpoints } from '../net/interfaces.ts'
+import { resolveServers } from '../net/resolve-servers.ts'
+import { openUdpSocket, type UdpSocket } from '../net/udp-socket.ts'
+
+export type NetworkOptions = {
+  readonly clock: Clock
+  readonly crypto: Crypto
+  /** 0 for any. */
+  readonly port: number
+  readonly stunServers: readonly string[]
+  readonly keepaliveMs: number
+  /** The first verdict, and every later one that differs. */
+  readonly onView: (view: NatView, first: boolean) => void
+  /** Whatever is not STUN. */
+  readonly onPacket: (bytes: Uint8Array, from: Endpoint) => void
+  /** One sentence: a server whose name could not be resolved. */
+  readonly onNotice: (notice: string) => void
+}
+
+/** STUN's first byte is below this (RFC 7983 §7). */
+const firstByteAboveStun = 0x40
+
+export class Network {
+  readonly #options: NetworkOptions
+  #socket: UdpSocket | null = null
+  #prober: Driver<unknown> | null = null
+  #view: NatView = { profile: unknownNat, publicEndpoints: [], observations: [] }
+  #closed = false
+
+  constructor(options: NetworkOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when the first verdict on the NAT is there, a few seconds at most. */
+  async open(): Promise<void> {
+    const { clock, crypto, port, stunServers, keepaliveMs, onView, onNotice } = this.#options
+    const socket = await openUdpSocket({
+      family: 4,
+      port,
+      onDatagram: (bytes, from) => this.#receive(bytes, from),
+    })
+    if (this.#closed) return socket.close()
+    this.#socket = socket
+    const { endpoints: servers, failures } = await resolveServers(stunServers, { families: [4] })
+    for (const { server, reason } of failures)
+      onNotice(`The STUN server ${server} cannot be asked: ${reason}`)
+    if (this.#closed) return
+    await new Promise<void>((resolve) => {
+      this.#prober = drive({
+        machine: createProber({
+          crypto,
+          servers,
+          localEndpoints: hostEndpoints([socket.local]),
+          now: clock.now(),
+          keepaliveMs,
+        }),
+        clock,
+        send: (bytes, to) => socket.send(bytes, to),
+        onEvent: (event) => {
+          this.#view = event
+          onView(event, event.type === 'profile')
+          if (event.type === 'profile') resolve()
+        },
+      })
+    })
+  }
+
+  get nat(): NatProfile {
+    return this.#view.profile
+  }
+
+  /** Whether loopback is all there is: then, and only then, peers on loopback are tried. */
+  get onLoopback(): boolean {
+    return this.candidates.every(({ endpoint }) => addressScope(endpoint.address) === 'loopback')
+  }
+
+  /** Where we may be reached, as of now. */
+  get candidates(): readonly Candidate[] {
+    if (!this.#socket) return []
+    const host = hostEndpoints([this.#socket.local])
+    const reflexive = this.#view.publicEndpoints
+    return [
+      ...host.map((endpoint): Candidate => ({ kind: 'host', endpoint })),
+      ...reflexive.map((endpoint): Candidate => ({ kind: 'server-reflexive', endpoint })),
+    ].filter(
+      ({ kind, endpoint }, index, all) =>
+        all.findIndex((other) => other.kind === kind && equalEndpoints(other.endpoint, endpoint)) === index,
+    )
+  }
+
+  send(bytes: Uint8Array, to: Endpoint): void {
+    this.#socket?.send(bytes, to)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#prober?.stop()
+    await this.#socket?.close()
+  }
+
+  #receive(bytes: Uint8Array, from: Endpoint): void {
+    const first = bytes[0]
+    if (first === undefined) return
+    if (first < firstByteAboveStun) this.#prober?.receive(bytes, from)
+    else this.#options.onPacket(bytes, from)
+  }
+}

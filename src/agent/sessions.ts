@@ -1,0 +1,54 @@
+// Our own sessions: each request brings a fresh key, and answers to earlier ones may still be on their way.
+
+import { toHex } from '../base/bytes.ts'
+import type { Crypto, KeyPair } from '../base/crypto.ts'
+import type { Session, SessionId } from '../letter/kinds.ts'
+
+/** The newest and those before it whose answers may still come. Older keys are wiped: forward secrecy. */
+const kept = 3
+
+export type OwnSession = Session & {
+  readonly keyPair: KeyPair
+  /** Monotonic. */
+  requestedAt: number | null
+}
+
+export class Sessions {
+  readonly #crypto: Crypto
+  /** Newest last; at most `kept`. */
+  #sessions: OwnSession[] = []
+
+  constructor(crypto: Crypto) {
+    this.#crypto = crypto
+  }
+
+  create(): OwnSession {
+    const keyPair = this.#crypto.boxKeyPair()
+    const id = this.#crypto.randomBytes(16)
+    const session = { id, publicKey: keyPair.publicKey, keyPair, requestedAt: null }
+    this.#sessions.push(session)
+    for (const old of this.#sessions.splice(0, this.#sessions.length - kept)) {
+      this.#crypto.wipe(old.keyPair.secretKey)
+    }
+    return session
+  }
+
+  find(id: SessionId): OwnSession | null {
+    const wanted = toHex(id)
+    return this.#sessions.find((session) => toHex(session.id) === wanted) ?? null
+  }
+
+  get newest(): OwnSession | null {
+    return this.#sessions.at(-1) ?? null
+  }
+
+  /** For opening letters: newest first. */
+  get keyPairs(): readonly KeyPair[] {
+    return this.#sessions.map((session) => session.keyPair).reverse()
+  }
+
+  wipe(): void {
+    for (const { keyPair } of this.#sessions) this.#crypto.wipe(keyPair.secretKey)
+    this.#sessions = []
+  }
+}

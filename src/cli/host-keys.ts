@@ -1,0 +1,28 @@
+// The host's keys and rooms, from the files its config names.
+
+import type { Crypto, KeyPair } from '../base/crypto.ts'
+import { Problem } from '../base/problem.ts'
+import type { Loaded } from '../config/load.ts'
+import type { HostConfig } from '../config/schema.ts'
+import { readSeed } from '../config/secrets.ts'
+import { type RoomKeys, roomKeys } from '../letter/room.ts'
+
+export type HostKeys = {
+  readonly identity: KeyPair
+  readonly sealingKeys: KeyPair
+  readonly rooms: readonly { readonly name: string; readonly secret: Uint8Array; readonly keys: RoomKeys }[]
+}
+
+export function readHostKeys(crypto: Crypto, { config, path }: Loaded<HostConfig>): HostKeys {
+  const rooms = config.rooms.map(({ name, secret_file }) => {
+    const secret = readSeed(path(secret_file), `The secret of room ${name}`)
+    return { name, secret, keys: roomKeys(crypto, secret) }
+  })
+  const twice = rooms.find(({ name }, index) => rooms.findIndex((room) => room.name === name) !== index)
+  if (twice) throw new Problem('config', `Two rooms are called "${twice.name}".`, 'Rename one of them.')
+  return {
+    identity: crypto.signKeyPair(readSeed(path(config.keys.identity_file), "The host's identity key")),
+    sealingKeys: crypto.boxKeyPair(readSeed(path(config.keys.sealing_file), "The host's sealing key")),
+    rooms,
+  }
+}

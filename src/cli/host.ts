@@ -1,0 +1,50 @@
+// `peerpost host`: the daemon at the mailbox.
+
+import { loadHostConfig } from '../config/load.ts'
+import { createHost } from '../host/service.ts'
+import { systemClock } from '../net/system-clock.ts'
+import { loadSodium } from '../sodium.ts'
+import { readHostKeys } from './host-keys.ts'
+import { untilStopped } from './lifetime.ts'
+import { openMail } from './open-mail.ts'
+import { createReporter } from './output.ts'
+import { describeHostEvent } from './stories.ts'
+
+export async function runHost(options: { readonly config: string; readonly json?: boolean }): Promise<void> {
+  const { stopped } = untilStopped()
+  const crypto = await loadSodium()
+  const loaded = loadHostConfig(options.config, process.env)
+  const { config, path } = loaded
+  const { identity, sealingKeys, rooms } = readHostKeys(crypto, loaded)
+  const { subject } = config.mail
+  const report = createReporter(options.json, systemClock.wallNow, describeHostEvent)
+  const { mailbox, sender } = openMail(config.mail, path, { subject, address: config.address }, (notice) =>
+    process.stderr.write(`peerpost: ${notice}\n`),
+  )
+  const host = createHost({
+    clock: systemClock,
+    crypto,
+    identity,
+    sealingKeys,
+    address: config.address,
+    subject,
+    rooms: rooms.map(({ name, keys }) => ({ name, tag: keys.tag })),
+    settings: {
+      capacity: config.table.capacity,
+      expiryMs: config.table.expiry,
+      freshnessMs: config.letters.freshness,
+      futureToleranceMs: config.letters.future_tolerance,
+      replyPeers: config.letters.reply_peers,
+      introductionWindowMs: config.letters.introduction_window,
+      sweepMs: config.letters.sweep,
+      natPrefix: { 4: config.same_nat.ipv4_prefix, 6: config.same_nat.ipv6_prefix },
+    },
+    database: path(config.table.path),
+    mailbox,
+    sender,
+    onEvent: report,
+  })
+  await Promise.race([host.start(), stopped])
+  await stopped
+  await host.stop()
+}

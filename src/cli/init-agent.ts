@@ -1,0 +1,43 @@
+// `peerpost init agent`: a key, the invite and a commented config.
+
+import { join } from 'node:path'
+import { Problem } from '../base/problem.ts'
+import { seedText } from '../config/secrets.ts'
+import { agentTemplate } from '../config/templates.ts'
+import { isNickname } from '../letter/text-rules.ts'
+import { loadSodium } from '../sodium.ts'
+import { inviteFrom } from './invite-text.ts'
+import { type Asked, answer, askForMail } from './mail-answers.ts'
+import { makeFolder } from './new-folder.ts'
+
+export type InitAgentOptions = Asked & { readonly invite?: string; readonly name?: string }
+
+export async function initAgent(options: InitAgentOptions): Promise<void> {
+  const crypto = await loadSodium()
+  const { yes } = options
+  const text = await answer(options.invite, 'invite', 'The invite you were sent?', 'peerpost1…', yes)
+  const { invite, line } = inviteFrom(crypto, text, '--invite')
+  const name = await answer(options.name, 'name', 'What shall the others call you?', 'anna', yes)
+  if (!isNickname(name)) {
+    throw new Problem(
+      'usage',
+      'That name will not do.',
+      'Use one line of at most 32 characters, such as anna.',
+    )
+  }
+  const { secrets, ...mail } = await askForMail(options)
+  makeFolder({
+    dir: options.dir,
+    configFile: 'agent.toml',
+    config: agentTemplate({ ...mail, name }),
+    secrets: [
+      ...secrets,
+      { file: 'identity.key', text: seedText(crypto.randomBytes(32)) },
+      { file: 'invite.secret', text: line },
+    ],
+  })
+  process.stdout.write(`An agent for the room ${invite.room.name} is ready in ${options.dir}.
+Next:
+  peerpost agent --config ${join(options.dir, 'agent.toml')}
+`)
+}

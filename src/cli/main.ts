@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+// The program's first file: whatever Node runs it, it says what is needed instead of crashing.
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+
+if (major < 22 || (major === 22 && minor < 12)) {
+  process.stderr.write(
+    `peerpost: Node ${process.versions.node} is too old. Install Node 22.12 or newer; in a checkout, use npm run peerpost.\n`,
+  )
+  process.exitCode = 1
+} else {
+  const { run } = await import('./program.ts')
+  process.exitCode = await run(process.argv.slice(2))
+}

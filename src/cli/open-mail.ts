@@ -1,0 +1,39 @@
+// Mailbox and sender from a config and its secret files; the same for host and agent.
+
+import { readSecret } from '../config/secrets.ts'
+import { parseReceiveUrl, parseSendUrl, withPassword } from '../mail/mail-url.ts'
+import type { Mailbox } from '../mail/mailbox.ts'
+import { createSender, openMailbox } from '../mail/open.ts'
+import type { MailSender } from '../mail/sender.ts'
+import { systemClock } from '../net/system-clock.ts'
+
+export type MailSettings = {
+  readonly receive: string
+  readonly send: string
+  readonly receive_password_file?: string | undefined
+  readonly send_password_file?: string | undefined
+}
+
+/** Larger mails are never downloaded: the largest letter takes 27,000 characters, and relays add headers. */
+const mostMailBytes = 256 * 1024
+
+export function openMail(
+  settings: MailSettings,
+  path: (text: string) => string,
+  filter: { readonly subject: string; readonly address: string },
+  onNotice: (notice: string) => void,
+): { readonly mailbox: Mailbox; readonly sender: MailSender } {
+  const secret = (file: string | undefined, what: string) => (file ? readSecret(path(file), what) : null)
+  const receivePassword = secret(settings.receive_password_file, 'The password for receiving mail')
+  const sendPassword = secret(settings.send_password_file, 'The password for sending mail')
+  const receive = parseReceiveUrl(settings.receive)
+  const send = parseSendUrl(settings.send)
+  return {
+    mailbox: openMailbox(
+      receivePassword === null ? receive : withPassword(receive, receivePassword),
+      { ...filter, maxBytes: mostMailBytes },
+      { clock: systemClock, notice: onNotice },
+    ),
+    sender: createSender(sendPassword === null ? send : withPassword(send, sendPassword), {}),
+  }
+}

@@ -1,0 +1,43 @@
+// What a running command prints: JSON lines for programs, sentences for people. Colour only on terminals.
+
+import { styleText } from 'node:util'
+
+export type Tone = 'good' | 'bad' | 'plain' | 'quiet'
+
+const styles = { good: 'green', bad: 'yellow', quiet: 'dim' } as const
+
+export function paint(tone: Tone, text: string): string {
+  // styleText looks at the stream, NO_COLOR and FORCE_COLOR itself.
+  return tone === 'plain' ? text : styleText(styles[tone], text, { stream: process.stdout })
+}
+
+export type Reporter<Event> = (event: Event) => void
+
+/** `describe` gives a sentence for a person, or null for what only programs want to know. */
+export function createReporter<Event extends { readonly event: string }>(
+  json: boolean | undefined,
+  wallNow: () => number,
+  describe: (event: Event) => { readonly tone: Tone; readonly text: string } | null,
+): Reporter<Event> {
+  // Whoever read our output may go away; that must not end a daemon in the middle of its work.
+  process.stdout.on('error', () => {})
+  return (event) => {
+    const at = new Date(wallNow())
+    if (json) {
+      const { event: name, ...fields } = event
+      process.stdout.write(`${JSON.stringify({ event: name, at: at.toISOString(), ...fields })}\n`)
+      return
+    }
+    const line = describe(event)
+    if (!line) return
+    process.stdout.write(`${paint('quiet', at.toTimeString().slice(0, 8))}  ${paint(line.tone, line.text)}\n`)
+  }
+}
+
+export function seconds(ms: number): string {
+  return ms < 10_000 ? `${(ms / 1000).toFixed(2)} s` : `${Math.round(ms / 1000)} s`
+}
+
+export function count(number: number, singular: string, plural = `${singular}s`): string {
+  return `${number} ${number === 1 ? singular : plural}`
+}

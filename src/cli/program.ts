@@ -1,0 +1,107 @@
+// All commands and their options (design §7). Each command's work is in a file of its own, read when it runs.
+
+import { Command, CommanderError, Option } from 'commander'
+import { messageOf, Problem } from '../base/problem.ts'
+
+/** Repeatable options gather their values. */
+function gather(value: string, gathered: readonly string[] | undefined): string[] {
+  return [...(gathered ?? []), value]
+}
+
+const jsonOption = () => new Option('--json', 'one JSON object a line on standard output')
+
+/** Runs the command named by `args`; resolves to the exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  try {
+    await makeProgram().parseAsync(args, { from: 'user' })
+    return 0
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2
+    if (thrown instanceof Problem) {
+      process.stderr.write(`peerpost: ${thrown.line}\n`)
+      return thrown.code === 'usage' ? 2 : 1
+    }
+    process.stderr.write(`peerpost: ${messageOf(thrown)} This is a defect; please report it.\n`)
+    if (process.env.DEBUG) console.error(thrown)
+    return 1
+  }
+}
+
+function makeProgram(): Command {
+  const program = new Command('peerpost')
+    .description("Two players' games talk directly, with no server but a mailbox.")
+    .exitOverride()
+    .showSuggestionAfterError()
+    .helpOption('-h, --help', 'show help')
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText(
+      'after',
+      `
+Start here:
+  peerpost demo                     see it work on this computer
+  peerpost init host --help         make a meeting place of a mailbox
+  peerpost init agent --help        join a room you were invited to`,
+    )
+
+  const init = program.command('init').description('make the config and keys of a host or an agent')
+  init
+    .command('host')
+    .description('make a host: config, keys and a first room in a new folder')
+    .requiredOption('--dir <dir>', 'folder to make')
+    .option('--address <mail>', 'mail address of the mailbox')
+    .option('--receive <url>', 'where letters are read: imaps:, imap: or maildir:')
+    .option('--send <url>', 'where letters are sent: smtps: or smtp:')
+    .option('--room <name>', 'name of the first room (default: friends)')
+    .option('--stun <host:port>', 'STUN server for the agents; may be given again', gather)
+    .option('--yes', 'ask nothing')
+    .action(async (options) => (await import('./init-host.ts')).initHost(options))
+  init
+    .command('agent')
+    .description('make an agent: config and keys in a new folder')
+    .requiredOption('--dir <dir>', 'folder to make')
+    .option('--invite <text>', 'the invite you were sent')
+    .option('--name <nick>', 'what the others see')
+    .option('--address <mail>', 'your mail address')
+    .option('--receive <url>', 'where answers are read: imaps:, imap: or maildir:')
+    .option('--send <url>', 'where letters are sent: smtps: or smtp:')
+    .option('--yes', 'ask nothing')
+    .action(async (options) => (await import('./init-agent.ts')).initAgent(options))
+
+  program
+    .command('invite')
+    .description('print the invite to a room; send it to those who may join')
+    .requiredOption('--config <file>', "the host's config file")
+    .option('--room <name>', 'which room (default: the first)')
+    .action(async (options) => (await import('./invite.ts')).printInvite(options))
+  program
+    .command('host')
+    .description('run the host at its mailbox until stopped')
+    .requiredOption('--config <file>', "the host's config file")
+    .addOption(jsonOption())
+    .action(async (options) => (await import('./host.ts')).runHost(options))
+  program
+    .command('agent')
+    .description('run the agent beside a game until stopped')
+    .requiredOption('--config <file>', "the agent's config file")
+    .option('--expose <udp:port>', 'let players in the room reach this port here; may be given again', gather)
+    .option(
+      '--forward <udp:local=nick:port>',
+      "lead a port here to a player's port; may be given again",
+      gather,
+    )
+    .addOption(jsonOption())
+    .action(async (options) => (await import('./agent.ts')).runAgent(options))
+  program
+    .command('nat')
+    .description('find out what kind of NAT this computer is behind')
+    .option('--stun <host:port>', 'STUN server to ask; may be given again', gather)
+    .addOption(jsonOption())
+    .action(async (options) => (await import('./nat.ts')).showNat(options))
+  program
+    .command('demo')
+    .description('show everything at work on this computer: a post office, a host and two agents')
+    .addOption(jsonOption())
+    .action(async (options) => (await import('./demo.ts')).runDemo(options))
+
+  return program
+}

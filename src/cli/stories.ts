@@ -1,0 +1,128 @@
+// The events of host and agent, told to a person.
+
+import type { AgentEvent } from '../agent/events.ts'
+import type { NatProfile } from '../base/nat-profile.ts'
+import type { HostEvent } from '../host/events.ts'
+import type { MailboxState } from '../mail/mailbox.ts'
+import { count, seconds, type Tone } from './output.ts'
+
+export type Line = { readonly tone: Tone; readonly text: string }
+
+const line = (tone: Tone, text: string): Line => ({ tone, text })
+
+export function describeHostEvent(event: HostEvent): Line | null {
+  switch (event.event) {
+    case 'ready':
+      return line('good', `The host is ready at ${event.address}, for ${rooms(event.rooms)}.`)
+    case 'letter':
+      return event.outcome === 'accepted'
+        ? line('plain', `A ${event.kind} letter came.`)
+        : line('quiet', `A letter was dropped: ${event.reason}.`)
+    case 'sent':
+      return line(
+        'plain',
+        `${event.kind === 'introduction' ? 'An introduction' : `A ${event.kind}`} was sent.`,
+      )
+    case 'unsent':
+      return line('bad', `A ${event.kind} could not be sent (${event.outcome}): ${event.reason}`)
+    case 'mailbox':
+      return describeMailbox(event)
+    case 'trouble':
+      return line('bad', event.problem.line)
+  }
+}
+
+export function describeAgentEvent(event: AgentEvent): Line | null {
+  switch (event.event) {
+    case 'ready':
+      return line('good', `${event.name} is ready for the room ${event.room}. Your user ID: ${event.id}`)
+    case 'nat':
+      return line('plain', describeNat(event, event.public))
+    case 'mailbox':
+      return describeMailbox(event)
+    case 'requested':
+      return line('plain', `Asked ${count(event.hosts, 'host')} for players.`)
+    case 'unsent':
+      return line('bad', `The ${event.letter} letter could not be sent: ${event.reason}`)
+    case 'unanswered':
+      return line('bad', `No answer for ${seconds(event.sinceRequestMs)}. Asking again; is the host running?`)
+    case 'replied':
+      return line(
+        'plain',
+        `The host named ${count(event.peers, 'player')} (${seconds(event.sinceRequestMs)}).`,
+      )
+    case 'introduced':
+      return line('plain', `${event.peer.name} wants to meet.`)
+    case 'punching':
+      return event.plan === 'none' ? null : line('plain', `Trying to reach ${event.peer.name}.`)
+    case 'connected':
+      return line(
+        'good',
+        `Connected with ${event.peer.name} ${pathWords(event.path.kind)} (${event.path.remote}) in ${seconds(event.sincePunchMs)}.`,
+      )
+    case 'path':
+      return line(
+        'plain',
+        `${event.peer.name} is now reached ${pathWords(event.path.kind)} (${event.path.remote}).`,
+      )
+    case 'failed':
+      return line(
+        'bad',
+        `${event.peer.name} cannot be reached. ${event.reason}${event.advice ? ` ${event.advice}` : ''}`,
+      )
+    case 'disconnected':
+      return line(
+        'bad',
+        `The connection with ${event.peer.name} ended: ${goodbyes[event.reason] ?? event.reason}.`,
+      )
+    case 'waiting':
+      return line('plain', 'Waiting for others to come.')
+    case 'letter':
+      return line('quiet', `A letter was dropped: ${event.reason}.`)
+    case 'notice':
+      return line('bad', event.notice)
+    case 'forward':
+      return line('plain', event.notice)
+  }
+}
+
+const goodbyes: Readonly<Record<string, string>> = {
+  closed: 'closed by us',
+  'closed-by-peer': 'the other side left',
+  lost: 'nothing came any more',
+}
+
+function rooms(names: readonly string[]): string {
+  return names.length === 1 ? `the room ${names[0]}` : `the rooms ${names.join(', ')}`
+}
+
+function pathWords(kind: 'lan' | 'direct'): string {
+  return kind === 'lan' ? 'inside the local network' : 'directly'
+}
+
+function describeMailbox(state: MailboxState): Line {
+  return state.state === 'connected'
+    ? line('quiet', 'The mailbox is connected.')
+    : line(
+        'bad',
+        `The mailbox is not connected: ${state.reason} Trying again in ${seconds(state.retryInMs)}.`,
+      )
+}
+
+/** What kind of NAT, and what that means for meeting others. */
+export function describeNat({ mapping }: NatProfile, addresses: readonly string[]): string {
+  const seen = addresses.length === 0 ? '' : ` The Internet sees us at ${addresses.join(', ')}.`
+  switch (mapping) {
+    case 'none':
+      return `No NAT: our own address is public.${seen}`
+    case 'EIM':
+      return `A NAT that keeps one port for all destinations (endpoint-independent mapping): good for meeting others.${seen}`
+    case 'ADM':
+    case 'APDM':
+      return `A NAT that takes another port for each destination (${mapping === 'ADM' ? 'address' : 'address and port'}-dependent mapping): only some can be met.${seen}`
+    case 'unknown':
+      return addresses.length === 0
+        ? 'No STUN server answered, so our public address is unknown: only players in the same network may be met.'
+        : `Only one STUN server answered, so the kind of NAT is unknown.${seen}`
+  }
+}
