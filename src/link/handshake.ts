@@ -82,7 +82,9 @@ export class Handshake {
 
   constructor(options: HandshakeOptions) {
     this.#options = options
-    this.#keys = { sendKey: options.keys.sendKey.slice(), receiveKey: options.keys.receiveKey.slice() }
+    const { sendKey, receiveKey } = options.keys
+    // Not slice(): that of a Buffer shares its memory, and `wipe` would reach the caller.
+    this.#keys = { sendKey: new Uint8Array(sendKey), receiveKey: new Uint8Array(receiveKey) }
     this.#ephemeral = options.crypto.boxKeyPair()
   }
 

@@ -6,6 +6,7 @@
 // A closed link does nothing, answers nothing and has wiped its keys.
 
 import { type Endpoint, equalEndpoints } from '../base/endpoint.ts'
+import type { Action, Machine } from '../base/machine.ts'
 import { Handshake, type HandshakeOptions } from './handshake.ts'
 import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packets.ts'
 import { Pings } from './pings.ts'
@@ -34,9 +35,7 @@ export type LinkEvent =
   /** Always the last. */
   | { readonly type: 'closed'; readonly reason: CloseReason }
 
-export type LinkAction =
-  | { readonly type: 'send'; readonly to: Endpoint; readonly bytes: Uint8Array }
-  | { readonly type: 'event'; readonly event: LinkEvent }
+export type LinkAction = Action<LinkEvent>
 
 export type LinkState = 'handshake' | 'open' | 'closing' | 'closed'
 
@@ -53,7 +52,7 @@ export function createLink(options: LinkOptions): Link {
   return new Link(options)
 }
 
-export class Link {
+export class Link implements Machine<LinkEvent> {
   readonly #options: LinkOptions
   readonly #handshake: Handshake
   readonly #handshakeDeadline: number

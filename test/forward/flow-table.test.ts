@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { FlowTable, idleMs, maxFlows, maxFlowsPerPeer, spareAfterMs } from '../../src/forward/flow-table.ts'
+
+test('whatever comes, the bounds hold and every flow that left was reported once', () => {
+  const moves = fc.array(
+    fc.record({ peer: fc.nat(6), flow: fc.nat(200), waitMs: fc.constantFrom(0, 0, 1, 500, spareAfterMs) }),
+    { maxLength: 1_500, size: 'max' },
+  )
+  const check = (steps: readonly { peer: number; flow: number; waitMs: number }[]) => {
+    const removed: string[] = []
+    let added = 0
+    const table = new FlowTable<string>((value) => removed.push(value))
+    let now = 0
+    for (const { peer, flow, waitMs } of steps) {
+      now += waitMs
+      const key = `${peer} ${flow}`
+      const make = () => {
+        added++
+        return key
+      }
+      if (table.use(key, now) === undefined) table.add(key, `${peer}`, now, make)
+      const held = table.values()
+      assert.ok(held.length <= maxFlows)
+      assert.ok(held.filter((value) => value.startsWith(`${peer} `)).length <= maxFlowsPerPeer)
+      assert.equal(held.length + removed.length, added)
+    }
+    table.expire(now + idleMs)
+    assert.equal(table.size, 0)
+    assert.equal(removed.length, added)
+  }
+  fc.assert(fc.property(moves, check), { numRuns: 30 })
+})
+
+test('at its bound a peer loses its longest silent flow, but none that was used just now', () => {
+  const removed: number[] = []
+  const table = new FlowTable<number>((value) => removed.push(value))
+  for (let i = 0; i < maxFlowsPerPeer; i++) table.add(`a${i}`, 'a', i, () => i)
+  const now = spareAfterMs
+  table.use('a0', now)
+  assert.equal(
+    table.add('a new', 'a', now, () => 99),
+    undefined,
+  )
+  assert.equal(
+    table.add('a new', 'a', now + 1, () => 99),
+    99,
+  )
+  assert.deepEqual(removed, [1])
+  assert.equal(
+    table.add('b', 'b', now, () => 100),
+    100,
+  )
+})
+
+test('one peer cannot take the flows of another, even when the whole table is full', () => {
+  const removed: number[] = []
+  const table = new FlowTable<number>((value) => removed.push(value))
+  for (let i = 0; i < maxFlows; i++) table.add(`${i}`, `peer ${i % 8}`, 0, () => i)
+  assert.equal(table.size, maxFlows)
+  assert.equal(
+    table.add('late', 'latecomer', idleMs - 1, () => -1),
+    undefined,
+  )
+  assert.equal(
+    table.add('more', 'peer 3', spareAfterMs, () => -2),
+    -2,
+  )
+  assert.deepEqual(removed, [3])
+})

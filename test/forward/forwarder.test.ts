@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict'
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { type TestContext, test } from 'node:test'
+import { utf8 } from '../../src/base/bytes.ts'
+import { Problem } from '../../src/base/problem.ts'
+import { idleMs } from '../../src/forward/flow-table.ts'
+import {
+  createForwarder,
+  type Forwarder,
+  type ForwarderEvent,
+  type ForwarderOptions,
+} from '../../src/forward/forwarder.ts'
+import { encodeFrame, maxPayloadBytes } from '../../src/forward/frame.ts'
+import { VirtualClock } from '../harness/virtual-clock.ts'
+
+/** A program's own UDP socket on loopback, and what it received. */
+class Program {
+  readonly got: { readonly text: string; readonly port: number }[] = []
+  readonly socket: Socket
+  #waiting: (() => void)[] = []
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('message', (bytes, { port }) => {
+      this.got.push({ text: bytes.toString(), port })
+      for (const wake of this.#waiting.splice(0)) wake()
+    })
+  }
+
+  get port(): number {
+    return this.socket.address().port
+  }
+
+  send(port: number, content: string | Uint8Array): void {
+    this.socket.send(content, port, '127.0.0.1')
+  }
+
+  async received(count: number): Promise<string[]> {
+    while (this.got.length < count) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    return this.got.map(({ text }) => text)
+  }
+}
+
+async function program(context: TestContext, port = 0): Promise<Program> {
+  const socket = createSocket('udp4')
+  context.after(() => socket.close())
+  socket.bind(port, '127.0.0.1')
+  await once(socket, 'listening')
+  return new Program(socket)
+}
+
+/** Answers every datagram with the port it saw it come from. */
+async function echo(context: TestContext): Promise<Program> {
+  const game = await program(context)
+  game.socket.on('message', (bytes, { port }) => game.send(port, `${bytes.toString()} from ${port}`))
+  return game
+}
+
+async function freePort(): Promise<number> {
+  const socket = createSocket('udp4')
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  const { port } = socket.address()
+  await new Promise<void>((resolve) => socket.close(() => resolve()))
+  return port
+}
+
+function start(context: TestContext, options: Partial<ForwarderOptions>) {
+  const clock = new VirtualClock()
+  const events: ForwarderEvent[] = []
+  const onEvent = (event: ForwarderEvent) => void events.push(event)
+  const forwarder = createForwarder({ clock, exposes: [], forwards: [], onEvent, ...options })
+  context.after(() => forwarder.close())
+  return { forwarder, clock, events }
+}
+
+/** The agent of the game (bob) and that of a player (alice), linked without a wire. */
+async function linkedPair(context: TestContext, gamePort: number) {
+  const localPort = await freePort()
+  const bob = start(context, { exposes: [{ protocol: 'udp', port: gamePort }] })
+  const alice = start(context, { forwards: [{ protocol: 'udp', localPort, nick: 'bob', port: gamePort }] })
+  await bob.forwarder.open()
+  await alice.forwarder.open()
+  link(alice.forwarder, 'alice-id', 'alice', bob.forwarder, 'bob-id', 'bob')
+  return { alice, bob, localPort }
+}
+
+function link(a: Forwarder, aId: string, aName: string, b: Forwarder, bId: string, bName: string): void {
+  a.attach({ id: bId, name: bName }, (bytes) => queueMicrotask(() => b.handleDatagram(aId, bytes)))
+  b.attach({ id: aId, name: aName }, (bytes) => queueMicrotask(() => a.handleDatagram(bId, bytes)))
+}
+
+test('a local client talks with the game that a peer exposes', async (context) => {
+  const game = await echo(context)
+  const { localPort } = await linkedPair(context, game.port)
+  const client = await program(context)
+  client.send(localPort, 'one')
+  const [first] = await client.received(1)
+  client.send(localPort, 'two')
+  const [, second] = await client.received(2)
+  assert.match(first ?? '', /^one from /)
+  assert.equal(second, first?.replace('one', 'two'))
+  assert.ok(client.got.every(({ port }) => port === localPort))
+})
+
+test('two local clients are two players to the game, and each gets its own answers', async (context) => {
+  const game = await echo(context)
+  const { localPort } = await linkedPair(context, game.port)
+  const [first, second] = [await program(context), await program(context)]
+  first.send(localPort, 'first')
+  second.send(localPort, 'second')
+  const [[toFirst], [toSecond]] = await Promise.all([first.received(1), second.received(1)])
+  assert.match(toFirst ?? '', /^first from /)
+  assert.match(toSecond ?? '', /^second from /)
+  assert.equal(new Set(game.got.map(({ port }) => port)).size, 2)
+})
+
+test('two peers are two players to the game, even with the same flow number', async (context) => {
+  const game = await echo(context)
+  const { bob } = await linkedPair(context, game.port)
+  bob.forwarder.attach({ id: 'carol-id', name: 'carol' }, () => {})
+  const hello = encodeFrame({ kind: 'to-game', port: game.port, flow: 1, payload: utf8('hello') })
+  bob.forwarder.handleDatagram('alice-id', hello)
+  bob.forwarder.handleDatagram('carol-id', hello)
+  await game.received(2)
+  assert.equal(new Set(game.got.map(({ port }) => port)).size, 2)
+})
+
+test('a player whose link broke and came back is the same player to the game', async (context) => {
+  const game = await echo(context)
+  const { alice, bob, localPort } = await linkedPair(context, game.port)
+  const client = await program(context)
+  client.send(localPort, 'before')
+  await client.received(1)
+  alice.forwarder.detach('bob-id')
+  bob.forwarder.detach('alice-id')
+  link(alice.forwarder, 'alice-id', 'alice', bob.forwarder, 'bob-id', 'bob')
+  client.send(localPort, 'after')
+  await client.received(2)
+  assert.equal(new Set(game.got.map(({ port }) => port)).size, 1)
+})
+
+test('a flow that was idle too long is forgotten on both sides, and a new one begins', async (context) => {
+  const game = await echo(context)
+  const { alice, bob, localPort } = await linkedPair(context, game.port)
+  const client = await program(context)
+  client.send(localPort, 'before')
+  await client.received(1)
+  await alice.clock.advance(idleMs * 2)
+  await bob.clock.advance(idleMs * 2)
+  const stale = encodeFrame({ kind: 'from-game', port: game.port, flow: 1, payload: utf8('stale') })
+  alice.forwarder.handleDatagram('bob-id', stale)
+  assert.equal(alice.forwarder.counts().unknownFlow, 1)
+  client.send(localPort, 'after')
+  assert.deepEqual((await client.received(2)).length, 2)
+  assert.equal(new Set(game.got.map(({ port }) => port)).size, 2)
+})
+
+test('a port that is not exposed cannot be reached', async (context) => {
+  const game = await echo(context)
+  const secret = await echo(context)
+  const { bob } = await linkedPair(context, game.port)
+  const to = (port: number) => encodeFrame({ kind: 'to-game', port, flow: 1, payload: utf8('knock') })
+  bob.forwarder.handleDatagram('alice-id', to(secret.port))
+  bob.forwarder.handleDatagram('alice-id', to(game.port))
+  await game.received(1)
+  assert.deepEqual(secret.got, [])
+  assert.equal(bob.forwarder.counts().notExposed, 1)
+})
+
+test('a game that does not run yet is no fault, and is reached once it runs', async (context) => {
+  const gamePort = await freePort()
+  const { localPort, bob } = await linkedPair(context, gamePort)
+  const client = await program(context)
+  client.send(localPort, 'too early')
+  const game = await program(context, gamePort)
+  const hello = encodeFrame({ kind: 'to-game', port: gamePort, flow: 1, payload: utf8('hello') })
+  bob.forwarder.handleDatagram('alice-id', hello)
+  assert.ok((await game.received(1)).length >= 1)
+})
+
+test('only the game itself can answer through a flow', async (context) => {
+  const game = await program(context)
+  const { localPort } = await linkedPair(context, game.port)
+  const [client, stranger] = [await program(context), await program(context)]
+  client.send(localPort, 'hello')
+  await game.received(1)
+  const flowPort = game.got[0]?.port ?? 0
+  stranger.send(flowPort, 'forged')
+  game.send(flowPort, 'true')
+  assert.deepEqual(await client.received(1), ['true'])
+})
+
+test('a peer cannot answer in a flow of another peer', async (context) => {
+  const game = await program(context)
+  const { alice, localPort } = await linkedPair(context, game.port)
+  const client = await program(context)
+  client.send(localPort, 'hello')
+  await game.received(1)
+  alice.forwarder.attach({ id: 'carol-id', name: 'carol' }, () => {})
+  const forged = encodeFrame({ kind: 'from-game', port: game.port, flow: 1, payload: utf8('forged') })
+  alice.forwarder.handleDatagram('carol-id', forged)
+  assert.equal(alice.forwarder.counts().unknownFlow, 1)
+  game.send(game.got[0]?.port ?? 0, 'true')
+  assert.deepEqual(await client.received(1), ['true'])
+})
+
+test('what is too big for a link, for nobody, or no frame is dropped and counted', async (context) => {
+  const game = await program(context)
+  const { alice, bob, localPort } = await linkedPair(context, game.port)
+  const client = await program(context)
+  client.send(localPort, new Uint8Array(maxPayloadBytes + 1))
+  client.send(localPort, new Uint8Array(maxPayloadBytes).fill(97))
+  assert.deepEqual(await game.received(1), ['a'.repeat(maxPayloadBytes)])
+  assert.equal(alice.forwarder.counts().tooBig, 1)
+  const flowPort = game.got[0]?.port ?? 0
+  game.send(flowPort, new Uint8Array(maxPayloadBytes + 1))
+  game.send(flowPort, 'small')
+  assert.deepEqual(await client.received(1), ['small'])
+  assert.equal(bob.forwarder.counts().tooBig, 1)
+  alice.forwarder.handleDatagram('bob-id', Uint8Array.of(9))
+  assert.equal(alice.forwarder.counts().malformed, 1)
+  alice.forwarder.detach('bob-id')
+  client.send(localPort, 'to nobody')
+  while (alice.forwarder.counts().notLinked === 0) await new Promise((resolve) => setImmediate(resolve))
+})
+
+test('a local port that is taken is named, with another one to try', async (context) => {
+  const taken = await program(context)
+  const { forwarder } = start(context, {
+    forwards: [
+      { protocol: 'udp', localPort: await freePort(), nick: 'bob', port: 27015 },
+      { protocol: 'udp', localPort: taken.port, nick: 'bob', port: 27015 },
+    ],
+  })
+  await assert.rejects(forwarder.open(), (thrown) => {
+    assert.ok(thrown instanceof Problem)
+    assert.equal(thrown.code, 'port-taken')
+    assert.ok(thrown.message.includes(`udp:${taken.port}=bob:27015`))
+    assert.match(thrown.remedy, /choose another local port/)
+    return true
+  })
+})
+
+test('of two peers with one nickname the first linked is used, and it is said', async (context) => {
+  const localPort = await freePort()
+  const forwards = [{ protocol: 'udp', localPort, nick: 'bob', port: 27015 } as const]
+  const { forwarder, events } = start(context, { forwards })
+  await forwarder.open()
+  const client = await program(context)
+  const sent: string[] = []
+  let wake = () => {}
+  const sender = (id: string) => () => {
+    sent.push(id)
+    wake()
+  }
+  const next = () => new Promise<void>((resolve) => (wake = resolve))
+  forwarder.attach({ id: '1', name: 'bob' }, sender('1'))
+  forwarder.attach({ id: '2', name: 'bob' }, sender('2'))
+  const first = next()
+  client.send(localPort, 'x')
+  await first
+  forwarder.detach('1')
+  const second = next()
+  client.send(localPort, 'x')
+  await second
+  forwarder.detach('2')
+  assert.deepEqual(sent, ['1', '2'])
+  assert.deepEqual(events, [
+    { type: 'listening', localPort, nick: 'bob', port: 27015 },
+    { type: 'forwarding', nick: 'bob', peerId: '1' },
+    { type: 'ambiguous-nick', nick: 'bob', used: '1', unused: '2' },
+    { type: 'forwarding', nick: 'bob', peerId: '2' },
+    { type: 'forwarding', nick: 'bob', peerId: null },
+  ])
+})
+
+test('a closed forwarder has freed its ports and waits for nothing', async (context) => {
+  const game = await echo(context)
+  const { alice, localPort } = await linkedPair(context, game.port)
+  const client = await program(context)
+  client.send(localPort, 'one')
+  await client.received(1)
+  await alice.forwarder.close()
+  assert.equal(alice.clock.pendingTimers, 0)
+  assert.equal((await program(context, localPort)).port, localPort)
+})
