@@ -1,0 +1,136 @@
+// Which pairs of NATs meet, by name, in simulated time: real prober, plan and punch machine on each side.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { NatKind } from '../harness/simulator/simulated-nat.ts'
+import { World } from '../harness/simulator/world.ts'
+
+const offsetsMs = [0, 2_000, 30_000, 60_000]
+const losses = [0, 0.05]
+const seeds = [1, 2, 3, 4, 5, 6]
+const budget = 60
+
+function nat(
+  mapping: NatKind['mapping'],
+  filtering: NatKind['filtering'],
+  more: Partial<NatKind> = {},
+): NatKind {
+  return { mapping, filtering, allocation: 'preserving', lifetimeMs: 10_000, hairpin: false, ...more }
+}
+
+const kinds = {
+  'no NAT': null,
+  'EIM+EIF': nat('EIM', 'EIF', { allocation: 1 }),
+  'EIM+ADF': nat('EIM', 'ADF'),
+  'EIM+APDF': nat('EIM', 'APDF', { allocation: 2 }),
+  'ADM+ADF': nat('ADM', 'ADF', { allocation: 1 }),
+  'APDM+APDF': nat('APDM', 'APDF', { allocation: 1 }),
+} satisfies Record<string, NatKind | null>
+
+type KindName = keyof typeof kinds
+
+const easy: readonly KindName[] = ['no NAT', 'EIM+EIF', 'EIM+ADF', 'EIM+APDF']
+const hard: readonly KindName[] = ['ADM+ADF', 'APDM+APDF']
+
+function assertConnects(left: KindName, right: KindName, offsetMs: number, loss: number, seed: number) {
+  const world = new World({ seed, loss })
+  const a = world.agent(kinds[left])
+  const b = world.agent(kinds[right])
+  world.probe(a, b)
+  const started = world.time.now()
+  world.introduce(a, b, offsetMs)
+  const connected = world.time.runUntil(() => a.path !== null && b.path !== null, 120_000)
+  const circumstances = `offset ${offsetMs} ms, loss ${loss}, seed ${seed}, packets ${a.packets} and ${b.packets}`
+  assert.ok(connected, circumstances)
+  assert.equal(a.path?.kind, 'direct', circumstances)
+  world.time.run(60_000)
+  assert.ok(a.packets <= budget && b.packets <= budget, circumstances)
+  assert.equal(a.ended, 'done', circumstances)
+  assert.equal(b.ended, 'done', circumstances)
+  return world.time.now() - started
+}
+
+function testConnects(left: KindName, right: KindName) {
+  test(`${left} meets ${right}, however far apart their letters arrive and with packets lost`, () => {
+    for (const offsetMs of offsetsMs) {
+      for (const loss of losses) {
+        for (const seed of seeds) assertConnects(left, right, offsetMs, loss, seed)
+      }
+    }
+  })
+}
+
+for (const left of easy) for (const right of easy) testConnects(left, right)
+
+// The side with its own address, or a full cone, is found by the hard one, and learns its port from its checks.
+// So does one that filters by address only.
+for (const left of ['no NAT', 'EIM+EIF', 'EIM+ADF'] as const) {
+  for (const right of hard) {
+    testConnects(left, right)
+    testConnects(right, left)
+  }
+}
+
+for (const left of hard) {
+  for (const right of hard) {
+    test(`${left} with ${right} ends before it starts, with a reason and advice`, () => {
+      const world = new World({ seed: 1 })
+      const [a, b] = [world.agent(kinds[left]), world.agent(kinds[right])]
+      world.probe(a, b)
+      world.introduce(a, b, 0)
+      world.time.run(1_000)
+      for (const { plan, packets } of [a, b]) {
+        assert.equal(plan?.strategy, 'none')
+        assert.match(plan.reason, /Both routers use a different port for every destination/)
+        assert.match(plan.advice, /UPnP/)
+        assert.equal(packets, 0)
+      }
+    })
+  }
+  test(`${left} with EIM that is known to filter by address and port ends before it starts`, () => {
+    const world = new World({ seed: 1 })
+    const a = world.agent(kinds[left])
+    const b = world.agent(kinds['EIM+APDF'], { filtering: 'APDF' })
+    world.probe(a, b)
+    world.introduce(a, b, 0)
+    world.time.run(1_000)
+    assert.deepEqual([a.plan?.strategy, b.plan?.strategy], ['none', 'none'])
+  })
+  test(`${left} with EIM+APDF whose filtering nobody knows is tried, fails, and stays within its packets`, () => {
+    const world = new World({ seed: 1 })
+    const [a, b] = [world.agent(kinds[left]), world.agent(kinds['EIM+APDF'])]
+    world.probe(a, b)
+    world.introduce(a, b, 0)
+    world.time.run(130_000)
+    assert.deepEqual([a.ended, b.ended], ['failed', 'failed'])
+    assert.ok(a.packets <= budget && b.packets <= budget)
+  })
+}
+
+for (const [name, kind] of Object.entries(kinds)) {
+  if (!kind) continue
+  for (const hairpin of [false, true]) {
+    test(`two agents behind one ${name} ${hairpin ? 'that hairpins' : 'that does not hairpin'} meet in their LAN`, () => {
+      for (const offsetMs of offsetsMs) {
+        const world = new World({ seed: 1, loss: 0.05 })
+        const lan = world.lan({ ...kind, hairpin })
+        const [a, b] = [world.agentIn(lan), world.agentIn(lan)]
+        world.probe(a, b)
+        world.introduce(a, b, offsetMs)
+        assert.ok(
+          world.time.runUntil(() => a.path?.kind === 'lan' && b.path?.kind === 'lan', 120_000),
+          `${offsetMs}`,
+        )
+        assert.ok(a.packets <= budget && b.packets <= budget)
+      }
+    })
+  }
+}
+
+test('a mapping that lives 10 s is still the same one after a letter of two minutes', () => {
+  const world = new World({ seed: 9, loss: 0.05 })
+  const agent = world.agent(kinds['EIM+APDF'])
+  world.probe(agent)
+  world.time.run(120_000)
+  assert.deepEqual(agent.changes, [])
+})
