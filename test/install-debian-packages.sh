@@ -38,7 +38,7 @@ if [ ! -e "$policy" ]; then
 fi
 
 # Without an answer Postfix would ask what kind of mail system this is.
-echo 'postfix postfix/main_mailer_type select No configuration' | "${sudo[@]}" debconf-set-selections
+echo 'postfix postfix/main_mailer_type select Local only' | "${sudo[@]}" debconf-set-selections
 
 quiet() {
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >/dev/null

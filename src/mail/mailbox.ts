@@ -25,9 +25,12 @@ export interface Mailbox {
    *  for a reason that waiting will not mend (wrong password, no such host, folder missing). */
   open(): Promise<void>
 
-  /** Oldest first, at most `limit`. The same mails come again until they are removed.
-   *  Rejects while disconnected or when the server fails; the supervisor reconnects by itself. */
-  fetch(limit: number): Promise<readonly FetchedMail[]>
+  /** Oldest first, at most `limit`. The same mails come again until they are removed, so a caller that died
+   *  half-way loses nothing; one that works on several batches at once passes the refs it still has in hand
+   *  as `except`. Looks for new mail when a wake-up or some time says there may be some; a backlog is worked
+   *  off without searching again. Rejects while disconnected or when the server fails; the supervisor
+   *  reconnects by itself. */
+  fetch(limit: number, except?: ReadonlySet<string>): Promise<readonly FetchedMail[]>
 
   /** Deletes by unique ID; unknown refs are ignored. An empty list does nothing. */
   remove(refs: readonly string[]): Promise<void>

@@ -2,7 +2,7 @@
 // provider (authentication, delivery by LMTP, IDLE), tuned so that nothing waits for DNS or for luck.
 
 export const mailDomain = 'mail.test'
-export const mailPassword = 'correct horse'
+export const mailPassword = 'correct:horse/battery@staple'
 /** Postfix refuses this recipient as unknown; every other name of the domain has a mailbox. */
 export const unknownUser = 'no-such-user'
 

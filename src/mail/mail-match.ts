@@ -1,0 +1,24 @@
+// Whether a mail is ours: exactly our subject, sent to our address. Decided from the header alone.
+
+import { addressesOf, sameAddress } from './address.ts'
+import { decodeWords, type HeaderField } from './header-fields.ts'
+import type { MailFilter } from './mailbox.ts'
+
+// The last three are written by the delivering server; they name us when we were a blind or list recipient.
+const recipientFields = new Set(['to', 'cc', 'delivered-to', 'x-original-to', 'envelope-to'])
+
+/** Folding and re-encoding on the way change white space only. */
+function normalSubject(text: string): string {
+  return text.replace(/\s+/g, ' ').trim()
+}
+
+export function isOurs(fields: readonly HeaderField[], filter: MailFilter): boolean {
+  const subjects = fields.filter(({ name }) => name === 'subject')
+  const [subject] = subjects
+  if (subjects.length !== 1 || !subject) return false
+  if (normalSubject(decodeWords(subject.value)) !== normalSubject(filter.subject)) return false
+  return fields.some(
+    ({ name, value }) =>
+      recipientFields.has(name) && addressesOf(value).some((address) => sameAddress(address, filter.address)),
+  )
+}

@@ -1,0 +1,98 @@
+// From the bytes of a mail to what host and agent need of it. Whatever is in the bytes, the answer is a
+// value; limits are set before any parser sees them.
+
+import { simpleParser } from 'mailparser'
+import { addressesOf, singleAddressOf } from './address.ts'
+import { decodeWords, fieldValues, headerEnd, headerLimitBytes, quickHeaders } from './header-fields.ts'
+import { textOfHtml } from './html-text.ts'
+
+export type ReadMail = {
+  /** The one address in the one From field. */
+  readonly from: string
+  /** Addresses of To and Cc. */
+  readonly to: readonly string[]
+  readonly subject: string
+  /** Unix milliseconds; null when missing or not readable. */
+  readonly date: number | null
+  /** With angle brackets. */
+  readonly messageId: string | null
+  readonly inReplyTo: string | null
+  readonly text: string
+}
+
+export type MimeReading =
+  | { readonly ok: true; readonly mail: ReadMail }
+  | { readonly ok: false; readonly refusal: 'too-big' | 'bad-mail' }
+
+const bad = { ok: false, refusal: 'bad-mail' } as const
+
+/** A letter has one part, its HTML twin and what a list server appends make a few. */
+const partLimit = 20
+
+// What a block looks like at its beginning, whatever was done to the lines: see letter/armor.ts.
+const blockBegins = /\[[\s>|=]*peerpost/i
+
+/** Never throws or rejects. */
+export async function readMail(raw: Uint8Array, maxBytes: number): Promise<MimeReading> {
+  if (raw.length > maxBytes || headerEnd(raw) === null) return { ok: false, refusal: 'too-big' }
+  try {
+    const fields = quickHeaders(raw)
+    const [from, secondFrom] = fieldValues(fields, 'from')
+    if (from === undefined || secondFrom !== undefined) return bad
+    const sender = singleAddressOf(from)
+    if (sender === null) return bad
+    const text = await readText(raw)
+    if (text === null) return bad
+    const one = (name: string) => fieldValues(fields, name)[0] ?? ''
+    const mail: ReadMail = {
+      from: sender,
+      to: [...fieldValues(fields, 'to'), ...fieldValues(fields, 'cc')]
+        .flatMap((value) => addressesOf(value))
+        .slice(0, 100),
+      subject: decodeWords(one('subject')),
+      date: readDate(one('date')),
+      messageId: readMessageId(one('message-id')),
+      inReplyTo: readMessageId(one('in-reply-to')),
+      text,
+    }
+    return { ok: true, mail }
+  } catch {
+    // RangeError from a charset library, and what else parsers think of.
+    return bad
+  }
+}
+
+/** The plain text part, or the HTML part where that alone has a block or there is nothing else. */
+async function readText(raw: Uint8Array): Promise<string | null> {
+  const parsed = await simpleParser(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength), parserLimits)
+  const plain = parsed.text ?? ''
+  if (blockBegins.test(plain)) return plain
+  const html = typeof parsed.html === 'string' ? textOfHtml(parsed.html) : ''
+  if (blockBegins.test(html)) return html
+  const text = plain.trim() === '' ? html : plain
+  return text.trim() === '' ? null : text
+}
+
+const parserLimits = {
+  // Conversions whose cost grows faster than the mail, and that change text (links become markup).
+  skipHtmlToText: true,
+  skipTextToHtml: true,
+  skipTextLinks: true,
+  skipImageLinks: true,
+  keepCidLinks: true,
+  maxHtmlLengthToParse: 0,
+  // Of the splitter beneath, which counts the headers of all parts and the parts themselves.
+  maxHeadSize: headerLimitBytes,
+  maxChildNodes: partLimit,
+  ignoreEmbedded: true,
+}
+
+function readDate(value: string): number | null {
+  if (value === '' || value.length > 100) return null
+  const date = Date.parse(value.replace(/\([^()]*\)/g, ''))
+  return Number.isNaN(date) ? null : date
+}
+
+function readMessageId(value: string): string | null {
+  return /^<[!-;=?-~]{1,250}>$/.test(value) ? value : null
+}

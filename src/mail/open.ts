@@ -1,0 +1,59 @@
+// The right mailbox or sender for a mail URL.
+
+import type { Clock } from '../base/clock.ts'
+import { Problem } from '../base/problem.ts'
+import { ImapMailbox, type ImapMailboxTiming } from './imap-mailbox.ts'
+import { parseReceiveUrl, parseSendUrl, type ReceiveUrl, type SendUrl } from './mail-url.ts'
+import type { Mailbox, MailFilter } from './mailbox.ts'
+import { MaildirMailbox } from './maildir-mailbox.ts'
+import type { MailSender } from './sender.ts'
+import { SmtpSender, type SmtpTiming } from './smtp-sender.ts'
+
+export type MailboxOptions = {
+  readonly clock: Clock
+  /** Uniform in [0, 1), for the scatter of retries; Math.random if left out. */
+  readonly random?: () => number
+  /** Something the person should know, said once, on one line. */
+  readonly notice?: (line: string) => void
+  readonly imap?: Partial<ImapMailboxTiming>
+  /** Between two looks at a Maildir. */
+  readonly maildirPollMs?: number
+}
+
+/** A mailbox, not yet open. Throws a Problem `config` for a URL that is wrong or not read by this version. */
+export function openMailbox(url: string | ReceiveUrl, filter: MailFilter, options: MailboxOptions): Mailbox {
+  const parsed = typeof url === 'string' ? parseReceiveUrl(url) : url
+  const { clock, random, notice, imap, maildirPollMs } = options
+  const shared = { clock, ...(notice ? { notice } : {}) }
+  switch (parsed.protocol) {
+    case 'imap':
+      return new ImapMailbox(parsed, filter, {
+        ...shared,
+        ...(random ? { random } : {}),
+        ...(imap ? { timing: imap } : {}),
+      })
+    case 'maildir':
+      return new MaildirMailbox(parsed.folder, filter, {
+        ...shared,
+        ...(maildirPollMs === undefined ? {} : { pollMs: maildirPollMs }),
+      })
+    case 'pop3':
+    case 'mailpit':
+      throw new Problem(
+        'config',
+        `This version of peerpost cannot read ${parsed.protocol === 'pop3' ? 'POP3' : 'Mailpit'} mailboxes yet.`,
+        'Use an imap:, imaps: or maildir: URL to receive.',
+      )
+  }
+}
+
+export type SenderOptions = {
+  readonly clock: Clock
+  readonly timing?: Partial<SmtpTiming>
+  readonly connections?: number
+}
+
+/** A sender; nothing is connected before the first mail. Throws a Problem `config` for a URL that is wrong. */
+export function createSender(url: string | SendUrl, options: SenderOptions): MailSender {
+  return new SmtpSender(typeof url === 'string' ? parseSendUrl(url) : url, options)
+}

@@ -1,0 +1,54 @@
+// What an SMTP failure means for a mail that will be tried again with the same bytes. Providers use
+// permanent codes for quotas, policies and moods, so only answers about this recipient or this content
+// count as final.
+
+import type { SendOutcome } from './sender.ts'
+import { fieldsOf, reasonOf } from './server-problem.ts'
+
+/** Enhanced status codes (RFC 3463, RFC 5248), as subject.detail, that no retry will change. */
+function isFinalDetail(subject: number, detail: number): boolean {
+  switch (subject) {
+    // Addresses: unknown mailbox, bad domain, moved … but not those about the sender.
+    case 1:
+      return detail !== 7 && detail !== 8
+    // Mailbox disabled; full ones (5.2.2) may get room again.
+    case 2:
+      return detail === 1
+    // Message too big for the system.
+    case 3:
+      return detail === 4
+    // Content or media.
+    case 6:
+      return true
+    // 4 is the network and, at Gmail, the daily quota (5.4.5); 5 the protocol; 7 policy.
+    default:
+      return false
+  }
+}
+
+/** RFC 5321 §4.2.3 replies about a mailbox, from servers that add no enhanced code. */
+const finalAtRecipient = new Set([550, 551, 553, 556])
+
+/** The outcome for an error of nodemailer's. */
+export function outcomeOf(error: unknown): Exclude<SendOutcome, { outcome: 'sent' }> {
+  return { outcome: isFinal(error) ? 'refused' : 'later', reason: reasonOf(error) }
+}
+
+function isFinal(error: unknown): boolean {
+  const { code, responseCode, response, command } = fieldsOf(error)
+  if (typeof responseCode !== 'number') {
+    // Found before anything was sent: larger than the SIZE the server announced, or no valid recipient.
+    return code === 'EMESSAGE' || (code === 'EENVELOPE' && command === 'API')
+  }
+  if (responseCode < 500 || responseCode > 599 || code === 'EAUTH' || command === 'MAIL FROM') return false
+  const enhanced = typeof response === 'string' ? /^\d{3}[ -]5\.(\d{1,3})\.(\d{1,3})\b/.exec(response) : null
+  if (enhanced) return isFinalDetail(Number(enhanced[1]), Number(enhanced[2]))
+  return command === 'RCPT TO' && finalAtRecipient.has(responseCode)
+}
+
+/** The connection ended on its own: the server tired of an idle one, or went away. */
+export function isLostConnection(error: unknown): boolean {
+  const { code, responseCode } = fieldsOf(error)
+  if (/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH/.test(reasonOf(error))) return false
+  return code === 'ECONNECTION' || code === 'ESOCKET' || responseCode === 421
+}
