@@ -17,6 +17,8 @@ export const limits = {
   bodyBytes: openedBytes - frameBytes - 1,
   signatureBytes: 64,
 
+  /** A whole mail as it arrives: relays add headers, lists add HTML twins. Larger ones are never downloaded. */
+  mailBytes: 262_144,
   /** Text of a mail that is searched for a letter, in UTF-16 units; the largest block takes 27,000. */
   armorTextCharacters: 131_072,
   armorLineCharacters: 64,

@@ -1,0 +1,230 @@
+// Letters, invites and their parts at random, within the limits of letter/, for property tests in any room.
+
+import fc, { type Arbitrary } from 'fast-check'
+import { type Candidate, type Endpoint, makeEndpoint } from '../../src/base/endpoint.ts'
+import type { NatProfile } from '../../src/base/nat-profile.ts'
+import type { Invite, InviteHost } from '../../src/letter/invite.ts'
+import { defaultSubject } from '../../src/letter/invite.ts'
+import type {
+  FailureLetter,
+  IntroductionLetter,
+  LeaveLetter,
+  Letter,
+  LetterKind,
+  OfferedPeer,
+  ReplyLetter,
+  RequestLetter,
+  Session,
+  SignalLetter,
+  TableLetter,
+  TableRequestLetter,
+} from '../../src/letter/kinds.ts'
+import { limits } from '../../src/letter/limits.ts'
+import { isNickname, isRoomName, isSubject } from '../../src/letter/text-rules.ts'
+import { isUsableBoxKey } from '../../src/letter/x25519.ts'
+
+/** Plain objects, as decoding gives them. */
+function record<Model>(model: { [Key in keyof Model]: Arbitrary<Model[Key]> }): Arbitrary<Model> {
+  return fc.record<Model>(model, { noNullPrototype: true })
+}
+
+export function bytes(length: number, maxLength = length): Arbitrary<Uint8Array> {
+  return fc.uint8Array({ minLength: length, maxLength })
+}
+
+export const boxKey = bytes(32).filter(isUsableBoxKey)
+
+export const endpoint: Arbitrary<Endpoint> = fc
+  .record({ address: fc.oneof(fc.ipV4(), fc.ipV6()), port: fc.integer({ min: 1, max: 65535 }) })
+  .map(({ address, port }) => makeEndpoint(address, port))
+  .filter((made) => made !== null)
+
+export const candidate: Arbitrary<Candidate> = record({
+  kind: fc.constantFrom('host', 'server-reflexive', 'peer-reflexive', 'port-mapped', 'predicted'),
+  endpoint,
+})
+
+const candidates = fc.array(candidate, { maxLength: limits.candidates })
+
+export const natProfile: Arbitrary<NatProfile> = record({
+  mapping: fc.constantFrom('none', 'EIM', 'ADM', 'APDM', 'unknown'),
+  filtering: fc.constantFrom('EIF', 'ADF', 'APDF', 'unknown'),
+  allocation: fc.oneof(
+    record({ type: fc.constantFrom('preserving', 'random', 'unknown') }),
+    record({
+      type: fc.constant('sequential' as const),
+      step: fc.integer({ min: -limits.portStep, max: limits.portStep }).filter((step) => step !== 0),
+    }),
+  ),
+})
+
+function line(maxLength: number, holds: (text: string) => boolean): Arbitrary<string> {
+  return fc
+    .string({ minLength: 1, maxLength, unit: 'grapheme' })
+    .map((text) => text.trim())
+    .filter(holds)
+}
+
+export const nickname = line(limits.nicknameCharacters, isNickname)
+
+const word = fc.stringMatching(/^[a-z0-9]{1,20}$/)
+
+export const mailAddress: Arbitrary<string> = fc
+  .record({
+    local: fc.array(word, { minLength: 1, maxLength: 2 }),
+    domain: fc.array(word, { minLength: 1, maxLength: 3 }),
+  })
+  .map(({ local, domain }) => `${local.join('.')}@${domain.join('.')}`)
+
+export const session: Arbitrary<Session> = record({ id: bytes(16), publicKey: boxKey })
+
+const instant = fc.integer({ min: 0, max: limits.instantMs })
+const duration = fc.integer({ min: 0, max: limits.durationMs })
+
+export const offeredPeer: Arbitrary<OfferedPeer> = record({
+  id: bytes(32),
+  nickname,
+  session,
+  candidates,
+  nat: natProfile,
+  sameNat: fc.boolean(),
+  flagged: fc.boolean(),
+  ageMs: duration,
+})
+
+const peers = fc.array(offeredPeer, { maxLength: limits.peers })
+const base = { from: bytes(32), to: bytes(32), id: bytes(16), sentAt: instant }
+
+function kind<const Kind extends LetterKind>(name: Kind): Arbitrary<Kind> {
+  return fc.constant(name)
+}
+
+export const requestLetter: Arbitrary<RequestLetter> = record({
+  kind: kind('request'),
+  ...base,
+  session,
+  returnAddress: mailAddress,
+  nickname,
+  room: bytes(32),
+  proof: bytes(64),
+  candidates,
+  nat: natProfile,
+})
+
+export const replyLetter: Arbitrary<ReplyLetter> = record({
+  kind: kind('reply'),
+  ...base,
+  sessionId: bytes(16),
+  expiresInMs: duration,
+  peers,
+})
+
+export const introductionLetter: Arbitrary<IntroductionLetter> = record({
+  kind: kind('introduction'),
+  ...base,
+  sessionId: bytes(16),
+  peers,
+})
+
+export const signalLetter: Arbitrary<SignalLetter> = record({
+  kind: kind('signal'),
+  ...base,
+  room: bytes(32),
+  peer: bytes(32),
+  box: fc.oneof(bytes(0, 300), bytes(limits.signalBoxBytes)),
+})
+
+export const failureLetter: Arbitrary<FailureLetter> = record({
+  kind: kind('failure'),
+  ...base,
+  room: bytes(32),
+  peer: bytes(32),
+  reason: fc.constantFrom('no-answer', 'no-way', 'refused', 'lost'),
+})
+
+export const leaveLetter: Arbitrary<LeaveLetter> = record({
+  kind: kind('leave'),
+  ...base,
+  room: bytes(32),
+})
+
+export const tableRequestLetter: Arbitrary<TableRequestLetter> = record({
+  kind: kind('table-request'),
+  ...base,
+  since: instant,
+})
+
+export const tableLetter: Arbitrary<TableLetter> = record({
+  kind: kind('table'),
+  ...base,
+  entries: fc.array(record({ signedRequest: bytes(66, 460), flagged: fc.boolean() }), {
+    maxLength: limits.tableEntries,
+  }),
+  more: fc.boolean(),
+})
+
+export const lettersByKind: { readonly [Kind in LetterKind]: Arbitrary<Extract<Letter, { kind: Kind }>> } = {
+  request: requestLetter,
+  reply: replyLetter,
+  introduction: introductionLetter,
+  signal: signalLetter,
+  failure: failureLetter,
+  leave: leaveLetter,
+  'table-request': tableRequestLetter,
+  table: tableLetter,
+}
+
+export const letter: Arbitrary<Letter> = fc.oneof(...Object.values<Arbitrary<Letter>>(lettersByKind))
+
+const inviteHost: Arbitrary<InviteHost> = record({
+  address: mailAddress,
+  identity: bytes(32),
+  sealingKey: boxKey,
+})
+
+export const invite: Arbitrary<Invite> = record({
+  host: inviteHost,
+  room: record({ name: line(limits.roomNameCharacters, isRoomName), secret: bytes(32) }),
+  stunServers: fc.array(
+    fc.oneof(
+      fc
+        .record({ name: word, port: fc.integer({ min: 1, max: 65535 }) })
+        .map(({ name, port }) => `${name}.example:${port}`),
+      fc.constantFrom('192.0.2.1:3478', '[2001:db8::1]:3478'),
+    ),
+    { maxLength: limits.inviteStunServers },
+  ),
+  otherHosts: fc.array(inviteHost, { maxLength: limits.inviteHosts }),
+  subject: fc.oneof(fc.constant(defaultSubject), line(limits.subjectCharacters, isSubject)),
+})
+
+/** What may happen to bytes on their way: one byte changed, put in or taken out, or the end cut off. */
+export type Mutation = {
+  readonly how: 'flip' | 'insert' | 'delete' | 'truncate'
+  /** Where, as a share of the length: 0 ≤ at < 1. */
+  readonly at: number
+  readonly byte: number
+}
+
+export const mutation: Arbitrary<Mutation> = record({
+  how: fc.constantFrom('flip', 'insert', 'delete', 'truncate'),
+  at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+  byte: fc.integer({ min: 1, max: 255 }),
+})
+
+/** Always differs from what it was given, unless that was empty. */
+export function mutate(original: Uint8Array, { how, at, byte }: Mutation): Uint8Array {
+  const place = Math.floor(at * original.length)
+  const before = original.subarray(0, place)
+  const after = original.subarray(place)
+  switch (how) {
+    case 'flip':
+      return original.map((old, index) => (index === place ? old ^ byte : old))
+    case 'insert':
+      return Uint8Array.from([...before, byte, ...after])
+    case 'delete':
+      return Uint8Array.from([...before, ...after.subarray(1)])
+    case 'truncate':
+      return before.slice()
+  }
+}

@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { concatBytes } from '../../src/base/bytes.ts'
+import type { Crypto } from '../../src/base/crypto.ts'
+import { Problem } from '../../src/base/problem.ts'
+import { armorLetter, readArmor } from '../../src/letter/armor.ts'
+import { toBase32 } from '../../src/letter/base32.ts'
+import { limits } from '../../src/letter/limits.ts'
+import * as some from './arbitraries.ts'
+import { counting, crypto } from './cast.ts'
+import { goldenArmor } from './golden.ts'
+
+const sealed = counting(0, 100)
+const large = crypto.hash(sealed, 64)
+
+function refusalOf(text: string) {
+  const read = readArmor(crypto, text)
+  return read.ok ? 'read' : read.refusal
+}
+
+/** A block around bytes of the test's choosing. */
+function block(bytes: Uint8Array): string {
+  return `[peerpost letter begins]\n${toBase32(bytes)}\n[peerpost letter ends]\n`
+}
+
+function withHeader(version: number, length: number, content: Uint8Array): Uint8Array {
+  const prefix = Uint8Array.of(version, length >> 8, length & 0xff)
+  return concatBytes(prefix, crypto.hash(concatBytes(prefix, content), 16).subarray(0, 5), content)
+}
+
+test('armor has the text it always had', () => {
+  assert.equal(armorLetter(crypto, sealed), goldenArmor)
+  assert.deepEqual(readArmor(crypto, goldenArmor), { ok: true, sealed })
+})
+
+test('any sealed bytes come back from their armor', () => {
+  fc.assert(
+    fc.property(some.bytes(0, 3000), (bytes) => {
+      assert.deepEqual(readArmor(crypto, armorLetter(crypto, bytes)), { ok: true, sealed: bytes })
+    }),
+  )
+})
+
+test('the largest sealed letter fits, a larger one is not armored', () => {
+  const largest = new Uint8Array(limits.sealedBytes).fill(0xa5)
+  assert.deepEqual(readArmor(crypto, armorLetter(crypto, largest)), { ok: true, sealed: largest })
+  assert.throws(() => armorLetter(crypto, new Uint8Array(limits.sealedBytes + 1)), Problem)
+})
+
+test('armor is 7-bit text whose lines no mail system has a reason to change', () => {
+  const text = armorLetter(
+    crypto,
+    new Uint8Array(2000).map((_, index) => (index * 7) & 0xff),
+  )
+  assert.match(text, /^[\n -~]*$/)
+  for (const line of text.split('\n')) {
+    assert.ok(line.length <= limits.armorLineCharacters, line)
+    // Trailing spaces are stripped, "From " gets a ">", a first "." is doubled, "--" starts a signature.
+    assert.doesNotMatch(line, / $|^From |^\.|^-/)
+  }
+})
+
+test('armor begins with a note for a person, before the block', () => {
+  const [note] = armorLetter(crypto, sealed).split('[peerpost')
+  assert.match(note ?? '', /network game/)
+  assert.match(note ?? '', /nothing here for you to read or to do/)
+})
+
+const manglings: readonly [name: string, mangle: (text: string) => string][] = [
+  ['CRLF line ends', (text) => text.replaceAll('\n', '\r\n')],
+  ['capitals', (text) => text.toUpperCase()],
+  ['capitals at random', (text) => text.replace(/[aeiou]/g, (letter) => letter.toUpperCase())],
+  ['quoting', (text) => text.replace(/^/gm, '> ')],
+  ['quoting three times without spaces', (text) => text.replace(/^/gm, '>>>')],
+  [
+    'quoting and then filling the lines anew',
+    (text) => text.replace(/^/gm, '> ').replaceAll('\n', ' ').replace(/.{72}/g, '$&\n'),
+  ],
+  ['quoting with a bar', (text) => text.replace(/^/gm, '| ')],
+  ['indentation by tabs', (text) => text.replace(/^/gm, '\t\t')],
+  ['trailing spaces', (text) => text.replace(/$/gm, '   ')],
+  ['spaces at the line ends of format=flowed', (text) => text.replaceAll('\n', ' \n')],
+  ['all in one line', (text) => text.replaceAll('\n', ' ')],
+  ['all in one line without spaces', (text) => text.replaceAll('\n', '')],
+  ['lines of 20 characters', (text) => text.replace(/.{20}/g, '$&\n')],
+  ['lines of one character', (text) => text.replace(/./g, '$&\n')],
+  ['double spacing', (text) => text.replaceAll('\n', '\n\n')],
+  ['no-break spaces', (text) => text.replaceAll(' ', '\u00a0').replaceAll('\n', '\u00a0\n')],
+  ['zero-width spaces', (text) => text.replace(/.{10}/g, '$&\u200b')],
+  ['soft hyphens', (text) => text.replace(/.{10}/g, '$&\u00ad')],
+  ['zero-width no-break spaces', (text) => `\ufeff${text.replace(/.{30}/g, '$&\ufeff')}`],
+  ['marks of writing direction', (text) => text.replace(/^.*$/gm, '\u202a$&\u202c')],
+  ['ideographic spaces', (text) => text.replace(/.{30}/g, '$&\u3000')],
+  ['soft line ends of quoted-printable left in', (text) => text.replace(/.{50}/g, '$&=\r\n')],
+  ['NUL characters', (text) => text.replace(/.{50}/g, '$&\0')],
+  [
+    'a footer of a mailing list',
+    (text) => `${text}\n_______________\nlist mailing list\nhttps://lists.example.org/\n`,
+  ],
+  ['a virus scanner above it', (text) => `[EXTERNAL] Be careful with links!\n\n${text}`],
+  ['a signature', (text) => `${text}-- \nAnna\nSent from my telephone\n`],
+  [
+    'a forwarded header',
+    (text) => `---------- Forwarded message ---------\nFrom: <a@example.org>\n\n${text}`,
+  ],
+  ['the note cut away', (text) => text.slice(text.indexOf('[peerpost'))],
+  ['no line end at the end', (text) => text.trimEnd()],
+  ['text in other scripts around it', (text) => `こんにちは\n${text}\nПривет 👋🏽\n`],
+  ['beautified quotes and dashes', (text) => text.replaceAll("'", '’').replaceAll('-', '–')],
+  ['a copy out of HTML', (text) => text.replaceAll('\n\n', '\u00a0\n\n').replaceAll('\n', '  \n  ')],
+]
+
+for (const [name, mangle] of manglings) {
+  test(`a letter survives ${name}`, () => {
+    for (const bytes of [sealed, large]) {
+      assert.deepEqual(readArmor(crypto, mangle(armorLetter(crypto, bytes))), { ok: true, sealed: bytes })
+    }
+  })
+}
+
+test('a mail without a block has no letter', () => {
+  for (const text of ['', 'Dear Anna,\nhow are you?', '[peerpost letter begin]', 'peerpost letter begins']) {
+    assert.equal(refusalOf(text), 'no-letter')
+  }
+})
+
+test('two blocks are several letters, whole or not', () => {
+  const text = armorLetter(crypto, sealed)
+  assert.equal(refusalOf(text + text), 'several-letters')
+  assert.equal(refusalOf(`${text}[peerpost letter begins]`), 'several-letters')
+  assert.equal(refusalOf(`[peerpost letter begins] ${text}`), 'several-letters')
+})
+
+test('a block without its begin or end is mangled', () => {
+  assert.equal(refusalOf(goldenArmor.replace('[peerpost letter ends]', '')), 'mangled')
+  assert.equal(refusalOf(goldenArmor.replace('[peerpost letter begins]', '')), 'mangled')
+  assert.equal(refusalOf('[peerpost letter ends] [peerpost letter begins]'), 'mangled')
+})
+
+test('a block is mangled whose length, checksum or characters are wrong', () => {
+  const cases: readonly string[] = [
+    block(withHeader(1, 4, counting(0, 5))),
+    block(withHeader(1, 6, counting(0, 5))),
+    block(withHeader(1, 5, counting(0, 5)).with(7, 0xee)),
+    block(new Uint8Array(0)),
+    block(new Uint8Array(7)),
+    goldenArmor.replace('aeagi', 'aeag!'),
+    goldenArmor.replace('aeagi', 'aeag1'),
+    goldenArmor.replace('amfrgg', 'amfrgh'),
+  ]
+  for (const text of cases) assert.equal(refusalOf(text), 'mangled')
+})
+
+test('a block of another version is said to be that only when its checksum holds', () => {
+  assert.equal(refusalOf(block(withHeader(1, 5, counting(0, 5)))), 'read')
+  assert.equal(refusalOf(block(withHeader(2, 5, counting(0, 5)))), 'unknown-version')
+  assert.equal(refusalOf(block(withHeader(1, 5, counting(0, 5)).with(0, 2))), 'mangled')
+})
+
+test('one character changed, lost or added never yields other bytes', () => {
+  const text = armorLetter(crypto, sealed)
+  const printable = fc.integer({ min: 32, max: 126 }).map((code) => String.fromCharCode(code))
+  const how = fc.constantFrom('change', 'insert', 'delete', 'truncate')
+  fc.assert(
+    fc.property(fc.nat(text.length - 1), how, printable, (at, action, character) => {
+      const rest = {
+        change: text.slice(at + 1),
+        insert: text.slice(at),
+        delete: text.slice(at + 1),
+        truncate: '',
+      }
+      const added = action === 'change' || action === 'insert' ? character : ''
+      const read = readArmor(crypto, text.slice(0, at) + added + rest[action])
+      if (read.ok) assert.deepEqual(read.sealed, sealed)
+      else assert.ok(['mangled', 'no-letter'].includes(read.refusal))
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('random text never throws', () => {
+  const pieces = fc.constantFrom(
+    '[peerpost letter begins]',
+    '[peerpost letter ends]',
+    'aeag',
+    '> ',
+    '\n',
+    '\ud800',
+    'ß',
+    '\u212a',
+  )
+  fc.assert(
+    fc.property(fc.array(fc.oneof(pieces, fc.string({ unit: 'binary' }))), (parts) => {
+      assert.notEqual(refusalOf(parts.join('')), 'read')
+    }),
+    { numRuns: 500 },
+  )
+})
+
+/** What readArmor hands to the checksum, for hostile text. */
+function hashedBytes(text: string): number[] {
+  const hashed: number[] = []
+  const watching: Crypto = {
+    ...crypto,
+    hash: (message, length, key) => {
+      hashed.push(message.length)
+      return crypto.hash(message, length, key)
+    },
+  }
+  readArmor(watching, text)
+  return hashed
+}
+
+test('a megabyte of hostile text is refused before anything is decoded', () => {
+  const million = 1_000_000
+  for (const piece of [
+    'a',
+    '>',
+    '[peerpost letter begins]',
+    '[',
+    ' [peerpost letter begins',
+    '\u200b',
+    '=\n',
+  ]) {
+    const text = piece.repeat(Math.ceil(million / piece.length))
+    assert.equal(refusalOf(text), 'too-big')
+    assert.deepEqual(hashedBytes(text), [])
+  }
+})
+
+test('hostile text of the greatest size costs at most one decoding of one letter', () => {
+  const pieces = [
+    'a',
+    '> ',
+    '[',
+    '[peerpost',
+    '[peerpost letter begins',
+    '[peerpost letter ends]',
+    '\u200b',
+    '\n',
+    '\u0130',
+  ]
+  const most = limits.sealedBytes + 8
+  for (const piece of pieces) {
+    const filling = piece.repeat(Math.floor((limits.armorTextCharacters - 100) / piece.length))
+    for (const text of [
+      filling,
+      `[peerpost letter begins]${filling}`,
+      `[peerpost letter begins]${filling}[peerpost letter ends]`,
+    ]) {
+      const hashed = hashedBytes(text)
+      assert.notEqual(refusalOf(text), 'read')
+      assert.ok(hashed.length <= 1 && (hashed[0] ?? 0) <= most)
+    }
+  }
+})
+
+test('a block longer than any letter is too big, though the mail is not', () => {
+  assert.equal(refusalOf(`[peerpost letter begins]${'a'.repeat(27_000)}[peerpost letter ends]`), 'too-big')
+})

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { decodeCbor, encodeCbor } from '../../src/letter/cbor.ts'
+import { limits } from '../../src/letter/limits.ts'
+
+function bytes(hex: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
+}
+
+test('the deterministic form of a value is read', () => {
+  assert.deepEqual(decodeCbor(bytes('a2 6161 01 6162 82 40 f5')), { a: 1, b: [new Uint8Array(0), true] })
+})
+
+const refused: readonly [name: string, hex: string][] = [
+  ['nothing at all', ''],
+  ['a map of indefinite length', 'bf 6161 01 ff'],
+  ['an array of indefinite length', '9f 01 ff'],
+  ['a string in pieces', '7f 6161 ff'],
+  ['a lone break', 'ff'],
+  ['a key twice', 'a2 6161 01 6161 02'],
+  ['keys out of order', 'a2 6162 01 6161 02'],
+  ['a longer key before a shorter one', 'a2 626161 01 6162 02'],
+  ['a key that is no text', 'a1 01 02'],
+  ['a tag', 'c0 61 61'],
+  ['a big number by tag', 'c2 49 010000000000000000'],
+  ['an integer of more than 53 bits', '1b ffffffffffffffff'],
+  ['a float that is an integer', 'f9 3c00'],
+  ['a float', 'fb 3ff199999999999a'],
+  ['NaN', 'f9 7e00'],
+  ['Infinity', 'f9 7c00'],
+  ['undefined', 'f7'],
+  ['a simple value', 'f0'],
+  ['an integer longer than it must be', '18 01'],
+  ['a length longer than it must be', '58 01 00'],
+  ['a map count longer than it must be', 'b8 01 6161 01'],
+  ['bytes after the value', '01 01'],
+  ['a string that ends too early', '63 6161'],
+  ['an array that ends too early', '82 01'],
+  ['a map that ends after a key', 'a1 6161'],
+  ['text that is no UTF-8', '62 c328'],
+  ['text with a surrogate', '63 eda080'],
+  ['a string of four gigabytes', '5b 00000000ffffffff 00'],
+  ['an array of a billion', '9a 3b9aca00 01'],
+  ['reserved length bits', '1c'],
+]
+
+for (const [name, hex] of refused) {
+  test(`${name} is refused`, () => {
+    assert.equal(decodeCbor(bytes(hex)), undefined)
+  })
+}
+
+test('arrays and maps may be as large and as deep as the limits say, and no more', () => {
+  const nested = (depth: number): unknown => (depth === 0 ? 0 : [nested(depth - 1)])
+  assert.notEqual(decodeCbor(encodeCbor(nested(limits.cborDepth))), undefined)
+  assert.equal(decodeCbor(encodeCbor(nested(limits.cborDepth + 1))), undefined)
+  assert.notEqual(decodeCbor(encodeCbor(Array(limits.cborItems).fill(0))), undefined)
+  assert.equal(decodeCbor(encodeCbor(Array(limits.cborItems + 1).fill(0))), undefined)
+  assert.equal(decodeCbor(new Uint8Array(limits.bodyBytes).fill(0x81)), undefined)
+  const wide = Array.from({ length: limits.cborItems }, () => [[], {}, [0]])
+  assert.deepEqual(decodeCbor(encodeCbor(wide)), wide)
+})
+
+test('a key named __proto__ is a field like any other', () => {
+  const value = decodeCbor(bytes('a1 69 5f5f70726f746f5f5f a1 6161 01')) as object
+  assert.equal(Object.getPrototypeOf(value), Object.prototype)
+  assert.deepEqual(Object.keys(value), ['__proto__'])
+})
+
+test('whatever bytes are read, writing gives them back', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 12 }), (random) => {
+      const value = decodeCbor(random)
+      if (value !== undefined) assert.deepEqual(encodeCbor(value), random)
+    }),
+    { numRuns: 2000 },
+  )
+})

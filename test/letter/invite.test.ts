@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { concatBytes } from '../../src/base/bytes.ts'
+import { Problem } from '../../src/base/problem.ts'
+import { toBase32 } from '../../src/letter/base32.ts'
+import { encodeCbor } from '../../src/letter/cbor.ts'
+import { defaultSubject, type Invite, readInvite, writeInvite } from '../../src/letter/invite.ts'
+import { limits } from '../../src/letter/limits.ts'
+import { readUserId, shortUserId, userIdText } from '../../src/letter/user-id.ts'
+import * as some from './arbitraries.ts'
+import * as cast from './cast.ts'
+import { goldenInvite } from './golden.ts'
+
+const { crypto } = cast
+
+const invite: Invite = {
+  host: {
+    address: 'host@example.org',
+    identity: cast.host.publicKey,
+    sealingKey: cast.hostSealing.publicKey,
+  },
+  room: { name: 'Friday chess', secret: cast.roomSecret },
+  stunServers: ['stun.example.org:3478'],
+  otherHosts: [],
+  subject: defaultSubject,
+}
+
+function faultOf(text: string) {
+  const read = readInvite(crypto, text)
+  return read.ok ? 'read' : read.fault
+}
+
+/** An invite whose checksum holds, around content of the test's choosing. */
+function inviteAround(content: Uint8Array): string {
+  const length = Uint8Array.of(content.length >> 8, content.length & 0xff)
+  return `peerpost1${toBase32(concatBytes(length, crypto.hash(content, 16).subarray(0, 5), content))}`
+}
+
+test('an invite has the text it always had', () => {
+  assert.equal(writeInvite(crypto, invite), goldenInvite)
+  assert.deepEqual(readInvite(crypto, goldenInvite), { ok: true, invite })
+})
+
+test('any invite comes back from its text', () => {
+  fc.assert(
+    fc.property(some.invite, (written) => {
+      const text = writeInvite(crypto, written)
+      assert.match(text, /^[a-z0-9]+$/)
+      assert.deepEqual(readInvite(crypto, text), { ok: true, invite: written })
+    }),
+  )
+})
+
+const pastings: readonly [name: string, paste: (text: string) => string][] = [
+  ['with spaces and line ends around it', (text) => `  \r\n${text}\n\n`],
+  ['broken into lines', (text) => text.replace(/.{60}/g, '$&\r\n')],
+  ['quoted in a mail', (text) => text.replace(/.{60}/g, '$&\n').replace(/^/gm, '> ')],
+  ['in capitals', (text) => text.toUpperCase()],
+  ['in quotes', (text) => `"${text}"`],
+  ['in typographic quotes', (text) => `“${text}”`],
+  ['in backticks', (text) => `\`${text}\``],
+  ['in angle brackets', (text) => `<${text}>`],
+  ['with a dot after it', (text) => `${text}.`],
+  ['in a sentence', (text) => `Hi Ben, here is your peerpost invite: ${text} - see you on Friday!`],
+  ['with zero-width spaces', (text) => text.replace(/.{40}/g, '$&\u200b')],
+  ['hyphenated', (text) => text.replace(/.{40}/g, '$&-\n')],
+]
+
+for (const [name, paste] of pastings) {
+  test(`an invite is read when pasted ${name}`, () => {
+    assert.deepEqual(readInvite(crypto, paste(goldenInvite)), { ok: true, invite })
+  })
+}
+
+test('text without an invite is not one', () => {
+  for (const text of [
+    '',
+    'hello',
+    'peerpost',
+    'peerpost1'.slice(0, 8),
+    'x'.repeat(limits.inviteTextCharacters + 1),
+  ]) {
+    assert.equal(faultOf(text), 'not-an-invite')
+  }
+})
+
+test('an invite cut off anywhere is incomplete', () => {
+  for (let length = 'peerpost1'.length; length < goldenInvite.length; length++) {
+    assert.equal(faultOf(goldenInvite.slice(0, length)), 'incomplete')
+  }
+})
+
+test('an invite with one character changed is recognised as such', () => {
+  // Behind the length, which takes the first four characters.
+  const start = 'peerpost1'.length + 4
+  fc.assert(
+    fc.property(
+      fc.integer({ min: start, max: goldenInvite.length - 1 }),
+      fc.constantFrom(...'abcz2701'),
+      (at, character) => {
+        fc.pre(goldenInvite[at] !== character)
+        assert.equal(faultOf(goldenInvite.slice(0, at) + character + goldenInvite.slice(at + 1)), 'typo')
+      },
+    ),
+    { numRuns: 1000 },
+  )
+})
+
+test('no damage to an invite yields another invite', () => {
+  fc.assert(
+    fc.property(some.mutation, (mutation) => {
+      const text = Buffer.from(some.mutate(Buffer.from(goldenInvite), mutation)).toString('latin1')
+      const read = readInvite(crypto, text)
+      if (read.ok) assert.deepEqual(read.invite, invite)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('an invite of a later version is told apart', () => {
+  assert.equal(faultOf(goldenInvite.replace('peerpost1', 'peerpost2')), 'unknown-version')
+})
+
+test('fields of an invite that nobody knows are left out', () => {
+  const content = {
+    address: 'host@example.org',
+    identity: cast.host.publicKey,
+    sealing: cast.hostSealing.publicKey,
+    room: 'Friday chess',
+    secret: cast.roomSecret,
+    stun: ['stun.example.org:3478'],
+    hosts: [],
+    later: 1,
+  }
+  assert.deepEqual(readInvite(crypto, inviteAround(encodeCbor(content))), { ok: true, invite })
+  const spoiled: readonly object[] = [
+    { ...content, address: 'host@example.org, other@example.org' },
+    { ...content, identity: new Uint8Array(31) },
+    { ...content, sealing: new Uint8Array(32) },
+    { ...content, stun: ['stun.example.org'] },
+    { ...content, stun: ['stun.example.org:0'] },
+    { ...content, stun: Array(9).fill('stun.example.org:3478') },
+    { ...content, hosts: [{}] },
+    { ...content, room: 'a\u0007' },
+    { ...content, subject: 'a\r\nBcc: x' },
+    { hosts: [] },
+  ]
+  for (const object of spoiled) assert.equal(faultOf(inviteAround(encodeCbor(object))), 'not-an-invite')
+})
+
+test('random content behind a good checksum never throws', () => {
+  fc.assert(
+    fc.property(some.bytes(0, 300), (content) => {
+      assert.notEqual(faultOf(inviteAround(content)), 'read')
+    }),
+  )
+})
+
+test('an invite that nobody could read is not written', () => {
+  const bad: readonly Invite[] = [
+    { ...invite, subject: '' },
+    { ...invite, room: { ...invite.room, name: 'a\nb' } },
+    { ...invite, stunServers: ['stun.example.org:99999'] },
+    { ...invite, host: { ...invite.host, sealingKey: new Uint8Array(32) } },
+  ]
+  for (const one of bad) {
+    assert.throws(
+      () => writeInvite(crypto, one),
+      (thrown) => thrown instanceof Problem && thrown.code === 'invite',
+    )
+  }
+})
+
+test('the fullest invite is within its limits', () => {
+  const address = `${'a'.repeat(64)}@${'b'.repeat(62)}.${'b'.repeat(62)}.${'b'.repeat(63)}`
+  const host = { ...invite.host, address }
+  const fullest: Invite = {
+    host,
+    room: { name: '𝔛'.repeat(limits.roomNameCharacters), secret: cast.roomSecret },
+    stunServers: Array(limits.inviteStunServers).fill(
+      `${`${'s'.repeat(62)}.`.repeat(3)}${'s'.repeat(62)}:65535`,
+    ),
+    otherHosts: Array(limits.inviteHosts).fill(host),
+    subject: '𝔛'.repeat(limits.subjectCharacters),
+  }
+  assert.deepEqual(readInvite(crypto, writeInvite(crypto, fullest)), { ok: true, invite: fullest })
+})
+
+test('a user ID is read back from its text in either case', () => {
+  const text = userIdText(cast.anna.publicKey)
+  assert.match(text, /^[a-z2-7]{52}$/)
+  assert.deepEqual(readUserId(text), cast.anna.publicKey)
+  assert.deepEqual(readUserId(text.toUpperCase()), cast.anna.publicKey)
+  assert.equal(shortUserId(cast.anna.publicKey), text.slice(0, 8))
+  for (const wrong of ['', text.slice(1), `${text}a`, `1${text.slice(1)}`, `${text.slice(0, -1)}b`]) {
+    assert.equal(readUserId(wrong), null)
+  }
+})
