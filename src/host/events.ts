@@ -8,6 +8,11 @@ import type { MailboxState } from '../mail/mailbox.ts'
 /** Kinds that a host sends. */
 export type SentKind = 'reply' | 'introduction' | 'signal'
 
+export type DropReason =
+  | HostRefusal
+  /** The peer it speaks of has no entry in the room (any more). */
+  | 'unknown-peer'
+
 export type HostEvent =
   /** The mailbox is open and letters are being taken. */
   | { readonly event: 'ready'; readonly address: string; readonly rooms: readonly string[] }
@@ -17,7 +22,7 @@ export type HostEvent =
       readonly event: 'letter'
       readonly kind: LetterKind | 'unknown'
       readonly outcome: 'dropped'
-      readonly reason: HostRefusal
+      readonly reason: DropReason
     }
   | { readonly event: 'sent'; readonly kind: SentKind }
   /** A mail that did not go: `later` is tried again, `refused` and `given-up` are dropped. */

@@ -5,10 +5,17 @@ import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { RoomTag } from '../letter/kinds.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
+import { openHostDatabase } from '../table/database.ts'
+import { Courier } from './courier.ts'
+import { Dispatcher } from './dispatcher.ts'
 import type { HostCounters, HostEvent } from './events.ts'
-import type { HostSettings } from './settings.ts'
+import { Housekeeper } from './housekeeper.ts'
+import { Introducer } from './introductions.ts'
+import { type HostParts, openMemory } from './parts.ts'
+import { defaultHostSettings, type HostSettings } from './settings.ts'
+import { Tally } from './tally.ts'
 
-export type { HostCounters, HostEvent, SentKind } from './events.ts'
+export type { DropReason, HostCounters, HostEvent, SentKind } from './events.ts'
 export { defaultHostSettings, type HostSettings } from './settings.ts'
 
 export type HostOptions = {
@@ -45,4 +52,111 @@ export interface Host {
   counters(): HostCounters
 }
 
-export declare function createHost(options: HostOptions): Host
+export function createHost(options: HostOptions): Host {
+  return new HostService(options)
+}
+
+class HostService implements Host {
+  readonly #options: HostOptions
+  readonly #settings: HostSettings
+  readonly #tally = new Tally()
+  #running: Running | null = null
+  #starting: Promise<void> | null = null
+  #stopping: Promise<void> | null = null
+
+  constructor(options: HostOptions) {
+    this.#options = options
+    this.#settings = { ...defaultHostSettings, ...options.settings }
+  }
+
+  start(): Promise<void> {
+    this.#starting ??= this.#start()
+    return this.#starting
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  counters(): HostCounters {
+    return this.#tally.counters(this.#running?.parts.database.counts() ?? null)
+  }
+
+  async #start(): Promise<void> {
+    const { mailbox, sender, address, rooms } = this.#options
+    const running = this.#putTogether()
+    this.#running = running
+    const ready = await Promise.allSettled([mailbox.open(), sender.verify()])
+    if (this.#stopping) return this.#stopping
+    const failure = ready.find((result) => result.status === 'rejected')
+    if (failure) {
+      await this.stop()
+      throw failure.reason
+    }
+    this.#emit({ event: 'ready', address, rooms: rooms.map(({ name }) => name) })
+    running.courier.start()
+    running.dispatcher.pump()
+    running.introducer.wake()
+    running.housekeeper.start()
+  }
+
+  #putTogether(): Running {
+    const { clock, crypto, identity, sealingKeys, address, subject, rooms, mailbox, sender } = this.#options
+    const domain = this.#options.domain ?? address.slice(address.lastIndexOf('@') + 1)
+    const database = openHostDatabase(this.#options.database)
+    const parts: HostParts = {
+      ...openMemory(database, this.#settings),
+      self: { identity, sealingKeys, address, domain, subject, rooms: rooms.map(({ tag }) => tag) },
+      settings: this.#settings,
+      clock,
+      crypto,
+      emit: (event) => this.#emit(event),
+    }
+    const dispatcher = new Dispatcher(parts, sender)
+    const introducer = new Introducer(parts, {
+      isBacklog: () => courier.isBusy,
+      onCommit: () => dispatcher.pump(),
+    })
+    const courier = new Courier(parts, mailbox, {
+      onCommit: () => {
+        dispatcher.pump()
+        introducer.wake()
+      },
+    })
+    const housekeeper = new Housekeeper(parts, (order) => dispatcher.isBusyWith(order))
+    mailbox.onWake = () => courier.wake()
+    mailbox.onState = (state) => this.#emit({ event: 'mailbox', ...state })
+    return { parts, courier, dispatcher, introducer, housekeeper }
+  }
+
+  async #stop(): Promise<void> {
+    const running = this.#running
+    if (!running) return
+    const { mailbox, sender } = this.#options
+    running.housekeeper.stop()
+    await Promise.all([running.courier.stop(), running.introducer.stop()])
+    await running.dispatcher.stop(this.#settings.stopGraceMs)
+    await Promise.allSettled([mailbox.close(), sender.close()])
+    this.#tally.freeze(running.parts.database.counts())
+    this.#running = null
+    running.parts.database.close()
+  }
+
+  #emit(event: HostEvent): void {
+    this.#tally.count(event)
+    try {
+      this.#options.onEvent(event)
+    } catch {
+      // Whoever listens must not be able to stop the host between two steps.
+    }
+  }
+}
+
+type Running = {
+  readonly parts: HostParts
+  readonly courier: Courier
+  readonly dispatcher: Dispatcher
+  readonly introducer: Introducer
+  readonly housekeeper: Housekeeper
+}

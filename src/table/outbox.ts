@@ -69,9 +69,11 @@ export class Outbox {
     return raw === undefined ? null : new Uint8Array(raw)
   }
 
-  /** Unix ms of the earliest attempt still to come; null when nothing waits. */
-  nextAttemptAt(): number | null {
-    const earliest = [0, 1].flatMap((lane) => (this.#statements.next.get(lane) as number | undefined) ?? [])
+  /** Unix ms of the earliest attempt later than `now`; null when there is none. */
+  nextAttemptAfter(now: number): number | null {
+    const earliest = [0, 1].flatMap(
+      (lane) => (this.#statements.next.get(lane, now) as number | undefined) ?? [],
+    )
     return earliest.length === 0 ? null : Math.min(...earliest)
   }
 
@@ -115,7 +117,7 @@ function prepare(connection: Connection) {
     ),
     raw: statement('SELECT raw FROM mail WHERE mail_order = ?').pluck(),
     next: statement(
-      'SELECT next_attempt_at FROM mail WHERE lane = ? ORDER BY next_attempt_at LIMIT 1',
+      'SELECT next_attempt_at FROM mail WHERE lane = ? AND next_attempt_at > ? ORDER BY next_attempt_at LIMIT 1',
     ).pluck(),
     drop: statement('DELETE FROM mail WHERE mail_order = ?'),
     postpone: statement('UPDATE mail SET attempts = attempts + 1, next_attempt_at = ? WHERE mail_order = ?'),

@@ -4,6 +4,7 @@
 import type { Candidate } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 import type { RoomTag, Session, UserId } from '../letter/kinds.ts'
+import { limits } from '../letter/limits.ts'
 import type { Connection, HostDatabase, Statement } from './database.ts'
 
 export type Entry = {
@@ -103,7 +104,7 @@ export class PeerTable {
   expiresInMs(entry: Entry | null, now: number): number {
     if (entry === null) return 0
     const left = entry.acceptedAt + this.#settings.expiryMs - now
-    return Math.min(this.#settings.expiryMs, Math.max(0, left))
+    return Math.min(this.#settings.expiryMs, limits.durationMs, Math.max(0, left))
   }
 
   /** Somebody could not reach it; its next request clears this. False when there is no such entry. */

@@ -10,6 +10,7 @@ import {
   sharePrefix,
 } from '../base/endpoint.ts'
 import type { OfferedPeer } from '../letter/kinds.ts'
+import { limits } from '../letter/limits.ts'
 import type { Entry } from './peer-table.ts'
 
 /** How many leading bits two public addresses share when one NAT owns both (B2). */
@@ -40,7 +41,7 @@ export function offerPeer(
     nat: peer.nat,
     sameNat,
     flagged: peer.flagged,
-    ageMs: Math.max(0, now - peer.acceptedAt),
+    ageMs: Math.min(limits.durationMs, Math.max(0, now - peer.acceptedAt)),
   }
 }
 

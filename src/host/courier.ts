@@ -1,0 +1,151 @@
+// The loop between mailbox and table: one worker, one letter at a time (design §5). Wake-ups only say that it is
+// worth looking; a sweep looks without them.
+
+import { Problem } from '../base/problem.ts'
+import type { FetchedMail, Mailbox } from '../mail/mailbox.ts'
+import { handleMail } from './handling.ts'
+import { type HostParts, internalProblem } from './parts.ts'
+
+export type CourierNotices = {
+  /** A letter was committed: there may be mails to send and introductions to make. */
+  readonly onCommit: () => void
+}
+
+export class Courier {
+  readonly #parts: HostParts
+  readonly #mailbox: Mailbox
+  readonly #notices: CourierNotices
+  /** There may be mail that was not looked at. */
+  #dirty = true
+  #stopping = false
+  #inHand = false
+  #ring: (() => void) | null = null
+  #running: Promise<void> | null = null
+  /** Dealt with, but not yet known to be out of the mailbox; at most one batch. */
+  #finished: string[] = []
+  #failures = 0
+
+  constructor(parts: HostParts, mailbox: Mailbox, notices: CourierNotices) {
+    this.#parts = parts
+    this.#mailbox = mailbox
+    this.#notices = notices
+  }
+
+  /** Whether letters are being worked off right now. */
+  get isBusy(): boolean {
+    return this.#inHand
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  wake(): void {
+    this.#dirty = true
+    this.#ring?.()
+  }
+
+  /** Resolves when the letter in hand is finished and, if the mailbox allows, removed. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#ring?.()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping) {
+      if (!this.#dirty) await this.#rest(this.#parts.settings.sweepMs)
+      if (this.#stopping) break
+      this.#dirty = false
+      try {
+        await this.#empty()
+        this.#failures = 0
+      } catch (thrown) {
+        this.#inHand = false
+        await this.#recover(thrown)
+      }
+    }
+    await this.#removeFinished().catch(() => undefined)
+  }
+
+  /** Until the mailbox has nothing more for us. */
+  async #empty(): Promise<void> {
+    while (!this.#stopping) {
+      await this.#removeFinished()
+      const room = this.#parts.outbox.room('reply')
+      if (room === 0) return this.#waitForRoom()
+      const mails = await this.#mailbox.fetch(Math.min(room, this.#parts.settings.batchMails))
+      this.#inHand = mails.length > 0
+      if (mails.length === 0) return
+      for (const mail of mails) {
+        if (this.#stopping) break
+        await this.#handle(mail)
+      }
+    }
+    this.#inHand = false
+  }
+
+  async #handle(mail: FetchedMail): Promise<void> {
+    const { emit } = this.#parts
+    try {
+      const handled = await handleMail(this.#parts, mail)
+      emit({ event: 'letter', ...handled })
+      if (handled.outcome === 'accepted') this.#notices.onCommit()
+    } catch (thrown) {
+      if (thrown instanceof Problem && thrown.code === 'database') throw thrown
+      // One letter that our own code cannot stand must not keep all others waiting for ever.
+      emit({ event: 'trouble', problem: internalProblem('A letter', thrown) })
+      emit({ event: 'letter', outcome: 'dropped', kind: 'unknown', reason: 'malformed' })
+    }
+    this.#finished.push(mail.ref)
+  }
+
+  async #removeFinished(): Promise<void> {
+    if (this.#finished.length === 0) return
+    await this.#mailbox.remove(this.#finished)
+    this.#finished = []
+  }
+
+  /** The outbox is full: what is in the mailbox stays there until mails have gone out. */
+  async #waitForRoom(): Promise<void> {
+    this.#inHand = false
+    this.#dirty = true
+    await this.#rest(this.#parts.settings.retryFirstMs)
+  }
+
+  /** The mailbox supervises its own connection and wakes us when it is back; the rest here is for what it does
+   *  not notice, and for the database. */
+  async #recover(thrown: unknown): Promise<void> {
+    const { settings, emit } = this.#parts
+    if (thrown instanceof Problem && thrown.code === 'database') {
+      emit({ event: 'trouble', problem: thrown })
+      // Not cut short by wake-ups: new mail does not mend a disk.
+      await this.#rest(this.#backoffMs(), 'deaf')
+    } else {
+      await this.#rest(Math.min(settings.sweepMs, this.#backoffMs()))
+    }
+    this.#dirty = true
+  }
+
+  #backoffMs(): number {
+    const { retryFirstMs, sweepMs } = this.#parts.settings
+    return Math.min(sweepMs, retryFirstMs * 2 ** Math.min(this.#failures++, 10))
+  }
+
+  /** Until `forMs` have passed, somebody rings, or the end. */
+  #rest(forMs: number, hearing: 'deaf' | 'alert' = 'alert'): Promise<void> {
+    if (this.#stopping) return Promise.resolve()
+    return new Promise((resolve) => {
+      const finish = () => {
+        cancel()
+        this.#ring = null
+        this.#dirty = true
+        resolve()
+      }
+      const cancel = this.#parts.clock.after(forMs, finish)
+      this.#ring = () => {
+        if (hearing === 'alert' || this.#stopping) finish()
+      }
+    })
+  }
+}

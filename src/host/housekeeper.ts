@@ -1,0 +1,72 @@
+// Forgets what has had its time, in small steps, so that no letter waits behind a big one.
+
+import { Problem } from '../base/problem.ts'
+import { type HostParts, withDatabase } from './parts.ts'
+
+const stepRows = 200
+/** Between steps while there is more to do. */
+const hurryMs = 50
+
+export class Housekeeper {
+  readonly #parts: HostParts
+  readonly #isBusyWith: (order: number) => boolean
+  #cancelTimer: (() => void) | null = null
+  #stopped = false
+
+  /** `isBusyWith`: whether a mail is being sent right now, so that it is not given up under way. */
+  constructor(parts: HostParts, isBusyWith: (order: number) => boolean) {
+    this.#parts = parts
+    this.#isBusyWith = isBusyWith
+  }
+
+  start(): void {
+    this.#comeBackIn(hurryMs)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancelTimer?.()
+  }
+
+  #comeBackIn(delayMs: number): void {
+    if (this.#stopped) return
+    this.#cancelTimer = this.#parts.clock.after(delayMs, () => {
+      this.#comeBackIn(this.#step() ? hurryMs : this.#parts.settings.housekeepingMs)
+    })
+  }
+
+  /** True when there is more to do. */
+  #step(): boolean {
+    try {
+      const steps = withDatabase(this.#parts.database, () => this.#work())
+      return steps.some((rows) => rows >= stepRows)
+    } catch (thrown) {
+      if (!(thrown instanceof Problem)) throw thrown
+      this.#parts.emit({ event: 'trouble', problem: thrown })
+      return false
+    }
+  }
+
+  #work(): readonly number[] {
+    const { peers, seen, outbox, introductions, settings, clock } = this.#parts
+    const now = clock.wallNow()
+    return [
+      peers.removeExpired(now, stepRows),
+      peers.clampFuture(now, stepRows),
+      seen.forgetStale(now, stepRows),
+      this.#giveUp(now - settings.keepUnsentMs),
+      outbox.clampFuture(now, now + settings.retryMaxMs, stepRows),
+      introductions.clampFuture(now, stepRows),
+    ]
+  }
+
+  #giveUp(addedUntil: number): number {
+    const { outbox, emit } = this.#parts
+    const old = outbox.tooOld(addedUntil, stepRows).filter(({ order }) => !this.#isBusyWith(order))
+    outbox.drop(old.map(({ order }) => order))
+    for (const { kind } of old) {
+      emit({ event: 'unsent', kind, outcome: 'given-up', reason: 'it could not be sent for too long' })
+    }
+    return old.length
+  }
+}

@@ -1,0 +1,112 @@
+// Tells whoever was offered in a reply who asked, so that both punch at once (C2). Askers are gathered for a
+// moment, so that a busy room costs its members few letters.
+
+import { Problem } from '../base/problem.ts'
+import { limits } from '../letter/limits.ts'
+import type { OwedIntroduction } from '../table/introduction-list.ts'
+import { offerPeer } from '../table/selection.ts'
+import { type HostParts, internalProblem, withDatabase } from './parts.ts'
+import { freezeLetter, letterHead } from './writer.ts'
+
+export type IntroducerNotices = {
+  /** Whether letters are being worked off: then more askers may be on their way. */
+  readonly isBacklog: () => boolean
+  /** A mail was put in the outbox. */
+  readonly onCommit: () => void
+}
+
+export class Introducer {
+  readonly #parts: HostParts
+  readonly #notices: IntroducerNotices
+  #cancelTimer: (() => void) | null = null
+  #running: Promise<void> | null = null
+  #stopping = false
+
+  constructor(parts: HostParts, notices: IntroducerNotices) {
+    this.#parts = parts
+    this.#notices = notices
+  }
+
+  /** Introductions may be owed: makes them when their time has come. */
+  wake(): void {
+    if (this.#stopping || this.#running || this.#cancelTimer) return
+    this.#comeBackIn(this.#parts.settings.introductionWindowMs)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#cancelTimer?.()
+    await this.#running
+  }
+
+  #comeBackIn(delayMs: number): void {
+    if (this.#stopping) return
+    this.#cancelTimer = this.#parts.clock.after(Math.max(1, delayMs), () => {
+      this.#cancelTimer = null
+      this.#running = this.#makeDue().finally(() => {
+        this.#running = null
+      })
+    })
+  }
+
+  async #makeDue(): Promise<void> {
+    const { settings, emit, introductions, outbox, clock, database } = this.#parts
+    try {
+      while (!this.#stopping) {
+        const { introductionWindowMs, introductionHoldMs } = settings
+        const waitMs = this.#notices.isBacklog() ? introductionHoldMs : introductionWindowMs
+        const now = clock.wallNow()
+        const { oldest, owed, room } = withDatabase(database, () => ({
+          oldest: introductions.oldestNotedAt(),
+          owed: introductions.next(now - waitMs, limits.peers),
+          room: outbox.room('introduction'),
+        }))
+        if (oldest === null) return
+        if (owed === null) return this.#comeBackIn(Math.min(introductionWindowMs, oldest + waitMs - now))
+        if (room === 0) return this.#comeBackIn(settings.retryFirstMs)
+        await this.#make(owed).catch((thrown: unknown) => this.#giveUp(owed, thrown))
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof Problem)) throw thrown
+      emit({ event: 'trouble', problem: thrown })
+      this.#comeBackIn(settings.retryFirstMs)
+    }
+  }
+
+  /** One introduction that our own code cannot make must not hold up all others. */
+  #giveUp(owed: OwedIntroduction, thrown: unknown): void {
+    if (thrown instanceof Problem && thrown.code === 'database') throw thrown
+    const { introductions, database, emit } = this.#parts
+    emit({ event: 'trouble', problem: internalProblem('An introduction', thrown) })
+    withDatabase(database, () => introductions.settle(owed.room, owed.recipient, owed.askers))
+  }
+
+  async #make(owed: OwedIntroduction): Promise<void> {
+    const { peers, outbox, introductions, settings, database, clock } = this.#parts
+    const now = clock.wallNow()
+    const { recipient, askers } = withDatabase(database, () => ({
+      recipient: peers.find(owed.room, owed.recipient, now),
+      askers: owed.askers.flatMap((asker) => peers.find(owed.room, asker, now) ?? []),
+    }))
+    const frozen =
+      recipient === null || askers.length === 0
+        ? null
+        : await freezeLetter(
+            this.#parts,
+            {
+              ...letterHead(this.#parts, recipient.user),
+              kind: 'introduction',
+              sessionId: recipient.session.id,
+              peers: askers.map((asker) => offerPeer(asker, recipient, settings.natPrefix, now)),
+            },
+            { returnAddress: recipient.returnAddress, sessionKey: recipient.session.publicKey },
+          )
+    withDatabase(database, () =>
+      database.transaction(() => {
+        introductions.settle(owed.room, owed.recipient, owed.askers)
+        if (frozen) outbox.add(frozen, now)
+      }),
+    )
+    if (frozen) this.#notices.onCommit()
+  }
+}

@@ -1,0 +1,72 @@
+// What the parts of a host share: its memory, its settings, its clock, and a way to tell.
+
+import type { Clock } from '../base/clock.ts'
+import type { Crypto, KeyPair } from '../base/crypto.ts'
+import { messageOf, Problem } from '../base/problem.ts'
+import type { RoomTag } from '../letter/kinds.ts'
+import type { HostDatabase } from '../table/database.ts'
+import { databaseProblem } from '../table/database.ts'
+import { IntroductionList } from '../table/introduction-list.ts'
+import { Outbox } from '../table/outbox.ts'
+import { PeerTable } from '../table/peer-table.ts'
+import { SeenLetters } from '../table/seen-letters.ts'
+import type { HostEvent } from './events.ts'
+import type { HostSettings } from './settings.ts'
+
+/** Who the host is and how its mails look. */
+export type HostSelf = {
+  readonly identity: KeyPair
+  readonly sealingKeys: KeyPair
+  readonly address: string
+  readonly domain: string
+  readonly subject: string
+  readonly rooms: readonly RoomTag[]
+}
+
+export type HostMemory = {
+  readonly database: HostDatabase
+  readonly peers: PeerTable
+  readonly seen: SeenLetters
+  readonly outbox: Outbox
+  readonly introductions: IntroductionList
+}
+
+export type HostParts = HostMemory & {
+  readonly self: HostSelf
+  readonly settings: HostSettings
+  readonly clock: Clock
+  readonly crypto: Crypto
+  readonly emit: (event: HostEvent) => void
+}
+
+export function openMemory(database: HostDatabase, settings: HostSettings): HostMemory {
+  return {
+    database,
+    peers: new PeerTable(database, settings),
+    seen: new SeenLetters(database, { ...settings, capacity: settings.seenCapacity }),
+    outbox: new Outbox(database, { capacity: settings.outboxCapacity }),
+    introductions: new IntroductionList(database),
+  }
+}
+
+/** Whatever the database throws comes out as a Problem 'database', so that it is not taken for a bad letter. */
+export function withDatabase<T>(database: HostDatabase, work: () => T): T {
+  try {
+    return work()
+  } catch (thrown) {
+    throw databaseProblem(database.path, thrown)
+  }
+}
+
+/** For what should never be thrown; `what` begins the sentence. */
+export function internalProblem(what: string, thrown: unknown): Problem {
+  if (thrown instanceof Problem) return thrown
+  return new Problem(
+    'internal',
+    `${what} could not be handled: ${messageOf(thrown)}.`,
+    'Please report this.',
+    {
+      cause: thrown,
+    },
+  )
+}
