@@ -5,6 +5,7 @@ import { equalBytes, toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { IntroductionLetter, Letter, ReplyLetter } from '../letter/kinds.ts'
+import { limits } from '../letter/limits.ts'
 import { readLetter, writeLetter } from '../letter/mail-text.ts'
 import { composeMail, newMessageId } from '../mail/compose.ts'
 import type { FetchedMail, Mailbox, MailboxState } from '../mail/mailbox.ts'
@@ -148,10 +149,9 @@ export class Correspondence {
   async #takeLetters(): Promise<void> {
     const { mailbox } = this.#options
     for (;;) {
-      const mails = await mailbox.fetch(batchMails + this.#foreign.size)
-      const fresh = mails.filter((mail) => !this.#foreign.has(mail.ref))
+      const mails = await mailbox.fetch(batchMails, this.#foreign)
       const done: string[] = []
-      for (const mail of fresh) if (await this.#take(mail)) done.push(mail.ref)
+      for (const mail of mails) if (await this.#take(mail)) done.push(mail.ref)
       await mailbox.remove(done)
       if (done.length === 0) return
     }
@@ -160,7 +160,7 @@ export class Correspondence {
   /** Whether the mail is dealt with and may be removed. */
   async #take({ ref, raw }: FetchedMail): Promise<boolean> {
     const { crypto, clock, identity, sessions, onDropped } = this.#options
-    const read = raw ? await readMail(raw) : ({ ok: false, refusal: 'too-big' } as const)
+    const read = raw ? await readMail(raw, limits.mailBytes) : ({ ok: false, refusal: 'too-big' } as const)
     if (!read.ok) {
       onDropped(read.refusal)
       return true

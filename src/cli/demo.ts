@@ -11,7 +11,7 @@ import type { AgentEvent } from '../agent/events.ts'
 import { formatEndpoint } from '../base/endpoint.ts'
 import { Problem } from '../base/problem.ts'
 import type { HostEvent } from '../host/events.ts'
-import { startEmbeddedPostOffice } from '../mail/embedded-post-office.ts'
+import { EmbeddedPostOffice } from '../mail/embedded-post-office.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { type ChildEvent, PeerpostProcess } from './child-process.ts'
 import { untilStopped } from './lifetime.ts'
@@ -70,22 +70,23 @@ async function play(json: boolean, cleanup: Cleanup): Promise<Timings> {
   tell('A post office opens: SMTP on loopback, one Maildir for each of host, anna and ben.')
   const folder = await mkdtemp(join(tmpdir(), 'peerpost-demo-'))
   cleanup.push(() => rm(folder, { recursive: true, force: true }))
-  const maildirs = join(folder, 'mail')
-  const office = await startEmbeddedPostOffice({
-    directory: maildirs,
-    domain,
-    mailboxes: ['host', 'anna', 'ben'],
-  })
-  cleanup.push(() => office.close())
+  const office = new EmbeddedPostOffice({ clock: systemClock, folder: join(folder, 'mail'), domain })
+  const smtpPort = await office.start()
+  cleanup.push(() => office.stop())
   const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
   cleanup.push(() => stun.close())
+  const maildir: Record<Who, string> = {
+    host: await office.maildirOf(`host@${domain}`),
+    anna: await office.maildirOf(`anna@${domain}`),
+    ben: await office.maildirOf(`ben@${domain}`),
+  }
   const mail = (user: Who) => [
     '--address',
     `${user}@${domain}`,
     '--receive',
-    `maildir:${join(maildirs, user)}`,
+    `maildir:${maildir[user]}`,
     '--send',
-    `smtp://127.0.0.1:${office.port}`,
+    `smtp://127.0.0.1:${smtpPort}`,
     '--yes',
   ]
 

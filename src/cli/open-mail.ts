@@ -1,6 +1,7 @@
 // Mailbox and sender from a config and its secret files; the same for host and agent.
 
 import { readSecret } from '../config/secrets.ts'
+import { limits } from '../letter/limits.ts'
 import { parseReceiveUrl, parseSendUrl, withPassword } from '../mail/mail-url.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import { createSender, openMailbox } from '../mail/open.ts'
@@ -13,9 +14,6 @@ export type MailSettings = {
   readonly receive_password_file?: string | undefined
   readonly send_password_file?: string | undefined
 }
-
-/** Larger mails are never downloaded: the largest letter takes 27,000 characters, and relays add headers. */
-const mostMailBytes = 256 * 1024
 
 export function openMail(
   settings: MailSettings,
@@ -31,9 +29,11 @@ export function openMail(
   return {
     mailbox: openMailbox(
       receivePassword === null ? receive : withPassword(receive, receivePassword),
-      { ...filter, maxBytes: mostMailBytes },
+      { ...filter, maxBytes: limits.mailBytes },
       { clock: systemClock, notice: onNotice },
     ),
-    sender: createSender(sendPassword === null ? send : withPassword(send, sendPassword), {}),
+    sender: createSender(sendPassword === null ? send : withPassword(send, sendPassword), {
+      clock: systemClock,
+    }),
   }
 }

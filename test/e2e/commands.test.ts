@@ -1,0 +1,183 @@
+// What a person sees when something is wrong: one line that names the thing and the remedy.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import {
+  appendFileSync,
+  chmodSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { lacks } from '../harness/needs.ts'
+import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'peerpost-commands-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+function peerpost(...args: string[]) {
+  const run = spawnSync(process.execPath, ['src/cli/main.ts', ...args], { encoding: 'utf8', timeout: 30_000 })
+  return { code: run.status, out: run.stdout, err: run.stderr }
+}
+
+/** Exit code and the one line on stderr. */
+function fails(code: number, line: RegExp, ...args: string[]): void {
+  const run = peerpost(...args)
+  assert.match(run.err, line)
+  assert.equal(run.err.trim().split('\n').length, 1, run.err)
+  assert.equal(run.out, '')
+  assert.equal(run.code, code)
+}
+
+const offline = ['--receive', 'imap://anna:secret@127.0.0.1:1', '--send', 'smtp://127.0.0.1:1', '--yes']
+
+let invite = ''
+
+before(() => {
+  const host = ['init', 'host', '--dir', join(folder, 'host'), '--address', 'meet@mail.test', ...offline]
+  assert.equal(peerpost(...host).code, 0)
+  invite = peerpost('invite', '--config', join(folder, 'host', 'host.toml')).out.trim()
+})
+
+test('help names every command, and each command explains its options', () => {
+  const { code, out } = peerpost('--help')
+  assert.equal(code, 0)
+  for (const command of ['init', 'invite', 'host', 'agent', 'nat', 'demo']) {
+    assert.match(out, new RegExp(`^  ${command}\\b`, 'm'))
+    assert.equal(peerpost(command, '--help').code, 0)
+  }
+  assert.match(peerpost('agent', '--help').out, /--forward <udp:local=nick:port>/)
+})
+
+test('a usage error exits with 2 and suggests what was meant', () => {
+  fails(2, /unknown command 'hots'.*Did you mean host/s, 'hots')
+  fails(2, /required option '--config <file>'/, 'host')
+  fails(2, /--address is missing\. Give it/, 'init', 'host', '--dir', join(folder, 'x'), '--yes')
+  fails(2, /"--stun nowhere" is not HOST:PORT/, 'nat', '--stun', 'nowhere')
+})
+
+test('init writes keys and passwords for their owner only, and no password in the config', () => {
+  for (const file of ['host.toml', 'identity.key', 'sealing.key', 'room.secret', 'receive.password']) {
+    assert.equal(statSync(join(folder, 'host', file)).mode & 0o777, 0o600, file)
+  }
+  assert.doesNotMatch(readFileSync(join(folder, 'host', 'host.toml'), 'utf8'), /secret@/)
+  assert.equal(readFileSync(join(folder, 'host', 'receive.password'), 'utf8'), 'secret\n')
+})
+
+test('init never overwrites what is there', () => {
+  const before = readFileSync(join(folder, 'host', 'identity.key'), 'utf8')
+  const args = ['init', 'host', '--dir', join(folder, 'host'), '--address', 'meet@mail.test', ...offline]
+  fails(1, /host\.toml exists already\. Choose another --dir/, ...args)
+  assert.equal(readFileSync(join(folder, 'host', 'identity.key'), 'utf8'), before)
+})
+
+test('an invite is one line, and a typo in it is told from a missing end', () => {
+  assert.match(invite, /^peerpost1[a-z2-7]+$/)
+  const init = (text: string) => [
+    ...['init', 'agent', '--dir', join(folder, 'typo'), '--name', 'anna', '--address', 'anna@mail.test'],
+    ...['--invite', text, ...offline],
+  ]
+  const middle = Math.floor(invite.length / 2)
+  const typo = invite.slice(0, middle) + (invite[middle] === 'a' ? 'b' : 'a') + invite.slice(middle + 1)
+  fails(1, /--invite holds an invite with a typo\. Copy it/, ...init(typo))
+  fails(1, /--invite holds only a part of an invite\./, ...init(invite.slice(0, middle)))
+  fails(1, /--invite holds no invite\. An invite begins with peerpost1/, ...init('hello'))
+})
+
+test('a missing config, a bad key in it, a missing secret and one that others may read', () => {
+  fails(1, /There is no config file .*none\.toml/, 'host', '--config', join(folder, 'none.toml'))
+  const dir = join(folder, 'broken')
+  assert.equal(peerpost('init', 'host', '--dir', dir, '--address', 'meet@mail.test', ...offline).code, 0)
+  const config = join(dir, 'host.toml')
+  chmodSync(join(dir, 'identity.key'), 0o644)
+  fails(1, /identity\.key can be read by others\. Run `chmod 600 /, 'host', '--config', config)
+  chmodSync(join(dir, 'identity.key'), 0o600)
+  rmSync(join(dir, 'sealing.key'))
+  fails(1, /sealing key is missing: there is no file .*sealing\.key/, 'host', '--config', config)
+  appendFileSync(config, '\n[letter]\nsweep = "1m"\n')
+  fails(1, /unknown key "letter"\. Did you mean "letters"\?/, 'host', '--config', config)
+  writeFileSync(config, 'address = \n')
+  fails(1, /host\.toml, line 1, column \d+: /, 'host', '--config', config)
+})
+
+test('a refused connection names the server and what to check', () => {
+  fails(1, /127\.0\.0\.1:1\b/, 'host', '--config', join(folder, 'host', 'host.toml'))
+})
+
+test('no STUN server answering is said in one line', () => {
+  fails(
+    1,
+    /No STUN server answered \(127\.0\.0\.1:9\)\. Check that UDP/,
+    'nat',
+    '--stun',
+    '127.0.0.1:9',
+    '--json',
+  )
+})
+
+const skip = lacks('postfix', 'dovecot')
+let office: PostOffice | undefined
+
+before(async () => {
+  if (!skip) office = await startPostOffice()
+})
+after(() => office?.stop())
+
+test('a wrong password is told from a wrong server, and never printed', { skip }, () => {
+  if (!office) return
+  const dir = join(folder, 'login')
+  const receive = office.imapUrl('meet').replace(/:[^:@/]+@/, ':wrong-word@')
+  const mail = [
+    '--address',
+    office.address('meet'),
+    '--receive',
+    receive,
+    '--send',
+    office.smtpUrl('meet'),
+    '--yes',
+  ]
+  assert.equal(peerpost('init', 'host', '--dir', dir, ...mail).code, 0)
+  const { code, err } = peerpost('host', '--config', join(dir, 'host.toml'))
+  assert.equal(code, 1)
+  assert.match(err, /password/i)
+  assert.doesNotMatch(err, /wrong-word/)
+  assert.equal(err.trim().split('\n').length, 1, err)
+})
+
+test('a forward on a taken port names the port', { skip }, async () => {
+  if (!office) return
+  const dir = join(folder, 'taken')
+  const mail = [
+    '--address',
+    office.address('anna'),
+    '--receive',
+    office.imapUrl('anna'),
+    '--send',
+    office.smtpUrl('anna'),
+  ]
+  const init = ['init', 'agent', '--dir', dir, '--name', 'anna', '--invite', invite, ...mail, '--yes']
+  assert.equal(peerpost(...init).code, 0)
+
+  const socket = createSocket('udp4')
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
+  const { port } = socket.address()
+  try {
+    fails(
+      1,
+      new RegExp(`${port}`),
+      'agent',
+      '--config',
+      join(dir, 'agent.toml'),
+      '--forward',
+      `udp:${port}=ben:1`,
+    )
+  } finally {
+    socket.close()
+  }
+})
