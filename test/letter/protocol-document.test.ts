@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { toHex, utf8 } from '../../src/base/bytes.ts'
+import { limits, paddingStepsBytes } from '../../src/letter/limits.ts'
+import { letterSchemas } from '../../src/letter/schema.ts'
+import * as cast from './cast.ts'
+import { goldenArmor, goldenInvite, goldenLetters, goldenRoom } from './golden.ts'
+
+const document = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8')
+const letters = document.slice(0, document.indexOf('\n## On the wire between agents'))
+const joined = letters.replaceAll(/\n +/g, '')
+
+test('the example in the protocol document is what the program writes', () => {
+  for (const bytes of [
+    goldenLetters.leave.body,
+    goldenLetters.leave.signature,
+    goldenInvite,
+    goldenRoom.tag,
+    goldenRoom.linkSecret,
+  ]) {
+    assert.ok(joined.includes(bytes), bytes)
+  }
+  assert.ok(letters.includes(goldenArmor.trimEnd().replaceAll(/^(?=.)/gm, '    ')))
+  assert.equal(toHex(cast.letters.leave.id).slice(0, 4), '1314')
+  assert.equal(new Date(cast.letters.leave.sentAt).toISOString(), '2026-11-20T12:00:00.000Z')
+})
+
+test('the protocol document names every kind and the limits that hold', () => {
+  for (const kind of Object.keys(letterSchemas)) assert.ok(letters.includes(`\n\`${kind}\`, `), kind)
+  const bounds = [
+    ...paddingStepsBytes,
+    limits.sealedBytes,
+    limits.bodyBytes,
+    limits.armorTextCharacters,
+    limits.signalBoxBytes,
+    limits.signedRequestBytes,
+    limits.inviteBytes,
+    limits.instantMs,
+    limits.durationMs,
+  ]
+  for (const bound of bounds) assert.match(letters, new RegExp(`\\b${bound}\\b`))
+  assert.match(
+    letters,
+    new RegExp(`the ${utf8('peerpost letter 1\0').length} bytes \`peerpost letter 1\` NUL`),
+  )
+  assert.match(
+    letters,
+    new RegExp(`the ${utf8('peerpost room proof 1\0').length} bytes \`peerpost room proof 1\` NUL`),
+  )
+})
