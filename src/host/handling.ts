@@ -3,6 +3,7 @@
 
 import { equalBytes } from '../base/bytes.ts'
 import type { FailureLetter, LeaveLetter, LetterKind, RequestLetter, SignalLetter } from '../letter/kinds.ts'
+import { limits } from '../letter/limits.ts'
 import { readLetter } from '../letter/mail-text.ts'
 import { checkProof } from '../letter/room.ts'
 import type { FetchedMail } from '../mail/mailbox.ts'
@@ -14,9 +15,6 @@ import type { DropReason } from './events.ts'
 import { type HostParts, withDatabase } from './parts.ts'
 import { freezeLetter, letterHead } from './writer.ts'
 
-/** A letter's block twice (text and HTML) with all that providers add stays far below; parsing has a bounded cost. */
-const mostMailBytes = 262_144
-
 /** When this is returned, whatever the letter asks for is on disk, or nothing of it; the mail can go. */
 export type Handled =
   | { readonly outcome: 'accepted'; readonly kind: LetterKind }
@@ -27,7 +25,7 @@ export type Handled =
 export async function handleMail(parts: HostParts, fetched: FetchedMail): Promise<Handled> {
   const { self, crypto } = parts
   if (fetched.raw === null) return { outcome: 'dropped', kind: 'unknown', reason: 'too-big' }
-  const read = await readMail(fetched.raw, mostMailBytes)
+  const read = await readMail(fetched.raw, limits.mailBytes)
   if (!read.ok) return { outcome: 'dropped', kind: 'unknown', reason: read.refusal }
   const keys = { identity: self.identity.publicKey, keyPairs: [self.sealingKeys] }
   const opened = readLetter(crypto, read.mail.text, keys)

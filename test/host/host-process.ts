@@ -1,0 +1,63 @@
+// Starts and ends real-host.ts, and waits for what it tells.
+
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { RealHostOptions } from './real-host.ts'
+
+const script = fileURLToPath(new URL('./real-host.ts', import.meta.url))
+
+export class HostProcess {
+  readonly #child: ChildProcessWithoutNullStreams
+  readonly #exited: Promise<unknown>
+  readonly #waiting = new Map<string, () => void>()
+  readonly #told = new Set<string>()
+  stderr = ''
+  /** Last event of each name. */
+  readonly last = new Map<string, Record<string, unknown>>()
+  #rest = ''
+
+  /** Loads its code and then waits for `go`. */
+  constructor() {
+    this.#child = spawn(process.execPath, [script], { stdio: 'pipe' })
+    this.#exited = once(this.#child, 'exit')
+    this.#child.stdin.on('error', () => undefined)
+    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr = (this.stderr + text).slice(-4_000)
+    })
+    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => this.#read(text))
+  }
+
+  go(options: RealHostOptions): void {
+    this.#child.stdin.write(`${JSON.stringify(options)}\n`)
+  }
+
+  /** Resolves when the host has told this event, or rejects when it ends without. */
+  async heard(event: string): Promise<void> {
+    if (this.#told.has(event)) return
+    const heard = new Promise<void>((resolve) => this.#waiting.set(event, resolve))
+    const exited = this.#exited.then(() => {
+      throw new Error(`the host ended before it told "${event}"\n${this.stderr}`)
+    })
+    await Promise.race([heard, exited])
+    exited.catch(() => undefined)
+  }
+
+  async kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
+    this.#child.kill(signal)
+    await this.#exited
+    return this.#child.exitCode
+  }
+
+  #read(text: string): void {
+    const lines = (this.#rest + text).split('\n')
+    this.#rest = lines.pop() ?? ''
+    for (const line of lines) {
+      const told = JSON.parse(line) as Record<string, unknown>
+      const name = String(told.event)
+      this.last.set(name, told)
+      this.#told.add(name)
+      this.#waiting.get(name)?.()
+    }
+  }
+}

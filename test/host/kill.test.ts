@@ -1,0 +1,126 @@
+// The host is killed again and again over real mail servers, and nobody is the worse for it.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { toHex } from '../../src/base/bytes.ts'
+import { createSender } from '../../src/mail/open.ts'
+import { systemClock } from '../../src/net/system-clock.ts'
+import { lacks } from '../harness/needs.ts'
+import { startPostOffice } from '../harness/post-office.ts'
+import { realCrypto, seededRandom } from '../harness/seeded-crypto.ts'
+import { FakeAgent, headerOf, hostAddress, makeRoom, subject, textOf } from './fakes.ts'
+import { HostProcess } from './host-process.ts'
+import type { RealHostOptions } from './real-host.ts'
+
+const requests = 200
+const kills = 50
+const seed = Number(process.env.PEERPOST_TEST_SEED ?? 20261121)
+
+function mailsIn(maildir: string): { readonly raw: Uint8Array }[] {
+  return ['new', 'cur'].flatMap((part) =>
+    readdirSync(join(maildir, part)).map((name) => ({ raw: readFileSync(join(maildir, part, name)) })),
+  )
+}
+
+function bodyOf(mail: { readonly raw: Uint8Array }): string {
+  const text = textOf(mail).replaceAll('\r\n', '\n')
+  return text.slice(text.indexOf('\n\n'))
+}
+
+function sleep(forMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, forMs))
+}
+
+test(`${requests} requests get their one reply each while the host is killed ${kills} times (seed ${seed})`, {
+  skip: lacks('postfix', 'dovecot'),
+  timeout: 240_000,
+}, async () => {
+  const random = seededRandom(seed)
+  const office = await startPostOffice()
+  const folder = mkdtempSync(join(tmpdir(), 'peerpost-kill-'))
+  const seeds = { identity: realCrypto.randomBytes(32), sealing: realCrypto.randomBytes(32) }
+  const keys = {
+    identity: realCrypto.signKeyPair(seeds.identity),
+    sealingKeys: realCrypto.boxKeyPair(seeds.sealing),
+  }
+  const room = makeRoom()
+  const options: RealHostOptions = {
+    identitySeedHex: toHex(seeds.identity),
+    sealingSeedHex: toHex(seeds.sealing),
+    roomTagHex: toHex(room.tag),
+    address: hostAddress,
+    subject,
+    imapUrl: office.imapUrl('host'),
+    smtpUrl: office.smtpUrl('host'),
+    database: join(folder, 'host.db'),
+    settings: { batchMails: 10, retryFirstMs: 200 },
+  }
+  const agents = Array.from({ length: requests }, (_, index) => new FakeAgent(`agent${index}`, keys, room))
+  const sender = createSender(office.smtpUrl('agents'), { clock: systemClock })
+  const ask = async (agent: FakeAgent) => {
+    const raw = new TextEncoder().encode(agent.mailRequest(Date.now()))
+    const outcome = await sender.send({ from: agent.address, to: [hostAddress], raw })
+    assert.equal(outcome.outcome, 'sent')
+  }
+  const running = new Set<HostProcess>()
+  const prepare = () => {
+    const host = new HostProcess()
+    running.add(host)
+    return host
+  }
+  try {
+    office.maildirOf('host')
+    let next = prepare()
+    let asked = 0
+    for (let kill = 0; kill < kills; kill++) {
+      const host = next
+      next = prepare()
+      await host.heard('loaded')
+      host.go(options)
+      // Some die while they start, most somewhere in their work.
+      if (random() < 0.8) await host.heard('ready')
+      const until = Math.ceil((requests * (kill + 1)) / kills)
+      const asking = Promise.all(agents.slice(asked, until).map(ask))
+      asked = until
+      await sleep(random() * 700)
+      await host.kill('SIGKILL')
+      running.delete(host)
+      await asking
+    }
+    await next.heard('loaded')
+    next.go(options)
+    await next.heard('ready')
+    const deadline = Date.now() + 60_000
+    const waiting = () => agents.filter(({ name }) => mailsIn(office.maildirOf(name)).length === 0)
+    while ((waiting().length > 0 || mailsIn(office.maildirOf('host')).length > 0) && Date.now() < deadline) {
+      await sleep(100)
+    }
+    assert.equal(await next.kill('SIGTERM'), 0, next.stderr)
+    running.delete(next)
+
+    const replies = new Set<string>()
+    const bodies = new Map<string, string>()
+    for (const agent of agents) {
+      const own = new Set<string>()
+      for (const mail of mailsIn(office.maildirOf(agent.name))) {
+        const messageId = headerOf(mail, 'Message-ID') ?? ''
+        const body = bodyOf(mail)
+        assert.equal(bodies.get(messageId) ?? body, body, `${messageId} came with two bodies`)
+        bodies.set(messageId, body)
+        if (agent.read(mail).kind === 'reply') own.add(messageId)
+      }
+      assert.equal(own.size, 1, `${agent.name} got ${own.size} different replies`)
+      for (const messageId of own) replies.add(messageId)
+    }
+    assert.equal(replies.size, requests)
+    assert.equal(mailsIn(office.maildirOf('host')).length, 0)
+  } finally {
+    for (const host of running) await host.kill('SIGKILL')
+    await sender.close()
+    await office.stop()
+    rmSync(folder, { recursive: true })
+  }
+})
