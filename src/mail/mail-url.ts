@@ -166,10 +166,14 @@ function fault(text: string, what: string, remedy: string): Problem {
 
 /** The URL with its password as `***`, for messages and logs. Works on text that is no URL, too. */
 export function redactMailUrl(text: string): string {
-  // Greedy up to the last @ of the authority: a password with a raw @ or / in it must not show.
-  const shown = text.trim().replace(/^([a-z0-9+]*:(?:\/\/)?)?([^:@]*):(.*)@/is, (_, scheme, user) => {
-    return `${scheme ?? ''}${user}:***@`
-  })
+  const trimmed = text.trim()
+  const name = /^([a-z0-9+]*):(?:\/\/)?/i.exec(trimmed)
+  const isScheme = name && (name[0].endsWith('//') || Object.hasOwn(schemes, (name[1] ?? '').toLowerCase()))
+  const start = isScheme ? name[0].length : 0
+  // Up to the last @: a password with a raw @ or / in it must not show.
+  const at = trimmed.lastIndexOf('@')
+  const colon = trimmed.indexOf(':', start)
+  const shown = colon < 0 || colon > at ? trimmed : `${trimmed.slice(0, colon)}:***${trimmed.slice(at)}`
   return shown.length > 200 ? `${shown.slice(0, 200)}…` : shown
 }
 

@@ -1,0 +1,66 @@
+// A TCP proxy before a mail server whose line can go dead: both ends stay connected, nothing passes.
+
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+
+export type LineProxy = {
+  readonly port: number
+  /** Connections accepted so far. */
+  readonly accepted: () => number
+  /** From now on nothing passes on the lines that are open; new ones are refused or pass as `fresh` says. */
+  goDead(fresh: 'refuse' | 'pass'): void
+  heal(): void
+  /** Ends every open connection abruptly. */
+  cut(): void
+  stop(): Promise<void>
+}
+
+export async function startLineProxy(target: { readonly port: number }): Promise<LineProxy> {
+  const lines = new Set<readonly [Socket, Socket]>()
+  let accepted = 0
+  let refusing = false
+  const server = createServer((inner) => {
+    if (refusing) return inner.destroy()
+    accepted++
+    const outer = connect(target.port, '127.0.0.1')
+    const line = [inner, outer] as const
+    lines.add(line)
+    for (const [from, to] of [line, [outer, inner] as const]) {
+      from.on('error', () => undefined)
+      from.on('close', () => {
+        to.destroy()
+        lines.delete(line)
+      })
+      from.pipe(to)
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    port: (server.address() as { port: number }).port,
+    accepted: () => accepted,
+    goDead(fresh) {
+      refusing = fresh === 'refuse'
+      for (const [inner, outer] of lines) {
+        inner.unpipe(outer)
+        outer.unpipe(inner)
+        // Read and throw away, so that no side notices by a full buffer or a reset.
+        inner.resume()
+        outer.resume()
+      }
+    },
+    heal() {
+      refusing = false
+    },
+    cut() {
+      for (const [inner] of lines) inner.destroy()
+    },
+    async stop() {
+      for (const [inner, outer] of lines) {
+        inner.destroy()
+        outer.destroy()
+      }
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { Problem } from '../../src/base/problem.ts'
+import {
+  formatMailUrl,
+  isLoopbackHost,
+  mayStayInClear,
+  parseReceiveUrl,
+  parseSendUrl,
+  redactMailUrl,
+  withPassword,
+} from '../../src/mail/mail-url.ts'
+
+function problemOf(work: () => unknown): Problem {
+  try {
+    work()
+  } catch (error) {
+    assert.ok(error instanceof Problem, String(error))
+    assert.equal(error.code, 'config')
+    assert.notEqual(error.remedy, '')
+    return error
+  }
+  return assert.fail('nothing was thrown')
+}
+
+test('an IMAP URL gives server, login, folder and its way of TLS', () => {
+  assert.deepEqual(parseReceiveUrl('imaps://ann%40example.org:p%3A%2F%40ss@mail.example.org'), {
+    protocol: 'imap',
+    host: 'mail.example.org',
+    port: 993,
+    user: 'ann@example.org',
+    password: 'p:/@ss',
+    tls: 'always',
+    folder: 'INBOX',
+  })
+  assert.deepEqual(parseReceiveUrl('imap://ann@[::1]:80?tls=never&folder=Game%20mail'), {
+    protocol: 'imap',
+    host: '::1',
+    port: 80,
+    user: 'ann',
+    password: null,
+    tls: 'never',
+    folder: 'Game mail',
+  })
+})
+
+test('each scheme has its default port and way of TLS', () => {
+  const of = (url: string) => {
+    const parsed = /^smtp/.test(url) ? parseSendUrl(url) : parseReceiveUrl(url)
+    return parsed.protocol === 'maildir' ? parsed.folder : [parsed.protocol, parsed.port, parsed.tls]
+  }
+  assert.deepEqual(of('imap://u@h'), ['imap', 143, 'offered'])
+  assert.deepEqual(of('pop3://u@h'), ['pop3', 110, 'offered'])
+  assert.deepEqual(of('pop3s://u@h'), ['pop3', 995, 'always'])
+  assert.deepEqual(of('smtp://u@h'), ['smtp', 587, 'offered'])
+  assert.deepEqual(of('smtps://u@h'), ['smtp', 465, 'always'])
+  assert.deepEqual(of('mailpit+http://h/box/'), ['mailpit', 8025, 'never'])
+  assert.deepEqual(of('mailpit+https://h'), ['mailpit', 8025, 'always'])
+})
+
+test('a Maildir URL names a folder, absolute or not, with percent-encoding', () => {
+  const folderOf = (url: string) => {
+    const parsed = parseReceiveUrl(url)
+    return parsed.protocol === 'maildir' ? parsed.folder : null
+  }
+  assert.equal(folderOf('maildir:/var/mail/host'), '/var/mail/host')
+  assert.equal(folderOf('maildir:///var/mail/host'), '/var/mail/host')
+  assert.equal(folderOf('maildir:mail/my%20host'), 'mail/my host')
+  problemOf(() => parseReceiveUrl('maildir:'))
+})
+
+test('a wrong URL is a Problem that says what is wrong and never shows the password', () => {
+  const wrong = [
+    'imap://ann:secret@',
+    'imap://:secret@host',
+    'gopher://ann:secret@host',
+    'imap://ann:secret@host:99999',
+    'imap://ann:secret@host:0',
+    'imap://ann:secret@host/INBOX',
+    'imap://ann:secret@host?tls=maybe',
+    'imaps://ann:secret@host?tls=never',
+    'imap://ann:secret@host?fodler=x',
+    'imap://ann:secret%zz@host',
+    'imap://ann:secret%0d%0aEVIL@host',
+    'imap://ann:sec/secret@host',
+    'imap://ann:se#secret@host',
+    'imap://ann:sec@secret@host/x',
+    'smtp://ann:secret@host',
+    'ann:secret@host',
+    'constructor://ann:secret@host',
+    '',
+  ]
+  for (const url of wrong) {
+    const problem = problemOf(() => parseReceiveUrl(url))
+    assert.ok(!problem.line.includes('secret'), problem.line)
+    assert.ok(!problem.line.includes('\n'))
+  }
+  problemOf(() => parseSendUrl('imap://ann:secret@host'))
+  problemOf(() => parseSendUrl('maildir:/x'))
+})
+
+test('redaction hides the password whatever characters are in it', () => {
+  assert.equal(redactMailUrl('imap://ann:secret@host?folder=x'), 'imap://ann:***@host?folder=x')
+  assert.equal(redactMailUrl('imap://ann:se/cr@et@host'), 'imap://ann:***@host')
+  assert.equal(redactMailUrl('smtp://ann@host'), 'smtp://ann@host')
+  assert.equal(redactMailUrl('maildir:/var/mail'), 'maildir:/var/mail')
+  fc.assert(
+    fc.property(fc.stringMatching(/^[!-~]{6,30}$/), (secret) => {
+      assert.ok(!redactMailUrl(`imap://ann:<${secret}>@host`).includes(`<${secret}>`))
+    }),
+  )
+})
+
+test('printing and parsing are each other’s inverse', () => {
+  const text = fc
+    .string({ unit: 'binary', minLength: 1, maxLength: 20 })
+    .filter((s) => !/\p{Cc}|\p{Cs}/u.test(s))
+  const server = fc.record({
+    host: fc.constantFrom('mail.example.org', '192.0.2.7', '2001:db8::1', 'localhost'),
+    port: fc.integer({ min: 1, max: 65535 }),
+    user: text,
+    password: fc.option(text),
+  })
+  fc.assert(
+    fc.property(
+      server,
+      fc.constantFrom('always' as const, 'offered' as const, 'never' as const),
+      text,
+      (s, tls, folder) => {
+        const url = { protocol: 'imap' as const, ...s, tls, folder }
+        assert.deepEqual(parseReceiveUrl(formatMailUrl(url, { withPassword: true })), url)
+        assert.deepEqual(parseReceiveUrl(formatMailUrl(url, { withPassword: false })), {
+          ...url,
+          password: null,
+        })
+        const send = { protocol: 'smtp' as const, ...s, tls }
+        assert.deepEqual(parseSendUrl(formatMailUrl(send, { withPassword: true })), send)
+        const maildir = { protocol: 'maildir' as const, folder }
+        assert.deepEqual(parseReceiveUrl(formatMailUrl(maildir, { withPassword: true })), maildir)
+      },
+    ),
+  )
+})
+
+test('the password of a secret file is used where the URL has none', () => {
+  const bare = parseSendUrl('smtp://ann@host')
+  assert.equal(withPassword(bare, 'from file').password, 'from file')
+  assert.equal(withPassword(parseSendUrl('smtp://ann:own@host'), 'from file').password, 'own')
+})
+
+test('clear text is for loopback and for those who ask for it', () => {
+  assert.ok(mayStayInClear(parseSendUrl('smtp://u@127.0.0.1')))
+  assert.ok(mayStayInClear(parseSendUrl('smtp://u@192.0.2.1?tls=never')))
+  assert.ok(!mayStayInClear(parseSendUrl('smtp://u@192.0.2.1')))
+  for (const host of ['localhost', '127.9.9.9', '::1', 'mail.localhost'])
+    assert.ok(isLoopbackHost(host), host)
+  for (const host of ['localhost.example.org', '10.0.0.1', '127.0.0.1.example.org', 'mylocalhost'])
+    assert.ok(!isLoopbackHost(host), host)
+})
