@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type Candidate, type CandidateKind, formatEndpoint, parseEndpoint } from '../../src/base/endpoint.ts'
+import type { Filtering, Mapping, NatProfile } from '../../src/base/nat-profile.ts'
+import { plan } from '../../src/punch/plan.ts'
+
+function candidate(kind: CandidateKind, text: string): Candidate {
+  const endpoint = parseEndpoint(text)
+  assert.ok(endpoint, text)
+  return { kind, endpoint }
+}
+
+const host = (text: string) => candidate('host', text)
+const reflexive = (text: string) => candidate('server-reflexive', text)
+const nat = (mapping: Mapping, filtering: Filtering = 'unknown'): NatProfile => ({
+  mapping,
+  filtering,
+  allocation: { type: 'unknown' },
+})
+const mine = [host('192.168.1.2:4000'), reflexive('11.0.0.1:4000')]
+const theirs = [reflexive('11.0.0.2:5000')]
+
+const mappings: Mapping[] = ['none', 'EIM', 'ADM', 'APDM', 'unknown']
+const filterings: Filtering[] = ['EIF', 'ADF', 'APDF', 'unknown']
+
+function strategy(a: NatProfile, b: NatProfile) {
+  return plan({ nat: a, candidates: mine }, { nat: b, candidates: theirs, sameNat: false }).strategy
+}
+
+test('without a symmetric NAT every pair is tried directly', () => {
+  for (const a of ['none', 'EIM', 'unknown'] as const) {
+    for (const b of ['none', 'EIM', 'unknown'] as const) {
+      for (const filtering of filterings) assert.equal(strategy(nat(a), nat(b, filtering)), 'direct')
+    }
+  }
+})
+
+test('a symmetric NAT meets a peer that lets its unknown port in, or may', () => {
+  for (const hard of ['ADM', 'APDM'] as const) {
+    for (const filtering of ['EIF', 'ADF', 'unknown'] as const) {
+      assert.equal(strategy(nat(hard), nat('EIM', filtering)), 'direct')
+      assert.equal(strategy(nat('EIM', filtering), nat(hard)), 'direct')
+    }
+    assert.equal(strategy(nat(hard), nat('none', 'APDF')), 'direct')
+    assert.equal(strategy(nat(hard), nat('EIM', 'APDF')), 'none')
+    assert.equal(strategy(nat('EIM', 'APDF'), nat(hard)), 'none')
+    assert.equal(strategy(nat(hard), nat('ADM')), 'none')
+    assert.equal(strategy(nat(hard), nat('APDM', 'EIF')), 'none')
+  }
+})
+
+test('a LAN in common, IPv6 or a port mapping gets round two symmetric NATs', () => {
+  const hard = nat('APDM')
+  const me = { nat: hard, candidates: mine }
+  const lan = plan(me, { nat: hard, candidates: [host('192.168.1.3:5000'), ...theirs], sameNat: true })
+  assert.ok(lan.strategy === 'direct')
+  assert.deepEqual(lan.targets, [host('192.168.1.3:5000')])
+  assert.equal(plan(me, { nat: hard, candidates: theirs, sameNat: true }).strategy, 'none')
+
+  const six = plan(
+    { nat: hard, candidates: [...mine, reflexive('[2a00::1]:4000')] },
+    { nat: hard, candidates: [...theirs, reflexive('[2a00::2]:5000')], sameNat: false },
+  )
+  assert.ok(six.strategy === 'direct')
+  assert.deepEqual(six.targets, [reflexive('[2a00::2]:5000')])
+
+  const opened = [...theirs, candidate('port-mapped', '11.0.0.2:6000')]
+  assert.equal(plan(me, { nat: hard, candidates: opened, sameNat: false }).strategy, 'direct')
+})
+
+test('the LAN comes first, then IPv6, then port-mapped, then the rest', () => {
+  const result = plan(
+    { nat: nat('EIM'), candidates: [...mine, host('[2a00::1]:4000')] },
+    {
+      nat: nat('EIM'),
+      candidates: [
+        reflexive('11.0.0.2:1'),
+        candidate('port-mapped', '11.0.0.2:2'),
+        host('[2a00::2]:3'),
+        host('192.168.1.9:4'),
+      ],
+      sameNat: false,
+    },
+  )
+  assert.ok(result.strategy === 'direct')
+  // The private host candidate of another network is left out.
+  assert.deepEqual(
+    result.targets.map(({ endpoint }) => endpoint.port),
+    [3, 2, 1],
+  )
+})
+
+test('with no address on either side, or on one that the other cannot call in, there is none, and advice', () => {
+  const nobody = { nat: nat('unknown'), candidates: [] }
+  const closed = { nat: nat('EIM'), candidates: theirs }
+  for (const result of [
+    plan(nobody, { ...nobody, sameNat: false }),
+    plan(nobody, { ...closed, sameNat: false }),
+    plan(closed, { ...nobody, sameNat: false }),
+  ]) {
+    assert.ok(result.strategy === 'none')
+    assert.match(result.reason, /\.$/)
+    assert.match(result.advice, /STUN/)
+  }
+})
+
+test('a side that lets strangers in may wait for a peer without any address', () => {
+  const open = { nat: nat('none'), candidates: [reflexive('11.0.0.2:5000')] }
+  const nobody = { nat: nat('unknown'), candidates: [] }
+  assert.deepEqual(plan(open, { ...nobody, sameNat: false }), { strategy: 'direct', budget: 60, targets: [] })
+  assert.equal(plan(nobody, { ...open, sameNat: false }).strategy, 'direct')
+})
+
+test('no packet is aimed at multicast, broadcast, reserved or zoned addresses, nor at loopback from outside it', () => {
+  const nasty = ['224.0.0.1:1', '255.255.255.255:1', '0.0.0.0:1', '240.0.0.1:1', '127.0.0.1:1', '[::1]:1']
+  const result = plan(
+    { nat: nat('EIM'), candidates: [...mine, host('[2a00::1]:4000')] },
+    {
+      nat: nat('EIM'),
+      candidates: [...nasty, '[fe80::1]:1', '[ff02::1]:1', '11.0.0.9:1'].map(reflexive),
+      sameNat: false,
+    },
+  )
+  assert.ok(result.strategy === 'direct')
+  assert.deepEqual(result.targets, [reflexive('11.0.0.9:1')])
+})
+
+test('on a machine with nothing but loopback, loopback is used', () => {
+  const side = (port: number) => ({ nat: nat('none'), candidates: [host(`127.0.0.1:${port}`)] })
+  const result = plan(side(1), { ...side(2), sameNat: true })
+  assert.ok(result.strategy === 'direct')
+  assert.deepEqual(result.targets, [host('127.0.0.1:2')])
+})
+
+const candidates = fc.array(
+  fc
+    .tuple(
+      fc.constantFrom<CandidateKind>(
+        'host',
+        'server-reflexive',
+        'port-mapped',
+        'peer-reflexive',
+        'predicted',
+      ),
+      fc.oneof(
+        fc.ipV4(),
+        fc.constantFrom('192.168.1.9', '10.0.0.2', '11.0.0.5', '127.0.0.1', '224.0.0.5'),
+        fc.constantFrom('2a00::7', 'fe80::1', 'fd00::2', '::1'),
+      ),
+      fc.integer({ min: 1, max: 9 }),
+    )
+    .map(([kind, address, port]) =>
+      candidate(kind, address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`),
+    ),
+  { maxLength: 100 },
+)
+const profiles = fc
+  .tuple(fc.constantFrom(...mappings), fc.constantFrom(...filterings))
+  .map(([mapping, filtering]) => nat(mapping, filtering))
+
+test('targets are few, distinct and taken from what the peer named; the budget is at most 60', () => {
+  fc.assert(
+    fc.property(candidates, candidates, profiles, profiles, fc.boolean(), (ours, others, a, b, sameNat) => {
+      const result = plan({ nat: a, candidates: ours }, { nat: b, candidates: others, sameNat })
+      if (result.strategy === 'none') return
+      assert.ok(result.targets.length <= 12 && result.budget <= 60)
+      const keys = result.targets.map(({ endpoint }) => formatEndpoint(endpoint))
+      assert.equal(new Set(keys).size, keys.length)
+      for (const target of result.targets) assert.ok(others.includes(target))
+    }),
+  )
+})
+
+test('both sides come to the same verdict from the same facts', () => {
+  fc.assert(
+    fc.property(candidates, candidates, profiles, profiles, fc.boolean(), (ours, others, a, b, sameNat) => {
+      const [left, right] = [
+        { nat: a, candidates: ours },
+        { nat: b, candidates: others },
+      ]
+      assert.equal(plan(left, { ...right, sameNat }).strategy, plan(right, { ...left, sameNat }).strategy)
+    }),
+  )
+})
