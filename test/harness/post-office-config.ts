@@ -15,6 +15,7 @@ export type OfficePlan = {
   readonly smtpPort: number
   readonly imapPort: number
   readonly pop3Port: number
+  readonly password: string
 }
 
 export function postfixMain({ folder, listen }: OfficePlan): string {
@@ -87,7 +88,7 @@ postlog unix-dgram n - n - 1 postlogd
 `
 }
 
-export function dovecotConfig({ folder, listen, imapPort, pop3Port }: OfficePlan): string {
+export function dovecotConfig({ folder, listen, imapPort, pop3Port, password }: OfficePlan): string {
   return `base_dir = ${folder}/dovecot
 state_dir = ${folder}/dovecot-state
 log_path = ${folder}/dovecot.log
@@ -104,7 +105,7 @@ mail_max_userip_connections = 100
 default_process_limit = 60
 passdb {
   driver = static
-  args = password=${mailPassword}
+  args = password=${password}
 }
 userdb {
   driver = static

@@ -10,6 +10,8 @@ export type LineProxy = {
   /** From now on nothing passes on the lines that are open; new ones are refused or pass as `fresh` says. */
   goDead(fresh: 'refuse' | 'pass'): void
   heal(): void
+  /** New connections go to another server. */
+  retarget(port: number): void
   /** Ends every open connection abruptly. */
   cut(): void
   stop(): Promise<void>
@@ -19,10 +21,11 @@ export async function startLineProxy(target: { readonly port: number }): Promise
   const lines = new Set<readonly [Socket, Socket]>()
   let accepted = 0
   let refusing = false
+  let targetPort = target.port
   const server = createServer((inner) => {
     if (refusing) return inner.destroy()
     accepted++
-    const outer = connect(target.port, '127.0.0.1')
+    const outer = connect(targetPort, '127.0.0.1')
     const line = [inner, outer] as const
     lines.add(line)
     for (const [from, to] of [line, [outer, inner] as const]) {
@@ -51,6 +54,9 @@ export async function startLineProxy(target: { readonly port: number }): Promise
     },
     heal() {
       refusing = false
+    },
+    retarget(port) {
+      targetPort = port
     },
     cut() {
       for (const [inner] of lines) inner.destroy()

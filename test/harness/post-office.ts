@@ -49,6 +49,8 @@ export type PostOfficeOptions = {
   readonly listen?: string
   /** Name of the network namespace all processes run in. */
   readonly netns?: string
+  /** Everybody's password; default `mailPassword`. No spaces. */
+  readonly password?: string
 }
 
 const attempts = 3
@@ -67,12 +69,16 @@ export async function startPostOffice(options: PostOfficeOptions = {}): Promise<
   }
 }
 
-async function prepare({ listen = '127.0.0.1', netns }: PostOfficeOptions): Promise<PostOffice> {
+async function prepare({
+  listen = '127.0.0.1',
+  netns,
+  password = mailPassword,
+}: PostOfficeOptions): Promise<PostOffice> {
   // Sockets live below: their path must stay under 108 bytes, whatever TMPDIR is.
   const folder = await mkdtemp('/tmp/post-office-')
   const [smtpPort, imapPort, pop3Port] = (await freePorts(3)) as [number, number, number]
   const guardian = startGuardian(folder)
-  const plan: OfficePlan = { folder, listen, smtpPort, imapPort, pop3Port }
+  const plan: OfficePlan = { folder, listen, smtpPort, imapPort, pop3Port, password }
   layOut(plan)
 
   let mta: Daemon | undefined
@@ -117,7 +123,7 @@ async function prepare({ listen = '127.0.0.1', netns }: PostOfficeOptions): Prom
 
   const isLoopback = listen === '::1' || listen.startsWith('127.')
   const url = (scheme: string, user: string, port: number) => {
-    const login = `${encodeURIComponent(`${user}@${mailDomain}`)}:${encodeURIComponent(mailPassword)}`
+    const login = `${encodeURIComponent(`${user}@${mailDomain}`)}:${encodeURIComponent(password)}`
     const place = `${listen.includes(':') ? `[${listen}]` : listen}:${port}`
     return `${scheme}://${login}@${place}${isLoopback ? '' : '?tls=never'}`
   }
