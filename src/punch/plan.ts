@@ -60,13 +60,10 @@ export function plan(mine: PlanSide, theirs: PlanSide & { readonly sameNat: bool
   const obstacle = obstacleOf(mine, theirs)
   if (obstacle === null) return direct(targets)
   // Inside one LAN, and over IPv6, the NATs for IPv4 do not matter.
-  const around = targets.filter(
-    ({ kind, endpoint }) => (sameNat && kind === 'host') || isPublicSix(endpoint.address),
-  )
-  return around.length > 0 &&
-    offered.some(({ kind, endpoint }) => kind === 'host' || isPublicSix(endpoint.address))
-    ? direct(around)
-    : obstacle
+  const goesAround = ({ kind, endpoint }: Candidate) =>
+    (sameNat && kind === 'host') || isPublicSix(endpoint.address)
+  const around = targets.filter(goesAround)
+  return around.length > 0 && offered.some(goesAround) ? direct(around) : obstacle
 }
 
 function none(reason: string, advice: string): Plan & { strategy: 'none' } {
@@ -115,10 +112,7 @@ function usableCandidates(
 ): Candidate[] {
   const scopes = new Set(otherSide.map(({ endpoint }) => addressScope(endpoint.address)))
   const families = new Set<Family>(otherSide.map(({ endpoint }) => familyOf(endpoint.address)))
-  const distinct = new Map(
-    candidates.slice(0, maxConsidered).map((one) => [formatEndpoint(one.endpoint), one]),
-  )
-  const usable = [...distinct.values()].filter(({ kind, endpoint }) => {
+  const usable = candidates.slice(0, maxConsidered).filter(({ kind, endpoint }) => {
     const isPrivate = addressScope(endpoint.address) !== 'public'
     return (
       isUsable(endpoint, scopes.has('loopback')) &&
@@ -128,7 +122,10 @@ function usableCandidates(
       (kind !== 'host' || sameNat || !isPrivate)
     )
   })
-  const best = usable.sort((a, b) => order(b, sameNat) - order(a, sameNat))
+  // Worst first, so that of one endpoint under two names the better name is the one that stays.
+  const worstFirst = usable.sort((a, b) => order(a, sameNat) - order(b, sameNat))
+  const byEndpoint = new Map(worstFirst.map((candidate) => [formatEndpoint(candidate.endpoint), candidate]))
+  const best = [...byEndpoint.values()].sort((a, b) => order(b, sameNat) - order(a, sameNat))
   const hosts = best.filter(({ kind }) => kind === 'host').slice(0, maxHostTargets)
   return best
     .filter((candidate) => candidate.kind !== 'host' || hosts.includes(candidate))

@@ -91,6 +91,17 @@ test('the LAN comes first, then IPv6, then port-mapped, then the rest', () => {
   )
 })
 
+test('an endpoint that is both host and server-reflexive candidate counts as what serves better', () => {
+  const both = [host('11.0.0.2:5000'), ...theirs]
+  for (const candidates of [both, both.toReversed()]) {
+    const result = plan(
+      { nat: nat('none'), candidates: mine },
+      { nat: nat('none'), candidates, sameNat: true },
+    )
+    assert.deepEqual(result.strategy === 'direct' && result.targets, [host('11.0.0.2:5000')])
+  }
+})
+
 test('with no address on either side, or on one that the other cannot call in, there is none, and advice', () => {
   const nobody = { nat: nat('unknown'), candidates: [] }
   const closed = { nat: nat('EIM'), candidates: theirs }

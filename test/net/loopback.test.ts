@@ -1,0 +1,87 @@
+// The real thing in one process: two sockets, the address server, the prober, the plan and the punch machine.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startAddressServer } from '../../src/address-server/address-server.ts'
+import type { Candidate, Endpoint } from '../../src/base/endpoint.ts'
+import { createProber, type NatView } from '../../src/nat/prober.ts'
+import { isStun } from '../../src/nat/stun.ts'
+import { type Driver, drive } from '../../src/net/drive.ts'
+import { hostEndpoints } from '../../src/net/interfaces.ts'
+import { systemClock } from '../../src/net/system-clock.ts'
+import { openUdpSocket } from '../../src/net/udp-socket.ts'
+import type { CheckKeys } from '../../src/punch/check.ts'
+import { plan } from '../../src/punch/plan.ts'
+import { createPunch, type Path, type PunchEvent } from '../../src/punch/punch.ts'
+import { realCrypto as crypto } from '../harness/seeded-crypto.ts'
+import { pairKeys } from '../harness/simulator/world.ts'
+
+async function player(servers: readonly Endpoint[]) {
+  const drivers: Driver<never>[] = []
+  let onStun: (bytes: Uint8Array, from: Endpoint) => void = () => {}
+  let onCheck = onStun
+  const socket = await openUdpSocket({
+    family: 4,
+    address: '127.0.0.1',
+    onDatagram: (bytes, from) => (isStun(bytes) ? onStun : onCheck)(bytes, from),
+  })
+  const localEndpoints = hostEndpoints([socket.local])
+  const common = { clock: systemClock, send: socket.send.bind(socket) }
+  const view = await new Promise<NatView>((resolve) => {
+    const machine = createProber({ crypto, servers, localEndpoints, now: systemClock.now() })
+    const driver = drive({ ...common, machine, onEvent: resolve })
+    onStun = driver.receive.bind(driver)
+    drivers.push(driver)
+  })
+  const candidates = [
+    ...localEndpoints.map((endpoint): Candidate => ({ kind: 'host', endpoint })),
+    ...view.publicEndpoints.map((endpoint): Candidate => ({ kind: 'server-reflexive', endpoint })),
+  ]
+  const side = { nat: view.profile, candidates }
+  return {
+    socket,
+    side,
+    meet: (theirs: typeof side, keys: CheckKeys) =>
+      new Promise<Path>((resolve, reject) => {
+        const planned = plan(side, { ...theirs, sameNat: true })
+        if (planned.strategy === 'none') {
+          reject(new Error(planned.reason))
+          return
+        }
+        const onEvent = (event: PunchEvent) => {
+          if (event.type === 'path') resolve(event.path)
+          else if (event.type === 'failed') reject(new Error(event.reason))
+        }
+        const { targets, budget } = planned
+        const now = systemClock.now()
+        const machine = createPunch({ crypto, keys, targets, budget, sameNat: true, onLoopback: true, now })
+        const driver = drive({ ...common, machine, onEvent })
+        onCheck = driver.receive.bind(driver)
+        drivers.push(driver)
+      }),
+    close: async () => {
+      for (const driver of drivers) driver.stop()
+      await socket.close()
+    },
+  }
+}
+
+test('two agents on one computer find their endpoints and each other over real sockets', async () => {
+  const listen = [0, 0].map((port) => ({ address: '127.0.0.1', port }))
+  const server = await startAddressServer({ listen })
+  const [left, right] = [await player(server.endpoints), await player(server.endpoints)]
+  try {
+    assert.equal(left.side.nat.mapping, 'none')
+    const keys = pairKeys(1)
+    const [there, back] = await Promise.all([left.meet(right.side, keys.a), right.meet(left.side, keys.b)])
+    assert.deepEqual(there, {
+      kind: 'lan',
+      remote: right.socket.local,
+      local: left.socket.local,
+      candidateKind: 'host',
+    })
+    assert.deepEqual(back.remote, left.socket.local)
+  } finally {
+    await Promise.all([left.close(), right.close(), server.close()])
+  }
+})
