@@ -13,7 +13,7 @@ import { SimulatedTime } from './simulated-time.ts'
 
 export type WorldOptions = { readonly seed: number; readonly loss?: number }
 
-/** Real unicast addresses: `addressScope` rightly calls the ranges for documentation and benchmarks unusable. */
+/** Real unicast addresses: `addressScope` rightly calls the ranges for documentation unusable. */
 const servers: readonly Endpoint[] = [
   { address: '11.0.0.1', port: 3478 },
   { address: '11.0.0.1', port: 3479 },
