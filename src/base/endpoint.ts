@@ -66,13 +66,17 @@ export function decodeEndpoint(bytes: Uint8Array): Endpoint | null {
   return { address, port }
 }
 
+const benchmarking = ipaddr.parse('198.18.0.0')
+
 /** What sort of place an address is; decides what may be offered to whom (mission B6). */
 export function addressScope(
   address: string,
 ): 'public' | 'private' | 'shared' | 'loopback' | 'link-local' | 'unusable' {
-  switch (ipaddr.parse(address).range()) {
+  const parsed = ipaddr.parse(address)
+  // RFC 2544: networks under test, where these are what public addresses are elsewhere.
+  if (parsed.kind() === 'ipv4' && parsed.match(benchmarking, 15)) return 'public'
+  switch (parsed.range()) {
     case 'unicast':
-    case 'benchmarking':
     case '6to4':
     case 'teredo':
       return 'public'

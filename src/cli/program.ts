@@ -32,6 +32,16 @@ function makeProgram(): Command {
     .description("Two players' games talk directly, with no server but a mailbox.")
     .exitOverride()
     .showSuggestionAfterError()
+    .configureOutput({
+      // One line, like every other error.
+      outputError: (text, write) =>
+        write(
+          `peerpost: ${text
+            .replace(/^error: /, '')
+            .trim()
+            .replace(/\s*\n\s*/g, ' ')}\n`,
+        ),
+    })
     .helpOption('-h, --help', 'show help')
     .configureHelp({ showGlobalOptions: true })
     .addHelpText(

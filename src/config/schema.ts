@@ -2,10 +2,9 @@
 // to a person stands in the comments of `templates.ts`.
 
 import { z } from 'zod'
+import { defaultSubject } from '../letter/invite.ts'
+import { isHostAndPort, isMailAddress, isNickname, isRoomName, isSubject } from '../letter/text-rules.ts'
 import { parseDuration } from './duration.ts'
-
-/** The seed's subject (mission A2). */
-export const defaultSubject = 'data for network game client'
 
 /** Asked when neither the invite nor the config names any; on two networks, so that the mapping can be told. */
 export const defaultStunServers = ['stun.l.google.com:19302', 'stun.cloudflare.com:3478']
@@ -29,11 +28,11 @@ const line = (most: number) =>
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
     .regex(/^[^\u0000-\u001f\u007f]*$/, 'must be one line')
 
-const mailAddress = line(254).regex(
-  /^[^\s@<>,;:"()[\]\\]+@[^\s@<>,;:"()[\]\\]+$/,
-  'must be a mail address such as meet@example.org',
-)
-const serverName = line(260).regex(/^(\[[0-9a-fA-F:]+\]|[^\s:[\]]+):[0-9]{1,5}$/, 'must be HOST:PORT')
+const text = (rule: (text: string) => boolean, complaint: string) => z.string().refine(rule, complaint)
+
+const mailAddress = text(isMailAddress, 'must be a mail address such as meet@example.org')
+const subject = text(isSubject, 'must be one line of at most 100 characters')
+const serverName = text(isHostAndPort, 'must be HOST:PORT')
 const udpPort = z.int().min(0).max(65535)
 
 const mail = z.strictObject({
@@ -41,7 +40,7 @@ const mail = z.strictObject({
   send: line(1000),
   receive_password_file: line(4096).optional(),
   send_password_file: line(4096).optional(),
-  subject: line(120).default(defaultSubject),
+  subject: subject.default(defaultSubject),
 })
 
 export const hostSchema = z.strictObject({
@@ -54,7 +53,12 @@ export const hostSchema = z.strictObject({
     })
     .prefault({}),
   rooms: z
-    .array(z.strictObject({ name: line(64), secret_file: line(4096) }))
+    .array(
+      z.strictObject({
+        name: text(isRoomName, 'must be one line of at most 64 characters'),
+        secret_file: line(4096),
+      }),
+    )
     .min(1)
     .max(64),
   stun: z.strictObject({ servers: z.array(serverName).max(8).default(defaultStunServers) }).prefault({}),
@@ -83,9 +87,9 @@ export const hostSchema = z.strictObject({
 })
 
 export const agentSchema = z.strictObject({
-  name: line(32),
+  name: text(isNickname, 'must be one line of at most 32 characters'),
   address: mailAddress,
-  mail: mail.extend({ subject: line(120).optional() }),
+  mail: mail.extend({ subject: subject.optional() }),
   keys: z.strictObject({ identity_file: line(4096).default('identity.key') }).prefault({}),
   room: z.strictObject({ invite_file: line(4096).default('invite.secret') }).prefault({}),
   stun: z.strictObject({ servers: z.array(serverName).max(8).default([]) }).prefault({}),

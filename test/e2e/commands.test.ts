@@ -31,7 +31,6 @@ function fails(code: number, line: RegExp, ...args: string[]): void {
   const run = peerpost(...args)
   assert.match(run.err, line)
   assert.equal(run.err.trim().split('\n').length, 1, run.err)
-  assert.equal(run.out, '')
   assert.equal(run.code, code)
 }
 
@@ -56,7 +55,7 @@ test('help names every command, and each command explains its options', () => {
 })
 
 test('a usage error exits with 2 and suggests what was meant', () => {
-  fails(2, /unknown command 'hots'.*Did you mean host/s, 'hots')
+  fails(2, /unknown command 'hots'.*Did you mean host/, 'hots')
   fails(2, /required option '--config <file>'/, 'host')
   fails(2, /--address is missing\. Give it/, 'init', 'host', '--dir', join(folder, 'x'), '--yes')
   fails(2, /"--stun nowhere" is not HOST:PORT/, 'nat', '--stun', 'nowhere')

@@ -7,12 +7,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ChildEvent, PeerpostProcess } from '../../src/cli/child-process.ts'
+import { deferIn } from '../harness/defer.ts'
 import { makeInternet, within } from '../harness/namespaces.ts'
 import { lacks } from '../harness/needs.ts'
 import { startPostOffice } from '../harness/post-office.ts'
 import { startStunServer } from '../harness/stun-server.ts'
 
 const skip = lacks('postfix', 'dovecot', 'turnserver', 'nft', 'network namespaces')
+/** A world is built in a few seconds; whatever takes longer hangs. */
+const timeout = 60_000
 
 /** A game as far as this test cares: answers what it gets, and says on which port it does. */
 const echoGame = `
@@ -28,17 +31,18 @@ ask(); setInterval(ask, 500)`
 
 /** One world: backbone with mail and STUN, a running host, and the invite to its room. */
 async function makeWorld(context: TestContext) {
+  const defer = deferIn(context)
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-e2e-'))
-  context.after(() => rmSync(folder, { recursive: true, force: true }))
+  defer(() => rmSync(folder, { recursive: true, force: true }))
   const internet = makeInternet()
-  context.after(() => internet.close())
+  defer(() => internet.close())
   const { backbone, serverAddresses } = internet
   const [office, stun] = await Promise.all([
     startPostOffice({ listen: serverAddresses[0], netns: backbone }),
     startStunServer({ addresses: serverAddresses, port: 3478, prefix: within(backbone) }),
   ])
-  context.after(() => office.stop())
-  context.after(() => stun.stop())
+  defer(() => office.stop())
+  defer(() => stun.stop())
 
   const mail = (user: string) => [
     ...['--address', office.address(user), '--receive', office.imapUrl(user), '--send', office.smtpUrl(user)],
@@ -55,13 +59,14 @@ async function makeWorld(context: TestContext) {
     undefined,
     within(backbone),
   )
-  context.after(() => host.stop(5_000))
+  defer(() => host.stop(5_000))
   const invite = await PeerpostProcess.run('invite', ['invite', '--config', hostConfig])
   await host.waitFor('ready')
 
   return {
     internet,
     host,
+    defer,
     /** Sets the agent up when it is new, and runs it. */
     async makeAgent(name: string, netns: string, ...options: string[]): Promise<PeerpostProcess> {
       const dir = join(folder, name)
@@ -71,7 +76,7 @@ async function makeWorld(context: TestContext) {
       }
       const args = ['agent', '--config', join(dir, 'agent.toml'), '--json', ...options]
       const agent = new PeerpostProcess(name, args, undefined, within(netns))
-      context.after(() => agent.stop(5_000))
+      defer(() => agent.stop(5_000))
       return agent
     },
   }
@@ -104,12 +109,12 @@ async function meet(context: TestContext, first: PeerpostProcess, second: Peerpo
 test('two agents behind NATs of their own connect directly, and their games talk', {
   skip,
 }, async (context) => {
-  const { internet, makeAgent, host } = await makeWorld(context)
+  const { internet, makeAgent, host, defer } = await makeWorld(context)
   const [annas, bens] = [internet.addLan(), internet.addLan()]
   const [annasHost, bensHost] = [annas.addHost(), bens.addHost()]
 
   const game = spawn('ip', [...within(annasHost).slice(1), process.execPath, '-e', echoGame])
-  context.after(() => game.kill('SIGKILL'))
+  defer(() => game.kill('SIGKILL'))
   const gamePort = await firstLine(game.stdout)
 
   const anna = await makeAgent('anna', annasHost, '--expose', `udp:${gamePort}`)
@@ -122,7 +127,7 @@ test('two agents behind NATs of their own connect directly, and their games talk
   assert.equal((await anna.waitFor('nat')).mapping, 'EIM')
 
   const client = spawn('ip', [...within(bensHost).slice(1), process.execPath, '-e', askGame, '7000'])
-  context.after(() => client.kill('SIGKILL'))
+  defer(() => client.kill('SIGKILL'))
   assert.equal(await firstLine(client.stdout), 'echo of hello')
 
   assert.equal(await ben.stop(8_000), 0)
@@ -133,7 +138,7 @@ test('two agents behind NATs of their own connect directly, and their games talk
   for (const child of [anna, ben, host]) assert.equal(child.errors, '')
 })
 
-test('two agents behind one NAT connect inside the LAN', { skip }, async (context) => {
+test('two agents behind one NAT connect inside the LAN', { skip, timeout }, async (context) => {
   const { internet, makeAgent } = await makeWorld(context)
   const lan = internet.addLan()
   const anna = await makeAgent('anna', lan.addHost())
@@ -143,7 +148,7 @@ test('two agents behind one NAT connect inside the LAN', { skip }, async (contex
   assert.match(String(atAnna?.path.remote), /^10\.0\.1\./)
 })
 
-test('an agent without a NAT and one behind a NAT connect directly', { skip }, async (context) => {
+test('an agent without a NAT and one behind a NAT connect directly', { skip, timeout }, async (context) => {
   const { internet, makeAgent } = await makeWorld(context)
   const anna = await makeAgent('anna', internet.addPublicHost().netns)
   await anna.waitFor('replied')
@@ -152,7 +157,7 @@ test('an agent without a NAT and one behind a NAT connect directly', { skip }, a
   assert.equal((await anna.waitFor('nat')).mapping, 'none')
 })
 
-test('an agent killed without a goodbye comes back and is met again', { skip }, async (context) => {
+test('an agent killed without a goodbye comes back and is met again', { skip, timeout }, async (context) => {
   const { internet, makeAgent } = await makeWorld(context)
   const anna = await makeAgent('anna', internet.addLan().addHost())
   await anna.waitFor('replied')
