@@ -96,7 +96,7 @@ export const agentSchema = z.strictObject({
   network: z
     .strictObject({
       port: udpPort.default(0),
-      keepalive: duration('10s'),
+      keepalive: duration('8s'),
     })
     .prefault({}),
   peers: z

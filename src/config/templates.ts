@@ -127,7 +127,7 @@ invite_file = "invite.secret"
 # The UDP port to use; 0 lets the system choose.
 # port = 0
 # How often the NAT is reminded of us while letters travel.
-# keepalive = "10s"
+# keepalive = "8s"
 
 [peers]
 # The most players linked at once.
