@@ -4,7 +4,7 @@
 import { Problem } from '../base/problem.ts'
 import type { FetchedMail, Mailbox } from '../mail/mailbox.ts'
 import { handleMail } from './handling.ts'
-import { type HostParts, internalProblem } from './parts.ts'
+import { type HostParts, internalProblem, withDatabase } from './parts.ts'
 
 export type CourierNotices = {
   /** A letter was committed: there may be mails to send and introductions to make. */
@@ -21,8 +21,10 @@ export class Courier {
   #inHand = false
   #ring: (() => void) | null = null
   #running: Promise<void> | null = null
-  /** Dealt with, but not yet known to be out of the mailbox; at most one batch. */
+  /** Dealt with, but not yet known to be out of the mailbox. */
   #finished: string[] = []
+  /** Fetched and not yet known to be out of the mailbox; at most three batches. */
+  #held = new Set<string>()
   #failures = 0
 
   constructor(parts: HostParts, mailbox: Mailbox, notices: CourierNotices) {
@@ -61,28 +63,52 @@ export class Courier {
         await this.#empty()
         this.#failures = 0
       } catch (thrown) {
-        this.#inHand = false
         await this.#recover(thrown)
       }
     }
     await this.#removeFinished().catch(() => undefined)
   }
 
-  /** Until the mailbox has nothing more for us. */
+  /** Until the mailbox has nothing more for us. The next batch is fetched and the last one removed while this one
+   *  is worked on. */
   async #empty(): Promise<void> {
-    while (!this.#stopping) {
-      await this.#removeFinished()
-      const room = this.#parts.outbox.room('reply')
-      if (room === 0) return this.#waitForRoom()
-      const mails = await this.#mailbox.fetch(Math.min(room, this.#parts.settings.batchMails))
-      this.#inHand = mails.length > 0
-      if (mails.length === 0) return
-      for (const mail of mails) {
-        if (this.#stopping) break
-        await this.#handle(mail)
+    await this.#removeFinished()
+    this.#held.clear()
+    let coming = this.#fetch()
+    let removing: Promise<void> = Promise.resolve()
+    try {
+      while (!this.#stopping) {
+        const mails = await coming
+        this.#inHand = mails.length > 0
+        if (mails.length === 0) break
+        coming = this.#fetch()
+        // Its failure is met when its turn comes.
+        coming.catch(() => undefined)
+        for (const mail of mails) {
+          if (this.#stopping) break
+          await this.#handle(mail)
+        }
+        await removing
+        removing = this.#removeFinished()
+        removing.catch(() => undefined)
       }
+    } finally {
+      this.#inHand = false
+      await Promise.allSettled([coming, removing])
     }
-    this.#inHand = false
+    await removing
+    if (this.#parts.outbox.room('reply') === 0) await this.#waitForRoom()
+  }
+
+  /** Nothing while the outbox is full: then letters wait in the mailbox. */
+  async #fetch(): Promise<readonly FetchedMail[]> {
+    const { outbox, settings, database } = this.#parts
+    const room =
+      withDatabase(database, () => outbox.room('reply')) - (this.#held.size - this.#finished.length)
+    if (room <= 0) return []
+    const mails = await this.#mailbox.fetch(Math.min(room, settings.batchMails), this.#held)
+    for (const { ref } of mails) this.#held.add(ref)
+    return mails
   }
 
   async #handle(mail: FetchedMail): Promise<void> {
@@ -101,15 +127,15 @@ export class Courier {
   }
 
   async #removeFinished(): Promise<void> {
-    if (this.#finished.length === 0) return
-    await this.#mailbox.remove(this.#finished)
-    this.#finished = []
+    const refs = [...this.#finished]
+    if (refs.length === 0) return
+    await this.#mailbox.remove(refs)
+    this.#finished = this.#finished.slice(refs.length)
+    for (const ref of refs) this.#held.delete(ref)
   }
 
   /** The outbox is full: what is in the mailbox stays there until mails have gone out. */
   async #waitForRoom(): Promise<void> {
-    this.#inHand = false
-    this.#dirty = true
     await this.#rest(this.#parts.settings.retryFirstMs)
   }
 

@@ -2,19 +2,25 @@
 
 import { messageOf, Problem } from '../base/problem.ts'
 import type { MailSender, SendOutcome } from '../mail/sender.ts'
-import type { WaitingMail } from '../table/outbox.ts'
+import type { Urgency, WaitingMail } from '../table/outbox.ts'
 import { type HostParts, withDatabase } from './parts.ts'
 
 /** Sent mails are marked together, so that a mail costs less than one sync to disk. A mail sent but not yet
  *  marked when the host is killed goes out again, with the same bytes. */
-const markAfterMs = 20
-const markAtMost = 32
+const markAfterMs = 100
+const markAtMost = 64
+/** Mails looked up at a time, so that not every one costs a query. */
+const lookAhead = 32
 
 export class Dispatcher {
   readonly #parts: HostParts
   readonly #sender: MailSender
   /** Under way, or sent and not yet marked: not to be tried again. At most `concurrency` + `markAtMost`. */
   readonly #busy = new Set<number>()
+  /** Due, and next to be tried; at most `lookAhead` of each urgency. */
+  readonly #queues: Readonly<Record<Urgency, WaitingMail[]>> = { urgent: [], patient: [] }
+  /** Whether the outbox may hold due mails that are not in the queue. */
+  readonly #mayHoldMore: Record<Urgency, boolean> = { urgent: true, patient: true }
   #done: number[] = []
   #underWay = 0
   /** Failures since the last success: when all that is under way fails, the trouble is the server's. */
@@ -22,6 +28,8 @@ export class Dispatcher {
   /** Monotonic ms. */
   #pausedUntil = 0
   #cancelTimer: (() => void) | null = null
+  /** Monotonic ms; of the timer, while there is one. */
+  #timerAt = 0
   #cancelMark: (() => void) | null = null
   #stopping = false
   #closed = false
@@ -36,12 +44,15 @@ export class Dispatcher {
     return this.#busy.has(order)
   }
 
-  /** Sends whatever is due now, and comes back by itself for what is due later. */
+  /** There are new mails in the outbox, or it is time to try old ones again. */
   pump(): void {
-    if (this.#stopping) return
-    this.#cancelTimer?.()
-    this.#cancelTimer = null
-    this.#guarded(() => this.#launch())
+    this.#mayHoldMore.urgent = true
+    this.#mayHoldMore.patient = true
+    this.#go()
+  }
+
+  #go(): void {
+    if (!this.#stopping) this.#guarded(() => this.#launch())
   }
 
   /** Lets mails under way end for up to `graceMs`; afterwards the database is not touched any more. */
@@ -62,21 +73,34 @@ export class Dispatcher {
   }
 
   #launch(): void {
-    const { clock, outbox } = this.#parts
-    const pauseMs = this.#pausedUntil - clock.now()
+    const pauseMs = this.#pausedUntil - this.#parts.clock.now()
     if (pauseMs > 0) {
       this.#comeBackIn(pauseMs)
       return
     }
-    const free = this.#sender.concurrency - this.#underWay
-    if (free > 0 && this.#busy.size < this.#sender.concurrency + markAtMost) {
-      const due = withDatabase(this.#parts.database, () =>
-        outbox.due(clock.wallNow(), this.#busy.size + free),
-      )
-      for (const mail of due.filter(({ order }) => !this.#busy.has(order)).slice(0, free)) this.#start(mail)
+    while (this.#underWay < this.#sender.concurrency) {
+      const mail = this.#next('urgent') ?? this.#next('patient')
+      if (mail === undefined) break
+      this.#start(mail)
     }
-    const next = outbox.nextAttemptAfter(clock.wallNow())
-    if (next !== null) this.#comeBackIn(next - clock.wallNow())
+  }
+
+  #next(urgency: Urgency): WaitingMail | undefined {
+    const queue = this.#queues[urgency]
+    if (queue.length === 0 && this.#mayHoldMore[urgency]) this.#refill(urgency)
+    return queue.shift()
+  }
+
+  #refill(urgency: Urgency): void {
+    const { clock, outbox, database } = this.#parts
+    const now = clock.wallNow()
+    withDatabase(database, () => {
+      const due = outbox.due(urgency, now, this.#busy.size + lookAhead)
+      this.#queues[urgency].push(...due.filter(({ order }) => !this.#busy.has(order)).slice(0, lookAhead))
+      this.#mayHoldMore[urgency] = this.#queues[urgency].length > 0
+      const later = outbox.nextAttemptAfter(now)
+      if (later !== null) this.#comeBackIn(later - now)
+    })
   }
 
   #start(mail: WaitingMail): void {
@@ -92,7 +116,7 @@ export class Dispatcher {
       this.#underWay--
       if (this.#closed) return
       this.#guarded(() => this.#settle(mail, outcome))
-      this.pump()
+      this.#go()
       if (this.#underWay === 0) this.#onIdle?.()
     })
   }
@@ -121,6 +145,7 @@ export class Dispatcher {
       withDatabase(database, () => outbox.postpone(mail.order, nextAttemptAt))
     } finally {
       this.#busy.delete(mail.order)
+      this.#comeBackIn(nextAttemptAt - clock.wallNow())
     }
   }
 
@@ -130,7 +155,7 @@ export class Dispatcher {
   }
 
   #markSoon(): void {
-    if (this.#done.length >= markAtMost || this.#underWay === 0) {
+    if (this.#done.length >= markAtMost) {
       this.#mark()
     } else {
       this.#cancelMark ??= this.#parts.clock.after(markAfterMs, () => {
@@ -156,13 +181,18 @@ export class Dispatcher {
       if (!(thrown instanceof Problem)) throw thrown
       this.#parts.emit({ event: 'trouble', problem: thrown })
       this.#pausedUntil = this.#parts.clock.now() + this.#backoffMs(0)
-      if (!this.#stopping) this.#comeBackIn(this.#backoffMs(0))
+      this.#comeBackIn(this.#backoffMs(0))
     }
   }
 
+  /** One timer: the earliest wish counts, and what is later is asked for again then. */
   #comeBackIn(delayMs: number): void {
+    if (this.#stopping) return
+    const at = this.#parts.clock.now() + Math.max(1, delayMs)
+    if (this.#cancelTimer && this.#timerAt <= at) return
     this.#cancelTimer?.()
-    this.#cancelTimer = this.#parts.clock.after(Math.max(1, delayMs), () => {
+    this.#timerAt = at
+    this.#cancelTimer = this.#parts.clock.after(at - this.#parts.clock.now(), () => {
       this.#cancelTimer = null
       if (this.#done.length > 0) this.#guarded(() => this.#mark())
       this.pump()

@@ -8,6 +8,9 @@ import { offerPeer } from '../table/selection.ts'
 import { type HostParts, internalProblem, withDatabase } from './parts.ts'
 import { freezeLetter, letterHead } from './writer.ts'
 
+/** While a backlog is worked off: replies matter more, but nobody waits for ever. */
+const backlogPaceMs = 40
+
 export type IntroducerNotices = {
   /** Whether letters are being worked off: then more askers may be on their way. */
   readonly isBacklog: () => boolean
@@ -65,6 +68,7 @@ export class Introducer {
         if (owed === null) return this.#comeBackIn(Math.min(introductionWindowMs, oldest + waitMs - now))
         if (room === 0) return this.#comeBackIn(settings.retryFirstMs)
         await this.#make(owed).catch((thrown: unknown) => this.#giveUp(owed, thrown))
+        if (this.#notices.isBacklog()) return this.#comeBackIn(backlogPaceMs)
       }
     } catch (thrown) {
       if (!(thrown instanceof Problem)) throw thrown

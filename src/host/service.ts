@@ -135,12 +135,26 @@ class HostService implements Host {
     if (!running) return
     const { mailbox, sender } = this.#options
     running.housekeeper.stop()
-    await Promise.all([running.courier.stop(), running.introducer.stop()])
+    const handled = Promise.all([running.courier.stop(), running.introducer.stop()])
+    // A mailbox that answers nobody would keep the courier waiting; closing it ends that.
+    await this.#forAWhile(handled)
+    await mailbox.close().catch(() => undefined)
+    await this.#forAWhile(handled)
     await running.dispatcher.stop(this.#settings.stopGraceMs)
-    await Promise.allSettled([mailbox.close(), sender.close()])
+    await sender.close().catch(() => undefined)
     this.#tally.freeze(running.parts.database.counts())
     this.#running = null
     running.parts.database.close()
+  }
+
+  async #forAWhile(work: Promise<unknown>): Promise<void> {
+    const { clock } = this.#options
+    let cancel = () => {}
+    const grace = new Promise<void>((resolve) => {
+      cancel = clock.after(this.#settings.stopGraceMs, resolve)
+    })
+    await Promise.race([work, grace])
+    cancel()
   }
 
   #emit(event: HostEvent): void {

@@ -24,7 +24,7 @@ export type HostSettings = {
   readonly natPrefix: Readonly<Record<Family, number>>
   /** The mailbox is looked through at least this often, whatever wake-ups say. */
   readonly sweepMs: number
-  /** Mails taken from the mailbox at a time. */
+  /** Mails taken from the mailbox at a time; up to three times as many are in memory. */
   readonly batchMails: number
   /** Mails waiting to be sent, at most; when it is full no more letters are taken from the mailbox. */
   readonly outboxCapacity: number
@@ -51,7 +51,7 @@ export const defaultHostSettings: HostSettings = {
   introductionHoldMs: 2_000,
   natPrefix: { 4: 32, 6: 64 },
   sweepMs: minuteMs,
-  batchMails: 100,
+  batchMails: 50,
   outboxCapacity: 20_000,
   seenCapacity: 1_000_000,
   retryFirstMs: 5_000,

@@ -27,7 +27,16 @@ export type OutboxSettings = {
 }
 
 /** Somebody waits for a reply or a signal; introductions may take the gaps. */
-const lanes: Readonly<Record<OutboxKind, number>> = { reply: 0, signal: 0, introduction: 1 }
+export type Urgency = 'urgent' | 'patient'
+
+const urgencies = {
+  reply: 'urgent',
+  signal: 'urgent',
+  introduction: 'patient',
+} as const satisfies Record<OutboxKind, Urgency>
+
+/** As the table has it. */
+const laneOf = { urgent: 0, patient: 1 } as const satisfies Record<Urgency, number>
 
 export class Outbox {
   readonly #settings: OutboxSettings
@@ -46,21 +55,20 @@ export class Outbox {
 
   /** How many more mails of this kind may be added. Introductions leave half of the outbox to replies. */
   room(kind: OutboxKind): number {
-    const share = lanes[kind] === 0 ? this.#settings.capacity : Math.floor(this.#settings.capacity / 2)
+    const share =
+      urgencies[kind] === 'urgent' ? this.#settings.capacity : Math.floor(this.#settings.capacity / 2)
     return Math.max(0, share - this.size)
   }
 
   /** Throws when the Message-ID is already there. */
   add(mail: FrozenMail, now: number): void {
     const { messageId, kind, recipient, raw } = mail
-    this.#statements.add.run(messageId, kind, lanes[kind], recipient, raw, now, now)
+    this.#statements.add.run(messageId, kind, laneOf[urgencies[kind]], recipient, raw, now, now)
   }
 
-  /** What may be tried now: replies and signals before introductions, longest due first. */
-  due(now: number, limit: number): readonly WaitingMail[] {
-    const first = this.#statements.due.all(0, now, limit) as WaitingMail[]
-    if (first.length >= limit) return first
-    return [...first, ...(this.#statements.due.all(1, now, limit - first.length) as WaitingMail[])]
+  /** What may be tried now, longest due first. */
+  due(urgency: Urgency, now: number, limit: number): readonly WaitingMail[] {
+    return this.#statements.due.all(laneOf[urgency], now, limit) as WaitingMail[]
   }
 
   /** Null when it is gone. */

@@ -29,9 +29,9 @@ export class FakeMailbox implements Mailbox {
     this.onWake()
   }
 
-  async fetch(limit: number): Promise<readonly FetchedMail[]> {
+  async fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
     this.fetches++
-    return this.mails.slice(0, limit)
+    return this.mails.filter(({ ref }) => !except.has(ref)).slice(0, limit)
   }
 
   async remove(refs: readonly string[]): Promise<void> {

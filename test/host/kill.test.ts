@@ -85,7 +85,7 @@ test(`${requests} requests get their one reply each while the host is killed ${k
       const until = Math.ceil((requests * (kill + 1)) / kills)
       const asking = Promise.all(agents.slice(asked, until).map(ask))
       asked = until
-      await sleep(random() * 700)
+      await sleep(random() * 300)
       await host.kill('SIGKILL')
       running.delete(host)
       await asking

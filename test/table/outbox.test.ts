@@ -12,30 +12,30 @@ function mail(name: string, kind: 'reply' | 'introduction' | 'signal' = 'reply')
   }
 }
 
-test('replies and signals go before introductions, each longest due first', () => {
+test('replies and signals are urgent, introductions are not, each come longest due first', () => {
   const outbox = new Outbox(openMemory(), { capacity: 10 })
   outbox.add(mail('i1', 'introduction'), 1)
   outbox.add(mail('r1'), 2)
   outbox.add(mail('s1', 'signal'), 3)
   outbox.add(mail('r2'), 4)
-  assert.deepEqual(
-    outbox.due(4, 10).map(({ recipient }) => recipient.slice(0, 2)),
-    ['r1', 's1', 'r2', 'i1'],
-  )
-  assert.deepEqual(outbox.due(4, 1).length, 1)
-  assert.equal(outbox.due(0, 10).length, 0)
+  const names = (urgency: 'urgent' | 'patient', now: number, limit: number) =>
+    outbox.due(urgency, now, limit).map(({ recipient }) => recipient.slice(0, 2))
+  assert.deepEqual(names('urgent', 4, 10), ['r1', 's1', 'r2'])
+  assert.deepEqual(names('urgent', 4, 1), ['r1'])
+  assert.deepEqual(names('patient', 4, 10), ['i1'])
+  assert.deepEqual(names('urgent', 0, 10), [])
 })
 
 test('a postponed mail keeps its bytes and comes again when its time has come', () => {
   const outbox = new Outbox(openMemory(), { capacity: 10 })
   outbox.add(mail('r1'), 1)
-  const [first] = outbox.due(1, 1)
+  const [first] = outbox.due('urgent', 1, 1)
   assert.ok(first)
   outbox.postpone(first.order, 100)
-  assert.deepEqual(outbox.due(99, 1), [])
+  assert.deepEqual(outbox.due('urgent', 99, 1), [])
   assert.equal(outbox.nextAttemptAfter(99), 100)
   assert.equal(outbox.nextAttemptAfter(100), null)
-  assert.deepEqual(outbox.due(100, 1), [{ ...first, attempts: 1 }])
+  assert.deepEqual(outbox.due('urgent', 100, 1), [{ ...first, attempts: 1 }])
   assert.deepEqual(outbox.raw(first.order), new Uint8Array([1, 2]))
   outbox.drop([first.order])
   assert.equal(outbox.size, 0)
@@ -59,8 +59,8 @@ test('one Message-ID is added once', () => {
 test('after the clock was set back no mail waits for it to catch up', () => {
   const outbox = new Outbox(openMemory(), { capacity: 4 })
   outbox.add(mail('a'), 10_000)
-  assert.equal(outbox.due(50, 10).length, 0)
+  assert.equal(outbox.due('urgent', 50, 10).length, 0)
   while (outbox.clampFuture(50, 60, 1) > 0);
-  assert.equal(outbox.due(50, 10).length, 1)
+  assert.equal(outbox.due('urgent', 50, 10).length, 1)
   assert.equal(outbox.tooOld(50, 10).length, 1)
 })
