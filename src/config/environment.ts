@@ -7,9 +7,6 @@ import { Problem } from '../base/problem.ts'
 type Table = Record<string, unknown>
 type Setting = { readonly path: readonly string[]; readonly text: boolean; readonly list: boolean }
 
-/** Variables with this prefix that are no settings. */
-const notSettings = new Set(['PEERPOST_CONFIG'])
-
 /** A copy of `table` with the variables put in; a variable that names no setting is a Problem. */
 export function withEnvironment(
   table: Table,
@@ -19,7 +16,7 @@ export function withEnvironment(
   const settings = settingsOf(schema)
   const result = structuredClone(table)
   for (const [variable, value] of Object.entries(environment)) {
-    if (!variable.startsWith('PEERPOST_') || value === undefined || notSettings.has(variable)) continue
+    if (!variable.startsWith('PEERPOST_') || value === undefined) continue
     const setting = settings.get(variable)
     if (!setting) {
       throw new Problem(
