@@ -13,7 +13,11 @@ if (all) {
 }
 
 const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts').sort()
-const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], {
+const reporters = ['spec', './test/harness/left-out-reporter.ts'].flatMap((reporter) => [
+  `--test-reporter=${reporter}`,
+  '--test-reporter-destination=stdout',
+])
+const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...reporters, ...files], {
   stdio: 'inherit',
   env: { ...process.env, ...(all ? { TEST_ALL_PARTS: '1' } : {}) },
 })
