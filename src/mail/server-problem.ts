@@ -9,7 +9,8 @@ export type ServerPlace = { readonly host: string; readonly port: number; readon
 /** The fields that Node, imapflow and nodemailer put on their errors. */
 export type ServerError = {
   readonly code?: unknown
-  readonly syscall?: unknown
+  /** What Node said, where nodemailer put a word of its own into `code`. */
+  readonly originalCode?: unknown
   readonly responseCode?: unknown
   readonly response?: unknown
   readonly responseText?: unknown
@@ -18,7 +19,6 @@ export type ServerError = {
   readonly authenticationFailed?: unknown
   readonly tlsFailed?: unknown
   readonly command?: unknown
-  readonly permanent?: unknown
 }
 
 export function fieldsOf(error: unknown): ServerError {
@@ -26,8 +26,8 @@ export function fieldsOf(error: unknown): ServerError {
 }
 
 export function codeOf(error: unknown): string {
-  const { code } = fieldsOf(error)
-  return typeof code === 'string' ? code : ''
+  const { code, originalCode } = fieldsOf(error)
+  return typeof originalCode === 'string' ? originalCode : typeof code === 'string' ? code : ''
 }
 
 /** What the server or the socket said, on one line of bounded length, without a full stop. */
@@ -68,7 +68,7 @@ export function serverProblem(what: 'IMAP' | 'SMTP', place: ServerPlace, error: 
       cause,
     )
   }
-  if (code === 'ECONNREFUSED' || /ECONNREFUSED/.test(messageOf(error))) {
+  if (code === 'ECONNREFUSED') {
     return new Problem(
       'mail-connection',
       `${server} refuses the connection.`,

@@ -3,7 +3,7 @@
 // count as final.
 
 import type { SendOutcome } from './sender.ts'
-import { fieldsOf, reasonOf } from './server-problem.ts'
+import { codeOf, fieldsOf, reasonOf } from './server-problem.ts'
 
 /** Enhanced status codes (RFC 3463, RFC 5248), as subject.detail, that no retry will change. */
 function isFinalDetail(subject: number, detail: number): boolean {
@@ -49,6 +49,7 @@ function isFinal(error: unknown): boolean {
 /** The connection ended on its own: the server tired of an idle one, or went away. */
 export function isLostConnection(error: unknown): boolean {
   const { code, responseCode } = fieldsOf(error)
-  if (/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH/.test(reasonOf(error))) return false
+  // Nobody is there: a second attempt at once would find the same.
+  if (/^(?:ECONNREFUSED|EHOSTUNREACH|ENETUNREACH)$/.test(codeOf(error))) return false
   return code === 'ECONNECTION' || code === 'ESOCKET' || responseCode === 421
 }

@@ -57,14 +57,15 @@ export function hasEnded({ child }: Daemon): boolean {
   return child.pid === undefined || child.exitCode !== null || child.signalCode !== null
 }
 
-/** SIGTERM to the daemon, which ends its own children; SIGKILL to its process group if that takes over 5 s. */
-export async function stopDaemon(daemon: Daemon): Promise<void> {
+/** SIGTERM to the daemon, which ends its own children; SIGKILL to its process group if that takes over `graceMs`
+ *  (Dovecot takes a second). */
+export async function stopDaemon(daemon: Daemon, graceMs = 5_000): Promise<void> {
   const { child } = daemon
   if (hasEnded(daemon) || child.pid === undefined) return
   const group = -child.pid
   const ended = once(child, 'exit')
   child.kill('SIGTERM')
-  const killer = setTimeout(() => signalGroup(group, 'SIGKILL'), 5_000)
+  const killer = setTimeout(() => signalGroup(group, 'SIGKILL'), graceMs)
   await ended
   clearTimeout(killer)
   signalGroup(group, 'SIGKILL')

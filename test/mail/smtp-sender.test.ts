@@ -1,0 +1,265 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { after, before, type TestContext, test } from 'node:test'
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
+import { Problem } from '../../src/base/problem.ts'
+import { createSender } from '../../src/mail/open.ts'
+import type { MailSender } from '../../src/mail/sender.ts'
+import type { SmtpTiming } from '../../src/mail/smtp-sender.ts'
+import { systemClock as clock } from '../../src/net/system-clock.ts'
+import { lacks } from '../harness/needs.ts'
+import { type PostOffice, startPostOffice, unknownUser } from '../harness/post-office.ts'
+import { rawMail } from '../harness/post-office-mail.ts'
+
+const skip = lacks('postfix', 'dovecot')
+let office: PostOffice
+
+before(async () => {
+  if (!skip) office = await startPostOffice()
+})
+after(async () => {
+  if (!skip) await office.stop()
+})
+
+const mailTo = (to: string, text = 'x') => ({ from: 'bob@mail.test', to: [to], raw: rawMail({ to, text }) })
+
+type Answer = { readonly code: number; readonly text: string }
+
+/** A server that says what it is told to at each step; counts the mails it took. */
+async function startMoodyServer(
+  t: TestContext,
+  { rcpt, data, from }: { rcpt?: Answer; data?: Answer; from?: Answer },
+  options: SMTPServerOptions = {},
+) {
+  const taken: string[] = []
+  const say = (answer: Answer | undefined) =>
+    answer ? Object.assign(new Error(answer.text), { responseCode: answer.code }) : null
+  const server = new SMTPServer({
+    authOptional: true,
+    disabledCommands: ['STARTTLS'],
+    disableReverseLookup: true,
+    closeTimeout: 10,
+    onAuth: (auth, _session, callback) =>
+      auth.password === 'right' ? callback(null, { user: 'u' }) : callback(new Error('5.7.8 Wrong')),
+    onMailFrom: (_address, _session, callback) => callback(say(from)),
+    onRcptTo: (_address, _session, callback) => callback(say(rcpt)),
+    onData: (stream, _session, callback) => {
+      let text = ''
+      stream.on('data', (chunk: Buffer) => {
+        text += chunk.toString()
+      })
+      stream.on('end', () => {
+        if (!data) taken.push(text)
+        callback(say(data))
+      })
+    },
+    ...options,
+  })
+  server.on('error', () => undefined)
+  const listener = server.listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  const { port } = listener.address() as AddressInfo
+  const stop = () => new Promise<void>((resolve) => server.close(() => resolve()))
+  t.after(stop)
+  return { port, taken, server, stop }
+}
+
+async function withSender<T>(
+  url: string,
+  work: (sender: MailSender) => Promise<T>,
+  timing: Partial<SmtpTiming> = {},
+) {
+  const sender = createSender(url, { clock, timing })
+  try {
+    return await work(sender)
+  } finally {
+    await sender.close()
+  }
+}
+
+const answers: readonly (readonly [
+  string,
+  { rcpt?: Answer; data?: Answer; from?: Answer },
+  'later' | 'refused',
+])[] = [
+  ['an unknown mailbox', { rcpt: { code: 550, text: '5.1.1 User unknown' } }, 'refused'],
+  ['an unknown mailbox without enhanced code', { rcpt: { code: 550, text: 'No such user' } }, 'refused'],
+  ['a bad domain', { rcpt: { code: 550, text: '5.1.2 Host unknown' } }, 'refused'],
+  ['a disabled mailbox', { rcpt: { code: 550, text: '5.2.1 Disabled' } }, 'refused'],
+  ['an unknown mailbox told after DATA', { data: { code: 550, text: '5.1.1 User unknown' } }, 'refused'],
+  ['a mail too big', { data: { code: 552, text: '5.3.4 Too big' } }, 'refused'],
+  ['greylisting', { rcpt: { code: 451, text: '4.7.1 Try again' } }, 'later'],
+  ['a full mailbox', { rcpt: { code: 552, text: '5.2.2 Over quota' } }, 'later'],
+  [
+    'a daily quota at DATA (Gmail)',
+    { data: { code: 550, text: '5.4.5 Daily sending quota exceeded' } },
+    'later',
+  ],
+  ['a daily quota at RCPT', { rcpt: { code: 550, text: '5.4.5 Daily sending quota exceeded' } }, 'later'],
+  ['a policy', { rcpt: { code: 554, text: '5.7.1 Denied' } }, 'later'],
+  ['a spam verdict', { data: { code: 554, text: 'Looks like spam' } }, 'later'],
+  ['a busy server', { data: { code: 421, text: '4.3.2 Shutting down' } }, 'later'],
+  ['a sender refused', { from: { code: 550, text: '5.1.8 Bad sender' } }, 'later'],
+  ['a sender of unknown mailbox', { from: { code: 550, text: '5.1.1 Not yours' } }, 'later'],
+]
+
+for (const [name, mood, outcome] of answers) {
+  test(`${name} means ${outcome}`, async (t) => {
+    const server = await startMoodyServer(t, mood)
+    await withSender(`smtp://127.0.0.1:${server.port}`, async (sender) => {
+      const result = await sender.send(mailTo('a@b.c'))
+      assert.equal(result.outcome, outcome, JSON.stringify(result))
+      assert.match(result.outcome === outcome ? result.reason : '', /^\S[^\n]*$/)
+    })
+  })
+}
+
+test('the bytes arrive as they were, dots and all, over a few connections that are used again', async (t) => {
+  let connections = 0
+  const server = await startMoodyServer(
+    t,
+    {},
+    {
+      onConnect: (_session, callback) => {
+        connections++
+        callback()
+      },
+    },
+  )
+  await withSender(`smtp://127.0.0.1:${server.port}`, async (sender) => {
+    assert.equal(sender.concurrency, 5)
+    const texts = Array.from({ length: 40 }, (_, i) => `.${i}\r\n..\r\nFrom x`)
+    const results = await Promise.all(texts.map((text) => sender.send(mailTo('a@b.c', text))))
+    assert.ok(results.every(({ outcome }) => outcome === 'sent'))
+    const sent = texts.map((text) => Buffer.from(mailTo('a@b.c', text).raw).toString())
+    assert.deepEqual(server.taken.toSorted(), sent.toSorted())
+    assert.ok(connections <= 5, String(connections))
+  })
+})
+
+test('an address that is not plain never reaches the server', async () => {
+  await withSender('smtp://127.0.0.1:1', async (sender) => {
+    for (const to of ['a@b.c>\r\nRCPT TO:<d@e.f', 'a@b.c,d@e.f', '<a@b.c>', 'a b@c.d', '']) {
+      assert.equal((await sender.send({ ...mailTo('x@y.z'), to: [to] })).outcome, 'refused', to)
+    }
+    assert.equal((await sender.send({ ...mailTo('x@y.z'), to: [] })).outcome, 'refused')
+  })
+})
+
+test('a server that is gone or hangs up means later, and a new one is used at once', async (t) => {
+  const first = await startMoodyServer(t, {})
+  const url = `smtp://127.0.0.1:${first.port}`
+  await withSender(url, async (sender) => {
+    assert.equal((await sender.send(mailTo('a@b.c'))).outcome, 'sent')
+    await first.stop()
+    assert.equal((await sender.send(mailTo('a@b.c'))).outcome, 'later')
+    const second = await startMoodyServer(t, {})
+    await second.stop()
+  })
+  const hangsUp = await startMoodyServer(
+    t,
+    {},
+    { onData: (_stream, session) => void dropConnection(hangsUp.server, session.id) },
+  )
+  await withSender(`smtp://127.0.0.1:${hangsUp.port}`, async (sender) => {
+    assert.equal((await sender.send(mailTo('a@b.c'))).outcome, 'later')
+  })
+  await hangsUp.stop()
+})
+
+function dropConnection(server: SMTPServer, id: string): void {
+  const { connections } = server as unknown as { connections: Set<{ id: string; close(): void }> }
+  for (const connection of connections) if (connection.id === id) connection.close()
+}
+
+test('a pooled connection the server dropped while idle costs no failure', async (t) => {
+  const server = await startMoodyServer(t, {})
+  await withSender(`smtp://127.0.0.1:${server.port}`, async (sender) => {
+    assert.equal((await sender.send(mailTo('a@b.c', 'one'))).outcome, 'sent')
+    const { connections } = server.server as unknown as { connections: Set<{ id: string }> }
+    for (const { id } of connections) dropConnection(server.server, id)
+    assert.equal((await sender.send(mailTo('a@b.c', 'two'))).outcome, 'sent')
+    assert.equal(server.taken.length, 2)
+  })
+})
+
+test('a server that never answers is given up after the time for one mail', async (t) => {
+  const server = await startMoodyServer(t, {}, { onRcptTo: () => undefined })
+  const send = (sender: MailSender) => sender.send(mailTo('a@b.c'))
+  const result = await withSender(`smtp://127.0.0.1:${server.port}`, send, { sendMs: 80 })
+  assert.deepEqual(result, { outcome: 'later', reason: 'the server took too long' })
+})
+
+async function verifyProblem(url: string): Promise<Problem> {
+  const error = await withSender(url, (sender) => sender.verify()).then(
+    () => assert.fail('it verified'),
+    (thrown: unknown) => thrown,
+  )
+  assert.ok(error instanceof Problem, String(error))
+  assert.ok(!error.line.includes('hunter2'), error.line)
+  return error
+}
+
+test('verify names a wrong password, a refused connection and a host that is not there', async (t) => {
+  const server = await startMoodyServer(t, {}, { allowInsecureAuth: true })
+  await withSender(`smtp://u:right@127.0.0.1:${server.port}`, (sender) => sender.verify())
+  assert.equal((await verifyProblem(`smtp://u:hunter2@127.0.0.1:${server.port}`)).code, 'mail-login')
+  await server.stop()
+  assert.equal((await verifyProblem('smtp://u:hunter2@127.0.0.1:1')).code, 'mail-connection')
+  assert.equal((await verifyProblem('smtp://u:hunter2@no-such-host.invalid')).code, 'mail-connection')
+  assert.throws(() => createSender('smtp://u@127.0.0.1', { clock }), Problem)
+})
+
+test('to loopback STARTTLS is used where offered, whoever made the certificate', async (t) => {
+  const secure: boolean[] = []
+  const server = await startMoodyServer(
+    t,
+    {},
+    {
+      disabledCommands: [],
+      onMailFrom: (_address, session, callback) => {
+        secure.push(session.secure)
+        callback()
+      },
+    },
+  )
+  const send = (sender: MailSender) => sender.send(mailTo('a@b.c'))
+  assert.equal((await withSender(`smtp://u:right@127.0.0.1:${server.port}`, send)).outcome, 'sent')
+  assert.deepEqual(secure, [true])
+  const noTls = `smtp://127.0.0.1:${server.port}?tls=never`
+  assert.equal((await withSender(noTls, send)).outcome, 'sent')
+  assert.deepEqual(secure, [true, false])
+})
+
+test('TLS from the start needs a certificate that can be trusted', async (t) => {
+  const server = await startMoodyServer(t, {}, { secure: true })
+  assert.equal((await verifyProblem(`smtps://u:hunter2@127.0.0.1:${server.port}`)).code, 'mail-tls')
+})
+
+test('Postfix takes a mail, refuses an unknown recipient, and its absence means later', {
+  skip,
+}, async () => {
+  await withSender(office.smtpUrl('bob'), async (sender) => {
+    await sender.verify()
+    assert.deepEqual(await sender.send(mailTo(office.address('ann'))), { outcome: 'sent' })
+    const refused = await sender.send(mailTo(office.address(unknownUser)))
+    assert.ok(refused.outcome === 'refused' && /User unknown/.test(refused.reason))
+    await office.stopMta()
+    assert.equal((await sender.send(mailTo(office.address('ann')))).outcome, 'later')
+    await office.startMta()
+    assert.deepEqual(await sender.send(mailTo(office.address('ann'))), { outcome: 'sent' })
+  })
+  const wrong = new URL(office.smtpUrl('bob'))
+  wrong.password = 'hunter2'
+  assert.equal((await verifyProblem(wrong.href)).code, 'mail-login')
+})
+
+test('to a server elsewhere no password is sent in clear', async (t) => {
+  // Not loopback by name, yet a server on loopback answers there.
+  const { port } = await startMoodyServer(t, {}, { allowInsecureAuth: true })
+  const problem = await verifyProblem(`smtp://u:hunter2@0.0.0.0:${port}`)
+  assert.equal(problem.code, 'mail-tls')
+  assert.match(problem.line, /not sent to it in clear.*tls=never/)
+  await withSender(`smtp://u:right@0.0.0.0:${port}?tls=never`, (sender) => sender.verify())
+})
