@@ -43,7 +43,7 @@ export class EmbeddedPostOffice {
   readonly #listen: string
   readonly #maxBytes: number
   readonly #delivery: MaildirDelivery
-  readonly #mailboxes = new Set<string>()
+  readonly #mailboxes = new Map<string, Promise<string>>()
   readonly #server: SMTPServer
 
   constructor(options: EmbeddedPostOfficeOptions) {
@@ -121,12 +121,20 @@ export class EmbeddedPostOffice {
     return this.#mailboxes.has(name) || this.#mailboxes.size < (this.#options.maxMailboxes ?? 1_000)
   }
 
-  async #openMaildir(name: string): Promise<string> {
+  /** Mails that come at once for a new name wait for the same folder. */
+  #openMaildir(name: string): Promise<string> {
+    const known = this.#mailboxes.get(name)
+    if (known) return known
     const folder = join(this.#options.folder, name)
-    if (this.#mailboxes.has(name)) return folder
-    this.#mailboxes.add(name)
-    await makeMaildir(folder)
-    return folder
+    const made = makeMaildir(folder).then(
+      () => folder,
+      (error: unknown) => {
+        this.#mailboxes.delete(name)
+        throw error
+      },
+    )
+    this.#mailboxes.set(name, made)
+    return made
   }
 
   #checkRecipient({ address }: SMTPServerAddress, session: SMTPServerSession): Error | null {
