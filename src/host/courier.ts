@@ -1,10 +1,10 @@
-// The loop between mailbox and table: one worker, one letter at a time (design §5). Wake-ups only say that it is
+// The loop between mailbox and table: one worker, letters in their order (design §5). Wake-ups only say that it is
 // worth looking; a sweep looks without them.
 
 import { Problem } from '../base/problem.ts'
 import type { FetchedMail, Mailbox } from '../mail/mailbox.ts'
-import { handleMail } from './handling.ts'
-import { type HostParts, internalProblem, withDatabase } from './parts.ts'
+import { type Handled, Handler } from './handling.ts'
+import { type HostParts, withDatabase } from './parts.ts'
 
 export type CourierNotices = {
   /** A letter was committed: there may be mails to send and introductions to make. */
@@ -14,7 +14,7 @@ export type CourierNotices = {
 export class Courier {
   readonly #parts: HostParts
   readonly #mailbox: Mailbox
-  readonly #notices: CourierNotices
+  readonly #handler: Handler
   /** There may be mail that was not looked at. */
   #dirty = true
   #stopping = false
@@ -30,7 +30,10 @@ export class Courier {
   constructor(parts: HostParts, mailbox: Mailbox, notices: CourierNotices) {
     this.#parts = parts
     this.#mailbox = mailbox
-    this.#notices = notices
+    this.#handler = new Handler(parts, {
+      onHandled: (mail, handled) => this.#note(mail, handled),
+      onCommit: notices.onCommit,
+    })
   }
 
   /** Whether letters are being worked off right now. */
@@ -84,10 +87,7 @@ export class Courier {
         coming = this.#fetch()
         // Its failure is met when its turn comes.
         coming.catch(() => undefined)
-        for (const mail of mails) {
-          if (this.#stopping) break
-          await this.#handle(mail)
-        }
+        await this.#handler.handle(mails, () => this.#stopping)
         await removing
         removing = this.#removeFinished()
         removing.catch(() => undefined)
@@ -111,19 +111,9 @@ export class Courier {
     return mails
   }
 
-  async #handle(mail: FetchedMail): Promise<void> {
-    const { emit } = this.#parts
-    try {
-      const handled = await handleMail(this.#parts, mail)
-      emit({ event: 'letter', ...handled })
-      if (handled.outcome === 'accepted') this.#notices.onCommit()
-    } catch (thrown) {
-      if (thrown instanceof Problem && thrown.code === 'database') throw thrown
-      // One letter that our own code cannot stand must not keep all others waiting for ever.
-      emit({ event: 'trouble', problem: internalProblem('A letter', thrown) })
-      emit({ event: 'letter', outcome: 'dropped', kind: 'unknown', reason: 'malformed' })
-    }
+  #note(mail: FetchedMail, handled: Handled): void {
     this.#finished.push(mail.ref)
+    this.#parts.emit({ event: 'letter', ...handled })
   }
 
   async #removeFinished(): Promise<void> {

@@ -1,163 +1,161 @@
-// What is done with one mail: read, admitted, and either dropped under a reason or turned into one commit that
-// holds everything that follows from it (design §5).
+// What is done with the mails of a batch: each is read and admitted, and either dropped under a reason or turned
+// into a commit that holds everything that follows from it (design §5). Requests that wait together share one
+// commit, because its sync to disk costs more than all the rest of it.
 
-import { equalBytes } from '../base/bytes.ts'
-import type { FailureLetter, LeaveLetter, LetterKind, RequestLetter, SignalLetter } from '../letter/kinds.ts'
-import { limits } from '../letter/limits.ts'
-import { readLetter } from '../letter/mail-text.ts'
+import { Problem } from '../base/problem.ts'
+import type { LetterKind } from '../letter/kinds.ts'
 import { checkProof } from '../letter/room.ts'
 import type { FetchedMail } from '../mail/mailbox.ts'
-import { type ReadMail, readMail } from '../mail/mime-reader.ts'
-import { type AgentLetter, admit } from '../table/admission.ts'
-import type { Entry, NewEntry } from '../table/peer-table.ts'
-import { offerPeer } from '../table/selection.ts'
+import { admit } from '../table/admission.ts'
 import type { DropReason } from './events.ts'
-import { type HostParts, withDatabase } from './parts.ts'
-import { freezeLetter, letterHead } from './writer.ts'
+import { Outlook } from './outlook.ts'
+import { type HostParts, internalProblem, withDatabase } from './parts.ts'
+import { type Reading, readFetched } from './reading.ts'
+import { type Plan, planLetter } from './taking.ts'
 
-/** When this is returned, whatever the letter asks for is on disk, or nothing of it; the mail can go. */
+/** When this is told, whatever the letter asks for is on disk, or nothing of it; the mail can go. */
 export type Handled =
   | { readonly outcome: 'accepted'; readonly kind: LetterKind }
   | { readonly outcome: 'dropped'; readonly kind: LetterKind | 'unknown'; readonly reason: DropReason }
 
-/** Rejects with a Problem 'database' when the letter must stay where it is; with anything else when this one
- *  letter is beyond us. */
-export async function handleMail(parts: HostParts, fetched: FetchedMail): Promise<Handled> {
-  const { self, crypto } = parts
-  if (fetched.raw === null) return { outcome: 'dropped', kind: 'unknown', reason: 'too-big' }
-  const read = await readMail(fetched.raw, limits.mailBytes)
-  if (!read.ok) return { outcome: 'dropped', kind: 'unknown', reason: read.refusal }
-  const keys = { identity: self.identity.publicKey, keyPairs: [self.sealingKeys] }
-  const opened = readLetter(crypto, read.mail.text, keys)
-  if (!opened.ok) return { outcome: 'dropped', kind: 'unknown', reason: opened.refusal }
-  const { kind } = opened.letter
-  const admission = withDatabase(parts.database, () =>
-    admit(
-      {
-        letter: opened.letter,
-        mailFrom: read.mail.from,
-        mailDate: read.mail.date,
-        wallNow: parts.clock.wallNow(),
-        forgottenUntil: parts.seen.forgottenUntil,
-        rooms: self.rooms,
-        isSeen: ({ from, id }) => parts.seen.has(from, id),
-        isProven: (letter) => checkProof(crypto, letter),
-        isKnown: ({ room, from }) => parts.peers.find(room, from, parts.clock.wallNow()) !== null,
-      },
-      parts.settings,
-    ),
-  )
-  const reason = admission.admitted ? await take(parts, admission.letter, read.mail) : admission.reason
-  return reason === null ? { outcome: 'accepted', kind } : { outcome: 'dropped', kind, reason }
+/** Requests in one commit, at most. */
+const groupLetters = 16
+
+type Planned = { readonly mail: FetchedMail; readonly kind: LetterKind; readonly plan: Plan }
+
+export type HandlerNotices = {
+  readonly onHandled: (mail: FetchedMail, handled: Handled) => void
+  /** There may be mails to send and introductions to make. */
+  readonly onCommit: () => void
 }
 
-/** Null when it was taken. */
-function take(parts: HostParts, letter: AgentLetter, mail: ReadMail): Promise<DropReason | null> {
-  switch (letter.kind) {
-    case 'request':
-      return takeRequest(parts, letter, mail)
-    case 'signal':
-      return takeSignal(parts, letter)
-    case 'failure':
-      return takeFailure(parts, letter)
-    case 'leave':
-      return takeLeave(parts, letter)
+/** One mail by itself. */
+export async function handleMail(parts: HostParts, mail: FetchedMail): Promise<Handled> {
+  const results: Handled[] = []
+  const notices = {
+    onHandled: (_: FetchedMail, handled: Handled) => results.push(handled),
+    onCommit: () => {},
   }
+  await new Handler(parts, notices).handle([mail], () => false)
+  const [handled] = results
+  if (!handled) throw new Problem('internal', 'A letter was not handled.', 'Please report this.')
+  return handled
 }
 
-async function takeRequest(
-  parts: HostParts,
-  letter: RequestLetter,
-  mail: ReadMail,
-): Promise<DropReason | null> {
-  const { peers, outbox, introductions, settings } = parts
-  const { room, from } = letter
-  const now = parts.clock.wallNow()
-  const { present, others } = withDatabase(parts.database, () => ({
-    present: peers.find(room, from, now),
-    others: peers.recent(room, from, settings.replyPeers, now),
-  }))
-  const entry = entryOf(letter)
-  // A letter that was overtaken by a later one of the same agent is answered, but changes nothing.
-  const kept: Entry =
-    present !== null && present.sentAt > letter.sentAt
-      ? present
-      : { ...entry, flagged: false, acceptedAt: now }
-  const frozen = await freezeLetter(
-    parts,
-    {
-      ...letterHead(parts, from),
-      kind: 'reply',
-      sessionId: letter.session.id,
-      expiresInMs: peers.expiresInMs(kept, now),
-      peers: others.map((other) => offerPeer(other, letter, settings.natPrefix, now)),
-    },
-    { returnAddress: letter.returnAddress, sessionKey: letter.session.publicKey },
-    mail.messageId,
-  )
-  return commit(parts, letter, () => {
-    outbox.add(frozen, now)
-    if (peers.upsert(room, entry, now) === 'older') return
-    // What the reply tells the asker need not be told again; what it tells of others, those must learn.
-    const offered = others.map(({ user }) => user)
-    introductions.settle(room, from, offered)
-    for (const other of offered) introductions.note(room, other, from, now)
-  })
-}
+export class Handler {
+  readonly #parts: HostParts
+  readonly #notices: HandlerNotices
 
-/** Relayed unread: the box is sealed from agent to agent, only what is around it is made anew. */
-async function takeSignal(parts: HostParts, letter: SignalLetter): Promise<DropReason | null> {
-  const recipient = findPeer(parts, letter)
-  if (recipient === null) return 'unknown-peer'
-  const frozen = await freezeLetter(
-    parts,
-    {
-      ...letterHead(parts, letter.peer),
-      kind: 'signal',
-      room: letter.room,
-      peer: letter.from,
-      box: letter.box,
-    },
-    { returnAddress: recipient.returnAddress, sessionKey: recipient.session.publicKey },
-  )
-  return commit(parts, letter, () => parts.outbox.add(frozen, parts.clock.wallNow()))
-}
+  constructor(parts: HostParts, notices: HandlerNotices) {
+    this.#parts = parts
+    this.#notices = notices
+  }
 
-async function takeFailure(parts: HostParts, letter: FailureLetter): Promise<DropReason | null> {
-  if (findPeer(parts, letter) === null) return 'unknown-peer'
-  return commit(parts, letter, () => parts.peers.flag(letter.room, letter.peer))
-}
+  /** In their order, until `isEnough`. Rejects with a Problem 'database' when letters must stay where they are;
+   *  what was told of until then is done. */
+  async handle(mails: readonly FetchedMail[], isEnough: () => boolean): Promise<void> {
+    for (let at = 0; at < mails.length && !isEnough(); at += groupLetters) {
+      const group = mails.slice(at, at + groupLetters)
+      const readings: Reading[] = []
+      for (const mail of group) readings.push(await this.#read(mail))
+      await this.#settle(group, readings)
+    }
+  }
 
-async function takeLeave(parts: HostParts, letter: LeaveLetter): Promise<DropReason | null> {
-  return commit(parts, letter, () => parts.peers.leave(letter.room, letter.from, letter.sentAt))
-}
+  async #read(mail: FetchedMail): Promise<Reading> {
+    try {
+      return await readFetched(this.#parts, mail)
+    } catch (thrown) {
+      return this.#giveUp(thrown)
+    }
+  }
 
-/** The living entry of whom the letter speaks of, never its own sender's. */
-function findPeer(parts: HostParts, { room, peer, from }: SignalLetter | FailureLetter): Entry | null {
-  if (equalBytes(peer, from)) return null
-  return withDatabase(parts.database, () => parts.peers.find(room, peer, parts.clock.wallNow()))
-}
+  /** One letter that our own code cannot stand must not keep all others waiting for ever. */
+  #giveUp(thrown: unknown): Extract<Reading, { ok: false }> {
+    if (thrown instanceof Problem && thrown.code === 'database') throw thrown
+    this.#parts.emit({ event: 'trouble', problem: internalProblem('A letter', thrown) })
+    return { ok: false, refusal: 'malformed' }
+  }
 
-/** The one transaction of a letter: its ID and all its consequences, or none of them. */
-function commit(parts: HostParts, letter: AgentLetter, consequences: () => void): DropReason | null {
-  const { database, seen } = parts
-  return withDatabase(database, () =>
-    database.transaction(() => {
-      if (!seen.remember(letter.from, letter.id, letter.sentAt)) return 'copy'
-      consequences()
-      return null
-    }),
-  )
-}
+  async #settle(group: readonly FetchedMail[], readings: readonly Reading[]): Promise<void> {
+    let outlook = new Outlook(this.#parts.peers)
+    let planned: Planned[] = []
+    for (const [at, mail] of group.entries()) {
+      const reading = readings[at]
+      if (!reading) continue
+      // Other kinds are rare and look at what requests have left, so those are committed before.
+      const isRequest = reading.ok && reading.letter.kind === 'request'
+      if (!isRequest) {
+        this.#commit(planned)
+        planned = []
+        outlook = new Outlook(this.#parts.peers)
+      }
+      const plan = await this.#plan(mail, reading, outlook)
+      if (plan !== null) planned.push(plan)
+      if (!isRequest) {
+        this.#commit(planned)
+        planned = []
+      }
+    }
+    this.#commit(planned)
+  }
 
-function entryOf(letter: RequestLetter): NewEntry {
-  return {
-    user: letter.from,
-    nickname: letter.nickname,
-    session: letter.session,
-    returnAddress: letter.returnAddress,
-    candidates: letter.candidates,
-    nat: letter.nat,
-    sentAt: letter.sentAt,
+  /** Null when the mail is dropped. */
+  async #plan(mail: FetchedMail, reading: Reading, outlook: Outlook): Promise<Planned | null> {
+    if (!reading.ok) return this.#drop(mail, 'unknown', reading.refusal)
+    const { kind } = reading.letter
+    try {
+      const admission = withDatabase(this.#parts.database, () => this.#admit(reading))
+      if (!admission.admitted) return this.#drop(mail, kind, admission.reason)
+      const plan = await planLetter(this.#parts, outlook, admission.letter, reading.mail.messageId)
+      if (!plan.ok) return this.#drop(mail, kind, plan.reason)
+      return { mail, kind, plan: plan.plan }
+    } catch (thrown) {
+      return this.#drop(mail, kind, this.#giveUp(thrown).refusal)
+    }
+  }
+
+  #admit({ letter, mail }: Extract<Reading, { ok: true }>) {
+    const { self, crypto, clock, seen, peers, settings } = this.#parts
+    const wallNow = clock.wallNow()
+    return admit(
+      {
+        letter,
+        mailFrom: mail.from,
+        mailDate: mail.date,
+        wallNow,
+        forgottenUntil: seen.forgottenUntil,
+        rooms: self.rooms,
+        isSeen: ({ from, id }) => seen.has(from, id),
+        isProven: (request) => checkProof(crypto, request),
+        isKnown: ({ room, from }) => peers.find(room, from, wallNow) !== null,
+      },
+      settings,
+    )
+  }
+
+  /** One transaction: of each letter its ID and all its consequences, or nothing at all. */
+  #commit(planned: readonly Planned[]): void {
+    if (planned.length === 0) return
+    const { database, seen } = this.#parts
+    const copies = withDatabase(database, () =>
+      database.transaction(() =>
+        planned.map(({ plan }) => {
+          const isCopy = !seen.remember(plan.letter.from, plan.letter.id, plan.letter.sentAt)
+          if (!isCopy) plan.consequences()
+          return isCopy
+        }),
+      ),
+    )
+    for (const [at, { mail, kind }] of planned.entries()) {
+      if (copies[at]) this.#drop(mail, kind, 'copy')
+      else this.#notices.onHandled(mail, { outcome: 'accepted', kind })
+    }
+    this.#notices.onCommit()
+  }
+
+  #drop(mail: FetchedMail, kind: LetterKind | 'unknown', reason: DropReason): null {
+    this.#notices.onHandled(mail, { outcome: 'dropped', kind, reason })
+    return null
   }
 }

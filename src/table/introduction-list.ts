@@ -26,15 +26,17 @@ export class IntroductionList {
     return this.#statements.size.get() as number
   }
 
-  /** The asker is to be made known to the recipient. The room must have had an entry. */
-  note(room: RoomTag, recipient: UserId, asker: UserId, now: number): void {
-    if (this.size < maxPairs) this.#statements.note.run(recipient, asker, now, room)
+  /** The asker is to be made known to the recipients. The room must have had an entry. */
+  note(room: RoomTag, recipients: readonly UserId[], asker: UserId, now: number): void {
+    const roomId = this.#statements.roomId.get(room)
+    if (roomId === undefined || this.size + recipients.length > maxPairs) return
+    for (const recipient of recipients) this.#statements.note.run(roomId, recipient, asker, now)
   }
 
-  /** The recipient knows the asker by now, or one of them is gone. */
+  /** The recipient knows the askers by now, or one of them is gone. */
   settle(room: RoomTag, recipient: UserId, askers: readonly UserId[]): void {
     const roomId = this.#statements.roomId.get(room)
-    if (roomId === undefined) return
+    if (roomId === undefined || this.#statements.any.get(roomId, recipient) === undefined) return
     for (const asker of askers) this.#statements.settle.run(roomId, recipient, asker)
   }
 
@@ -69,9 +71,9 @@ function prepare(connection: Connection) {
     size: statement('SELECT introductions FROM tally WHERE tally_id = 1').pluck(),
     roomId: statement('SELECT room_id FROM room WHERE tag = ?').pluck(),
     note: statement(
-      `INSERT OR IGNORE INTO introduction (room_id, recipient, asker, noted_at)
-       SELECT room_id, ?, ?, ? FROM room WHERE tag = ?`,
+      'INSERT OR IGNORE INTO introduction (room_id, recipient, asker, noted_at) VALUES (?, ?, ?, ?)',
     ),
+    any: statement('SELECT 1 FROM introduction WHERE room_id = ? AND recipient = ? LIMIT 1').pluck(),
     settle: statement('DELETE FROM introduction WHERE room_id = ? AND recipient = ? AND asker = ?'),
     oldest: statement('SELECT noted_at FROM introduction ORDER BY noted_at LIMIT 1').pluck(),
     first: statement(

@@ -46,7 +46,12 @@ async function run(options: RealHostOptions): Promise<void> {
   process.once('SIGTERM', () => {
     void host.stop().then(() => {
       console.log(
-        JSON.stringify({ event: 'stopped', rssBytes: process.memoryUsage.rss(), counters: host.counters() }),
+        JSON.stringify({
+          event: 'stopped',
+          rssBytes: process.memoryUsage.rss(),
+          cpu: process.cpuUsage(),
+          counters: host.counters(),
+        }),
       )
       process.exit(0)
     })

@@ -105,6 +105,38 @@ test('only the most recent others are offered, latest first, as many as are aske
   await stage.stop()
 })
 
+test('requests that wait together see each other as if they had come one after the other', async () => {
+  const stage = new Stage({ replyPeers: 3 })
+  const names = ['ann', 'bob', 'cid', 'dot', 'eve', 'fay']
+  const agents = names.map((name) => stage.agent(name))
+  for (const agent of agents) stage.deliver(agent.mailRequest(stage.now))
+  const [ann] = agents
+  assert.ok(ann)
+  stage.deliver(ann.mailRequest(stage.now + 1))
+  stage.deliver(ann.mail({ ...ann.head(stage.now + 2), kind: 'leave', room: stage.room.tag }))
+  const gus = stage.agent('gus')
+  stage.deliver(gus.mailRequest(stage.now))
+  await stage.start()
+  const offered = [...agents, gus].map((agent) =>
+    stage
+      .lettersTo(agent)
+      .flatMap((letter) =>
+        letter.kind === 'reply' ? [letter.peers.map(({ nickname }) => nickname).join(' ')] : [],
+      )
+      .join(', '),
+  )
+  assert.deepEqual(offered, [
+    ', fay eve dot',
+    'ann',
+    'bob ann',
+    'cid bob ann',
+    'dot cid bob',
+    'eve dot cid',
+    'fay eve dot',
+  ])
+  await stage.stop()
+})
+
 test('several askers in a short time make one introduction', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
