@@ -16,6 +16,8 @@ export type OfficePlan = {
   readonly imapPort: number
   readonly pop3Port: number
   readonly password: string
+  /** What Dovecot says it can do instead of the truth; empty: the truth. */
+  readonly imapCapability: string
 }
 
 export function postfixMain({ folder, listen }: OfficePlan): string {
@@ -62,6 +64,7 @@ queue_run_delay = 1s
 minimal_backoff_time = 1s
 maximal_backoff_time = 2s
 max_idle = 10s
+service_throttle_time = 1s
 `
 }
 
@@ -88,7 +91,8 @@ postlog unix-dgram n - n - 1 postlogd
 `
 }
 
-export function dovecotConfig({ folder, listen, imapPort, pop3Port, password }: OfficePlan): string {
+export function dovecotConfig(plan: OfficePlan): string {
+  const { folder, listen, imapPort, pop3Port, password, imapCapability } = plan
   return `base_dir = ${folder}/dovecot
 state_dir = ${folder}/dovecot-state
 log_path = ${folder}/dovecot.log
@@ -98,6 +102,7 @@ ssl = no
 disable_plaintext_auth = no
 auth_mechanisms = plain login
 auth_failure_delay = 0
+imap_capability = ${imapCapability}
 mail_location = maildir:${folder}/mail/%n
 first_valid_uid = 1
 first_valid_gid = 1

@@ -51,6 +51,8 @@ export type PostOfficeOptions = {
   readonly netns?: string
   /** Everybody's password; default `mailPassword`. No spaces. */
   readonly password?: string
+  /** The capabilities Dovecot shows, to stand for a poorer server. */
+  readonly imapCapability?: string
 }
 
 const attempts = 3
@@ -59,7 +61,9 @@ export async function startPostOffice(options: PostOfficeOptions = {}): Promise<
   for (let attempt = 1; ; attempt++) {
     const office = await prepare(options)
     try {
-      await Promise.all([office.startMta(), office.startImap()])
+      // In this order: Postfix asks Dovecot who may log in, and gives up for a while when nobody answers.
+      await office.startImap()
+      await office.startMta()
       return office
     } catch (error) {
       const logs = readLogs(office.folder)
@@ -73,12 +77,13 @@ async function prepare({
   listen = '127.0.0.1',
   netns,
   password = mailPassword,
+  imapCapability = '',
 }: PostOfficeOptions): Promise<PostOffice> {
   // Sockets live below: their path must stay under 108 bytes, whatever TMPDIR is.
   const folder = await mkdtemp('/tmp/post-office-')
   const [smtpPort, imapPort, pop3Port] = (await freePorts(3)) as [number, number, number]
   const guardian = startGuardian(folder)
-  const plan: OfficePlan = { folder, listen, smtpPort, imapPort, pop3Port, password }
+  const plan: OfficePlan = { folder, listen, smtpPort, imapPort, pop3Port, password, imapCapability }
   layOut(plan)
 
   let mta: Daemon | undefined

@@ -170,6 +170,33 @@ test('a folder other than INBOX is read when the URL says so, and a missing one 
   await assert.rejects(mailbox.open(), (error) => error instanceof Problem && /No such/.test(error.line))
 })
 
+test('without UIDPLUS letters are only marked, what others marked stays, and it is said once', {
+  skip,
+}, async () => {
+  const own = await startPostOffice({ imapCapability: 'IMAP4rev1 IDLE LITERAL+' })
+  try {
+    const put = (place: string, text: string) =>
+      writeFileSync(join(own.maildirOf('ida'), place), rawMail({ to: own.address('ida'), text }))
+    put('cur/1.test:2,T', 'marked by somebody else')
+    for (const name of ['2', '3', '4']) put(`new/${name}.test`, name)
+    const notices: string[] = []
+    const filter = { subject: testSubject, address: own.address('ida'), maxBytes }
+    const mailbox = openMailbox(own.imapUrl('ida'), filter, { clock, notice: (line) => notices.push(line) })
+    await mailbox.open()
+    const mails = await mailbox.fetch(10)
+    assert.equal(mails.length, 3)
+    for (const { ref } of mails) await mailbox.remove([ref])
+    assert.deepEqual(await mailbox.fetch(10), [])
+    assert.equal(notices.length, 1)
+    assert.match(notices[0] ?? '', /UIDPLUS/)
+    const files = readdirSync(join(own.maildirOf('ida'), 'cur'))
+    assert.equal(files.filter((name) => /:2,T$/.test(name)).length, 4)
+    await mailbox.close()
+  } finally {
+    await own.stop()
+  }
+})
+
 test('when the server stops and comes back the mailbox goes on where it was', { skip }, async () => {
   const own = await startPostOffice()
   try {
@@ -226,6 +253,10 @@ test('a wrong password, a refused connection, an unknown host and missing TLS ar
   assert.match(unknown.line, /no-such-host\.invalid/)
   const noTls = await openingProblem(`imaps://ann:hunter2@127.0.0.1:${imap}`)
   assert.equal(noTls.code, 'mail-tls')
+  // Not loopback by name, yet the server on loopback answers there; it offers no STARTTLS.
+  const inClear = await openingProblem(`imap://ann:hunter2@0.0.0.0:${imap}`)
+  assert.equal(inClear.code, 'mail-tls')
+  assert.match(inClear.line, /not sent to it in clear.*tls=never/)
   const missing = await openingProblem(`imap://ann@127.0.0.1:${imap}`)
   assert.equal(missing.code, 'config')
 })
