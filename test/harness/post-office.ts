@@ -1,6 +1,6 @@
 // Real Postfix and Dovecot for a test, in a folder of their own on free ports: any user of mail.test can
 // log in, send and receive. Needs root, because both daemons change to accounts of theirs.
-// Logs: postfix.log and dovecot.log in `folder`, kept when PEERPOST_KEEP_LOGS is set.
+// Logs: postfix.log and dovecot.log in `folder`, kept when POST_OFFICE_KEEP_LOGS is set.
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
@@ -124,7 +124,7 @@ async function prepare({
     stopped = true
     await Promise.all([stopMta(), stopImap()])
     guardian.dismiss()
-    if (!process.env.PEERPOST_KEEP_LOGS) await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+    if (!process.env.POST_OFFICE_KEEP_LOGS) await rm(folder, { recursive: true, force: true, maxRetries: 5 })
   }
 
   const isLoopback = listen === '::1' || listen.startsWith('127.')
