@@ -1,0 +1,58 @@
+// A backlog worked off with the same libraries and nothing of ours: fetches all letters in batches, parses and
+// deletes them, and sends mails meanwhile over five connections. Options: LoopOptions as JSON in the first argument.
+
+import { simpleParser } from 'mailparser'
+import { type BareAccount, bareImap, bareMail, barePool } from './bare-mail.ts'
+import { tellParent } from './child.ts'
+
+export type LoopOptions = {
+  readonly account: BareAccount
+  readonly subject: string
+  readonly batchMails: number
+  readonly replyBytes: number
+  /** Sent beside the replies, spread evenly over them, to the same people. */
+  readonly introductions: number
+  readonly introductionBytes: number
+}
+
+const options = JSON.parse(process.argv[2] ?? '') as LoopOptions
+const { account, subject, batchMails, replyBytes, introductions, introductionBytes } = options
+const pool = barePool(account)
+const client = bareImap(account)
+await Promise.all([client.connect(), pool.verify()])
+await client.mailboxOpen('INBOX')
+
+const from = performance.now()
+const uids = await client.search({ subject }, { uid: true })
+if (!Array.isArray(uids)) throw new Error('the server does not search')
+const sending: Promise<unknown>[] = []
+let fetched = 0
+let introduced = 0
+
+function send(to: string, sizeBytes: number): void {
+  const raw = bareMail(account.address, to, subject, sizeBytes)
+  sending.push(pool.sendMail({ envelope: { from: account.address, to: [to] }, raw }))
+}
+
+for (let at = 0; at < uids.length; at += batchMails) {
+  const batch = uids.slice(at, at + batchMails).join(',')
+  const mails = await client.fetchAll(batch, { uid: true, source: true }, { uid: true })
+  for (const { source } of mails) {
+    if (!source) continue
+    const parsed = await simpleParser(source)
+    const to = parsed.from?.value[0]?.address
+    if (to === undefined || (parsed.text ?? '') === '') throw new Error('that is no request')
+    send(to, replyBytes)
+    fetched++
+    for (; introduced < Math.floor((introductions * fetched) / uids.length); introduced++) {
+      send(to, introductionBytes)
+    }
+  }
+  await client.messageDelete(batch, { uid: true })
+}
+await Promise.all(sending)
+const tookMs = performance.now() - from
+
+tellParent({ event: 'done', tookMs, fetched, sent: sending.length, rssBytes: process.memoryUsage.rss() })
+pool.close()
+await client.logout()

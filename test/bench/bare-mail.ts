@@ -1,0 +1,78 @@
+// The baseline's mail: imapflow and nodemailer and nothing of ours, set up as fast as they go.
+
+import { ImapFlow } from 'imapflow'
+import { createTransport } from 'nodemailer'
+
+/** In URLs as the post office gives them. */
+export type BareAccount = { readonly address: string; readonly imapUrl: string; readonly smtpUrl: string }
+
+export function bareImap({ imapUrl }: BareAccount): ImapFlow {
+  const { hostname, port, username, password } = new URL(imapUrl)
+  const client = new ImapFlow({
+    host: hostname,
+    port: Number(port),
+    secure: false,
+    doSTARTTLS: false,
+    auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) },
+    logger: false,
+    // The default waits 15 s.
+    autoIdleDelay: 1,
+    disableCompression: true,
+  })
+  client.on('error', (error) => {
+    throw error
+  })
+  return client
+}
+
+export function barePool({ smtpUrl }: BareAccount) {
+  const { hostname, port, username, password } = new URL(smtpUrl)
+  return createTransport({
+    pool: true,
+    maxConnections: 5,
+    maxMessages: Number.POSITIVE_INFINITY,
+    host: hostname,
+    port: Number(port),
+    secure: false,
+    ignoreTLS: true,
+    allowInternalNetworkInterfaces: true,
+    auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) },
+  })
+}
+
+/** A mail of exactly this size, or a little more where that is too small for a header. */
+export function bareMail(from: string, to: string, subject: string, sizeBytes: number): Buffer {
+  const unique = `${process.pid}.${performance.now()}.${Math.random()}`
+  const head = `From: <${from}>\r\nTo: <${to}>\r\nSubject: ${subject}\r\nMessage-ID: <${unique}@mail.test>\r\nDate: ${new Date().toUTCString()}\r\n\r\n`
+  const line = `${'x'.repeat(64)}\r\n`
+  const missing = Math.max(0, sizeBytes - head.length)
+  const text = line.repeat(Math.floor(missing / line.length)) + 'x'.repeat(missing % line.length)
+  return Buffer.from(head + text)
+}
+
+/** Calls back with each new mail of the inbox, one after the other, and deletes it afterwards. */
+export async function watchInbox(client: ImapFlow, onMail: (source: Buffer) => Promise<void>): Promise<void> {
+  await client.connect()
+  const inbox = await client.mailboxOpen('INBOX')
+  let next = inbox.uidNext
+  let announced = false
+  let looking = false
+  const look = async () => {
+    looking = true
+    while (announced) {
+      announced = false
+      const mails = await client.fetchAll(`${next}:*`, { uid: true, source: true }, { uid: true })
+      for (const { uid, source } of mails) {
+        if (uid < next || !source) continue
+        next = uid + 1
+        await onMail(source)
+        await client.messageDelete(String(uid), { uid: true })
+      }
+    }
+    looking = false
+  }
+  client.on('exists', () => {
+    announced = true
+    if (!looking) void look()
+  })
+}

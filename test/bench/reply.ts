@@ -1,0 +1,246 @@
+// How long from a request to its parsed reply, against two bare mail hops there and back on the same Postfix and
+// Dovecot. Both wait for Dovecot's IDLE twice, which takes half a second each by design; ours must add little.
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Correspondence, type KnownHost } from '../../src/agent/correspondence.ts'
+import { Sessions } from '../../src/agent/sessions.ts'
+import type { ReplyLetter, RequestLetter } from '../../src/letter/kinds.ts'
+import { limits } from '../../src/letter/limits.ts'
+import { proveMembership, type RoomKeys } from '../../src/letter/room.ts'
+import { createSender, openMailbox } from '../../src/mail/open.ts'
+import { systemClock } from '../../src/net/system-clock.ts'
+import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import { realCrypto } from '../harness/seeded-crypto.ts'
+import { FakeAgent, subject } from '../host/fakes.ts'
+import type { EchoOptions } from './bare-echo.ts'
+import { type BareAccount, bareImap, bareMail, barePool, watchInbox } from './bare-mail.ts'
+import { BenchHost, type HostFolder, makeHostFolder } from './bench-host.ts'
+import { Child } from './child.ts'
+import { newestMails, queueIsEmpty } from './post.ts'
+import { quantile, type Report, round, sleep, tell } from './report.ts'
+
+const rounds = 30
+const warmUpRounds = 2
+const mostTimes = 1.1
+/** Peers already in the room: the reply is as full as the default lets it be. */
+const others = 8
+/** Between rounds, so that deletions are done and both sides are back in IDLE. */
+const restMs = 400
+
+type Asker = {
+  /** Resolves when the answer is there; to milliseconds from before the first byte was made. */
+  ask(): Promise<number>
+  close(): Promise<void>
+}
+
+export async function benchReply(quiet: { wait(): Promise<void> }): Promise<Report> {
+  const office = await startPostOffice()
+  const folder = mkdtempSync(join(tmpdir(), 'peerpost-bench-'))
+  const closing: (() => Promise<void>)[] = []
+  try {
+    for (const user of ['host', 'asker', 'bare-echo', 'bare-asker']) office.maildirOf(user)
+    const hostFolder = makeHostFolder(office, 'host', join(folder, 'host'))
+    const host = new BenchHost(hostFolder)
+    closing.push(() => host.stop())
+    await host.until(({ event }) => event === 'ready')
+    await fillRoom(office, host, hostFolder)
+    const ours = await openAgent(office, hostFolder)
+    closing.push(() => ours.close())
+    await ours.ask()
+    await queueIsEmpty(office)
+    // The last of them had all but one of the others in its reply; padding makes the sizes equal.
+    const replies = newestMails(office, `agent${others - 1}`, 10).filter(({ answers }) => answers)
+    const replyBytes = Math.max(...replies.map(({ bytes }) => bytes))
+    const requestBytes = ours.requestBytes()
+    const bare = await openBare(office, requestBytes, replyBytes)
+    closing.push(() => bare.close())
+
+    const took = { ours: [] as number[], bare: [] as number[] }
+    for (let at = -warmUpRounds; at < rounds; at++) {
+      const order = at % 2 === 0 ? (['bare', 'ours'] as const) : (['ours', 'bare'] as const)
+      for (const which of order) {
+        const tookMs = await (which === 'ours' ? ours : bare).ask()
+        if (at >= 0) took[which].push(tookMs)
+        await sleep(restMs)
+        await quiet.wait()
+      }
+    }
+    return reportOf(took.bare, took.ours, { requestBytes, replyBytes })
+  } finally {
+    for (const close of closing.reverse()) await close()
+    await office.stop()
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** Other agents ask first, each from a mailbox of its own. */
+async function fillRoom(office: PostOffice, host: BenchHost, { keys }: HostFolder): Promise<void> {
+  const sender = createSender(office.smtpUrl('agents'), { clock: systemClock })
+  for (let index = 0; index < others; index++) {
+    office.maildirOf(`agent${index}`)
+    const agent = new FakeAgent(`agent${index}`, keys, roomOf(keys))
+    const raw = new TextEncoder().encode(agent.mailRequest(Date.now()))
+    await sender.send({ from: agent.address, to: [office.address('host')], raw })
+  }
+  let answered = 0
+  while (answered < others) {
+    answered += host.read().filter(({ event, kind }) => event === 'sent' && kind === 'reply').length
+    await sleep(20)
+  }
+  await sender.close()
+}
+
+/** The agent's own correspondence, without the NAT and the links around it. */
+async function openAgent(
+  office: PostOffice,
+  { keys }: HostFolder,
+): Promise<Asker & { requestBytes(): number }> {
+  const address = office.address('asker')
+  const identity = realCrypto.signKeyPair()
+  const sessions = new Sessions(realCrypto)
+  const sender = createSender(office.smtpUrl('asker'), { clock: systemClock })
+  let bytes = 0
+  const counting = {
+    ...{ concurrency: sender.concurrency, verify: () => sender.verify(), close: () => sender.close() },
+    send: (mail: Parameters<typeof sender.send>[0]) => {
+      bytes = mail.raw.length
+      return sender.send(mail)
+    },
+  }
+  const host: KnownHost = {
+    address: office.address('host'),
+    identity: keys.identity.publicKey,
+    sealingKey: keys.sealingKeys.publicKey,
+  }
+  let arrived: (letter: ReplyLetter) => void = () => undefined
+  const correspondence = new Correspondence({
+    clock: systemClock,
+    crypto: realCrypto,
+    identity,
+    address,
+    subject,
+    hosts: [host],
+    mailbox: openMailbox(
+      office.imapUrl('asker'),
+      { subject, address, maxBytes: limits.mailBytes },
+      { clock: systemClock },
+    ),
+    sender: counting,
+    sessions,
+    sweepMs: 60_000,
+    onReply: (letter) => arrived(letter),
+    onIntroduction: () => undefined,
+    onDropped: (reason) => tell(`dropped: ${reason}`),
+    onState: () => undefined,
+    onUnsent: (kind, reason) => tell(`${kind} unsent: ${reason}`),
+  })
+  await correspondence.open()
+  return {
+    requestBytes: () => bytes,
+    close: () => correspondence.close(),
+    async ask() {
+      const reply = new Promise<ReplyLetter>((resolve) => {
+        arrived = resolve
+      })
+      const from = performance.now()
+      void correspondence.send(writeRequest(keys, identity.publicKey, address, sessions), host)
+      const { peers } = await reply
+      const tookMs = performance.now() - from
+      if (peers.length !== others) throw new Error(`the reply has ${peers.length} peers`)
+      return tookMs
+    },
+  }
+}
+
+function roomOf({ rooms }: HostFolder['keys']): RoomKeys {
+  const [room] = rooms
+  if (!room) throw new Error('the host has no room')
+  return room.keys
+}
+
+function writeRequest(
+  keys: HostFolder['keys'],
+  from: Uint8Array,
+  returnAddress: string,
+  sessions: Sessions,
+): RequestLetter {
+  const { id, publicKey } = sessions.create()
+  const room = roomOf(keys)
+  const proven = {
+    from,
+    to: keys.identity.publicKey,
+    id: realCrypto.randomBytes(16),
+    session: { id, publicKey },
+  }
+  return {
+    kind: 'request',
+    ...proven,
+    sentAt: Date.now(),
+    returnAddress,
+    nickname: 'asker',
+    room: room.tag,
+    proof: proveMembership(realCrypto, room, proven),
+    candidates: [{ kind: 'server-reflexive', endpoint: { address: '203.0.113.9', port: 4001 } }],
+    nat: { mapping: 'EIM', filtering: 'APDF', allocation: { type: 'preserving' } },
+  }
+}
+
+async function openBare(office: PostOffice, requestBytes: number, replyBytes: number): Promise<Asker> {
+  const account = (user: string): BareAccount => ({
+    address: office.address(user),
+    imapUrl: office.imapUrl(user),
+    smtpUrl: office.smtpUrl(user),
+  })
+  const mine = account('bare-asker')
+  const echo = account('bare-echo')
+  const options: EchoOptions = { account: echo, to: mine.address, replyBytes }
+  const other = new Child('./bare-echo.ts', options)
+  await other.heard('ready')
+  const pool = barePool(mine)
+  const client = bareImap(mine)
+  await pool.verify()
+  let arrived: () => void = () => undefined
+  await watchInbox(client, async () => arrived())
+  return {
+    async ask() {
+      const back = new Promise<void>((resolve) => {
+        arrived = resolve
+      })
+      const from = performance.now()
+      const raw = bareMail(mine.address, echo.address, 'ask', requestBytes)
+      await pool.sendMail({ envelope: { from: mine.address, to: [echo.address] }, raw })
+      await back
+      return performance.now() - from
+    },
+    async close() {
+      pool.close()
+      client.close()
+      await other.end()
+    },
+  }
+}
+
+function reportOf(
+  bareMs: readonly number[],
+  oursMs: readonly number[],
+  inputs: { readonly requestBytes: number; readonly replyBytes: number },
+): Report {
+  const figures = (values: readonly number[]) => ({
+    p50Ms: round(quantile(values, 0.5), 1),
+    p95Ms: round(quantile(values, 0.95), 1),
+    leastMs: round(Math.min(...values), 1),
+    mostMs: round(Math.max(...values), 1),
+  })
+  const ratio = round(quantile(oursMs, 0.5) / quantile(bareMs, 0.5))
+  return {
+    bench: 'reply',
+    ratio,
+    target: `at most ${mostTimes}`,
+    pass: ratio <= mostTimes,
+    baseline: figures(bareMs),
+    measured: figures(oursMs),
+    inputs: { rounds, peersInReply: others, ...inputs },
+  }
+}

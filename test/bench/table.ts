@@ -1,0 +1,161 @@
+// What one request costs a host whose table is small, large and huge: from the mail's bytes to the committed
+// transaction with the frozen reply in it, with everything of the host but IMAP and SMTP. Every table is full, so
+// each newcomer pushes the oldest entry out, and so is the memory of letters seen.
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { handleMail } from '../../src/host/handling.ts'
+import { type HostParts, openMemory } from '../../src/host/parts.ts'
+import { defaultHostSettings } from '../../src/host/settings.ts'
+import type { RoomKeys } from '../../src/letter/room.ts'
+import { systemClock } from '../../src/net/system-clock.ts'
+import { openHostDatabase } from '../../src/table/database.ts'
+import { realCrypto } from '../harness/seeded-crypto.ts'
+import { FakeAgent, hostAddress, makeHostKeys, makeRoom, subject } from '../host/fakes.ts'
+import type { FillOptions } from './fill-table.ts'
+import { quantile, type Report, round, tell } from './report.ts'
+
+export type TableOptions = {
+  /** Entries of each table; the last is compared with the first. */
+  readonly sizes: readonly number[]
+  /** Requests measured on each table. */
+  readonly requests: number
+}
+
+export const tableOptions: TableOptions = { sizes: [1_000, 100_000, 1_000_000], requests: 600 }
+
+/** Asked before the clock runs, so that code and caches are warm. */
+const warmUpRequests = 50
+const mostTimes = 1.3
+
+/** As many rooms as a config may name, and all in one. */
+const shapes = [
+  { shape: 'manyRooms', rooms: 64 },
+  { shape: 'oneRoom', rooms: 1 },
+] as const
+
+type Case = {
+  readonly name: string
+  readonly size: number
+  readonly rooms: readonly RoomKeys[]
+  readonly parts: HostParts
+  readonly file: string
+  readonly tookMs: number[]
+}
+
+export async function benchTable(
+  quiet: { wait(): Promise<void> },
+  { sizes, requests }: TableOptions = tableOptions,
+): Promise<Report> {
+  const folder = mkdtempSync(join(tmpdir(), 'peerpost-bench-'))
+  const keys = makeHostKeys()
+  const cases: Case[] = []
+  try {
+    for (const { shape, rooms } of shapes) {
+      for (const size of sizes) cases.push(prepare(folder, `${shape} ${size}`, size, rooms, keys))
+    }
+    await quiet.wait()
+    for (let round = -warmUpRequests; round < requests; round++) {
+      // Turns change, so that no table always follows the same other.
+      for (let turn = 0; turn < cases.length; turn++) {
+        const one = cases[(turn + round + warmUpRequests) % cases.length]
+        if (one) await ask(one, keys, round)
+      }
+    }
+    for (const one of cases) check(one)
+    return reportOf(cases, sizes, requests)
+  } finally {
+    for (const { parts } of cases) parts.database.close()
+    rmSync(folder, { recursive: true })
+  }
+}
+
+function prepare(
+  folder: string,
+  name: string,
+  size: number,
+  roomCount: number,
+  keys: ReturnType<typeof makeHostKeys>,
+): Case {
+  const file = join(folder, `${name.replace(' ', '-')}.sqlite`)
+  const rooms = Array.from({ length: roomCount }, () => makeRoom())
+  fill({ file, entries: size, roomTagsHex: rooms.map(({ tag }) => Buffer.from(tag).toString('hex')) })
+  const settings = { ...defaultHostSettings, capacity: size, seenCapacity: size }
+  const database = openHostDatabase(file)
+  tell(`table ${name}: ${round(statSync(file).size / 2 ** 20, 1)} MiB`)
+  const parts: HostParts = {
+    ...openMemory(database, settings),
+    self: { ...keys, address: hostAddress, domain: 'mail.test', subject, rooms: rooms.map(({ tag }) => tag) },
+    settings,
+    clock: systemClock,
+    crypto: realCrypto,
+    emit: () => undefined,
+  }
+  return { name, size, rooms, parts, file, tookMs: [] }
+}
+
+/** In a process of its own, so that what filling needs does not count as what asking needs. */
+function fill(options: FillOptions): void {
+  const script = fileURLToPath(new URL('./fill-table.ts', import.meta.url))
+  const run = spawnSync(process.execPath, [script, JSON.stringify(options)], { stdio: 'inherit' })
+  if (run.status !== 0) throw new Error(`filling ${options.file} failed`)
+}
+
+async function ask(one: Case, keys: ReturnType<typeof makeHostKeys>, round: number): Promise<void> {
+  const { parts, rooms, tookMs } = one
+  const room = rooms[(round + warmUpRequests) % rooms.length]
+  if (!room) throw new Error('a table without rooms')
+  const raw = new TextEncoder().encode(new FakeAgent('newcomer', keys, room).mailRequest(Date.now()))
+  const mail = { ref: '1', raw, sizeBytes: raw.length }
+  const from = performance.now()
+  const handled = await handleMail(parts, mail)
+  const took = performance.now() - from
+  if (handled.outcome !== 'accepted') throw new Error(`${one.name}: dropped as ${handled.reason}`)
+  if (round >= 0) tookMs.push(took)
+  // As the dispatcher and the introducer would: otherwise these two would grow with the requests.
+  const { outbox, introductions, peers } = parts
+  outbox.drop(outbox.due('urgent', Number.MAX_SAFE_INTEGER, 10).map(({ order }) => order))
+  const owed = introductions.next(Number.MAX_SAFE_INTEGER, 16)
+  if (owed && peers.size > 0) introductions.settle(owed.room, owed.recipient, owed.askers)
+}
+
+function check({ name, size, parts }: Case): void {
+  if (parts.peers.size !== size) throw new Error(`${name}: it holds ${parts.peers.size} entries`)
+  const mode = parts.database.connection.pragma('synchronous', { simple: true })
+  if (mode !== 2) throw new Error(`${name}: synchronous is ${mode}, not FULL`)
+}
+
+function reportOf(cases: readonly Case[], sizes: readonly number[], requests: number): Report {
+  const smallest = Math.min(...sizes)
+  const largest = Math.max(...sizes)
+  const median = (shape: string, size: number) =>
+    quantile(cases.find(({ name }) => name === `${shape} ${size}`)?.tookMs ?? [], 0.5)
+  const ratios = shapes.map(({ shape }) => median(shape, largest) / median(shape, smallest))
+  const ratio = round(Math.max(...ratios))
+  const figures = (of: (size: number) => boolean) =>
+    Object.fromEntries(
+      cases
+        .filter(({ size }) => of(size))
+        .flatMap(({ name, tookMs }) => [
+          [`${name} p50Ms`, round(quantile(tookMs, 0.5))],
+          [`${name} p95Ms`, round(quantile(tookMs, 0.95))],
+          [`${name} meanMs`, round(tookMs.reduce((sum, took) => sum + took, 0) / tookMs.length)],
+        ]),
+    )
+  return {
+    bench: 'table',
+    ratio,
+    target: `at most ${mostTimes}`,
+    pass: ratio <= mostTimes,
+    baseline: figures((size) => size === smallest),
+    measured: {
+      ...Object.fromEntries(shapes.map(({ shape }, index) => [`${shape} ratio`, round(ratios[index] ?? 0)])),
+      ...figures((size) => size !== smallest),
+      'rssMB, all tables open': round(process.memoryUsage.rss() / 1e6, 1),
+    },
+    inputs: { sizes, requests, shapes: shapes.map(({ shape, rooms }) => `${shape}: ${rooms}`).join(', ') },
+  }
+}
