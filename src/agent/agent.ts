@@ -11,18 +11,20 @@ import {
   type Forwarder,
   type ForwarderEvent,
 } from '../forward/forwarder.ts'
-import type { FailureReason, Letter, OfferedPeer } from '../letter/kinds.ts'
-import { proveMembership, type RoomKeys } from '../letter/room.ts'
+import type { FailureReason, OfferedPeer } from '../letter/kinds.ts'
+import type { RoomKeys } from '../letter/room.ts'
 import { userIdText } from '../letter/user-id.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import type { NatView } from '../nat/prober.ts'
 import { Correspondence, type KnownHost } from './correspondence.ts'
+import { Enquiry } from './enquiry.ts'
 import type { AgentEvent } from './events.ts'
 import { Meetings } from './meetings.ts'
-import { Network } from './network.ts'
+import { Network, type NetworkIo, systemNetwork } from './network.ts'
+import { failureTo, leaveTo, requestTo } from './own-letters.ts'
 import type { PeerPreferences } from './peer-choice.ts'
-import { type OwnSession, Sessions } from './sessions.ts'
+import { Sessions } from './sessions.ts'
 
 export type { AgentEvent } from './events.ts'
 
@@ -56,15 +58,15 @@ export type AgentOptions = {
   /** Not yet open; the agent opens and closes it. */
   readonly mailbox: Mailbox
   readonly sender: MailSender
+  /** Must not throw; what it throws is lost. */
   readonly onEvent: (event: AgentEvent) => void
+  /** The real network if left out. */
+  readonly io?: NetworkIo
 }
 
-/** Between two requests, whatever happens: mail is not for chatting. */
-const leastBetweenRequestsMs = 15_000
-const mostBetweenRequestsMs = 10 * 60_000
-/** Our entry is refreshed when this part of its life is over. */
-const refreshAfter = 0.5
+/** For the peers to acknowledge. */
 const goodbyeMs = 1_500
+/** For the mail server to take the letter. */
 const leaveMs = 5_000
 
 export class Agent {
@@ -74,16 +76,14 @@ export class Agent {
   readonly #meetings: Meetings
   readonly #correspondence: Correspondence
   readonly #forwarder: Forwarder
-  #cancelAsk: () => void = () => {}
-  #askedAt: number | null = null
-  #unansweredMs: number
-  #joined = false
+  readonly #enquiry: Enquiry
+  #state: 'starting' | 'joined' | 'over' = 'starting'
   #stopping: Promise<void> | null = null
 
   constructor(options: AgentOptions) {
-    const { clock, crypto, identity, settings, onEvent } = options
+    const { clock, crypto, identity, settings } = options
+    const onEvent = (event: AgentEvent) => this.#tell(event)
     this.#options = options
-    this.#unansweredMs = settings.askAgainMs
     this.#sessions = new Sessions(crypto)
     this.#forwarder = createForwarder({
       clock,
@@ -94,6 +94,7 @@ export class Agent {
     this.#network = new Network({
       clock,
       crypto,
+      io: options.io ?? systemNetwork,
       port: settings.port,
       stunServers: options.stunServers,
       keepaliveMs: settings.keepaliveMs,
@@ -106,13 +107,14 @@ export class Agent {
       crypto,
       identity,
       room: options.room,
+      sessions: this.#sessions,
       preferences: options.preferences,
       links: settings.links,
       attemptMs: settings.attemptMs,
       network: this.#network,
       onEvent,
       onFailure: (peer, reason) => this.#reportFailure(peer, reason),
-      onLost: () => this.#askIn(0),
+      onAskAgain: () => this.#enquiry.tellNews(),
       onAttach: (peer, send) => this.#forwarder.attach(peer, send),
       onDetach: (peer) => this.#forwarder.detach(peer.id),
       onDatagram: (peer, bytes) => this.#forwarder.handleDatagram(peer.id, bytes),
@@ -129,10 +131,9 @@ export class Agent {
       sessions: this.#sessions,
       sweepMs: settings.sweepMs,
       onReply: (letter, session) => {
-        const sinceRequestMs = Math.round(clock.now() - (session.requestedAt ?? clock.now()))
+        const sinceRequestMs = Math.round(clock.now() - session.requestedAt)
         onEvent({ event: 'replied', peers: letter.peers.length, sinceRequestMs })
-        this.#unansweredMs = settings.askAgainMs
-        if (session === this.#sessions.newest) this.#askIn(letter.expiresInMs * refreshAfter)
+        this.#enquiry.answered(letter.expiresInMs, session === this.#sessions.newest)
         this.#meetings.offered(letter.peers, session)
       },
       onIntroduction: (letter, session) => this.#meetings.introduced(letter.peers, session),
@@ -140,22 +141,33 @@ export class Agent {
       onState: (state) => onEvent({ event: 'mailbox', ...state }),
       onUnsent: (letter, reason) => onEvent({ event: 'unsent', letter, reason }),
     })
+    this.#enquiry = new Enquiry({
+      clock,
+      askAgainMs: settings.askAgainMs,
+      ask: () => this.#ask(),
+      onUnanswered: (sinceRequestMs) => onEvent({ event: 'unanswered', sinceRequestMs }),
+    })
   }
 
-  /** Rejects with a Problem; then nothing stays open. */
+  /** Rejects with a Problem; then nothing stays open. Resolves early when stopped meanwhile. Once only. */
   async start(): Promise<void> {
-    const { identity, name, roomName, onEvent } = this.#options
+    if (this.#stopping) return
+    const { identity, name, roomName } = this.#options
     try {
       await this.#forwarder.open()
+      // It may have opened behind the back of a stop that came meanwhile.
+      if (this.#stopping) return await this.#forwarder.close()
       await Promise.all([this.#network.open(), this.#correspondence.open()])
     } catch (thrown) {
-      await this.#close()
+      if (this.#stopping) return
+      this.#stopping = this.#close()
+      await this.#stopping
       throw thrown
     }
     if (this.#stopping) return
-    onEvent({ event: 'ready', id: userIdText(identity.publicKey), name, room: roomName })
-    this.#joined = true
-    this.#ask()
+    this.#state = 'joined'
+    this.#tell({ event: 'ready', id: userIdText(identity.publicKey), name, room: roomName })
+    this.#enquiry.start()
   }
 
   /** Says goodbye to peers and host, then closes everything. May be called at any time and more than once. */
@@ -165,110 +177,59 @@ export class Agent {
   }
 
   async #leave(): Promise<void> {
-    this.#cancelAsk()
-    await Promise.all([this.#meetings.stop(goodbyeMs), this.#sendLeave()])
+    this.#enquiry.stop()
+    await Promise.all([this.#meetings.stop(goodbyeMs), this.#state === 'joined' && this.#sendLeave()])
     await this.#close()
   }
 
   async #close(): Promise<void> {
-    this.#cancelAsk()
+    this.#enquiry.stop()
     await Promise.allSettled([this.#correspondence.close(), this.#network.close(), this.#forwarder.close()])
     this.#sessions.wipe()
+    this.#state = 'over'
   }
 
   #viewed(view: NatView, first: boolean): void {
     const { profile, publicEndpoints } = view
-    this.#options.onEvent({ event: 'nat', ...profile, public: publicEndpoints.map(formatEndpoint) })
+    this.#tell({ event: 'nat', ...profile, public: publicEndpoints.map(formatEndpoint) })
     // What the host tells others of us is out of date.
-    if (!first && this.#joined) this.#askIn(0)
+    if (!first) this.#enquiry.tellNews()
   }
 
-  /** Asks after `delayMs`, instead of whenever it was due before; `unanswered` is why, if that is why. */
-  #askIn(delayMs: number, unanswered?: OwnSession): void {
-    if (this.#stopping) return
-    const { clock, onEvent } = this.#options
-    const earliest = this.#askedAt === null ? 0 : this.#askedAt + leastBetweenRequestsMs - clock.now()
-    this.#cancelAsk()
-    this.#cancelAsk = clock.after(Math.max(delayMs, earliest), () => {
-      if (unanswered) {
-        const sinceRequestMs = Math.round(clock.now() - (unanswered.requestedAt ?? clock.now()))
-        onEvent({ event: 'unanswered', sinceRequestMs })
-      }
-      this.#ask()
-    })
-  }
-
-  /** One request, with a fresh session, to every host. */
   #ask(): void {
-    const { clock, crypto, identity, name, address, room, hosts, onEvent } = this.#options
-    this.#askedAt = clock.now()
-    const session = this.#sessions.create()
-    session.requestedAt = this.#askedAt
+    const { hosts, clock } = this.#options
+    const session = this.#sessions.create(clock.now())
     for (const host of hosts) {
-      const proven = {
-        from: identity.publicKey,
-        to: host.identity,
-        id: crypto.randomBytes(16),
-        session: { id: session.id, publicKey: session.publicKey },
-      }
-      const letter: Letter = {
-        kind: 'request',
-        ...proven,
-        sentAt: clock.wallNow(),
-        returnAddress: address,
-        nickname: name,
-        room: room.tag,
-        proof: proveMembership(crypto, room, proven),
-        candidates: this.#network.candidates,
-        nat: this.#network.nat,
-      }
-      void this.#correspondence.send(letter, host)
+      void this.#correspondence.send(requestTo(host, this.#options, session, this.#network), host)
     }
-    onEvent({ event: 'requested', hosts: hosts.length })
-    this.#askIn(this.#unansweredMs, session)
-    this.#unansweredMs = Math.min(2 * this.#unansweredMs, mostBetweenRequestsMs)
+    this.#tell({ event: 'requested', hosts: hosts.length })
   }
 
   #reportFailure(peer: OfferedPeer, reason: FailureReason): void {
-    const { clock, crypto, identity, room, hosts } = this.#options
-    for (const host of hosts) {
-      const letter: Letter = {
-        kind: 'failure',
-        from: identity.publicKey,
-        to: host.identity,
-        id: crypto.randomBytes(16),
-        sentAt: clock.wallNow(),
-        room: room.tag,
-        peer: peer.id,
-        reason,
-      }
-      void this.#correspondence.send(letter, host)
+    for (const host of this.#options.hosts) {
+      void this.#correspondence.send(failureTo(host, this.#options, peer, reason), host)
     }
   }
 
   /** The host may forget us; if the mail server does not take the letter soon, the entry expires by itself. */
   async #sendLeave(): Promise<void> {
-    if (!this.#joined) return
-    const { clock, crypto, identity, room, hosts } = this.#options
-    const sent = hosts.map((host) =>
-      this.#correspondence.send(
-        {
-          kind: 'leave',
-          from: identity.publicKey,
-          to: host.identity,
-          id: crypto.randomBytes(16),
-          sentAt: clock.wallNow(),
-          room: room.tag,
-        },
-        host,
-      ),
-    )
+    const { clock, hosts } = this.#options
+    const sent = hosts.map((host) => this.#correspondence.send(leaveTo(host, this.#options), host))
     let cancel = () => {}
     const late = new Promise<void>((resolve) => {
       cancel = clock.after(leaveMs, resolve)
     })
     await Promise.race([Promise.allSettled(sent), late])
     cancel()
+  }
+
+  #tell(event: AgentEvent): void {
+    if (this.#state === 'over') return
+    try {
+      this.#options.onEvent(event)
+    } catch {
+      // Whoever listens must not be able to stop the agent between two steps.
+    }
   }
 }
 

@@ -2,70 +2,55 @@
 // against the invite's host and our own sessions, and handed on as a typed letter or counted as dropped.
 
 import { equalBytes, toHex } from '../base/bytes.ts'
-import type { Clock } from '../base/clock.ts'
-import type { Crypto, KeyPair } from '../base/crypto.ts'
+import type { KeyPair } from '../base/crypto.ts'
 import type { IntroductionLetter, Letter, ReplyLetter } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
-import { readLetter, writeLetter } from '../letter/mail-text.ts'
-import { composeMail, newMessageId } from '../mail/compose.ts'
+import { readLetter } from '../letter/mail-text.ts'
 import type { FetchedMail, Mailbox, MailboxState } from '../mail/mailbox.ts'
 import { readMail } from '../mail/mime-reader.ts'
-import type { MailSender } from '../mail/sender.ts'
+import { ForeignMails } from './foreign-mails.ts'
+import { type KnownHost, Posting, type PostingOptions } from './posting.ts'
 import type { OwnSession, Sessions } from './sessions.ts'
 
-/** What the invite says of a host. */
-export type KnownHost = {
-  readonly address: string
-  /** Ed25519. */
-  readonly identity: Uint8Array
-  /** X25519. */
-  readonly sealingKey: Uint8Array
-}
+export type { KnownHost } from './posting.ts'
 
-export type CorrespondenceOptions = {
-  readonly clock: Clock
-  readonly crypto: Crypto
-  readonly identity: KeyPair
-  readonly address: string
-  readonly subject: string
+export type CorrespondenceOptions = PostingOptions & {
   readonly hosts: readonly KnownHost[]
   readonly mailbox: Mailbox
-  readonly sender: MailSender
   readonly sessions: Sessions
   readonly sweepMs: number
   readonly onReply: (letter: ReplyLetter, session: OwnSession) => void
   readonly onIntroduction: (letter: IntroductionLetter, session: OwnSession) => void
   readonly onDropped: (reason: string) => void
   readonly onState: (state: MailboxState) => void
-  readonly onUnsent: (letter: Letter['kind'], reason: string) => void
 }
 
 const batchMails = 64
+/** Looked at in one go; what is beyond waits for the next sweep. */
+const mostInOneLook = 2_048
 /** Letter IDs remembered, so that a second copy has no effect; beyond it the oldest are forgotten. */
 const rememberedLetters = 1024
-/** Mails we cannot open may be for another agent on the same mailbox: they are left alone so long. */
-const foreignLettersMs = 3_600_000
-/** Such mails remembered, so that they are looked at once; beyond it they are looked at again. */
-const rememberedForeign = 1024
 /** After a failed look into the mailbox, unless it wakes us before. */
 const retryLookMs = 5_000
-const firstResendMs = 2_000
-const lastResendMs = 60_000
+/** How long closing waits for a mailbox that does not answer. */
+const closeGraceMs = 1_000
 
 export class Correspondence {
   readonly #options: CorrespondenceOptions
+  readonly #posting: Posting
   readonly #seen = new Set<string>()
-  readonly #foreign = new Set<string>()
+  readonly #foreign = new ForeignMails()
   #dirty = false
   #looking: Promise<void> | null = null
   #cancelSweep: () => void = () => {}
-  readonly #cancelResends = new Set<() => void>()
   #closed = false
 
   constructor(options: CorrespondenceOptions) {
     this.#options = options
+    this.#posting = new Posting(options)
   }
 
+  /** Rejects with a Problem when the mailbox or the sender cannot be used. */
   async open(): Promise<void> {
     const { mailbox, sender, onState } = this.#options
     mailbox.onState = onState
@@ -74,49 +59,27 @@ export class Correspondence {
     this.#look()
   }
 
-  /** Ends when the mail server has the letter, or resolves false when it never will; trying again in between. */
-  async send(letter: Letter, host: KnownHost, onSent: () => void = () => {}): Promise<boolean> {
-    const { crypto, clock, address, subject, identity, sender, onUnsent } = this.#options
-    const raw = await composeMail({
-      from: address,
-      to: [host.address],
-      subject,
-      text: writeLetter(crypto, letter, { identity, recipientKey: host.sealingKey }),
-      messageId: newMessageId(crypto.randomBytes(16), address.slice(address.lastIndexOf('@') + 1)),
-      date: clock.wallNow(),
-      auto: 'generated',
-    })
-    for (let waitMs = firstResendMs; !this.#closed; waitMs = Math.min(2 * waitMs, lastResendMs)) {
-      const result = await sender.send({ from: address, to: [host.address], raw })
-      if (result.outcome === 'sent') {
-        onSent()
-        return true
-      }
-      onUnsent(letter.kind, result.reason)
-      if (result.outcome === 'refused') return false
-      await this.#pause(waitMs)
-    }
-    return false
+  /** Resolves true when the mail server has the letter, false when it never will; tries again in between. */
+  send(letter: Letter, host: KnownHost): Promise<boolean> {
+    return this.#posting.send(letter, host)
   }
 
+  /** What is not sent yet is given up. May be called more than once. */
   async close(): Promise<void> {
     this.#closed = true
     this.#cancelSweep()
-    for (const cancel of this.#cancelResends) cancel()
-    await this.#looking
-    await Promise.all([this.#options.mailbox.close(), this.#options.sender.close()])
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(ms, () => done())
-      const done = () => {
-        cancel()
-        this.#cancelResends.delete(done)
-        resolve()
-      }
-      this.#cancelResends.add(done)
-    })
+    this.#posting.close()
+    const { mailbox, sender, clock } = this.#options
+    if (this.#looking) {
+      // So that letters taken are also removed; a mailbox that answers nobody must not keep us.
+      let cancel = () => {}
+      const grace = new Promise<void>((resolve) => {
+        cancel = clock.after(closeGraceMs, resolve)
+      })
+      await Promise.race([this.#looking, grace])
+      cancel()
+    }
+    await Promise.allSettled([mailbox.close(), sender.close()])
   }
 
   /** Marks the mailbox as worth a look; at most one look is under way at a time. */
@@ -147,46 +110,54 @@ export class Correspondence {
   }
 
   async #takeLetters(): Promise<void> {
-    const { mailbox } = this.#options
-    for (;;) {
-      const mails = await mailbox.fetch(batchMails, this.#foreign)
+    const { mailbox, clock } = this.#options
+    for (let looked = 0; looked < mostInOneLook && !this.#closed; ) {
+      const mails = await mailbox.fetch(batchMails, this.#foreign.leftAlone(clock.now()))
+      if (mails.length === 0) return
+      looked += mails.length
       const done: string[] = []
-      for (const mail of mails) if (await this.#take(mail)) done.push(mail.ref)
+      for (const mail of mails) {
+        if (this.#closed) break
+        if (await this.#take(mail)) done.push(mail.ref)
+      }
       await mailbox.remove(done)
-      if (done.length === 0) return
     }
   }
 
   /** Whether the mail is dealt with and may be removed. */
-  async #take({ ref, raw }: FetchedMail): Promise<boolean> {
-    const { crypto, clock, identity, sessions, onDropped } = this.#options
-    const read = raw ? await readMail(raw, limits.mailBytes) : ({ ok: false, refusal: 'too-big' } as const)
-    if (!read.ok) {
-      onDropped(read.refusal)
-      return true
+  async #take(mail: FetchedMail): Promise<boolean> {
+    let fault: string | null
+    try {
+      fault = await this.#read(mail)
+    } catch {
+      // One letter that our own code cannot stand must not keep all others waiting for ever.
+      fault = 'malformed'
     }
+    if (fault === 'foreign') return false
+    if (fault !== null) this.#options.onDropped(fault)
+    return true
+  }
+
+  /** Null, or why the mail has no effect. */
+  async #read({ ref, raw }: FetchedMail): Promise<string | null> {
+    const { crypto, clock, identity, sessions } = this.#options
+    if (!raw) return 'too-big'
+    const read = await readMail(raw, limits.mailBytes)
+    if (!read.ok) return read.refusal
     const opened = readLetter(crypto, read.mail.text, {
       identity: identity.publicKey,
       keyPairs: sessions.keyPairs,
     })
-    if (opened.ok) {
-      const fault = this.#handle(opened.letter, opened.keyPair)
-      if (fault) onDropped(fault)
-      return true
-    }
-    const age = clock.wallNow() - (read.mail.date ?? 0)
-    if (opened.refusal === 'wrong-key' && age < foreignLettersMs) {
-      if (this.#foreign.size >= rememberedForeign) this.#foreign.clear()
-      this.#foreign.add(ref)
-      return false
-    }
-    onDropped(opened.refusal)
-    return true
+    if (opened.ok) return this.#handle(opened.letter, opened.keyPair)
+    if (opened.refusal !== 'wrong-key') return opened.refusal
+    const ageMs = read.mail.date === null ? 0 : clock.wallNow() - read.mail.date
+    return this.#foreign.note(ref, clock.now(), ageMs) ? 'foreign' : opened.refusal
   }
 
-  /** Null, or why the letter has no effect. */
   #handle(letter: Letter, openedWith: KeyPair): string | null {
     const { hosts, sessions, onReply, onIntroduction } = this.#options
+    // Closed while the mail was being read.
+    if (this.#closed) return 'foreign'
     if (!hosts.some((host) => equalBytes(host.identity, letter.from))) return 'unknown-sender'
     if (letter.kind !== 'reply' && letter.kind !== 'introduction') return 'unexpected-kind'
     const session = sessions.find(letter.sessionId)

@@ -12,7 +12,7 @@ import { createLink, type Link, type LinkEvent } from '../link/link.ts'
 import { type Driver, drive } from '../net/drive.ts'
 import type { Plan } from '../punch/plan.ts'
 import { createPunch, type Path, type Punch, type PunchEvent } from '../punch/punch.ts'
-import type { PairKeys } from './pair-keys.ts'
+import { type PairKeys, wipePairKeys } from './pair-keys.ts'
 
 export type MeetingEvent =
   | { readonly type: 'open'; readonly path: Path; readonly packets: number; readonly sincePunchMs: number }
@@ -45,6 +45,7 @@ export class Meeting {
   #link: Driver<LinkEvent> | null = null
   #path: Path | null = null
   #packets = 0
+  #isClosing = false
   #state: 'meeting' | 'open' | 'over' = 'meeting'
 
   constructor(options: MeetingOptions) {
@@ -70,8 +71,14 @@ export class Meeting {
     })
   }
 
-  get state(): 'meeting' | 'open' | 'over' {
-    return this.#state
+  /** And not about to close. */
+  get isOpen(): boolean {
+    return this.#state === 'open' && !this.#isClosing
+  }
+
+  /** No path yet, so the peer cannot have an open link with us here either. */
+  get isPunching(): boolean {
+    return this.#state === 'meeting' && this.#link === null
   }
 
   receiveCheck(bytes: Uint8Array, from: Endpoint): void {
@@ -94,9 +101,15 @@ export class Meeting {
 
   /** The end is told by an event: at once, or when the peer has acknowledged. */
   close(): void {
+    this.#isClosing = true
     const link = this.#linkMachine
-    if (this.#state === 'open' && link) this.#link?.run((now) => link.close(now))
+    if (link) this.#link?.run((now) => link.close(now))
     else this.#end({ type: 'failed', reason: 'stopped' })
+  }
+
+  /** Ends at once, without a goodbye and without an event. */
+  abandon(): void {
+    this.#finish()
   }
 
   #handlePunch(event: PunchEvent): void {
@@ -169,16 +182,17 @@ export class Meeting {
   }
 
   #end(event: MeetingEvent): void {
-    if (this.#state === 'over') return
+    if (this.#finish()) this.#options.onEvent(event)
+  }
+
+  /** False when it was over already. */
+  #finish(): boolean {
+    if (this.#state === 'over') return false
     this.#state = 'over'
     this.#punchMachine.stop()
     this.#punch.stop()
     this.#link?.stop()
-    const { crypto, keys } = this.#options
-    for (const { sendKey, receiveKey } of [keys.punch, keys.link]) {
-      crypto.wipe(sendKey)
-      crypto.wipe(receiveKey)
-    }
-    this.#options.onEvent(event)
+    wipePairKeys(this.#options.crypto, this.#options.keys)
+    return true
   }
 }

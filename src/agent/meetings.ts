@@ -1,96 +1,88 @@
 // All meetings of an agent: whom to try next, which packet belongs to whom, and what is told of it
 // (mission A6, A8, A9).
 
-import { toHex, viewOf } from '../base/bytes.ts'
+import { viewOf } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
-import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
+import type { Endpoint } from '../base/endpoint.ts'
 import type { FailureReason, OfferedPeer } from '../letter/kinds.ts'
 import type { RoomKeys } from '../letter/room.ts'
-import { userIdText } from '../letter/user-id.ts'
 import { plan } from '../punch/plan.ts'
-import type { Path } from '../punch/punch.ts'
-import type { AgentEvent, PathReport, PeerName } from './events.ts'
+import type { AgentEvent, PeerName } from './events.ts'
 import { Meeting, type MeetingEvent } from './meeting.ts'
+import { type Entry, MeetingBook, newEntry } from './meeting-book.ts'
 import type { Network } from './network.ts'
-import { derivePairKeys } from './pair-keys.ts'
+import { derivePairKeys, wipePairKeys } from './pair-keys.ts'
 import { choosePeers, type PeerPreferences, welcome } from './peer-choice.ts'
-import type { OwnSession } from './sessions.ts'
+import { Queue } from './queue.ts'
+import type { OwnSession, Sessions } from './sessions.ts'
+import { supersedeOthers } from './superseding.ts'
+import { failureOf, nameOf, reportOf } from './telling.ts'
 
 export type MeetingsOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly identity: KeyPair
   readonly room: RoomKeys
+  readonly sessions: Sessions
   readonly preferences: PeerPreferences
   /** Links wanted; no peer of a reply is tried beyond them. */
   readonly links: number
   readonly attemptMs: number
-  readonly network: Network
+  readonly network: Pick<Network, 'nat' | 'candidates' | 'onLoopback' | 'send'>
   readonly onEvent: (event: AgentEvent) => void
   /** A peer that a reply offered could not be reached. */
   readonly onFailure: (peer: OfferedPeer, reason: FailureReason) => void
-  /** The last link to a peer broke down without a goodbye. */
-  readonly onLost: () => void
+  /** A new request is worth its mail: a link broke down, or peers left to try were told of us too long ago. */
+  readonly onAskAgain: () => void
   readonly onAttach: (peer: PeerName, send: (bytes: Uint8Array) => void) => void
   readonly onDetach: (peer: PeerName) => void
   readonly onDatagram: (peer: PeerName, bytes: Uint8Array) => void
 }
 
-/** Meetings at once, those that others begin included; beyond it introductions are ignored. */
-const mostMeetings = 128
-/** Peers waiting for their turn; a reply brings at most 16. */
-const mostWaiting = 64
 /** First bytes of packets between agents (docs/protocol.md). */
 const checkByte = 0xc1
 const tagEnd = 9
-/** A link that a newer one to the same peer replaces stays so long, for what is still under way on it. */
-const replacedLinkMs = 1_000
-
-type Entry = {
-  readonly meeting: Meeting
-  readonly session: OwnSession
-  readonly asked: boolean
-  readonly strategy: string
-  /** Another link to the same peer took over: nothing more is told of this one. */
-  replaced: boolean
-}
-
 export class Meetings {
   readonly #options: MeetingsOptions
-  /** By tag of the pair of sessions. */
-  readonly #entries = new Map<bigint, Entry>()
-  #waiting: { readonly peer: OfferedPeer; readonly session: OwnSession }[] = []
+  readonly #book = new MeetingBook()
+  readonly #queue: Queue
+  #opened = 0
+  #toldWaiting = false
+  #awaitsReply = false
   #stopped = false
+  #onEmpty: () => void = () => {}
 
   constructor(options: MeetingsOptions) {
     this.#options = options
+    this.#queue = new Queue(options.attemptMs / 2)
   }
 
   /** Peers of a reply: tried in order of preference while links are wanted. */
   offered(peers: readonly OfferedPeer[], session: OwnSession): void {
-    const { identity, preferences } = this.#options
-    const chosen = choosePeers(peers, identity.publicKey, preferences).map((peer) => ({ peer, session }))
-    const newer = new Set(chosen.map(({ peer }) => toHex(peer.id)))
-    this.#waiting = [...chosen, ...this.#waiting.filter(({ peer }) => !newer.has(toHex(peer.id)))]
-    this.#waiting.length = Math.min(this.#waiting.length, mostWaiting)
+    if (this.#stopped) return
+    const { identity, preferences, clock } = this.#options
+    this.#awaitsReply = false
+    this.#queue.offer(choosePeers(peers, identity.publicKey, preferences), session, clock.now())
     this.#tryNext()
   }
 
   /** Peers that were told of us: they are punching now, so do we. */
   introduced(peers: readonly OfferedPeer[], session: OwnSession): void {
-    const { identity, preferences, onEvent } = this.#options
+    if (this.#stopped) return
+    const { identity, preferences } = this.#options
     for (const peer of peers) {
       if (!welcome(peer.id, identity.publicKey, preferences)) continue
-      onEvent({ event: 'introduced', peer: nameOf(peer) })
-      this.#waiting = this.#waiting.filter((waiting) => toHex(waiting.peer.id) !== toHex(peer.id))
+      this.#tell({ event: 'introduced', peer: nameOf(peer) })
+      this.#queue.withdraw(peer.id)
       this.#meet(peer, session, false)
     }
+    this.#tryNext()
   }
 
   receive(bytes: Uint8Array, from: Endpoint): void {
     if (bytes.length < tagEnd) return
-    const entry = this.#entries.get(viewOf(bytes).getBigUint64(1))
+    const entry = this.#book.find(viewOf(bytes).getBigUint64(1))
     if (!entry) return
     if (bytes[0] === checkByte) entry.meeting.receiveCheck(bytes, from)
     else entry.meeting.receiveLinkPacket(bytes, from)
@@ -99,10 +91,12 @@ export class Meetings {
   /** Says goodbye on every link; resolves when all are closed or `graceMs` is over. */
   async stop(graceMs: number): Promise<void> {
     this.#stopped = true
-    this.#waiting = []
-    const closing = [...this.#entries.values()]
-    for (const { meeting } of closing) meeting.close()
-    if (this.#entries.size === 0) return
+    this.#queue.clear()
+    for (const entry of this.#book.entries) {
+      entry.cancelClose()
+      entry.meeting.close()
+    }
+    if (this.#book.isEmpty) return
     await new Promise<void>((resolve) => {
       const cancel = this.#options.clock.after(graceMs, resolve)
       this.#onEmpty = () => {
@@ -110,40 +104,51 @@ export class Meetings {
         resolve()
       }
     })
+    for (const entry of this.#book.entries) {
+      entry.meeting.abandon()
+      this.#book.remove(entry)
+    }
   }
-
-  #onEmpty: () => void = () => {}
 
   #tryNext(): void {
-    while (!this.#stopped && this.#waiting.length > 0 && this.#busy() < this.#options.links) {
-      const next = this.#waiting.shift()
-      if (next) this.#meet(next.peer, next.session, true)
+    const { clock, links, sessions, onAskAgain } = this.#options
+    while (!this.#stopped && this.#book.countUsers() < links) {
+      const turn = this.#queue.next(clock.now(), (session) => sessions.has(session))
+      if (turn.turn === 'try') {
+        this.#meet(turn.candidacy.peer, turn.candidacy.session, true)
+        continue
+      }
+      if (turn.turn === 'ask-again') {
+        this.#awaitsReply = true
+        onAskAgain()
+      }
+      break
     }
-    if (!this.#stopped && this.#entries.size === 0) this.#options.onEvent({ event: 'waiting' })
-  }
-
-  /** Peers linked or being tried, each counted once. */
-  #busy(): number {
-    const ids = new Set<string>()
-    for (const { meeting } of this.#entries.values()) ids.add(toHex(meeting.peer.id))
-    return ids.size
+    if (this.#stopped || this.#awaitsReply || this.#toldWaiting || !this.#book.isEmpty) return
+    this.#tell({ event: 'waiting' })
+    this.#toldWaiting = true
   }
 
   #meet(peer: OfferedPeer, session: OwnSession, asked: boolean): void {
-    const { clock, crypto, identity, room, network, attemptMs, onEvent, onFailure } = this.#options
-    if (this.#stopped || this.#entries.size >= mostMeetings) return
+    const { clock, crypto, identity, room, network, attemptMs, onFailure } = this.#options
+    if (this.#book.isFull) return
     const keys = derivePairKeys(crypto, session.keyPair, peer.session.publicKey, room.linkSecret)
     if (!keys) return
     const tag = viewOf(keys.tag).getBigUint64(0)
-    if (this.#entries.has(tag)) return
-    const mine = { nat: network.nat, candidates: network.candidates }
-    const decided = plan(mine, peer)
-    onEvent({ event: 'punching', peer: nameOf(peer), plan: decided.strategy })
+    if (this.#book.knows(tag)) {
+      wipePairKeys(crypto, keys)
+      return
+    }
+    const decided = plan({ nat: network.nat, candidates: network.candidates }, peer)
     if (decided.strategy === 'none') {
-      onEvent({ event: 'failed', peer: nameOf(peer), reason: decided.reason, advice: decided.advice })
+      wipePairKeys(crypto, keys)
+      this.#book.noteOver(tag)
+      this.#queue.noteFailure(peer)
+      this.#tell({ event: 'failed', peer: nameOf(peer), reason: decided.reason, advice: decided.advice })
       if (asked) onFailure(peer, 'no-way')
       return
     }
+    this.#tell({ event: 'punching', peer: nameOf(peer), plan: decided.strategy })
     const meeting = new Meeting({
       clock,
       crypto,
@@ -157,105 +162,87 @@ export class Meetings {
       send: (bytes, to) => network.send(bytes, to),
       onEvent: (event) => this.#handle(tag, event),
     })
-    this.#entries.set(tag, { meeting, session, asked, strategy: decided.strategy, replaced: false })
+    this.#book.add(newEntry({ tag, meeting, session, asked, strategy: decided.strategy }))
   }
 
   #handle(tag: bigint, event: MeetingEvent): void {
-    const entry = this.#entries.get(tag)
+    const entry = this.#book.find(tag)
     if (!entry) return
-    const { clock, network, onEvent, onDatagram } = this.#options
-    const { meeting, session, strategy } = entry
-    const peer = nameOf(meeting.peer)
+    const peer = nameOf(entry.meeting.peer)
     switch (event.type) {
       case 'open':
-        this.#replaceOthers(tag, meeting.peer)
-        this.#options.onAttach(peer, (bytes) => meeting.sendDatagram(bytes))
-        onEvent({
-          event: 'connected',
-          peer,
-          path: reportOf(event.path),
-          plan: strategy,
-          packets: event.packets,
-          sinceRequestMs: Math.round(clock.now() - (session.requestedAt ?? clock.now())),
-          sincePunchMs: Math.round(event.sincePunchMs),
-        })
+        this.#opens(entry, event)
         return
       case 'path':
-        if (!entry.replaced) onEvent({ event: 'path', peer, path: reportOf(event.path) })
+        if (this.#book.linkWith(entry.meeting.peer.id) !== entry) return
+        this.#tell({ event: 'path', peer, path: reportOf(event.path) })
         return
       case 'datagram':
-        onDatagram(peer, event.bytes)
+        this.#options.onDatagram(peer, event.bytes)
         return
       case 'failed':
-        this.#remove(tag)
-        if (!this.#linkedWith(meeting.peer) && !this.#stopped) this.#tellFailure(entry, event.reason, network)
+        this.#remove(entry)
+        if (event.reason !== 'stopped') this.#fails(entry, event.reason)
         this.#tryNext()
         return
       case 'closed':
-        this.#remove(tag)
-        if (!entry.replaced && !this.#linkedWith(meeting.peer)) {
-          this.#options.onDetach(peer)
-          onEvent({ event: 'disconnected', peer, reason: event.reason })
-          if (event.reason === 'lost') this.#options.onLost()
-        }
+        this.#closes(entry, event.reason)
         this.#tryNext()
         return
     }
   }
 
-  #tellFailure({ meeting, asked }: Entry, reason: string, network: Network): void {
-    const { onEvent, onFailure } = this.#options
-    if (reason === 'stopped') return
+  #opens(entry: Entry, { path, packets, sincePunchMs }: MeetingEvent & { type: 'open' }): void {
+    const { clock, identity, onAttach } = this.#options
+    const { meeting, session, strategy } = entry
     const peer = nameOf(meeting.peer)
-    if (reason === 'no-handshake') {
-      onEvent({
-        event: 'failed',
-        peer,
-        reason: 'A path was found, but the peer did not prove who it is.',
-        advice: 'Check that both use the same invite and that the clocks of both computers are right.',
-      })
-    } else {
-      const unknown = network.nat.mapping === 'unknown' || meeting.peer.nat.mapping === 'unknown'
-      onEvent({
-        event: 'failed',
-        peer,
-        reason: 'The peer did not answer on any of its addresses.',
-        advice: unknown
-          ? 'It may be off line; or a NAT of unknown kind stands between: name two STUN servers on different networks.'
-          : 'It may be off line, or a firewall keeps UDP out.',
-      })
+    entry.openOrder = ++this.#opened
+    this.#queue.withdraw(meeting.peer.id)
+    supersedeOthers(this.#book, entry, identity.publicKey, clock)
+    onAttach(peer, (bytes) => meeting.sendDatagram(bytes))
+    this.#tell({
+      event: 'connected',
+      peer,
+      path: reportOf(path),
+      plan: strategy,
+      packets,
+      sinceRequestMs: Math.round(clock.now() - session.requestedAt),
+      sincePunchMs: Math.round(sincePunchMs),
+    })
+  }
+
+  #closes(entry: Entry, reason: string): void {
+    const { onAttach, onDetach, onAskAgain } = this.#options
+    const { id } = entry.meeting.peer
+    const peer = nameOf(entry.meeting.peer)
+    this.#remove(entry)
+    const other = this.#book.linkWith(id)
+    if (other) {
+      onAttach(nameOf(other.meeting.peer), (bytes) => other.meeting.sendDatagram(bytes))
+      return
     }
+    if (entry.isSuperseded || this.#book.hasLinkWith(id)) return
+    onDetach(peer)
+    this.#tell({ event: 'disconnected', peer, reason })
+    if (reason === 'lost') onAskAgain()
+  }
+
+  #fails({ meeting, asked }: Entry, reason: 'no-answer' | 'no-handshake'): void {
+    const { network, onFailure } = this.#options
+    if (this.#book.linkWith(meeting.peer.id)) return
+    this.#queue.noteFailure(meeting.peer)
+    this.#tell(failureOf(meeting.peer, reason, network.nat))
     if (asked) onFailure(meeting.peer, reason === 'no-answer' ? 'no-answer' : 'refused')
   }
 
-  /** Make before break: older links and attempts to the same peer give way to the link that just opened. */
-  #replaceOthers(tag: bigint, peer: OfferedPeer): void {
-    for (const [otherTag, other] of this.#entries) {
-      if (otherTag === tag || toHex(other.meeting.peer.id) !== toHex(peer.id)) continue
-      other.replaced = true
-      if (other.meeting.state === 'open')
-        this.#options.clock.after(replacedLinkMs, () => other.meeting.close())
-      else other.meeting.close()
-    }
+  #remove(entry: Entry): void {
+    this.#book.remove(entry)
+    if (this.#book.isEmpty) this.#onEmpty()
   }
 
-  #linkedWith(peer: OfferedPeer): boolean {
-    for (const { meeting, replaced } of this.#entries.values()) {
-      if (!replaced && meeting.state === 'open' && toHex(meeting.peer.id) === toHex(peer.id)) return true
-    }
-    return false
+  #tell(event: AgentEvent): void {
+    // An introduction alone changes nothing about our waiting.
+    if (event.event !== 'introduced') this.#toldWaiting = false
+    this.#options.onEvent(event)
   }
-
-  #remove(tag: bigint): void {
-    this.#entries.delete(tag)
-    if (this.#entries.size === 0) this.#onEmpty()
-  }
-}
-
-function nameOf(peer: OfferedPeer): PeerName {
-  return { id: userIdText(peer.id), name: peer.nickname }
-}
-
-function reportOf(path: Path): PathReport {
-  return { kind: path.kind, local: formatEndpoint(path.local), remote: formatEndpoint(path.remote) }
 }

@@ -11,9 +11,23 @@ import { hostEndpoints } from '../net/interfaces.ts'
 import { resolveServers } from '../net/resolve-servers.ts'
 import { openUdpSocket, type UdpSocket } from '../net/udp-socket.ts'
 
+/** What the operating system does for us; tests have their own. */
+export type NetworkIo = {
+  readonly openUdpSocket: typeof openUdpSocket
+  readonly hostEndpoints: (sockets: readonly Endpoint[]) => readonly Endpoint[]
+  readonly resolveServers: typeof resolveServers
+}
+
+export const systemNetwork: NetworkIo = {
+  openUdpSocket,
+  hostEndpoints: (sockets) => hostEndpoints(sockets),
+  resolveServers,
+}
+
 export type NetworkOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
+  readonly io: NetworkIo
   /** 0 for any. */
   readonly port: number
   readonly stunServers: readonly string[]
@@ -32,34 +46,44 @@ const firstByteAboveStun = 0x40
 export class Network {
   readonly #options: NetworkOptions
   #socket: UdpSocket | null = null
+  #opening: Promise<UdpSocket | null> = Promise.resolve(null)
   #prober: Driver<unknown> | null = null
   #view: NatView = { profile: unknownNat, publicEndpoints: [], observations: [] }
   #closed = false
+  #onClosed: () => void = () => {}
 
   constructor(options: NetworkOptions) {
     this.#options = options
   }
 
-  /** Resolves when the first verdict on the NAT is there, a few seconds at most. */
+  /** Resolves when the first verdict on the NAT is there, a few seconds at most, or when closed. */
   async open(): Promise<void> {
-    const { clock, crypto, port, stunServers, keepaliveMs, onView, onNotice } = this.#options
-    const socket = await openUdpSocket({
+    const { io, port, stunServers, onNotice } = this.#options
+    const opening = io.openUdpSocket({
       family: 4,
       port,
       onDatagram: (bytes, from) => this.#receive(bytes, from),
     })
-    if (this.#closed) return socket.close()
+    this.#opening = opening.catch(() => null)
+    const socket = await opening
+    if (this.#closed) return
     this.#socket = socket
-    const { endpoints: servers, failures } = await resolveServers(stunServers, { families: [4] })
+    const { endpoints: servers, failures } = await io.resolveServers(stunServers, { families: [4] })
+    if (this.#closed) return
     for (const { server, reason } of failures)
       onNotice(`The STUN server ${server} cannot be asked: ${reason}`)
-    if (this.#closed) return
-    await new Promise<void>((resolve) => {
+    await this.#probe(socket, servers)
+  }
+
+  #probe(socket: UdpSocket, servers: readonly Endpoint[]): Promise<void> {
+    const { io, clock, crypto, keepaliveMs, onView } = this.#options
+    return new Promise((resolve) => {
+      this.#onClosed = resolve
       this.#prober = drive({
         machine: createProber({
           crypto,
           servers,
-          localEndpoints: hostEndpoints([socket.local]),
+          localEndpoints: io.hostEndpoints([socket.local]),
           now: clock.now(),
           keepaliveMs,
         }),
@@ -86,7 +110,7 @@ export class Network {
   /** Where we may be reached, as of now. */
   get candidates(): readonly Candidate[] {
     if (!this.#socket) return []
-    const host = hostEndpoints([this.#socket.local])
+    const host = this.#options.io.hostEndpoints([this.#socket.local])
     const reflexive = this.#view.publicEndpoints
     return [
       ...host.map((endpoint): Candidate => ({ kind: 'host', endpoint })),
@@ -104,7 +128,9 @@ export class Network {
   async close(): Promise<void> {
     this.#closed = true
     this.#prober?.stop()
-    await this.#socket?.close()
+    this.#onClosed()
+    const socket = await this.#opening
+    await socket?.close()
   }
 
   #receive(bytes: Uint8Array, from: Endpoint): void {

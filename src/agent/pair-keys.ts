@@ -52,3 +52,10 @@ export function derivePairKeys(
   for (const secret of [exchanged.sendKey, exchanged.receiveKey, sendRoot, receiveRoot]) crypto.wipe(secret)
   return keys
 }
+
+export function wipePairKeys(crypto: Pick<Crypto, 'wipe'>, { punch, link }: PairKeys): void {
+  for (const { sendKey, receiveKey } of [punch, link]) {
+    crypto.wipe(sendKey)
+    crypto.wipe(receiveKey)
+  }
+}

@@ -5,29 +5,30 @@ import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { Session, SessionId } from '../letter/kinds.ts'
 
 /** The newest and those before it whose answers may still come. Older keys are wiped: forward secrecy. */
-const kept = 3
+export const keptSessions = 3
 
 export type OwnSession = Session & {
   readonly keyPair: KeyPair
   /** Monotonic. */
-  requestedAt: number | null
+  readonly requestedAt: number
 }
 
 export class Sessions {
   readonly #crypto: Crypto
-  /** Newest last; at most `kept`. */
+  /** Newest last; at most `keptSessions`. */
   #sessions: OwnSession[] = []
 
   constructor(crypto: Crypto) {
     this.#crypto = crypto
   }
 
-  create(): OwnSession {
+  /** `now` is for telling later how long an answer took. */
+  create(now = 0): OwnSession {
     const keyPair = this.#crypto.boxKeyPair()
     const id = this.#crypto.randomBytes(16)
-    const session = { id, publicKey: keyPair.publicKey, keyPair, requestedAt: null }
+    const session = { id, publicKey: keyPair.publicKey, keyPair, requestedAt: now }
     this.#sessions.push(session)
-    for (const old of this.#sessions.splice(0, this.#sessions.length - kept)) {
+    for (const old of this.#sessions.splice(0, this.#sessions.length - keptSessions)) {
       this.#crypto.wipe(old.keyPair.secretKey)
     }
     return session
@@ -36,6 +37,11 @@ export class Sessions {
   find(id: SessionId): OwnSession | null {
     const wanted = toHex(id)
     return this.#sessions.find((session) => toHex(session.id) === wanted) ?? null
+  }
+
+  /** Whether its key is still there; keys derived from a wiped one would be known to everybody. */
+  has(session: OwnSession): boolean {
+    return this.#sessions.includes(session)
   }
 
   get newest(): OwnSession | null {

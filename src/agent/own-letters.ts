@@ -1,0 +1,60 @@
+// The letters an agent writes to its hosts.
+
+import type { Clock } from '../base/clock.ts'
+import type { Crypto, KeyPair } from '../base/crypto.ts'
+import type { Candidate } from '../base/endpoint.ts'
+import type { NatProfile } from '../base/nat-profile.ts'
+import type { FailureReason, Letter, OfferedPeer } from '../letter/kinds.ts'
+import { proveMembership, type RoomKeys } from '../letter/room.ts'
+import type { KnownHost } from './posting.ts'
+import type { OwnSession } from './sessions.ts'
+
+/** What a letter needs to know of its sender. */
+export type Author = {
+  readonly clock: Clock
+  readonly crypto: Crypto
+  readonly identity: KeyPair
+  readonly name: string
+  readonly address: string
+  readonly room: RoomKeys
+}
+
+export type Whereabouts = { readonly candidates: readonly Candidate[]; readonly nat: NatProfile }
+
+export function requestTo(
+  host: KnownHost,
+  author: Author,
+  session: OwnSession,
+  { candidates, nat }: Whereabouts,
+): Letter {
+  const { crypto, room, address, name } = author
+  const head = headTo(host, author)
+  const proven = { ...head, session: { id: session.id, publicKey: session.publicKey } }
+  return {
+    kind: 'request',
+    ...proven,
+    returnAddress: address,
+    nickname: name,
+    room: room.tag,
+    proof: proveMembership(crypto, room, proven),
+    candidates,
+    nat,
+  }
+}
+
+export function failureTo(host: KnownHost, author: Author, peer: OfferedPeer, reason: FailureReason): Letter {
+  return { kind: 'failure', ...headTo(host, author), room: author.room.tag, peer: peer.id, reason }
+}
+
+export function leaveTo(host: KnownHost, author: Author): Letter {
+  return { kind: 'leave', ...headTo(host, author), room: author.room.tag }
+}
+
+function headTo(host: KnownHost, { clock, crypto, identity }: Author) {
+  return {
+    from: identity.publicKey,
+    to: host.identity,
+    id: crypto.randomBytes(16),
+    sentAt: clock.wallNow(),
+  }
+}
