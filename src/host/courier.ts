@@ -1,7 +1,7 @@
 // The loop between mailbox and table: one worker, letters in their order (design §5). Wake-ups only say that it is
 // worth looking; a sweep looks without them.
 
-import { Problem } from '../base/problem.ts'
+import { messageOf, Problem } from '../base/problem.ts'
 import type { FetchedMail, Mailbox } from '../mail/mailbox.ts'
 import { type Handled, Handler } from './handling.ts'
 import { type HostParts, withDatabase } from './parts.ts'
@@ -132,13 +132,16 @@ export class Courier {
   /** The mailbox supervises its own connection and wakes us when it is back; the rest here is for what it does
    *  not notice, and for the database. */
   async #recover(thrown: unknown): Promise<void> {
-    const { settings, emit } = this.#parts
+    const { emit } = this.#parts
     if (thrown instanceof Problem && thrown.code === 'database') {
       emit({ event: 'trouble', problem: thrown })
       // Not cut short by wake-ups: new mail does not mend a disk.
       await this.#rest(this.#backoffMs(), 'deaf')
     } else {
-      await this.#rest(Math.min(settings.sweepMs, this.#backoffMs()))
+      // A lost connection is told by the mailbox's own state.
+      const problem = mailboxProblem(thrown)
+      if (problem.code !== 'mail-connection') emit({ event: 'trouble', problem })
+      await this.#rest(this.#backoffMs())
     }
     this.#dirty = true
   }
@@ -164,4 +167,10 @@ export class Courier {
       }
     })
   }
+}
+
+function mailboxProblem(thrown: unknown): Problem {
+  if (thrown instanceof Problem) return thrown
+  const message = `The mailbox failed: ${messageOf(thrown)}.`
+  return new Problem('mail-server', message, 'It is tried again by itself.', { cause: thrown })
 }

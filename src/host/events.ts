@@ -33,7 +33,8 @@ export type HostEvent =
       readonly reason: string
     }
   | ({ readonly event: 'mailbox' } & MailboxState)
-  /** The database failed; no letters are taken until it works again, and none is lost. */
+  /** The database or the mailbox failed: no letters are taken until it works again, and none is lost. Or our own
+   *  code failed on one letter, which was dropped. */
   | { readonly event: 'trouble'; readonly problem: Problem }
 
 /** Counts since the start. Keys of `letters` are `kind accepted` or `kind dropped reason`. */

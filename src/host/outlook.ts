@@ -23,13 +23,15 @@ export class Outlook {
     return expected?.entry ?? this.#peers.find(room, user, now)
   }
 
-  /** As `PeerTable.recent`. */
+  /** As `PeerTable.recent`; who is expected comes before all that are there. */
   recent(room: RoomTag, except: UserId, limit: number, now: number): readonly Entry[] {
     const expected = this.#expected.filter((one) => equalBytes(one.room, room)).map(({ entry }) => entry)
-    const kept = this.#peers
-      .recent(room, except, limit + expected.length, now)
+    const others = expected.filter(({ user }) => !equalBytes(user, except))
+    if (others.length >= limit) return others.slice(0, limit)
+    const present = this.#peers
+      .recent(room, except, limit, now)
       .filter(({ user }) => !expected.some((entry) => equalBytes(entry.user, user)))
-    return [...expected.filter(({ user }) => !equalBytes(user, except)), ...kept].slice(0, limit)
+    return [...others, ...present].slice(0, limit)
   }
 
   /** The entry the request will leave, which is the present one where that was signed later. */
