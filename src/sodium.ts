@@ -1,5 +1,6 @@
 // libsodium-wrappers behind the small interface of base/crypto.ts.
 
+import { getRandomValues } from 'node:crypto'
 import sodium from 'libsodium-wrappers'
 import type { Crypto } from './base/crypto.ts'
 
@@ -18,7 +19,8 @@ function pairOf(pair: { publicKey: Uint8Array; privateKey: Uint8Array }) {
 export async function loadSodium(): Promise<Crypto> {
   await sodium.ready
   return {
-    randomBytes: (length) => sodium.randombytes_buf(length),
+    // libsodium's own asks the system once for every four bytes.
+    randomBytes: (length) => getRandomValues(new Uint8Array(length)),
     hash: (message, length, key) => sodium.crypto_generichash(length, message, key ?? null),
     derive: (key, context, id) => sodium.crypto_kdf_derive_from_key(32, id, context, key),
     signKeyPair: (seed) =>

@@ -84,7 +84,7 @@ export class Posting {
 
   async #compose(letter: Letter, host: KnownHost): Promise<OutgoingMail> {
     const { crypto, clock, address, subject, identity } = this.#options
-    const raw = await composeMail({
+    const raw = composeMail({
       from: address,
       to: [host.address],
       subject,

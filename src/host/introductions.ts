@@ -95,7 +95,7 @@ export class Introducer {
     const frozen =
       recipient === null || askers.length === 0
         ? null
-        : await freezeLetter(
+        : freezeLetter(
             this.#parts,
             {
               ...letterHead(this.#parts, recipient.user),

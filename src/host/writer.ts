@@ -25,14 +25,14 @@ export function letterHead(parts: Pick<HostParts, 'self' | 'crypto' | 'clock'>, 
 }
 
 /** `answers` is the Message-ID of the mail that is answered, if there is one; an odd one is left out. */
-export async function freezeLetter(
+export function freezeLetter(
   { self, crypto }: Pick<HostParts, 'self' | 'crypto'>,
   letter: HostLetter,
   recipient: Recipient,
   answers: string | null = null,
-): Promise<FrozenMail> {
+): FrozenMail {
   const messageId = newMessageId(crypto.randomBytes(16), self.domain)
-  const raw = await composeMail({
+  const raw = composeMail({
     from: self.address,
     to: [recipient.returnAddress],
     subject: self.subject,

@@ -132,6 +132,13 @@ function migrate(path: string, connection: Connection): void {
   }
 }
 
+/** Whether the database is at fault, rather than what was to be done in it. */
+export function isDatabaseFailure(thrown: unknown): boolean {
+  return (
+    thrown instanceof BetterSqlite3.SqliteError || (thrown instanceof Problem && thrown.code === 'database')
+  )
+}
+
 /** The sentence for whatever SQLite threw. */
 export function databaseProblem(path: string, thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown
