@@ -178,10 +178,13 @@ export class ImapConnection {
     return first
   }
 
-  /** UIDs at or above `from` whose subject contains the text, as far as the server can tell. */
+  /** UIDs at or above `from` whose subject contains the text, as far as the server can tell. Letters marked as
+   *  deleted are among them, for whoever marked them may have died before expunging; not so where marking is all
+   *  that can be done. */
   async search(subject: string, from: number): Promise<number[]> {
     const uid = from > 1 ? { uid: `${from}:*` } : {}
-    const found = await this.#client.search({ subject, deleted: false, ...uid }, { uid: true })
+    const unmarked = this.deletesForGood ? {} : { deleted: false }
+    const found = await this.#client.search({ subject, ...unmarked, ...uid }, { uid: true })
     if (!Array.isArray(found)) throw this.#failed('search its folder')
     return found
   }
