@@ -1,0 +1,85 @@
+// Whatever happens in whatever order, once it stops happening everybody is linked with everybody.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { seededRandom } from '../harness/seeded-crypto.ts'
+import { fineWeather, inWorld, nat, type Player, type World } from '../harness/world.ts'
+
+const runs = 30
+const kinds = [nat('EIM', 'APDF'), nat('EIM', 'ADF', { allocation: 1 }), nat('EIM', 'EIF', { allocation: 2 })]
+
+/** An introduction that was lost is made up for when the entry is refreshed, after half of its life. */
+const host = { expiryMs: 1_200_000, housekeepingMs: 60_000 }
+
+type Draw = (below: number) => number
+
+async function disturb(world: World, players: readonly Player[], draw: Draw): Promise<string> {
+  const player = players[draw(players.length)]
+  assert.ok(player)
+  switch (draw(9)) {
+    case 0:
+    case 1:
+      if (player.isRunning) return `${player.name} runs`
+      await world.finish(player.start())
+      return `${player.name} starts`
+    case 2:
+      await world.finish(player.stop())
+      return `${player.name} stops`
+    case 3:
+      player.kill()
+      return `${player.name} is killed`
+    case 4:
+      player.computer.isCutOff = !player.computer.isCutOff
+      return `${player.name}: cable`
+    case 5: {
+      const isDown = !world.post.isDown(player.address)
+      world.post.setDown(player.address, isDown)
+      return `${player.name}: mail ${isDown ? 'down' : 'up'}`
+    }
+    case 6:
+      world.post.weather = {
+        delayMs: [100, [500, 5_000, 40_000][draw(3)] ?? 500],
+        lost: draw(3) / 10,
+        doubled: draw(3) / 5,
+        putOff: draw(3) / 5,
+        unhinted: draw(3) / 5,
+      }
+      return 'weather'
+    case 7:
+      player.computer.plugInto(world.lan(kinds[draw(kinds.length)] ?? kinds[0] ?? nat('EIM', 'APDF')))
+      return `${player.name} moves`
+    default:
+      await world.stopHost()
+      await world.pass(draw(60_000))
+      await world.startHost()
+      return 'host restarts'
+  }
+}
+
+for (let seed = 1; seed <= runs; seed++) {
+  test(`after starts, stops, kills, moves and mail troubles all running agents are linked (seed ${seed})`, async () => {
+    await inWorld({ seed, loss: seed % 3 === 0 ? 0.05 : 0, host }, async (world) => {
+      const random = seededRandom(seed * 7_919)
+      const draw: Draw = (below) => Math.floor(random() * below)
+      const names = ['anna', 'ben', 'cleo', 'dora'].slice(0, 3 + draw(2))
+      const players = names.map((name) => world.player(name, kinds[draw(kinds.length)]))
+      const story: string[] = []
+      for (let step = 0; step < 14; step++) {
+        story.push(`${(world.clock.now() / 1000).toFixed(1)} ${await disturb(world, players, draw)}`)
+        await world.pass(draw(4) === 0 ? draw(90_000) : draw(4_000))
+      }
+      story.push(`${(world.clock.now() / 1000).toFixed(1)} calm`)
+      world.post.weather = fineWeather
+      for (const player of players) {
+        player.computer.isCutOff = false
+        world.post.setDown(player.address, false)
+        if (!player.isRunning) await world.finish(player.start())
+      }
+      // Ten minutes between two requests, whether answered or not; an attempt takes two.
+      const linked = await world.clock.until(() => world.areLinked(...players), 1_500_000)
+      assert.ok(linked, `${story.join('\n')}\n${world.story()}`)
+      await world.pass(60_000)
+      assert.ok(world.areLinked(...players), `${story.join('\n')}\n${world.story()}`)
+    })
+  })
+}

@@ -1,0 +1,84 @@
+// Peers that cannot be reached (mission A8, A9).
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { inWorld, nat } from '../harness/world.ts'
+
+const quick = { settings: { attemptMs: 30_000, links: 1 } } as const
+
+test('a peer that does not answer fails with a reason, is reported and flagged, and the next is tried', async () => {
+  await inWorld({ seed: 1 }, async (world) => {
+    const cleo = world.player('cleo')
+    const ben = world.player('ben')
+    const anna = world.player('anna', nat('EIM', 'APDF'), quick)
+    await world.join(cleo, ben)
+    ben.kill()
+    await world.join(anna)
+    await world.until('ben fails', () => anna.told('failed', ben).length === 1, 35_000)
+    assert.match(anna.told('failed')[0]?.reason ?? '', /did not answer/)
+    assert.ok(anna.told('failed')[0]?.advice)
+    assert.deepEqual(anna.told('punching', cleo), [], 'one after the other')
+    await world.until('cleo is met', () => world.areLinked(anna, cleo), 10_000)
+    assert.equal(world.accepted('failure'), 1)
+
+    const dora = world.player('dora', nat('EIM', 'APDF'), quick)
+    await world.join(dora)
+    await world.until('dora meets somebody', () => dora.told('connected').length === 1)
+    assert.deepEqual(dora.told('punching', ben), [], 'flagged ones come last, however recent')
+  })
+})
+
+test('when all have failed the agent tells so once, asks no more, and lets others come', async () => {
+  await inWorld({ seed: 2 }, async (world) => {
+    const [ben, cleo] = [world.player('ben'), world.player('cleo')]
+    const anna = world.player('anna', nat('EIM', 'APDF'), quick)
+    await world.join(ben, cleo)
+    ben.kill()
+    cleo.kill()
+    await world.join(anna)
+    await world.until('anna waits', () => anna.told('waiting').length === 1, 300_000)
+    assert.equal(anna.told('failed', ben).length, 1)
+    assert.equal(anna.told('failed', cleo).length, 1)
+    await world.until('both are reported', () => world.accepted('failure') === 2)
+    const asked = anna.told('requested').length
+    assert.ok(asked <= 2, 'once more for the second, who was told too long ago')
+    await world.pass(3_600_000)
+    assert.equal(anna.told('requested').length, asked)
+    assert.equal(anna.told('waiting').length, 1)
+
+    const dora = world.player('dora')
+    await world.join(dora)
+    await world.until('dora comes', () => world.areLinked(anna, dora), 5_000)
+  })
+})
+
+test('with all links wanted at once, one dead peer keeps nobody from the others', async () => {
+  await inWorld({ seed: 3 }, async (world) => {
+    const [ben, cleo, dora] = ['ben', 'cleo', 'dora'].map((name) => world.player(name))
+    const anna = world.player('anna')
+    assert.ok(ben && cleo && dora)
+    await world.join(ben, cleo, dora)
+    cleo.kill()
+    await world.join(anna)
+    await world.until(
+      'the living meet',
+      () => world.areLinked(anna, ben) && world.areLinked(anna, dora),
+      5_000,
+    )
+  })
+})
+
+test('somebody with other keys behind the address of a peer gets no link', async () => {
+  await inWorld({ seed: 4 }, async (world) => {
+    const anna = world.player('anna', 'no NAT', quick)
+    const ben = world.player('ben')
+    await world.join(ben)
+    // The same computer and port, another person.
+    ben.kill()
+    const impostor = world.impostor('impostor', ben)
+    await world.finish(impostor.start())
+    await world.join(anna)
+    await world.until('ben fails', () => anna.told('failed', ben).length === 1, 35_000)
+    assert.deepEqual(anna.told('connected', ben), [])
+  })
+})

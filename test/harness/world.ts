@@ -1,0 +1,217 @@
+// A whole world on virtual time: real agents and a real host, on a simulated network with NATs and STUN servers,
+// and with a simulated mail system between them. Everything is drawn from one seed, but the host's own keys and
+// the ephemeral ones inside libsodium.
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { answerBinding } from '../../src/address-server/answer.ts'
+import { createHost, type Host, type HostEvent, type HostSettings } from '../../src/host/service.ts'
+import { hostAddress, makeHostKeys, makeRoom, subject } from '../host/fakes.ts'
+import { seededCrypto, seededRandom } from './seeded-crypto.ts'
+import { type NatKind, SimulatedNat } from './simulator/simulated-nat.ts'
+import { Segment } from './simulator/simulated-network.ts'
+import { Computer } from './world/computer.ts'
+import { Player, type PlayerOptions } from './world/player.ts'
+import { Post } from './world/post.ts'
+import { WorldClock } from './world/world-clock.ts'
+
+export type { Player, Told } from './world/player.ts'
+export { fineWeather, type PostWeather } from './world/post.ts'
+
+export type WorldOptions = {
+  readonly seed: number
+  /** Of datagrams on the internet, 0..1. */
+  readonly loss?: number
+  readonly host?: Partial<HostSettings>
+}
+
+type PlayerChoices = Pick<PlayerOptions, 'settings' | 'friends' | 'blocked' | 'address'>
+
+export type Home = NatKind | Segment | 'no NAT'
+
+/** Real unicast addresses: `addressScope` rightly calls the ranges for documentation unusable. */
+const stunServers = [
+  { address: '11.0.0.1', port: 3478 },
+  { address: '11.0.0.1', port: 3479 },
+  { address: '11.0.0.2', port: 3478 },
+] as const
+
+export function nat(
+  mapping: NatKind['mapping'],
+  filtering: NatKind['filtering'],
+  more: Partial<NatKind> = {},
+): NatKind {
+  return { mapping, filtering, allocation: 'preserving', lifetimeMs: 30_000, hairpin: false, ...more }
+}
+
+export class World {
+  readonly clock = new WorldClock()
+  readonly post: Post
+  readonly internet: Segment
+  readonly hostEvents: HostEvent[] = []
+  readonly players: Player[] = []
+  readonly room: ReturnType<typeof makeRoom>
+  readonly keys: ReturnType<typeof makeHostKeys>
+  readonly #options: WorldOptions
+  readonly #random: () => number
+  readonly #folder = mkdtempSync(join(tmpdir(), 'peerpost-world-'))
+  #host: Host | null = null
+  #count = 0
+  #hostRuns = 0
+
+  constructor(options: WorldOptions) {
+    this.#options = options
+    const { seed, loss = 0 } = options
+    this.#random = seededRandom(seed)
+    const crypto = seededCrypto(seed)
+    this.room = makeRoom(crypto)
+    this.keys = makeHostKeys(crypto)
+    this.post = new Post(this.clock, this.#random)
+    this.internet = new Segment({ clock: this.clock, random: this.#random, delayMs: [15, 60], loss })
+    for (const address of new Set(stunServers.map((server) => server.address))) {
+      this.internet.join(address, {
+        receive: ({ from, to, bytes }) => {
+          const answer = answerBinding(bytes, from)
+          if (answer) this.internet.send({ from: to, to: from, bytes: answer })
+        },
+      })
+    }
+  }
+
+  /** A LAN behind a NAT of this kind. */
+  lan(kind: NatKind): Segment {
+    const inside = new Segment({ clock: this.clock, random: this.#random, delayMs: [0.2, 1], loss: 0 })
+    const address = `11.0.2.${++this.#count}`
+    const firstPort = 20_000 + Math.floor(this.#random() * 20_000)
+    new SimulatedNat({ clock: this.clock, kind, address, outside: this.internet, inside, firstPort })
+    return inside
+  }
+
+  player(name: string, home: Home = nat('EIM', 'APDF'), more: PlayerChoices = {}): Player {
+    const segment = home === 'no NAT' ? this.internet : home instanceof Segment ? home : this.lan(home)
+    const number = ++this.#count
+    const address = home === 'no NAT' ? `11.0.1.${number}` : `192.168.1.${10 + number}`
+    return this.#addPlayer(name, new Computer(this.clock, segment, address), more)
+  }
+
+  /** Another person at the same computer, whose agent gets the same port. */
+  impostor(name: string, victim: Player): Player {
+    victim.computer.reusePorts()
+    return this.#addPlayer(name, victim.computer, {})
+  }
+
+  async startHost(): Promise<void> {
+    const host = createHost({
+      clock: this.clock,
+      crypto: seededCrypto(this.#options.seed + 1_009 * ++this.#hostRuns),
+      ...this.keys,
+      address: hostAddress,
+      subject,
+      rooms: [{ name: 'lobby', tag: this.room.tag }],
+      settings: this.#options.host ?? {},
+      database: join(this.#folder, 'host.sqlite'),
+      mailbox: this.post.mailbox(hostAddress, this.clock),
+      sender: this.post.sender(this.clock),
+      onEvent: (event) => this.hostEvents.push(event),
+    })
+    this.#host = host
+    await this.finish(host.start())
+  }
+
+  async stopHost(): Promise<void> {
+    const host = this.#host
+    this.#host = null
+    if (host) await this.finish(host.stop())
+  }
+
+  /** Lets time pass until the work is done. */
+  async finish(work: Promise<unknown>, withinMs = 60_000): Promise<void> {
+    let isDone = false
+    const end = () => {
+      isDone = true
+    }
+    work.then(end, end)
+    if (!(await this.clock.until(() => isDone, withinMs))) throw new Error('it never ended')
+    await work
+  }
+
+  /** Fails with `what` unless the condition comes to hold. */
+  async until(what: string, condition: () => boolean, withinMs = 30_000): Promise<void> {
+    if (await this.clock.until(condition, withinMs)) return
+    throw new Error(`not within ${withinMs / 1000} s: ${what}\n${this.story()}`)
+  }
+
+  pass(byMs: number): Promise<void> {
+    return this.clock.pass(byMs)
+  }
+
+  #addPlayer(name: string, computer: Computer, more: PlayerChoices): Player {
+    const player = new Player({
+      name,
+      seed: this.#options.seed * 101 + this.players.length,
+      clock: this.clock,
+      computer,
+      post: this.post,
+      room: this.room,
+      subject,
+      host: {
+        address: hostAddress,
+        identity: this.keys.identity.publicKey,
+        sealingKey: this.keys.sealingKeys.publicKey,
+      },
+      stunServers: stunServers.map((server) => `${server.address}:${server.port}`),
+      ...more,
+    })
+    this.players.push(player)
+    return player
+  }
+
+  /** Starts them one after the other, each when the one before has had its answer. */
+  async join(...players: readonly Player[]): Promise<void> {
+    for (const player of players) {
+      await this.finish(player.start())
+      await this.until(`${player.name} gets a reply`, () => player.told('replied').length > 0)
+    }
+  }
+
+  areLinked(...players: readonly Player[]): boolean {
+    return players.every((one) => players.every((other) => one === other || one.isLinkedWith(other)))
+  }
+
+  accepted(kind: string): number {
+    return this.hostEvents.filter(
+      (event) => event.event === 'letter' && event.outcome === 'accepted' && event.kind === kind,
+    ).length
+  }
+
+  /** Ends everybody and removes the host's files. */
+  async close(): Promise<void> {
+    try {
+      await this.finish(Promise.all(this.players.map((player) => player.stop())))
+      await this.stopHost()
+    } finally {
+      rmSync(this.#folder, { recursive: true, force: true })
+    }
+  }
+
+  /** What everybody was told, for messages of failed tests. */
+  story(): string {
+    const lines = this.players.flatMap(({ name, events }) =>
+      events.map(({ at, ...event }) => ({ at, text: `${name}: ${JSON.stringify(event)}` })),
+    )
+    const latest = lines.sort((a, b) => a.at - b.at).slice(-120)
+    return latest.map(({ at, text }) => `${(at / 1000).toFixed(2)} ${text}`).join('\n')
+  }
+}
+
+/** Runs `work` in a world with a running host, and ends the world whatever happens. */
+export async function inWorld(options: WorldOptions, work: (world: World) => Promise<void>): Promise<void> {
+  const world = new World(options)
+  try {
+    await world.startHost()
+    await work(world)
+  } finally {
+    await world.close()
+  }
+}

@@ -1,0 +1,152 @@
+// A person with a computer, a mail address and an identity, who runs an agent, stops it, kills it, starts another.
+
+import { Agent, type AgentEvent, type AgentSettings } from '../../../src/agent/agent.ts'
+import { toHex } from '../../../src/base/bytes.ts'
+import type { KeyPair } from '../../../src/base/crypto.ts'
+import type { RoomKeys } from '../../../src/letter/room.ts'
+import { userIdText } from '../../../src/letter/user-id.ts'
+import { seededCrypto } from '../seeded-crypto.ts'
+import type { Computer } from './computer.ts'
+import type { Post, PostMailbox } from './post.ts'
+import { Power } from './power.ts'
+import type { WorldClock } from './world-clock.ts'
+
+export type PlayerOptions = {
+  readonly name: string
+  readonly seed: number
+  readonly clock: WorldClock
+  readonly computer: Computer
+  readonly post: Post
+  readonly room: RoomKeys
+  readonly subject: string
+  readonly host: { readonly address: string; readonly identity: Uint8Array; readonly sealingKey: Uint8Array }
+  readonly stunServers: readonly string[]
+  readonly settings?: Partial<AgentSettings>
+  readonly friends?: readonly Player[]
+  readonly blocked?: readonly Player[]
+  /** Default: one of their own. */
+  readonly address?: string
+}
+
+export type Told = AgentEvent & { readonly at: number }
+type Named<Name> = Extract<Told, { readonly event: Name }>
+
+const defaults: AgentSettings = {
+  port: 0,
+  keepaliveMs: 8_000,
+  links: 8,
+  attemptMs: 120_000,
+  sweepMs: 60_000,
+  askAgainMs: 60_000,
+}
+
+export class Player {
+  readonly #options: PlayerOptions
+  readonly identity: KeyPair
+  readonly address: string
+  /** Of all agents this person ran. */
+  readonly events: Told[] = []
+  #agent: Agent | null = null
+  #power: Power
+  #mailbox: PostMailbox | null = null
+  #runs = 0
+
+  constructor(options: PlayerOptions) {
+    this.#options = options
+    this.identity = seededCrypto(options.seed).signKeyPair()
+    this.address = options.address ?? `${options.name}@mail.test`
+    this.#power = new Power(options.clock)
+  }
+
+  get name(): string {
+    return this.#options.name
+  }
+
+  get id(): string {
+    return userIdText(this.identity.publicKey)
+  }
+
+  get computer(): Computer {
+    return this.#options.computer
+  }
+
+  get liveLinks(): number {
+    return this.computer.liveLinks
+  }
+
+  get isRunning(): boolean {
+    return this.#agent !== null
+  }
+
+  /** Timers of the agent that runs or ran last. */
+  get pendingTimers(): number {
+    return this.#power.pendingTimers
+  }
+
+  /** Resolves when the agent has joined, which needs time to pass. */
+  start(): Promise<void> {
+    const { clock, computer, post, room, subject, host, stunServers, settings, seed, name } = this.#options
+    const power = new Power(clock)
+    this.#power = power
+    this.#mailbox = post.mailbox(this.address, power)
+    const ids = (players: readonly Player[] = []) =>
+      new Set(players.map(({ identity }) => toHex(identity.publicKey)))
+    this.#agent = new Agent({
+      clock: power,
+      crypto: seededCrypto(seed + 1_000 * ++this.#runs),
+      identity: this.identity,
+      name,
+      address: this.address,
+      subject,
+      roomName: 'lobby',
+      room,
+      hosts: [host],
+      stunServers,
+      preferences: { friends: ids(this.#options.friends), blocked: ids(this.#options.blocked) },
+      settings: { ...defaults, ...settings },
+      exposes: [],
+      forwards: [],
+      mailbox: this.#mailbox,
+      sender: post.sender(power),
+      onEvent: (event) => {
+        if (power.isOn) this.events.push({ ...event, at: clock.now() })
+      },
+      io: computer.io,
+    })
+    return this.#agent.start()
+  }
+
+  /** A clean end; resolves when everything is closed, which needs time to pass. */
+  async stop(): Promise<void> {
+    const agent = this.#agent
+    this.#agent = null
+    await agent?.stop()
+  }
+
+  /** Without a goodbye. */
+  kill(): void {
+    this.#power.cut()
+    this.#agent = null
+    this.computer.closeSockets()
+    void this.#mailbox?.close()
+  }
+
+  told<Name extends Told['event']>(name: Name, about?: Player): Named<Name>[] {
+    return this.events.filter(
+      (told): told is Named<Name> =>
+        told.event === name && (!about || ('peer' in told && told.peer.id === about.id)),
+    )
+  }
+
+  /** Whether the last thing told of a link with this player is that it is open. */
+  isLinkedWith(other: Player): boolean {
+    const last = this.events.findLast(
+      (told) => (told.event === 'connected' || told.event === 'disconnected') && told.peer.id === other.id,
+    )
+    return this.isRunning && last?.event === 'connected'
+  }
+
+  forget(): void {
+    this.events.length = 0
+  }
+}

@@ -1,0 +1,61 @@
+// A virtual clock for a world in which mails are composed and parsed for real: time stands still until all that
+// work, which takes many turns of the event loop, is done.
+
+import { VirtualClock } from '../virtual-clock.ts'
+
+type Due = { readonly at: number }
+
+export class WorldClock extends VirtualClock {
+  readonly #due = new Set<Due>()
+  #isMoving = false
+
+  /** In whole milliseconds, rounded up, as the real clock does. */
+  override after(delayMs: number, callback: () => void): () => void {
+    const wholeMs = Math.max(0, Math.ceil(delayMs))
+    const due = { at: this.now() + wholeMs }
+    this.#due.add(due)
+    const cancel = super.after(wholeMs, () => {
+      this.#due.delete(due)
+      callback()
+    })
+    return () => {
+      this.#due.delete(due)
+      cancel()
+    }
+  }
+
+  /** Moves from timer to timer until `condition` holds (true) or `withinMs` have passed (false). */
+  async until(condition: () => boolean, withinMs: number): Promise<boolean> {
+    if (this.#isMoving) throw new Error('two are moving the clock at once')
+    this.#isMoving = true
+    try {
+      return await this.#moveUntil(condition, this.now() + withinMs)
+    } finally {
+      this.#isMoving = false
+    }
+  }
+
+  async #moveUntil(condition: () => boolean, end: number): Promise<boolean> {
+    for (;;) {
+      await quiet()
+      if (condition()) return true
+      const next = Math.min(...[...this.#due].map(({ at }) => at))
+      if (next > end) break
+      await this.advance(next - this.now())
+    }
+    await this.advance(end - this.now())
+    await quiet()
+    return condition()
+  }
+
+  async pass(byMs: number): Promise<void> {
+    await this.until(() => false, byMs)
+  }
+}
+
+/** Until nothing is left to do but to wait. */
+export async function quiet(): Promise<void> {
+  do {
+    await new Promise((resolve) => setImmediate(resolve))
+  } while (process.getActiveResourcesInfo().includes('Immediate'))
+}
