@@ -1,0 +1,229 @@
+// Two agents with more than one link between them, on a wire that can hold back the packets of one link.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { AgentEvent } from '../../src/agent/events.ts'
+import { Meetings } from '../../src/agent/meetings.ts'
+import { derivePairKeys } from '../../src/agent/pair-keys.ts'
+import { type OwnSession, Sessions } from '../../src/agent/sessions.ts'
+import { compareBytes, toHex } from '../../src/base/bytes.ts'
+import type { KeyPair } from '../../src/base/crypto.ts'
+import { unknownNat } from '../../src/base/nat-profile.ts'
+import type { OfferedPeer } from '../../src/letter/kinds.ts'
+import { roomKeys } from '../../src/letter/room.ts'
+import { dataByte, handshakeByte } from '../../src/link/packets.ts'
+import { seededCrypto } from '../harness/seeded-crypto.ts'
+import { VirtualClock } from '../harness/virtual-clock.ts'
+
+const crypto = seededCrypto(1)
+const room = roomKeys(crypto, crypto.randomBytes(32))
+const nat = { ...unknownNat, mapping: 'none' } as const
+
+class Side {
+  readonly events: AgentEvent[] = []
+  readonly received: string[] = []
+  readonly sessions = new Sessions(crypto)
+  readonly meetings: Meetings
+  readonly identity: KeyPair
+  readonly endpoint: { readonly address: string; readonly port: number }
+  /** Tags of links whose packets from here are held back. */
+  readonly held = new Set<string>()
+  /** Tags of links on which the other's packets are held back as soon as we have answered its opening. */
+  readonly holdsUpOther = new Set<string>()
+  other: Side | null = null
+  /** The forwarder's way to the other. */
+  send: ((bytes: Uint8Array) => void) | null = null
+
+  constructor(clock: VirtualClock, identity: KeyPair, address: string) {
+    this.identity = identity
+    this.endpoint = { address, port: 4000 }
+    this.meetings = new Meetings({
+      clock,
+      crypto,
+      identity,
+      room,
+      sessions: this.sessions,
+      preferences: { friends: new Set(), blocked: new Set() },
+      links: 8,
+      attemptMs: 60_000,
+      network: {
+        nat,
+        candidates: [{ kind: 'host', endpoint: this.endpoint }],
+        onLoopback: false,
+        send: (bytes) => {
+          const tag = toHex(bytes.subarray(1, 9))
+          const isHandshake = bytes[0] === handshakeByte
+          if ((isHandshake || bytes[0] === dataByte) && this.held.has(tag)) return
+          if (isHandshake && this.holdsUpOther.has(tag)) this.other?.held.add(tag)
+          clock.after(10, () => this.other?.meetings.receive(bytes, this.endpoint))
+        },
+      },
+      onEvent: (event) => this.events.push(event),
+      onFailure: () => {},
+      onAskAgain: () => {},
+      onAttach: (_peer, send) => {
+        this.send = send
+      },
+      onDetach: () => {
+        this.send = null
+      },
+      onDatagram: (_peer, bytes) => this.received.push(new TextDecoder().decode(bytes)),
+    })
+  }
+
+  offer(session: OwnSession): OfferedPeer {
+    return {
+      id: this.identity.publicKey,
+      nickname: 'peer',
+      session,
+      candidates: [{ kind: 'server-reflexive', endpoint: this.endpoint }],
+      nat,
+      sameNat: false,
+      flagged: false,
+      ageMs: 0,
+    }
+  }
+
+  say(text: string): void {
+    this.send?.(new TextEncoder().encode(text))
+  }
+
+  told(event: AgentEvent['event']): number {
+    return this.events.filter((told) => told.event === event).length
+  }
+}
+
+function makeSides(whoCloses: 'first' | 'second') {
+  const clock = new VirtualClock()
+  const [lower, higher] = [crypto.signKeyPair(), crypto.signKeyPair()].sort((a, b) =>
+    compareBytes(a.publicKey, b.publicKey),
+  ) as [KeyPair, KeyPair]
+  const first = new Side(clock, whoCloses === 'first' ? lower : higher, '11.0.1.1')
+  const second = new Side(clock, whoCloses === 'first' ? higher : lower, '11.0.1.2')
+  first.other = second
+  second.other = first
+  return { clock, first, second }
+}
+
+/** A session of each, such that the first side opens the link if `opens`. */
+function sessionPair(first: Side, second: Side, opens: boolean) {
+  const mine = first.sessions.create()
+  let theirs = second.sessions.create()
+  while (compareBytes(mine.publicKey, theirs.publicKey) < 0 !== opens) theirs = second.sessions.create()
+  const keys = derivePairKeys(crypto, mine.keyPair, theirs.publicKey, room.linkSecret)
+  assert.ok(keys)
+  return { mine, theirs, tag: toHex(keys.tag) }
+}
+
+function introduce(first: Side, second: Side, { mine, theirs }: { mine: OwnSession; theirs: OwnSession }) {
+  first.meetings.introduced([second.offer(theirs)], mine)
+  second.meetings.introduced([first.offer(mine)], theirs)
+}
+
+for (const whoCloses of ['first', 'second'] as const) {
+  test(`two links that open in opposite order on the two sides end as one, if the ${whoCloses} side closes`, async () => {
+    const { clock, first, second } = makeSides(whoCloses)
+    const one = sessionPair(first, second, true)
+    introduce(first, second, one)
+    const two = sessionPair(first, second, false)
+    introduce(first, second, two)
+    // Each opener believes its link open; the acknowledgement does not reach the other side.
+    second.holdsUpOther.add(one.tag)
+    first.holdsUpOther.add(two.tag)
+    await clock.advance(1_000)
+    assert.deepEqual([first.told('connected'), second.told('connected')], [1, 1])
+    for (const side of [first, second]) {
+      side.holdsUpOther.clear()
+      side.held.clear()
+    }
+    await clock.advance(4_000)
+    assert.deepEqual([first.told('connected'), second.told('connected')], [2, 2])
+    for (let round = 0; round < 90; round++) {
+      await clock.advance(1_000)
+      first.say('to second')
+      second.say('to first')
+    }
+    await clock.advance(100)
+    assert.equal(first.received.length, 90, 'no datagram is lost on the way from one link to the other')
+    assert.equal(second.received.length, 90)
+    assert.equal(first.told('disconnected') + second.told('disconnected'), 0)
+    await stopBoth(clock, first, second)
+    assert.deepEqual([first.told('disconnected'), second.told('disconnected')], [1, 1])
+  })
+}
+
+async function stopBoth(clock: VirtualClock, first: Side, second: Side): Promise<void> {
+  const stopped = Promise.all([first.meetings.stop(1_500), second.meetings.stop(1_500)])
+  await clock.advance(2_000)
+  await stopped
+  assert.equal(clock.pendingTimers, 0)
+}
+
+test('a newer link takes over at once', async () => {
+  const { clock, first, second } = makeSides('first')
+  introduce(first, second, sessionPair(first, second, true))
+  await clock.advance(1_000)
+  const newer = sessionPair(first, second, true)
+  introduce(first, second, newer)
+  await clock.advance(500)
+  assert.deepEqual([first.told('connected'), second.told('connected')], [2, 2])
+  first.say('on the newer')
+  await clock.advance(100)
+  assert.deepEqual(second.received, ['on the newer'])
+  await stopBoth(clock, first, second)
+})
+
+test('a letter that comes again, or after the end, starts no second meeting of the same sessions', async () => {
+  const { clock, first, second } = makeSides('first')
+  const pair = sessionPair(first, second, true)
+  introduce(first, second, pair)
+  introduce(first, second, pair)
+  await clock.advance(1_000)
+  assert.deepEqual([first.told('punching'), first.told('connected')], [1, 1])
+  const stopped = second.meetings.stop(1_500)
+  await clock.advance(2_000)
+  await stopped
+  assert.equal(first.told('disconnected'), 1)
+  first.meetings.offered([second.offer(pair.theirs)], pair.mine)
+  first.meetings.introduced([second.offer(pair.theirs)], pair.mine)
+  assert.equal(first.told('punching'), 1)
+  await stopBoth(clock, first, second)
+})
+
+test('a peer with an unusable session key is passed over', async () => {
+  const { clock, first, second } = makeSides('first')
+  const { mine, theirs } = sessionPair(first, second, true)
+  const offer = second.offer(theirs)
+  first.meetings.offered([{ ...offer, session: { ...offer.session, publicKey: new Uint8Array(32) } }], mine)
+  assert.deepEqual(
+    first.events.map(({ event }) => event),
+    ['waiting'],
+  )
+  await stopBoth(clock, first, second)
+})
+
+test('peers whose turn comes after our own session was wiped are not tried with a key everybody knows', async () => {
+  const { clock, first, second } = makeSides('first')
+  const { mine, theirs } = sessionPair(first, second, true)
+  for (let newer = 0; newer < 3; newer++) first.sessions.create()
+  first.meetings.offered([second.offer(theirs)], mine)
+  assert.deepEqual(first.events, [], 'not tried; asking again is what helps')
+  await stopBoth(clock, first, second)
+})
+
+test('at most 128 meetings go on at once, whoever begins them', async () => {
+  const { clock, first, second } = makeSides('first')
+  const mine = first.sessions.create()
+  const theirs = second.sessions.create()
+  const strangers = Array.from({ length: 200 }, () => {
+    const [id, session] = [crypto.signKeyPair().publicKey, crypto.boxKeyPair()]
+    return {
+      ...second.offer(theirs),
+      id,
+      session: { id: crypto.randomBytes(16), publicKey: session.publicKey },
+    }
+  })
+  first.meetings.introduced(strangers, mine)
+  assert.equal(first.told('punching'), 128)
+  await stopBoth(clock, first, second)
+})
