@@ -1,0 +1,156 @@
+// An agent's correspondence on virtual time, between a mailbox and a sender in memory, and a host to write to it.
+
+import { Correspondence } from '../../src/agent/correspondence.ts'
+import { Sessions } from '../../src/agent/sessions.ts'
+import type { KeyPair } from '../../src/base/crypto.ts'
+import type { IntroductionLetter, Letter, ReplyLetter } from '../../src/letter/kinds.ts'
+import { writeLetter } from '../../src/letter/mail-text.ts'
+import type { SendOutcome } from '../../src/mail/sender.ts'
+import { seededCrypto } from '../harness/seeded-crypto.ts'
+import { WorldClock } from '../harness/world/world-clock.ts'
+import { FakeMailbox, FakeSender, hostAddress, mailText, makeHostKeys, subject } from '../host/fakes.ts'
+
+export const agentAddress = 'anna@mail.test'
+
+/** A mailbox whose server can fail, or never answer. */
+export class MoodyMailbox extends FakeMailbox {
+  mood: 'fine' | 'failing' | 'silent' = 'fine'
+  closed = 0
+
+  override async fetch(limit: number, except?: ReadonlySet<string>) {
+    await this.#answer()
+    return super.fetch(limit, except)
+  }
+
+  override async remove(refs: readonly string[]) {
+    await this.#answer()
+    return super.remove(refs)
+  }
+
+  override async close() {
+    this.closed++
+  }
+
+  async #answer(): Promise<void> {
+    if (this.mood === 'failing') throw new Error('the server fails')
+    if (this.mood === 'silent') await new Promise(() => {})
+  }
+}
+
+export class CorrespondenceStage {
+  readonly clock = new WorldClock()
+  readonly crypto = seededCrypto(1)
+  readonly identity: KeyPair = this.crypto.signKeyPair()
+  readonly hostKeys = makeHostKeys(this.crypto)
+  readonly host = {
+    address: hostAddress,
+    identity: this.hostKeys.identity.publicKey,
+    sealingKey: this.hostKeys.sealingKeys.publicKey,
+  }
+  readonly mailbox = new MoodyMailbox()
+  readonly sender = new FakeSender()
+  readonly sessions = new Sessions(this.crypto)
+  readonly session = this.sessions.create()
+  readonly replies: ReplyLetter[] = []
+  readonly introductions: IntroductionLetter[] = []
+  readonly dropped: string[] = []
+  readonly unsent: string[] = []
+  readonly correspondence: Correspondence
+
+  constructor(onReply: (letter: ReplyLetter) => void = () => {}) {
+    this.correspondence = new Correspondence({
+      clock: this.clock,
+      crypto: this.crypto,
+      identity: this.identity,
+      address: agentAddress,
+      subject,
+      hosts: [this.host],
+      mailbox: this.mailbox,
+      sender: this.sender,
+      sessions: this.sessions,
+      sweepMs: 60_000,
+      onReply: (letter) => {
+        this.replies.push(letter)
+        onReply(letter)
+      },
+      onIntroduction: (letter) => this.introductions.push(letter),
+      onDropped: (reason) => this.dropped.push(reason),
+      onState: () => {},
+      onUnsent: (letter, reason) => this.unsent.push(`${letter}: ${reason}`),
+    })
+  }
+
+  async open(): Promise<this> {
+    await this.correspondence.open()
+    await this.pass(0)
+    return this
+  }
+
+  async close(): Promise<void> {
+    let isClosed = false
+    void this.correspondence.close().then(() => {
+      isClosed = true
+    })
+    await this.clock.until(() => isClosed, 10_000)
+  }
+
+  pass(byMs: number): Promise<void> {
+    return this.clock.pass(byMs)
+  }
+
+  reply(changes: Partial<ReplyLetter> = {}): ReplyLetter {
+    return {
+      kind: 'reply',
+      from: this.host.identity,
+      to: this.identity.publicKey,
+      id: this.crypto.randomBytes(16),
+      sentAt: this.clock.wallNow(),
+      sessionId: this.session.id,
+      expiresInMs: 43_200_000,
+      peers: [],
+      ...changes,
+    }
+  }
+
+  introduction(): IntroductionLetter {
+    const { kind: _kind, expiresInMs: _expiresInMs, ...rest } = this.reply()
+    return { ...rest, kind: 'introduction' }
+  }
+
+  /** The letter in a mail, as the host writes it unless told otherwise. */
+  mail(letter: Letter, recipientKey = this.session.publicKey, identity = this.hostKeys.identity): string {
+    return this.mailOf(writeLetter(this.crypto, letter, { identity, recipientKey }))
+  }
+
+  mailOf(text: string): string {
+    return mailText({ from: hostAddress, to: agentAddress, text, dateMs: this.clock.wallNow() })
+  }
+
+  async deliver(...mails: readonly string[]): Promise<void> {
+    for (const mail of mails) this.mailbox.deliver(mail)
+    await this.pass(0)
+  }
+
+  /** What the sender answers, one after the other; the last one for ever. */
+  answerWith(...outcomes: readonly SendOutcome[]): void {
+    let at = 0
+    this.sender.answer = () => outcomes[Math.min(at++, outcomes.length - 1)] ?? { outcome: 'sent' }
+  }
+
+  letter(kind: 'request' | 'failure' | 'leave'): Letter {
+    const { from: to, to: from, id, sentAt } = this.reply()
+    const head = { from, to, id, sentAt, room: this.crypto.randomBytes(32) }
+    if (kind === 'leave') return { kind, ...head }
+    if (kind === 'failure') return { kind, ...head, peer: this.crypto.randomBytes(32), reason: 'no-answer' }
+    return {
+      kind,
+      ...head,
+      session: { id: this.session.id, publicKey: this.session.publicKey },
+      returnAddress: agentAddress,
+      nickname: 'anna',
+      proof: this.crypto.randomBytes(64),
+      candidates: [],
+      nat: { mapping: 'EIM', filtering: 'APDF', allocation: { type: 'preserving' } },
+    }
+  }
+}

@@ -1,0 +1,135 @@
+// The agent's socket: whose packets are whose, and closing at any moment.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Network, type NetworkIo } from '../../src/agent/network.ts'
+import type { Endpoint } from '../../src/base/endpoint.ts'
+import type { UdpOptions } from '../../src/net/udp-socket.ts'
+import { realCrypto } from '../harness/seeded-crypto.ts'
+import { VirtualClock } from '../harness/virtual-clock.ts'
+
+const server = { address: '11.0.0.1', port: 3478 }
+const own = { address: '192.168.1.5', port: 4000 }
+
+function makeNetwork(changes: Partial<NetworkIo> = {}) {
+  const clock = new VirtualClock()
+  const state = { opened: 0, closed: 0, packets: 0, notices: [] as string[], sent: [] as Endpoint[] }
+  let deliver: UdpOptions['onDatagram'] = () => {}
+  const io: NetworkIo = {
+    openUdpSocket: async (options) => {
+      state.opened++
+      deliver = options.onDatagram
+      return {
+        family: 4,
+        local: { address: '0.0.0.0', port: 4000 },
+        send: (_bytes, to) => state.sent.push(to),
+        stats: () => ({ sent: 0, received: 0, sendFailures: 0, dropped: 0 }),
+        close: async () => {
+          state.closed++
+        },
+      }
+    },
+    hostEndpoints: () => [own],
+    resolveServers: async () => ({ endpoints: [server], failures: [] }),
+    ...changes,
+  }
+  const network = new Network({
+    clock,
+    crypto: realCrypto,
+    io,
+    port: 0,
+    stunServers: ['stun.test'],
+    keepaliveMs: 8_000,
+    onView: () => {},
+    onPacket: () => state.packets++,
+    onNotice: (notice) => state.notices.push(notice),
+  })
+  return { clock, state, io, network, deliver: (bytes: Uint8Array) => deliver(bytes, server) }
+}
+
+test('packets are told apart by their first byte: below 0x40 is STUN, the rest is for peers', async () => {
+  const { clock, state, network, deliver } = makeNetwork()
+  void network.open()
+  await clock.advance(5_000)
+  for (let first = 0; first < 256; first++) deliver(Uint8Array.of(first, 0, 0, 0))
+  deliver(new Uint8Array(0))
+  assert.equal(state.packets, 256 - 0x40)
+  await network.close()
+})
+
+test('with all servers silent the first verdict still comes within seconds', async () => {
+  const { clock, network } = makeNetwork()
+  let isOpen = false
+  void network.open().then(() => {
+    isOpen = true
+  })
+  await clock.advance(4_000)
+  assert.ok(isOpen)
+  assert.equal(network.nat.mapping, 'unknown')
+  assert.deepEqual(network.candidates, [{ kind: 'host', endpoint: own }])
+  await network.close()
+})
+
+test('a server whose name means nothing is told, and the others are asked', async () => {
+  const { clock, state, network } = makeNetwork({
+    resolveServers: async () => ({
+      endpoints: [server],
+      failures: [{ server: 'nowhere.test', reason: 'no such name.' }],
+    }),
+  })
+  void network.open()
+  await clock.advance(100)
+  assert.deepEqual(state.notices, ['The STUN server nowhere.test cannot be asked: no such name.'])
+  assert.deepEqual(state.sent, [server])
+  await network.close()
+})
+
+test('closing ends an opening that waits for the verdict, and leaves no timer', async () => {
+  const { clock, state, network } = makeNetwork()
+  const opening = network.open()
+  await clock.advance(100)
+  await network.close()
+  await opening
+  assert.equal(clock.pendingTimers, 0)
+  assert.equal(state.closed, 1)
+})
+
+test('closing while the socket is being opened closes it too, before closing is over', async () => {
+  let open = () => {}
+  const made = makeNetwork()
+  const { io, state, network, clock } = makeNetwork({
+    openUdpSocket: async (options) => {
+      await new Promise<void>((resolve) => {
+        open = resolve
+      })
+      return made.io.openUdpSocket(options)
+    },
+  })
+  assert.ok(io)
+  const opening = network.open()
+  const closing = network.close()
+  open()
+  await closing
+  await opening
+  assert.equal(made.state.opened, 1)
+  assert.equal(made.state.closed, 1)
+  assert.deepEqual(state.sent, [])
+  assert.equal(clock.pendingTimers, 0)
+})
+
+test('closing while names are looked up asks no server', async () => {
+  let resolve = () => {}
+  const { state, network, clock } = makeNetwork({
+    resolveServers: () =>
+      new Promise((done) => {
+        resolve = () => done({ endpoints: [server], failures: [{ server: 'x', reason: 'y.' }] })
+      }),
+  })
+  const opening = network.open()
+  await clock.advance(10)
+  await network.close()
+  resolve()
+  await opening
+  assert.deepEqual([state.sent, state.notices], [[], []])
+  assert.equal(clock.pendingTimers, 0)
+})

@@ -1,0 +1,139 @@
+// Letters on their way out.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readLetter } from '../../src/letter/mail-text.ts'
+import type { OutgoingMail } from '../../src/mail/sender.ts'
+import { headerOf, hostAddress, textOf } from '../host/fakes.ts'
+import { agentAddress, CorrespondenceStage } from './correspondence-stage.ts'
+
+const later = { outcome: 'later', reason: '451 busy' } as const
+const sent = { outcome: 'sent' } as const
+
+/** Begins to send, without waiting for the end. */
+async function post(stage: CorrespondenceStage, kind: 'request' | 'failure' | 'leave') {
+  const state: { isSent: boolean | null } = { isSent: null }
+  void stage.correspondence.send(stage.letter(kind), stage.host).then((isSent) => {
+    state.isSent = isSent
+  })
+  await stage.pass(0)
+  return state
+}
+
+function kindOf(stage: CorrespondenceStage, mail: OutgoingMail): string {
+  const opened = readLetter(stage.crypto, textOf(mail), {
+    identity: stage.host.identity,
+    keyPairs: [stage.hostKeys.sealingKeys],
+  })
+  return opened.ok ? opened.letter.kind : opened.refusal
+}
+
+test('a letter goes to the host, sealed for it alone, from our own address', async () => {
+  const stage = await new CorrespondenceStage().open()
+  const state = await post(stage, 'request')
+  assert.equal(state.isSent, true)
+  const [mail] = stage.sender.sent
+  assert.ok(mail)
+  assert.deepEqual(mail.to, [hostAddress])
+  assert.equal(mail.from, agentAddress)
+  assert.equal(headerOf(mail, 'Auto-Submitted'), 'auto-generated')
+  assert.equal(kindOf(stage, mail), 'request')
+  await stage.close()
+})
+
+test('a mail put off is sent again, the same bytes, after 2, 4, 8 s and at last every minute', async () => {
+  const stage = await new CorrespondenceStage().open()
+  const times: number[] = []
+  stage.sender.answer = () => {
+    times.push(stage.clock.now() / 1_000)
+    return times.length < 9 ? later : sent
+  }
+  const state = await post(stage, 'request')
+  await stage.pass(400_000)
+  assert.deepEqual(times, [0, 2, 6, 14, 30, 62, 122, 182, 242])
+  assert.equal(state.isSent, true)
+  assert.equal(new Set(stage.sender.tried.map((mail) => textOf(mail))).size, 1)
+  assert.equal(stage.unsent.length, 8)
+  assert.equal(stage.unsent[0], 'request: 451 busy')
+  await stage.close()
+})
+
+test('a mail refused for good is told and not tried again', async () => {
+  const stage = await new CorrespondenceStage().open()
+  stage.answerWith({ outcome: 'refused', reason: '550 no such user' })
+  const state = await post(stage, 'failure')
+  assert.equal(state.isSent, false)
+  await stage.pass(600_000)
+  assert.equal(stage.sender.tried.length, 1)
+  assert.deepEqual(stage.unsent, ['failure: 550 no such user'])
+  await stage.close()
+})
+
+test('a newer request takes the place of one that was not sent yet; failures are still told', async () => {
+  const stage = await new CorrespondenceStage().open()
+  stage.answerWith(later)
+  const first = await post(stage, 'request')
+  const failure = await post(stage, 'failure')
+  const second = await post(stage, 'request')
+  assert.equal(first.isSent, false)
+  stage.answerWith(sent)
+  await stage.pass(60_000)
+  assert.deepEqual([failure.isSent, second.isSent], [true, true])
+  assert.deepEqual(stage.sender.sent.map((mail) => kindOf(stage, mail)).sort(), ['failure', 'request'])
+  await stage.close()
+})
+
+test('after a goodbye nothing else is sent, so that the host does not take us in again', async () => {
+  const stage = await new CorrespondenceStage().open()
+  stage.answerWith(later)
+  await post(stage, 'request')
+  await post(stage, 'failure')
+  await post(stage, 'leave')
+  stage.answerWith(sent)
+  await stage.pass(600_000)
+  assert.deepEqual(
+    stage.sender.sent.map((mail) => kindOf(stage, mail)),
+    ['leave'],
+  )
+  await stage.close()
+})
+
+test('no more than 64 letters wait to be sent; beyond that the oldest are given up', async () => {
+  const stage = await new CorrespondenceStage().open()
+  stage.answerWith(later)
+  const states = []
+  for (let letter = 0; letter < 70; letter++) states.push(await post(stage, 'failure'))
+  assert.deepEqual(
+    states.map(({ isSent }) => isSent),
+    states.map((_, index) => (index < 6 ? false : null)),
+  )
+  await stage.close()
+})
+
+test('closing while a letter is being sent, or waits to be sent again, leaves no timer', async () => {
+  const stage = await new CorrespondenceStage().open()
+  stage.answerWith(later)
+  const waiting = await post(stage, 'request')
+  let answer = (_: typeof later) => {}
+  stage.sender.answer = () => new Promise((resolve) => (answer = resolve))
+  const underWay = await post(stage, 'failure')
+  await stage.close()
+  answer(later)
+  await stage.pass(0)
+  assert.deepEqual([waiting.isSent, underWay.isSent], [false, false])
+  assert.equal(stage.clock.pendingTimers, 0)
+  assert.equal(stage.unsent.length, 1, 'what fails after closing is nobody’s concern')
+})
+
+test('a letter that cannot be written is told and does no other harm', async () => {
+  const stage = await new CorrespondenceStage().open()
+  const state = { isSent: true }
+  const host = { ...stage.host, sealingKey: new Uint8Array(32) }
+  void stage.correspondence.send(stage.letter('request'), host).then((isSent) => {
+    state.isSent = isSent
+  })
+  await stage.pass(0)
+  assert.equal(state.isSent, false)
+  assert.equal(stage.unsent.length, 1)
+  await stage.close()
+})
