@@ -19,9 +19,13 @@ const crypto = seededCrypto(1)
 const room = roomKeys(crypto, crypto.randomBytes(32))
 const nat = { ...unknownNat, mapping: 'none' } as const
 
+const checkByte = 0xc1
+
 class Side {
   readonly events: AgentEvent[] = []
   readonly received: string[] = []
+  readonly failures: string[] = []
+  checks = 0
   readonly sessions = new Sessions(crypto)
   readonly meetings: Meetings
   readonly identity: KeyPair
@@ -52,6 +56,7 @@ class Side {
         onLoopback: false,
         send: (bytes) => {
           const tag = toHex(bytes.subarray(1, 9))
+          if (bytes[0] === checkByte) this.checks++
           const isHandshake = bytes[0] === handshakeByte
           if ((isHandshake || bytes[0] === dataByte) && this.held.has(tag)) return
           if (isHandshake && this.holdsUpOther.has(tag)) this.other?.held.add(tag)
@@ -59,7 +64,7 @@ class Side {
         },
       },
       onEvent: (event) => this.events.push(event),
-      onFailure: () => {},
+      onFailure: (_peer, reason) => this.failures.push(reason),
       onAskAgain: () => {},
       onAttach: (_peer, send) => {
         this.send = send
@@ -225,5 +230,35 @@ test('at most 128 meetings go on at once, whoever begins them', async () => {
   })
   first.meetings.introduced(strangers, mine)
   assert.equal(first.told('punching'), 128)
+  await stopBoth(clock, first, second)
+})
+
+test('an attempt that a link overtakes ends quietly and sends nothing more', async () => {
+  const { clock, first, second } = makeSides('first')
+  const [open, idle] = [sessionPair(first, second, true), sessionPair(first, second, true)]
+  first.meetings.introduced([second.offer(idle.theirs)], idle.mine)
+  introduce(first, second, open)
+  await clock.advance(1_000)
+  assert.equal(first.told('connected'), 1)
+  const { checks } = first
+  await clock.advance(90_000)
+  assert.ok(first.checks <= checks + 2, `${first.checks - checks} more checks`)
+  assert.equal(first.told('failed'), 0)
+  await stopBoth(clock, first, second)
+})
+
+test('who offered the peer decides whether its failure is reported: a reply does, an introduction does not', async () => {
+  const { clock, first, second } = makeSides('first')
+  const [asked, told] = [sessionPair(first, second, true), sessionPair(first, second, true)]
+  first.meetings.introduced([second.offer(told.theirs)], told.mine)
+  await clock.advance(61_000)
+  assert.deepEqual([first.told('failed'), first.failures], [1, []])
+  first.meetings.offered([second.offer(asked.theirs)], asked.mine)
+  await clock.advance(61_000)
+  assert.deepEqual([first.told('failed'), first.failures], [2, ['no-answer']])
+  assert.deepEqual(
+    first.events.map(({ event }) => event),
+    ['introduced', 'punching', 'failed', 'waiting', 'punching', 'failed', 'waiting'],
+  )
   await stopBoth(clock, first, second)
 })
