@@ -16,11 +16,28 @@ function pairOf(pair: { publicKey: Uint8Array; privateKey: Uint8Array }) {
   return { publicKey: pair.publicKey, secretKey: pair.privateKey }
 }
 
+/** Where libsodium's WebAssembly gets its randomness, four bytes at a time: asking the system for each of them
+ *  costs more than the keys that come of it. Words are used once. */
+function useRandomPool(): void {
+  const pool = new Uint32Array(128)
+  let next = pool.length
+  const module = (sodium as unknown as { libsodium: { getRandomValue: () => number } }).libsodium
+  module.getRandomValue = () => {
+    if (next === pool.length) {
+      getRandomValues(pool)
+      next = 0
+    }
+    const word = pool[next] as number
+    pool[next++] = 0
+    return word
+  }
+}
+
 export async function loadSodium(): Promise<Crypto> {
   await sodium.ready
+  useRandomPool()
   return {
-    // libsodium's own asks the system once for every four bytes.
-    randomBytes: (length) => getRandomValues(new Uint8Array(length)),
+    randomBytes: (length) => sodium.randombytes_buf(length),
     hash: (message, length, key) => sodium.crypto_generichash(length, message, key ?? null),
     derive: (key, context, id) => sodium.crypto_kdf_derive_from_key(32, id, context, key),
     signKeyPair: (seed) =>

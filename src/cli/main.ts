@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 // The program's first file: whatever Node runs it, it says what is needed instead of crashing.
 
+import { setFlagsFromString } from 'node:v8'
+
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 
 if (major < 22 || (major === 22 && minor < 12)) {
@@ -9,6 +11,8 @@ if (major < 22 || (major === 22 && minor < 12)) {
   )
   process.exitCode = 1
 } else {
+  // Left to itself V8 gives the young generation ten times what host or agent need, to save a few percent of time.
+  setFlagsFromString('--semi-space-growth-factor=1')
   const { run } = await import('./program.ts')
   process.exitCode = await run(process.argv.slice(2))
 }

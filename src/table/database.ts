@@ -11,7 +11,7 @@ export type Statement = BetterSqlite3.Statement
 
 /** Pages kept in memory. The rest of a big table is in the system's page cache, which is not ours to pay for;
  *  mmap would count it as ours. */
-const cacheBytes = 16 * 1024 * 1024
+const cacheBytes = 4 * 1024 * 1024
 
 /** Another host's lock: long enough for one that is just ending, short enough to tell a person. */
 const busyTimeoutMs = 3_000
