@@ -44,10 +44,14 @@ export class Dispatcher {
     return this.#busy.has(order)
   }
 
+  /** Whether replies wait to be sent, as far as is known without looking. */
+  get mayHoldReplies(): boolean {
+    return this.#queues.urgent.length > 0 || this.#mayHoldMore.urgent
+  }
+
   /** There are new mails in the outbox, or it is time to try old ones again. */
-  pump(): void {
-    this.#mayHoldMore.urgent = true
-    this.#mayHoldMore.patient = true
+  pump(urgencies: readonly Urgency[] = ['urgent', 'patient']): void {
+    for (const urgency of urgencies) this.#mayHoldMore[urgency] = true
     this.#go()
   }
 

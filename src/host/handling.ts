@@ -1,6 +1,7 @@
 // What is done with the mails of a batch: each is read, then a group of them is settled in one transaction, because
 // its sync to disk costs more than all the rest. For each letter it is all or nothing (design §5).
 
+import { setImmediate } from 'node:timers/promises'
 import { Problem } from '../base/problem.ts'
 import type { LetterKind } from '../letter/kinds.ts'
 import { checkProof } from '../letter/room.ts'
@@ -18,7 +19,7 @@ export type Handled =
   | { readonly outcome: 'dropped'; readonly kind: LetterKind | 'unknown'; readonly reason: DropReason }
 
 /** Letters in one commit, at most. */
-const groupLetters = 16
+const groupLetters = 8
 
 type Taken = Extract<Reading, { ok: true }>
 
@@ -44,6 +45,8 @@ export class Handler {
       const group: { readonly mail: FetchedMail; readonly reading: Reading }[] = []
       for (const mail of mails.slice(at, at + groupLetters)) {
         group.push({ mail, reading: await this.#read(mail) })
+        // Mails under way go on meanwhile: without this the mail server would wait for us, then we for it.
+        await setImmediate()
       }
       const { database } = this.#parts
       const settled = withDatabase(database, () =>

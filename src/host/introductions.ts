@@ -12,7 +12,8 @@ import { freezeLetter, letterHead } from './writer.ts'
 const backlogPaceMs = 40
 
 export type IntroducerNotices = {
-  /** Whether letters are being worked off: then more askers may be on their way. */
+  /** Whether letters are being worked off, or replies wait to be sent: those go first, and more askers may be on
+   *  their way. */
   readonly isBacklog: () => boolean
   /** A mail was put in the outbox. */
   readonly onCommit: () => void
@@ -22,7 +23,6 @@ export class Introducer {
   readonly #parts: HostParts
   readonly #notices: IntroducerNotices
   #cancelTimer: (() => void) | null = null
-  #running: Promise<void> | null = null
   #stopping = false
 
   constructor(parts: HostParts, notices: IntroducerNotices) {
@@ -32,48 +32,53 @@ export class Introducer {
 
   /** Introductions may be owed: makes them when their time has come. */
   wake(): void {
-    if (this.#stopping || this.#running || this.#cancelTimer) return
+    if (this.#stopping || this.#cancelTimer) return
     this.#comeBackIn(this.#parts.settings.introductionWindowMs)
   }
 
-  async stop(): Promise<void> {
+  stop(): void {
     this.#stopping = true
     this.#cancelTimer?.()
-    await this.#running
   }
 
   #comeBackIn(delayMs: number): void {
     if (this.#stopping) return
     this.#cancelTimer = this.#parts.clock.after(Math.max(1, delayMs), () => {
       this.#cancelTimer = null
-      this.#running = this.#makeDue().finally(() => {
-        this.#running = null
-      })
+      this.#makeOne()
     })
   }
 
-  async #makeDue(): Promise<void> {
+  /** At most one: letters and mails under way have their turn in between. */
+  #makeOne(): void {
     const { settings, emit, introductions, outbox, clock, database } = this.#parts
+    const { introductionWindowMs, introductionHoldMs } = settings
+    const isBacklog = this.#notices.isBacklog()
+    const waitMs = isBacklog ? introductionHoldMs : introductionWindowMs
+    const now = clock.wallNow()
     try {
-      while (!this.#stopping) {
-        const { introductionWindowMs, introductionHoldMs } = settings
-        const waitMs = this.#notices.isBacklog() ? introductionHoldMs : introductionWindowMs
-        const now = clock.wallNow()
-        const { oldest, owed, room } = withDatabase(database, () => ({
-          oldest: introductions.oldestNotedAt(),
-          owed: introductions.next(now - waitMs, limits.peers),
-          room: outbox.room('introduction'),
-        }))
-        if (oldest === null) return
-        if (owed === null) return this.#comeBackIn(Math.min(introductionWindowMs, oldest + waitMs - now))
-        if (room === 0) return this.#comeBackIn(settings.retryFirstMs)
-        await this.#make(owed).catch((thrown: unknown) => this.#giveUp(owed, thrown))
-        if (this.#notices.isBacklog()) return this.#comeBackIn(backlogPaceMs)
-      }
+      const { oldest, owed, room } = withDatabase(database, () => ({
+        oldest: introductions.oldestNotedAt(),
+        owed: introductions.next(now - waitMs, limits.peers),
+        room: outbox.room('introduction'),
+      }))
+      if (oldest === null) return
+      if (owed === null) return this.#comeBackIn(Math.min(introductionWindowMs, oldest + waitMs - now))
+      if (room === 0) return this.#comeBackIn(settings.retryFirstMs)
+      this.#make(owed)
+      this.#comeBackIn(isBacklog ? backlogPaceMs : 0)
     } catch (thrown) {
       if (!(thrown instanceof Problem)) throw thrown
       emit({ event: 'trouble', problem: thrown })
       this.#comeBackIn(settings.retryFirstMs)
+    }
+  }
+
+  #make(owed: OwedIntroduction): void {
+    try {
+      this.#freeze(owed)
+    } catch (thrown) {
+      this.#giveUp(owed, thrown)
     }
   }
 
@@ -85,7 +90,7 @@ export class Introducer {
     withDatabase(database, () => introductions.settle(owed.room, owed.recipient, owed.askers))
   }
 
-  async #make(owed: OwedIntroduction): Promise<void> {
+  #freeze(owed: OwedIntroduction): void {
     const { peers, outbox, introductions, settings, database, clock } = this.#parts
     const now = clock.wallNow()
     const { recipient, askers } = withDatabase(database, () => ({

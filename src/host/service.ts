@@ -115,8 +115,8 @@ class HostService implements Host {
     }
     const dispatcher = new Dispatcher(parts, sender)
     const introducer = new Introducer(parts, {
-      isBacklog: () => courier.isBusy,
-      onCommit: () => dispatcher.pump(),
+      isBacklog: () => courier.isBusy || dispatcher.mayHoldReplies,
+      onCommit: () => dispatcher.pump(['patient']),
     })
     const courier = new Courier(parts, mailbox, {
       onCommit: () => {
@@ -135,7 +135,8 @@ class HostService implements Host {
     if (!running) return
     const { mailbox, sender } = this.#options
     running.housekeeper.stop()
-    const handled = Promise.all([running.courier.stop(), running.introducer.stop()])
+    running.introducer.stop()
+    const handled = running.courier.stop()
     // A mailbox that answers nobody would keep the courier waiting; closing it ends that.
     await this.#forAWhile(handled)
     await mailbox.close().catch(() => undefined)
