@@ -9,9 +9,10 @@ import { systemClock } from '../../src/net/system-clock.ts'
 import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
 import { FakeAgent, subject } from '../host/fakes.ts'
 import type { LoopOptions } from './bare-loop.ts'
-import { BenchHost, type HostFolder, makeHostFolder } from './bench-host.ts'
+import { BenchHost, buildProgram, type HostFolder, makeHostFolder } from './bench-host.ts'
 import { Child } from './child.ts'
 import { mailCount, newestMails, queueIsEmpty } from './post.ts'
+import { processorTimes } from './quiet.ts'
 import { quantile, type Report, round, sleep, tell } from './report.ts'
 
 export type BacklogOptions = {
@@ -41,6 +42,10 @@ type HostRun = {
   readonly allMails: number
   readonly rssMB: number
   readonly peakMB: number
+  /** Processor time of the host's own process, from its start on. */
+  readonly cpuMs: number
+  /** Of the time of all processors together. */
+  readonly idleShare: number
 }
 
 type BareRun = {
@@ -48,6 +53,8 @@ type BareRun = {
   readonly sent: number
   readonly fetched: number
   readonly rssMB: number
+  readonly cpuMs: number
+  readonly idleShare: number
 }
 
 type Sizes = Pick<HostRun, 'introductions' | 'replyBytes' | 'introductionBytes'>
@@ -61,7 +68,8 @@ export async function benchBacklog(
   try {
     office.maildirOf(user)
     let made = 0
-    const newHost = () => makeHostFolder(office, user, join(folder, `host${made++}`))
+    const program = buildProgram(folder)
+    const newHost = () => makeHostFolder(office, user, join(folder, `host${made++}`), program)
     const first = newHost()
     await post(office, first, requests)
     await runBare(office, { introductions: 0, replyBytes: 4_000, introductionBytes: 4_000 }, requests)
@@ -109,6 +117,7 @@ async function runHost(office: PostOffice, hostFolder: HostFolder, requests: num
   try {
     const ready = await host.until(({ event }) => event === 'ready')
     const from = Date.parse(ready.at)
+    const before = processorTimes()
     const sent = { reply: 0, introduction: 0 }
     let lastSentAt = from
     const read = () => {
@@ -133,6 +142,8 @@ async function runHost(office: PostOffice, hostFolder: HostFolder, requests: num
       end = Math.max(end, Date.now())
     }
     const tookMs = end - from
+    const idleShare = idleSince(before)
+    const cpuMs = host.cpuMs()
     while (Date.now() - lastSentAt < idleMs) {
       await sleep(100)
       read()
@@ -144,8 +155,12 @@ async function runHost(office: PostOffice, hostFolder: HostFolder, requests: num
       untilIdleMs: lastSentAt - from,
       allMails: sent.reply + sent.introduction,
       ...host.memory(),
+      cpuMs,
+      idleShare,
     }
-    tell(`host: ${requests} letters, ${requests + introduction} mails in ${tookMs} ms`)
+    tell(
+      `host: ${requests} letters, ${requests + introduction} mails in ${tookMs} ms, ${cpuMs} ms of processor, ${idleShare} idle`,
+    )
     return run
   } finally {
     await host.stop()
@@ -183,18 +198,30 @@ async function runBare(office: PostOffice, sizes: Sizes, requests: number): Prom
     introductionBytes: sizes.introductionBytes,
   }
   const loop = new Child('./bare-loop.ts', options)
+  await loop.heard('ready')
+  const before = processorTimes()
   const done = await loop.heard('done')
+  const idleShare = idleSince(before)
   await loop.end()
   const run = {
     tookMs: Number(done.tookMs),
     sent: Number(done.sent),
     fetched: Number(done.fetched),
     rssMB: round(Number(done.rssBytes) / 1e6, 1),
+    cpuMs: Math.round(Number(done.cpuMs)),
+    idleShare,
   }
   if (run.fetched !== requests || mailCount(office, user) > 0) throw new Error('the bare loop left letters')
   await queueIsEmpty(office)
-  tell(`bare: ${run.fetched} letters, ${run.sent} mails in ${Math.round(run.tookMs)} ms`)
+  tell(
+    `bare: ${run.fetched} letters, ${run.sent} mails in ${Math.round(run.tookMs)} ms, ${run.cpuMs} ms of processor, ${idleShare} idle`,
+  )
   return run
+}
+
+function idleSince(before: ReturnType<typeof processorTimes>): number {
+  const after = processorTimes()
+  return round((after.idle - before.idle) / (after.all - before.all), 2)
 }
 
 function reportOf(
@@ -216,6 +243,8 @@ function reportOf(
       tookMs: bares.map(({ tookMs }) => Math.round(tookMs)),
       sent: bares.map(({ sent }) => sent),
       rssMB: bares.map(({ rssMB }) => rssMB),
+      cpuMs: bares.map(({ cpuMs }) => cpuMs),
+      idleShare: bares.map(({ idleShare }) => idleShare),
     },
     measured: {
       mailsPerSecond: hostRates.map((rate) => round(rate, 1)),
@@ -228,6 +257,8 @@ function reportOf(
       ),
       peakMB: hosts.map((run) => run.peakMB),
       rssMB: hosts.map((run) => run.rssMB),
+      cpuMs: hosts.map(({ cpuMs }) => cpuMs),
+      idleShare: hosts.map(({ idleShare }) => idleShare),
     },
     inputs: {
       requests,

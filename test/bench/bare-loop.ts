@@ -22,6 +22,7 @@ const client = bareImap(account)
 await Promise.all([client.connect(), pool.verify()])
 await client.mailboxOpen('INBOX')
 
+tellParent({ event: 'ready' })
 const from = performance.now()
 const uids = await client.search({ subject }, { uid: true })
 if (!Array.isArray(uids)) throw new Error('the server does not search')
@@ -52,7 +53,16 @@ for (let at = 0; at < uids.length; at += batchMails) {
 }
 await Promise.all(sending)
 const tookMs = performance.now() - from
+const { user, system } = process.cpuUsage()
+const cpuMs = (user + system) / 1_000
 
-tellParent({ event: 'done', tookMs, fetched, sent: sending.length, rssBytes: process.memoryUsage.rss() })
+tellParent({
+  event: 'done',
+  tookMs,
+  fetched,
+  sent: sending.length,
+  rssBytes: process.memoryUsage.rss(),
+  cpuMs,
+})
 pool.close()
 await client.logout()

@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, copyFileSync, openSync, readFileSync, readSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type HostKeys, readHostKeys } from '../../src/cli/host-keys.ts'
@@ -12,21 +12,37 @@ import type { PostOffice } from '../harness/post-office.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { sleep } from './report.ts'
 
-const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** The program as the package holds it: run from its sources, Node's type stripping would be measured too. */
+export function buildProgram(folder: string): string {
+  const tsc = join(root, 'node_modules', '.bin', 'tsc')
+  const built = spawnSync(tsc, ['-p', root, '--outDir', join(folder, 'dist')], { encoding: 'utf8' })
+  if (built.status !== 0) throw new Error(`tsc failed: ${built.stdout}`)
+  // The program finds its version and its dependencies as in the package.
+  copyFileSync(join(root, 'package.json'), join(folder, 'package.json'))
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  return join(folder, 'dist', 'cli', 'main.js')
+}
 
 export type HostEvent = { readonly event: string; readonly at: string; readonly [field: string]: unknown }
 
-export type HostFolder = { readonly dir: string; readonly config: string; readonly keys: HostKeys }
+export type HostFolder = {
+  readonly program: string
+  readonly dir: string
+  readonly config: string
+  readonly keys: HostKeys
+}
 
 /** Makes the folder of a host whose mailbox is `user`'s. */
-export function makeHostFolder(office: PostOffice, user: string, dir: string): HostFolder {
+export function makeHostFolder(office: PostOffice, user: string, dir: string, program: string): HostFolder {
   const address = office.address(user)
   const mail = ['--address', address, '--receive', office.imapUrl(user), '--send', office.smtpUrl(user)]
   const args = [program, 'init', 'host', '--dir', dir, ...mail, '--yes']
   const run = spawnSync(process.execPath, args, { encoding: 'utf8' })
   if (run.status !== 0) throw new Error(`init host failed: ${run.stderr}`)
   const config = join(dir, 'host.toml')
-  return { dir, config, keys: readHostKeys(realCrypto, loadHostConfig(config, {})) }
+  return { program, dir, config, keys: readHostKeys(realCrypto, loadHostConfig(config, {})) }
 }
 
 export class BenchHost {
@@ -35,7 +51,7 @@ export class BenchHost {
   readonly #descriptor: number
   #rest = ''
 
-  constructor({ config, dir }: HostFolder) {
+  constructor({ program, config, dir }: HostFolder) {
     this.#log = join(dir, `host-${Date.now()}.log`)
     const log = openSync(this.#log, 'a')
     this.#child = spawn(process.execPath, [program, 'host', '--config', config, '--json'], {
@@ -72,6 +88,15 @@ export class BenchHost {
       return Math.round((kibibytes * 1024) / 1e5) / 10
     }
     return { rssMB: megabytes('VmRSS'), peakMB: megabytes('VmHWM') }
+  }
+
+  /** Processor time used so far, of all its threads. */
+  cpuMs(): number {
+    const fields = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')
+    // utime and stime (proc_pid_stat(5)), in hundredths of a second.
+    return 10 * (Number(fields[11]) + Number(fields[12]))
   }
 
   async stop(): Promise<void> {

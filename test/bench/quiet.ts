@@ -44,8 +44,8 @@ export class Quiet {
   }
 }
 
-/** In ticks since the machine started (proc_stat(5)); time stolen by the hypervisor is not idle. */
-function processorTimes(): { readonly idle: number; readonly all: number } {
+/** Of all processors together, in ticks since the machine started (proc_stat(5)); time stolen by the hypervisor is not idle. */
+export function processorTimes(): { readonly idle: number; readonly all: number } {
   const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n')
   const ticks = line.split(/\s+/).slice(1, 9).map(Number)
   return { idle: ticks[3] ?? 0, all: ticks.reduce((sum, part) => sum + part, 0) }

@@ -16,7 +16,7 @@ import { realCrypto } from '../harness/seeded-crypto.ts'
 import { FakeAgent, subject } from '../host/fakes.ts'
 import type { EchoOptions } from './bare-echo.ts'
 import { type BareAccount, bareImap, bareMail, barePool, watchInbox } from './bare-mail.ts'
-import { BenchHost, type HostFolder, makeHostFolder } from './bench-host.ts'
+import { BenchHost, buildProgram, type HostFolder, makeHostFolder } from './bench-host.ts'
 import { Child } from './child.ts'
 import { newestMails, queueIsEmpty } from './post.ts'
 import { quantile, type Report, round, sleep, tell } from './report.ts'
@@ -41,7 +41,7 @@ export async function benchReply(quiet: { wait(): Promise<void> }): Promise<Repo
   const closing: (() => Promise<void>)[] = []
   try {
     for (const user of ['host', 'asker', 'bare-echo', 'bare-asker']) office.maildirOf(user)
-    const hostFolder = makeHostFolder(office, 'host', join(folder, 'host'))
+    const hostFolder = makeHostFolder(office, 'host', join(folder, 'host'), buildProgram(folder))
     const host = new BenchHost(hostFolder)
     closing.push(() => host.stop())
     await host.until(({ event }) => event === 'ready')
@@ -166,7 +166,7 @@ function writeRequest(
   returnAddress: string,
   sessions: Sessions,
 ): RequestLetter {
-  const { id, publicKey } = sessions.create()
+  const { id, publicKey } = sessions.create(systemClock.now())
   const room = roomOf(keys)
   const proven = {
     from,
