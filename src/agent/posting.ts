@@ -4,19 +4,14 @@ import { equalBytes } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { messageOf } from '../base/problem.ts'
+import type { InviteHost } from '../letter/invite.ts'
 import type { Letter, LetterKind } from '../letter/kinds.ts'
 import { writeLetter } from '../letter/mail-text.ts'
 import { composeMail, newMessageId } from '../mail/compose.ts'
 import type { MailSender, OutgoingMail } from '../mail/sender.ts'
 
-/** What the invite says of a host. */
-export type KnownHost = {
-  readonly address: string
-  /** Ed25519. */
-  readonly identity: Uint8Array
-  /** X25519. */
-  readonly sealingKey: Uint8Array
-}
+/** A host as the invite names it. */
+export type KnownHost = InviteHost
 
 export type PostingOptions = {
   readonly clock: Clock
