@@ -51,27 +51,34 @@ export class Introducer {
 
   /** At most one: letters and mails under way have their turn in between. */
   #makeOne(): void {
-    const { settings, emit, introductions, outbox, clock, database } = this.#parts
-    const { introductionWindowMs, introductionHoldMs } = settings
-    const isBacklog = this.#notices.isBacklog()
-    const waitMs = isBacklog ? introductionHoldMs : introductionWindowMs
-    const now = clock.wallNow()
+    const { settings, emit } = this.#parts
+    let pauseMs: number | null = settings.retryFirstMs
     try {
-      const { oldest, owed, room } = withDatabase(database, () => ({
-        oldest: introductions.oldestNotedAt(),
-        owed: introductions.next(now - waitMs, limits.peers),
-        room: outbox.room('introduction'),
-      }))
-      if (oldest === null) return
-      if (owed === null) return this.#comeBackIn(Math.min(introductionWindowMs, oldest + waitMs - now))
-      if (room === 0) return this.#comeBackIn(settings.retryFirstMs)
-      this.#make(owed)
-      this.#comeBackIn(isBacklog ? backlogPaceMs : 0)
+      pauseMs = this.#makeNext()
     } catch (thrown) {
       if (!(thrown instanceof Problem)) throw thrown
       emit({ event: 'trouble', problem: thrown })
-      this.#comeBackIn(settings.retryFirstMs)
     }
+    if (pauseMs !== null) this.#comeBackIn(pauseMs)
+  }
+
+  /** How long until it is worth coming back; null when nobody is to be introduced. */
+  #makeNext(): number | null {
+    const { settings, introductions, outbox, clock, database } = this.#parts
+    const { introductionWindowMs, introductionHoldMs, retryFirstMs } = settings
+    const isBacklog = this.#notices.isBacklog()
+    const waitMs = isBacklog ? introductionHoldMs : introductionWindowMs
+    const now = clock.wallNow()
+    const { oldest, owed, room } = withDatabase(database, () => ({
+      oldest: introductions.oldestNotedAt(),
+      owed: introductions.next(now - waitMs, limits.peers),
+      room: outbox.room('introduction'),
+    }))
+    if (oldest === null) return null
+    if (owed === null) return Math.min(introductionWindowMs, oldest + waitMs - now)
+    if (room === 0) return retryFirstMs
+    this.#make(owed)
+    return isBacklog ? backlogPaceMs : 0
   }
 
   #make(owed: OwedIntroduction): void {
