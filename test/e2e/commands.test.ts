@@ -15,6 +15,9 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { startAddressServer } from '../../src/address-server/address-server.ts'
+import { formatEndpoint } from '../../src/base/endpoint.ts'
+import { PeerpostProcess } from '../../src/cli/child-process.ts'
 import { lacks } from '../harness/needs.ts'
 import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
 
@@ -118,6 +121,20 @@ test('no STUN server answering is said in one line', () => {
     '127.0.0.1:9',
     '--json',
   )
+})
+
+test('nat tells what the servers see, to people in a sentence and to programs as an event', async (context) => {
+  const server = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
+  context.after(() => server.close())
+  const stun = server.endpoints.flatMap((endpoint) => ['--stun', formatEndpoint(endpoint)])
+  const told = await PeerpostProcess.run('nat', ['nat', ...stun])
+  assert.match(told, /the kind of NAT is unknown\. The Internet sees us at 127\.0\.0\.1:\d+\./)
+  const process = new PeerpostProcess('nat', ['nat', ...stun, '--json'])
+  const { mapping, filtering, allocation, public: seen } = await process.waitFor('nat')
+  assert.deepEqual([mapping, filtering], ['unknown', 'unknown'])
+  assert.ok(allocation)
+  assert.match(String(seen), /^127\.0\.0\.1:\d+$/)
+  assert.equal(await process.ended, 0)
 })
 
 const skip = lacks('postfix', 'dovecot')
