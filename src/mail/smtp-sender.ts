@@ -1,24 +1,17 @@
 // Sending by SMTP over a few connections that stay open. Says of every mail whether it was taken, should be
 // tried again, or never will be.
 
-import { createTransport, type Transporter } from 'nodemailer'
 import type { Clock } from '../base/clock.ts'
 import { Problem } from '../base/problem.ts'
 import { isPlainAddress } from './address.ts'
-import { isLoopbackHost, mayStayInClear, type SmtpUrl, serverName } from './mail-url.ts'
+import { type SmtpUrl, serverName } from './mail-url.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from './sender.ts'
 import { clearTextProblem, fieldsOf, loginProblem, serverProblem } from './server-problem.ts'
+import type { SmtpTiming } from './smtp-connection.ts'
 import { isLostConnection, outcomeOf } from './smtp-outcome.ts'
+import { SmtpPool } from './smtp-pool.ts'
 
-export type SmtpTiming = {
-  readonly connectMs: number
-  /** Silence after which a connection is given up. */
-  readonly socketMs: number
-  /** One mail from start to end, whatever the server trickles. */
-  readonly sendMs: number
-  /** Idle connections are closed by us before servers do it at the wrong moment. */
-  readonly idleMs: number
-}
+export type { SmtpTiming } from './smtp-connection.ts'
 
 export const smtpTiming: SmtpTiming = { connectMs: 20_000, socketMs: 60_000, sendMs: 120_000, idleMs: 60_000 }
 
@@ -36,7 +29,7 @@ export class SmtpSender implements MailSender {
   readonly #url: SmtpUrl
   readonly #clock: Clock
   readonly #timing: SmtpTiming
-  readonly #pool: Transporter
+  readonly #pool: SmtpPool
   readonly #pending = new Set<Promise<SendOutcome>>()
   #closed = false
 
@@ -52,9 +45,7 @@ export class SmtpSender implements MailSender {
     this.#clock = options.clock
     this.#timing = { ...smtpTiming, ...options.timing }
     this.concurrency = options.connections ?? 5
-    this.#pool = createTransport(poolOptions(url, this.#timing, this.concurrency))
-    // Failures reach us through each send; without a listener this one would end the process.
-    this.#pool.on('error', () => undefined)
+    this.#pool = new SmtpPool(url, this.#clock, this.#timing, this.concurrency)
   }
 
   send(mail: OutgoingMail): Promise<SendOutcome> {
@@ -72,37 +63,28 @@ export class SmtpSender implements MailSender {
   }
 
   async #sendWithinTime(mail: OutgoingMail): Promise<SendOutcome> {
-    const abort = new AbortController()
-    const cancel = this.#clock.after(this.#timing.sendMs, () => abort.abort())
+    let isTooLate = false
+    let sending = this.#pool.send(mail)
+    const cancel = this.#clock.after(this.#timing.sendMs, () => {
+      isTooLate = true
+      sending.cancel()
+    })
     try {
-      return await this.#attempt(mail, abort.signal).catch((error: unknown) => {
+      const refused = await sending.taken.catch((error: unknown) => {
         // A server may have dropped a pooled connection while it was idle. The bytes are the same, so a
         // second attempt is as harmless as the caller's own would be.
-        if (!isLostConnection(error) || abort.signal.aborted || this.#closed) throw error
-        return this.#attempt(mail, abort.signal)
+        if (!isLostConnection(error) || isTooLate || this.#closed) throw error
+        sending = this.#pool.send(mail)
+        return sending.taken
       })
+      if (refused === 0) return { outcome: 'sent' }
+      // Taken for some recipients: trying again would double those, so it ends here.
+      const reason = `taken, but not for ${refused} of ${mail.to.length} recipients`
+      return { outcome: 'refused', reason }
     } catch (error) {
-      if (abort.signal.aborted) return { outcome: 'later', reason: 'the server took too long' }
-      return outcomeOf(error)
+      return isTooLate ? { outcome: 'later', reason: 'the server took too long' } : outcomeOf(error)
     } finally {
       cancel()
-    }
-  }
-
-  async #attempt(mail: OutgoingMail, signal: AbortSignal): Promise<SendOutcome> {
-    const message = {
-      envelope: { from: mail.from, to: [...mail.to] },
-      raw: Buffer.from(mail.raw.buffer, mail.raw.byteOffset, mail.raw.byteLength),
-      disableFileAccess: true,
-      disableUrlAccess: true,
-      signal,
-    }
-    const { rejected = [] } = (await this.#pool.sendMail(message)) as { rejected?: readonly unknown[] }
-    if (rejected.length === 0) return { outcome: 'sent' }
-    // Taken for some recipients: trying again would double those, so it ends here.
-    return {
-      outcome: 'refused',
-      reason: `taken, but not for ${rejected.length} of ${mail.to.length} recipients`,
     }
   }
 
@@ -119,35 +101,6 @@ export class SmtpSender implements MailSender {
     this.#closed = true
     await Promise.allSettled(this.#pending)
     this.#pool.close()
-  }
-}
-
-function poolOptions(url: SmtpUrl, timing: SmtpTiming, connections: number) {
-  const { user, password } = url
-  const auth = user === null || password === null ? {} : { auth: { user, pass: password } }
-  // To loopback even clear text is allowed, so a self-made certificate there is no reason to fail.
-  const careless = url.tls === 'offered' && isLoopbackHost(url.host)
-  return {
-    pool: true as const,
-    host: url.host,
-    port: url.port,
-    secure: url.tls === 'always',
-    ...auth,
-    requireTLS: url.tls === 'offered' && password !== null && !mayStayInClear(url),
-    ignoreTLS: url.tls === 'never',
-    tls: { rejectUnauthorized: !careless },
-    maxConnections: connections,
-    // Requeueing hides failures and repeats mails whose outcome is unknown; the outbox does that knowingly.
-    maxRequeues: 0,
-    connectionTimeout: timing.connectMs,
-    greetingTimeout: timing.connectMs,
-    dnsTimeout: timing.connectMs,
-    socketTimeout: timing.socketMs,
-    idleTimeout: timing.idleMs,
-    // A machine in a namespace of its own may have nothing but loopback.
-    allowInternalNetworkInterfaces: true,
-    disableFileAccess: true,
-    disableUrlAccess: true,
   }
 }
 

@@ -184,6 +184,82 @@ test('a pooled connection the server dropped while idle costs no failure', async
   })
 })
 
+test('all pooled connections dropped while idle cost no failure', async (t) => {
+  const server = await startMoodyServer(t, {})
+  await withSender(`smtp://127.0.0.1:${server.port}`, async (sender) => {
+    const sendFive = async () => {
+      const results = await Promise.all(Array.from({ length: 5 }, () => sender.send(mailTo('a@b.c'))))
+      assert.ok(results.every(({ outcome }) => outcome === 'sent'))
+    }
+    await sendFive()
+    const { connections } = server.server as unknown as { connections: Set<{ id: string }> }
+    for (const { id } of connections) dropConnection(server.server, id)
+    await sendFive()
+    assert.equal(server.taken.length, 10)
+  })
+})
+
+test('a connection is used again after a refused mail, and another is opened after a hundred', async (t) => {
+  let connections = 0
+  const server = await startMoodyServer(
+    t,
+    {},
+    {
+      onConnect: (_session, callback) => {
+        connections++
+        callback()
+      },
+      onRcptTo: ({ address }, _session, callback) =>
+        callback(
+          address === 'a@b.c' ? null : Object.assign(new Error('5.1.1 No such'), { responseCode: 550 }),
+        ),
+    },
+  )
+  const sender = createSender(`smtp://127.0.0.1:${server.port}`, { clock, connections: 1 })
+  for (let sent = 0; sent < 100; sent += 2) {
+    assert.equal((await sender.send(mailTo('nobody@b.c'))).outcome, 'refused')
+    assert.equal((await sender.send(mailTo('a@b.c'))).outcome, 'sent')
+  }
+  assert.equal(connections, 1)
+  assert.equal((await sender.send(mailTo('a@b.c'))).outcome, 'sent')
+  assert.equal(connections, 2)
+  await sender.close()
+})
+
+test('an idle connection is ended with a goodbye, and the next mail opens another', async (t) => {
+  let opened = 0
+  const closed: Promise<void>[] = []
+  const server = await startMoodyServer(
+    t,
+    {},
+    {
+      onConnect: (_session, callback) => {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        closed[opened++] = promise
+        ends.push(resolve)
+        callback()
+      },
+      onClose: () => ends.shift()?.(),
+    },
+  )
+  const ends: (() => void)[] = []
+  const work = async (sender: MailSender) => {
+    assert.equal((await sender.send(mailTo('a@b.c'))).outcome, 'sent')
+    await closed[0]
+    assert.equal((await sender.send(mailTo('a@b.c'))).outcome, 'sent')
+    assert.equal(opened, 2)
+  }
+  await withSender(`smtp://127.0.0.1:${server.port}`, work, { idleMs: 20 })
+})
+
+test('a mail that waits for a connection is given up in its time, too', async (t) => {
+  const server = await startMoodyServer(t, {}, { onRcptTo: () => undefined })
+  const work = (sender: MailSender) =>
+    Promise.all(Array.from({ length: 8 }, () => sender.send(mailTo('a@b.c'))))
+  const results = await withSender(`smtp://127.0.0.1:${server.port}`, work, { sendMs: 80 })
+  assert.ok(results.every(({ outcome }) => outcome === 'later'))
+})
+
 test('a server that never answers is given up after the time for one mail', async (t) => {
   const server = await startMoodyServer(t, {}, { onRcptTo: () => undefined })
   const send = (sender: MailSender) => sender.send(mailTo('a@b.c'))

@@ -1,0 +1,129 @@
+// One connection to an SMTP server, logged in, over nodemailer's. A connection that failed is never mended: the pool
+// opens another.
+
+import NodemailerConnection, {
+  type SMTPConnectionAuth,
+  type SMTPConnectionOptions,
+} from 'nodemailer/lib/smtp-connection'
+import { isLoopbackHost, mayStayInClear, type SmtpUrl } from './mail-url.ts'
+import type { OutgoingMail } from './sender.ts'
+import { fieldsOf } from './server-problem.ts'
+
+export type SmtpTiming = {
+  readonly connectMs: number
+  /** Silence after which a connection is given up. */
+  readonly socketMs: number
+  /** One mail from start to end, whatever the server trickles. */
+  readonly sendMs: number
+  /** Idle connections are closed by us before servers do it at the wrong moment. */
+  readonly idleMs: number
+}
+
+export class SmtpConnection {
+  readonly #client: NodemailerConnection
+  readonly #login: SMTPConnectionAuth | null
+  readonly #onEnd: () => void
+  /** Mails it was given. */
+  #mails = 0
+  #ended = false
+  /** Of the mail under way, or of opening. */
+  #fail: ((error: unknown) => void) | null = null
+
+  /** `onEnd` is called once, when the connection is over for whatever reason. */
+  constructor(url: SmtpUrl, timing: SmtpTiming, onEnd: () => void) {
+    const { user, password } = url
+    this.#client = new NodemailerConnection(clientOptions(url, timing))
+    this.#login = user === null || password === null ? null : { credentials: { user, pass: password } }
+    this.#onEnd = onEnd
+    // Failures reach us through each mail; without a listener one of them would end the process.
+    this.#client.on('error', (error) => this.#fail?.(error))
+    this.#client.once('end', () => this.#end())
+  }
+
+  get mails(): number {
+    return this.#mails
+  }
+
+  /** Connects and, where the server offers it, logs in. */
+  open(): Promise<void> {
+    return this.#step((done) => {
+      this.#client.connect((error) => {
+        if (error || this.#login === null || !this.#client.allowsAuth) done(error)
+        else this.#client.login(this.#login, (failure) => done(failure))
+      })
+    })
+  }
+
+  /** Resolves with the number of recipients that were refused while the mail was taken for others. Not to be called
+   *  again before that. */
+  send({ from, to, raw }: OutgoingMail): Promise<number> {
+    this.#mails++
+    const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength)
+    return this.#step((done) => {
+      const envelope = { from, to: [...to], size: bytes.length }
+      this.#client.send(envelope, bytes, (error, info) => done(error, info?.rejected?.length ?? 0))
+    })
+  }
+
+  /** Whether another mail may follow the one that was answered with this error. */
+  async isUsableAfter(error: unknown): Promise<boolean> {
+    const { code, responseCode } = fieldsOf(error)
+    const isAboutMail = code === 'EENVELOPE' || code === 'EMESSAGE'
+    if (!isAboutMail || responseCode === 421 || this.#ended) return false
+    return this.#step((done: (error: unknown) => void) =>
+      this.#client.reset((failure) => done(failure)),
+    ).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  /** Says goodbye. */
+  quit(): void {
+    this.#client.quit()
+  }
+
+  /** At once; what is under way fails. */
+  close(): void {
+    this.#client.close()
+  }
+
+  #step<T = void>(work: (done: (error: unknown, value?: T) => void) => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#fail = reject
+      work((error, value) => {
+        this.#fail = null
+        if (error) reject(error)
+        else resolve(value as T)
+      })
+    })
+  }
+
+  #end(): void {
+    this.#ended = true
+    // nodemailer tells what went wrong right after this, if it can.
+    queueMicrotask(() =>
+      this.#fail?.(Object.assign(new Error('the connection ended'), { code: 'ECONNECTION' })),
+    )
+    this.#onEnd()
+  }
+}
+
+function clientOptions(url: SmtpUrl, timing: SmtpTiming): SMTPConnectionOptions {
+  // To loopback even clear text is allowed, so a self-made certificate there is no reason to fail.
+  const careless = url.tls === 'offered' && isLoopbackHost(url.host)
+  return {
+    host: url.host,
+    port: url.port,
+    secure: url.tls === 'always',
+    requireTLS: url.tls === 'offered' && url.password !== null && !mayStayInClear(url),
+    ignoreTLS: url.tls === 'never',
+    tls: { rejectUnauthorized: !careless },
+    connectionTimeout: timing.connectMs,
+    greetingTimeout: timing.connectMs,
+    dnsTimeout: timing.connectMs,
+    socketTimeout: timing.socketMs,
+    // A machine in a namespace of its own may have nothing but loopback.
+    allowInternalNetworkInterfaces: true,
+  }
+}
