@@ -4,15 +4,21 @@
 export type Mapping = 'none' | 'EIM' | 'ADM' | 'APDM' | 'unknown'
 export type Filtering = 'EIF' | 'ADF' | 'APDF' | 'unknown'
 
-/** How the NAT chooses ports. `step` counts ports and may be negative. */
+/** The ports a NAT keeps for one subscriber, both ends included. */
+export type PortBlock = { readonly first: number; readonly last: number }
+
+/** How the NAT chooses ports, perhaps inside a block. `step` counts ports and may be negative. */
 export type Allocation =
-  | { readonly type: 'preserving' | 'random' | 'unknown' }
-  | { readonly type: 'sequential'; readonly step: number }
+  | { readonly type: 'preserving' | 'unknown' }
+  | { readonly type: 'random'; readonly block?: PortBlock }
+  | { readonly type: 'sequential'; readonly step: number; readonly block?: PortBlock }
 
 export type NatProfile = {
   readonly mapping: Mapping
   readonly filtering: Filtering
   readonly allocation: Allocation
+  /** How long a mapping is known to live without traffic; left out while nobody has found out. */
+  readonly lifetimeMs?: number
 }
 
 export const unknownNat: NatProfile = {

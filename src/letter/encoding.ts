@@ -100,9 +100,16 @@ function candidatePair({ kind, endpoint }: Candidate) {
   return [candidateWords[kind], encodeEndpoint(endpoint)]
 }
 
-function natFields({ mapping, filtering, allocation }: NatProfile) {
-  const fields = { map: mapping, filter: filtering, alloc: allocation.type }
-  return allocation.type === 'sequential' ? { ...fields, step: allocation.step } : fields
+function natFields({ mapping, filtering, allocation, lifetimeMs }: NatProfile) {
+  const block = 'block' in allocation && allocation.block
+  return {
+    map: mapping,
+    filter: filtering,
+    alloc: allocation.type,
+    ...(allocation.type === 'sequential' && { step: allocation.step }),
+    ...(block && { block: [block.first, block.last] }),
+    ...(lifetimeMs !== undefined && { life: lifetimeMs }),
+  }
 }
 
 function peerFields(peer: OfferedPeer) {

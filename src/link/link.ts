@@ -6,7 +6,7 @@
 // A closed link does nothing, answers nothing and has wiped its keys.
 
 import { type Endpoint, equalEndpoints } from '../base/endpoint.ts'
-import type { Action, Machine } from '../base/machine.ts'
+import type { Action, CloseAction, Machine } from '../base/machine.ts'
 import { Handshake, type HandshakeOptions } from './handshake.ts'
 import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packets.ts'
 import { Pings } from './pings.ts'
@@ -35,7 +35,7 @@ export type LinkEvent =
   /** Always the last. */
   | { readonly type: 'closed'; readonly reason: CloseReason }
 
-export type LinkAction = Action<LinkEvent>
+export type LinkAction = Exclude<Action<LinkEvent>, CloseAction>
 
 export type LinkState = 'handshake' | 'open' | 'closing' | 'closed'
 

@@ -2,13 +2,15 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { Endpoint } from '../base/endpoint.ts'
-import type { Action, Machine } from '../base/machine.ts'
+import type { Action, Machine, Via } from '../base/machine.ts'
 
 export interface Driver<Event> {
   /** Does something with the machine and performs what comes of it: `run((now) => punch.addTargets(now, more))`. */
   run(work: (now: number) => readonly Action<Event>[]): void
   /** Shorthand for `run` with the machine's `handleDatagram`. */
-  receive(bytes: Uint8Array, from: Endpoint): void
+  receive(bytes: Uint8Array, from: Endpoint, via?: Via): void
+  /** Shorthand for `run` with the machine's `handleSocketFailure`, if it has one. */
+  socketFailed(via: Via): void
   /** No timer, action or event afterwards. */
   stop(): void
 }
@@ -16,7 +18,9 @@ export interface Driver<Event> {
 export type DriveOptions<Event> = {
   readonly machine: Machine<Event>
   readonly clock: Clock
-  readonly send: (bytes: Uint8Array, to: Endpoint) => void
+  readonly send: (bytes: Uint8Array, to: Endpoint, via: Via, ttl?: number) => void
+  /** Needed by machines that use more than the main socket. */
+  readonly close?: (via: Via) => void
   /** May call `run` and `stop`; what `run` brings is performed after the present actions. */
   readonly onEvent: (event: Event) => void
 }
@@ -32,6 +36,7 @@ class MachineDriver<Event> implements Driver<Event> {
   readonly #machine: Machine<Event>
   readonly #clock: Clock
   readonly #send: DriveOptions<Event>['send']
+  readonly #close: (via: Via) => void
   readonly #onEvent: DriveOptions<Event>['onEvent']
   /** Actions still to perform; only handlers of the present ones add to it, so it stays short. */
   readonly #pending: Action<Event>[] = []
@@ -44,6 +49,7 @@ class MachineDriver<Event> implements Driver<Event> {
     this.#machine = options.machine
     this.#clock = options.clock
     this.#send = options.send
+    this.#close = options.close ?? (() => {})
     this.#onEvent = options.onEvent
   }
 
@@ -60,8 +66,7 @@ class MachineDriver<Event> implements Driver<Event> {
     this.#performing = true
     try {
       for (let action = this.#pending.shift(); action && !this.#stopped; action = this.#pending.shift()) {
-        if (action.type === 'send') this.#send(action.bytes, action.to)
-        else this.#onEvent(action.event)
+        this.#perform(action)
       }
     } finally {
       this.#performing = false
@@ -69,8 +74,26 @@ class MachineDriver<Event> implements Driver<Event> {
     }
   }
 
-  receive(bytes: Uint8Array, from: Endpoint): void {
-    this.run((now) => this.#machine.handleDatagram(now, bytes, from))
+  #perform(action: Action<Event>): void {
+    switch (action.type) {
+      case 'send':
+        this.#send(action.bytes, action.to, action.via ?? 0, action.ttl)
+        return
+      case 'close':
+        this.#close(action.via)
+        return
+      case 'event':
+        this.#onEvent(action.event)
+        return
+    }
+  }
+
+  receive(bytes: Uint8Array, from: Endpoint, via: Via = 0): void {
+    this.run((now) => this.#machine.handleDatagram(now, bytes, from, via))
+  }
+
+  socketFailed(via: Via): void {
+    this.run((now) => this.#machine.handleSocketFailure?.(now, via) ?? [])
   }
 
   stop(): void {

@@ -8,6 +8,8 @@ import { messageOf, Problem } from '../base/problem.ts'
 export const maxDatagramBytes = 1472
 /** Datagrams handed to the kernel and not yet taken; beyond it new ones are dropped, as a full link would. */
 const maxWaiting = 1024
+/** RFC 1700; what systems give by themselves. */
+const usualTtl = 64
 
 export type UdpStats = {
   readonly sent: number
@@ -23,8 +25,8 @@ export interface UdpSocket {
   readonly family: Family
   /** As bound; the address is `0.0.0.0` or `::` when bound to all. */
   readonly local: Endpoint
-  /** Never throws; failures are counted. Datagrams of the other family are dropped. */
-  send(bytes: Uint8Array, to: Endpoint): void
+  /** Never throws; failures are counted. Datagrams of the other family are dropped. `ttl`: hops this one may live. */
+  send(bytes: Uint8Array, to: Endpoint, ttl?: number): void
   stats(): UdpStats
   close(): Promise<void>
 }
@@ -123,6 +125,8 @@ class DgramSocket implements UdpSocket {
   #sendFailures = 0
   #dropped = 0
   #lastFailure: string | undefined
+  /** Datagrams under way that were given a short life. */
+  #shortened = 0
 
   constructor(socket: Socket, { family, onDatagram }: UdpOptions, local: Endpoint) {
     this.family = family
@@ -143,7 +147,7 @@ class DgramSocket implements UdpSocket {
     socket.on('error', (error) => this.#fail(error))
   }
 
-  send(bytes: Uint8Array, to: Endpoint): void {
+  send(bytes: Uint8Array, to: Endpoint, ttl?: number): void {
     if (!this.#open) return
     const unfit = bytes.length > maxDatagramBytes || familyOf(to.address) !== this.family
     if (unfit || this.#socket.getSendQueueCount() >= maxWaiting) {
@@ -151,13 +155,28 @@ class DgramSocket implements UdpSocket {
       return
     }
     try {
+      if (ttl !== undefined) this.#shorten(ttl)
       this.#socket.send(bytes, to.port, to.address, (error) => {
         if (error) this.#fail(error)
         else this.#sent++
+        if (ttl !== undefined) this.#restoreTtl()
       })
     } catch (error) {
       this.#fail(error)
+      if (ttl !== undefined) this.#restoreTtl()
     }
+  }
+
+  /** The kernel may take the datagram later than this call, so the old value comes back in the callback. Other
+   *  datagrams that are under way meanwhile may share the short life: they are sent again as any lost one. */
+  #shorten(ttl: number): void {
+    this.#shortened++
+    this.#socket.setTTL(ttl)
+  }
+
+  #restoreTtl(): void {
+    this.#shortened--
+    if (this.#open && this.#shortened === 0) this.#socket.setTTL(usualTtl)
   }
 
   stats(): UdpStats {

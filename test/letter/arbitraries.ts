@@ -46,17 +46,33 @@ export const candidate: Arbitrary<Candidate> = record({
 
 const candidates = fc.array(candidate, { maxLength: limits.candidates })
 
-export const natProfile: Arbitrary<NatProfile> = record({
-  mapping: fc.constantFrom('none', 'EIM', 'ADM', 'APDM', 'unknown'),
-  filtering: fc.constantFrom('EIF', 'ADF', 'APDF', 'unknown'),
-  allocation: fc.oneof(
-    record({ type: fc.constantFrom('preserving', 'random', 'unknown') }),
-    record({
-      type: fc.constant('sequential' as const),
-      step: fc.integer({ min: -limits.portStep, max: limits.portStep }).filter((step) => step !== 0),
-    }),
-  ),
-})
+const block = fc
+  .tuple(fc.integer({ min: 1, max: 65_535 }), fc.integer({ min: 1, max: 65_535 }))
+  .map((ports) => ({ first: Math.min(...ports), last: Math.max(...ports) }))
+
+export const natProfile: Arbitrary<NatProfile> = fc.record(
+  {
+    mapping: fc.constantFrom('none', 'EIM', 'ADM', 'APDM', 'unknown'),
+    filtering: fc.constantFrom('EIF', 'ADF', 'APDF', 'unknown'),
+    allocation: fc.oneof(
+      record({ type: fc.constantFrom('preserving', 'unknown') }),
+      fc.record(
+        { type: fc.constant('random' as const), block },
+        { requiredKeys: ['type'], noNullPrototype: true },
+      ),
+      fc.record(
+        {
+          type: fc.constant('sequential' as const),
+          step: fc.integer({ min: -limits.portStep, max: limits.portStep }).filter((step) => step !== 0),
+          block,
+        },
+        { requiredKeys: ['type', 'step'], noNullPrototype: true },
+      ),
+    ),
+    lifetimeMs: fc.nat({ max: limits.durationMs }),
+  },
+  { requiredKeys: ['mapping', 'filtering', 'allocation'], noNullPrototype: true },
+)
 
 function line(maxLength: number, holds: (text: string) => boolean): Arbitrary<string> {
   return fc

@@ -24,7 +24,7 @@ function begin(answer: (server: Endpoint) => Endpoint | null, asked: readonly En
   const perform = (actions: Action<ProberEvent>[]) => {
     for (const action of actions) {
       if (action.type === 'event') events.push({ at: now, event: action.event })
-      else {
+      else if (action.type === 'send') {
         sent.push({ at: now, to: action.to, bytes: action.bytes })
         const view = state.answer(action.to)
         const request = decodeStun(action.bytes)
@@ -212,7 +212,7 @@ test('no datagram at any time makes it throw, speak twice of a profile, or ask s
       const take = (actions: Action<ProberEvent>[]) => {
         for (const action of actions) {
           if (action.type === 'event') profiles += action.event.type === 'profile' ? 1 : 0
-          else {
+          else if (action.type === 'send') {
             assert.ok(servers.some((server) => equalEndpoints(server, action.to)))
             const decoded = decodeStun(action.bytes)
             if (decoded.ok) lastId.set(action.to.address, decoded.message.transactionId)
