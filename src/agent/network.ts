@@ -9,6 +9,7 @@ import { createProber, type NatView } from '../nat/prober.ts'
 import { type Driver, drive } from '../net/drive.ts'
 import { hostEndpoints } from '../net/interfaces.ts'
 import { resolveServers } from '../net/resolve-servers.ts'
+import { SocketSet, type SocketSetOptions } from '../net/socket-set.ts'
 import { openUdpSocket, type UdpSocket } from '../net/udp-socket.ts'
 
 /** What the operating system does for us; tests have their own. */
@@ -47,7 +48,9 @@ export class Network {
   readonly #options: NetworkOptions
   #socket: UdpSocket | null = null
   #opening: Promise<UdpSocket | null> = Promise.resolve(null)
+  #servers: readonly Endpoint[] = []
   #prober: Driver<unknown> | null = null
+  #proberSockets: SocketSet | null = null
   #view: NatView = { profile: unknownNat, publicEndpoints: [], observations: [] }
   #closed = false
   #onClosed: () => void = () => {}
@@ -72,23 +75,30 @@ export class Network {
     if (this.#closed) return
     for (const { server, reason } of failures)
       onNotice(`The STUN server ${server} cannot be asked: ${reason}`)
-    await this.#probe(socket, servers)
+    this.#servers = servers
+    await this.#probe(socket)
   }
 
-  #probe(socket: UdpSocket, servers: readonly Endpoint[]): Promise<void> {
+  #probe(socket: UdpSocket): Promise<void> {
     const { io, clock, crypto, keepaliveMs, onView } = this.#options
+    const sockets = this.sockets(
+      (bytes, from, via) => this.#prober?.receive(bytes, from, via),
+      (via) => this.#prober?.socketFailed(via),
+    )
+    this.#proberSockets = sockets
     return new Promise((resolve) => {
       this.#onClosed = resolve
       this.#prober = drive({
         machine: createProber({
           crypto,
-          servers,
+          servers: this.#servers,
           localEndpoints: io.hostEndpoints([socket.local]),
           now: clock.now(),
           keepaliveMs,
         }),
         clock,
-        send: (bytes, to) => socket.send(bytes, to),
+        send: (bytes, to, via, ttl) => sockets.send(bytes, to, via, ttl),
+        close: (via) => sockets.close(via),
         onEvent: (event) => {
           this.#view = event
           onView(event, event.type === 'profile')
@@ -100,6 +110,11 @@ export class Network {
 
   get nat(): NatProfile {
     return this.#view.profile
+  }
+
+  /** STUN servers that can be asked; empty until their names are resolved. */
+  get servers(): readonly Endpoint[] {
+    return this.#servers
   }
 
   /** Whether loopback is all there is: then, and only then, peers on loopback are tried. */
@@ -121,13 +136,28 @@ export class Network {
     )
   }
 
-  send(bytes: Uint8Array, to: Endpoint): void {
-    this.#socket?.send(bytes, to)
+  /** By the main socket. */
+  send(bytes: Uint8Array, to: Endpoint, ttl?: number): void {
+    this.#socket?.send(bytes, to, ttl)
+  }
+
+  /**
+   * Sockets for one machine: 0 is the main one, others are opened when first used. `onDatagram` hears everything that
+   * comes by the others, STUN too; what comes by the main one goes to `onPacket` as ever. Who asked closes them.
+   */
+  sockets(onDatagram: SocketSetOptions['onDatagram'], onFailure: SocketSetOptions['onFailure']): SocketSet {
+    return new SocketSet({
+      open: this.#options.io.openUdpSocket,
+      sendMain: (bytes, to, ttl) => this.send(bytes, to, ttl),
+      onDatagram,
+      onFailure,
+    })
   }
 
   async close(): Promise<void> {
     this.#closed = true
     this.#prober?.stop()
+    this.#proberSockets?.closeAll()
     this.#onClosed()
     const socket = await this.#opening
     await socket?.close()

@@ -10,6 +10,7 @@ import { VirtualClock } from '../harness/virtual-clock.ts'
 
 const server = { address: '11.0.0.1', port: 3478 }
 const own = { address: '192.168.1.5', port: 4000 }
+const peer = { address: '11.0.9.9', port: 5000 }
 
 function makeNetwork(changes: Partial<NetworkIo> = {}) {
   const clock = new VirtualClock()
@@ -132,4 +133,57 @@ test('closing while names are looked up asks no server', async () => {
   await opening
   assert.deepEqual([state.sent, state.notices], [[], []])
   assert.equal(clock.pendingTimers, 0)
+})
+
+test('whoever needs more sockets gets them: 0 is the main one, the others are fresh and hear for themselves', async () => {
+  const { clock, state, network, deliver } = makeNetwork()
+  void network.open()
+  await clock.advance(5_000)
+  assert.deepEqual(network.servers, [server])
+  const heard: [via: number, first: number | undefined][] = []
+  const sockets = network.sockets(
+    (bytes, _from, via) => heard.push([via, bytes[0]]),
+    () => assert.fail('every socket opens'),
+  )
+  const before = state.sent.length
+  sockets.send(Uint8Array.of(0xc1), peer, 0)
+  assert.deepEqual([state.opened, state.sent.slice(before)], [1, [peer]])
+  sockets.send(Uint8Array.of(0xc1), peer, 7)
+  await clock.advance(1)
+  assert.deepEqual([state.opened, state.sent.slice(before)], [2, [peer, peer]])
+  // From here on `deliver` stands for the socket that was opened last.
+  deliver(Uint8Array.of(0x01))
+  deliver(Uint8Array.of(0xc1))
+  assert.deepEqual(
+    heard,
+    [
+      [7, 0x01],
+      [7, 0xc1],
+    ],
+    'STUN too',
+  )
+  assert.equal(state.packets, 0)
+  sockets.closeAll()
+  await network.close()
+  assert.equal(state.closed, 2)
+})
+
+test('a socket that cannot be had is told to whoever wanted it', async () => {
+  const made = makeNetwork()
+  let opened = 0
+  const { clock, network } = makeNetwork({
+    openUdpSocket: (options) =>
+      opened++ === 0 ? made.io.openUdpSocket(options) : Promise.reject(new Error('EMFILE')),
+  })
+  void network.open()
+  await clock.advance(5_000)
+  const failed: number[] = []
+  const sockets = network.sockets(
+    () => {},
+    (via) => failed.push(via),
+  )
+  sockets.send(Uint8Array.of(0xc1), peer, 3)
+  await clock.advance(1)
+  assert.deepEqual(failed, [3])
+  await network.close()
 })
