@@ -2,6 +2,7 @@
 
 import type { Endpoint } from '../base/endpoint.ts'
 import { decodeStun, encodeError, encodeSuccess } from '../nat/stun.ts'
+import { attribute } from '../nat/stun-attributes.ts'
 
 /** RFC 8489 §6.3.1: a request with attributes we must understand and do not. */
 const unknownAttribute = 420
@@ -12,7 +13,10 @@ const maxNamed = 4
 export function answerBinding(bytes: Uint8Array, from: Endpoint): Uint8Array | null {
   const decoding = decodeStun(bytes)
   if (!decoding.ok || decoding.message.type !== 'request') return null
-  const { transactionId, unknownRequired } = decoding.message
+  const { transactionId, change, responsePort } = decoding.message
+  const unknownRequired = [...decoding.message.unknownRequired]
+  if (change?.address || change?.port) unknownRequired.unshift(attribute.changeRequest)
+  if (responsePort) unknownRequired.unshift(attribute.responsePort)
   return unknownRequired.length > 0
     ? encodeError(transactionId, unknownAttribute, unknownRequired.slice(0, maxNamed))
     : encodeSuccess({ transactionId, mapped: from })

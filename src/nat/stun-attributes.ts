@@ -5,6 +5,7 @@ import { decodeEndpoint, type Endpoint, encodeEndpoint } from '../base/endpoint.
 /** RFC 8489 §18.3, RFC 5780 §7, and two leftovers of RFC 3489 that old servers still send. */
 export const attribute = {
   mappedAddress: 0x0001,
+  changeRequest: 0x0003,
   sourceAddress: 0x0004,
   changedAddress: 0x0005,
   username: 0x0006,
@@ -17,6 +18,7 @@ export const attribute = {
   passwordAlgorithm: 0x001d,
   userhash: 0x001e,
   xorMappedAddress: 0x0020,
+  responsePort: 0x0027,
   fingerprint: 0x8028,
   responseOrigin: 0x802b,
   otherAddress: 0x802c,
@@ -57,6 +59,30 @@ function masked(value: Uint8Array, mask: Uint8Array): Uint8Array {
     result[i] = (value[i] as number) ^ (mask[i < 4 ? i - 2 : i - 4] as number)
   }
   return result
+}
+
+/** From where an answer is wanted: from the server's other address, its other port, or both. */
+export type Change = { readonly address: boolean; readonly port: boolean }
+
+/** CHANGE-REQUEST (RFC 5780 §7.2): 32 bits, of which 4 says another address and 2 another port. */
+export function encodeChange({ address, port }: Change): Uint8Array {
+  return Uint8Array.of(0, 0, 0, (address ? 4 : 0) | (port ? 2 : 0))
+}
+
+export function decodeChange(value: Uint8Array): Change | null {
+  if (value.length !== 4) return null
+  const flags = value[3] as number
+  return { address: (flags & 4) !== 0, port: (flags & 2) !== 0 }
+}
+
+/** RESPONSE-PORT (RFC 5780 §7.5). Some count its two bytes of padding as value, so both lengths are read; all read two. */
+export function encodePort(port: number): Uint8Array {
+  return Uint8Array.of(port >> 8, port & 0xff)
+}
+
+export function decodePort(value: Uint8Array): number | null {
+  if (value.length !== 2 && value.length !== 4) return null
+  return ((value[0] as number) << 8) | (value[1] as number) || null
 }
 
 /** RFC 8489 §14.8: a class of 3..6 and a number of 0..99; the reason phrase is not kept. */

@@ -8,7 +8,18 @@
 
 import { concatBytes, viewOf } from '../base/bytes.ts'
 import type { Endpoint } from '../base/endpoint.ts'
-import { attribute, decodeAddress, decodeErrorCode, encodeAddress, fingerprintOf } from './stun-attributes.ts'
+import {
+  attribute,
+  type Change,
+  decodeAddress,
+  decodeChange,
+  decodeErrorCode,
+  decodePort,
+  encodeAddress,
+  encodeChange,
+  encodePort,
+  fingerprintOf,
+} from './stun-attributes.ts'
 
 export const transactionIdBytes = 12
 const headerBytes = 20
@@ -24,6 +35,13 @@ export type StunRequest = {
   readonly transactionId: Uint8Array
   /** Attributes we must understand to answer, and do not (RFC 8489 §6.3.1). */
   readonly unknownRequired: readonly number[]
+} & AnswerWish
+
+/** Where the answer shall come from and go to (RFC 5780 §7); a server that cannot do so answers 420. */
+export type AnswerWish = {
+  readonly change?: Change
+  /** Our address stays, the port is this one. */
+  readonly responsePort?: number
 }
 
 export type StunSuccess = {
@@ -60,9 +78,13 @@ export function isStun(bytes: Uint8Array): boolean {
   return bytes.length >= headerBytes && (bytes[0] as number) < 0x40 && viewOf(bytes).getUint32(4) === cookie
 }
 
-/** A Binding request with FINGERPRINT, 28 bytes. */
-export function encodeRequest(transactionId: Uint8Array): Uint8Array {
-  const message = encode(typeOf.request, transactionId, [[attribute.fingerprint, new Uint8Array(4)]])
+/** A Binding request with FINGERPRINT, 28 to 44 bytes. */
+export function encodeRequest(transactionId: Uint8Array, wish: AnswerWish = {}): Uint8Array {
+  const attributes: Attribute[] = []
+  if (wish.change) attributes.push([attribute.changeRequest, encodeChange(wish.change)])
+  if (wish.responsePort) attributes.push([attribute.responsePort, encodePort(wish.responsePort)])
+  attributes.push([attribute.fingerprint, new Uint8Array(4)])
+  const message = encode(typeOf.request, transactionId, attributes)
   viewOf(message).setUint32(message.length - 4, fingerprintOf(message.subarray(0, -8)))
   return message
 }
@@ -130,8 +152,15 @@ export function decodeStun(bytes: Uint8Array): StunDecoding {
   if (typeof attributes === 'string') return fault(attributes)
   const { values, unknownRequired } = attributes
 
-  if (type === typeOf.request)
-    return { ok: true, message: { type: 'request', transactionId, unknownRequired } }
+  if (type === typeOf.request) {
+    const changeValue = values.get(attribute.changeRequest)
+    const portValue = values.get(attribute.responsePort)
+    const change = changeValue && decodeChange(changeValue)
+    const responsePort = portValue && decodePort(portValue)
+    if (change === null || responsePort === null) return fault('bad-attribute')
+    const wish = { ...(change && { change }), ...(responsePort && { responsePort }) }
+    return { ok: true, message: { type: 'request', transactionId, unknownRequired, ...wish } }
+  }
   if (type !== typeOf.success && type !== typeOf.error) return fault('unknown-type')
   // RFC 8489 §6.3.3, §6.3.4: such an answer is discarded.
   if (unknownRequired.length > 0) return fault('unknown-required')

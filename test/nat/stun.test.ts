@@ -29,6 +29,11 @@ const rfcResponse6 = bytesOf(
     '00080014 a382954e 4be67bf1 1784c97c 8292c275 bfe3ed41 80280004 c8fb0b4c',
 )
 
+const changeRequest = encodeRequest(transactionId, {
+  change: { address: true, port: false },
+  responsePort: 5,
+})
+
 const endpoints: fc.Arbitrary<Endpoint> = fc
   .tuple(fc.oneof(fc.ipV4(), fc.ipV6()), fc.integer({ min: 1, max: 65535 }))
   .map(([address, port]) => makeEndpoint(address, port))
@@ -96,6 +101,10 @@ test('what we write is these bytes', () => {
     '000100082112a442b7e7a701bc34d686fa87dfae80280004fdf6ae02',
   )
   assert.equal(
+    toHex(encodeRequest(transactionId, { change: { address: true, port: true }, responsePort: 0x1234 })),
+    '000100182112a442b7e7a701bc34d686fa87dfae000300040000000600270002123400008028000434aa7af8',
+  )
+  assert.equal(
     toHex(encodeSuccess({ transactionId, mapped: { address: '192.0.2.1', port: 32853 } })),
     '0101000c2112a442b7e7a701bc34d686fa87dfae002000080001a147e112a643',
   )
@@ -103,6 +112,33 @@ test('what we write is these bytes', () => {
     toHex(encodeError(transactionId, 420, [0x0003])),
     '011100102112a442b7e7a701bc34d686fa87dfae0009000400000414000a000200030000',
   )
+})
+
+test('every request that is written is read back the same', () => {
+  const change = fc.option(
+    fc.record({ address: fc.boolean(), port: fc.boolean() }, { noNullPrototype: true }),
+  )
+  const ports = fc.option(fc.integer({ min: 1, max: 65535 }))
+  fc.assert(
+    fc.property(ids, change, ports, (id, changed, port) => {
+      const wish = { ...(changed && { change: changed }), ...(port && { responsePort: port }) }
+      assert.deepEqual(decodeStun(encodeRequest(id, wish)), {
+        ok: true,
+        message: { type: 'request', transactionId: id, unknownRequired: [], ...wish },
+      })
+    }),
+  )
+})
+
+test('RESPONSE-PORT is read whether or not its padding is counted, and never as port 0', () => {
+  for (const value of ['00270002 12340000', '00270004 12340000']) {
+    const decoding = decodeStun(message('0001', value))
+    assert.ok(decoding.ok && decoding.message.type === 'request')
+    assert.equal(decoding.message.responsePort, 0x1234)
+  }
+  for (const value of ['00270002 00000000', '00270004 00001234', '00270000', '00270001 12000000']) {
+    assert.equal(faultOf(message('0001', value)), 'bad-attribute', value)
+  }
 })
 
 test('every answer that is written is read back the same', () => {
@@ -134,7 +170,7 @@ test('whatever arrives, reading never throws', () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 1500 }), (bytes) => void decodeStun(bytes)))
   fc.assert(
     fc.property(
-      fc.constantFrom(rfcRequest, rfcResponse4, rfcResponse6),
+      fc.constantFrom(rfcRequest, rfcResponse4, rfcResponse6, changeRequest),
       fc.array(fc.tuple(fc.nat(107), fc.nat(255)), { maxLength: 6 }),
       fc.nat(120),
       (sample, changes, length) => {
@@ -184,6 +220,8 @@ test('each kind of malformed message has its fault', () => {
     ['bad-attribute', message('0101', '00200008 0003a147 e112a643')],
     ['bad-attribute', message('0101', '00200008 00012112 e112a643')],
     ['bad-attribute', message('0111', '00090004 00000764')],
+    ['bad-attribute', message('0001', '00030000')],
+    ['bad-attribute', message('0001', '00030003 00000600')],
     ['missing-attribute', message('0101')],
     ['missing-attribute', message('0111')],
     ['unknown-required', message('0101', '00200008 0001a147 e112a643', '00770000')],
