@@ -10,7 +10,7 @@ import { createHost, type Host, type HostEvent, type HostSettings } from '../../
 import { hostAddress, makeHostKeys, makeRoom, subject } from '../host/fakes.ts'
 import { seededCrypto, seededRandom } from './seeded-crypto.ts'
 import { type NatKind, SimulatedNat } from './simulator/simulated-nat.ts'
-import { Segment } from './simulator/simulated-network.ts'
+import { createInternet, createLan, Segment } from './simulator/simulated-network.ts'
 import { Computer } from './world/computer.ts'
 import { Player, type PlayerOptions } from './world/player.ts'
 import { Post } from './world/post.ts'
@@ -73,7 +73,7 @@ export class World {
     this.room = makeRoom(crypto)
     this.keys = makeHostKeys(crypto)
     this.post = new Post(this.clock, this.#random)
-    this.internet = new Segment({ clock: this.clock, random: this.#random, delayMs: [15, 60], loss })
+    this.internet = createInternet(this.clock, this.#random, loss)
     for (const address of new Set(stunServers.map((server) => server.address))) {
       this.internet.join(address, {
         receive: ({ from, to, bytes }) => {
@@ -86,10 +86,10 @@ export class World {
 
   /** A LAN behind a NAT of this kind. */
   lan(kind: NatKind): Segment {
-    const inside = new Segment({ clock: this.clock, random: this.#random, delayMs: [0.2, 1], loss: 0 })
-    const address = `11.0.2.${++this.#count}`
-    const firstPort = 20_000 + Math.floor(this.#random() * 20_000)
-    new SimulatedNat({ clock: this.clock, kind, address, outside: this.internet, inside, firstPort })
+    const inside = createLan(this.clock, this.#random)
+    const addresses = [`11.0.2.${++this.#count}`]
+    const { clock, internet: outside } = this
+    new SimulatedNat({ clock, random: this.#random, kind, addresses, outside, inside })
     return inside
   }
 

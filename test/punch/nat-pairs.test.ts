@@ -90,7 +90,7 @@ for (const left of hard) {
   test(`${left} with EIM that is known to filter by address and port ends before it starts`, () => {
     const world = new World({ seed: 1 })
     const a = world.agent(kinds[left])
-    const b = world.agent(kinds['EIM+APDF'], { filtering: 'APDF' })
+    const b = world.agent(kinds['EIM+APDF'], { known: { filtering: 'APDF' } })
     world.probe(a, b)
     world.introduce(a, b, 0)
     world.time.run(1_000)
@@ -113,8 +113,8 @@ for (const [name, kind] of Object.entries(kinds)) {
     test(`two agents behind one ${name} ${hairpin ? 'that hairpins' : 'that does not hairpin'} meet in their LAN`, () => {
       for (const offsetMs of offsetsMs) {
         const world = new World({ seed: 1, loss: 0.05 })
-        const lan = world.lan({ ...kind, hairpin })
-        const [a, b] = [world.agentIn(lan), world.agentIn(lan)]
+        const home = world.home({ ...kind, hairpin })
+        const [a, b] = [world.agentIn(home), world.agentIn(home)]
         world.probe(a, b)
         world.introduce(a, b, offsetMs)
         assert.ok(

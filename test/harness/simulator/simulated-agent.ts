@@ -1,24 +1,29 @@
-// An agent's network part: one socket on a simulated network, with the real prober, plan and punch machine
+// An agent's network part: one computer on a simulated network, with the real prober, plan and punch machine
 // driven by the real loop.
 
 import type { Candidate, Endpoint } from '../../../src/base/endpoint.ts'
 import type { NatProfile } from '../../../src/base/nat-profile.ts'
+import type { Signal } from '../../../src/base/signal.ts'
 import { createProber, type NatView, type ProberEvent } from '../../../src/nat/prober.ts'
 import { isStun } from '../../../src/nat/stun.ts'
 import { type Driver, drive } from '../../../src/net/drive.ts'
 import type { CheckKeys } from '../../../src/punch/check.ts'
 import { type Plan, plan } from '../../../src/punch/plan.ts'
 import { createPunch, type Path, type Punch, type PunchEvent } from '../../../src/punch/punch.ts'
-import { seededCrypto } from '../seeded-crypto.ts'
-import type { Datagram, Member, Segment } from './simulated-network.ts'
+import type { CheckCrypto } from './cheap-crypto.ts'
+import { type SimulatedComputer, SimulatedSockets } from './simulated-computer.ts'
 import type { SimulatedTime } from './simulated-time.ts'
 
 export type AgentOptions = {
   readonly clock: SimulatedTime
-  readonly segment: Segment
+  readonly computer: SimulatedComputer
   readonly local: Endpoint
+  readonly six?: Endpoint
   readonly servers: readonly Endpoint[]
-  readonly seed: number
+  readonly crypto: CheckCrypto
+  readonly random: () => number
+  /** How far its wall clock is ahead of the right time. */
+  readonly wallAheadMs: number
   /** Entered by hand (mission D9), over what the prober finds. */
   readonly known?: Partial<NatProfile>
 }
@@ -30,12 +35,24 @@ export type Offer = {
   readonly sameNat: boolean
 }
 
-export class SimulatedAgent implements Member {
+/** How the two of an attempt speak to each other beside the punching. */
+export type Letters = {
+  readonly role: 'opener' | 'responder'
+  /** From the agent's own request to its reply, when there was one. */
+  readonly mailMs?: number
+  readonly tell: (signal: Signal) => void
+}
+
+export class SimulatedAgent {
   readonly #options: AgentOptions
   readonly #prober: Driver<ProberEvent>
   #punch: Driver<PunchEvent> | null = null
   #punchMachine: Punch | null = null
+  readonly #proberSockets: SimulatedSockets
+  #sockets: SimulatedSockets | null = null
   readonly changes: NatView[] = []
+  /** Candidates beside those that the prober finds. */
+  readonly mapped: Candidate[] = []
   view: NatView | null = null
   plan: Plan | null = null
   /** Found last, so the best. */
@@ -43,19 +60,24 @@ export class SimulatedAgent implements Member {
   /** Sent by us up to the first path. */
   packetsToPath: number | null = null
   ended: 'failed' | 'done' | null = null
+  /** Said before there was anybody to say it to. */
+  readonly #unheard: Signal[] = []
 
   constructor(options: AgentOptions) {
     this.#options = options
-    options.segment.join(options.local.address, this)
+    const { clock, computer, crypto, servers, local } = options
+    computer.listen((bytes, from) => this.#receive(bytes, from))
+    this.#proberSockets = new SimulatedSockets({
+      clock,
+      computer,
+      onDatagram: (bytes, from, via) => this.#prober.receive(bytes, from, via),
+      onFailure: (via) => this.#prober.socketFailed(via),
+    })
     this.#prober = drive({
-      machine: createProber({
-        crypto: seededCrypto(options.seed),
-        servers: options.servers,
-        localEndpoints: [options.local],
-        now: options.clock.now(),
-      }),
-      clock: options.clock,
-      send: (bytes, to) => this.#send(bytes, to),
+      machine: createProber({ crypto, servers, localEndpoints: [local], now: clock.now() }),
+      clock,
+      send: (bytes, to, via, ttl) => this.#proberSockets.send(bytes, to, via, ttl),
+      close: (via) => this.#proberSockets.close(via),
       onEvent: (event) => {
         this.view = event
         if (event.type === 'changed') this.changes.push(event)
@@ -69,54 +91,72 @@ export class SimulatedAgent implements Member {
   }
 
   get candidates(): Candidate[] {
+    const { local, six } = this.#options
     return [
-      { kind: 'host', endpoint: this.#options.local },
+      { kind: 'host', endpoint: local },
+      ...(six ? [{ kind: 'server-reflexive', endpoint: six } as const] : []),
+      ...this.mapped,
       ...(this.view?.publicEndpoints ?? []).map(
         (endpoint): Candidate => ({ kind: 'server-reflexive', endpoint }),
       ),
     ]
   }
 
-  /** Packets of punching, in all. */
+  /** Datagrams of the attempt that really left, whatever the machine says. */
   get packets(): number {
+    return this.#sockets?.sent ?? 0
+  }
+
+  /** What the machine says it sent. */
+  get packetsClaimed(): number {
     return this.#punchMachine?.packets ?? 0
   }
 
+  /** Extra sockets still open. */
+  get openSockets(): number {
+    return this.#options.computer.openSockets
+  }
+
   /** A letter arrived: plan, and punch where the plan allows. */
-  meet(offer: Offer, keys: CheckKeys): void {
-    const { clock, seed } = this.#options
+  meet(offer: Offer, keys: CheckKeys, _letters: Letters): void {
+    const { clock, computer, crypto } = this.#options
     this.plan = plan({ nat: this.nat, candidates: this.candidates }, offer)
     if (this.plan.strategy === 'none') return
     const { targets, budget } = this.plan
     const now = clock.now()
     const { sameNat } = offer
-    this.#punchMachine = createPunch({
-      crypto: seededCrypto(seed + 7919),
-      keys,
-      targets,
-      budget,
-      sameNat,
-      now,
-    })
-    this.#punch = drive({
-      machine: this.#punchMachine,
+    const machine = createPunch({ crypto, keys, targets, budget, sameNat, now })
+    const sockets = new SimulatedSockets({
       clock,
-      send: (bytes, to) => this.#send(bytes, to),
-      onEvent: (event) => {
-        if (event.type === 'path' || event.type === 'better-path') this.path = event.path
-        else this.ended = event.type
-        if (event.type === 'path') this.packetsToPath = event.packets
-      },
+      computer,
+      onDatagram: (bytes, from, via) => this.#punch?.receive(bytes, from, via),
+      onFailure: (via) => this.#punch?.socketFailed(via),
     })
+    this.#punchMachine = machine
+    this.#sockets = sockets
+    this.#punch = drive({
+      machine,
+      clock,
+      send: (bytes, to, via, ttl) => sockets.send(bytes, to, via, ttl),
+      close: (via) => sockets.close(via),
+      onEvent: (event) => this.#handle(event),
+    })
+    for (const signal of this.#unheard.splice(0)) this.hear(signal)
   }
 
-  receive({ bytes, from, to }: Datagram): void {
-    if (to.port !== this.#options.local.port) return
+  /** A signal letter from the peer. */
+  hear(signal: Signal): void {
+    if (!this.plan) this.#unheard.push(signal)
+  }
+
+  #handle(event: PunchEvent): void {
+    if (event.type === 'path' || event.type === 'better-path') this.path = event.path
+    else this.ended = event.type
+    if (event.type === 'path') this.packetsToPath = event.packets
+  }
+
+  #receive(bytes: Uint8Array, from: Endpoint): void {
     if (isStun(bytes)) this.#prober.receive(bytes, from)
-    else this.#punch?.receive(bytes, from)
-  }
-
-  #send(bytes: Uint8Array, to: Endpoint): void {
-    this.#options.segment.send({ from: this.#options.local, to, bytes })
+    this.#punch?.receive(bytes, from)
   }
 }

@@ -4,7 +4,13 @@
 import type { Clock } from '../../../src/base/clock.ts'
 import type { Endpoint } from '../../../src/base/endpoint.ts'
 
-export type Datagram = { readonly from: Endpoint; readonly to: Endpoint; readonly bytes: Uint8Array }
+export type Datagram = {
+  readonly from: Endpoint
+  readonly to: Endpoint
+  readonly bytes: Uint8Array
+  /** Hops it may still go; as many as there are when left out. */
+  readonly ttl?: number
+}
 
 export interface Member {
   receive(datagram: Datagram): void
@@ -21,14 +27,17 @@ export type SegmentOptions = {
   readonly delayMs: readonly [least: number, most: number]
   /** Part of the datagrams that never arrive, 0..1. */
   readonly loss: number
+  /** As on a cable: none overtakes another, and each follows the last at most so much later. */
+  readonly spacingMs?: number
+  /** Routers between two members; 1 when left out. */
+  readonly hops?: number
 }
 
 export class Segment {
   readonly #options: SegmentOptions
   readonly #members = new Map<string, Member>()
+  #lastArrivalAt = 0
   gateway: Gateway | null = null
-  /** Datagrams carried, lost ones included. */
-  carried = 0
 
   constructor(options: SegmentOptions) {
     this.#options = options
@@ -39,16 +48,36 @@ export class Segment {
     this.#members.set(address, member)
   }
 
+  leave(address: string): void {
+    this.#members.delete(address)
+  }
+
+  /** To the member with that address; to the gateway, if there is one, when nobody here has it. */
   send(datagram: Datagram): void {
     const member = this.#members.get(datagram.to.address)
-    if (!member) {
-      this.gateway?.forward(datagram)
-      return
-    }
-    const { clock, random, delayMs, loss } = this.#options
-    this.carried++
-    const [least, most] = delayMs
-    const delay = least + random() * (most - least)
-    if (random() >= loss) clock.after(delay, () => member.receive(datagram))
+    const { gateway } = this
+    if (member) this.#carry(datagram, () => member.receive(datagram))
+    else if (gateway) this.#carry(datagram, () => gateway.forward(datagram))
   }
+
+  #carry({ ttl }: Datagram, arrive: () => void): void {
+    const { clock, random, delayMs, loss, spacingMs, hops = 1 } = this.#options
+    const [least, most] = delayMs
+    let delay = least + random() * (most - least)
+    if (spacingMs !== undefined) {
+      const queued = this.#lastArrivalAt - clock.now()
+      if (queued >= delay) delay = queued + random() * spacingMs
+      this.#lastArrivalAt = clock.now() + delay
+    }
+    if (random() >= loss && (ttl ?? hops) >= hops) clock.after(delay, arrive)
+  }
+}
+
+/** A network at home: one cable. What is sent at one instant spreads over about a millisecond. */
+export function createLan(clock: Clock, random: () => number): Segment {
+  return new Segment({ clock, random, delayMs: [0.2, 1], loss: 0, spacingMs: 0.1 })
+}
+
+export function createInternet(clock: Clock, random: () => number, loss: number): Segment {
+  return new Segment({ clock, random, delayMs: [15, 60], loss, hops: 10 })
 }

@@ -1,74 +1,119 @@
 // A small world to meet in: an internet with two STUN servers, agents behind NATs of any kind or none,
 // and a mail that takes its time. Everything is drawn from one seed.
 
-import { answerBinding } from '../../../src/address-server/answer.ts'
-import type { Endpoint } from '../../../src/base/endpoint.ts'
 import type { NatProfile } from '../../../src/base/nat-profile.ts'
 import type { CheckKeys } from '../../../src/punch/check.ts'
 import { seededCrypto, seededRandom } from '../seeded-crypto.ts'
+import { cheapCrypto } from './cheap-crypto.ts'
+import { behind, noNat } from './nat-kinds.ts'
 import { type Offer, SimulatedAgent } from './simulated-agent.ts'
+import { SimulatedComputer } from './simulated-computer.ts'
 import { type NatKind, SimulatedNat } from './simulated-nat.ts'
-import { Segment } from './simulated-network.ts'
+import { createInternet, createLan, type Segment } from './simulated-network.ts'
+import { SimulatedPost } from './simulated-post.ts'
+import { SimulatedStun, stunEndpoints } from './simulated-stun.ts'
 import { SimulatedTime } from './simulated-time.ts'
 
-export type WorldOptions = { readonly seed: number; readonly loss?: number }
+export type WorldOptions = {
+  readonly seed: number
+  readonly loss?: number
+  /** Nominal time of a letter from one agent to the other. */
+  readonly mailMs?: number
+  /** Part of the letters that come twice. */
+  readonly doubledMail?: number
+  /** Each agent's wall clock is wrong by up to so much, either way. */
+  readonly clockErrorMs?: number
+  /** Sealing costs more than all the rest of a run; the real thing proves nothing more about NATs. */
+  readonly crypto?: 'real' | 'cheap'
+}
 
-/** Real unicast addresses: `addressScope` rightly calls the ranges for documentation unusable. */
-const servers: readonly Endpoint[] = [
-  { address: '11.0.0.1', port: 3478 },
-  { address: '11.0.0.1', port: 3479 },
-  { address: '11.0.0.2', port: 3478 },
-]
+export type Home = {
+  readonly lan: Segment
+  /** From the innermost outwards. */
+  readonly nats: readonly SimulatedNat[]
+}
+
+export type AgentChoices = {
+  /** `truth`: what a perfect prober would say. */
+  readonly known?: Partial<NatProfile> | 'truth'
+  readonly hasSix?: boolean
+  readonly maxSockets?: number
+}
 
 export class World {
   readonly time = new SimulatedTime()
   readonly internet: Segment
-  readonly #random: () => number
-  readonly #seed: number
+  readonly stun: SimulatedStun
+  readonly post: SimulatedPost
+  readonly random: () => number
+  readonly #options: WorldOptions
   #count = 0
 
-  constructor({ seed, loss = 0 }: WorldOptions) {
-    this.#seed = seed
-    this.#random = seededRandom(seed)
-    this.internet = new Segment({ clock: this.time, random: this.#random, delayMs: [15, 60], loss })
-    for (const address of new Set(servers.map((server) => server.address))) {
-      this.internet.join(address, {
-        receive: ({ from, to, bytes }) => {
-          const answer = answerBinding(bytes, from)
-          if (answer) this.internet.send({ from: to, to: from, bytes: answer })
-        },
-      })
-    }
+  constructor(options: WorldOptions) {
+    this.#options = options
+    const { seed, loss = 0, mailMs = 0, doubledMail = 0 } = options
+    this.random = seededRandom(seed)
+    this.internet = createInternet(this.time, this.random, loss)
+    this.stun = new SimulatedStun(this.time, this.internet)
+    this.post = new SimulatedPost({
+      clock: this.time,
+      random: this.random,
+      delayMs: mailMs,
+      doubled: doubledMail,
+    })
   }
 
   /** An agent straight on the internet, or the first in a new LAN behind its own NAT. */
-  agent(kind: NatKind | null, known?: Partial<NatProfile>): SimulatedAgent {
-    const number = ++this.#count
-    const address = `11.0.1.${number}`
-    if (!kind) return this.#agentOn(this.internet, address, known)
-    return this.agentIn(this.lan(kind, address), known)
+  agent(kind: NatKind | null, choices: AgentChoices = {}): SimulatedAgent {
+    if (kind) return this.agentIn(this.home(kind), choices)
+    return this.#agentOn(this.internet, `11.0.1.${++this.#count}`, [], choices)
   }
 
-  lan(kind: NatKind, address = `11.0.2.${++this.#count}`): Segment {
-    const inside = new Segment({ clock: this.time, random: this.#random, delayMs: [0.2, 1], loss: 0 })
-    const firstPort = 20_000 + Math.floor(this.#random() * 20_000)
-    new SimulatedNat({ clock: this.time, kind, address, outside: this.internet, inside, firstPort })
-    return inside
+  /** A LAN behind a NAT with so many public addresses, which is on the internet unless `outside` is given. */
+  home(kind: NatKind, { addresses = 1, carrier }: { addresses?: number; carrier?: Home } = {}): Home {
+    const inside = createLan(this.time, this.random)
+    const prefix = carrier ? '100.64.0' : '11.0.2'
+    const nat = new SimulatedNat({
+      clock: this.time,
+      random: this.random,
+      kind,
+      addresses: Array.from({ length: addresses }, () => `${prefix}.${++this.#count}`),
+      outside: carrier?.lan ?? this.internet,
+      inside,
+    })
+    return { lan: inside, nats: [nat, ...(carrier?.nats ?? [])] }
   }
 
-  agentIn(lan: Segment, known?: Partial<NatProfile>): SimulatedAgent {
-    return this.#agentOn(lan, `192.168.1.${10 + ++this.#count}`, known)
+  agentIn({ lan, nats }: Home, choices: AgentChoices = {}): SimulatedAgent {
+    return this.#agentOn(lan, `192.168.1.${10 + ++this.#count}`, nats, choices)
   }
 
   /** Lets all agents find their public endpoints. */
   probe(...agents: readonly SimulatedAgent[]): void {
-    if (!this.time.runUntil(() => agents.every(({ view }) => view !== null), 10_000)) {
-      throw new Error('no verdict within 10 s')
+    if (!this.time.runUntil(() => agents.every(({ view }) => view !== null), 30_000)) {
+      throw new Error('no verdict within 30 s')
     }
   }
 
   /** The mail tells each of the other: `a` at once, `b` after `offsetMs`. Host candidates only inside one NAT (B6). */
   introduce(a: SimulatedAgent, b: SimulatedAgent, offsetMs: number): void {
+    this.#tellBoth(a, b, { a: () => 0, b: () => offsetMs })
+  }
+
+  /**
+   * As the mail really does it: `a` has asked already; now `b` asks, and some letters later each learns of the
+   * other, as it was when it asked.
+   */
+  correspond(a: SimulatedAgent, b: SimulatedAgent): void {
+    this.#tellBoth(a, b, { a: () => this.post.drawMs(), b: () => this.post.drawMs() }, this.post.drawMs())
+  }
+
+  #tellBoth(
+    a: SimulatedAgent,
+    b: SimulatedAgent,
+    after: { readonly a: () => number; readonly b: () => number },
+    aMailMs?: number,
+  ): void {
     const publicAddress = (agent: SimulatedAgent) => agent.view?.publicEndpoints[0]?.address
     const sameNat = publicAddress(a) !== undefined && publicAddress(a) === publicAddress(b)
     const offerOf = ({ nat, candidates }: SimulatedAgent): Offer => ({
@@ -77,22 +122,55 @@ export class World {
       sameNat,
     })
     const [offerOfA, offerOfB, keys] = [offerOf(a), offerOf(b), this.keys()]
-    a.meet(offerOfB, keys.a)
-    this.time.after(offsetMs, () => b.meet(offerOfA, keys.b))
+    const aOpens = this.random() < 0.5
+    const [delayA, delayB] = [after.a(), after.b()]
+    const meet = (side: 'a' | 'b') => {
+      const [self, peer, offer] = side === 'a' ? [a, b, offerOfB] : [b, a, offerOfA]
+      const mailMs = side === 'b' ? delayB : aMailMs
+      self.meet(offer, keys[side], {
+        role: aOpens === (side === 'a') ? 'opener' : 'responder',
+        ...(mailMs !== undefined && { mailMs }),
+        tell: (signal) => this.post.send(() => peer.hear(signal)),
+      })
+    }
+    if (delayA === 0) meet('a')
+    else this.time.after(delayA, () => meet('a'))
+    this.time.after(delayB, () => meet('b'))
   }
 
   keys(): { a: CheckKeys; b: CheckKeys } {
-    return pairKeys(this.#seed)
+    return pairKeys(this.#options.seed)
   }
 
-  #agentOn(segment: Segment, address: string, known?: Partial<NatProfile>): SimulatedAgent {
+  #agentOn(
+    segment: Segment,
+    address: string,
+    nats: readonly SimulatedNat[],
+    { known, hasSix, maxSockets }: AgentChoices,
+  ): SimulatedAgent {
+    const number = ++this.#count
+    const { seed, crypto = 'real', clockErrorMs = 0 } = this.#options
+    const local = { address, port: 40_000 + number }
+    const six = hasSix && { address: `2600::${number}`, port: local.port }
+    const computer = new SimulatedComputer({
+      clock: this.time,
+      random: this.random,
+      segment,
+      local,
+      ...(six && { six: { segment: this.internet, local: six } }),
+      ...(maxSockets !== undefined && { maxSockets }),
+    })
+    const truth = () => nats.reduceRight((outer: NatProfile, { profile }) => behind(outer, profile), noNat)
     return new SimulatedAgent({
       clock: this.time,
-      segment,
-      local: { address, port: 40_000 + this.#count },
-      servers,
-      seed: this.#seed * 31 + this.#count,
-      ...(known && { known }),
+      computer,
+      local,
+      ...(six && { six }),
+      servers: stunEndpoints,
+      crypto: crypto === 'real' ? seededCrypto(seed * 31 + number) : cheapCrypto(seed * 31 + number),
+      random: seededRandom(seed * 31 + number + 7919),
+      wallAheadMs: (this.random() * 2 - 1) * clockErrorMs,
+      ...(known && { known: known === 'truth' ? truth() : known }),
     })
   }
 }
