@@ -1,39 +1,131 @@
-// The address server: tells a client where its packet came from, and keeps nothing (mission C1).
+// The address server: tells a client where its packet came from, and keeps nothing (mission C1). With two addresses
+// that have the same two ports it answers from each of the four, so that a client learns what its NAT filters.
 
-import { type Endpoint, familyOf } from '../base/endpoint.ts'
+import type { Clock } from '../base/clock.ts'
+import { type Endpoint, type Family, familyOf, formatEndpoint } from '../base/endpoint.ts'
+import { systemClock } from '../net/system-clock.ts'
 import { openUdpSocket, type UdpSocket } from '../net/udp-socket.ts'
-import { answerBinding } from './answer.ts'
+import { answerRequest } from './answer.ts'
+import { defaultRateLimits, RateLimit, type RateLimits } from './rate-limit.ts'
+import { layOut, type Square } from './square.ts'
+
+/** How often the counts are told, if they changed. */
+const tellingMs = 60_000
+
+/** Datagrams since the start. */
+export type ServedCounts = {
+  readonly answered: number
+  /** Sound requests of sources that asked too much, or that came while all together asked too much. */
+  readonly limited: number
+  /** Anything else than a sound Binding request. */
+  readonly ignored: number
+}
+
+export type AddressServerOptions = {
+  /** Port 0 means any. Two addresses and two ports of a family: all four combinations are opened. */
+  readonly listen: readonly Endpoint[]
+  readonly clock?: Clock
+  readonly limits?: RateLimits
+  /** Called at times when the counts have changed, and once more at the end. */
+  readonly onServed?: (counts: ServedCounts) => void
+}
 
 export interface AddressServer {
-  /** As bound, in the order of `listen`. */
+  /** As bound: those of `listen` in their order, then the corners that completed a square. */
   readonly endpoints: readonly Endpoint[]
+  /** The families for which RFC 5780 is offered in full. */
+  readonly behaviour: readonly Family[]
+  served(): ServedCounts
   close(): Promise<void>
 }
 
-/** Port 0 means any. Rejects with a Problem when one of them cannot be had; then none stays open. */
-export async function startAddressServer(options: {
-  readonly listen: readonly Endpoint[]
-}): Promise<AddressServer> {
-  const sockets: UdpSocket[] = []
-  const close = async () => {
-    await Promise.all(sockets.map((socket) => socket.close()))
-  }
+/** Rejects with a Problem when one of the places cannot be had; then none stays open. */
+export async function startAddressServer(options: AddressServerOptions): Promise<AddressServer> {
+  const server = new UdpAddressServer(options)
   try {
-    for (const { address, port } of options.listen) {
+    await server.open()
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+  return server
+}
+
+class UdpAddressServer implements AddressServer {
+  readonly #clock: Clock
+  readonly #limit: RateLimit
+  readonly #onServed: (counts: ServedCounts) => void
+  readonly #places: readonly Endpoint[]
+  readonly #squares: ReadonlyMap<Family, Square>
+  /** By place, as bound. */
+  readonly #sockets = new Map<string, UdpSocket>()
+  #counts: ServedCounts = { answered: 0, limited: 0, ignored: 0 }
+  #told = this.#counts
+  #disarm = (): void => {}
+
+  constructor({ listen, clock = systemClock, limits = defaultRateLimits, onServed }: AddressServerOptions) {
+    this.#clock = clock
+    this.#limit = new RateLimit(limits)
+    this.#onServed = onServed ?? (() => {})
+    const { places, squares } = layOut(listen)
+    this.#places = places
+    this.#squares = squares
+  }
+
+  get endpoints(): readonly Endpoint[] {
+    return [...this.#sockets.values()].map(({ local }) => local)
+  }
+
+  get behaviour(): readonly Family[] {
+    return [...this.#squares.keys()]
+  }
+
+  served(): ServedCounts {
+    return this.#counts
+  }
+
+  async open(): Promise<void> {
+    for (const { address, port } of this.#places) {
       const socket: UdpSocket = await openUdpSocket({
         family: familyOf(address),
         address,
         port,
-        onDatagram: (bytes, from) => {
-          const answer = answerBinding(bytes, from)
-          if (answer) socket.send(answer, from)
-        },
+        onDatagram: (bytes, from) => this.#receive(socket, bytes, from),
       })
-      sockets.push(socket)
+      this.#sockets.set(formatEndpoint(socket.local), socket)
     }
-  } catch (error) {
-    await close()
-    throw error
+    this.#armTelling()
   }
-  return { endpoints: sockets.map(({ local }) => local), close }
+
+  async close(): Promise<void> {
+    this.#disarm()
+    await Promise.all([...this.#sockets.values()].map((socket) => socket.close()))
+    this.#tell()
+  }
+
+  #receive(socket: UdpSocket, bytes: Uint8Array, from: Endpoint): void {
+    const { answered, limited, ignored } = this.#counts
+    const answer = answerRequest({ from, to: socket.local, bytes }, this.#squares.get(socket.family) ?? null)
+    if (!answer) {
+      this.#counts = { answered, limited, ignored: ignored + 1 }
+    } else if (!this.#limit.take(this.#clock.now(), from)) {
+      this.#counts = { answered, limited: limited + 1, ignored }
+    } else {
+      this.#counts = { answered: answered + 1, limited, ignored }
+      this.#sockets.get(formatEndpoint(answer.from))?.send(answer.bytes, answer.to)
+    }
+  }
+
+  #armTelling(): void {
+    this.#disarm = this.#clock.after(tellingMs, () => {
+      this.#tell()
+      this.#armTelling()
+    })
+  }
+
+  #tell(): void {
+    if (this.#told === this.#counts) return
+    this.#told = this.#counts
+    this.#onServed(this.#counts)
+  }
 }

@@ -89,11 +89,15 @@ export function encodeRequest(transactionId: Uint8Array, wish: AnswerWish = {}):
   return message
 }
 
-/** A Binding success response: XOR-MAPPED-ADDRESS and, where given, what RFC 5780 adds; nothing more. */
-export function encodeSuccess(answer: Omit<StunSuccess, 'type'>): Uint8Array {
+/**
+ * A Binding success response: XOR-MAPPED-ADDRESS and, where given, what RFC 5780 adds; nothing more. `unmasked`:
+ * MAPPED-ADDRESS too, as RFC 5780 §6.1 wants it, so that a client can see whether a router rewrites packets.
+ */
+export function encodeSuccess(answer: Omit<StunSuccess, 'type'>, { unmasked = false } = {}): Uint8Array {
   const attributes: Attribute[] = [
     [attribute.xorMappedAddress, encodeAddress(answer.mapped, maskOf(answer.transactionId))],
   ]
+  if (unmasked) attributes.push([attribute.mappedAddress, encodeAddress(answer.mapped)])
   if (answer.responseOrigin) {
     attributes.push([attribute.responseOrigin, encodeAddress(answer.responseOrigin)])
   }
