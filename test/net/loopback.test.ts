@@ -26,7 +26,8 @@ async function player(servers: readonly Endpoint[]) {
     onDatagram: (bytes, from) => (isStun(bytes) ? onStun : onCheck)(bytes, from),
   })
   const localEndpoints = hostEndpoints([socket.local])
-  const common = { clock: systemClock, send: socket.send.bind(socket) }
+  const send = (bytes: Uint8Array, to: Endpoint) => socket.send(bytes, to)
+  const common = { clock: systemClock, send }
   const view = await new Promise<NatView>((resolve) => {
     const machine = createProber({ crypto, servers, localEndpoints, now: systemClock.now() })
     const driver = drive({ ...common, machine, onEvent: resolve })
