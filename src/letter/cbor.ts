@@ -1,9 +1,8 @@
 // CBOR as letters and invites use it: the core deterministic encoding of RFC 8949 §4.2.1 and nothing else.
 // Every value has exactly one form, so two readers never see different things in the same bytes.
 
-import { decode, type Token, Tokenizer } from 'cborg'
+import { decode, encode, rfc8949EncodeOptions, type Token, Tokenizer } from 'cborg'
 import { equalBytes } from '../base/bytes.ts'
-import { CborWriter } from './cbor-writer.ts'
 import { limits } from './limits.ts'
 
 const decodeOptions = {
@@ -41,9 +40,7 @@ class BoundedTokenizer extends Tokenizer {
 }
 
 export function encodeCbor(value: unknown): Uint8Array {
-  const writer = new CborWriter()
-  writer.write(value)
-  return writer.take()
+  return encode(value, rfc8949EncodeOptions)
 }
 
 /** Undefined (which CBOR here cannot hold) for anything but the one deterministic form of one value. */
