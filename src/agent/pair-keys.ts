@@ -2,7 +2,7 @@
 //
 //     kx      = crypto_kx(my session, their session)           per direction
 //     key     = BLAKE2b(kx ‖ both session public keys, key = room's link secret)
-//     punch   = kdf(key, "pp-punch", 1)      link = kdf(key, "pp-link-", 2)
+//     punch   = kdf(key, "pp-punch", 1)      link = kdf(key, "pp-link-", 2)      signal = kdf(key, "pp-signl", 3)
 //     tag     = first 8 bytes of BLAKE2b("peerpost pair 1" ‖ NUL ‖ both session public keys, key = link secret)
 //
 // "Both session public keys" stand in the order lower, higher. A host that invents a peer does not get far:
@@ -18,6 +18,7 @@ export type PairKeys = {
   readonly tag: Uint8Array
   readonly punch: DirectedKeys
   readonly link: DirectedKeys
+  readonly signal: DirectedKeys
   /** Who opens the link; the two sides never agree on it by talking. */
   readonly role: 'opener' | 'responder'
 }
@@ -37,24 +38,23 @@ export function derivePairKeys(
   const both = first ? concatBytes(mine.publicKey, theirs) : concatBytes(theirs, mine.publicKey)
   const sendRoot = crypto.hash(concatBytes(exchanged.sendKey, both), 32, linkSecret)
   const receiveRoot = crypto.hash(concatBytes(exchanged.receiveKey, both), 32, linkSecret)
+  const directed = (context: string, id: number): DirectedKeys => ({
+    sendKey: crypto.derive(sendRoot, context, id),
+    receiveKey: crypto.derive(receiveRoot, context, id),
+  })
   const keys: PairKeys = {
     tag: crypto.hash(concatBytes(utf8('peerpost pair 1\0'), both), 16, linkSecret).slice(0, 8),
-    punch: {
-      sendKey: crypto.derive(sendRoot, 'pp-punch', 1),
-      receiveKey: crypto.derive(receiveRoot, 'pp-punch', 1),
-    },
-    link: {
-      sendKey: crypto.derive(sendRoot, 'pp-link-', 2),
-      receiveKey: crypto.derive(receiveRoot, 'pp-link-', 2),
-    },
+    punch: directed('pp-punch', 1),
+    link: directed('pp-link-', 2),
+    signal: directed('pp-signl', 3),
     role: first ? 'opener' : 'responder',
   }
   for (const secret of [exchanged.sendKey, exchanged.receiveKey, sendRoot, receiveRoot]) crypto.wipe(secret)
   return keys
 }
 
-export function wipePairKeys(crypto: Pick<Crypto, 'wipe'>, { punch, link }: PairKeys): void {
-  for (const { sendKey, receiveKey } of [punch, link]) {
+export function wipePairKeys(crypto: Pick<Crypto, 'wipe'>, { punch, link, signal }: PairKeys): void {
+  for (const { sendKey, receiveKey } of [punch, link, signal]) {
     crypto.wipe(sendKey)
     crypto.wipe(receiveKey)
   }

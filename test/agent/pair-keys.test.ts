@@ -11,8 +11,10 @@ const seed = fc.uint8Array({ minLength: 32, maxLength: 32 })
 const pair = seed.map((bytes) => crypto.boxKeyPair(bytes))
 const twoPairs = fc.tuple(pair, pair).filter(([a, b]) => toHex(a.publicKey) !== toHex(b.publicKey))
 
-function secretsOf({ punch, link }: PairKeys): string[] {
-  return [punch.sendKey, punch.receiveKey, link.sendKey, link.receiveKey].map(toHex)
+const uses = ['punch', 'link', 'signal'] as const
+
+function secretsOf(keys: PairKeys): string[] {
+  return uses.flatMap((use) => [keys[use].sendKey, keys[use].receiveKey]).map(toHex)
 }
 
 function derived(keys: PairKeys | null): PairKeys {
@@ -27,7 +29,7 @@ test('both sides derive the same keys, each its own direction, and different rol
       const ofB = derived(derivePairKeys(crypto, b, a.publicKey, secret))
       assert.deepEqual(ofA.tag, ofB.tag)
       assert.equal(ofA.tag.length, 8)
-      for (const use of ['punch', 'link'] as const) {
+      for (const use of uses) {
         assert.deepEqual(ofA[use].sendKey, ofB[use].receiveKey)
         assert.deepEqual(ofA[use].receiveKey, ofB[use].sendKey)
       }
@@ -40,7 +42,7 @@ test('every use and every direction has a key of its own', () => {
   fc.assert(
     fc.property(twoPairs, seed, ([a, b], secret) => {
       const secrets = secretsOf(derived(derivePairKeys(crypto, a, b.publicKey, secret)))
-      assert.equal(new Set(secrets).size, 4)
+      assert.equal(new Set(secrets).size, 6)
     }),
   )
 })
@@ -57,7 +59,7 @@ test('another room, or another session on either side, gives other keys and anot
         derivePairKeys(crypto, c, b.publicKey, secret),
       ].map(derived)
       assert.equal(new Set(all.map(({ tag }) => toHex(tag))).size, 4)
-      assert.equal(new Set(all.flatMap(secretsOf)).size, 16)
+      assert.equal(new Set(all.flatMap(secretsOf)).size, 24)
     }),
   )
 })
