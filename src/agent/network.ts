@@ -1,16 +1,24 @@
-// The agent's UDP socket: finds out where it can be reached, keeps the NAT's mapping open while letters travel
-// (mission A1, B4, C4), and tells STUN's packets from those of peers.
+// The agent's UDP sockets, one a family: they find out where they can be reached, keep the NAT's mappings open
+// while letters travel (mission A1, B4, C4), and tell STUN's packets from those of peers.
 
 import type { Clock } from '../base/clock.ts'
 import type { Crypto } from '../base/crypto.ts'
-import { addressScope, type Candidate, type Endpoint, equalEndpoints } from '../base/endpoint.ts'
-import { type NatProfile, unknownNat } from '../base/nat-profile.ts'
-import { createProber, type NatView } from '../nat/prober.ts'
-import { type Driver, drive } from '../net/drive.ts'
+import {
+  addressScope,
+  type Candidate,
+  type Endpoint,
+  equalEndpoints,
+  type Family,
+  familyOf,
+} from '../base/endpoint.ts'
+import type { NatProfile } from '../base/nat-profile.ts'
+import { limits } from '../letter/limits.ts'
+import type { NatView } from '../nat/prober.ts'
 import { hostEndpoints } from '../net/interfaces.ts'
 import { resolveServers } from '../net/resolve-servers.ts'
 import { SocketSet, type SocketSetOptions } from '../net/socket-set.ts'
 import { openUdpSocket, type UdpSocket } from '../net/udp-socket.ts'
+import { AddressFinder } from './address-finder.ts'
 
 /** What the operating system does for us; tests have their own. */
 export type NetworkIo = {
@@ -46,70 +54,70 @@ const firstByteAboveStun = 0x40
 
 export class Network {
   readonly #options: NetworkOptions
-  #socket: UdpSocket | null = null
-  #opening: Promise<UdpSocket | null> = Promise.resolve(null)
+  readonly #finder: AddressFinder
+  readonly #sockets = new Map<Family, UdpSocket>()
+  /** Resolve when the socket, if one came of it, is among `#sockets`. */
+  readonly #openings: Promise<void>[] = []
   #servers: readonly Endpoint[] = []
-  #prober: Driver<unknown> | null = null
-  #proberSockets: SocketSet | null = null
-  #view: NatView = { profile: unknownNat, publicEndpoints: [], observations: [] }
   #closed = false
-  #onClosed: () => void = () => {}
 
   constructor(options: NetworkOptions) {
+    const { clock, crypto, keepaliveMs, onView } = options
     this.#options = options
+    this.#finder = new AddressFinder({
+      clock,
+      crypto,
+      keepaliveMs,
+      sockets: (onDatagram, onFailure) => this.sockets(onDatagram, onFailure),
+      onView,
+    })
   }
 
   /** Resolves when the first verdict on the NAT is there, a few seconds at most, or when closed. */
   async open(): Promise<void> {
-    const { io, port, stunServers, onNotice } = this.#options
-    const opening = io.openUdpSocket({
-      family: 4,
-      port,
-      onDatagram: (bytes, from) => this.#receive(bytes, from),
-    })
-    this.#opening = opening.catch(() => null)
-    const socket = await opening
+    const { io, stunServers, onNotice } = this.#options
+    await Promise.all([
+      this.#openSocket(4),
+      // A machine may list IPv6 addresses and yet let nobody use them.
+      this.#hasSix() && this.#openSocket(6).catch(() => {}),
+    ])
     if (this.#closed) return
-    this.#socket = socket
-    const { endpoints: servers, failures } = await io.resolveServers(stunServers, { families: [4] })
+    const families = [...this.#sockets.keys()].sort()
+    const { endpoints, failures } = await io.resolveServers(stunServers, { families })
     if (this.#closed) return
     for (const { server, reason } of failures)
       onNotice(`The STUN server ${server} cannot be asked: ${reason}`)
-    this.#servers = servers
-    await this.#probe(socket)
+    this.#servers = endpoints
+    await this.#finder.start(
+      families.map((family) => ({
+        family,
+        servers: ofFamily(endpoints, family),
+        localEndpoints: ofFamily(this.#hostEndpoints(), family),
+      })),
+    )
   }
 
-  #probe(socket: UdpSocket): Promise<void> {
-    const { io, clock, crypto, keepaliveMs, onView } = this.#options
-    const sockets = this.sockets(
-      (bytes, from, via) => this.#prober?.receive(bytes, from, via),
-      (via) => this.#prober?.socketFailed(via),
-    )
-    this.#proberSockets = sockets
-    return new Promise((resolve) => {
-      this.#onClosed = resolve
-      this.#prober = drive({
-        machine: createProber({
-          crypto,
-          servers: this.#servers,
-          localEndpoints: io.hostEndpoints([socket.local]),
-          now: clock.now(),
-          keepaliveMs,
-        }),
-        clock,
-        send: (bytes, to, via, ttl) => sockets.send(bytes, to, via, ttl),
-        close: (via) => sockets.close(via),
-        onEvent: (event) => {
-          this.#view = event
-          onView(event, event.type === 'profile')
-          if (event.type === 'profile') resolve()
-        },
-      })
+  #openSocket(family: Family): Promise<void> {
+    const { io, port } = this.#options
+    const onDatagram = (bytes: Uint8Array, from: Endpoint) => this.#receive(bytes, from)
+    const opening = io.openUdpSocket({ family, port, onDatagram }).then((socket) => {
+      this.#sockets.set(family, socket)
     })
+    this.#openings.push(opening)
+    return opening
+  }
+
+  /** Whether the machine has an IPv6 address that anybody could reach; an agent without one is silent about it. */
+  #hasSix(): boolean {
+    return ofFamily(this.#options.io.hostEndpoints([{ address: '::', port: 1 }]), 6).length > 0
+  }
+
+  #hostEndpoints(): readonly Endpoint[] {
+    return this.#options.io.hostEndpoints([...this.#sockets.values()].map(({ local }) => local))
   }
 
   get nat(): NatProfile {
-    return this.#view.profile
+    return this.#finder.view.profile
   }
 
   /** STUN servers that can be asked; empty until their names are resolved. */
@@ -124,21 +132,22 @@ export class Network {
 
   /** Where we may be reached, as of now. */
   get candidates(): readonly Candidate[] {
-    if (!this.#socket) return []
-    const host = this.#options.io.hostEndpoints([this.#socket.local])
-    const reflexive = this.#view.publicEndpoints
+    const host = this.#hostEndpoints()
+    const reflexive = this.#finder.view.publicEndpoints
     return [
       ...host.map((endpoint): Candidate => ({ kind: 'host', endpoint })),
       ...reflexive.map((endpoint): Candidate => ({ kind: 'server-reflexive', endpoint })),
-    ].filter(
-      ({ kind, endpoint }, index, all) =>
-        all.findIndex((other) => other.kind === kind && equalEndpoints(other.endpoint, endpoint)) === index,
-    )
+    ]
+      .filter(
+        ({ kind, endpoint }, index, all) =>
+          all.findIndex((other) => other.kind === kind && equalEndpoints(other.endpoint, endpoint)) === index,
+      )
+      .slice(0, limits.candidates)
   }
 
-  /** By the main socket. */
+  /** By the main socket of the family; lost when there is none. */
   send(bytes: Uint8Array, to: Endpoint, ttl?: number): void {
-    this.#socket?.send(bytes, to, ttl)
+    this.#sockets.get(familyOf(to.address))?.send(bytes, to, ttl)
   }
 
   /**
@@ -156,17 +165,19 @@ export class Network {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#prober?.stop()
-    this.#proberSockets?.closeAll()
-    this.#onClosed()
-    const socket = await this.#opening
-    await socket?.close()
+    this.#finder.stop()
+    await Promise.allSettled(this.#openings)
+    await Promise.all([...this.#sockets.values()].map((socket) => socket.close()))
   }
 
   #receive(bytes: Uint8Array, from: Endpoint): void {
     const first = bytes[0]
     if (first === undefined) return
-    if (first < firstByteAboveStun) this.#prober?.receive(bytes, from)
+    if (first < firstByteAboveStun) this.#finder.receive(bytes, from)
     else this.#options.onPacket(bytes, from)
   }
+}
+
+function ofFamily(endpoints: readonly Endpoint[], family: Family): Endpoint[] {
+  return endpoints.filter(({ address }) => familyOf(address) === family)
 }

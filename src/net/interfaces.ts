@@ -1,18 +1,15 @@
 // Our own addresses: the host candidates (RFC 8445 §5.1.1.1).
 
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os'
-import {
-  addressScope,
-  distinctEndpoints,
-  type Endpoint,
-  type Family,
-  familyOf,
-  makeEndpoint,
-} from '../base/endpoint.ts'
+import { addressScope, distinctEndpoints, type Endpoint, familyOf, makeEndpoint } from '../base/endpoint.ts'
 
 export type Interfaces = NodeJS.Dict<NetworkInterfaceInfo[]>
 
 export const maxHostEndpoints = 8
+/** Of each scope. A computer has several addresses in each IPv6 network, and all of them lead to the same place. */
+const maxSixes = 2
+/** Made of the MAC address, which follows the computer from network to network (RFC 8981 §1.2). */
+const madeOfMac = /ff:fe[0-9a-f]{2}:[0-9a-f]{1,4}$/
 
 /** Bridges of containers and virtual machines: the same few addresses on everybody's computer, reaching nobody. */
 const virtualBridge = /^(docker|br-|veth|virbr|vmnet|vboxnet|vnic|lxcbr|lxdbr|cni|flannel|podman|vEthernet)/i
@@ -41,15 +38,28 @@ export function hostEndpoints(
   const usable = [real, bridged, loopback].find((group) => group.length > 0) ?? []
   const endpoints = sockets.flatMap(({ address, port }) => {
     if (!isWildcard(address)) return [{ address, port }]
-    return ofFamily(usable, familyOf(address)).map((own) => ({ address: own, port }))
+    const family = familyOf(address)
+    const ofFamily = usable.filter((own) => familyOf(own) === family)
+    const chosen = family === 6 ? fewSixes(ofFamily) : ofFamily
+    return chosen.map((own) => ({ address: own, port }))
   })
-  return distinctEndpoints(endpoints).slice(0, maxHostEndpoints)
+  const distinct = distinctEndpoints(endpoints)
+  const sixes = distinct.filter(({ address }) => familyOf(address) === 6).slice(0, maxHostEndpoints)
+  const fours = distinct.filter(({ address }) => familyOf(address) === 4)
+  return [...fours.slice(0, maxHostEndpoints - sixes.length), ...sixes]
 }
 
 function isWildcard(address: string): boolean {
   return address === '0.0.0.0' || address === '::'
 }
 
-function ofFamily(addresses: readonly string[], family: Family): string[] {
-  return addresses.filter((address) => familyOf(address) === family)
+/**
+ * Node does not say which addresses are temporary (RFC 8981); those made of the MAC address are told by their looks
+ * and come last. Where STUN answers over IPv6, the address the system prefers is a candidate of its own anyway.
+ */
+function fewSixes(addresses: readonly string[]): string[] {
+  const sorted = [...addresses].sort((a, b) => Number(madeOfMac.test(a)) - Number(madeOfMac.test(b)))
+  const ofScope = (...scopes: string[]) =>
+    sorted.filter((address) => scopes.includes(addressScope(address))).slice(0, maxSixes)
+  return [...ofScope('public'), ...ofScope('private', 'shared', 'loopback')]
 }

@@ -187,3 +187,77 @@ test('a socket that cannot be had is told to whoever wanted it', async () => {
   assert.deepEqual(failed, [3])
   await network.close()
 })
+
+test('a machine with IPv6 has a socket of each family, with the same port, and sends by the one that fits', async () => {
+  const six = { address: '2a01::5', port: 4000 }
+  const serverSix = { address: '2a00::1', port: 3478 }
+  const opened: { family: number; port: number | undefined }[] = []
+  const sent: [family: number, to: Endpoint][] = []
+  const closed: number[] = []
+  const { clock, network } = makeNetwork({
+    openUdpSocket: async ({ family, port }) => {
+      opened.push({ family, port })
+      return {
+        family,
+        local: { address: family === 4 ? '0.0.0.0' : '::', port: 4000 },
+        send: (_bytes, to) => sent.push([family, to]),
+        stats: () => ({ sent: 0, received: 0, sendFailures: 0, dropped: 0 }),
+        close: async () => void closed.push(family),
+      }
+    },
+    hostEndpoints: (sockets) => sockets.map(({ address }) => (address === '::' ? six : own)),
+    resolveServers: async (_servers, { families }) => {
+      assert.deepEqual(families, [4, 6])
+      return { endpoints: [server, serverSix], failures: [] }
+    },
+  })
+  void network.open()
+  await clock.advance(5_000)
+  assert.deepEqual(
+    opened.map(({ family, port }) => [family, port]),
+    [
+      [4, 0],
+      [6, 0],
+    ],
+  )
+  assert.ok(sent.some(([family, to]) => family === 4 && to === server))
+  assert.ok(sent.some(([family, to]) => family === 6 && to === serverSix))
+  sent.length = 0
+  network.send(Uint8Array.of(0xc1), peer)
+  network.send(Uint8Array.of(0xc1), serverSix)
+  assert.deepEqual(sent, [
+    [4, peer],
+    [6, serverSix],
+  ])
+  assert.deepEqual(network.candidates, [
+    { kind: 'host', endpoint: own },
+    { kind: 'host', endpoint: six },
+  ])
+  await network.close()
+  assert.deepEqual(closed, [4, 6])
+})
+
+test('IPv6 that is listed and cannot be used is no error, and nothing is told of it', async () => {
+  const made = makeNetwork()
+  const { clock, state, network } = makeNetwork({
+    openUdpSocket: (options) =>
+      options.family === 4 ? made.io.openUdpSocket(options) : Promise.reject(new Error('EAFNOSUPPORT')),
+    hostEndpoints: (sockets) =>
+      sockets.map(({ address }) => (address === '::' ? { address: '2a01::5', port: 4000 } : own)),
+  })
+  void network.open()
+  await clock.advance(5_000)
+  network.send(Uint8Array.of(0xc1), { address: '2a01::6', port: 1 })
+  assert.deepEqual(network.candidates, [{ kind: 'host', endpoint: own }])
+  assert.deepEqual(state.notices, [])
+  await network.close()
+})
+
+test('candidates are never more than a request may carry', async () => {
+  const many = Array.from({ length: 40 }, (_, index) => ({ address: `10.0.0.${index}`, port: 4000 }))
+  const { clock, network } = makeNetwork({ hostEndpoints: () => many })
+  void network.open()
+  await clock.advance(5_000)
+  assert.equal(network.candidates.length, 16)
+  await network.close()
+})

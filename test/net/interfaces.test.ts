@@ -58,3 +58,36 @@ test('there are eight at most, and none twice', () => {
   assert.equal(endpoints.length, 8)
   assert.equal(new Set(endpoints.map(({ address }) => address)).size, 8)
 })
+
+test('of many IPv6 addresses two public and two private ones are taken, those made of the MAC address last', () => {
+  const endpoints = hostEndpoints(
+    wildcards,
+    interfaces({
+      eth0: [
+        '2a00::5054:ff:fe12:3456',
+        '2a00::1111:2222:3333:4444',
+        '2a00::5555:6666:7777:8888',
+        'fd00::5054:ff:fe12:3456',
+        'fd00::1',
+        'fd00::2',
+        'fe80::5054:ff:fe12:3456',
+      ],
+    }),
+  )
+  assert.deepEqual(
+    endpoints.map(({ address }) => address),
+    ['2a00::1111:2222:3333:4444', '2a00::5555:6666:7777:8888', 'fd00::1', 'fd00::2'],
+  )
+})
+
+test('an IPv6 address made of the MAC address is taken where there is no better one', () => {
+  const endpoints = hostEndpoints(wildcards, interfaces({ eth0: ['2a00::5054:ff:fe12:3456'] }))
+  assert.deepEqual(endpoints, [{ address: '2a00::5054:ff:fe12:3456', port: 6000 }])
+})
+
+test('many IPv4 addresses leave room for IPv6', () => {
+  const many = Array.from({ length: 30 }, (_, i) => `10.0.0.${i + 1}`)
+  const endpoints = hostEndpoints(wildcards, interfaces({ eth0: [...many, '2a00::5'] }))
+  assert.equal(endpoints.length, 8)
+  assert.ok(endpoints.some(({ address }) => address === '2a00::5'))
+})
