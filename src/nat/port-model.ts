@@ -32,11 +32,11 @@ export function allocationOf(ports: readonly number[]): Allocation {
   const tight = median(run.gaps) <= widestGap
   const regular = run.gaps.filter((gap) => gap === step).length * 2 >= run.gaps.length
   if (tight && (missing === 0 || (missing <= ports.length * strays && regular))) {
-    const block = run.wraps ? countedBlock(run.values) : null
+    const block = run.parts.length > 1 ? countedBlock(run.parts) : null
     return { type: 'sequential', step: step * run.direction, ...(block && { block }) }
   }
   // Too orderly for chance, too wild to count on.
-  if (tight && missing * 4 <= ports.length && !run.wraps) return { type: 'unknown' }
+  if (tight && missing * 4 <= ports.length && run.parts.length === 1) return { type: 'unknown' }
   const block = drawnBlock(ports)
   return { type: 'random', ...(block && { block }) }
 }
@@ -44,10 +44,9 @@ export function allocationOf(ports: readonly number[]): Allocation {
 type Run = {
   readonly direction: 1 | -1
   readonly kept: number
-  readonly wraps: boolean
-  /** Ports of the run, in order. */
-  readonly values: readonly number[]
-  /** Between each two of them, above 0; not across the wrap. */
+  /** Its ports in order: one list, or two when the counter began again in between. */
+  readonly parts: readonly (readonly number[])[]
+  /** Between each two ports, above 0; not across the wrap. */
   readonly gaps: readonly number[]
 }
 
@@ -56,7 +55,7 @@ function longestRun(ports: readonly number[], direction: 1 | -1): Run {
   const values = ports.map((port) => port * direction)
   const straight = [increasing(values)]
   const wrapped: number[][][] = []
-  for (let cut = 2; ports.length >= fewestForWrap && cut <= ports.length - 2; cut++) {
+  for (let cut = 1; ports.length >= fewestForWrap && cut < ports.length; cut++) {
     const parts = [increasing(values.slice(0, cut)), increasing(values.slice(cut))]
     // All of the second part lies before all of the first, or it did not begin again.
     if (Math.max(...(parts[1] ?? [])) < Math.min(...(parts[0] ?? []))) wrapped.push(parts)
@@ -67,8 +66,7 @@ function longestRun(ports: readonly number[], direction: 1 | -1): Run {
   return {
     direction,
     kept: length(best),
-    wraps: best.length > 1,
-    values: best.flat().map((value) => value * direction),
+    parts: best.map((part) => part.map((value) => value * direction)),
     gaps: best.flatMap((part) => part.slice(1).map((value, at) => value - (part[at] as number))),
   }
 }
@@ -103,8 +101,11 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 }
 
-function countedBlock(values: readonly number[]): PortBlock | null {
-  const [first, last] = [Math.min(...values), Math.max(...values)]
+/** A single port before or after all others may as well be a stray one. */
+function countedBlock(parts: Run['parts']): PortBlock | null {
+  const ports = parts.flat()
+  const [first, last] = [Math.min(...ports), Math.max(...ports)]
+  if (parts.some((part) => part.length < 2)) return null
   return last - first < largestCountedBlock ? { first, last } : null
 }
 

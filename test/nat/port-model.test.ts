@@ -91,7 +91,6 @@ test('however busy the NAT, the step found is a multiple of the true one with it
       fc.double({ min: 0, max: 4, noNaN: true }),
       (seed, step, strangers) => {
         const allocation = allocationOf(counted(seededRandom(seed), 14, step, strangers))
-        // Beginning again in the middle of a gap leaves the residue of the step behind.
         if (allocation.type !== 'sequential') assert.fail(JSON.stringify(allocation))
         assert.equal(Math.sign(allocation.step), Math.sign(step))
         assert.equal(Math.abs(allocation.step % step), 0)
