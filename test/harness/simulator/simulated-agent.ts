@@ -2,17 +2,22 @@
 // driven by the real loop.
 
 import type { Candidate, Endpoint } from '../../../src/base/endpoint.ts'
+import type { Via } from '../../../src/base/machine.ts'
 import type { NatProfile } from '../../../src/base/nat-profile.ts'
 import type { Signal } from '../../../src/base/signal.ts'
+import { dataByte } from '../../../src/link/packets.ts'
 import { createProber, type NatView, type ProberEvent } from '../../../src/nat/prober.ts'
-import { isStun } from '../../../src/nat/stun.ts'
 import { type Driver, drive } from '../../../src/net/drive.ts'
 import type { CheckKeys } from '../../../src/punch/check.ts'
 import { type Plan, plan } from '../../../src/punch/plan.ts'
 import { createPunch, type Path, type Punch, type PunchEvent } from '../../../src/punch/punch.ts'
 import type { CheckCrypto } from './cheap-crypto.ts'
 import { type SimulatedComputer, SimulatedSockets } from './simulated-computer.ts'
+import type { SimulatedNat } from './simulated-nat.ts'
 import type { SimulatedTime } from './simulated-time.ts'
+
+/** Often enough for the shortest mapping in the field. */
+const talkMs = 2_000
 
 export type AgentOptions = {
   readonly clock: SimulatedTime
@@ -60,13 +65,18 @@ export class SimulatedAgent {
   /** Sent by us up to the first path. */
   packetsToPath: number | null = null
   ended: 'failed' | 'done' | null = null
+  /** The machine's word for why it failed. */
+  failedBecause: string | null = null
+  /** When something last came by the peer's path. */
+  lastDataAt = Number.NEGATIVE_INFINITY
+  #talking = false
   /** Said before there was anybody to say it to. */
   readonly #unheard: Signal[] = []
 
   constructor(options: AgentOptions) {
     this.#options = options
     const { clock, computer, crypto, servers, local } = options
-    computer.listen((bytes, from) => this.#receive(bytes, from))
+    computer.listen((bytes, from) => this.#receive(bytes, from, 0))
     this.#proberSockets = new SimulatedSockets({
       clock,
       computer,
@@ -102,6 +112,10 @@ export class SimulatedAgent {
     ]
   }
 
+  wallNow(): number {
+    return this.#options.clock.wallNow() + this.#options.wallAheadMs
+  }
+
   /** Datagrams of the attempt that really left, whatever the machine says. */
   get packets(): number {
     return this.#sockets?.sent ?? 0
@@ -117,6 +131,12 @@ export class SimulatedAgent {
     return this.#options.computer.openSockets
   }
 
+  /** Its gateway opens its main port for everybody. */
+  addMapped(nat: SimulatedNat): void {
+    const { local } = this.#options
+    this.mapped.push({ kind: 'port-mapped', endpoint: nat.mapPort(local, local.port) })
+  }
+
   /** A letter arrived: plan, and punch where the plan allows. */
   meet(offer: Offer, keys: CheckKeys, _letters: Letters): void {
     const { clock, computer, crypto } = this.#options
@@ -129,7 +149,7 @@ export class SimulatedAgent {
     const sockets = new SimulatedSockets({
       clock,
       computer,
-      onDatagram: (bytes, from, via) => this.#punch?.receive(bytes, from, via),
+      onDatagram: (bytes, from, via) => this.#receive(bytes, from, via),
       onFailure: (via) => this.#punch?.socketFailed(via),
     })
     this.#punchMachine = machine
@@ -150,13 +170,37 @@ export class SimulatedAgent {
   }
 
   #handle(event: PunchEvent): void {
-    if (event.type === 'path' || event.type === 'better-path') this.path = event.path
-    else this.ended = event.type
-    if (event.type === 'path') this.packetsToPath = event.packets
+    switch (event.type) {
+      case 'path':
+        this.packetsToPath = event.packets
+        this.path = event.path
+        break
+      case 'better-path':
+        this.path = event.path
+        break
+      case 'failed':
+        this.failedBecause = event.reason
+        this.ended = 'failed'
+        return
+      case 'done':
+        this.ended = 'done'
+        return
+    }
+    if (!this.#talking) this.#talk()
+    this.#talking = true
   }
 
-  #receive(bytes: Uint8Array, from: Endpoint): void {
-    if (isStun(bytes)) this.#prober.receive(bytes, from)
-    this.#punch?.receive(bytes, from)
+  /** As a link would, it keeps the path alive and shows that it is one. */
+  #talk(): void {
+    const { clock, computer } = this.#options
+    if (this.path) computer.send(Uint8Array.of(dataByte), this.path.remote)
+    clock.after(talkMs, () => this.#talk())
+  }
+
+  #receive(bytes: Uint8Array, from: Endpoint, via: Via): void {
+    if (bytes[0] === dataByte) this.lastDataAt = this.#options.clock.now()
+    // Both know their own questions; an extra socket of one is not the other's.
+    if (via === 0) this.#prober.receive(bytes, from)
+    this.#punch?.receive(bytes, from, via)
   }
 }

@@ -2,6 +2,7 @@
 // and a mail that takes its time. Everything is drawn from one seed.
 
 import type { NatProfile } from '../../../src/base/nat-profile.ts'
+import type { Signal } from '../../../src/base/signal.ts'
 import type { CheckKeys } from '../../../src/punch/check.ts'
 import { seededCrypto, seededRandom } from '../seeded-crypto.ts'
 import { cheapCrypto } from './cheap-crypto.ts'
@@ -47,6 +48,7 @@ export class World {
   readonly post: SimulatedPost
   readonly random: () => number
   readonly #options: WorldOptions
+  readonly #waits: { readonly from: number; readonly until: number }[] = []
   #count = 0
 
   constructor(options: WorldOptions) {
@@ -130,12 +132,29 @@ export class World {
       self.meet(offer, keys[side], {
         role: aOpens === (side === 'a') ? 'opener' : 'responder',
         ...(mailMs !== undefined && { mailMs }),
-        tell: (signal) => this.post.send(() => peer.hear(signal)),
+        tell: (signal) => this.#deliver(signal, self, peer),
       })
     }
     if (delayA === 0) meet('a')
     else this.time.after(delayA, () => meet('a'))
     this.time.after(delayB, () => meet('b'))
+  }
+
+  #deliver(signal: Signal, speaker: SimulatedAgent, hearer: SimulatedAgent): void {
+    const readAt = this.post.send(() => hearer.hear(signal))
+    const agreedAt = signal.type === 'search' ? signal.startAt - speaker.wallNow() + this.time.now() : readAt
+    this.#waits.push({ from: this.time.now(), until: Math.max(readAt, agreedAt) })
+  }
+
+  /** How much of that time passed while letters were under way, or an hour that they agreed on was awaited. */
+  waitedMs(from: number, until: number): number {
+    let [sum, reached] = [0, from]
+    for (const wait of this.#waits.toSorted((a, b) => a.from - b.from)) {
+      const end = Math.min(wait.until, until)
+      sum += Math.max(0, end - Math.max(wait.from, reached))
+      reached = Math.max(reached, end)
+    }
+    return sum
   }
 
   keys(): { a: CheckKeys; b: CheckKeys } {

@@ -1,0 +1,301 @@
+// That the simulated NATs, networks and computers are what they claim to be. Every figure of the grid rests on it.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Endpoint } from '../../../src/base/endpoint.ts'
+import { realCrypto, seededRandom } from '../seeded-crypto.ts'
+import { cheapCrypto } from './cheap-crypto.ts'
+import { behind, nat } from './nat-kinds.ts'
+import { PortSpace, type PortSpaceOptions } from './port-space.ts'
+import { SimulatedComputer, SimulatedSockets } from './simulated-computer.ts'
+import { type NatKind, SimulatedNat } from './simulated-nat.ts'
+import { createInternet, createLan, type Datagram, type Segment } from './simulated-network.ts'
+import { SimulatedPost } from './simulated-post.ts'
+import { SimulatedTime } from './simulated-time.ts'
+
+const bytes = Uint8Array.of(1)
+
+test('timers go off in the order of their times, equal ones in the order they were made, cancelled ones never', () => {
+  const delays = fc.array(fc.record({ delay: fc.nat(20), cancelled: fc.boolean() }), { maxLength: 400 })
+  fc.assert(
+    fc.property(delays, (timers) => {
+      const time = new SimulatedTime()
+      const went: { readonly at: number; readonly index: number }[] = []
+      const cancels = timers.map(({ delay }, index) =>
+        time.after(delay, () => went.push({ at: time.now(), index })),
+      )
+      for (const [index, { cancelled }] of timers.entries()) if (cancelled) cancels[index]?.()
+      time.run(30)
+      const expected = timers
+        .map(({ delay, cancelled }, index) => ({ at: delay, index, cancelled }))
+        .filter(({ cancelled }) => !cancelled)
+        .sort((a, b) => a.at - b.at || a.index - b.index)
+        .map(({ at, index }) => ({ at, index }))
+      assert.deepEqual(went, expected)
+    }),
+  )
+})
+
+function ports(more: Partial<PortSpaceOptions> = {}) {
+  const taken = new Set<number>()
+  const clock = new SimulatedTime()
+  const space = new PortSpace({
+    clock,
+    random: seededRandom(1),
+    choice: 1,
+    isTaken: (port) => taken.has(port),
+    ...more,
+  })
+  const allocate = (preferred = 5_000) => {
+    const port = space.allocate(preferred)
+    if (port !== null) taken.add(port)
+    return port
+  }
+  return { space, clock, taken, allocate }
+}
+
+for (const choice of [1, -1, 2, -2, 5]) {
+  test(`ports go in steps of ${choice}, and round the end they stay among those that the step meets`, () => {
+    const { space, allocate, taken } = ports({ choice })
+    let last = allocate() as number
+    let wraps = 0
+    for (let i = 0; i < 70_000; i++) {
+      // Nothing but the order is looked at.
+      taken.clear()
+      const port = allocate() as number
+      if (port - last !== choice) {
+        wraps++
+        const stride = Math.abs(choice)
+        assert.ok(
+          choice > 0 ? port < space.block.first + stride : port > space.block.last - stride,
+          `${port}`,
+        )
+      }
+      last = port
+    }
+    assert.ok(wraps >= Math.abs(choice))
+  })
+}
+
+test('a port that is taken is stepped over, and with all taken there is none', () => {
+  const { space, allocate, taken } = ports({ choice: 2, blockPorts: 256 })
+  const first = allocate() as number
+  const { first: low, last: high } = space.block
+  const inBlock = (port: number) => (port > high ? low + ((port - low) % 2) : port)
+  taken.add(inBlock(first + 2))
+  assert.equal(allocate(), inBlock(inBlock(first + 2) + 2))
+  // Of the 256 every second one, three of which are gone.
+  for (let i = 0; i < 125; i++) assert.notEqual(allocate(), null)
+  assert.equal(allocate(), null)
+})
+
+test('random ports in a block are all in it, all different, and all of them in the end', () => {
+  const { space, allocate } = ports({ choice: 'random', blockPorts: 128 })
+  const seen = new Set(Array.from({ length: 128 }, () => allocate()))
+  assert.equal(seen.size, 128)
+  assert.ok([...seen].every((port) => port !== null && port >= space.block.first && port <= space.block.last))
+  assert.equal(allocate(), null)
+})
+
+test('strangers take as many ports as they open connections', () => {
+  const { clock, allocate } = ports({ foreignPerSecond: 20 })
+  const before = allocate() as number
+  clock.run(60_000)
+  const after = allocate() as number
+  const passed = (after - before - 1 + 64_512) % 64_512
+  assert.ok(passed > 1_000 && passed < 1_400, `${passed}`)
+})
+
+/** A LAN of one behind a NAT, and an internet that writes down what comes to its servers. */
+function lab(kind: NatKind, addresses: readonly string[] = ['11.0.2.1']) {
+  const time = new SimulatedTime()
+  const random = seededRandom(7)
+  const internet = createInternet(time, random, 0)
+  const lan = createLan(time, random)
+  const gateway = new SimulatedNat({ clock: time, random, kind, addresses, outside: internet, inside: lan })
+  const inside: Datagram[] = []
+  const arrived: Datagram[] = []
+  lan.join('192.168.1.10', { receive: (datagram) => inside.push(datagram) })
+  for (const address of ['11.0.3.1', '11.0.3.2']) {
+    internet.join(address, { receive: (datagram) => arrived.push(datagram) })
+  }
+  const home: Endpoint = { address: '192.168.1.10', port: 4_000 }
+  const sendOut = (to: Endpoint, from = home, ttl?: number): Endpoint | undefined => {
+    arrived.length = 0
+    lan.send({ from, to, bytes, ...(ttl !== undefined && { ttl }) })
+    time.run(100)
+    return arrived[0]?.from
+  }
+  const getsIn = (from: Endpoint, to: Endpoint, through: Segment = internet): boolean => {
+    inside.length = 0
+    through.send({ from, to, bytes })
+    time.run(100)
+    return inside.length > 0
+  }
+  return { time, gateway, internet, lan, home, sendOut, getsIn }
+}
+
+const [oneA, oneB, two]: readonly [Endpoint, Endpoint, Endpoint] = [
+  { address: '11.0.3.1', port: 10 },
+  { address: '11.0.3.1', port: 11 },
+  { address: '11.0.3.2', port: 10 },
+]
+
+for (const [mapping, sameAddress, otherAddress] of [
+  ['EIM', true, true],
+  ['ADM', true, false],
+  ['APDM', false, false],
+] as const) {
+  test(`${mapping} gives ${sameAddress ? 'one port' : 'two ports'} to one address, and ${otherAddress ? 'the same' : 'another'} to the next`, () => {
+    const { sendOut } = lab(nat(mapping, 'APDF', { allocation: 'random' }))
+    const [first, second, third] = [sendOut(oneA), sendOut(oneB), sendOut(two)]
+    assert.equal(first?.port === second?.port, sameAddress)
+    assert.equal(first?.port === third?.port, otherAddress)
+  })
+}
+
+for (const [filtering, otherPort, otherAddress] of [
+  ['EIF', true, true],
+  ['ADF', true, false],
+  ['APDF', false, false],
+] as const) {
+  test(`${filtering} lets in whom it was sent to, ${otherPort ? 'and' : 'not'} its other ports, ${otherAddress ? 'and' : 'not'} others`, () => {
+    const { sendOut, getsIn, time } = lab(nat('EIM', filtering))
+    const mapped = sendOut(oneA) as Endpoint
+    assert.ok(getsIn(oneA, mapped))
+    assert.equal(getsIn(oneB, mapped), otherPort)
+    assert.equal(getsIn(two, mapped), otherAddress)
+    time.run(10_000)
+    assert.ok(!getsIn(oneA, mapped), 'after its lifetime')
+  })
+}
+
+test('a hole lets everybody in, and what came by it is answered by it', () => {
+  const { gateway, home, getsIn, sendOut } = lab(nat('APDM', 'APDF', { allocation: 'random' }))
+  const hole = gateway.mapPort(home, 7_777)
+  assert.ok(getsIn(two, hole))
+  assert.deepEqual(sendOut(two), hole)
+  assert.notDeepEqual(sendOut(oneA), hole)
+})
+
+for (const hairpin of [true, false]) {
+  test(`what is sent to its own public address ${hairpin ? 'comes back from the public one' : 'is lost'} ${hairpin ? 'with' : 'without'} hairpinning`, () => {
+    const { home, sendOut, lan, getsIn } = lab(nat('EIM', 'EIF', { hairpin }))
+    const mapped = sendOut(oneA) as Endpoint
+    assert.equal(getsIn({ address: home.address, port: 4_001 }, mapped, lan), hairpin)
+  })
+}
+
+test('a pool of addresses is used up in pairs or at will', () => {
+  const pool = ['11.0.2.1', '11.0.2.2', '11.0.2.3', '11.0.2.4']
+  const seen = (pooling: 'paired' | 'arbitrary') => {
+    const { sendOut } = lab(nat('APDM', 'APDF', { pooling }), pool)
+    const homes = Array.from({ length: 20 }, (_, index) => ({ address: '192.168.1.10', port: 4_000 + index }))
+    return new Set(homes.map((home) => sendOut(oneA, home)?.address)).size
+  }
+  assert.equal(seen('paired'), 1)
+  assert.equal(seen('arbitrary'), 4)
+})
+
+test('after a change of address nothing gets in as before', () => {
+  const { gateway, sendOut, getsIn } = lab(nat('EIM', 'EIF'))
+  const before = sendOut(oneA) as Endpoint
+  gateway.changeAddresses(['11.0.2.9'])
+  assert.ok(!getsIn(oneA, before))
+  assert.equal(sendOut(oneA)?.address, '11.0.2.9')
+})
+
+test('a datagram with few hops to live opens the NAT and does not arrive', () => {
+  const { sendOut, getsIn, home } = lab(nat('EIM', 'ADF'))
+  assert.equal(sendOut(oneA, home, 5), undefined)
+  assert.ok(getsIn(oneB, { address: '11.0.2.1', port: home.port }))
+})
+
+test('what leaves a LAN back to back reaches the gateway in order, all within two milliseconds', () => {
+  const time = new SimulatedTime()
+  const lan = createLan(time, seededRandom(9))
+  const seen: number[] = []
+  lan.gateway = { forward: ({ to }) => seen.push(to.port) }
+  const sent = Array.from({ length: 20 }, (_, index) => 1_000 + index)
+  for (const port of sent) lan.send({ from: oneB, to: { address: oneA.address, port }, bytes })
+  time.run(2)
+  assert.deepEqual(seen, sent)
+})
+
+test('a second NAT behind the first is as strict as the stricter, and ports come from the outer one', () => {
+  const [easy, hard] = [
+    { mapping: 'EIM', filtering: 'APDF', allocation: { type: 'preserving' } },
+    { mapping: 'APDM', filtering: 'ADF', allocation: { type: 'sequential', step: 2 } },
+  ] as const
+  const expected = { mapping: 'APDM', filtering: 'APDF', allocation: hard.allocation }
+  assert.deepEqual(behind(hard, easy), expected)
+  assert.deepEqual(behind(easy, hard), expected)
+})
+
+test('extra sockets get ports of their own, fail when there are too many, and hear nothing when closed', () => {
+  const time = new SimulatedTime()
+  const random = seededRandom(3)
+  const internet = createInternet(time, random, 0)
+  const local = { address: '11.0.1.1', port: 4_000 }
+  const computer = new SimulatedComputer({ clock: time, random, segment: internet, local, maxSockets: 2 })
+  const heard: number[] = []
+  const failed: number[] = []
+  const sockets = new SimulatedSockets({
+    clock: time,
+    computer,
+    onDatagram: (_bytes, _from, via) => heard.push(via),
+    onFailure: (via) => failed.push(via),
+  })
+  const arrived: Endpoint[] = []
+  internet.join('11.0.3.1', { receive: ({ from }) => arrived.push(from) })
+  for (const via of [0, 1, 2, 3]) sockets.send(bytes, oneA, via)
+  assert.deepEqual(failed, [], 'told later')
+  time.run(100)
+  assert.deepEqual(failed, [3])
+  assert.equal(new Set(arrived.map(({ port }) => port)).size, 3)
+  sockets.close(1)
+  for (const to of arrived) internet.send({ from: oneA, to, bytes })
+  time.run(100)
+  assert.deepEqual(heard, [2])
+  assert.throws(() => sockets.send(bytes, oneA, 1), /after it was closed/)
+  sockets.closeAll()
+  assert.equal(computer.openSockets, 0)
+})
+
+test('letters take 0.8 to 1.2 times as long as said, and as many as said come twice', () => {
+  const time = new SimulatedTime()
+  const post = new SimulatedPost({ clock: time, random: seededRandom(5), delayMs: 30_000, doubled: 0.5 })
+  const times: number[] = []
+  for (let i = 0; i < 400; i++) post.send(() => times.push(time.now()))
+  time.run(60_000)
+  assert.ok(times.every((at) => at >= 24_000 && at <= 36_000))
+  assert.ok(times.length > 550 && times.length < 650, `${times.length}`)
+})
+
+test('the cheap stand-in has the sizes of the real thing and refuses whatever was altered', () => {
+  const key = fc.uint8Array({ minLength: 32, maxLength: 32 })
+  const nonce = fc.uint8Array({ minLength: 24, maxLength: 24 })
+  const text = fc.uint8Array({ maxLength: 60 })
+  const crypto = cheapCrypto(1)
+  const property = fc.property(
+    key,
+    nonce,
+    text,
+    text,
+    fc.nat(),
+    fc.nat(3),
+    (k, n, message, header, place, which) => {
+      const sealed = crypto.encrypt(k, n, message, header)
+      assert.equal(sealed.length, realCrypto.encrypt(k, n, message, header).length)
+      assert.deepEqual(crypto.decrypt(k, n, sealed, header), message)
+      const parts = [k, n, sealed, header].map((part) => part.slice())
+      const altered = parts[which] as Uint8Array
+      if (altered.length === 0) return
+      altered[place % altered.length] = (altered[place % altered.length] as number) ^ 1
+      const [key2, nonce2, sealed2, header2] = parts as [Uint8Array, Uint8Array, Uint8Array, Uint8Array]
+      assert.equal(crypto.decrypt(key2, nonce2, sealed2, header2), null)
+    },
+  )
+  fc.assert(property)
+})
