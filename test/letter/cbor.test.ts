@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { encode, rfc8949EncodeOptions } from 'cborg'
 import fc from 'fast-check'
 import { decodeCbor, encodeCbor } from '../../src/letter/cbor.ts'
 import { limits } from '../../src/letter/limits.ts'
@@ -73,6 +74,51 @@ test('whatever bytes are read, writing gives them back', () => {
     fc.property(fc.uint8Array({ maxLength: 12 }), (random) => {
       const value = decodeCbor(random)
       if (value !== undefined) assert.deepEqual(encodeCbor(value), random)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+/** Values as letters hold them, and what they never hold. Keys of the same few characters, so that their order is hard
+ *  to get right. */
+const anyValue = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 4 },
+    fc.maxSafeInteger(),
+    fc.integer({ min: -300, max: 300 }),
+    fc.string({ unit: fc.constantFrom('a', 'b', 'ä', '€', '💌'), maxLength: 30 }),
+    fc.uint8Array({ maxLength: 300 }),
+    fc.constantFrom(true, false, null, 1.5, Number.NaN, -0),
+    fc.array(tie('value'), { maxLength: 30 }),
+    fc.dictionary(
+      fc.string({ unit: fc.constantFrom('a', 'b', '1', 'ä', '€', '💌'), maxLength: 300 }),
+      tie('value'),
+    ),
+  ),
+})).value
+
+/** cborg's bytes are sometimes a Buffer. */
+function byRfc8949(value: unknown): Uint8Array {
+  return new Uint8Array(encode(value, rfc8949EncodeOptions))
+}
+
+test('keys are written in the order of RFC 8949', () => {
+  fc.assert(
+    fc.property(anyValue, (value) => {
+      assert.deepEqual(new Uint8Array(encodeCbor(value)), byRfc8949(value))
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('a value with one byte changed is refused, or is another value in its one form', () => {
+  fc.assert(
+    fc.property(anyValue, fc.nat(), fc.integer({ min: 1, max: 255 }), (value, at, change) => {
+      const changed = new Uint8Array(encodeCbor(value))
+      const index = at % changed.length
+      changed[index] = (changed[index] ?? 0) ^ change
+      const read = decodeCbor(changed)
+      if (read !== undefined) assert.deepEqual(byRfc8949(read), changed)
     }),
     { numRuns: 2000 },
   )
