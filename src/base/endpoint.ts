@@ -98,6 +98,8 @@ export function addressScope(
 export function sharePrefix(a: string, b: string, prefix: Readonly<Record<Family, number>>): boolean {
   const family = familyOf(a)
   if (family !== familyOf(b)) return false
+  // Both are canonical text.
+  if (prefix[family] === (family === 4 ? 32 : 128)) return a === b
   return ipaddr.parse(a).match(ipaddr.parse(b), prefix[family])
 }
 

@@ -1,14 +1,14 @@
 // Sends what is in the outbox, beside the courier: several at once, replies first, each again until it is gone.
 
 import { messageOf, Problem } from '../base/problem.ts'
-import type { MailSender, SendOutcome } from '../mail/sender.ts'
+import type { MailSender, OutgoingMail, SendOutcome } from '../mail/sender.ts'
 import type { Urgency, WaitingMail } from '../table/outbox.ts'
 import { type HostParts, withDatabase } from './parts.ts'
 
 /** Sent mails are marked together, so that a mail costs less than one sync to disk. A mail sent but not yet
  *  marked when the host is killed goes out again, with the same bytes. */
-const markAfterMs = 100
-const markAtMost = 64
+const markAfterMs = 250
+const markAtMost = 128
 /** Mails looked up at a time, so that not every one costs a query. */
 const lookAhead = 32
 
@@ -113,16 +113,21 @@ export class Dispatcher {
     this.#busy.add(mail.order)
     this.#underWay++
     const outgoing = { from: this.#parts.self.address, to: [mail.recipient], raw }
-    const sending = this.#sender
-      .send(outgoing)
-      .catch((thrown: unknown): SendOutcome => ({ outcome: 'later', reason: messageOf(thrown) }))
-    void sending.then((outcome) => {
+    void this.#send(outgoing).then((outcome) => {
       this.#underWay--
       if (this.#closed) return
       this.#guarded(() => this.#settle(mail, outcome))
       this.#go()
       if (this.#underWay === 0) this.#onIdle?.()
     })
+  }
+
+  async #send(mail: OutgoingMail): Promise<SendOutcome> {
+    try {
+      return await this.#sender.send(mail)
+    } catch (thrown) {
+      return { outcome: 'later', reason: messageOf(thrown) }
+    }
   }
 
   #settle(mail: WaitingMail, outcome: SendOutcome): void {

@@ -19,7 +19,7 @@ export type Handled =
   | { readonly outcome: 'dropped'; readonly kind: LetterKind | 'unknown'; readonly reason: DropReason }
 
 /** Letters in one commit, at most. */
-const groupLetters = 8
+const groupLetters = 16
 
 type Taken = Extract<Reading, { ok: true }>
 

@@ -3,13 +3,16 @@
 
 import { Problem } from '../base/problem.ts'
 import { limits } from '../letter/limits.ts'
+import { isDatabaseFailure } from '../table/database.ts'
 import type { OwedIntroduction } from '../table/introduction-list.ts'
 import { offerPeer } from '../table/selection.ts'
 import { type HostParts, internalProblem, withDatabase } from './parts.ts'
 import { freezeLetter, letterHead } from './writer.ts'
 
+/** Made in one transaction, at most: its sync to disk costs more than an introduction. */
+const groupIntroductions = 4
 /** While a backlog is worked off: replies matter more, but nobody waits for ever. */
-const backlogPaceMs = 40
+const backlogPaceMs = 160
 
 export type IntroducerNotices = {
   /** Whether letters are being worked off, or replies wait to be sent: those go first, and more askers may be on
@@ -45,16 +48,16 @@ export class Introducer {
     if (this.#stopping) return
     this.#cancelTimer = this.#parts.clock.after(Math.max(1, delayMs), () => {
       this.#cancelTimer = null
-      this.#makeOne()
+      this.#takeTurn()
     })
   }
 
-  /** At most one: letters and mails under way have their turn in between. */
-  #makeOne(): void {
+  /** A few at most: letters and mails under way have their turn in between. */
+  #takeTurn(): void {
     const { settings, emit } = this.#parts
     let pauseMs: number | null = settings.retryFirstMs
     try {
-      pauseMs = this.#makeNext()
+      pauseMs = this.#makeDue()
     } catch (thrown) {
       if (!(thrown instanceof Problem)) throw thrown
       emit({ event: 'trouble', problem: thrown })
@@ -63,66 +66,67 @@ export class Introducer {
   }
 
   /** How long until it is worth coming back; null when nobody is to be introduced. */
-  #makeNext(): number | null {
+  #makeDue(): number | null {
     const { settings, introductions, outbox, clock, database } = this.#parts
     const { introductionWindowMs, introductionHoldMs, retryFirstMs } = settings
     const isBacklog = this.#notices.isBacklog()
     const waitMs = isBacklog ? introductionHoldMs : introductionWindowMs
     const now = clock.wallNow()
-    const { oldest, owed, room } = withDatabase(database, () => ({
-      oldest: introductions.oldestNotedAt(),
-      owed: introductions.next(now - waitMs, limits.peers),
-      room: outbox.room('introduction'),
-    }))
+    const oldest = withDatabase(database, () => introductions.oldestNotedAt())
     if (oldest === null) return null
-    if (owed === null) return Math.min(introductionWindowMs, oldest + waitMs - now)
-    if (room === 0) return retryFirstMs
-    this.#make(owed)
+    if (oldest > now - waitMs) return Math.min(introductionWindowMs, oldest + waitMs - now)
+    if (withDatabase(database, () => outbox.room('introduction')) === 0) return retryFirstMs
+    this.#makeGroup(now - waitMs)
     return isBacklog ? backlogPaceMs : 0
   }
 
-  #make(owed: OwedIntroduction): void {
+  #makeGroup(notedUntil: number): void {
+    const { introductions, outbox, database } = this.#parts
+    const mails = withDatabase(database, () =>
+      database.transaction(() => {
+        let frozen = 0
+        for (let made = 0; made < groupIntroductions; made++) {
+          const owed = introductions.next(notedUntil, limits.peers)
+          if (owed === null || outbox.room('introduction') === 0) break
+          if (this.#make(owed)) frozen++
+        }
+        return frozen
+      }),
+    )
+    if (mails > 0) this.#notices.onCommit()
+  }
+
+  /** Whether there is a mail now. One introduction that our own code cannot make must not hold up all others. */
+  #make(owed: OwedIntroduction): boolean {
+    const { introductions, database, emit } = this.#parts
     try {
-      this.#freeze(owed)
+      return database.transaction(() => this.#freeze(owed))
     } catch (thrown) {
-      this.#giveUp(owed, thrown)
+      if (isDatabaseFailure(thrown)) throw thrown
+      emit({ event: 'trouble', problem: internalProblem('An introduction', thrown) })
+      introductions.settle(owed.room, owed.recipient, owed.askers)
+      return false
     }
   }
 
-  /** One introduction that our own code cannot make must not hold up all others. */
-  #giveUp(owed: OwedIntroduction, thrown: unknown): void {
-    if (thrown instanceof Problem && thrown.code === 'database') throw thrown
-    const { introductions, database, emit } = this.#parts
-    emit({ event: 'trouble', problem: internalProblem('An introduction', thrown) })
-    withDatabase(database, () => introductions.settle(owed.room, owed.recipient, owed.askers))
-  }
-
-  #freeze(owed: OwedIntroduction): void {
-    const { peers, outbox, introductions, settings, database, clock } = this.#parts
+  #freeze({ room, recipient: user, askers: users }: OwedIntroduction): boolean {
+    const { peers, outbox, introductions, settings, clock } = this.#parts
     const now = clock.wallNow()
-    const { recipient, askers } = withDatabase(database, () => ({
-      recipient: peers.find(owed.room, owed.recipient, now),
-      askers: owed.askers.flatMap((asker) => peers.find(owed.room, asker, now) ?? []),
-    }))
-    const frozen =
-      recipient === null || askers.length === 0
-        ? null
-        : freezeLetter(
-            this.#parts,
-            {
-              ...letterHead(this.#parts, recipient.user),
-              kind: 'introduction',
-              sessionId: recipient.session.id,
-              peers: askers.map((asker) => offerPeer(asker, recipient, settings.natPrefix, now)),
-            },
-            { returnAddress: recipient.returnAddress, sessionKey: recipient.session.publicKey },
-          )
-    withDatabase(database, () =>
-      database.transaction(() => {
-        introductions.settle(owed.room, owed.recipient, owed.askers)
-        if (frozen) outbox.add(frozen, now)
-      }),
+    introductions.settle(room, user, users)
+    const recipient = peers.find(room, user, now)
+    const askers = users.flatMap((asker) => peers.find(room, asker, now) ?? [])
+    if (recipient === null || askers.length === 0) return false
+    const frozen = freezeLetter(
+      this.#parts,
+      {
+        ...letterHead(this.#parts, recipient.user),
+        kind: 'introduction',
+        sessionId: recipient.session.id,
+        peers: askers.map((asker) => offerPeer(asker, recipient, settings.natPrefix, now)),
+      },
+      { returnAddress: recipient.returnAddress, sessionKey: recipient.session.publicKey },
     )
-    if (frozen) this.#notices.onCommit()
+    outbox.add(frozen, now)
+    return true
   }
 }

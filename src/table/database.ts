@@ -30,6 +30,7 @@ export class HostDatabase {
   readonly path: string
   readonly connection: Connection
   readonly #counts: Statement
+  #rollbacks = 0
 
   constructor(path: string, connection: Connection) {
     this.path = path
@@ -41,7 +42,17 @@ export class HostDatabase {
 
   /** All of `work` or nothing; one sync to disk. May be nested. */
   transaction<T>(work: () => T): T {
-    return this.connection.transaction(work).immediate()
+    try {
+      return this.connection.transaction(work).immediate()
+    } catch (thrown) {
+      this.#rollbacks++
+      throw thrown
+    }
+  }
+
+  /** Grows whenever something that was written is undone: what is remembered of rows may be wrong then. */
+  get rollbacks(): number {
+    return this.#rollbacks
   }
 
   counts(): Counts {

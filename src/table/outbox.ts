@@ -38,10 +38,15 @@ const urgencies = {
 /** As the table has it. */
 const laneOf = { urgent: 0, patient: 1 } as const satisfies Record<Urgency, number>
 
+/** Mails whose bytes are kept in memory until they are sent, so that those need not be read again; the others are. */
+const freshMails = 64
+
 export class Outbox {
   readonly #settings: OutboxSettings
   readonly #database: HostDatabase
   readonly #statements: ReturnType<typeof prepare>
+  /** By order. What is here was written in this run, though perhaps not committed: only for mails seen by `due`. */
+  readonly #fresh = new Map<number, Uint8Array>()
 
   constructor(database: HostDatabase, settings: OutboxSettings) {
     this.#settings = settings
@@ -63,7 +68,9 @@ export class Outbox {
   /** Throws when the Message-ID is already there. */
   add(mail: FrozenMail, now: number): void {
     const { messageId, kind, recipient, raw } = mail
-    this.#statements.add.run(messageId, kind, laneOf[urgencies[kind]], recipient, raw, now, now)
+    const lane = laneOf[urgencies[kind]]
+    const { lastInsertRowid } = this.#statements.add.run(messageId, kind, lane, recipient, raw, now, now)
+    this.#keepFresh(Number(lastInsertRowid), raw)
   }
 
   /** What may be tried now, longest due first. */
@@ -71,8 +78,16 @@ export class Outbox {
     return this.#statements.due.all(laneOf[urgency], now, limit) as WaitingMail[]
   }
 
-  /** Null when it is gone. */
+  /** SQLite gives the number of a mail that is gone, or never came to be, to another one. */
+  #keepFresh(order: number, raw: Uint8Array): void {
+    this.#fresh.delete(order)
+    if (this.#fresh.size < freshMails) this.#fresh.set(order, raw)
+  }
+
+  /** Of a mail that `due` told of. Null when it is gone. */
   raw(order: number): Uint8Array | null {
+    const fresh = this.#fresh.get(order)
+    if (this.#fresh.delete(order) && fresh) return fresh
     const raw = this.#statements.raw.get(order) as Uint8Array | undefined
     return raw === undefined ? null : new Uint8Array(raw)
   }
@@ -91,6 +106,7 @@ export class Outbox {
     this.#database.transaction(() => {
       for (const order of orders) this.#statements.drop.run(order)
     })
+    for (const order of orders) this.#fresh.delete(order)
   }
 
   /** The attempt failed; the same bytes are due again at `nextAttemptAt` (Unix ms). */

@@ -44,6 +44,12 @@ type Row = {
   accepted_at: number
 }
 
+/** What changes in a row after it was written. */
+type Glimpse = { entry_order: number; flagged: number; accepted_at: number }
+
+/** Entries kept decoded: the few that are the latest of their room are in every reply. When it is full it is emptied. */
+const decodedLimit = 256
+
 const columns =
   'user_id, nickname, session_id, session_key, return_address, candidates, nat, flagged, sent_at, accepted_at'
 
@@ -51,6 +57,9 @@ export class PeerTable {
   readonly #database: HostDatabase
   readonly #settings: PeerTableSettings
   readonly #statements: ReturnType<typeof prepare>
+  /** By `entry_order`. */
+  readonly #decoded = new Map<number, Entry>()
+  #rollbacks = 0
 
   /** Entries beyond the capacity go at once, in case it was lowered since the last start. */
   constructor(database: HostDatabase, settings: PeerTableSettings) {
@@ -71,7 +80,7 @@ export class PeerTable {
       const present = this.#statements.sentAt.get(roomId, entry.user) as number | undefined
       if (present !== undefined && present > entry.sentAt) return 'older'
       if (present !== undefined) this.#statements.remove.run(roomId, entry.user)
-      this.#statements.insert.run(
+      const { lastInsertRowid } = this.#statements.insert.run(
         roomId,
         entry.user,
         entry.nickname,
@@ -83,6 +92,8 @@ export class PeerTable {
         entry.sentAt,
         now,
       )
+      // SQLite gives the number of a row that is gone to another one.
+      this.#decoded.delete(Number(lastInsertRowid))
       this.#keepCapacity()
       return present === undefined ? 'added' : 'refreshed'
     })
@@ -97,7 +108,18 @@ export class PeerTable {
   /** The most recent others of a room, latest first, none of them expired (A5). */
   recent(room: RoomTag, except: UserId, limit: number, now: number): readonly Entry[] {
     const rows = this.#statements.recent.all(this.#roomId(room), now - this.#settings.expiryMs, except, limit)
-    return (rows as Row[]).map(entryOf)
+    return (rows as Glimpse[]).map((row) => this.#decode(row))
+  }
+
+  #decode({ entry_order, flagged, accepted_at: acceptedAt }: Glimpse): Entry {
+    const { rollbacks } = this.#database
+    if (rollbacks !== this.#rollbacks || this.#decoded.size >= decodedLimit) this.#decoded.clear()
+    this.#rollbacks = rollbacks
+    const known = this.#decoded.get(entry_order)
+    if (known && known.flagged === (flagged === 1) && known.acceptedAt === acceptedAt) return known
+    const entry = entryOf(this.#statements.byOrder.get(entry_order) as Row)
+    this.#decoded.set(entry_order, entry)
+    return entry
   }
 
   /** Milliseconds until the entry expires if its agent does not ask again; 0 when there is none. */
@@ -160,8 +182,9 @@ function prepare(connection: Connection) {
       'DELETE FROM entry WHERE entry_order IN (SELECT entry_order FROM entry ORDER BY entry_order LIMIT ?)',
     ),
     find: statement(`SELECT ${columns} FROM entry WHERE room_id = ? AND user_id = ? AND accepted_at > ?`),
+    byOrder: statement(`SELECT ${columns} FROM entry WHERE entry_order = ?`),
     recent: statement(
-      `SELECT ${columns} FROM entry INDEXED BY entry_by_room
+      `SELECT entry_order, flagged, accepted_at FROM entry INDEXED BY entry_by_room
        WHERE room_id = ? AND accepted_at > ? AND user_id <> ?
        ORDER BY accepted_at DESC, entry_order DESC LIMIT ?`,
     ),

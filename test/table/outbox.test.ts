@@ -64,3 +64,26 @@ test('after the clock was set back no mail waits for it to catch up', () => {
   assert.equal(outbox.due('urgent', 50, 10).length, 1)
   assert.equal(outbox.tooOld(50, 10).length, 1)
 })
+
+test('every mail goes out with its own bytes, though some were undone or dropped and their numbers given again', () => {
+  const database = openMemory()
+  const outbox = new Outbox(database, { capacity: 1_000 })
+  const add = (byte: number) => outbox.add({ ...mail(`r${byte}`), raw: new Uint8Array([byte]) }, byte)
+  const undone = () => {
+    for (let byte = 100; byte < 110; byte++) add(byte)
+    throw new Error('undone')
+  }
+  assert.throws(() => database.transaction(undone), /undone/)
+  // More than are kept in memory.
+  for (let byte = 0; byte < 100; byte++) add(byte)
+  const last = outbox.due('urgent', 1_000, 1_000).slice(-3)
+  outbox.drop(last.map(({ order }) => order))
+  for (let byte = 97; byte < 100; byte++) add(byte + 50)
+  const bytes = outbox.due('urgent', 1_000, 1_000).map(({ order }) => outbox.raw(order)?.[0])
+  assert.deepEqual(bytes, [...Array.from({ length: 97 }, (_, byte) => byte), 147, 148, 149])
+  for (const { order } of last) outbox.drop([order])
+  assert.deepEqual(
+    last.map(({ order }) => outbox.raw(order)),
+    [null, null, null],
+  )
+})

@@ -170,3 +170,19 @@ test('every question the table asks per letter is answered by an index', () => {
     for (const { detail } of plan) assert.match(detail, /^SEARCH .* USING (COVERING )?INDEX/, question)
   }
 })
+
+test('an entry that was undone is not shown in the place of the one that took its number', () => {
+  const database = openMemory()
+  const table = new PeerTable(database, { capacity, expiryMs })
+  const names = () => table.recent(roomTag(0), userId(9), 8, 1).map(({ nickname }) => nickname)
+  table.upsert(roomTag(0), newEntry(1, 1), 1)
+  assert.deepEqual(names(), ['agent 1'])
+  const work = () => {
+    table.leave(roomTag(0), userId(1), 1)
+    table.upsert(roomTag(0), newEntry(2, 1), 1)
+    assert.deepEqual(names(), ['agent 2'])
+    throw new Error('undone')
+  }
+  assert.throws(() => database.transaction(work), /undone/)
+  assert.deepEqual(names(), ['agent 1'])
+})
