@@ -10,6 +10,8 @@ export type Plan =
       readonly strategy: 'direct'
       /** Packets this side may send in the whole attempt, answers included. */
       readonly budget: number
+      /** After so long without a path it has failed. */
+      readonly attemptMs: number
       /** Where to send checks, best first; empty when the peer must come to us. */
       readonly targets: readonly Candidate[]
     }
@@ -25,6 +27,7 @@ export type Plan =
 export type PlanSide = { readonly nat: NatProfile; readonly candidates: readonly Candidate[] }
 
 export const directBudget = 60
+const directAttemptMs = 120_000
 /** Of a longer list of candidates the rest is not looked at. */
 const maxConsidered = 64
 
@@ -38,6 +41,7 @@ export function plan(mine: PlanSide, theirs: PlanSide & { readonly sameNat: bool
   const direct = (chosen: readonly Candidate[]): Plan => ({
     strategy: 'direct',
     budget: directBudget,
+    attemptMs: directAttemptMs,
     targets: chosen,
   })
 

@@ -9,7 +9,7 @@
 
 import type { Crypto } from '../base/crypto.ts'
 import { type Candidate, type CandidateKind, type Endpoint, formatEndpoint } from '../base/endpoint.ts'
-import type { Action, Machine } from '../base/machine.ts'
+import type { Action, Machine, SendAction, Via } from '../base/machine.ts'
 import { type CheckKeys, type CheckPacket, openCheck, sealCheck } from './check.ts'
 import { burstChecks, gapAfterCheck, type Paced, quickChecksFor } from './pacing.ts'
 import { isLan, isUsable, maxTargets, rankOf } from './targets.ts'
@@ -20,6 +20,8 @@ export type Path = {
   /** Our own endpoint as the peer sees it on this path. */
   readonly local: Endpoint
   readonly candidateKind: CandidateKind
+  /** The socket it leads from; 0 is the main one. */
+  readonly via: Via
 }
 
 export type PunchEvent =
@@ -52,6 +54,13 @@ export type PunchOptions = {
 export interface Punch extends Machine<PunchEvent> {
   /** Candidates learned later. Known ones, and those beyond the bound, are ignored. */
   addTargets(now: number, candidates: readonly Candidate[]): Action<PunchEvent>[]
+  /**
+   * One check outside the budget, which the caller has to bound; a path when it is confirmed. Null when it may not
+   * be sent there, or all is over.
+   */
+  probe(to: Endpoint, via: Via, ttl?: number): SendAction | null
+  /** Whether the peer was heard by this socket. */
+  heardBy(via: Via): boolean
   /** Nothing is sent or answered afterwards. */
   stop(): void
   /** Sent so far. */
@@ -64,6 +73,8 @@ const maxHeard = 256
 const maxPeerReflexive = 4
 /** Between two checks to one target, however often the peer is heard there. */
 const shortestCheckGapMs = 50
+/** So long only the socket that the peer was heard by first answers, where another would be no better. */
+const commitmentMs = 2_000
 
 export function createPunch(options: PunchOptions): Punch {
   return new PunchAttempt(options)
@@ -71,6 +82,7 @@ export function createPunch(options: PunchOptions): Punch {
 
 type Target = Paced & {
   readonly candidate: Candidate
+  readonly via: Via
   readonly rank: number
   /** Null when no further check is due. */
   nextAt: number | null
@@ -88,17 +100,22 @@ class PunchAttempt implements Punch {
   readonly #checkBudget: number
   readonly #quietMs: number
   readonly #deadline: number
-  /** By endpoint; at most maxTargets + maxPeerReflexive. */
+  /** By socket and endpoint; at most maxTargets + maxPeerReflexive, and those of confirmed probes. */
   readonly #targets = new Map<string, Target>()
-  /** Sequence of each of our checks to where it went; bounded by the budget. */
+  /** Sequence of each of our checks to where it went; bounded by the budgets. */
   readonly #asked = new Map<number, string>()
   /** Sequences of the peer's packets; bounded by maxHeard. */
   readonly #heard = new Set<number>()
   #sequence: number
+  /** Within the budget. */
   #packets = 0
+  /** Outside it. */
+  #probes = 0
   #checks = 0
   #best: Target | null = null
   #lastHeardAt = 0
+  #commitment: { readonly via: Via; readonly until: number } | null = null
+  readonly #heardBy = new Set<Via>()
   #finished = false
 
   constructor(options: PunchOptions) {
@@ -116,7 +133,7 @@ class PunchAttempt implements Punch {
   }
 
   get packets(): number {
-    return this.#packets
+    return this.#packets + this.#probes
   }
 
   nextTimeout(): number | null {
@@ -130,7 +147,7 @@ class PunchAttempt implements Punch {
     if (this.#finished) return []
     if (now >= this.#endsAt()) {
       this.stop()
-      const packets = this.#packets
+      const { packets } = this
       return [
         {
           type: 'event',
@@ -144,13 +161,28 @@ class PunchAttempt implements Punch {
     return due.flatMap((target) => this.#check(now, target))
   }
 
-  handleDatagram(now: number, bytes: Uint8Array, from: Endpoint): Action<PunchEvent>[] {
+  handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<PunchEvent>[] {
     if (this.#finished || !isUsable(from, this.#onLoopback)) return []
     const packet = openCheck(this.#crypto, this.#keys, bytes)
     if (!packet || this.#heard.has(packet.sequence) || this.#heard.size >= maxHeard) return []
     this.#heard.add(packet.sequence)
     this.#lastHeardAt = now
-    return packet.type === 'check' ? this.#answer(now, packet.sequence, from) : this.#confirm(packet, from)
+    this.#heardBy.add(via)
+    return packet.type === 'check'
+      ? this.#answer(now, packet.sequence, from, via)
+      : this.#confirm(packet, from, via)
+  }
+
+  probe(to: Endpoint, via: Via, ttl?: number): SendAction | null {
+    if (this.#finished || !isUsable(to, this.#onLoopback)) return null
+    this.#probes++
+    const action = this.#seal(to, via, { type: 'check' })
+    this.#asked.set(this.#sequence, keyOf(to, via))
+    return ttl === undefined ? action : { ...action, ttl }
+  }
+
+  heardBy(via: Via): boolean {
+    return this.#heardBy.has(via)
   }
 
   addTargets(now: number, candidates: readonly Candidate[]): Action<PunchEvent>[] {
@@ -164,6 +196,7 @@ class PunchAttempt implements Punch {
     this.#targets.clear()
     this.#asked.clear()
     this.#heard.clear()
+    this.#heardBy.clear()
   }
 
   #endsAt(): number {
@@ -173,18 +206,18 @@ class PunchAttempt implements Punch {
   #add(now: number, candidates: readonly Candidate[]): void {
     const fresh: Target[] = []
     for (const candidate of candidates) {
-      const key = formatEndpoint(candidate.endpoint)
-      if (this.#targets.size >= maxTargets || this.#targets.has(key)) continue
-      if (isUsable(candidate.endpoint, this.#onLoopback)) fresh.push(this.#target(now, key, candidate))
+      if (this.#targets.size >= maxTargets || this.#targets.has(keyOf(candidate.endpoint, 0))) continue
+      if (isUsable(candidate.endpoint, this.#onLoopback)) fresh.push(this.#target(now, candidate, 0))
     }
     for (const target of fresh) {
       target.quickTotal = quickChecksFor(fresh.length, this.#checkBudget - this.#checks)
     }
   }
 
-  #target(now: number, key: string, candidate: Candidate): Target {
+  #target(now: number, candidate: Candidate, via: Via): Target {
     const target: Target = {
       candidate,
+      via,
       rank: rankOf(candidate, this.#sameNat),
       isLan: isLan(candidate, this.#sameNat),
       nextAt: this.#isWorth(rankOf(candidate, this.#sameNat)) ? now : null,
@@ -193,7 +226,7 @@ class PunchAttempt implements Punch {
       quickTotal: burstChecks,
       confirmed: false,
     }
-    this.#targets.set(key, target)
+    this.#targets.set(keyOf(candidate.endpoint, via), target)
     return target
   }
 
@@ -202,17 +235,31 @@ class PunchAttempt implements Punch {
     return this.#best === null || rank > this.#best.rank
   }
 
+  /**
+   * Of several sockets that the peer reaches only one answers, lest each side settle for another of them and send to
+   * one that is about to be closed. If nothing comes of it, another may.
+   */
+  #isCommittedElsewhere(now: number, from: Endpoint, via: Via): boolean {
+    const rank = rankOf({ kind: 'peer-reflexive', endpoint: from }, this.#sameNat)
+    if (this.#best) return this.#best.via !== via && rank <= this.#best.rank
+    if (rank > 1) return false
+    if (!this.#commitment || this.#commitment.until <= now) {
+      this.#commitment = { via, until: now + commitmentMs }
+    }
+    return this.#commitment.via !== via
+  }
+
   /** The peer's check came from `from`: confirm it, and check that way at once. */
-  #answer(now: number, confirms: number, from: Endpoint): Action<PunchEvent>[] {
+  #answer(now: number, confirms: number, from: Endpoint, via: Via): Action<PunchEvent>[] {
+    if (this.#isCommittedElsewhere(now, from, via)) return []
     // What is set aside for checks may go to answers once we are done searching.
     const reserved = this.#best ? 0 : this.#checkBudget - this.#checks
     if (this.#packets + reserved >= this.#budget) return []
-    const confirmation = this.#send(from, { type: 'confirm', confirms, observed: from })
-    const key = formatEndpoint(from)
-    let target = this.#targets.get(key)
+    const confirmation = this.#send(from, via, { type: 'confirm', confirms, observed: from })
+    let target = this.#targets.get(keyOf(from, via))
     if (!target) {
       if (this.#targets.size >= maxTargets + maxPeerReflexive) return [confirmation]
-      target = this.#target(now, key, { kind: 'peer-reflexive', endpoint: from })
+      target = this.#target(now, { kind: 'peer-reflexive', endpoint: from }, via)
     }
     if (target.confirmed || !this.#isWorth(target.rank)) return [confirmation]
     target.quickSent = 0
@@ -221,12 +268,12 @@ class PunchAttempt implements Punch {
     return target.nextAt > now ? [confirmation] : [confirmation, ...this.#check(now, target)]
   }
 
-  #confirm(packet: CheckPacket & { type: 'confirm' }, from: Endpoint): Action<PunchEvent>[] {
-    const key = formatEndpoint(from)
+  #confirm(packet: CheckPacket & { type: 'confirm' }, from: Endpoint, via: Via): Action<PunchEvent>[] {
+    const key = keyOf(from, via)
     // RFC 8445 §7.2.5.2.1: an answer from elsewhere proves no path.
     if (this.#asked.get(packet.confirms) !== key) return []
-    const target = this.#targets.get(key)
-    if (!target || target.confirmed) return []
+    const target = this.#targets.get(key) ?? this.#target(0, { kind: 'predicted', endpoint: from }, via)
+    if (target.confirmed) return []
     target.confirmed = true
     target.nextAt = null
     if (!this.#isWorth(target.rank)) return []
@@ -238,8 +285,9 @@ class PunchAttempt implements Punch {
       remote: target.candidate.endpoint,
       local: packet.observed,
       candidateKind: target.candidate.kind,
+      via: target.via,
     }
-    return [{ type: 'event', event: { type, path, packets: this.#packets } }]
+    return [{ type: 'event', event: { type, path, packets: this.packets } }]
   }
 
   #check(now: number, target: Target): Action<PunchEvent>[] {
@@ -248,9 +296,9 @@ class PunchAttempt implements Punch {
     this.#checks++
     target.quickSent++
     target.lastCheckAt = now
-    const key = formatEndpoint(target.candidate.endpoint)
-    const action = this.#send(target.candidate.endpoint, { type: 'check' })
-    this.#asked.set(this.#sequence, key)
+    const { endpoint } = target.candidate
+    const action = this.#send(endpoint, target.via, { type: 'check' })
+    this.#asked.set(this.#sequence, keyOf(endpoint, target.via))
     // With a path found, a better one gets its quick checks and no more.
     if (!this.#best || target.quickSent < target.quickTotal) {
       const waiting = [...this.#targets.values()].filter((one) => one === target || one.nextAt !== null)
@@ -260,13 +308,20 @@ class PunchAttempt implements Punch {
     return [action]
   }
 
-  #send(
-    to: Endpoint,
-    packet: { type: 'check' } | { type: 'confirm'; confirms: number; observed: Endpoint },
-  ): Action<PunchEvent> {
+  #send(to: Endpoint, via: Via, packet: Unnumbered): SendAction {
     this.#packets++
+    return this.#seal(to, via, packet)
+  }
+
+  #seal(to: Endpoint, via: Via, packet: Unnumbered): SendAction {
     this.#sequence = (this.#sequence + 1) >>> 0
     const bytes = sealCheck(this.#crypto, this.#keys, { ...packet, sequence: this.#sequence })
-    return { type: 'send', to, bytes }
+    return via === 0 ? { type: 'send', to, bytes } : { type: 'send', to, bytes, via }
   }
+}
+
+type Unnumbered = { type: 'check' } | { type: 'confirm'; confirms: number; observed: Endpoint }
+
+function keyOf(endpoint: Endpoint, via: Via): string {
+  return via === 0 ? formatEndpoint(endpoint) : `${via} ${formatEndpoint(endpoint)}`
 }

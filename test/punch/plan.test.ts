@@ -119,7 +119,12 @@ test('with no address on either side, or on one that the other cannot call in, t
 test('a side that lets strangers in may wait for a peer without any address', () => {
   const open = { nat: nat('none'), candidates: [reflexive('11.0.0.2:5000')] }
   const nobody = { nat: nat('unknown'), candidates: [] }
-  assert.deepEqual(plan(open, { ...nobody, sameNat: false }), { strategy: 'direct', budget: 60, targets: [] })
+  assert.deepEqual(plan(open, { ...nobody, sameNat: false }), {
+    strategy: 'direct',
+    budget: 60,
+    attemptMs: 120_000,
+    targets: [],
+  })
   assert.equal(plan(nobody, { ...open, sameNat: false }).strategy, 'direct')
 })
 

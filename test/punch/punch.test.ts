@@ -98,7 +98,13 @@ test('a confirmation of our check from where it was sent proves the path', () =>
   assert.deepEqual(events(punch.handleDatagram(50, confirmOf(sent.bytes), publicOne.endpoint)), [
     {
       type: 'path',
-      path: { kind: 'direct', remote: publicOne.endpoint, local: ours, candidateKind: 'server-reflexive' },
+      path: {
+        kind: 'direct',
+        remote: publicOne.endpoint,
+        local: ours,
+        candidateKind: 'server-reflexive',
+        via: 0,
+      },
       packets: 1,
     },
   ])
