@@ -4,15 +4,17 @@
 
 import { viewOf } from '../../../src/base/bytes.ts'
 import type { Crypto } from '../../../src/base/crypto.ts'
-import { seededRandom } from '../seeded-crypto.ts'
+import { realCrypto, seededRandom } from '../seeded-crypto.ts'
 
-export type CheckCrypto = Pick<Crypto, 'randomBytes' | 'encrypt' | 'decrypt'>
+export type CheckCrypto = Pick<Crypto, 'randomBytes' | 'encrypt' | 'decrypt' | 'pad' | 'unpad'>
 
 const checksumBytes = 16
 
 export function cheapCrypto(seed: number): CheckCrypto {
   const random = seededRandom(seed)
   return {
+    pad: realCrypto.pad,
+    unpad: realCrypto.unpad,
     randomBytes: (length) => {
       const bytes = new Uint8Array(length)
       for (let at = 0; at < length; at++) bytes[at] = random() * 256

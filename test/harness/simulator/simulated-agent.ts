@@ -45,7 +45,8 @@ export type Letters = {
   readonly role: 'opener' | 'responder'
   /** From the agent's own request to its reply, when there was one. */
   readonly mailMs?: number
-  readonly tell: (signal: Signal) => void
+  /** Sends a letter with this in it, which only the peer can open. */
+  readonly tell: (signal: Signal, box: Uint8Array) => void
 }
 
 export class SimulatedAgent {
@@ -71,7 +72,7 @@ export class SimulatedAgent {
   lastDataAt = Number.NEGATIVE_INFINITY
   #talking = false
   /** Said before there was anybody to say it to. */
-  readonly #unheard: Signal[] = []
+  readonly #unheard: Uint8Array[] = []
 
   constructor(options: AgentOptions) {
     this.#options = options
@@ -126,9 +127,9 @@ export class SimulatedAgent {
     return this.#punchMachine?.packets ?? 0
   }
 
-  /** Extra sockets still open. */
+  /** Extra sockets of the attempt that are still open. */
   get openSockets(): number {
-    return this.#options.computer.openSockets
+    return this.#sockets?.size ?? 0
   }
 
   /** Its gateway opens its main port for everybody. */
@@ -161,12 +162,12 @@ export class SimulatedAgent {
       close: (via) => sockets.close(via),
       onEvent: (event) => this.#handle(event),
     })
-    for (const signal of this.#unheard.splice(0)) this.hear(signal)
+    for (const box of this.#unheard.splice(0)) this.hear(box)
   }
 
   /** A signal letter from the peer. */
-  hear(signal: Signal): void {
-    if (!this.plan) this.#unheard.push(signal)
+  hear(box: Uint8Array): void {
+    if (!this.plan) this.#unheard.push(box)
   }
 
   #handle(event: PunchEvent): void {

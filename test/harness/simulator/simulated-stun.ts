@@ -1,9 +1,11 @@
-// A STUN server as RFC 5780 wants it: two addresses, two ports on each, told by OTHER-ADDRESS. It can be made to
-// misbehave, as servers in the field do.
+// The product's own address server on the simulated internet, with two addresses and two ports on each (RFC 5780).
+// It can be made to misbehave, as servers in the field do.
 
+import { answerRequest } from '../../../src/address-server/answer.ts'
+import { cornersOf, type Square } from '../../../src/address-server/square.ts'
 import type { Clock } from '../../../src/base/clock.ts'
 import { type Endpoint, formatEndpoint } from '../../../src/base/endpoint.ts'
-import { decodeStun, encodeError, encodeSuccess } from '../../../src/nat/stun.ts'
+import { encodeSuccess, transactionIdBytes } from '../../../src/nat/stun.ts'
 import type { Datagram, Segment } from './simulated-network.ts'
 
 export type StunManners = {
@@ -17,12 +19,8 @@ export type StunManners = {
 }
 
 /** Real unicast addresses: `addressScope` rightly calls the ranges for documentation unusable. */
-export const stunAddresses = ['11.0.0.1', '11.0.0.2'] as const
-const ports = [3478, 3479] as const
-export const stunEndpoints: readonly Endpoint[] = stunAddresses.flatMap((address) =>
-  ports.map((port) => ({ address, port })),
-)
-const unknownAttribute = 420
+const square: Square = { addresses: ['11.0.0.1', '11.0.0.2'], ports: [3478, 3479] }
+export const stunEndpoints: readonly Endpoint[] = cornersOf(square)
 
 export class SimulatedStun {
   readonly #clock: Clock
@@ -32,7 +30,7 @@ export class SimulatedStun {
   constructor(clock: Clock, internet: Segment) {
     this.#clock = clock
     this.#internet = internet
-    for (const address of stunAddresses) {
+    for (const address of square.addresses) {
       internet.join(address, { receive: (datagram) => this.#answer(datagram) })
     }
   }
@@ -42,24 +40,17 @@ export class SimulatedStun {
     this.#manners.set(formatEndpoint(endpoint), manners)
   }
 
-  #answer({ from, to, bytes }: Datagram): void {
-    const { isSilent, lie, lateMs = 0, copies = 1 } = this.#manners.get(formatEndpoint(to)) ?? {}
-    const decoding = decodeStun(bytes)
-    if (isSilent || !ports.some((port) => port === to.port)) return
-    if (!decoding.ok || decoding.message.type !== 'request') return
-    const { transactionId, unknownRequired } = decoding.message
-    const answer =
-      unknownRequired.length > 0
-        ? encodeError(transactionId, unknownAttribute, unknownRequired)
-        : encodeSuccess({ transactionId, mapped: lie ?? from, otherAddress: across(to), responseOrigin: to })
-    for (let copy = 0; copy < copies; copy++) {
-      this.#clock.after(lateMs, () => this.#internet.send({ from: to, to: from, bytes: answer }))
-    }
+  #answer(datagram: Datagram): void {
+    const { isSilent, lie, lateMs = 0, copies = 1 } = this.#manners.get(formatEndpoint(datagram.to)) ?? {}
+    if (isSilent || !square.ports.includes(datagram.to.port)) return
+    const answer = answerRequest(datagram, square)
+    if (!answer) return
+    const told = lie ? { ...answer, bytes: lyingAnswer(answer.bytes, lie) } : answer
+    for (let copy = 0; copy < copies; copy++) this.#clock.after(lateMs, () => this.#internet.send(told))
   }
 }
 
-/** The endpoint with the other address and the other port. */
-function across({ address, port }: Endpoint): Endpoint {
-  const otherAddress = stunAddresses.find((other) => other !== address) ?? address
-  return { address: otherAddress, port: ports.find((other) => other !== port) ?? port }
+/** To the same question. */
+function lyingAnswer(honest: Uint8Array, mapped: Endpoint): Uint8Array {
+  return encodeSuccess({ transactionId: honest.slice(8, 8 + transactionIdBytes), mapped })
 }

@@ -132,7 +132,7 @@ export class World {
       self.meet(offer, keys[side], {
         role: aOpens === (side === 'a') ? 'opener' : 'responder',
         ...(mailMs !== undefined && { mailMs }),
-        tell: (signal) => this.#deliver(signal, self, peer),
+        tell: (signal, box) => this.#deliver(signal, box, self, peer),
       })
     }
     if (delayA === 0) meet('a')
@@ -140,8 +140,8 @@ export class World {
     this.time.after(delayB, () => meet('b'))
   }
 
-  #deliver(signal: Signal, speaker: SimulatedAgent, hearer: SimulatedAgent): void {
-    const readAt = this.post.send(() => hearer.hear(signal))
+  #deliver(signal: Signal, box: Uint8Array, speaker: SimulatedAgent, hearer: SimulatedAgent): void {
+    const readAt = this.post.send(() => hearer.hear(box))
     const agreedAt = signal.type === 'search' ? signal.startAt - speaker.wallNow() + this.time.now() : readAt
     this.#waits.push({ from: this.time.now(), until: Math.max(readAt, agreedAt) })
   }
