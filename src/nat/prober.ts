@@ -1,36 +1,44 @@
-// Asks STUN servers how the world sees our socket, and goes on asking so that the mapping stays (mission B4, C4).
+// Asks STUN servers how the world sees our socket, and goes on asking so that the mapping stays (mission B4, C4). Looks
+// closer at what kind of NAT it is before it tells (D1, D2), and learns the rest in the background.
 //
-//            all answered, or verdictMs over              every keepaliveMs
-//   first round ──────────────────────────▶ settled ◀────────────────────────▶ keepalive: one server in turn
-//        │ nobody answered                     ▲                                        │ says something new
-//        ▼                                     │ round over                             ▼
-//   wait, doubling up to 60 s ──▶ again: all servers ◀──────────────────────────────────┘
+//            enough answered, or time over         survey over, or verdictMs over
+//   first round ────────────────────────▶ survey ────────────────────────────────▶ verdict
+//        │ nobody answered                   ▲ another address or mapping               │
+//        ▼                                   │                                          ▼  every keepaliveMs
+//   wait, doubling up to 60 s ──▶ again: all servers ◀── says something new ── keepalive: one server in turn
 
-import { equalBytes } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
+import { distinctEndpoints, type Endpoint } from '../base/endpoint.ts'
+import type { Action, Machine, Via } from '../base/machine.ts'
+import type { Mapping } from '../base/nat-profile.ts'
+import { Asker } from './asker.ts'
 import {
-  distinctEndpoints,
-  type Endpoint,
-  equalEndpoints,
-  familyOf,
-  formatEndpoint,
-} from '../base/endpoint.ts'
-import type { Action, Machine } from '../base/machine.ts'
-import { classify, type NatView, type Observation } from './classify.ts'
-import { settle } from './settle.ts'
-import { decodeStun, encodeRequest, transactionIdBytes } from './stun.ts'
+  classify,
+  type Findings,
+  type NatView,
+  type Observation,
+  ofJudgedFamily,
+  portsKept,
+} from './classify.ts'
+import { type Learnable, Learner } from './learner.ts'
+import { type RoundResult, Rounds } from './rounds.ts'
+import { sameVerdict, settle } from './settle.ts'
+import { Survey, type Witness } from './survey.ts'
 
 export type { NatView, Observation } from './classify.ts'
+export type { Learnable } from './learner.ts'
 
 export type ProberEvent =
   /** Exactly once: the first verdict. */
   | ({ readonly type: 'profile' } & NatView)
   /** Any later verdict that differs. */
   | ({ readonly type: 'changed' } & NatView)
+  /** Something that others need not be told of; `done` when there will be no more of it for now. */
+  | ({ readonly type: 'learned'; readonly done: boolean } & NatView)
 
 export type ProberOptions = {
   readonly crypto: Pick<Crypto, 'randomBytes'>
-  /** Resolved, and such as the socket can reach: a silent one delays the verdict. Those beyond 8 are not asked. */
+  /** Resolved, and such as the socket can reach. Those beyond 8 are not asked. */
   readonly servers: readonly Endpoint[]
   /** Our own addresses with the socket's port (see net/interfaces.ts). */
   readonly localEndpoints: readonly Endpoint[]
@@ -42,6 +50,8 @@ export type ProberOptions = {
   readonly keepaliveMs?: number
   /** At the latest so long after the start there is a verdict. */
   readonly verdictMs?: number
+  /** What is found out after the verdict, in the background; everything when left out. */
+  readonly learn?: readonly Learnable[]
 }
 
 export interface Prober extends Machine<ProberEvent> {
@@ -50,168 +60,166 @@ export interface Prober extends Machine<ProberEvent> {
 }
 
 export const maxServers = 8
-/** RFC 8489 §6.2.1, doubled after each sending. */
-const retransmissionMs = 500
-const firstBackoffMs = 5_000
-const longestBackoffMs = 60_000
 
 export function createProber(options: ProberOptions): Prober {
   return new StunProber(options)
 }
 
-type Ask = {
-  readonly server: Endpoint
-  readonly transactionId: Uint8Array
-  readonly request: Uint8Array
-  intervalMs: number
-  resendAt: number
-  answered: boolean
-}
-
-type Round = {
-  readonly kind: 'all' | 'keepalive'
-  readonly endsAt: number
-  readonly asks: readonly Ask[]
-  readonly observations: Observation[]
-}
-
 class StunProber implements Prober {
-  readonly #crypto: ProberOptions['crypto']
+  readonly #options: ProberOptions
+  readonly #asker: Asker
   readonly #servers: readonly Endpoint[]
-  readonly #localEndpoints: readonly Endpoint[]
-  readonly #keepaliveMs: number
   readonly #verdictMs: number
-  #round: Round | null = null
-  #nextRoundAt: number
-  #backoffMs = firstBackoffMs
-  #turn = 0
+  readonly #rounds: Rounds
   /** Null until the first verdict. */
   #view: NatView | null = null
-  /** What each server said last, true or not; by its endpoint, so bounded by the servers. */
-  readonly #heard = new Map<string, Endpoint>()
-  /** The keepalive answer that made us ask everybody again. */
-  #surprise: Observation | null = null
+  #findings: Findings = {}
+  /** On these observations the verdict is given when it is over. */
+  #survey: { readonly survey: Survey; readonly observations: readonly Observation[] } | null = null
+  #learner: Learner | null = null
   #stopped = false
 
   constructor(options: ProberOptions) {
-    this.#crypto = options.crypto
-    this.#servers = distinctEndpoints(options.servers).slice(0, maxServers)
-    this.#localEndpoints = options.localEndpoints
-    this.#keepaliveMs = options.keepaliveMs ?? 8_000
-    this.#verdictMs = options.verdictMs ?? 3_000
-    this.#nextRoundAt = options.now
+    const { servers, keepaliveMs = 8_000, verdictMs = 3_000 } = options
+    this.#options = options
+    this.#asker = new Asker(options.crypto)
+    this.#servers = distinctEndpoints(servers).slice(0, maxServers)
+    this.#verdictMs = verdictMs
+    this.#rounds = new Rounds({
+      ...options,
+      asker: this.#asker,
+      servers: this.#servers,
+      keepaliveMs,
+      verdictMs,
+    })
   }
 
   nextTimeout(): number | null {
     if (this.#stopped) return null
-    const round = this.#round
-    if (!round) return this.#nextRoundAt
-    const resendings = round.asks.filter((ask) => !ask.answered).map((ask) => ask.resendAt)
-    return Math.min(round.endsAt, ...resendings)
+    const due = [
+      this.#rounds.nextTimeout(),
+      this.#asker.nextTimeout(),
+      this.#survey?.survey.nextTimeout() ?? null,
+      this.#learner?.nextTimeout() ?? null,
+    ]
+    return Math.min(...due.filter((at) => at !== null))
   }
 
   handleTimeout(now: number): Action<ProberEvent>[] {
-    if (this.#stopped) return []
-    if (!this.#round) return now >= this.#nextRoundAt ? this.#startDueRound(now) : []
-    if (now >= this.#round.endsAt) return this.#endRound(now, this.#round)
-    return this.#sendDue(now, this.#round)
+    return this.#stopped ? [] : this.#proceed(now)
   }
 
-  handleDatagram(now: number, bytes: Uint8Array, from: Endpoint): Action<ProberEvent>[] {
-    const round = this.#round
-    if (this.#stopped || !round) return []
-    const decoding = decodeStun(bytes)
-    if (!decoding.ok || decoding.message.type === 'request') return []
-    const { message } = decoding
-    const ask = round.asks.find(
-      ({ server, transactionId }) =>
-        equalEndpoints(server, from) && equalBytes(transactionId, message.transactionId),
-    )
-    if (!ask || ask.answered) return []
-    if (message.type === 'success') {
-      if (familyOf(message.mapped.address) !== familyOf(from.address)) return []
-      round.observations.push({ server: ask.server, mapped: message.mapped })
-    }
-    // A server that answers with an error has nothing to tell, but need not be waited for.
-    ask.answered = true
-    return round.asks.every(({ answered }) => answered) ? this.#endRound(now, round) : []
+  handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<ProberEvent>[] {
+    if (this.#stopped || !this.#asker.take(now, bytes, from, via)) return []
+    return this.#proceed(now)
+  }
+
+  handleSocketFailure(now: number, via: Via): Action<ProberEvent>[] {
+    if (this.#stopped) return []
+    this.#asker.fail(via)
+    return this.#proceed(now)
   }
 
   stop(): void {
     this.#stopped = true
-    this.#round = null
   }
 
-  #startDueRound(now: number): Action<ProberEvent>[] {
-    const anythingKnown = this.#view !== null && this.#view.observations.length > 0
-    if (!anythingKnown) return this.#startRound(now, 'all', this.#servers)
-    const server = this.#servers[this.#turn++ % this.#servers.length]
-    return this.#startRound(now, 'keepalive', server ? [server] : [])
+  #proceed(now: number): Action<ProberEvent>[] {
+    this.#asker.expire(now)
+    const events: ProberEvent[] = []
+    const round = this.#rounds.advance(now)
+    if (round) events.push(...this.#heard(now, round))
+    if (this.#survey?.survey.advance(now)) events.push(...this.#endSurvey(now))
+    if (this.#learner) events.push(...this.#advanceLearner(now, this.#learner))
+    return [
+      ...this.#asker.flush(now),
+      ...events.map((event): Action<ProberEvent> => ({ type: 'event', event })),
+    ]
   }
 
-  #startRound(now: number, kind: Round['kind'], servers: readonly Endpoint[]): Action<ProberEvent>[] {
-    this.#nextRoundAt = now + this.#keepaliveMs
-    const asks = servers.map((server) => {
-      const transactionId = this.#crypto.randomBytes(transactionIdBytes)
-      const request = encodeRequest(transactionId)
-      const intervalMs = retransmissionMs
-      return { server, transactionId, request, intervalMs, resendAt: now, answered: false }
-    })
-    const round: Round = {
-      kind,
-      // With nobody to ask there is nothing to wait for.
-      endsAt: asks.length === 0 ? now : now + Math.min(this.#verdictMs, this.#keepaliveMs),
-      asks,
-      observations: [],
-    }
-    this.#round = round
-    return asks.length === 0 ? this.#endRound(now, round) : this.#sendDue(now, round)
-  }
-
-  #sendDue(now: number, round: Round): Action<ProberEvent>[] {
-    const actions: Action<ProberEvent>[] = []
-    for (const ask of round.asks) {
-      if (ask.answered || now < ask.resendAt) continue
-      actions.push({ type: 'send', to: ask.server, bytes: ask.request })
-      ask.resendAt = now + ask.intervalMs
-      ask.intervalMs *= 2
-    }
-    return actions
-  }
-
-  #endRound(now: number, round: Round): Action<ProberEvent>[] {
-    this.#round = null
-    if (round.kind === 'keepalive') return this.#endKeepalive(now, round)
+  #heard(now: number, { startedAt, fresh, surprise }: RoundResult): ProberEvent[] {
     const before = this.#view
-    for (const { server, mapped } of round.observations) this.#heard.set(formatEndpoint(server), mapped)
-    if (!before?.observations.length && !round.observations.length) {
-      this.#nextRoundAt = now + this.#backoffMs
-      this.#backoffMs = Math.min(this.#backoffMs * 2, longestBackoffMs)
-    }
-    if (!before) {
-      this.#view = classify(round.observations, this.#localEndpoints)
-      return [{ type: 'event', event: { type: 'profile', ...this.#view } }]
-    }
-    const settled = settle(before, round.observations, this.#surprise, this.#localEndpoints)
-    // Nobody confirmed or denied it: let the same answer raise the question again.
-    if (this.#surprise && round.observations.length === 0) {
-      this.#heard.delete(formatEndpoint(this.#surprise.server))
-    }
-    this.#surprise = null
+    if (!before) return this.#lookCloser(now, fresh, startedAt + this.#verdictMs)
+    const settled = settle(before, fresh, surprise, this.#options.localEndpoints, this.#findings)
     if (settled === before) return []
-    this.#view = settled
-    return [{ type: 'event', event: { type: 'changed', ...settled } }]
+    if (samePlace(before, settled)) return this.#tell(now, settled)
+    // Another NAT, perhaps: what was found does not hold any more.
+    this.#findings = {}
+    this.#learner?.stop()
+    this.#learner = null
+    return this.#lookCloser(now, settled.observations, now + this.#verdictMs)
   }
 
-  #endKeepalive(now: number, round: Round): Action<ProberEvent>[] {
-    const [observation] = round.observations
-    if (!observation) return []
-    const server = formatEndpoint(observation.server)
-    const last = this.#heard.get(server)
-    if (last && equalEndpoints(last, observation.mapped)) return []
-    // One answer alone changes nothing: it may be a lie. Remembered, it asks everybody at most once.
-    this.#heard.set(server, observation.mapped)
-    this.#surprise = observation
-    return this.#startRound(now, 'all', this.#servers)
+  #lookCloser(now: number, observations: readonly Observation[], deadline: number): ProberEvent[] {
+    this.#survey?.survey.stop()
+    this.#survey = null
+    const { localEndpoints } = this.#options
+    const judged = ofJudgedFamily(observations)
+    const witnesses = judged.flatMap(({ server }) => this.#rounds.witness(server) ?? [])
+    if (witnesses.length === 0) return this.#tell(now, classify(observations, localEndpoints))
+    // Another address that is also asked by itself is surely that server's.
+    const isAsked = ({ other }: Witness) => this.#servers.some(({ address }) => address === other?.address)
+    const survey = new Survey({
+      asker: this.#asker,
+      now,
+      deadline,
+      witnesses: [...witnesses.filter(isAsked), ...witnesses.filter((witness) => !isAsked(witness))],
+      mappingWith: (mapping) => classify(judged, localEndpoints, { mapping }).profile.mapping,
+      portsKept: portsKept(judged, localEndpoints),
+    })
+    this.#survey = { survey, observations }
+    return []
   }
+
+  #endSurvey(now: number): ProberEvent[] {
+    if (!this.#survey) return []
+    const { survey, observations } = this.#survey
+    this.#survey = null
+    this.#findings = survey.result
+    return this.#tell(now, classify(observations, this.#options.localEndpoints, this.#findings))
+  }
+
+  #tell(now: number, view: NatView): ProberEvent[] {
+    const before = this.#view
+    this.#view = view
+    this.#learner ??= this.#startLearning(now, view)
+    if (!before) return [{ type: 'profile', ...view }]
+    return sameVerdict(before, view) ? [] : [{ type: 'changed', ...view }]
+  }
+
+  #startLearning(now: number, { observations, profile }: NatView): Learner | null {
+    const { learn = ['hairpins', 'lifetime'], localEndpoints } = this.#options
+    const judged = ofJudgedFamily(observations)
+    const [first] = judged
+    if (!first || learn.length === 0) return null
+    // Without a NAT there is nothing to learn, and one that answers by destination has no endpoint to come back to.
+    const learnable: Partial<Record<Mapping, readonly Learnable[]>> = {
+      none: [],
+      ADM: ['lifetime'],
+      APDM: ['lifetime'],
+    }
+    const helper = judged.find(({ server }) => this.#rounds.witness(server)?.other)
+    return new Learner({
+      asker: this.#asker,
+      now,
+      learn: learn.filter((what) => learnable[profile.mapping]?.includes(what) ?? true),
+      observation: helper ?? first,
+      portsKept: portsKept(judged, localEndpoints),
+    })
+  }
+
+  #advanceLearner(now: number, learner: Learner): ProberEvent[] {
+    const news = learner.advance(now)
+    if (!news || !this.#view) return []
+    this.#findings = { ...this.#findings, ...news.findings }
+    this.#view = classify(this.#view.observations, this.#options.localEndpoints, this.#findings)
+    return [{ type: 'learned', done: news.done, ...this.#view }]
+  }
+}
+
+/** The same public addresses, and the same kind of mapping. */
+function samePlace(a: NatView, b: NatView): boolean {
+  const addressesOf = ({ publicEndpoints }: NatView) =>
+    [...new Set(publicEndpoints.map(({ address }) => address))].sort().join()
+  return a.profile.mapping === b.profile.mapping && addressesOf(a) === addressesOf(b)
 }

@@ -15,7 +15,13 @@ const other = { address: '9.0.0.1', port: 5000 }
 
 /** Drives a prober by hand: `answers` says what each server replies (null: nothing) whenever it is asked. */
 function begin(answer: (server: Endpoint) => Endpoint | null, asked: readonly Endpoint[] = servers) {
-  const prober = createProber({ crypto: seededCrypto(1), servers: asked, localEndpoints: [local], now: 0 })
+  const prober = createProber({
+    crypto: seededCrypto(1),
+    servers: asked,
+    localEndpoints: [local],
+    now: 0,
+    learn: [],
+  })
   const sent: { at: number; to: Endpoint; bytes: Uint8Array }[] = []
   const events: { at: number; event: ProberEvent }[] = []
   let now = 0
@@ -63,8 +69,18 @@ test('the verdict comes as soon as every server has answered', () => {
   )
 })
 
-test('a silent server is asked at 0, 500 and 1500 ms and holds the verdict up for 3 s at most', () => {
-  const { events, sent, runUntil } = begin((server) => (server === third ? null : mapped))
+test('once the mapping is clear a silent server holds the verdict up for three round trips at most', () => {
+  const { events, state, runUntil } = begin((server) => (server === third ? null : mapped))
+  state.delayMs = 100
+  runUntil(3_000)
+  assert.deepEqual(
+    events.map(({ at, event }) => [at, event.type, event.profile.mapping]),
+    [[300, 'profile', 'EIM']],
+  )
+})
+
+test('while one answer alone leaves the mapping open, the others are asked at 0, 500 and 1500 ms', () => {
+  const { events, sent, runUntil } = begin((server) => (server === first ? mapped : null))
   runUntil(3_000)
   assert.deepEqual(
     sent.filter(({ to }) => to === third).map(({ at }) => at),
@@ -72,7 +88,7 @@ test('a silent server is asked at 0, 500 and 1500 ms and holds the verdict up fo
   )
   assert.deepEqual(
     events.map(({ at, event }) => [at, event.type, event.profile.mapping]),
-    [[3_000, 'profile', 'EIM']],
+    [[2_200, 'profile', 'unknown']],
   )
 })
 
