@@ -4,7 +4,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Crypto } from '../base/crypto.ts'
 import { type Endpoint, type Family, familyOf } from '../base/endpoint.ts'
-import { unknownNat } from '../base/nat-profile.ts'
+import { type NatProfile, unknownNat } from '../base/nat-profile.ts'
 import { createProber, type NatView } from '../nat/prober.ts'
 import { type Driver, drive } from '../net/drive.ts'
 import type { SocketSet, SocketSetOptions } from '../net/socket-set.ts'
@@ -13,6 +13,8 @@ export type AddressFinderOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly keepaliveMs: number
+  /** Entered by hand (mission D9): counts more than what is found out. */
+  readonly known?: Partial<NatProfile>
   readonly sockets: (
     onDatagram: SocketSetOptions['onDatagram'],
     onFailure: SocketSetOptions['onFailure'],
@@ -63,6 +65,11 @@ export class AddressFinder {
 
   /** The profile is IPv4's where IPv4 was observed: a hard NAT must not be hidden by a family that hardly knows NATs. */
   get view(): NatView {
+    const view = this.#view
+    return { ...view, profile: { ...view.profile, ...this.#options.known } }
+  }
+
+  get #view(): NatView {
     const four = this.#findings.get(4)?.view
     const six = this.#findings.get(6)?.view
     if (!four || !six) return four ?? six ?? emptyView
@@ -98,7 +105,8 @@ export class AddressFinder {
       close: (via) => sockets.close(via),
       onEvent: (event) => {
         finding.view = event
-        this.#viewed()
+        // What is learned in the background goes with the next letter; it is not worth one of its own.
+        if (event.type !== 'learned') this.#viewed()
       },
     })
   }
