@@ -22,7 +22,7 @@ import { Enquiry } from './enquiry.ts'
 import type { AgentEvent } from './events.ts'
 import { Meetings } from './meetings.ts'
 import { Network, type NetworkIo, systemNetwork } from './network.ts'
-import { failureTo, leaveTo, requestTo } from './own-letters.ts'
+import { failureTo, leaveTo, requestTo, signalTo } from './own-letters.ts'
 import type { PeerPreferences } from './peer-choice.ts'
 import { Sessions } from './sessions.ts'
 
@@ -32,6 +32,8 @@ export type AgentSettings = {
   /** UDP port; 0 for any. */
   readonly port: number
   readonly keepaliveMs: number
+  /** Whether the router is asked to open a port. */
+  readonly portMapping: boolean
   readonly links: number
   readonly attemptMs: number
   readonly sweepMs: number
@@ -79,6 +81,8 @@ export class Agent {
   readonly #enquiry: Enquiry
   #state: 'starting' | 'joined' | 'over' = 'starting'
   #stopping: Promise<void> | null = null
+  /** How long our last request took to be answered; a signal letter takes about as long. */
+  #mailMs: number | null = null
 
   constructor(options: AgentOptions) {
     const { clock, crypto, identity, settings } = options
@@ -98,8 +102,10 @@ export class Agent {
       port: settings.port,
       stunServers: options.stunServers,
       keepaliveMs: settings.keepaliveMs,
+      portMapping: settings.portMapping,
       onView: (view, first) => this.#viewed(view, first),
       onPacket: (bytes, from) => this.#meetings.receive(bytes, from),
+      onNews: () => this.#enquiry.tellNews(),
       onNotice: (notice) => onEvent({ event: 'notice', notice }),
     })
     this.#meetings = new Meetings({
@@ -113,6 +119,8 @@ export class Agent {
       attemptMs: settings.attemptMs,
       network: this.#network,
       onEvent,
+      mailMs: () => this.#mailMs,
+      onSignal: (peer, box) => this.#passOn(peer, box),
       onFailure: (peer, reason) => this.#reportFailure(peer, reason),
       onAskAgain: () => this.#enquiry.tellNews(),
       onAttach: (peer, send) => this.#forwarder.attach(peer, send),
@@ -129,14 +137,17 @@ export class Agent {
       mailbox: options.mailbox,
       sender: options.sender,
       sessions: this.#sessions,
+      room: options.room.tag,
       sweepMs: settings.sweepMs,
       onReply: (letter, session) => {
         const sinceRequestMs = Math.round(clock.now() - session.requestedAt)
+        this.#mailMs = sinceRequestMs
         onEvent({ event: 'replied', peers: letter.peers.length, sinceRequestMs })
         this.#enquiry.answered(letter.expiresInMs, session === this.#sessions.newest)
         this.#meetings.offered(letter.peers, session)
       },
       onIntroduction: (letter, session) => this.#meetings.introduced(letter.peers, session),
+      onSignal: (letter) => this.#meetings.signalled(letter.box),
       onDropped: (reason) => onEvent({ event: 'letter', outcome: 'dropped', reason }),
       onState: (state) => onEvent({ event: 'mailbox', ...state }),
       onUnsent: (letter, reason) => onEvent({ event: 'unsent', letter, reason }),
@@ -203,6 +214,12 @@ export class Agent {
       void this.#correspondence.send(requestTo(host, this.#options, session, this.#network), host)
     }
     this.#tell({ event: 'requested', hosts: hosts.length })
+  }
+
+  #passOn(peer: OfferedPeer, box: Uint8Array): void {
+    for (const host of this.#options.hosts) {
+      void this.#correspondence.send(signalTo(host, this.#options, peer.id, box), host)
+    }
   }
 
   #reportFailure(peer: OfferedPeer, reason: FailureReason): void {

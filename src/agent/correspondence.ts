@@ -3,7 +3,7 @@
 
 import { equalBytes, toHex } from '../base/bytes.ts'
 import type { KeyPair } from '../base/crypto.ts'
-import type { IntroductionLetter, Letter, ReplyLetter } from '../letter/kinds.ts'
+import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
 import { readLetter } from '../letter/mail-text.ts'
 import type { FetchedMail, Mailbox, MailboxState } from '../mail/mailbox.ts'
@@ -18,9 +18,13 @@ export type CorrespondenceOptions = PostingOptions & {
   readonly hosts: readonly KnownHost[]
   readonly mailbox: Mailbox
   readonly sessions: Sessions
+  /** The tag of our room. */
+  readonly room: Uint8Array
   readonly sweepMs: number
   readonly onReply: (letter: ReplyLetter, session: OwnSession) => void
   readonly onIntroduction: (letter: IntroductionLetter, session: OwnSession) => void
+  /** Relayed by a host; who really sealed the box is still to be seen. */
+  readonly onSignal: (letter: SignalLetter) => void
   readonly onDropped: (reason: string) => void
   readonly onState: (state: MailboxState) => void
 }
@@ -155,19 +159,29 @@ export class Correspondence {
   }
 
   #handle(letter: Letter, openedWith: KeyPair): string | null {
-    const { hosts, sessions, onReply, onIntroduction } = this.#options
+    const { hosts } = this.#options
     // Closed while the mail was being read.
     if (this.#closed) return 'foreign'
     if (!hosts.some((host) => equalBytes(host.identity, letter.from))) return 'unknown-sender'
-    if (letter.kind !== 'reply' && letter.kind !== 'introduction') return 'unexpected-kind'
-    const session = sessions.find(letter.sessionId)
-    if (!session || !equalBytes(session.publicKey, openedWith.publicKey)) return 'wrong-session'
+    const deliver = this.#delivery(letter, openedWith)
+    if (typeof deliver === 'string') return deliver
     const id = toHex(letter.id)
     if (this.#seen.has(id)) return 'copy'
     this.#seen.add(id)
     if (this.#seen.size > rememberedLetters) this.#seen.delete(this.#seen.values().next().value ?? id)
-    if (letter.kind === 'reply') onReply(letter, session)
-    else onIntroduction(letter, session)
+    deliver()
     return null
+  }
+
+  /** What to do with the letter if it is no copy, or why it has no effect. */
+  #delivery(letter: Letter, openedWith: KeyPair): (() => void) | string {
+    const { sessions, room, onReply, onIntroduction, onSignal } = this.#options
+    if (letter.kind === 'signal') {
+      return equalBytes(letter.room, room) ? () => onSignal(letter) : 'other-room'
+    }
+    if (letter.kind !== 'reply' && letter.kind !== 'introduction') return 'unexpected-kind'
+    const session = sessions.find(letter.sessionId)
+    if (!session || !equalBytes(session.publicKey, openedWith.publicKey)) return 'wrong-session'
+    return letter.kind === 'reply' ? () => onReply(letter, session) : () => onIntroduction(letter, session)
   }
 }

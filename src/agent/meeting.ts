@@ -4,21 +4,30 @@
 //     punching ──path──> shaking hands ──> open ──> closed
 //         └──────────────────┴──> failed
 
+import { equalBytes, viewOf } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { Endpoint } from '../base/endpoint.ts'
+import type { Via } from '../base/machine.ts'
 import type { OfferedPeer } from '../letter/kinds.ts'
+import { openSignal, sealSignal } from '../letter/signal-box.ts'
 import { createLink, type Link, type LinkEvent } from '../link/link.ts'
 import { type Driver, drive } from '../net/drive.ts'
+import type { SocketSet } from '../net/socket-set.ts'
+import { type Attempt, type AttemptEvent, type AttemptFailure, createAttempt } from '../punch/attempt.ts'
+import { checkTag } from '../punch/check.ts'
 import type { Plan } from '../punch/plan.ts'
-import { createPunch, type Path, type Punch, type PunchEvent } from '../punch/punch.ts'
+import type { Path } from '../punch/punch.ts'
+import type { Network } from './network.ts'
 import { type PairKeys, wipePairKeys } from './pair-keys.ts'
+
+export type MeetingFailure = AttemptFailure | 'no-handshake' | 'stopped'
 
 export type MeetingEvent =
   | { readonly type: 'open'; readonly path: Path; readonly packets: number; readonly sincePunchMs: number }
   | { readonly type: 'path'; readonly path: Path }
   | { readonly type: 'datagram'; readonly bytes: Uint8Array }
-  | { readonly type: 'failed'; readonly reason: 'no-answer' | 'no-handshake' | 'stopped' }
+  | { readonly type: 'failed'; readonly reason: MeetingFailure }
   | { readonly type: 'closed'; readonly reason: string }
 
 export type MeetingOptions = {
@@ -28,19 +37,27 @@ export type MeetingOptions = {
   readonly sessionKey: Uint8Array
   readonly peer: OfferedPeer
   readonly keys: PairKeys
-  readonly plan: Extract<Plan, { strategy: 'direct' }>
+  readonly plan: Exclude<Plan, { strategy: 'none' }>
+  /** How long a direct attempt lasts; the others need more, and say so themselves. */
   readonly attemptMs: number
-  readonly onLoopback: boolean
-  readonly send: (bytes: Uint8Array, to: Endpoint) => void
+  /** How long a letter to the peer may take, as far as we have seen. */
+  readonly mailMs: number | null
+  readonly network: Pick<Network, 'onLoopback' | 'servers' | 'candidates' | 'sockets'>
+  /** Sealed for the peer, to be sent by mail. */
+  readonly onSignal: (box: Uint8Array) => void
   readonly onEvent: (event: MeetingEvent) => void
 }
+
+/** STUN's first byte is below this (RFC 7983 §7). */
+const firstByteAboveStun = 0x40
 
 export class Meeting {
   readonly peer: OfferedPeer
   readonly #options: MeetingOptions
   readonly #startedAt: number
-  readonly #punchMachine: Punch
-  readonly #punch: Driver<PunchEvent>
+  readonly #sockets: SocketSet
+  readonly #attempt: Attempt
+  readonly #punch: Driver<AttemptEvent>
   #linkMachine: Link | null = null
   #link: Driver<LinkEvent> | null = null
   #path: Path | null = null
@@ -49,24 +66,36 @@ export class Meeting {
   #state: 'meeting' | 'open' | 'over' = 'meeting'
 
   constructor(options: MeetingOptions) {
-    const { clock, crypto, keys, plan, peer, attemptMs, onLoopback } = options
+    const { clock, crypto, keys, plan, peer, attemptMs, mailMs, network } = options
     this.#options = options
     this.peer = peer
     this.#startedAt = clock.now()
-    this.#punchMachine = createPunch({
+    this.#sockets = network.sockets(
+      (bytes, from, via) => this.#receiveBeside(bytes, from, via),
+      (via) => this.#punch.socketFailed(via),
+    )
+    this.#attempt = createAttempt({
       crypto,
       keys: { tag: keys.tag, ...keys.punch },
-      targets: plan.targets,
-      budget: plan.budget,
+      role: keys.role,
+      plan,
+      ...(plan.strategy === 'direct' && { attemptMs }),
       sameNat: peer.sameNat,
+      servers: network.servers,
+      publicEndpoints: network.candidates
+        .filter(({ kind }) => kind === 'server-reflexive')
+        .map(({ endpoint }) => endpoint),
       now: this.#startedAt,
-      attemptMs,
-      onLoopback,
+      wallNow: clock.wallNow(),
+      mailMs,
+      onLoopback: network.onLoopback,
+      random: () => viewOf(crypto.randomBytes(4)).getUint32(0) / 2 ** 32,
     })
     this.#punch = drive({
-      machine: this.#punchMachine,
+      machine: this.#attempt,
       clock,
-      send: options.send,
+      send: (bytes, to, via, ttl) => this.#sockets.send(bytes, to, via, ttl),
+      close: (via) => this.#sockets.close(via),
       onEvent: (event) => this.#handlePunch(event),
     })
   }
@@ -83,6 +112,15 @@ export class Meeting {
 
   receiveCheck(bytes: Uint8Array, from: Endpoint): void {
     if (this.#state !== 'over') this.#punch.receive(bytes, from)
+  }
+
+  /** From a letter that the host relayed. False when the peer did not say it. */
+  receiveSignal(box: Uint8Array): boolean {
+    const { crypto, keys } = this.#options
+    if (this.#state === 'over') return false
+    const signal = openSignal(crypto, { tag: keys.tag, ...keys.signal }, box)
+    if (signal) this.#punch.run((now) => this.#attempt.handleSignal(now, signal))
+    return signal !== null
   }
 
   receiveLinkPacket(bytes: Uint8Array, from: Endpoint): void {
@@ -112,8 +150,21 @@ export class Meeting {
     this.#finish()
   }
 
-  #handlePunch(event: PunchEvent): void {
+  /** By a socket that only this meeting uses. */
+  #receiveBeside(bytes: Uint8Array, from: Endpoint, via: Via): void {
+    const first = bytes[0]
+    if (first === undefined || this.#state === 'over') return
+    if (first < firstByteAboveStun || checkTag(bytes)) this.#punch.receive(bytes, from, via)
+    else if (equalBytes(bytes.subarray(1, 9), this.#options.keys.tag)) this.receiveLinkPacket(bytes, from)
+  }
+
+  #handlePunch(event: AttemptEvent): void {
     switch (event.type) {
+      case 'signal': {
+        const { crypto, keys, onSignal } = this.#options
+        onSignal(sealSignal(crypto, { tag: keys.tag, ...keys.signal }, event.signal))
+        return
+      }
       case 'path':
         this.#packets = event.packets
         this.#path = event.path
@@ -151,7 +202,8 @@ export class Meeting {
     this.#link = drive({
       machine,
       clock,
-      send: this.#options.send,
+      // By the socket of the path, which may change.
+      send: (bytes, to) => this.#sockets.send(bytes, to, this.#path?.via ?? 0),
       onEvent: (event) => this.#handleLink(event),
     })
   }
@@ -189,9 +241,10 @@ export class Meeting {
   #finish(): boolean {
     if (this.#state === 'over') return false
     this.#state = 'over'
-    this.#punchMachine.stop()
+    this.#attempt.stop()
     this.#punch.stop()
     this.#link?.stop()
+    this.#sockets.closeAll()
     wipePairKeys(this.#options.crypto, this.#options.keys)
     return true
   }

@@ -7,15 +7,17 @@ import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { Endpoint } from '../base/endpoint.ts'
 import type { FailureReason, OfferedPeer } from '../letter/kinds.ts'
 import type { RoomKeys } from '../letter/room.ts'
+import { signalTag } from '../letter/signal-box.ts'
 import { plan } from '../punch/plan.ts'
 import type { AgentEvent, PeerName } from './events.ts'
-import { Meeting, type MeetingEvent } from './meeting.ts'
+import { Meeting, type MeetingEvent, type MeetingFailure } from './meeting.ts'
 import { type Entry, MeetingBook, newEntry } from './meeting-book.ts'
 import type { Network } from './network.ts'
 import { derivePairKeys, wipePairKeys } from './pair-keys.ts'
 import { choosePeers, type PeerPreferences, welcome } from './peer-choice.ts'
 import { Queue } from './queue.ts'
 import type { OwnSession, Sessions } from './sessions.ts'
+import { SignalShelf } from './signal-shelf.ts'
 import { supersedeOthers } from './superseding.ts'
 import { failureOf, nameOf, reportOf } from './telling.ts'
 
@@ -29,7 +31,11 @@ export type MeetingsOptions = {
   /** Links wanted; no peer of a reply is tried beyond them. */
   readonly links: number
   readonly attemptMs: number
-  readonly network: Pick<Network, 'nat' | 'candidates' | 'onLoopback' | 'send'>
+  readonly network: Pick<Network, 'nat' | 'candidates' | 'onLoopback' | 'servers' | 'sockets'>
+  /** How long a letter takes, as far as we have seen. */
+  readonly mailMs: () => number | null
+  /** To be passed on by mail, unread. */
+  readonly onSignal: (peer: OfferedPeer, box: Uint8Array) => void
   readonly onEvent: (event: AgentEvent) => void
   /** A peer that a reply offered could not be reached. */
   readonly onFailure: (peer: OfferedPeer, reason: FailureReason) => void
@@ -47,6 +53,7 @@ export class Meetings {
   readonly #options: MeetingsOptions
   readonly #book = new MeetingBook()
   readonly #queue: Queue
+  readonly #shelf = new SignalShelf()
   #opened = 0
   #toldWaiting = false
   #awaitsReply = false
@@ -78,6 +85,15 @@ export class Meetings {
       this.#meet(peer, session, false)
     }
     this.#tryNext()
+  }
+
+  /** The peer says something by mail, perhaps before the letter that introduces it. */
+  signalled(box: Uint8Array): void {
+    const tag = signalTag(box)
+    if (this.#stopped || !tag) return
+    const entry = this.#book.find(viewOf(tag).getBigUint64(0))
+    if (entry) entry.meeting.receiveSignal(box)
+    else this.#shelf.put(box, this.#options.clock.now())
   }
 
   receive(bytes: Uint8Array, from: Endpoint): void {
@@ -130,7 +146,7 @@ export class Meetings {
   }
 
   #meet(peer: OfferedPeer, session: OwnSession, asked: boolean): void {
-    const { clock, crypto, identity, room, network, attemptMs, onFailure } = this.#options
+    const { clock, crypto, identity, room, network, attemptMs, mailMs, onFailure, onSignal } = this.#options
     if (this.#book.isFull) return
     const keys = derivePairKeys(crypto, session.keyPair, peer.session.publicKey, room.linkSecret)
     if (!keys) return
@@ -158,11 +174,13 @@ export class Meetings {
       keys,
       plan: decided,
       attemptMs,
-      onLoopback: network.onLoopback,
-      send: (bytes, to) => network.send(bytes, to),
+      mailMs: mailMs(),
+      network,
+      onSignal: (box) => onSignal(peer, box),
       onEvent: (event) => this.#handle(tag, event),
     })
     this.#book.add(newEntry({ tag, meeting, session, asked, strategy: decided.strategy }))
+    for (const box of this.#shelf.take(keys.tag, clock.now())) meeting.receiveSignal(box)
   }
 
   #handle(tag: bigint, event: MeetingEvent): void {
@@ -227,12 +245,12 @@ export class Meetings {
     if (reason === 'lost') onAskAgain()
   }
 
-  #fails({ meeting, asked }: Entry, reason: 'no-answer' | 'no-handshake'): void {
+  #fails({ meeting, asked }: Entry, reason: Exclude<MeetingFailure, 'stopped'>): void {
     const { network, onFailure } = this.#options
     if (this.#book.linkWith(meeting.peer.id)) return
     this.#queue.noteFailure(meeting.peer)
     this.#tell(failureOf(meeting.peer, reason, network.nat))
-    if (asked) onFailure(meeting.peer, reason === 'no-answer' ? 'no-answer' : 'refused')
+    if (asked) onFailure(meeting.peer, reason === 'no-handshake' ? 'refused' : 'no-answer')
   }
 
   #remove(entry: Entry): void {

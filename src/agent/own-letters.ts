@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { Candidate } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
-import type { FailureReason, Letter, OfferedPeer } from '../letter/kinds.ts'
+import type { FailureReason, Letter, OfferedPeer, UserId } from '../letter/kinds.ts'
 import { proveMembership, type RoomKeys } from '../letter/room.ts'
 import type { KnownHost } from './posting.ts'
 import type { OwnSession } from './sessions.ts'
@@ -44,6 +44,11 @@ export function requestTo(
 
 export function failureTo(host: KnownHost, author: Author, peer: OfferedPeer, reason: FailureReason): Letter {
   return { kind: 'failure', ...headTo(host, author), room: author.room.tag, peer: peer.id, reason }
+}
+
+/** `box` is sealed for the peer; the host only passes it on. */
+export function signalTo(host: KnownHost, author: Author, peer: UserId, box: Uint8Array): Letter {
+  return { kind: 'signal', ...headTo(host, author), room: author.room.tag, peer, box }
 }
 
 export function leaveTo(host: KnownHost, author: Author): Letter {

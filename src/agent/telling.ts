@@ -6,6 +6,7 @@ import type { OfferedPeer } from '../letter/kinds.ts'
 import { userIdText } from '../letter/user-id.ts'
 import type { Path } from '../punch/punch.ts'
 import type { AgentEvent, PathReport, PeerName } from './events.ts'
+import type { MeetingFailure } from './meeting.ts'
 
 export function nameOf(peer: OfferedPeer): PeerName {
   return { id: userIdText(peer.id), name: peer.nickname }
@@ -18,24 +19,44 @@ export function reportOf(path: Path): PathReport {
 /** `no-handshake`: somebody was there, but did not prove to be the peer. */
 export function failureOf(
   peer: OfferedPeer,
-  reason: 'no-answer' | 'no-handshake',
+  reason: Exclude<MeetingFailure, 'stopped'>,
   ownNat: NatProfile,
 ): AgentEvent & { readonly event: 'failed' } {
-  if (reason === 'no-handshake') {
-    return {
-      event: 'failed',
-      peer: nameOf(peer),
-      reason: 'A path was found, but the peer did not prove who it is.',
-      advice: 'Check that both use the same invite and that the clocks of both computers are right.',
-    }
-  }
-  const isUnknown = ownNat.mapping === 'unknown' || peer.nat.mapping === 'unknown'
-  return {
-    event: 'failed',
-    peer: nameOf(peer),
-    reason: 'The peer did not answer on any of its addresses.',
-    advice: isUnknown
-      ? 'It may be off line; or a NAT of unknown kind stands between: name two STUN servers on different networks.'
-      : 'It may be off line, or a firewall keeps UDP out.',
+  const [sentence, advice] = explanationOf(reason, [ownNat, peer.nat])
+  return { event: 'failed', peer: nameOf(peer), reason: sentence, advice }
+}
+
+function explanationOf(
+  reason: Exclude<MeetingFailure, 'stopped'>,
+  nats: readonly NatProfile[],
+): readonly [sentence: string, advice: string] {
+  switch (reason) {
+    case 'no-handshake':
+      return [
+        'A path was found, but the peer did not prove who it is.',
+        'Check that both use the same invite and that the clocks of both computers are right.',
+      ]
+    case 'too-few-sockets':
+      return [
+        'This computer gives too few sockets to search for the port of the router of the peer.',
+        'Raise the limit of open files with `ulimit -n 4096`, or close other programs.',
+      ]
+    case 'no-samples':
+      return [
+        'No STUN server said which ports our router gives us.',
+        'Check that the STUN servers of the invite answer: `peerpost nat` shows it.',
+      ]
+    case 'unpredictable-ports':
+      return [
+        'Our router gives its ports in no order that could be foreseen.',
+        'Turn on UPnP on the router or forward a UDP port, use IPv6, or join from another network.',
+      ]
+    case 'no-answer':
+      return [
+        'The peer did not answer on any of its addresses.',
+        nats.some(({ mapping }) => mapping === 'unknown')
+          ? 'It may be off line; or a NAT of unknown kind stands between: name two STUN servers on different networks.'
+          : 'It may be off line, or a firewall keeps UDP out.',
+      ]
   }
 }

@@ -3,7 +3,7 @@
 import { Correspondence } from '../../src/agent/correspondence.ts'
 import { Sessions } from '../../src/agent/sessions.ts'
 import type { KeyPair } from '../../src/base/crypto.ts'
-import type { IntroductionLetter, Letter, ReplyLetter } from '../../src/letter/kinds.ts'
+import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../../src/letter/kinds.ts'
 import { writeLetter } from '../../src/letter/mail-text.ts'
 import type { SendOutcome } from '../../src/mail/sender.ts'
 import { seededCrypto } from '../harness/seeded-crypto.ts'
@@ -53,6 +53,8 @@ export class CorrespondenceStage {
   readonly session = this.sessions.create()
   readonly replies: ReplyLetter[] = []
   readonly introductions: IntroductionLetter[] = []
+  readonly room = this.crypto.randomBytes(32)
+  readonly signals: SignalLetter[] = []
   readonly dropped: string[] = []
   readonly unsent: string[] = []
   readonly correspondence: Correspondence
@@ -68,7 +70,9 @@ export class CorrespondenceStage {
       mailbox: this.mailbox,
       sender: this.sender,
       sessions: this.sessions,
+      room: this.room,
       sweepMs: 60_000,
+      onSignal: (letter) => this.signals.push(letter),
       onReply: (letter) => {
         this.replies.push(letter)
         onReply(letter)
@@ -115,6 +119,14 @@ export class CorrespondenceStage {
   introduction(): IntroductionLetter {
     const { kind: _kind, expiresInMs: _expiresInMs, ...rest } = this.reply()
     return { ...rest, kind: 'introduction' }
+  }
+
+  /** As the host relays it from another agent. */
+  signal(changes: Partial<SignalLetter> = {}): SignalLetter {
+    const { from, to, id, sentAt } = this.reply()
+    const peer = this.crypto.signKeyPair().publicKey
+    const box = this.crypto.randomBytes(600)
+    return { kind: 'signal', from, to, id, sentAt, room: this.room, peer, box, ...changes }
   }
 
   /** The letter in a mail, as the host writes it unless told otherwise. */

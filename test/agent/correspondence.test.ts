@@ -65,6 +65,10 @@ const forgeries: Readonly<Record<string, (stage: CorrespondenceStage) => readonl
     const letter = { ...stage.letter('request'), to: stage.identity.publicKey }
     return [stage.mail(letter, stage.session.publicKey, stage.identity), 'unknown-sender']
   },
+  'that is a signal of another room': (stage) => [
+    stage.mail(stage.signal({ room: stage.crypto.randomBytes(32) })),
+    'other-room',
+  ],
   'of a kind that no host sends': (stage) => {
     const letter: Letter = {
       ...stage.letter('leave'),
@@ -86,7 +90,7 @@ for (const [what, forge] of Object.entries(forgeries)) {
     const [mail, reason] = forge(stage)
     await stage.deliver(mail)
     assert.deepEqual(stage.dropped, [reason])
-    assert.deepEqual([...stage.replies, ...stage.introductions], [])
+    assert.deepEqual([...stage.replies, ...stage.introductions, ...stage.signals], [])
     assert.equal(stage.mailbox.mails.length, 0)
     assert.deepEqual(stage.sender.tried, [])
     await stage.deliver(stage.mail(stage.reply()))
@@ -103,6 +107,17 @@ test('a copy of a letter, in the same mail or another, has no second effect', as
   await stage.deliver(stage.mail(reply))
   assert.equal(stage.replies.length, 1)
   assert.deepEqual(stage.dropped, ['copy', 'copy'])
+  await stage.close()
+})
+
+test('a signal that the host relays is handed on unopened, once', async () => {
+  const stage = await new CorrespondenceStage().open()
+  const signal = stage.signal()
+  const mail = stage.mail(signal)
+  await stage.deliver(mail, mail)
+  assert.deepEqual(stage.signals, [signal])
+  assert.deepEqual(stage.dropped, ['copy'])
+  assert.equal(stage.mailbox.mails.length, 0)
   await stage.close()
 })
 

@@ -11,6 +11,7 @@ import { unknownNat } from '../../src/base/nat-profile.ts'
 import type { OfferedPeer } from '../../src/letter/kinds.ts'
 import { roomKeys } from '../../src/letter/room.ts'
 import { dataByte, handshakeByte } from '../../src/link/packets.ts'
+import { SocketSet } from '../../src/net/socket-set.ts'
 import { seededCrypto } from '../harness/seeded-crypto.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
@@ -53,15 +54,17 @@ export class Side {
         nat,
         candidates: [{ kind: 'host', endpoint: this.endpoint }],
         onLoopback: false,
-        send: (bytes) => {
-          const tag = toHex(bytes.subarray(1, 9))
-          if (bytes[0] === checkByte) this.checks++
-          const isHandshake = bytes[0] === handshakeByte
-          if ((isHandshake || bytes[0] === dataByte) && this.held.has(tag)) return
-          if (isHandshake && this.holdsUpOther.has(tag)) this.other?.held.add(tag)
-          clock.after(10, () => this.other?.meetings.receive(bytes, this.endpoint))
-        },
+        servers: [],
+        sockets: (onDatagram, onFailure) =>
+          new SocketSet({
+            open: () => Promise.reject(new Error('one socket is enough here')),
+            sendMain: (bytes) => this.#fly(clock, bytes),
+            onDatagram,
+            onFailure,
+          }),
       },
+      mailMs: () => null,
+      onSignal: (_peer, box) => clock.after(1_000, () => this.other?.meetings.signalled(box)),
       onEvent: (event) => this.events.push(event),
       onFailure: (_peer, reason) => this.failures.push(reason),
       onAskAgain: () => {},
@@ -73,6 +76,15 @@ export class Side {
       },
       onDatagram: (_peer, bytes) => this.received.push(new TextDecoder().decode(bytes)),
     })
+  }
+
+  #fly(clock: VirtualClock, bytes: Uint8Array): void {
+    const tag = toHex(bytes.subarray(1, 9))
+    if (bytes[0] === checkByte) this.checks++
+    const isHandshake = bytes[0] === handshakeByte
+    if ((isHandshake || bytes[0] === dataByte) && this.held.has(tag)) return
+    if (isHandshake && this.holdsUpOther.has(tag)) this.other?.held.add(tag)
+    clock.after(10, () => this.other?.meetings.receive(bytes, this.endpoint))
   }
 
   offer(session: OwnSession): OfferedPeer {
