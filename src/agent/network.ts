@@ -15,22 +15,27 @@ import type { NatProfile } from '../base/nat-profile.ts'
 import { limits } from '../letter/limits.ts'
 import type { NatView } from '../nat/prober.ts'
 import { hostEndpoints } from '../net/interfaces.ts'
+import type { PortMapper, PortMappingOptions } from '../net/port-mapping.ts'
 import { resolveServers } from '../net/resolve-servers.ts'
 import { SocketSet, type SocketSetOptions } from '../net/socket-set.ts'
 import { openUdpSocket, type UdpSocket } from '../net/udp-socket.ts'
 import { AddressFinder } from './address-finder.ts'
+import { OpenPort } from './open-port.ts'
 
 /** What the operating system does for us; tests have their own. */
 export type NetworkIo = {
   readonly openUdpSocket: typeof openUdpSocket
   readonly hostEndpoints: (sockets: readonly Endpoint[]) => readonly Endpoint[]
   readonly resolveServers: typeof resolveServers
+  /** Left out where there is no router to ask. */
+  readonly mapPort?: (options: PortMappingOptions) => Promise<PortMapper>
 }
 
 export const systemNetwork: NetworkIo = {
   openUdpSocket,
   hostEndpoints: (sockets) => hostEndpoints(sockets),
   resolveServers,
+  mapPort: async (options) => (await import('../net/port-mapping.ts')).mapPort(options),
 }
 
 export type NetworkOptions = {
@@ -41,11 +46,15 @@ export type NetworkOptions = {
   readonly port: number
   readonly stunServers: readonly string[]
   readonly keepaliveMs: number
+  /** Whether the router is asked to open a port. */
+  readonly portMapping: boolean
   /** The first verdict, and every later one that differs. */
   readonly onView: (view: NatView, first: boolean) => void
   /** Whatever is not STUN. */
   readonly onPacket: (bytes: Uint8Array, from: Endpoint) => void
-  /** One sentence: a server whose name could not be resolved. */
+  /** The router opened or closed a port after `open` had resolved. */
+  readonly onNews: () => void
+  /** One sentence: a server whose name could not be resolved, or what the router did. */
   readonly onNotice: (notice: string) => void
 }
 
@@ -58,12 +67,16 @@ export class Network {
   readonly #sockets = new Map<Family, UdpSocket>()
   /** Resolve when the socket, if one came of it, is among `#sockets`. */
   readonly #openings: Promise<void>[] = []
+  readonly #openPort: OpenPort | null
   #servers: readonly Endpoint[] = []
   #closed = false
 
   constructor(options: NetworkOptions) {
-    const { clock, crypto, keepaliveMs, onView } = options
+    const { clock, crypto, keepaliveMs, onView, onNews, onNotice } = options
+    const { mapPort } = options.io
     this.#options = options
+    this.#openPort =
+      options.portMapping && mapPort ? new OpenPort({ clock, crypto, mapPort, onNews, onNotice }) : null
     this.#finder = new AddressFinder({
       clock,
       crypto,
@@ -88,13 +101,24 @@ export class Network {
     for (const { server, reason } of failures)
       onNotice(`The STUN server ${server} cannot be asked: ${reason}`)
     this.#servers = endpoints
-    await this.#finder.start(
-      families.map((family) => ({
-        family,
-        servers: ofFamily(endpoints, family),
-        localEndpoints: ofFamily(this.#hostEndpoints(), family),
-      })),
-    )
+    await Promise.all([
+      this.#finder.start(
+        families.map((family) => ({
+          family,
+          servers: ofFamily(endpoints, family),
+          localEndpoints: ofFamily(this.#hostEndpoints(), family),
+        })),
+      ),
+      this.#askRouter(),
+    ])
+  }
+
+  /** Not when all the world is this computer, as in a demonstration. */
+  async #askRouter(): Promise<void> {
+    const port = this.#sockets.get(4)?.local.port
+    const isAtHome =
+      this.#servers.length > 0 && this.#servers.every(({ address }) => addressScope(address) === 'loopback')
+    if (port !== undefined && !isAtHome) await this.#openPort?.ask(port)
   }
 
   #openSocket(family: Family): Promise<void> {
@@ -134,7 +158,9 @@ export class Network {
   get candidates(): readonly Candidate[] {
     const host = this.#hostEndpoints()
     const reflexive = this.#finder.view.publicEndpoints
+    const mapped = this.#openPort?.candidate
     return [
+      ...(mapped ? [mapped] : []),
       ...host.map((endpoint): Candidate => ({ kind: 'host', endpoint })),
       ...reflexive.map((endpoint): Candidate => ({ kind: 'server-reflexive', endpoint })),
     ]
@@ -166,7 +192,7 @@ export class Network {
   async close(): Promise<void> {
     this.#closed = true
     this.#finder.stop()
-    await Promise.allSettled(this.#openings)
+    await Promise.allSettled([...this.#openings, this.#openPort?.close()])
     await Promise.all([...this.#sockets.values()].map((socket) => socket.close()))
   }
 

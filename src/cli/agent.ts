@@ -54,6 +54,7 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
     settings: {
       port: config.network.port,
       keepaliveMs: config.network.keepalive,
+      portMapping: config.network.port_mapping,
       links: config.peers.links,
       attemptMs: config.peers.attempt,
       sweepMs: config.letters.sweep,

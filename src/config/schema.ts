@@ -97,6 +97,7 @@ export const agentSchema = z.strictObject({
     .strictObject({
       port: udpPort.default(0),
       keepalive: duration('8s'),
+      port_mapping: z.boolean().default(true),
     })
     .prefault({}),
   peers: z

@@ -128,6 +128,8 @@ invite_file = "invite.secret"
 # port = 0
 # How often the NAT is reminded of us while letters travel.
 # keepalive = "8s"
+# Whether the router is asked to open the port, by PCP, NAT-PMP or UPnP.
+# port_mapping = true
 
 [peers]
 # The most players linked at once.

@@ -12,9 +12,9 @@ const server = { address: '11.0.0.1', port: 3478 }
 const own = { address: '192.168.1.5', port: 4000 }
 const peer = { address: '11.0.9.9', port: 5000 }
 
-function makeNetwork(changes: Partial<NetworkIo> = {}) {
+function makeNetwork(changes: Partial<NetworkIo> = {}, portMapping = true) {
   const clock = new VirtualClock()
-  const state = { opened: 0, closed: 0, packets: 0, notices: [] as string[], sent: [] as Endpoint[] }
+  const state = { opened: 0, closed: 0, packets: 0, news: 0, notices: [] as string[], sent: [] as Endpoint[] }
   let deliver: UdpOptions['onDatagram'] = () => {}
   const io: NetworkIo = {
     openUdpSocket: async (options) => {
@@ -41,6 +41,8 @@ function makeNetwork(changes: Partial<NetworkIo> = {}) {
     port: 0,
     stunServers: ['stun.test'],
     keepaliveMs: 8_000,
+    portMapping,
+    onNews: () => state.news++,
     onView: () => {},
     onPacket: () => state.packets++,
     onNotice: (notice) => state.notices.push(notice),
@@ -259,5 +261,58 @@ test('candidates are never more than a request may carry', async () => {
   void network.open()
   await clock.advance(5_000)
   assert.equal(network.candidates.length, 16)
+  await network.close()
+})
+
+/** Opens every port it is asked for, at once. */
+function obligingRouter() {
+  const asked: number[] = []
+  const state = { closed: 0 }
+  const mapPort: NetworkIo['mapPort'] = async ({ port, onChange }) => {
+    asked.push(port)
+    onChange({ external: { address: '11.9.0.10', port }, language: 'PCP', router: '192.168.1.1' })
+    return { settled: Promise.resolve(), close: async () => void state.closed++ }
+  }
+  return { asked, state, mapPort }
+}
+
+test('a port that the router opened is the first candidate, and is given back when closed', async () => {
+  const router = obligingRouter()
+  const { clock, state, network } = makeNetwork({ mapPort: router.mapPort })
+  void network.open()
+  await clock.advance(5_000)
+  assert.deepEqual(router.asked, [4000])
+  assert.deepEqual(network.candidates, [
+    { kind: 'port-mapped', endpoint: { address: '11.9.0.10', port: 4000 } },
+    { kind: 'host', endpoint: own },
+  ])
+  assert.equal(state.news, 0)
+  await network.close()
+  assert.deepEqual([router.state.closed, clock.pendingTimers], [1, 0])
+})
+
+test('the router is not asked where it is switched off, nor where all STUN servers are on this computer', async () => {
+  const router = obligingRouter()
+  const here = { endpoints: [{ address: '127.0.0.1', port: 3478 }], failures: [] }
+  for (const { network, clock } of [
+    makeNetwork({ mapPort: router.mapPort }, false),
+    makeNetwork({ mapPort: router.mapPort, resolveServers: async () => here }),
+  ]) {
+    void network.open()
+    await clock.advance(5_000)
+    await network.close()
+  }
+  assert.deepEqual(router.asked, [])
+})
+
+test('where no STUN server is known the router is all the more worth asking', async () => {
+  const router = obligingRouter()
+  const { network, clock } = makeNetwork({
+    mapPort: router.mapPort,
+    resolveServers: async () => ({ endpoints: [], failures: [] }),
+  })
+  void network.open()
+  await clock.advance(5_000)
+  assert.deepEqual(router.asked, [4000])
   await network.close()
 })

@@ -34,6 +34,7 @@ type Named<Name> = Extract<Told, { readonly event: Name }>
 const defaults: AgentSettings = {
   port: 0,
   keepaliveMs: 8_000,
+  portMapping: true,
   links: 8,
   attemptMs: 120_000,
   sweepMs: 60_000,
