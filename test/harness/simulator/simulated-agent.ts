@@ -5,12 +5,14 @@ import type { Candidate, Endpoint } from '../../../src/base/endpoint.ts'
 import type { Via } from '../../../src/base/machine.ts'
 import type { NatProfile } from '../../../src/base/nat-profile.ts'
 import type { Signal } from '../../../src/base/signal.ts'
+import { openSignal, sealSignal } from '../../../src/letter/signal-box.ts'
 import { dataByte } from '../../../src/link/packets.ts'
 import { createProber, type NatView, type ProberEvent } from '../../../src/nat/prober.ts'
 import { type Driver, drive } from '../../../src/net/drive.ts'
+import { type Attempt, type AttemptEvent, createAttempt } from '../../../src/punch/attempt.ts'
 import type { CheckKeys } from '../../../src/punch/check.ts'
 import { type Plan, plan } from '../../../src/punch/plan.ts'
-import { createPunch, type Path, type Punch, type PunchEvent } from '../../../src/punch/punch.ts'
+import type { Path } from '../../../src/punch/punch.ts'
 import type { CheckCrypto } from './cheap-crypto.ts'
 import { type SimulatedComputer, SimulatedSockets } from './simulated-computer.ts'
 import type { SimulatedNat } from './simulated-nat.ts'
@@ -52,10 +54,11 @@ export type Letters = {
 export class SimulatedAgent {
   readonly #options: AgentOptions
   readonly #prober: Driver<ProberEvent>
-  #punch: Driver<PunchEvent> | null = null
-  #punchMachine: Punch | null = null
+  #punch: Driver<AttemptEvent> | null = null
+  #attempt: Attempt | null = null
   readonly #proberSockets: SimulatedSockets
   #sockets: SimulatedSockets | null = null
+  #keys: CheckKeys | null = null
   readonly changes: NatView[] = []
   /** Candidates beside those that the prober finds. */
   readonly mapped: Candidate[] = []
@@ -124,7 +127,7 @@ export class SimulatedAgent {
 
   /** What the machine says it sent. */
   get packetsClaimed(): number {
-    return this.#punchMachine?.packets ?? 0
+    return this.#attempt?.packets ?? 0
   }
 
   /** Extra sockets of the attempt that are still open. */
@@ -139,38 +142,59 @@ export class SimulatedAgent {
   }
 
   /** A letter arrived: plan, and punch where the plan allows. */
-  meet(offer: Offer, keys: CheckKeys, _letters: Letters): void {
-    const { clock, computer, crypto } = this.#options
-    this.plan = plan({ nat: this.nat, candidates: this.candidates }, offer)
-    if (this.plan.strategy === 'none') return
-    const { targets, budget } = this.plan
-    const now = clock.now()
-    const { sameNat } = offer
-    const machine = createPunch({ crypto, keys, targets, budget, sameNat, now })
+  meet(offer: Offer, keys: CheckKeys, letters: Letters): void {
+    const { clock, computer, crypto, servers, random } = this.#options
+    const verdict = plan({ nat: this.nat, candidates: this.candidates }, offer)
+    this.plan = verdict
+    if (verdict.strategy === 'none') return
+    const attempt = createAttempt({
+      crypto,
+      keys,
+      plan: verdict,
+      sameNat: offer.sameNat,
+      now: clock.now(),
+      role: letters.role,
+      servers,
+      publicEndpoints: this.view?.publicEndpoints ?? [],
+      wallNow: this.wallNow(),
+      mailMs: letters.mailMs ?? null,
+      random,
+    })
     const sockets = new SimulatedSockets({
       clock,
       computer,
       onDatagram: (bytes, from, via) => this.#receive(bytes, from, via),
       onFailure: (via) => this.#punch?.socketFailed(via),
     })
-    this.#punchMachine = machine
+    this.#attempt = attempt
+    this.#keys = keys
     this.#sockets = sockets
     this.#punch = drive({
-      machine,
+      machine: attempt,
       clock,
       send: (bytes, to, via, ttl) => sockets.send(bytes, to, via, ttl),
       close: (via) => sockets.close(via),
-      onEvent: (event) => this.#handle(event),
+      onEvent: (event) => {
+        // Through the real letter, so that nothing is said that could not be written.
+        if (event.type === 'signal') letters.tell(event.signal, sealSignal(crypto, keys, event.signal))
+        else this.#handle(event)
+      },
     })
     for (const box of this.#unheard.splice(0)) this.hear(box)
   }
 
   /** A signal letter from the peer. */
   hear(box: Uint8Array): void {
+    const { crypto } = this.#options
+    const attempt = this.#attempt
     if (!this.plan) this.#unheard.push(box)
+    if (!attempt || !this.#keys) return
+    const signal = openSignal(crypto, this.#keys, box)
+    if (!signal) throw new Error('a signal that the peer cannot read')
+    this.#punch?.run((now) => attempt.handleSignal(now, signal))
   }
 
-  #handle(event: PunchEvent): void {
+  #handle(event: Exclude<AttemptEvent, { type: 'signal' }>): void {
     switch (event.type) {
       case 'path':
         this.packetsToPath = event.packets
@@ -193,9 +217,8 @@ export class SimulatedAgent {
 
   /** As a link would, it keeps the path alive and shows that it is one. */
   #talk(): void {
-    const { clock, computer } = this.#options
-    if (this.path) computer.send(Uint8Array.of(dataByte), this.path.remote)
-    clock.after(talkMs, () => this.#talk())
+    if (this.path) this.#sockets?.sendData(Uint8Array.of(dataByte), this.path.remote, this.path.via)
+    this.#options.clock.after(talkMs, () => this.#talk())
   }
 
   #receive(bytes: Uint8Array, from: Endpoint, via: Via): void {

@@ -81,7 +81,7 @@ export class SimulatedSockets {
   readonly #ports = new Map<Via, number>()
   /** Numbers are never used again; a machine that does has a fault. */
   readonly #closed = new Set<Via>()
-  /** Datagrams that left, by any socket. */
+  /** Datagrams of the machine, by any socket; those of one that could not be opened too. */
   sent = 0
 
   constructor(options: SocketSetOptions) {
@@ -93,21 +93,30 @@ export class SimulatedSockets {
   }
 
   send(bytes: Uint8Array, to: Endpoint, via: Via, ttl?: number): void {
+    this.sent++
+    this.#send(bytes, to, via, ttl)
+  }
+
+  /** What is no packet of the machine's own, by a socket that it opened. */
+  sendData(bytes: Uint8Array, to: Endpoint, via: Via): void {
+    this.#send(bytes, to, via)
+  }
+
+  #send(bytes: Uint8Array, to: Endpoint, via: Via, ttl?: number): void {
     const { clock, computer, onDatagram, onFailure } = this.#options
     if (via === 0) {
-      this.sent++
       computer.send(bytes, to, undefined, ttl)
       return
     }
-    if (this.#closed.has(via))
+    if (this.#closed.has(via)) {
       throw new Error(`socket ${via} is used after it was closed (${formatEndpoint(to)})`)
+    }
     const port = this.#ports.get(via) ?? computer.open((received, from) => onDatagram(received, from, via))
     if (port === null) {
       clock.after(0, () => onFailure(via))
       return
     }
     this.#ports.set(via, port)
-    this.sent++
     computer.send(bytes, to, port, ttl)
   }
 
