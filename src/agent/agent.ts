@@ -34,8 +34,6 @@ export type AgentSettings = {
   readonly keepaliveMs: number
   /** Whether the router is asked to open a port. */
   readonly portMapping: boolean
-  /** Whether the router is asked to open a port. */
-  readonly portMapping: boolean
   readonly links: number
   readonly attemptMs: number
   readonly sweepMs: number
@@ -105,10 +103,8 @@ export class Agent {
       stunServers: options.stunServers,
       keepaliveMs: settings.keepaliveMs,
       portMapping: settings.portMapping,
-      portMapping: settings.portMapping,
       onView: (view, first) => this.#viewed(view, first),
       onPacket: (bytes, from) => this.#meetings.receive(bytes, from),
-      onNews: () => this.#enquiry.tellNews(),
       onNews: () => this.#enquiry.tellNews(),
       onNotice: (notice) => onEvent({ event: 'notice', notice }),
     })
