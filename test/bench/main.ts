@@ -1,16 +1,26 @@
 // `npm run bench`: measures the product against bare loops over the same libraries and servers. Arguments name
-// single benches. One JSON line each on stdout, a table on stderr; exit code 1 when a target is missed.
+// single benches; `nat --runs=5` makes do with so few runs of each pair and weather. One JSON line each on stdout, a
+// table on stderr; exit code 1 when a target is missed.
 
 import { Quiet } from './quiet.ts'
 import { type Report, show, tell } from './report.ts'
+
+const runs = Number(
+  process.argv.find((argument) => argument.startsWith('--runs='))?.slice('--runs='.length) ?? 0,
+)
 
 const benches: Readonly<Record<string, (quiet: Quiet) => Promise<Report>>> = {
   reply: async (quiet) => (await import('./reply.ts')).benchReply(quiet),
   backlog: async (quiet) => (await import('./backlog.ts')).benchBacklog(quiet),
   table: async (quiet) => (await import('./table.ts')).benchTable(quiet),
+  nat: async (quiet) => {
+    const { benchNat, natOptions } = await import('./nat.ts')
+    // A small grid is for looking only; it leaves the picture alone.
+    return runs ? benchNat(quiet, { ...natOptions, each: runs, picture: null }) : benchNat(quiet)
+  },
 }
 
-const named = process.argv.slice(2)
+const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const unknown = named.find((name) => benches[name] === undefined)
 if (unknown !== undefined) {
   tell(`There is no bench "${unknown}". Name some of: ${Object.keys(benches).join(', ')}.`)
