@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Endpoint, equalEndpoints } from '../../src/base/endpoint.ts'
+import type { Endpoint } from '../../src/base/endpoint.ts'
 import type { Action } from '../../src/base/machine.ts'
 import { createProber, type ProberEvent } from '../../src/nat/prober.ts'
 import { decodeStun, encodeError, encodeSuccess } from '../../src/nat/stun.ts'
@@ -211,41 +211,57 @@ test('servers beyond eight are not asked, and none twice', () => {
   assert.equal(new Set(sent.map(({ to }) => to.address)).size, 8)
 })
 
-test('no datagram at any time makes it throw, speak twice of a profile, or ask strangers', () => {
+test('no datagram and no failing socket at any time makes it throw, speak twice of a profile, ask strangers, or use a closed socket', () => {
+  const elsewhere = { address: '11.0.0.9', port: 3479 }
   const step = fc.record({
-    waitMs: fc.nat(6_000),
-    from: fc.constantFrom(first, second, third, other),
+    waitMs: fc.oneof(fc.nat(300), fc.nat(6_000)),
+    from: fc.constantFrom(first, second, third, other, elsewhere),
     bytes: fc.uint8Array({ maxLength: 60 }),
-    genuine: fc.boolean(),
+    /** Which of the latest questions is answered, or repeated as an echo; none when it is 9. */
+    answers: fc.nat(9),
+    echoes: fc.boolean(),
+    via: fc.option(fc.nat(40)),
+    fails: fc.boolean(),
     to: fc.constantFrom(mapped, other, local),
+    otherAddress: fc.option(fc.constantFrom(elsewhere, { address: '10.0.0.1', port: 5 })),
   })
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
       const prober = createProber({ crypto: seededCrypto(2), servers, localEndpoints: [local], now: 0 })
       let now = 0
       let profiles = 0
-      const lastId = new Map<string, Uint8Array>()
+      const closed = new Set<number>()
+      const latest: { bytes: Uint8Array; via: number; to: Endpoint }[] = []
+      const places = [...servers, mapped, other, elsewhere].map(({ address }) => address)
       const take = (actions: Action<ProberEvent>[]) => {
         for (const action of actions) {
           if (action.type === 'event') profiles += action.event.type === 'profile' ? 1 : 0
-          else if (action.type === 'send') {
-            assert.ok(servers.some((server) => equalEndpoints(server, action.to)))
-            const decoded = decodeStun(action.bytes)
-            if (decoded.ok) lastId.set(action.to.address, decoded.message.transactionId)
+          else if (action.type === 'close') closed.add(action.via)
+          else {
+            const { via = 0, to, bytes } = action
+            assert.ok(places.includes(to.address), to.address)
+            assert.ok(!closed.has(via))
+            latest.unshift({ bytes, via, to })
           }
         }
       }
       take(prober.handleTimeout(0))
-      for (const { waitMs, from, bytes, genuine, to } of steps) {
+      for (const { waitMs, from, bytes, answers, echoes, via, fails, to, otherAddress } of steps) {
         now += waitMs
-        const transactionId = lastId.get(from.address)
-        const datagram = genuine && transactionId ? encodeSuccess({ transactionId, mapped: to }) : bytes
         take(prober.handleTimeout(now))
-        take(prober.handleDatagram(now, datagram, from))
+        const question = latest[answers]
+        if (question) {
+          const transactionId = question.bytes.slice(8, 20)
+          const answer = encodeSuccess({ transactionId, mapped: to, ...(otherAddress && { otherAddress }) })
+          const source = via === null ? question.to : from
+          take(prober.handleDatagram(now, echoes ? question.bytes : answer, source, via ?? question.via))
+        } else take(prober.handleDatagram(now, bytes, from, via ?? 0))
+        if (fails && via) take(prober.handleSocketFailure?.(now, via) ?? [])
         const next = prober.nextTimeout()
         assert.ok(next !== null && next <= now + 60_000)
       }
       assert.ok(profiles <= 1)
     }),
+    { numRuns: 300 },
   )
 })
