@@ -23,8 +23,11 @@ export type Internet = {
   /** Namespace for servers; has every address of `serverAddresses`. */
   readonly backbone: string
   readonly serverAddresses: readonly [string, string]
-  /** A LAN whose router does what home routers do: masquerade, and drop what nobody asked for. */
-  addLan(): Lan
+  /**
+   * A LAN whose router does what home routers do: masquerade, and drop what nobody asked for. `how` goes on after
+   * nftables' `masquerade` for UDP, such as `fully-random` or `to :40000-40255 random`.
+   */
+  addLan(how?: string): Lan
   /** A host on the backbone itself, without a NAT; returns its namespace and address. */
   addPublicHost(): { readonly netns: string; readonly address: string }
   close(): void
@@ -61,7 +64,7 @@ export function makeInternet(): Internet {
     return {
       backbone,
       serverAddresses,
-      addLan() {
+      addLan(how = '') {
         const lan = ++lans
         const publicAddress = `198.18.0.${10 + lan}`
         const router = make(`nat${lan}`)
@@ -71,7 +74,7 @@ export function makeInternet(): Internet {
         inside(router, 'addr', 'add', `10.0.${lan}.1/24`, 'dev', 'lan')
         inside(router, 'link', 'set', 'lan', 'up')
         run('ip', 'netns', 'exec', router, 'sysctl', '-qw', 'net.ipv4.ip_forward=1')
-        run('ip', 'netns', 'exec', router, 'nft', homeRouter)
+        run('ip', 'netns', 'exec', router, 'nft', homeRouter(how))
         let hosts = 0
         return {
           router,
@@ -108,11 +111,17 @@ export function within(netns: string): readonly string[] {
 }
 
 /** Without the input chain, a peer's early packet would take the very port our own mapping needs. */
-const homeRouter = `
+function homeRouter(how: string): string {
+  return `
 table ip home {
-  chain outbound { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
+  chain outbound {
+    type nat hook postrouting priority srcnat
+    oifname "wan" meta l4proto udp masquerade ${how}
+    oifname "wan" masquerade
+  }
   chain inbound { type filter hook input priority filter; iifname "wan" ct state new drop; }
 }`
+}
 
 function inside(netns: string, ...args: readonly string[]): void {
   ip('-n', netns, ...args)
