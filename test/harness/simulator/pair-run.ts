@@ -3,6 +3,7 @@
 
 import type { SimulatedAgent } from './simulated-agent.ts'
 import type { NatKind } from './simulated-nat.ts'
+import { choicesUnder, prepare, strike, type Trouble } from './troubles.ts'
 import { type Home, World } from './world.ts'
 
 export type Side = {
@@ -31,6 +32,7 @@ export type Circumstances = {
   /** What the agents know of their NATs: all there is to know, or what the prober finds. */
   readonly profile: 'truth' | 'probed'
   readonly crypto: 'real' | 'cheap'
+  readonly trouble?: Trouble
 }
 
 export type Outcome = {
@@ -56,9 +58,12 @@ const longestAttemptMs = 1_200_000
 /** For both links to prove themselves when the punching is over. */
 const proofMs = 10_000
 
-export function runPair({ scene, seed, mailMs, loss, profile, crypto }: Circumstances): Outcome {
-  const world = new World({ seed, loss, mailMs, crypto, doubledMail: 0.05, clockErrorMs: 1_500 })
-  const { a, b, homes } = settle(world, scene, profile)
+export function runPair(circumstances: Circumstances): Outcome {
+  const { seed, mailMs, loss, crypto, trouble } = circumstances
+  const doubledMail = trouble === 'letters come late and again' ? 1 : 0.05
+  const world = new World({ seed, loss, mailMs, crypto, doubledMail, clockErrorMs: 1_500 })
+  if (trouble) prepare(trouble, world)
+  const { a, b, homes } = settle(world, circumstances)
   world.probe(a, b)
   // An entry in a host's table may be some minutes old; the mappings in it are kept alive.
   world.time.run(world.random() * 30_000)
@@ -69,12 +74,14 @@ export function runPair({ scene, seed, mailMs, loss, profile, crypto }: Circumst
     throw new Error('a letter got lost')
   }
   const knownAt = world.time.now()
+  if (trouble) strike(trouble, world, homes, [a, b])
   const isOver = (agent: SimulatedAgent) => agent.ended !== null || agent.plan?.strategy === 'none'
   const bothHavePaths = () => a.path !== null && b.path !== null
   world.time.runUntil(() => bothHavePaths() || (isOver(a) && isOver(b)), longestAttemptMs)
   const settledAt = world.time.now()
   const gotPaths = bothHavePaths()
   world.time.runUntil(() => isOver(a) && isOver(b), longestAttemptMs)
+  if (trouble === 'letters come late and again') world.time.run(20 * mailMs)
   world.time.run(proofMs)
   const arrives = (agent: SimulatedAgent) => agent.lastDataAt > world.time.now() - proofMs
   return {
@@ -91,7 +98,8 @@ export function runPair({ scene, seed, mailMs, loss, profile, crypto }: Circumst
 
 type Settled = { readonly a: SimulatedAgent; readonly b: SimulatedAgent; readonly homes: readonly Home[] }
 
-function settle(world: World, { left, right, shared }: Scene, profile: 'truth' | 'probed'): Settled {
+function settle(world: World, { scene, profile, trouble }: Circumstances): Settled {
+  const { left, right, shared } = scene
   const homes: Home[] = []
   const carrierOf = (side: Side, other: Home | undefined): { carrier?: Home } => {
     if (!side.carrier) return {}
@@ -107,6 +115,7 @@ function settle(world: World, { left, right, shared }: Scene, profile: 'truth' |
     const choices = {
       ...(profile === 'truth' && { known: 'truth' as const }),
       ...(side.hasSix && { hasSix: true }),
+      ...(trouble && side === left && choicesUnder(trouble, world.random)),
     }
     const agent = home ? world.agentIn(home, choices) : world.agent(null, choices)
     if (side.mapsPort) for (const nat of home?.nats.slice(0, 1) ?? []) agent.addMapped(nat)

@@ -88,7 +88,14 @@ export class SimulatedAgent {
       onFailure: (via) => this.#prober.socketFailed(via),
     })
     this.#prober = drive({
-      machine: createProber({ crypto, servers, localEndpoints: [local], now: clock.now() }),
+      machine: createProber({
+        crypto,
+        servers,
+        localEndpoints: [local],
+        now: clock.now(),
+        // Who is told everything has nothing to find out in the background.
+        ...(options.known?.mapping && { learn: [] }),
+      }),
       clock,
       send: (bytes, to, via, ttl) => this.#proberSockets.send(bytes, to, via, ttl),
       close: (via) => this.#proberSockets.close(via),

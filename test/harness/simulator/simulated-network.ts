@@ -38,6 +38,8 @@ export class Segment {
   readonly #members = new Map<string, Member>()
   #lastArrivalAt = 0
   gateway: Gateway | null = null
+  /** Hears whatever is carried. */
+  tap: ((datagram: Datagram) => void) | null = null
 
   constructor(options: SegmentOptions) {
     this.#options = options
@@ -60,7 +62,8 @@ export class Segment {
     else if (gateway) this.#carry(datagram, () => gateway.forward(datagram))
   }
 
-  #carry({ ttl }: Datagram, arrive: () => void): void {
+  #carry(datagram: Datagram, arrive: () => void): void {
+    this.tap?.(datagram)
     const { clock, random, delayMs, loss, spacingMs, hops = 1 } = this.#options
     const [least, most] = delayMs
     let delay = least + random() * (most - least)
@@ -69,7 +72,7 @@ export class Segment {
       if (queued >= delay) delay = queued + random() * spacingMs
       this.#lastArrivalAt = clock.now() + delay
     }
-    if (random() >= loss && (ttl ?? hops) >= hops) clock.after(delay, arrive)
+    if (random() >= loss && (datagram.ttl ?? hops) >= hops) clock.after(delay, arrive)
   }
 }
 

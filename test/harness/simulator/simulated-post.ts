@@ -24,10 +24,10 @@ export class SimulatedPost {
     return delayMs * (0.8 + 0.4 * random())
   }
 
-  /** `read` is called once or twice. Returns when it is first called. */
+  /** `read` is called once or twice, the second time perhaps much later. Returns when it is first called. */
   send(read: () => void): number {
     const { clock, random, doubled = 0 } = this.#options
-    const times = [this.drawMs(), ...(random() < doubled ? [this.drawMs()] : [])]
+    const times = [this.drawMs(), ...(random() < doubled ? [this.drawMs() * (1 + 9 * random())] : [])]
     for (const delay of times) clock.after(delay, read)
     return clock.now() + Math.min(...times)
   }

@@ -1,0 +1,97 @@
+// What else can go wrong while two agents meet. Some of it must not keep them apart; after any of it both sides must
+// come to an end, within their packets and with all sockets closed.
+
+import type { NatProfile } from '../../../src/base/nat-profile.ts'
+import type { SimulatedAgent } from './simulated-agent.ts'
+import type { Datagram, Segment } from './simulated-network.ts'
+import { stunEndpoints } from './simulated-stun.ts'
+import type { AgentChoices, Home, World } from './world.ts'
+
+export const troubles = [
+  'a server lies',
+  'a server is silent',
+  'a server is late',
+  'servers answer twice',
+  'all servers fall silent',
+  'one side has a wrong profile',
+  'one side gets another address',
+  'strangers send to the ports',
+  'there are few sockets',
+  'letters come late and again',
+] as const
+
+export type Trouble = (typeof troubles)[number]
+
+const stranger = '11.0.9.9'
+
+/** Before anybody asks for an address. */
+export function prepare(trouble: Trouble, world: World): void {
+  const one = pick(world.random, stunEndpoints)
+  if (trouble === 'a server lies') world.stun.behave(one, { lie: { address: '11.0.9.1', port: 9_999 } })
+  if (trouble === 'a server is silent') world.stun.behave(one, { isSilent: true })
+  if (trouble === 'a server is late') world.stun.behave(one, { lateMs: 2_500 })
+  if (trouble === 'servers answer twice')
+    for (const each of stunEndpoints) world.stun.behave(each, { copies: 2 })
+}
+
+/** What is special about the left side's agent. */
+export function choicesUnder(trouble: Trouble, random: () => number): AgentChoices {
+  if (trouble === 'there are few sockets') return { maxSockets: Math.floor(random() * 12) }
+  return trouble === 'one side has a wrong profile' ? { known: anyProfile(random) } : {}
+}
+
+/** When both know of each other. */
+export function strike(
+  trouble: Trouble,
+  world: World,
+  homes: readonly Home[],
+  sides: readonly SimulatedAgent[],
+): void {
+  const { time, random, internet } = world
+  if (trouble === 'all servers fall silent') {
+    for (const each of stunEndpoints) world.stun.behave(each, { isSilent: true })
+  }
+  if (trouble === 'one side gets another address') {
+    const nat = homes[0]?.nats.at(-1)
+    time.after(random() * 60_000, () => nat?.changeAddresses(['11.0.2.200']))
+  }
+  if (trouble === 'strangers send to the ports') haunt(internet, random, sides)
+}
+
+/** Everything that passes is sent again by somebody else, together with noise and with what looks like a check. */
+function haunt(internet: Segment, random: () => number, sides: readonly SimulatedAgent[]): void {
+  let left = 2_000
+  internet.tap = ({ from, to, bytes }: Datagram) => {
+    if (from.address === stranger || left <= 0 || sides.every(({ ended }) => ended !== null)) return
+    left--
+    const noise = Uint8Array.from(bytes, (byte, index) => (index < 9 ? byte : Math.floor(random() * 256)))
+    for (const [target, content] of [
+      [to, bytes],
+      [to, noise],
+      [from, noise],
+      [from, bytes],
+    ] as const) {
+      internet.send({ from: { address: stranger, port: to.port }, to: target, bytes: content })
+    }
+  }
+}
+
+function anyProfile(random: () => number): NatProfile {
+  const mapping = pick(random, ['none', 'EIM', 'ADM', 'APDM', 'unknown'] as const)
+  const filtering = pick(random, ['EIF', 'ADF', 'APDF', 'unknown'] as const)
+  const first = 1_024 + Math.floor(random() * 60_000)
+  const block = { first, last: first + 255 }
+  const allocation = pick(random, [
+    { type: 'preserving' },
+    { type: 'unknown' },
+    { type: 'random' },
+    { type: 'random', block },
+    { type: 'sequential', step: Math.floor(random() * 21) - 10 || 1 },
+    { type: 'sequential', step: 1, block },
+  ] as const)
+  return { mapping, filtering, allocation }
+}
+
+function pick<Value>(random: () => number, values: readonly Value[]): Value {
+  return values[Math.floor(random() * values.length)] as Value
+}
