@@ -1,6 +1,7 @@
 // A small Internet of network namespaces: one backbone, LANs behind kernel NATs (nftables), hosts in them.
 //
 //     backbone 198.18.0.0/24 (RFC 2544) ── NAT router ── LAN 10.0.N.0/24 ── hosts
+//     backbone 2a10:50::/64 ───────────── firewall ───── LAN 2a10:50:0:N::/64     with `ipv6`
 //
 // Names carry our process ID, so that runs in parallel never meet and leftovers of killed runs are found.
 
@@ -11,8 +12,10 @@ const prefix = 'ppt'
 let internets = 0
 
 export type Lan = {
-  /** Network namespace of the router. */
+  /** Network namespace of the router; its devices are `wan` and `lan`. */
   readonly router: string
+  /** The router's address in the LAN. */
+  readonly routerAddress: string
   /** What the backbone sees. */
   readonly publicAddress: string
   /** Adds a host to the LAN; returns its network namespace. */
@@ -25,15 +28,23 @@ export type Internet = {
   readonly serverAddresses: readonly [string, string]
   /**
    * A LAN whose router does what home routers do: masquerade, and drop what nobody asked for. `how` goes on after
-   * nftables' `masquerade` for UDP, such as `fully-random` or `to :40000-40255 random`.
+   * nftables' `masquerade` for UDP, such as `fully-random` or `to :40000-40255 random`. `publicAddress`: another than the
+   * next of the backbone.
    */
-  addLan(how?: string): Lan
+  addLan(how?: string, publicAddress?: string): Lan
   /** A host on the backbone itself, without a NAT; returns its namespace and address. */
   addPublicHost(): { readonly netns: string; readonly address: string }
   close(): void
 }
 
-export function makeInternet(): Internet {
+export type InternetOptions = {
+  /** The first three numbers of the backbone's addresses. */
+  readonly network?: string
+  /** Every LAN has IPv6 too, without a NAT, behind a firewall that lets answers in and nothing else. */
+  readonly ipv6?: boolean
+}
+
+export function makeInternet({ network = '198.18.0', ipv6 = false }: InternetOptions = {}): Internet {
   removeLeftovers()
   const id = `${prefix}-${process.pid}-${internets++}`
   const made: string[] = []
@@ -56,42 +67,61 @@ export function makeInternet(): Internet {
 
   try {
     const backbone = make('inet')
-    const serverAddresses = ['198.18.0.1', '198.18.0.2'] as const
+    const serverAddresses = [`${network}.1`, `${network}.2`] as const
     inside(backbone, 'link', 'add', 'backbone', 'type', 'bridge')
     inside(backbone, 'link', 'set', 'backbone', 'up')
     for (const address of serverAddresses) inside(backbone, 'addr', 'add', `${address}/24`, 'dev', 'backbone')
+    if (ipv6) {
+      addSix(backbone, `${sixPrefix}::1/64`, 'backbone')
+      setKernel(backbone, 'net.ipv6.conf.all.forwarding=1')
+    }
 
     return {
       backbone,
       serverAddresses,
-      addLan(how = '') {
+      addLan(how = '', publicAddress = `${network}.${11 + lans}`) {
         const lan = ++lans
-        const publicAddress = `198.18.0.${10 + lan}`
+        const routerAddress = `10.0.${lan}.1`
         const router = make(`nat${lan}`)
         plug(router, 'wan', backbone, 'backbone', `lan${lan}`)
         inside(router, 'addr', 'add', `${publicAddress}/24`, 'dev', 'wan')
         inside(router, 'link', 'add', 'lan', 'type', 'bridge')
-        inside(router, 'addr', 'add', `10.0.${lan}.1/24`, 'dev', 'lan')
+        inside(router, 'addr', 'add', `${routerAddress}/24`, 'dev', 'lan')
         inside(router, 'link', 'set', 'lan', 'up')
-        run('ip', 'netns', 'exec', router, 'sysctl', '-qw', 'net.ipv4.ip_forward=1')
+        setKernel(router, 'net.ipv4.ip_forward=1')
         run('ip', 'netns', 'exec', router, 'nft', homeRouter(how))
+        const lanSix = `${sixPrefix}:0:${lan}`
+        if (ipv6) {
+          const routerSix = `${sixPrefix}::${10 + lan}`
+          addSix(router, `${routerSix}/64`, 'wan')
+          addSix(router, `${lanSix}::1/64`, 'lan')
+          setKernel(router, 'net.ipv6.conf.all.forwarding=1')
+          run('ip', 'netns', 'exec', router, 'nft', homeFirewall)
+          inside(router, '-6', 'route', 'add', 'default', 'via', `${sixPrefix}::1`)
+          inside(backbone, '-6', 'route', 'add', `${lanSix}::/64`, 'via', routerSix)
+        }
         let hosts = 0
         return {
           router,
+          routerAddress,
           publicAddress,
           addHost() {
             const host = ++hosts
             const netns = make(`lan${lan}h${host}`)
             plug(netns, 'eth0', router, 'lan', `host${host}`)
             inside(netns, 'addr', 'add', `10.0.${lan}.${1 + host}/24`, 'dev', 'eth0')
-            inside(netns, 'route', 'add', 'default', 'via', `10.0.${lan}.1`)
+            inside(netns, 'route', 'add', 'default', 'via', routerAddress)
+            if (ipv6) {
+              addSix(netns, `${lanSix}::${1 + host}/64`, 'eth0')
+              inside(netns, '-6', 'route', 'add', 'default', 'via', `${lanSix}::1`)
+            }
             return netns
           },
         }
       },
       addPublicHost() {
         const host = ++publicHosts
-        const address = `198.18.0.${100 + host}`
+        const address = `${network}.${100 + host}`
         const netns = make(`pub${host}`)
         plug(netns, 'eth0', backbone, 'backbone', `pub${host}`)
         inside(netns, 'addr', 'add', `${address}/24`, 'dev', 'eth0')
@@ -110,6 +140,17 @@ export function within(netns: string): readonly string[] {
   return ['ip', 'netns', 'exec', netns]
 }
 
+/** Public as far as `addressScope` is concerned, and nobody's here. */
+const sixPrefix = '2a10:50'
+
+const homeFirewall = `
+table ip6 home {
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept; iifname "lan" accept;
+  }
+}`
+
 /** Without the input chain, a peer's early packet would take the very port our own mapping needs. */
 function homeRouter(how: string): string {
   return `
@@ -121,6 +162,15 @@ table ip home {
   }
   chain inbound { type filter hook input priority filter; iifname "wan" ct state new drop; }
 }`
+}
+
+/** Usable at once: nobody else has the address. */
+function addSix(netns: string, address: string, device: string): void {
+  inside(netns, '-6', 'addr', 'add', address, 'dev', device, 'nodad')
+}
+
+function setKernel(netns: string, setting: string): void {
+  run('ip', 'netns', 'exec', netns, 'sysctl', '-qw', setting)
 }
 
 function inside(netns: string, ...args: readonly string[]): void {
@@ -141,7 +191,7 @@ function removeAll(netns: readonly string[]): void {
   for (const name of [...netns].reverse()) spawnSync('ip', ['netns', 'delete', name])
 }
 
-/** Namespaces of test processes that are no more. */
+/** Namespaces of test processes that are no more, with whatever still runs in them. */
 function removeLeftovers(): void {
   const folder = '/run/netns'
   if (!existsSync(folder)) return
@@ -149,5 +199,15 @@ function removeLeftovers(): void {
     const owner = new RegExp(`^${prefix}-([0-9]+)-`).exec(name)?.[1]
     return owner !== undefined && !existsSync(`/proc/${owner}`)
   })
+  for (const name of dead) {
+    const { stdout } = spawnSync('ip', ['netns', 'pids', name], { encoding: 'utf8' })
+    for (const id of stdout.split('\n').filter(Boolean)) {
+      try {
+        process.kill(Number(id), 'SIGKILL')
+      } catch {
+        // It has ended meanwhile.
+      }
+    }
+  }
   removeAll(dead)
 }

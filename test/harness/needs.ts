@@ -23,7 +23,15 @@ function canMakeNamespaces(): boolean {
   return namespacesWork
 }
 
-export type Part = 'postfix' | 'dovecot' | 'turnserver' | 'nft' | 'network namespaces'
+export type Part =
+  | 'postfix'
+  | 'dovecot'
+  | 'turnserver'
+  | 'turnutils_natdiscovery'
+  | 'turnutils_stunclient'
+  | 'nft'
+  | 'miniupnpd'
+  | 'network namespaces'
 
 /** For `test(name, { skip: lacks('postfix', 'dovecot') }, …)`: false, or the sentence that says what is missing. */
 export function lacks(...parts: readonly Part[]): string | false {
