@@ -46,8 +46,3 @@ function refusedIn({ unknownRequired, change }: StunRequest, square: Square | nu
   const impossible = change && !square ? [attribute.changeRequest] : []
   return [...impossible, ...unknownRequired].slice(0, maxNamed)
 }
-
-/** As `answerRequest` of a server with one address; for those who have no use for the rest. */
-export function answerBinding(bytes: Uint8Array, from: Endpoint): Uint8Array | null {
-  return answerRequest({ from, to: from, bytes }, null)?.bytes ?? null
-}

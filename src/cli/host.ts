@@ -1,9 +1,10 @@
 // `peerpost host`: the daemon at the mailbox.
 
 import { loadHostConfig } from '../config/load.ts'
-import { createHost } from '../host/service.ts'
+import { createHost, type HostEvent } from '../host/service.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { loadSodium } from '../sodium.ts'
+import { describeAddressServerEvent, type HostedEvent, openHostedServer } from './address-server.ts'
 import { readHostKeys } from './host-keys.ts'
 import { untilStopped } from './lifetime.ts'
 import { openMail } from './open-mail.ts'
@@ -17,7 +18,11 @@ export async function runHost(options: { readonly config: string; readonly json?
   const { config, path } = loaded
   const { identity, sealingKeys, rooms } = readHostKeys(crypto, loaded)
   const { subject } = config.mail
-  const report = createReporter(options.json, systemClock.wallNow, describeHostEvent)
+  const report = createReporter(options.json, systemClock.wallNow, (event: HostEvent | HostedEvent) =>
+    event.event === 'address-server' || event.event === 'served'
+      ? describeAddressServerEvent(event)
+      : describeHostEvent(event),
+  )
   const { mailbox, sender } = openMail(config.mail, path, { subject, address: config.address }, (notice) =>
     process.stderr.write(`peerpost: ${notice}\n`),
   )
@@ -44,7 +49,12 @@ export async function runHost(options: { readonly config: string; readonly json?
     sender,
     onEvent: report,
   })
-  await Promise.race([host.start(), stopped])
-  await stopped
-  await host.stop()
+  const addressServer = await openHostedServer(config.address_server.listen, report)
+  try {
+    await Promise.race([host.start(), stopped])
+    await stopped
+    await host.stop()
+  } finally {
+    await addressServer?.close()
+  }
 }

@@ -105,8 +105,21 @@ Start here:
     .command('nat')
     .description('find out what kind of NAT this computer is behind')
     .option('--stun <host:port>', 'STUN server to ask; may be given again', gather)
+    .option('--lifetime', 'also find out how long ports stay open without traffic; takes up to five minutes')
     .addOption(jsonOption())
     .action(async (options) => (await import('./nat.ts')).showNat(options))
+  program
+    .command('address-server')
+    .description('tell agents their public address, as a STUN server does, until stopped')
+    .requiredOption('--listen <ip:port>', 'address and UDP port of this computer; may be given again', gather)
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+With two addresses and two ports, such as --listen 192.0.2.1:3478 --listen 192.0.2.2:3479, it opens all
+four combinations, so that agents also learn what their NAT filters (RFC 5780).`,
+    )
+    .action(async (options) => (await import('./address-server.ts')).runAddressServer(options))
   program
     .command('demo')
     .description('show everything at work on this computer: a post office, a host and two agents')

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { defaultSubject } from '../letter/invite.ts'
 import { isHostAndPort, isMailAddress, isNickname, isRoomName, isSubject } from '../letter/text-rules.ts'
 import { parseDuration } from './duration.ts'
+import { areDistinctPlaces, maxPlaces, parsePlace } from './listen.ts'
 
 /** Asked when neither the invite nor the config names any; on two networks, so that the mapping can be told. */
 export const defaultStunServers = ['stun.l.google.com:19302', 'stun.cloudflare.com:3478']
@@ -33,6 +34,10 @@ const text = (rule: (text: string) => boolean, complaint: string) => z.string().
 const mailAddress = text(isMailAddress, 'must be a mail address such as meet@example.org')
 const subject = text(isSubject, 'must be one line of at most 100 characters')
 const serverName = text(isHostAndPort, 'must be HOST:PORT')
+const places = z
+  .array(text((place) => parsePlace(place) !== null, 'must be IP:PORT such as 192.0.2.1:3478'))
+  .max(maxPlaces)
+  .refine(areDistinctPlaces, 'must name each place once')
 const udpPort = z.int().min(0).max(65535)
 
 const mail = z.strictObject({
@@ -84,6 +89,7 @@ export const hostSchema = z.strictObject({
       ipv6_prefix: z.int().min(16).max(128).default(64),
     })
     .prefault({}),
+  address_server: z.strictObject({ listen: places.default([]) }).prefault({}),
 })
 
 export const agentSchema = z.strictObject({

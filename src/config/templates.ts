@@ -88,6 +88,12 @@ servers = [${answers.stunServers.map(quoted).join(', ')}]
 # Lower it for a network with several public addresses.
 # ipv4_prefix = 32
 # ipv6_prefix = 64
+
+[address_server]
+# Public addresses and UDP ports of this computer where the host tells agents their own public address, as a STUN
+# server does. Name them in [stun] too, so that invites pass them on. Of two addresses with two ports, such as
+# ["192.0.2.1:3478", "192.0.2.2:3479"], all four combinations are opened: agents then learn what their NAT filters.
+# listen = []
 `
 }
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { maxAnswerBytes } from '../../src/address-server/answer.ts'
 import { defaultRateLimits, RateLimit, type RateLimits } from '../../src/address-server/rate-limit.ts'
 import type { Endpoint } from '../../src/base/endpoint.ts'
 
@@ -105,5 +107,16 @@ test('the defaults let an agent search ports, and send no stranger more than 6 k
   let refused = 0
   for (let i = 0; i < 500; i++) if (!limit.take(i * 10, anna)) refused++
   assert.equal(refused, 0)
-  assert.ok(defaultRateLimits.source.perSecond * 116 <= 6000)
+  assert.ok(defaultRateLimits.source.perSecond * maxAnswerBytes <= 6000)
+})
+
+test('the documentation states the limits as they are', () => {
+  const { source, total, sources } = defaultRateLimits
+  const perSource = `${source.burst} answers at once and ${source.perSecond} a second`
+  for (const file of ['docs/security.md', 'docs/operation.md']) {
+    const text = readFileSync(file, 'utf8')
+    assert.ok(text.includes(perSource), file)
+    assert.ok(text.includes(`all together ${total.perSecond.toLocaleString('en')} a second`), file)
+  }
+  assert.ok(readFileSync('docs/security.md', 'utf8').includes(`${sources.toLocaleString('en')} entries`))
 })

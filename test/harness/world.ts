@@ -5,7 +5,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { answerBinding } from '../../src/address-server/answer.ts'
+import { answerRequest } from '../../src/address-server/answer.ts'
 import { createHost, type Host, type HostEvent, type HostSettings } from '../../src/host/service.ts'
 import { hostAddress, makeHostKeys, makeRoom, subject } from '../host/fakes.ts'
 import { seededCrypto, seededRandom } from './seeded-crypto.ts'
@@ -76,9 +76,9 @@ export class World {
     this.internet = createInternet(this.clock, this.#random, loss)
     for (const address of new Set(stunServers.map((server) => server.address))) {
       this.internet.join(address, {
-        receive: ({ from, to, bytes }) => {
-          const answer = answerBinding(bytes, from)
-          if (answer) this.internet.send({ from: to, to: from, bytes: answer })
+        receive: (datagram) => {
+          const answer = answerRequest(datagram, null)
+          if (answer) this.internet.send(answer)
         },
       })
     }
