@@ -32,10 +32,13 @@ const step = { x: cell.width + cell.gap, y: cell.height + cell.gap }
 const width = margin.left + sideNames.length * step.x + 8
 const bottom = margin.top + sideNames.length * step.y
 
+const note = 'peerpost in its simulator; the others in a lab with emulated NATs, November 2026.'
+
 /** `totals`: how many of the pairs each program connects, ours first. */
 export function drawGrid(grid: readonly GridCell[], totals: Readonly<Record<string, number>>): string {
   const bars = Object.entries(totals)
-  const height = bottom + 64 + bars.length * 26 + 16
+  const barsFrom = bottom + 46
+  const height = barsFrom + bars.length * 26 + 30
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="title">`,
     '<title id="title">Which pairs of NATs peerpost connects, with median packets and seconds</title>',
@@ -49,11 +52,12 @@ export function drawGrid(grid: readonly GridCell[], totals: Readonly<Record<stri
     ),
     ...sideNames.flatMap((name, index) => [
       ...label(name, margin.left + index * step.x + cell.width / 2, margin.top - 26, 'middle'),
-      ...label(name, margin.left - 10, margin.top + index * step.y + cell.height / 2 - 3, 'end'),
+      ...label(name, margin.left - 10, middleOf(name, index), 'end'),
     ]),
     ...grid.flatMap(drawCell),
-    ...drawLegend(bottom + 18),
-    ...bars.flatMap(([name, pairs], index) => drawBar(name, pairs, bottom + 46 + index * 26, index === 0)),
+    ...drawLegend(grid.map(toneOf), bottom + 18),
+    ...bars.flatMap(([name, pairs], index) => drawBar(name, pairs, barsFrom + index * 26, index === 0)),
+    text(margin.left, height - 16, note),
     '</svg>',
     '',
   ].join('\n')
@@ -81,7 +85,8 @@ function drawCell(one: GridCell): string[] {
     `<rect class="${tone}" x="${x}" y="${y}" width="${cell.width}" height="${cell.height}" rx="5"/>`,
     text(middle, y + 19, isNone ? 'says why' : percent(one.success), 'strong', 'middle'),
     text(middle, y + 36, `${one.packetsMedian} packets`, 'small', 'middle'),
-    text(middle, y + 52, `${one.secondsMedian.toFixed(1)} s`, 'small', 'middle'),
+    // Nobody took any time to connect where nobody did.
+    text(middle, y + 52, one.success > 0 ? `${one.secondsMedian.toFixed(1)} s` : '–', 'small', 'middle'),
   ]
 }
 
@@ -103,9 +108,10 @@ function label(name: SideName, x: number, y: number, anchor: 'middle' | 'end'): 
   return [text(x, y, kind, 'strong', anchor), ...(choice ? [text(x, y + 16, choice, 'small', anchor)] : [])]
 }
 
-function drawLegend(y: number): string[] {
-  const each = (width - 32) / Object.keys(tones).length
-  return Object.entries(tones).flatMap(([tone, { says }], index) => {
+function drawLegend(used: readonly Tone[], y: number): string[] {
+  const shown = Object.entries(tones).filter(([tone]) => used.some((one) => one === tone))
+  const each = (width - 32) / shown.length
+  return shown.flatMap(([tone, { says }], index) => {
     const x = 16 + index * each
     return [
       `<rect class="${tone}" x="${x}" y="${y - 11}" width="14" height="14" rx="3"/>`,
@@ -123,6 +129,11 @@ function drawBar(name: string, pairs: number, y: number, isOurs: boolean): strin
     `<rect class="${isOurs ? 'ours' : 'theirs'}" x="${margin.left}" y="${y}" width="${Math.round((full * pairs) / all)}" height="18" rx="4"/>`,
     text(margin.left + full + 10, y + 13, `${pairs} of ${all} pairs`, isOurs ? 'strong' : 'small'),
   ]
+}
+
+/** Of a row, for a label of one or two lines. */
+function middleOf(name: SideName, index: number): number {
+  return margin.top + index * step.y + cell.height / 2 + (name.includes(' ') && name !== 'no NAT' ? -3 : 4)
 }
 
 function text(x: number, y: number, words: string, kind = 'small', anchor = 'start'): string {
