@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type ChildEvent, PeerpostProcess } from '../../src/cli/child-process.ts'
 import { deferIn } from '../harness/defer.ts'
-import { makeInternet, within } from '../harness/namespaces.ts'
+import { type InternetOptions, makeInternet, within } from '../harness/namespaces.ts'
 import { lacks } from '../harness/needs.ts'
 import { startPostOffice } from '../harness/post-office.ts'
 import { startStunServer } from '../harness/stun-server.ts'
@@ -14,11 +14,11 @@ import { startStunServer } from '../harness/stun-server.ts'
 export const lacksOfWorld = lacks('postfix', 'dovecot', 'turnserver', 'nft', 'network namespaces')
 
 /** One world: backbone with mail and STUN, a running host, and the invite to its room. */
-export async function makeWorld(context: TestContext) {
+export async function makeWorld(context: TestContext, options: InternetOptions = {}) {
   const defer = deferIn(context)
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-e2e-'))
   defer(() => rmSync(folder, { recursive: true, force: true }))
-  const internet = makeInternet()
+  const internet = makeInternet(options)
   defer(() => internet.close())
   const { backbone, serverAddresses } = internet
   const [office, stun] = await Promise.all([
