@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import { type Endpoint, type Family, familyOf, formatEndpoint } from '../base/endpoint.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { openUdpSocket, type UdpSocket } from '../net/udp-socket.ts'
-import { answerRequest } from './answer.ts'
+import { answerTo, readRequest } from './answer.ts'
 import { defaultRateLimits, RateLimit, type RateLimits } from './rate-limit.ts'
 import { layOut, type Square } from './square.ts'
 
@@ -105,13 +105,15 @@ class UdpAddressServer implements AddressServer {
 
   #receive(socket: UdpSocket, bytes: Uint8Array, from: Endpoint): void {
     const { answered, limited, ignored } = this.#counts
-    const answer = answerRequest({ from, to: socket.local, bytes }, this.#squares.get(socket.family) ?? null)
-    if (!answer) {
+    const request = readRequest(bytes)
+    if (!request) {
       this.#counts = { answered, limited, ignored: ignored + 1 }
     } else if (!this.#limit.take(this.#clock.now(), from)) {
       this.#counts = { answered, limited: limited + 1, ignored }
     } else {
       this.#counts = { answered: answered + 1, limited, ignored }
+      const square = this.#squares.get(socket.family) ?? null
+      const answer = answerTo(request, { from, to: socket.local }, square)
       this.#sockets.get(formatEndpoint(answer.from))?.send(answer.bytes, answer.to)
     }
   }

@@ -17,28 +17,39 @@ const unknownAttribute = 420
 /** Named in the error; a request that has more is not honest. */
 const maxNamed = 4
 
+/** Null for whatever is not a sound Binding request: it gets no answer, so that nobody is flooded with our errors. */
+export function readRequest(bytes: Uint8Array): StunRequest | null {
+  const decoding = decodeStun(bytes)
+  return decoding.ok && decoding.message.type === 'request' ? decoding.message : null
+}
+
+/** Where a request came from, and to which of our places. */
+export type Way = { readonly from: Endpoint; readonly to: Endpoint }
+
 /**
- * Null for whatever is not a sound Binding request: no answer, so that nobody can be flooded with our errors. An
- * answer always goes to the address that the request came from; its `from` is one of our places. `square`: the one
- * that the request's `to` is a corner of, if any. RESPONSE-PORT is obeyed by either (RFC 5780 §5).
+ * Always goes to the address that the request came from; its `from` is one of our places. `square`: the one that the
+ * request's `to` is a corner of, if any. RESPONSE-PORT is obeyed with and without (RFC 5780 §5).
  */
-export function answerRequest(packet: Packet, square: Square | null): Packet | null {
-  const decoding = decodeStun(packet.bytes)
-  if (!decoding.ok || decoding.message.type !== 'request') return null
-  const request = decoding.message
+export function answerTo(request: StunRequest, { from, to }: Way, square: Square | null): Packet {
   const { transactionId, change, responsePort } = request
   const refused = refusedIn(request, square)
   if (refused.length > 0) {
     // Back to where the request came from, as if it had no wishes: whoever sent it must learn that we know none.
-    return { from: packet.to, to: packet.from, bytes: encodeError(transactionId, unknownAttribute, refused) }
+    return { from: to, to: from, bytes: encodeError(transactionId, unknownAttribute, refused) }
   }
-  const to = { address: packet.from.address, port: responsePort ?? packet.from.port }
+  const goal = { address: from.address, port: responsePort ?? from.port }
   // Less than RFC 5780 §6.1 wants: with one address its attributes would say nothing and make the answer longer.
-  if (!square) return { from: packet.to, to, bytes: encodeSuccess({ transactionId, mapped: packet.from }) }
-  const responseOrigin = change ? moved(square, packet.to, change) : packet.to
-  const otherAddress = moved(square, packet.to, { address: true, port: true })
-  const success = { transactionId, mapped: packet.from, responseOrigin, otherAddress }
-  return { from: responseOrigin, to, bytes: encodeSuccess(success, { unmasked: true }) }
+  if (!square) return { from: to, to: goal, bytes: encodeSuccess({ transactionId, mapped: from }) }
+  const responseOrigin = change ? moved(square, to, change) : to
+  const otherAddress = moved(square, to, { address: true, port: true })
+  const success = { transactionId, mapped: from, responseOrigin, otherAddress }
+  return { from: responseOrigin, to: goal, bytes: encodeSuccess(success, { unmasked: true }) }
+}
+
+/** Reads and answers, without any limit. */
+export function answerRequest({ from, to, bytes }: Packet, square: Square | null): Packet | null {
+  const request = readRequest(bytes)
+  return request && answerTo(request, { from, to }, square)
 }
 
 function refusedIn({ unknownRequired, change }: StunRequest, square: Square | null): number[] {
