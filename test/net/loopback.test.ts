@@ -80,6 +80,7 @@ test('two agents on one computer find their endpoints and each other over real s
       remote: right.socket.local,
       local: left.socket.local,
       candidateKind: 'host',
+      via: 0,
     })
     assert.deepEqual(back.remote, left.socket.local)
   } finally {
