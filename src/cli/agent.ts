@@ -3,6 +3,7 @@
 import { Agent } from '../agent/agent.ts'
 import { toHex } from '../base/bytes.ts'
 import { Problem } from '../base/problem.ts'
+import { knownNat } from '../config/known-nat.ts'
 import { loadAgentConfig } from '../config/load.ts'
 import { readSecret, readSeed } from '../config/secrets.ts'
 import { parseExposes, parseForwards } from '../forward/options.ts'
@@ -54,6 +55,7 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
     settings: {
       port: config.network.port,
       keepaliveMs: config.network.keepalive,
+      knownNat: knownNat(config.nat),
       portMapping: config.network.port_mapping,
       links: config.peers.links,
       attemptMs: config.peers.attempt,

@@ -42,7 +42,7 @@ export function settingsOf(schema: z.ZodObject): Map<string, Setting> {
         const variable = `PEERPOST_${here.join('_').toUpperCase()}`
         settings.set(variable, {
           path: here,
-          text: inner instanceof z.ZodString,
+          text: inner instanceof z.ZodString || inner instanceof z.ZodEnum,
           list: inner instanceof z.ZodArray && bareField(inner.element as z.ZodType) instanceof z.ZodString,
         })
       }

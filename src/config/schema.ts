@@ -10,15 +10,12 @@ import { areDistinctPlaces, maxPlaces, parsePlace } from './listen.ts'
 /** Asked when neither the invite nor the config names any; on two networks, so that the mapping can be told. */
 export const defaultStunServers = ['stun.l.google.com:19302', 'stun.cloudflare.com:3478']
 
+const durationText = z
+  .string()
+  .refine((text) => parseDuration(text) !== null, 'must be a duration such as "250ms", "60s", "5m" or "12h"')
+
 function duration(fallback: string) {
-  return z
-    .string()
-    .refine(
-      (text) => parseDuration(text) !== null,
-      'must be a duration such as "250ms", "60s", "5m" or "12h"',
-    )
-    .default(fallback)
-    .transform((text) => parseDuration(text) ?? 0)
+  return durationText.default(fallback).transform((text) => parseDuration(text) ?? 0)
 }
 
 const line = (most: number) =>
@@ -92,6 +89,37 @@ export const hostSchema = z.strictObject({
   address_server: z.strictObject({ listen: places.default([]) }).prefault({}),
 })
 
+const portNumber = z.int().min(1).max(65535)
+const natSchema = z
+  .strictObject({
+    mapping: z.enum(['none', 'EIM', 'ADM', 'APDM']).optional(),
+    filtering: z.enum(['EIF', 'ADF', 'APDF']).optional(),
+    allocation: z.enum(['preserving', 'sequential', 'random']).optional(),
+    step: z
+      .int()
+      .min(-65535)
+      .max(65535)
+      .refine((step) => step !== 0, 'must not be 0')
+      .optional(),
+    block: z
+      .array(portNumber)
+      .refine(
+        ([first, last, ...more]) =>
+          first !== undefined && last !== undefined && first <= last && more.length === 0,
+        'must be the first and the last port, such as [1024, 2047]',
+      )
+      .optional(),
+    lifetime: durationText.optional(),
+  })
+  .refine(
+    ({ step, allocation }) => step === undefined || allocation === 'sequential',
+    'a step needs allocation = "sequential"',
+  )
+  .refine(
+    ({ block, allocation }) => block === undefined || allocation === 'sequential' || allocation === 'random',
+    'a block needs allocation = "sequential" or "random"',
+  )
+
 export const agentSchema = z.strictObject({
   name: text(isNickname, 'must be one line of at most 32 characters'),
   address: mailAddress,
@@ -106,6 +134,7 @@ export const agentSchema = z.strictObject({
       port_mapping: z.boolean().default(true),
     })
     .prefault({}),
+  nat: natSchema.prefault({}),
   peers: z
     .strictObject({
       links: z.int().min(1).max(64).default(8),

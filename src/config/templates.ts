@@ -137,6 +137,20 @@ invite_file = "invite.secret"
 # Whether the router is asked to open the port, by PCP, NAT-PMP or UPnP.
 # port_mapping = true
 
+[nat]
+# What you know of your NAT and \`peerpost nat\` does not find out; what is set here counts more than what servers show.
+# Ports towards different destinations: "none" (no NAT), "EIM" (always the same), "ADM" (one for each address) or
+# "APDM" (one for each address and port).
+# mapping = "APDM"
+# Who is let in: "EIF" (everybody), "ADF" (addresses sent to) or "APDF" (addresses and ports sent to).
+# filtering = "APDF"
+# How ports are chosen: "preserving", "sequential" with a step, or "random"; perhaps within a block of ports.
+# allocation = "sequential"
+# step = 1
+# block = [1024, 2047]
+# How long a port stays open without traffic.
+# lifetime = "30s"
+
 [peers]
 # The most players linked at once.
 # links = 8

@@ -213,6 +213,8 @@ class StunProber implements Prober {
     if (!news || !this.#view) return []
     this.#findings = { ...this.#findings, ...news.findings }
     this.#view = classify(this.#view.observations, this.#options.localEndpoints, this.#findings)
+    const { lifetimeMs } = this.#view.profile
+    if (news.done && lifetimeMs !== undefined) this.#rounds.outlive(lifetimeMs)
     return [{ type: 'learned', done: news.done, ...this.#view }]
   }
 }

@@ -30,6 +30,9 @@ const longestBackoffMs = 60_000
 /** The first round is not held up by servers that are slower than the others by this factor. */
 const tardy = 3
 const leastWaitMs = 150
+/** Of a known lifetime: leaves room for a retransmission. */
+const refreshAfter = 0.8
+const leastKeepaliveMs = 1_000
 /** Kept of the time for a verdict when only some have answered, for looking closer with their help. */
 const surveyMs = 800
 
@@ -42,6 +45,7 @@ type Round = {
 
 export class Rounds {
   readonly #options: RoundsOptions
+  #keepaliveMs: number
   #round: Round | null = null
   #nextRoundAt: number
   #backoffMs = firstBackoffMs
@@ -55,6 +59,7 @@ export class Rounds {
 
   constructor(options: RoundsOptions) {
     this.#options = options
+    this.#keepaliveMs = options.keepaliveMs
     this.#nextRoundAt = options.now
   }
 
@@ -71,6 +76,12 @@ export class Rounds {
       if (result) return result
     }
     return null
+  }
+
+  /** Mappings are known to die within this time: they are refreshed sooner than was asked for, if need be. */
+  outlive(lifetimeMs: number): void {
+    const refreshMs = Math.max(leastKeepaliveMs, lifetimeMs * refreshAfter)
+    this.#keepaliveMs = Math.min(this.#options.keepaliveMs, refreshMs)
   }
 
   /** Of a server that has answered. */
@@ -90,7 +101,8 @@ export class Rounds {
   }
 
   #start(now: number, kind: Round['kind'], servers: readonly Endpoint[]): void {
-    const { asker, verdictMs, keepaliveMs } = this.#options
+    const { asker, verdictMs } = this.#options
+    const keepaliveMs = this.#keepaliveMs
     this.#nextRoundAt = now + keepaliveMs
     // With nobody to ask there is nothing to wait for.
     const patienceMs = servers.length === 0 ? 0 : Math.min(verdictMs, keepaliveMs)

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AddressFinder, type Probed } from '../../src/agent/address-finder.ts'
 import { type Endpoint, type Family, familyOf } from '../../src/base/endpoint.ts'
+import type { NatProfile } from '../../src/base/nat-profile.ts'
 import type { NatView } from '../../src/nat/prober.ts'
 import { decodeStun, encodeSuccess } from '../../src/nat/stun.ts'
 import { SocketSet } from '../../src/net/socket-set.ts'
@@ -23,7 +24,7 @@ const local: Readonly<Record<Family, Endpoint>> = {
 const mapped: Readonly<Record<Family, Endpoint>> = { 4: { address: '11.0.2.1', port: 4000 }, 6: local[6] }
 
 /** Servers that answer so long after the question; null: never. */
-function makeFinder(answerMs: Readonly<Record<Family, number | null>>) {
+function makeFinder(answerMs: Readonly<Record<Family, number | null>>, known: Partial<NatProfile> = {}) {
   const clock = new VirtualClock()
   const views: { view: NatView; first: boolean; at: number }[] = []
   const asked: { family: Family; at: number }[] = []
@@ -31,6 +32,7 @@ function makeFinder(answerMs: Readonly<Record<Family, number | null>>) {
     clock,
     crypto: realCrypto,
     keepaliveMs: 8_000,
+    known,
     sockets: (onDatagram, onFailure) =>
       new SocketSet({
         open: () => Promise.reject(new Error('the system has no more sockets')),
@@ -138,4 +140,32 @@ test('stopping ends a start that waits, and leaves no timer and no word', async 
   await started
   await clock.advance(5_000)
   assert.deepEqual([views, clock.pendingTimers], [[], 0])
+})
+
+test('what was entered by hand counts more than what the servers show, from the first view on', async () => {
+  const { clock, finder, views, probed } = makeFinder(
+    { 4: 20, 6: 20 },
+    { mapping: 'APDM', lifetimeMs: 30_000 },
+  )
+  const started = finder.start([probed(4)])
+  await clock.advance(100)
+  await started
+  for (const profile of [views[0]?.view.profile, finder.view.profile]) {
+    assert.deepEqual(profile, {
+      mapping: 'APDM',
+      filtering: 'unknown',
+      allocation: { type: 'preserving' },
+      lifetimeMs: 30_000,
+    })
+  }
+  finder.stop()
+})
+
+test('what is learned in the background is known for the next letter, and asks for none', async () => {
+  const { clock, finder, views, probed } = makeFinder({ 4: 20, 6: 20 })
+  const started = finder.start([probed(4)])
+  await clock.advance(600_000)
+  await started
+  assert.equal(views.length, 1)
+  finder.stop()
 })

@@ -85,7 +85,7 @@ test('every setting commented out in the examples shows its default', () => {
 
 /** The agent's settings without those whose comment shows an example, not the default. */
 function blankExamples(config: object): object {
-  return { ...config, stun: null, games: null, mail: null }
+  return { ...config, stun: null, games: null, mail: null, nat: null }
 }
 
 test('a mistyped key is named with its section and the key that was meant', () => {

@@ -128,6 +128,16 @@ test('learning sends fewer than 80 packets in its five minutes, and no `changed`
   assert.equal(probing.events.filter(({ event }) => event.type === 'learned' && event.done).length, 1)
 })
 
+test('a mapping that dies before the usual keepalive is kept alive faster from then on', () => {
+  const probing = new Probing({ kind: nat('EIM', 'APDF', { lifetimeMs: 6_000 }), learn: ['lifetime'] })
+  probing.verdict()
+  probing.learned(10 * minuteMs)
+  const { sent } = probing.sockets
+  probing.time.run(minuteMs)
+  // Every 4 s instead of every 8 s.
+  assert.equal(probing.sockets.sent - sent, 15)
+})
+
 test('another public address makes it learn anew', () => {
   const probing = new Probing({ kind: nat('EIM', 'APDF', { lifetimeMs: 15_000 }), learn: ['lifetime'] })
   probing.verdict()
