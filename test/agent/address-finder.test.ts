@@ -161,7 +161,7 @@ test('what was entered by hand counts more than what the servers show, from the 
   finder.stop()
 })
 
-test('what is learned in the background is known for the next letter, and asks for none', async () => {
+test('what is learned in the background asks for no letter', async () => {
   const { clock, finder, views, probed } = makeFinder({ 4: 20, 6: 20 })
   const started = finder.start([probed(4)])
   await clock.advance(600_000)
