@@ -78,6 +78,36 @@ describe('behind a kernel NAT', { skip, timeout, concurrency: true }, () => {
     assert.deepEqual([profile.mapping, profile.filtering], ['EIM', 'EIF'])
   })
 
+  test('mappings that the kernel forgets after 8 s are found to live for 5 s, by RESPONSE-PORT', async () => {
+    assert.ok(internet)
+    const lan = internet.addLan()
+    const [short, stream] = ['udp_timeout', 'udp_timeout_stream'].map(
+      (name) => `net.netfilter.nf_conntrack_${name}=8`,
+    )
+    run(lan.router, 'sysctl', '-qw', short ?? '', stream ?? '')
+    const process = start(lan.addHost(), stun?.servers, '--lifetime')
+    const learned = await process.waitFor('lifetime', ({ done }) => done === true)
+    assert.equal(learned.lifetimeMs, 5_000)
+    assert.equal(await process.ended, 0)
+  })
+
+  test('our own address server on two addresses tells the same as coturn', async (context) => {
+    assert.ok(internet)
+    const { backbone, serverAddresses } = internet
+    const places = [`${serverAddresses[0]}:3500`, `${serverAddresses[1]}:3501`]
+    const listen = places.flatMap((place) => ['--listen', place])
+    const server = new PeerpostProcess(
+      'server',
+      ['address-server', '--json', ...listen],
+      undefined,
+      within(backbone),
+    )
+    context.after(() => server.stop(5_000))
+    await server.waitFor('ready')
+    const { mapping, filtering } = await ask(internet.addLan().addHost(), places.slice(0, 1))
+    assert.deepEqual([mapping, filtering], ['EIM', 'APDF'])
+  })
+
   test('a computer on the backbone has no NAT and lets everybody in', async () => {
     assert.ok(internet)
     const { netns, address } = internet.addPublicHost()
@@ -116,10 +146,13 @@ table ip kind {
   return { nat, profile: { mapping, filtering, allocation } }
 }
 
-async function ask(netns: string) {
-  assert.ok(stun)
-  const args = ['nat', '--json', ...stun.servers.flatMap((server) => ['--stun', server])]
-  const process = new PeerpostProcess('nat', args, undefined, within(netns))
+function start(netns: string, servers = stun?.servers ?? [], ...options: readonly string[]): PeerpostProcess {
+  const args = ['nat', '--json', ...options, ...servers.flatMap((server) => ['--stun', server])]
+  return new PeerpostProcess('nat', args, undefined, within(netns))
+}
+
+async function ask(netns: string, servers?: readonly string[]) {
+  const process = start(netns, servers)
   const event = await process.waitFor('nat')
   assert.equal(await process.ended, 0)
   return event as typeof event & Record<'mapping' | 'filtering' | 'allocation' | 'public' | 'layers', unknown>
