@@ -51,8 +51,9 @@ export const usualRttMs = 200
 /** Four times, as filters that let nothing in look just like losses. `rttMs`: what the server took before. */
 export function patiently(rttMs: number | null): Pick<Ask, 'sendAfterMs' | 'patienceMs'> {
   const rtt = rttMs ?? usualRttMs
-  const gapMs = Math.min(400, Math.max(50, rtt * 1.5))
-  return { sendAfterMs: [0, gapMs, gapMs * 2, gapMs * 3], patienceMs: gapMs * 3 + Math.max(100, rtt * 2) }
+  // Not shorter however near the server: a busy computer may take a while to read what has arrived.
+  const gapMs = Math.min(400, Math.max(100, rtt * 1.5))
+  return { sendAfterMs: [0, gapMs, gapMs * 2, gapMs * 3], patienceMs: gapMs * 3 + Math.max(200, rtt * 2) }
 }
 
 /** Open at once; whoever asks beyond it gets a question that is silent from the start. */

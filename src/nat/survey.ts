@@ -153,7 +153,7 @@ export class Survey {
       const via = this.#asker.newSocket()
       this.#sampleSockets.push(via)
       // Never repeated: a repetition may meet a counter that has moved on.
-      const once = { sendAfterMs: [0], patienceMs: Math.max(150, rttOf(nearest) * 3) }
+      const once = { sendAfterMs: [0], patienceMs: Math.max(300, rttOf(nearest) * 3) }
       this.#samples.push(this.#asker.ask(now, { to: nearest.server, via, ...once }))
     }
     return false

@@ -127,6 +127,17 @@ test('a silent server, a late one and one that says everything twice cost less t
   assert.ok(probing.time.now() < 1_000, `${probing.time.now()}`)
 })
 
+test('servers that take more than a second still give the mapping within 3 s, and no filtering that is wrong', () => {
+  for (const lateMs of [500, 1_000, 1_400]) {
+    const probing = new Probing({ kind: nat('EIM', 'EIF'), seed: lateMs })
+    for (const server of stunEndpoints) probing.stun.behave(server, { lateMs })
+    const { mapping, filtering } = probing.verdict().profile
+    assert.equal(mapping, 'EIM', `${lateMs} ms`)
+    assert.ok(filtering === 'EIF' || filtering === 'unknown', `${lateMs} ms: ${filtering}`)
+    assert.ok(probing.time.now() <= 3_000, `${probing.time.now()}`)
+  }
+})
+
 test('a server that refuses CHANGE-REQUEST, or answers it from where it was asked, says nothing of the filter', () => {
   const [first] = plainServers as [Endpoint]
   const claimed = { address: '11.0.3.2', port: 4000 }
