@@ -118,8 +118,11 @@ export class Rounds {
     if (kind !== 'first' || observations.length === 0) return endsAt
     const canTell = questions.some(({ to, otherAddress }) => credibleOther(to, otherAddress) !== null)
     if (!canTell && !isClear(observations, this.#options.localEndpoints)) return endsAt - surveyMs
-    const rtts = questions.flatMap(({ rttMs }) => rttMs ?? [])
-    return Math.min(endsAt, startedAt + Math.max(leastWaitMs, ...rtts.map((rttMs) => rttMs * tardy)))
+    // Of an answer that came after we had asked again we do not know how long it took.
+    const waits = questions.flatMap(({ mapped, rttMs, answeredAt }) =>
+      mapped ? [rttMs === null ? answeredAt - startedAt + leastWaitMs : rttMs * tardy] : [],
+    )
+    return Math.min(endsAt, startedAt + Math.max(leastWaitMs, ...waits))
   }
 
   #end(now: number, { kind, startedAt, questions }: Round): RoundResult | null {
