@@ -2,12 +2,17 @@
 // for hard NATs joins it with probes by further sockets, samples of our NAT's ports, and signals to the peer.
 
 import type { Crypto } from '../base/crypto.ts'
-import type { Candidate, Endpoint } from '../base/endpoint.ts'
-import type { Action, Machine, Via } from '../base/machine.ts'
+import { addressScope, type Candidate, type Endpoint, familyOf } from '../base/endpoint.ts'
+import type { Action, Machine, SendAction, Via } from '../base/machine.ts'
 import type { Signal } from '../base/signal.ts'
+import { TokenBucket } from './bucket.ts'
 import type { CheckKeys } from './check.ts'
 import type { Plan } from './plan.ts'
-import { createPunch, type Punch, type PunchEvent } from './punch.ts'
+import { createPunch, type Path, type Punch, type PunchEvent } from './punch.ts'
+import { Sampler } from './sampler.ts'
+import { type Means, type Shot, type Tactic, usualMailMs } from './tactic.ts'
+import { createTactics } from './tactics.ts'
+import { Volleys } from './volleys.ts'
 
 export type AttemptFailure =
   /** Nothing came through in time. */
@@ -69,53 +74,280 @@ export function createAttempt(options: AttemptOptions): Attempt {
   return new PunchAttempt(options)
 }
 
-class PunchAttempt implements Attempt {
+/** Signals that came before the tactics had begun. */
+const maxUnheard = 8
+/** When a LAN or IPv6 may do, tactics begin when the peer must have been there for a while. */
+const wayRoundMs = 10_000
+/** Left for direct checks, when sockets have run out. */
+const lastChanceMs = 10_000
+
+class PunchAttempt implements Attempt, Means {
+  readonly #options: AttemptOptions
   readonly #punch: Punch
+  readonly #sampler: Sampler
+  readonly #bucket: TokenBucket
+  readonly #volleys: Volleys
+  readonly #tacticBudget: number
+  /** Null when there is none, or it has begun. */
+  #tacticsAt: number | null
+  #tactics: readonly Tactic[] = []
+  /** At most maxUnheard. */
+  readonly #unheard: Signal[] = []
+  /** Extra sockets that were used and not closed; bounded by the budget. */
+  readonly #open = new Set<Via>()
+  #lastVia: Via = 0
+  #shots = 0
+  #samples = 0
+  #path: Path | null = null
+  #failAt: number | null = null
+  #socketsFailed = false
+  #finished = false
+  #actions: Action<AttemptEvent>[] = []
 
   constructor(options: AttemptOptions) {
-    const { plan, attemptMs, quietMs } = options
+    const { crypto, plan, now, quietMs, mailMs } = options
+    const attemptMs = options.attemptMs ?? plan.attemptMs
+    const isHard = plan.strategy !== 'direct'
+    const directBudget = isHard ? plan.directBudget : plan.budget
+    this.#options = options
     this.#punch = createPunch({
-      crypto: options.crypto,
+      crypto,
       keys: options.keys,
       targets: plan.targets,
-      budget: plan.budget,
+      budget: directBudget,
       sameNat: options.sameNat,
-      now: options.now,
-      attemptMs: attemptMs ?? plan.attemptMs,
+      now,
+      attemptMs,
       ...(quietMs !== undefined && { quietMs }),
       onLoopback: options.onLoopback ?? false,
     })
+    this.#sampler = new Sampler(crypto, options.servers)
+    this.#bucket = new TokenBucket(now)
+    this.#volleys = new Volleys(this.#bucket)
+    this.#tacticBudget = plan.budget - directBudget
+    const waitMs = isHard && plan.hasWayRound ? wayRoundMs + 1.5 * (mailMs ?? usualMailMs) : 0
+    this.#tacticsAt = isHard ? now + waitMs : null
   }
 
   get packets(): number {
-    return this.#punch.packets
+    return this.#punch.packets + this.#samples
   }
 
   nextTimeout(): number | null {
-    return this.#punch.nextTimeout()
+    if (this.#finished) return null
+    const due = [
+      this.#punch.nextTimeout(),
+      this.#tacticsAt,
+      this.#failAt,
+      this.#sampler.nextTimeout(),
+      this.#volleys.nextAt(),
+      ...this.#tactics.map((tactic) => tactic.nextAt()),
+    ].filter((at) => at !== null)
+    return due.length > 0 ? Math.min(...due) : null
   }
 
   handleTimeout(now: number): Action<AttemptEvent>[] {
-    return this.#punch.handleTimeout(now)
+    if (this.#finished) return []
+    if (this.#failAt !== null && now >= this.#failAt) this.#fail()
+    if (this.#tacticsAt !== null && now >= this.#tacticsAt) this.#begin(now)
+    const { sends, settled } = this.#sampler.handleTimeout(now, Math.max(0, this.left))
+    for (const send of sends) this.#sendSample(send)
+    for (const sample of settled) this.#closeSockets([sample.via])
+    this.#take(now, this.#punch.handleTimeout(now))
+    return this.#turn(now)
   }
 
   handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<AttemptEvent>[] {
-    return this.#punch.handleDatagram(now, bytes, from, via)
+    if (this.#finished) return []
+    const sample = via === 0 ? null : this.#sampler.handleDatagram(bytes, from, via)
+    if (sample) this.#closeSockets([sample.via])
+    else this.#take(now, this.#punch.handleDatagram(now, bytes, from, via))
+    return this.#turn(now)
   }
 
-  handleSocketFailure(_now: number, _via: Via): Action<AttemptEvent>[] {
-    return []
+  handleSocketFailure(now: number, via: Via): Action<AttemptEvent>[] {
+    // With a path nobody needs the others.
+    if (this.#finished || this.#path || !this.#open.delete(via)) return []
+    this.#socketsFailed = true
+    this.#failAt ??= now + lastChanceMs
+    // Whoever runs out of sockets takes them away from the rest of the program, too.
+    this.#endTactics()
+    return this.#turn(now)
   }
 
-  handleSignal(_now: number, _signal: Signal): Action<AttemptEvent>[] {
-    return []
+  handleSignal(now: number, signal: Signal): Action<AttemptEvent>[] {
+    if (this.#finished || this.#path || !isSensible(signal)) return []
+    if (this.#tacticsAt !== null) {
+      if (this.#unheard.length < maxUnheard) this.#unheard.push(signal)
+      return []
+    }
+    for (const tactic of this.#tactics) tactic.handleSignal(now, signal)
+    return this.#turn(now)
   }
 
   addTargets(now: number, candidates: readonly Candidate[]): Action<AttemptEvent>[] {
-    return this.#punch.addTargets(now, candidates)
+    if (this.#finished) return []
+    this.#take(now, this.#punch.addTargets(now, candidates))
+    return this.#turn(now)
   }
 
   stop(): void {
+    this.#finished = true
+    this.#tacticsAt = null
+    this.#tactics = []
     this.#punch.stop()
+    this.#sampler.clear()
+    this.#volleys.clear()
   }
+
+  // What tactics are given.
+
+  newVia(): Via {
+    return ++this.#lastVia
+  }
+
+  get ownAddresses(): readonly string[] {
+    return this.#options.publicEndpoints.map(({ address }) => address)
+  }
+
+  get left(): number {
+    return this.#tacticBudget - this.#shots - this.waiting
+  }
+
+  get waiting(): number {
+    return this.#volleys.waiting
+  }
+
+  fire(volley: readonly Shot[]): boolean {
+    if (volley.length > this.left || volley.length === 0) return false
+    this.#volleys.add(volley)
+    return true
+  }
+
+  tell(signal: Signal): void {
+    this.#actions.push({ type: 'event', event: { type: 'signal', signal } })
+  }
+
+  close(vias: Iterable<Via>): void {
+    this.#closeSockets(vias)
+  }
+
+  heardBy(via: Via): boolean {
+    return this.#punch.heardBy(via)
+  }
+
+  toWall(now: number): number {
+    return this.#options.wallNow + now - this.#options.now
+  }
+
+  fromWall(wallNow: number): number {
+    return this.#options.now + wallNow - this.#options.wallNow
+  }
+
+  // The attempt's own.
+
+  #begin(now: number): void {
+    const { plan, role, mailMs, random } = this.#options
+    this.#tacticsAt = null
+    if (plan.strategy === 'direct') return
+    this.#tactics = createTactics({ plan, means: this, now, role, mailMs: mailMs ?? null, random })
+    for (const signal of this.#unheard.splice(0)) {
+      for (const tactic of this.#tactics) tactic.handleSignal(now, signal)
+    }
+  }
+
+  /** After whatever happened: tactics go on, and what may go out goes out. */
+  #turn(now: number): Action<AttemptEvent>[] {
+    if (!this.#path) {
+      for (const tactic of this.#tactics) tactic.act(now)
+      for (const shot of this.#volleys.takeDue(now)) this.#shoot(now, shot)
+      // Without servers samples are settled as soon as they are sent.
+      if (!this.#sampler.hasServers) for (const tactic of this.#tactics) tactic.act(now)
+    }
+    const actions = this.#actions
+    this.#actions = []
+    return actions
+  }
+
+  #shoot(now: number, shot: Shot): void {
+    if (shot.type === 'sample') {
+      const send = this.#sampler.ask(now, shot.sample)
+      if (send) this.#sendSample(send)
+      return
+    }
+    const ttl = shot.type === 'bubble' ? this.#options.bubbleTtl : undefined
+    const send = this.#punch.probe(shot.to, shot.via, ttl)
+    if (!send) return
+    this.#shots++
+    if (shot.via !== 0) this.#open.add(shot.via)
+    this.#actions.push(send)
+  }
+
+  #sendSample(send: SendAction): void {
+    this.#shots++
+    this.#samples++
+    this.#open.add(send.via ?? 0)
+    this.#actions.push(send)
+  }
+
+  #closeSockets(vias: Iterable<Via>): void {
+    const closed = new Set(vias)
+    this.#volleys.drop(closed)
+    for (const via of closed) {
+      this.#sampler.giveUp(via)
+      if (this.#open.delete(via)) this.#actions.push({ type: 'close', via })
+    }
+  }
+
+  #take(now: number, actions: readonly Action<PunchEvent>[]): void {
+    for (const action of actions) {
+      if (action.type !== 'event') {
+        if (action.type === 'send') this.#bucket.take(now, 1)
+        this.#actions.push(action)
+        continue
+      }
+      const { event } = action
+      if (event.type === 'failed') {
+        this.#fail()
+        continue
+      }
+      if (event.type === 'done') this.#end()
+      else this.#settleOn(event.path)
+      this.#actions.push({ type: 'event', event: { ...event, packets: this.packets } })
+    }
+  }
+
+  #settleOn(path: Path): void {
+    this.#path = path
+    this.#failAt = null
+    this.#endTactics()
+  }
+
+  /** Sockets that the peer was heard by stay: it may be in the middle of confirming. */
+  #endTactics(): void {
+    this.#tacticsAt = null
+    this.#tactics = []
+    this.#volleys.clear()
+    this.#closeSockets([...this.#open].filter((via) => !this.#punch.heardBy(via) && via !== this.#path?.via))
+  }
+
+  #fail(): void {
+    const failures = this.#tactics.map(({ failure }) => failure).filter((failure) => failure !== null)
+    const reason = this.#socketsFailed ? 'too-few-sockets' : (failures[0] ?? 'no-answer')
+    const { packets } = this
+    this.#end()
+    this.#actions.push({ type: 'event', event: { type: 'failed', reason, packets } })
+  }
+
+  /** All extra sockets are closed, but for that of the path. */
+  #end(): void {
+    this.stop()
+    this.#closeSockets([...this.#open].filter((via) => via !== this.#path?.via))
+  }
+}
+
+/** Where packets could go in earnest; everything else of a signal was checked when it was read. */
+function isSensible(signal: Signal): boolean {
+  if (signal.type === 'search') return true
+  return familyOf(signal.address) === 4 && addressScope(signal.address) === 'public'
 }

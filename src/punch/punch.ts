@@ -168,6 +168,7 @@ class PunchAttempt implements Punch {
     this.#heard.add(packet.sequence)
     this.#lastHeardAt = now
     this.#heardBy.add(via)
+    if (this.#isCommittedElsewhere(now, from, via)) return []
     return packet.type === 'check'
       ? this.#answer(now, packet.sequence, from, via)
       : this.#confirm(packet, from, via)
@@ -236,7 +237,7 @@ class PunchAttempt implements Punch {
   }
 
   /**
-   * Of several sockets that the peer reaches only one answers, lest each side settle for another of them and send to
+   * Of several sockets that the peer reaches only one listens, lest each side settle for another of them and send to
    * one that is about to be closed. If nothing comes of it, another may.
    */
   #isCommittedElsewhere(now: number, from: Endpoint, via: Via): boolean {
@@ -251,7 +252,6 @@ class PunchAttempt implements Punch {
 
   /** The peer's check came from `from`: confirm it, and check that way at once. */
   #answer(now: number, confirms: number, from: Endpoint, via: Via): Action<PunchEvent>[] {
-    if (this.#isCommittedElsewhere(now, from, via)) return []
     // What is set aside for checks may go to answers once we are done searching.
     const reserved = this.#best ? 0 : this.#checkBudget - this.#checks
     if (this.#packets + reserved >= this.#budget) return []

@@ -71,39 +71,20 @@ for (const left of ['no NAT', 'EIM+EIF', 'EIM+ADF'] as const) {
   }
 }
 
-for (const left of hard) {
-  for (const right of hard) {
-    test(`${left} with ${right} ends before it starts, with a reason and advice`, () => {
-      const world = new World({ seed: 1 })
-      const [a, b] = [world.agent(kinds[left]), world.agent(kinds[right])]
-      world.probe(a, b)
-      world.introduce(a, b, 0)
-      world.time.run(1_000)
-      for (const { plan, packets } of [a, b]) {
-        assert.equal(plan?.strategy, 'none')
-        assert.match(plan.reason, /Both routers use a different port for every destination/)
-        assert.match(plan.advice, /UPnP/)
-        assert.equal(packets, 0)
-      }
-    })
-  }
-  test(`${left} with EIM that is known to filter by address and port ends before it starts`, () => {
+for (const right of ['APDM+APDF', 'APDM+APDF random'] as const) {
+  test(`APDM+APDF random with ${right} ends before it starts, with a reason and advice`, () => {
     const world = new World({ seed: 1 })
-    const a = world.agent(kinds[left])
-    const b = world.agent(kinds['EIM+APDF'], { known: { filtering: 'APDF' } })
+    const random = nat('APDM', 'APDF', { allocation: 'random' })
+    const [a, b] = [world.agent(random), world.agent(right === 'APDM+APDF' ? kinds[right] : random)]
     world.probe(a, b)
     world.introduce(a, b, 0)
     world.time.run(1_000)
-    assert.deepEqual([a.plan?.strategy, b.plan?.strategy], ['none', 'none'])
-  })
-  test(`${left} with EIM+APDF whose filtering nobody knows is tried, fails, and stays within its packets`, () => {
-    const world = new World({ seed: 1 })
-    const [a, b] = [world.agent(kinds[left]), world.agent(kinds['EIM+APDF'])]
-    world.probe(a, b)
-    world.introduce(a, b, 0)
-    world.time.run(130_000)
-    assert.deepEqual([a.ended, b.ended], ['failed', 'failed'])
-    assert.ok(a.packets <= budget && b.packets <= budget)
+    for (const { plan, packets } of [a, b]) {
+      assert.equal(plan?.strategy, 'none')
+      assert.match(plan.reason, /Both routers use a different port for every destination/)
+      assert.match(plan.advice, /UPnP/)
+      assert.equal(packets, 0)
+    }
   })
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Candidate, type CandidateKind, formatEndpoint, parseEndpoint } from '../../src/base/endpoint.ts'
-import type { Filtering, Mapping, NatProfile } from '../../src/base/nat-profile.ts'
+import type { Allocation, Filtering, Mapping, NatProfile, PortBlock } from '../../src/base/nat-profile.ts'
 import { plan } from '../../src/punch/plan.ts'
 
 function candidate(kind: CandidateKind, text: string): Candidate {
@@ -36,22 +36,94 @@ test('without a symmetric NAT every pair is tried directly', () => {
   }
 })
 
-test('a symmetric NAT meets a peer that lets its unknown port in, or may', () => {
-  for (const hard of ['ADM', 'APDM'] as const) {
-    for (const filtering of ['EIF', 'ADF', 'unknown'] as const) {
-      assert.equal(strategy(nat(hard), nat('EIM', filtering)), 'direct')
-      assert.equal(strategy(nat('EIM', filtering), nat(hard)), 'direct')
+const sequential = (mapping: Mapping, filtering: Filtering = 'APDF', block?: PortBlock): NatProfile => ({
+  mapping,
+  filtering,
+  allocation: { type: 'sequential', step: 1, ...(block && { block }) },
+})
+const random = (mapping: Mapping, filtering: Filtering = 'APDF', block?: PortBlock): NatProfile => ({
+  mapping,
+  filtering,
+  allocation: { type: 'random', ...(block && { block }) },
+})
+
+/** The same from both sides. */
+function assertStrategy(a: NatProfile, b: NatProfile, expected: string) {
+  assert.equal(strategy(a, b), expected)
+  assert.equal(strategy(b, a), expected)
+}
+
+const hardOnes = [sequential('ADM'), sequential('APDM'), random('ADM'), random('APDM'), nat('APDM')]
+
+test('a symmetric NAT meets directly whoever lets in any port', () => {
+  for (const hard of hardOnes) {
+    for (const open of [nat('none'), nat('none', 'APDF'), nat('EIM', 'EIF'), nat('EIM', 'ADF')]) {
+      assertStrategy(open, hard, 'direct')
     }
-    assert.equal(strategy(nat(hard), nat('none', 'APDF')), 'direct')
-    assert.equal(strategy(nat(hard), nat('EIM', 'APDF')), 'none')
-    assert.equal(strategy(nat('EIM', 'APDF'), nat(hard)), 'none')
-    assert.equal(strategy(nat(hard), nat('ADM')), 'none')
-    assert.equal(strategy(nat(hard), nat('APDM', 'EIF')), 'none')
   }
 })
 
-test('a LAN in common, IPv6 or a port mapping gets round two symmetric NATs', () => {
-  const hard = nat('APDM')
+test('a counting NAT tells its port to a peer that lets in only what it knows, or may', () => {
+  for (const filtering of ['APDF', 'unknown'] as const) {
+    for (const hard of [sequential('ADM'), sequential('APDM'), nat('ADM'), nat('APDM')]) {
+      assertStrategy(nat('EIM', filtering), hard, 'range')
+    }
+  }
+})
+
+test('random ports are searched for where the other port is known, in a block if there is one', () => {
+  for (const mapping of ['ADM', 'APDM'] as const) {
+    assertStrategy(nat('EIM', 'APDF'), random(mapping), 'birthday')
+    assertStrategy(nat('EIM'), random(mapping, 'APDF', { first: 2048, last: 2303 }), 'block-search')
+  }
+})
+
+test('an ADM side that counts is assigned a port first, whatever the other is', () => {
+  for (const filtering of filterings) {
+    assertStrategy(sequential('ADM', filtering), sequential('ADM'), 'assigned-range')
+    assertStrategy(sequential('ADM', filtering), sequential('APDM'), 'assigned-range')
+  }
+  for (const filtering of ['EIF', 'ADF'] as const) {
+    assertStrategy(sequential('ADM', filtering), random('APDM'), 'assigned-range')
+  }
+  for (const filtering of ['APDF', 'unknown'] as const) {
+    assertStrategy(sequential('ADM', filtering), random('APDM'), 'assigned-birthday')
+  }
+})
+
+test('two APDM sides that count agree on targets, and at random there is no way', () => {
+  assertStrategy(sequential('APDM'), sequential('APDM', 'ADF'), 'target-list')
+  for (const mapping of ['ADM', 'APDM'] as const) {
+    assertStrategy(random(mapping), random('APDM'), 'none')
+    assertStrategy(random(mapping), sequential('APDM'), 'none')
+  }
+})
+
+test('nothing but checks is tried towards a hard NAT that no server has seen', () => {
+  const blind = { nat: sequential('APDM'), candidates: [host('11.0.0.3:1')] }
+  assert.equal(
+    plan({ nat: nat('EIM', 'APDF'), candidates: mine }, { ...blind, sameNat: false }).strategy,
+    'direct',
+  )
+})
+
+test('a search is as large as its chances ask for, and together with checks and answers within its packets', () => {
+  const costs = (block?: PortBlock) => {
+    const result = plan(
+      { nat: nat('EIM', 'APDF'), candidates: mine },
+      { nat: random('APDM', 'APDF', block), candidates: theirs, sameNat: false },
+    )
+    assert.ok('searchSize' in result)
+    return [result.searchSize, result.budget]
+  }
+  assert.deepEqual(costs(), [851, 880])
+  assert.deepEqual(costs({ first: 2048, last: 2303 }), [46, 75])
+  assert.deepEqual(costs({ first: 2048, last: 3071 }), [91, 120])
+  assert.deepEqual(costs({ first: 2048, last: 2049 }), [2, 31])
+})
+
+test('a LAN in common, IPv6 or a port mapping gets round two NATs that give ports at random', () => {
+  const hard = random('APDM')
   const me = { nat: hard, candidates: mine }
   const lan = plan(me, { nat: hard, candidates: [host('192.168.1.3:5000'), ...theirs], sameNat: true })
   assert.ok(lan.strategy === 'direct')
@@ -67,6 +139,18 @@ test('a LAN in common, IPv6 or a port mapping gets round two symmetric NATs', ()
 
   const opened = [...theirs, candidate('port-mapped', '11.0.0.2:6000')]
   assert.equal(plan(me, { nat: hard, candidates: opened, sameNat: false }).strategy, 'direct')
+})
+
+test('where a LAN or IPv6 may do, tactics for hard NATs are planned nevertheless, and can wait', () => {
+  const me = { nat: sequential('APDM'), candidates: mine }
+  const peer = { nat: sequential('APDM'), candidates: [host('192.168.1.3:5000'), ...theirs] }
+  const result = plan(me, { ...peer, sameNat: true })
+  assert.ok('hasWayRound' in result && result.hasWayRound)
+  assert.equal(result.strategy, 'target-list')
+  assert.equal(result.directBudget, 60)
+  assert.deepEqual(result.targets, [host('192.168.1.3:5000'), ...theirs])
+  const apart = plan(me, { ...peer, sameNat: false })
+  assert.ok('hasWayRound' in apart && !apart.hasWayRound)
 })
 
 test('the LAN comes first, then IPv6, then port-mapped, then the rest', () => {
@@ -171,16 +255,32 @@ const candidates = fc.array(
     ),
   { maxLength: 100 },
 )
-const profiles = fc
-  .tuple(fc.constantFrom(...mappings), fc.constantFrom(...filterings))
-  .map(([mapping, filtering]) => nat(mapping, filtering))
+const blocks = fc
+  .tuple(fc.integer({ min: 1, max: 65535 }), fc.integer({ min: 1, max: 65535 }))
+  .map(([a, b]): PortBlock => ({ first: Math.min(a, b), last: Math.max(a, b) }))
+const allocations: fc.Arbitrary<Allocation> = fc.oneof(
+  fc.constantFrom<Allocation>({ type: 'unknown' }, { type: 'preserving' }, { type: 'random' }),
+  blocks.map((block): Allocation => ({ type: 'random', block })),
+  fc
+    .tuple(fc.integer({ min: -65535, max: 65535 }), blocks)
+    .map(([step, block]): Allocation => ({ type: 'sequential', step: step || 1, block })),
+)
+const profiles: fc.Arbitrary<NatProfile> = fc.record({
+  mapping: fc.constantFrom(...mappings),
+  filtering: fc.constantFrom(...filterings),
+  allocation: allocations,
+})
 
-test('targets are few, distinct and taken from what the peer named; the budget is at most 60', () => {
+test('targets are few, distinct and taken from what the peer named; every plan has a bounded budget and an end', () => {
   fc.assert(
     fc.property(candidates, candidates, profiles, profiles, fc.boolean(), (ours, others, a, b, sameNat) => {
       const result = plan({ nat: a, candidates: ours }, { nat: b, candidates: others, sameNat })
       if (result.strategy === 'none') return
-      assert.ok(result.targets.length <= 12 && result.budget <= 60)
+      assert.ok(result.targets.length <= 12)
+      assert.ok(result.budget <= (result.strategy === 'direct' ? 60 : 2_000), `${result.budget}`)
+      assert.ok(result.attemptMs <= 480_000)
+      if ('searchSize' in result)
+        assert.ok(result.searchSize + result.directBudget <= result.budget && result.searchSize <= 860)
       const keys = result.targets.map(({ endpoint }) => formatEndpoint(endpoint))
       assert.equal(new Set(keys).size, keys.length)
       for (const target of result.targets) assert.ok(others.includes(target))
