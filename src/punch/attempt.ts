@@ -40,8 +40,8 @@ export type AttemptOptions = {
   readonly role: 'opener' | 'responder'
   /** STUN servers, resolved, that tell which ports our NAT gives us. */
   readonly servers: readonly Endpoint[]
-  /** What they saw of our main socket last. */
-  readonly publicEndpoints: readonly Endpoint[]
+  /** What they saw of our main socket last; helps where they disagree later. */
+  readonly publicEndpoints?: readonly Endpoint[]
   /** Unix ms at `now`. */
   readonly wallNow: number
   /** How long a letter and its answer took lately; null when unknown. */
@@ -207,7 +207,7 @@ class PunchAttempt implements Attempt, Means {
   }
 
   get ownAddresses(): readonly string[] {
-    return this.#options.publicEndpoints.map(({ address }) => address)
+    return (this.#options.publicEndpoints ?? []).map(({ address }) => address)
   }
 
   get left(): number {
