@@ -31,13 +31,16 @@ const rules: Readonly<Record<string, Rule>> = {
       'net',
       'forward',
       'config',
-      'control',
       'address-server',
     ],
     why: 'an agent must run where no host is',
   },
   forward: { may: ['link', 'net'], why: 'games ports lead to links, however those came about' },
   'address-server': { may: ['nat', 'net'], why: 'it tells addresses and keeps nothing' },
+  control: {
+    may: ['letter', 'nat', 'punch', 'link', 'mail', 'net', 'forward', 'config', 'agent', 'host'],
+    why: 'it shows what services tell and asks for what they offer; no service knows of it',
+  },
   config: { may: ['letter'], why: 'settings are read once, at the edge, by the rules letters obey' },
 }
 

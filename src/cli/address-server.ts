@@ -8,10 +8,10 @@ import {
 import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
 import { Problem } from '../base/problem.ts'
 import { areDistinctPlaces, maxPlaces, parsePlace } from '../config/listen.ts'
+import { count, type Line } from '../control/words.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { untilStopped } from './lifetime.ts'
-import { count, createReporter, type Reporter } from './output.ts'
-import type { Line } from './stories.ts'
+import { createReporter, type Reporter } from './output.ts'
 
 /** `behaviour`: the families over which NAT filtering can be learned too (RFC 5780). */
 type Open = { readonly endpoints: readonly string[]; readonly behaviour: readonly string[] }

@@ -6,6 +6,7 @@ import { Problem } from '../base/problem.ts'
 import { knownNat } from '../config/known-nat.ts'
 import { loadAgentConfig } from '../config/load.ts'
 import { readSecret, readSeed } from '../config/secrets.ts'
+import { describeAgentEvent } from '../control/stories.ts'
 import { parseExposes, parseForwards } from '../forward/options.ts'
 import { roomKeys } from '../letter/room.ts'
 import { readUserId } from '../letter/user-id.ts'
@@ -15,7 +16,6 @@ import { inviteFrom } from './invite-text.ts'
 import { untilStopped } from './lifetime.ts'
 import { openMail } from './open-mail.ts'
 import { createReporter } from './output.ts'
-import { describeAgentEvent } from './stories.ts'
 
 export type AgentCommandOptions = {
   readonly config: string

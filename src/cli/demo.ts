@@ -10,13 +10,14 @@ import { startAddressServer } from '../address-server/address-server.ts'
 import type { AgentEvent } from '../agent/events.ts'
 import { formatEndpoint } from '../base/endpoint.ts'
 import { Problem } from '../base/problem.ts'
+import { describeAgentEvent, describeHostEvent } from '../control/stories.ts'
+import { seconds } from '../control/words.ts'
 import type { HostEvent } from '../host/events.ts'
 import { EmbeddedPostOffice } from '../mail/embedded-post-office.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { type ChildEvent, PeerpostProcess } from './child-process.ts'
 import { untilStopped } from './lifetime.ts'
-import { paint, seconds } from './output.ts'
-import { describeAgentEvent, describeHostEvent } from './stories.ts'
+import { paint } from './output.ts'
 
 /** The whole demo, stopping included, fits in 30 s. */
 const deadlineMs = 24_000

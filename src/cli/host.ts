@@ -1,6 +1,7 @@
 // `peerpost host`: the daemon at the mailbox.
 
 import { loadHostConfig } from '../config/load.ts'
+import { describeHostEvent } from '../control/stories.ts'
 import { createHost, type HostEvent } from '../host/service.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { loadSodium } from '../sodium.ts'
@@ -9,7 +10,6 @@ import { readHostKeys } from './host-keys.ts'
 import { untilStopped } from './lifetime.ts'
 import { openMail } from './open-mail.ts'
 import { createReporter } from './output.ts'
-import { describeHostEvent } from './stories.ts'
 
 export async function runHost(options: { readonly config: string; readonly json?: boolean }): Promise<void> {
   const { stopped } = untilStopped()

@@ -4,6 +4,8 @@ import type { Crypto } from '../base/crypto.ts'
 import { type Endpoint, familyOf, formatEndpoint } from '../base/endpoint.ts'
 import { Problem } from '../base/problem.ts'
 import { defaultStunServers } from '../config/schema.ts'
+import { type NatFacts, natStory, reachOf } from '../control/nat-story.ts'
+import { seconds } from '../control/words.ts'
 import { isHostAndPort } from '../letter/text-rules.ts'
 import type { ProberEvent } from '../nat/prober.ts'
 import { layersOf } from '../nat/surroundings.ts'
@@ -12,8 +14,7 @@ import { systemClock } from '../net/system-clock.ts'
 import { loadSodium } from '../sodium.ts'
 import { untilStopped } from './lifetime.ts'
 import { askRouter, openProbe, type Probe, withinMs } from './nat-probe.ts'
-import { type NatFacts, natStory, reachOf } from './nat-story.ts'
-import { paint, seconds } from './output.ts'
+import { paint } from './output.ts'
 
 export type NatOptions = {
   readonly stun?: readonly string[]

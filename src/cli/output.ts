@@ -1,8 +1,7 @@
 // What a running command prints: JSON lines for programs, sentences for people. Colour only on terminals.
 
 import { styleText } from 'node:util'
-
-export type Tone = 'good' | 'bad' | 'plain' | 'quiet'
+import type { Line, Tone } from '../control/words.ts'
 
 const styles = { good: 'green', bad: 'yellow', quiet: 'dim' } as const
 
@@ -17,7 +16,7 @@ export type Reporter<Event> = (event: Event) => void
 export function createReporter<Event extends { readonly event: string }>(
   json: boolean | undefined,
   wallNow: () => number,
-  describe: (event: Event) => { readonly tone: Tone; readonly text: string } | null,
+  describe: (event: Event) => Line | null,
 ): Reporter<Event> {
   // Whoever read our output may go away; that must not end a daemon in the middle of its work.
   process.stdout.on('error', () => {})
@@ -32,12 +31,4 @@ export function createReporter<Event extends { readonly event: string }>(
     if (!line) return
     process.stdout.write(`${paint('quiet', at.toTimeString().slice(0, 8))}  ${paint(line.tone, line.text)}\n`)
   }
-}
-
-export function seconds(ms: number): string {
-  return ms < 10_000 ? `${(ms / 1000).toFixed(2)} s` : `${Math.round(ms / 1000)} s`
-}
-
-export function count(number: number, singular: string, plural = `${singular}s`): string {
-  return `${number} ${number === 1 ? singular : plural}`
 }

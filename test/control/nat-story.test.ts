@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NatProfile } from '../../src/base/nat-profile.ts'
-import { type NatFacts, natStory, reachOf } from '../../src/cli/nat-story.ts'
+import { type NatFacts, natStory, reachOf } from '../../src/control/nat-story.ts'
 
 const server = { address: '11.0.0.1', port: 3478 }
 const mapped = { address: '9.9.9.9', port: 4000 }

@@ -4,9 +4,7 @@ import type { AgentEvent } from '../agent/events.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 import type { HostEvent } from '../host/events.ts'
 import type { MailboxState } from '../mail/mailbox.ts'
-import { count, seconds, type Tone } from './output.ts'
-
-export type Line = { readonly tone: Tone; readonly text: string }
+import { count, type Line, seconds, type Tone } from './words.ts'
 
 const line = (tone: Tone, text: string): Line => ({ tone, text })
 

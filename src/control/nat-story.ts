@@ -6,8 +6,8 @@ import type { NatView } from '../nat/prober.ts'
 import type { Layers } from '../nat/surroundings.ts'
 import type { PortMapping } from '../net/port-mapping.ts'
 import { type Plan, plan } from '../punch/plan.ts'
-import { seconds } from './output.ts'
 import { describeNat } from './stories.ts'
+import { seconds } from './words.ts'
 
 export type NatFacts = {
   readonly view: NatView

@@ -1,0 +1,13 @@
+// What stories are told with: how a line sounds, and numbers as people read them.
+
+export type Tone = 'good' | 'bad' | 'plain' | 'quiet'
+
+export type Line = { readonly tone: Tone; readonly text: string }
+
+export function seconds(ms: number): string {
+  return ms < 10_000 ? `${(ms / 1000).toFixed(2)} s` : `${Math.round(ms / 1000)} s`
+}
+
+export function count(number: number, singular: string, plural = `${singular}s`): string {
+  return `${number} ${number === 1 ? singular : plural}`
+}
