@@ -13,6 +13,7 @@ const outcome: Outcome = {
   connected: true,
   strategies: ['direct', 'direct'],
   reasons: [null, null],
+  pathKinds: ['direct', 'direct'],
   packets: [4, 6],
   tookMs: 3_000,
   searchMs: 1_000,
@@ -46,6 +47,13 @@ test('where no path can be, a run is good that says why on both sides in time', 
   assert.equal(good({ reasons: ['why', 'why'] }), 1)
   assert.equal(good({ reasons: ['why', null] }), 0)
   assert.equal(good({ reasons: ['why', 'why'], tookMs: 5_001 }), 0)
+})
+
+test('where both are in one network, a path that leads out of it is none', () => {
+  const goal = { success: 1, staysInside: true }
+  const good = (pathKinds: Outcome['pathKinds']) => tally(goal, runs({ pathKinds })).good
+  assert.equal(good(['lan', 'lan']), 1)
+  assert.equal(good(['lan', 'direct']), 0)
 })
 
 test('the grid has every ordered pair once, and a goal for each', () => {

@@ -1,7 +1,9 @@
-// Which pairs of NATs meet, by name, in simulated time: real prober, plan and punch machine on each side.
+// Which pairs of NATs meet although one side hears of the other much later, by name, in simulated time: real prober, plan
+// and attempt on each side. The grid of all pairs, with mail as it is, is in nat-grid.test.ts.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { nat } from '../harness/simulator/nat-kinds.ts'
 import type { NatKind } from '../harness/simulator/simulated-nat.ts'
 import { World } from '../harness/simulator/world.ts'
 
@@ -9,14 +11,6 @@ const offsetsMs = [0, 2_000, 30_000, 60_000]
 const losses = [0, 0.05]
 const seeds = [1, 2, 3, 4, 5, 6]
 const budget = 60
-
-function nat(
-  mapping: NatKind['mapping'],
-  filtering: NatKind['filtering'],
-  more: Partial<NatKind> = {},
-): NatKind {
-  return { mapping, filtering, allocation: 'preserving', lifetimeMs: 10_000, hairpin: false, ...more }
-}
 
 const kinds = {
   'no NAT': null,
@@ -68,43 +62,6 @@ for (const left of ['no NAT', 'EIM+EIF', 'EIM+ADF'] as const) {
   for (const right of hard) {
     testConnects(left, right)
     testConnects(right, left)
-  }
-}
-
-for (const right of ['APDM+APDF', 'APDM+APDF random'] as const) {
-  test(`APDM+APDF random with ${right} ends before it starts, with a reason and advice`, () => {
-    const world = new World({ seed: 1 })
-    const random = nat('APDM', 'APDF', { allocation: 'random' })
-    const [a, b] = [world.agent(random), world.agent(right === 'APDM+APDF' ? kinds[right] : random)]
-    world.probe(a, b)
-    world.introduce(a, b, 0)
-    world.time.run(1_000)
-    for (const { plan, packets } of [a, b]) {
-      assert.equal(plan?.strategy, 'none')
-      assert.match(plan.reason, /Both routers use a different port for every destination/)
-      assert.match(plan.advice, /UPnP/)
-      assert.equal(packets, 0)
-    }
-  })
-}
-
-for (const [name, kind] of Object.entries(kinds)) {
-  if (!kind) continue
-  for (const hairpin of [false, true]) {
-    test(`two agents behind one ${name} ${hairpin ? 'that hairpins' : 'that does not hairpin'} meet in their LAN`, () => {
-      for (const offsetMs of offsetsMs) {
-        const world = new World({ seed: 1, loss: 0.05 })
-        const home = world.home({ ...kind, hairpin })
-        const [a, b] = [world.agentIn(home), world.agentIn(home)]
-        world.probe(a, b)
-        world.introduce(a, b, offsetMs)
-        assert.ok(
-          world.time.runUntil(() => a.path?.kind === 'lan' && b.path?.kind === 'lan', 120_000),
-          `${offsetMs}`,
-        )
-        assert.ok(a.packets <= budget && b.packets <= budget)
-      }
-    })
   }
 }
 

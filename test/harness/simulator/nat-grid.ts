@@ -8,6 +8,8 @@ import type { NatKind } from './simulated-nat.ts'
 export type Goal = {
   /** Part of the runs that must connect, 0..1; null where none can: then a reason is wanted at once. */
   readonly success: number | null
+  /** The path may not lead out of the network in which both are. */
+  readonly staysInside?: boolean
   readonly packetsEach?: number
   readonly packetsTogether?: number
   /** Without the time that letters took. */
@@ -115,7 +117,7 @@ const blockLines: Line[] = (
 
 const lanLines: Line[] = [false, true].map((hairpin) => ({
   name: `two in one LAN ${hairpin ? 'with' : 'without'} hairpinning`,
-  goal: direct,
+  goal: { ...direct, staysInside: true },
   draw: (random) => {
     const side = drawSide(random, pick(random, [...behindEasyNat, ...hardNames]), { hairpin })
     return { left: side, right: side, shared: 'lan' }
@@ -222,7 +224,7 @@ export const weathers: readonly Pick<Circumstances, 'mailMs' | 'loss'>[] = [2_00
 
 /** Whether a run did what the goal asks of a single one. */
 export function succeeded(goal: Goal, outcome: Outcome): boolean {
-  if (outcome.connected) return true
+  if (outcome.connected) return !goal.staysInside || outcome.pathKinds.every((kind) => kind === 'lan')
   return (
     goal.success === null &&
     outcome.reasons.every((reason) => reason !== null) &&

@@ -1,6 +1,7 @@
 // One meeting of two agents, drawn from a seed, and what came of it. A meeting is described by plain data, so that
 // it can be handed to a thread, printed when it failed, and run again.
 
+import type { Path } from '../../../src/punch/punch.ts'
 import type { SimulatedAgent } from './simulated-agent.ts'
 import type { NatKind } from './simulated-nat.ts'
 import { choicesUnder, prepare, strike, type Trouble } from './troubles.ts'
@@ -41,6 +42,7 @@ export type Outcome = {
   readonly strategies: readonly [string, string]
   /** Why there is no path: a plan's sentence, a machine's word, or ours. */
   readonly reasons: readonly [string | null, string | null]
+  readonly pathKinds: readonly [Path['kind'] | null, Path['kind'] | null]
   /** Sent until both attempts were over. */
   readonly packets: readonly [number, number]
   /** From the moment when both knew of each other to a path on both sides, or to the end of both attempts. */
@@ -88,6 +90,7 @@ export function runPair(circumstances: Circumstances): Outcome {
     connected: gotPaths && arrives(a) && arrives(b),
     strategies: [a.plan?.strategy ?? '', b.plan?.strategy ?? ''],
     reasons: [reasonOf(a), reasonOf(b)],
+    pathKinds: [a.path?.kind ?? null, b.path?.kind ?? null],
     packets: [a.packets, b.packets],
     tookMs: settledAt - knownAt,
     searchMs: settledAt - knownAt - world.waitedMs(knownAt, settledAt),

@@ -162,7 +162,6 @@ export class SimulatedAgent {
       now: clock.now(),
       role: letters.role,
       servers,
-      publicEndpoints: this.view?.publicEndpoints ?? [],
       wallNow: this.wallNow(),
       mailMs: letters.mailMs ?? null,
       random,

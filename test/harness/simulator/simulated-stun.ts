@@ -21,6 +21,8 @@ export type StunManners = {
 /** Real unicast addresses: `addressScope` rightly calls the ranges for documentation unusable. */
 const square: Square = { addresses: ['11.0.0.1', '11.0.0.2'], ports: [3478, 3479] }
 export const stunEndpoints: readonly Endpoint[] = cornersOf(square)
+/** Somebody else's server, with one address and one port. Nobody asks it unless told to. */
+export const otherStun: Endpoint = { address: '11.0.0.3', port: 3478 }
 
 export class SimulatedStun {
   readonly #clock: Clock
@@ -30,7 +32,7 @@ export class SimulatedStun {
   constructor(clock: Clock, internet: Segment) {
     this.#clock = clock
     this.#internet = internet
-    for (const address of square.addresses) {
+    for (const address of [...square.addresses, otherStun.address]) {
       internet.join(address, { receive: (datagram) => this.#answer(datagram) })
     }
   }
@@ -43,7 +45,7 @@ export class SimulatedStun {
   #answer(datagram: Datagram): void {
     const { isSilent, lie, lateMs = 0, copies = 1 } = this.#manners.get(formatEndpoint(datagram.to)) ?? {}
     if (isSilent || !square.ports.includes(datagram.to.port)) return
-    const answer = answerRequest(datagram, square)
+    const answer = answerRequest(datagram, datagram.to.address === otherStun.address ? null : square)
     if (!answer) return
     const told = lie ? { ...answer, bytes: lyingAnswer(answer.bytes, lie) } : answer
     for (let copy = 0; copy < copies; copy++) this.#clock.after(lateMs, () => this.#internet.send(told))

@@ -4,7 +4,7 @@
 import type { NatProfile } from '../../../src/base/nat-profile.ts'
 import type { SimulatedAgent } from './simulated-agent.ts'
 import type { Datagram, Segment } from './simulated-network.ts'
-import { stunEndpoints } from './simulated-stun.ts'
+import { otherStun, stunEndpoints } from './simulated-stun.ts'
 import type { AgentChoices, Home, World } from './world.ts'
 
 export const troubles = [
@@ -27,7 +27,11 @@ const stranger = '11.0.9.9'
 /** Before anybody asks for an address. */
 export function prepare(trouble: Trouble, world: World): void {
   const one = pick(world.random, stunEndpoints)
-  if (trouble === 'a server lies') world.stun.behave(one, { lie: { address: '11.0.9.1', port: 9_999 } })
+  if (trouble === 'a server lies') {
+    // All of what one operator runs lies alike; two others do not.
+    world.stun.behave(otherStun, { lie: { address: '11.0.9.1', port: 9_999 } })
+    world.servers.splice(Math.floor(world.random() * 5), 0, otherStun)
+  }
   if (trouble === 'a server is silent') world.stun.behave(one, { isSilent: true })
   if (trouble === 'a server is late') world.stun.behave(one, { lateMs: 2_500 })
   if (trouble === 'servers answer twice')

@@ -45,6 +45,8 @@ export class World {
   readonly time = new SimulatedTime()
   readonly internet: Segment
   readonly stun: SimulatedStun
+  /** What agents that move in are told to ask. */
+  readonly servers = [...stunEndpoints]
   readonly post: SimulatedPost
   readonly random: () => number
   readonly #options: WorldOptions
@@ -185,7 +187,7 @@ export class World {
       computer,
       local,
       ...(six && { six }),
-      servers: stunEndpoints,
+      servers: [...this.servers],
       crypto: crypto === 'real' ? seededCrypto(seed * 31 + number) : cheapCrypto(seed * 31 + number),
       random: seededRandom(seed * 31 + number + 7919),
       wallAheadMs: (this.random() * 2 - 1) * clockErrorMs,

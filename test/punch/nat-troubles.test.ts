@@ -1,0 +1,42 @@
+// Every pair of NATs with something else going wrong: whatever it is, both sides come to an end within their packets
+// and close their sockets; and what an attempt can survive, it survives.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { cells } from '../harness/simulator/nat-grid.ts'
+import { circumstancesOf } from '../harness/simulator/nat-runs.ts'
+import { type Run, tally } from '../harness/simulator/nat-tally.ts'
+import { runPair } from '../harness/simulator/pair-run.ts'
+import { type Trouble, troubles } from '../harness/simulator/troubles.ts'
+
+const options = { each: 1, profile: 'probed', withRealCrypto: 0 } as const
+/** Of the weathers: mail of 2 and of 60 s, packets lost in the second. */
+const chosen = [0, 5] as const
+
+/** Part of the runs that need not do what they would without the trouble; all of them where nothing is said. */
+const mayFail: Partial<Record<Trouble, number>> = {
+  'a server lies': 0.05,
+  'a server is silent': 0.05,
+  'a server is late': 0.05,
+  'servers answer twice': 0.02,
+  'strangers send to the ports': 0.02,
+  'letters come late and again': 0.02,
+}
+
+for (const trouble of troubles) {
+  const share = mayFail[trouble]
+  test(`when ${trouble}, every attempt ends in good order${share === undefined ? '' : ' and hardly one fails'}`, () => {
+    const tallies = cells.map((cell) => {
+      const runs = chosen.map((weather): Run => {
+        const circumstances = { ...circumstancesOf(cell, weather, 0, options), trouble }
+        return { circumstances, outcome: runPair(circumstances) }
+      })
+      return tally(cell.goal, runs)
+    })
+    const sum = (of: 'runs' | 'good' | 'faults') => tallies.reduce((total, one) => total + one[of], 0)
+    const examples = JSON.stringify(tallies.flatMap((one) => one.examples).slice(0, 3))
+    assert.equal(sum('faults'), 0, examples)
+    if (share !== undefined)
+      assert.ok(sum('good') >= (1 - share) * sum('runs'), `${sum('good')} of ${sum('runs')}: ${examples}`)
+  })
+}
