@@ -119,6 +119,7 @@ class PunchAttempt implements Attempt, Means {
       now,
       attemptMs,
       ...(quietMs !== undefined && { quietMs }),
+      extraSocketsHear: isHard && plan.mine.kind === 'assignable' ? 'address' : 'endpoint',
       onLoopback: options.onLoopback ?? false,
     })
     this.#sampler = new Sampler(crypto, options.servers)

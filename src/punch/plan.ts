@@ -149,8 +149,9 @@ function noneFor(a: Side, b: Side): NoPlan {
 
 type Cost = Pick<HardPlan, 'budget' | 'attemptMs' | 'directBudget' | 'searchSize'>
 
-/** In searches: for checks, answers and the wait for the agreed instant. */
+/** For checks and answers beside a tactic; more where a search makes the peer be heard in many places. */
 const directShare = 29
+const directShareInSearch = 45
 /**
  * Expected number of ports found in one search. At 11.2 a search by S sockets and S ports fails in 2 of 100,000 cases
  * although one packet in 20 is lost; at 8 in 5 of 10,000, which is enough where a search is cheap.
@@ -159,8 +160,9 @@ const expectedFinds = { block: 8, all: 11.2 }
 
 /** The time leaves room for letters of a minute, each tactic's number of them and a second try. */
 function costOf(strategy: HardStrategy, me: Side, peer: Side, hasWayRound: boolean): Cost {
-  const share = hasWayRound ? directBudget : directShare
-  const more = share - directShare
+  const isLargeSearch = strategy === 'birthday' || strategy === 'assigned-birthday'
+  const share = hasWayRound ? directBudget : isLargeSearch ? directShareInSearch : directShare
+  const more = hasWayRound ? directBudget - directShare : 0
   switch (strategy) {
     case 'range': {
       const { ports } = me.kind === 'fixed' ? peer : me

@@ -47,6 +47,11 @@ export type PunchOptions = {
   readonly attemptMs?: number
   /** How long after a path the peer may still need our answers. */
   readonly quietMs?: number
+  /**
+   * Extra sockets hear only from where they have sent to: from that `address`, or from that `endpoint`, where our NAT
+   * gives another port for any other endpoint, so that an answer would come from elsewhere than was asked.
+   */
+  readonly extraSocketsHear?: 'address' | 'endpoint'
   /** Loopback targets are used only when our own socket is on loopback (demo and tests). */
   readonly onLoopback?: boolean
 }
@@ -87,6 +92,7 @@ type Target = Paced & {
   /** Null when no further check is due. */
   nextAt: number | null
   lastCheckAt: number
+  wasHeard: boolean
   confirmed: boolean
 }
 
@@ -116,6 +122,9 @@ class PunchAttempt implements Punch {
   #lastHeardAt = 0
   #commitment: { readonly via: Via; readonly until: number } | null = null
   readonly #heardBy = new Set<Via>()
+  /** Where checks went, by socket and endpoint or address; bounded by the budgets. */
+  readonly #sentTo = new Set<string>()
+  readonly #extraSocketsHear: 'address' | 'endpoint'
   #finished = false
 
   constructor(options: PunchOptions) {
@@ -123,6 +132,7 @@ class PunchAttempt implements Punch {
     this.#keys = options.keys
     this.#sameNat = options.sameNat
     this.#onLoopback = options.onLoopback ?? false
+    this.#extraSocketsHear = options.extraSocketsHear ?? 'endpoint'
     this.#budget = options.budget
     this.#checkBudget = Math.ceil((options.budget * 2) / 3)
     this.#quietMs = options.quietMs ?? 20_000
@@ -163,12 +173,14 @@ class PunchAttempt implements Punch {
 
   handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<PunchEvent>[] {
     if (this.#finished || !isUsable(from, this.#onLoopback)) return []
+    const isExpected = this.#sentTo.has(this.#relation(from, via))
+    if (via !== 0 && !isExpected) return []
     const packet = openCheck(this.#crypto, this.#keys, bytes)
     if (!packet || this.#heard.has(packet.sequence) || this.#heard.size >= maxHeard) return []
     this.#heard.add(packet.sequence)
     this.#lastHeardAt = now
     this.#heardBy.add(via)
-    if (this.#isCommittedElsewhere(now, from, via)) return []
+    if (this.#isCommittedElsewhere(now, from, via, isExpected)) return []
     return packet.type === 'check'
       ? this.#answer(now, packet.sequence, from, via)
       : this.#confirm(packet, from, via)
@@ -178,7 +190,7 @@ class PunchAttempt implements Punch {
     if (this.#finished || !isUsable(to, this.#onLoopback)) return null
     this.#probes++
     const action = this.#seal(to, via, { type: 'check' })
-    this.#asked.set(this.#sequence, keyOf(to, via))
+    this.#noteAsked(to, via)
     return ttl === undefined ? action : { ...action, ttl }
   }
 
@@ -198,6 +210,7 @@ class PunchAttempt implements Punch {
     this.#asked.clear()
     this.#heard.clear()
     this.#heardBy.clear()
+    this.#sentTo.clear()
   }
 
   #endsAt(): number {
@@ -225,6 +238,7 @@ class PunchAttempt implements Punch {
       lastCheckAt: Number.NEGATIVE_INFINITY,
       quickSent: 0,
       quickTotal: burstChecks,
+      wasHeard: false,
       confirmed: false,
     }
     this.#targets.set(keyOf(candidate.endpoint, via), target)
@@ -236,24 +250,34 @@ class PunchAttempt implements Punch {
     return this.#best === null || rank > this.#best.rank
   }
 
+  /** The check sent last. */
+  #noteAsked(to: Endpoint, via: Via): void {
+    this.#asked.set(this.#sequence, keyOf(to, via))
+    this.#sentTo.add(this.#relation(to, via))
+  }
+
+  #relation(endpoint: Endpoint, via: Via): string {
+    return this.#extraSocketsHear === 'endpoint' ? keyOf(endpoint, via) : `${via} ${endpoint.address}`
+  }
+
   /**
    * Of several sockets that the peer reaches only one listens, lest each side settle for another of them and send to
    * one that is about to be closed. If nothing comes of it, another may.
    */
-  #isCommittedElsewhere(now: number, from: Endpoint, via: Via): boolean {
+  #isCommittedElsewhere(now: number, from: Endpoint, via: Via, isExpected: boolean): boolean {
     const rank = rankOf({ kind: 'peer-reflexive', endpoint: from }, this.#sameNat)
     if (this.#best) return this.#best.via !== via && rank <= this.#best.rank
     if (rank > 1) return false
-    if (!this.#commitment || this.#commitment.until <= now) {
-      this.#commitment = { via, until: now + commitmentMs }
-    }
-    return this.#commitment.via !== via
+    const isBound = this.#commitment !== null && this.#commitment.until > now
+    // What comes from a place we never sent to may find no way back, and must not keep others from being heard.
+    if (!isBound && isExpected) this.#commitment = { via, until: now + commitmentMs }
+    return isBound && this.#commitment?.via !== via
   }
 
   /** The peer's check came from `from`: confirm it, and check that way at once. */
   #answer(now: number, confirms: number, from: Endpoint, via: Via): Action<PunchEvent>[] {
     // What is set aside for checks may go to answers once we are done searching.
-    const reserved = this.#best ? 0 : this.#checkBudget - this.#checks
+    const reserved = this.#best ? 0 : Math.max(0, this.#checkBudget - this.#checks)
     if (this.#packets + reserved >= this.#budget) return []
     const confirmation = this.#send(from, via, { type: 'confirm', confirms, observed: from })
     let target = this.#targets.get(keyOf(from, via))
@@ -262,6 +286,7 @@ class PunchAttempt implements Punch {
       target = this.#target(now, { kind: 'peer-reflexive', endpoint: from }, via)
     }
     if (target.confirmed || !this.#isWorth(target.rank)) return [confirmation]
+    target.wasHeard = true
     target.quickSent = 0
     target.quickTotal = burstChecks
     target.nextAt = Math.max(now, target.lastCheckAt + shortestCheckGapMs)
@@ -292,13 +317,15 @@ class PunchAttempt implements Punch {
 
   #check(now: number, target: Target): Action<PunchEvent>[] {
     target.nextAt = null
-    if (this.#checks >= this.#checkBudget || this.#packets >= this.#budget) return []
+    // To check back where the peer was heard is what connects in the end.
+    const most = target.wasHeard ? this.#budget : this.#checkBudget
+    if (this.#checks >= most || this.#packets >= this.#budget) return []
     this.#checks++
     target.quickSent++
     target.lastCheckAt = now
     const { endpoint } = target.candidate
     const action = this.#send(endpoint, target.via, { type: 'check' })
-    this.#asked.set(this.#sequence, keyOf(endpoint, target.via))
+    this.#noteAsked(endpoint, target.via)
     // With a path found, a better one gets its quick checks and no more.
     if (!this.#best || target.quickSent < target.quickTotal) {
       const waiting = [...this.#targets.values()].filter((one) => one === target || one.nextAt !== null)
