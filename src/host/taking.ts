@@ -37,14 +37,13 @@ function takeRequest(parts: HostParts, letter: RequestLetter, messageId: string 
   const others = peers.recent(room, from, settings.replyPeers, now)
   // A letter that was overtaken by a later one of the same agent is answered, but changes nothing.
   const isNewest = peers.upsert(room, entryOf(letter), now) !== 'older'
-  const kept = peers.find(room, from, now)
   const frozen = freezeLetter(
     parts,
     {
       ...letterHead(parts, from),
       kind: 'reply',
       sessionId: letter.session.id,
-      expiresInMs: kept === null ? 0 : peers.expiresInMs(kept, now),
+      expiresInMs: peers.expiresInMs(room, from, now),
       peers: others.map((other) => offerPeer(other, letter, settings.natPrefix, now)),
     },
     { returnAddress: letter.returnAddress, sessionKey: letter.session.publicKey },

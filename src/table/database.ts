@@ -30,24 +30,32 @@ export class HostDatabase {
   readonly path: string
   readonly connection: Connection
   readonly #counts: Statement
+  readonly #atomically: BetterSqlite3.Transaction<(work: () => unknown) => unknown>
   #rollbacks = 0
 
   constructor(path: string, connection: Connection) {
     this.path = path
     this.connection = connection
+    // One for all: making it costs as much as beginning and ending a transaction.
+    this.#atomically = connection.transaction((work: () => unknown) => work())
     this.#counts = connection.prepare(
       'SELECT entries, seen_letters AS seenLetters, mails, introductions FROM tally WHERE tally_id = 1',
     )
   }
 
-  /** All of `work` or nothing; one sync to disk. May be nested. */
+  /** All of `work` or nothing; one sync to disk. One that is nested may fail and be caught in the outer one. */
   transaction<T>(work: () => T): T {
     try {
-      return this.connection.transaction(work).immediate()
+      return this.#atomically.immediate(work) as T
     } catch (thrown) {
       this.#rollbacks++
       throw thrown
     }
+  }
+
+  /** As `transaction`, but where there is one already `work` is a part of it, and must not fail alone. */
+  inTransaction<T>(work: () => T): T {
+    return this.connection.inTransaction ? work() : this.transaction(work)
   }
 
   /** Grows whenever something that was written is undone: what is remembered of rows may be wrong then. */

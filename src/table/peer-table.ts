@@ -75,7 +75,7 @@ export class PeerTable {
 
   /** Takes a request's entry and clears its flag. An entry whose signed time is later stays as it is. */
   upsert(room: RoomTag, entry: NewEntry, now: number): 'added' | 'refreshed' | 'older' {
-    return this.#database.transaction(() => {
+    return this.#database.inTransaction(() => {
       const roomId = this.#roomId(room) ?? this.#addRoom(room)
       const present = this.#statements.sentAt.get(roomId, entry.user) as number | undefined
       if (present !== undefined && present > entry.sentAt) return 'older'
@@ -105,6 +105,12 @@ export class PeerTable {
     return row === undefined ? null : entryOf(row as Row)
   }
 
+  /** Unix ms by our clock; null when there is no entry or it has expired. */
+  acceptedAt(room: RoomTag, user: UserId, now: number): number | null {
+    const oldest = now - this.#settings.expiryMs
+    return (this.#statements.acceptedAt.get(this.#roomId(room), user, oldest) as number | undefined) ?? null
+  }
+
   /** The most recent others of a room, latest first, none of them expired (A5). */
   recent(room: RoomTag, except: UserId, limit: number, now: number): readonly Entry[] {
     const rows = this.#statements.recent.all(this.#roomId(room), now - this.#settings.expiryMs, except, limit)
@@ -123,9 +129,10 @@ export class PeerTable {
   }
 
   /** Milliseconds until the entry expires if its agent does not ask again; 0 when there is none. */
-  expiresInMs(entry: Entry | null, now: number): number {
-    if (entry === null) return 0
-    const left = entry.acceptedAt + this.#settings.expiryMs - now
+  expiresInMs(room: RoomTag, user: UserId, now: number): number {
+    const acceptedAt = this.acceptedAt(room, user, now)
+    if (acceptedAt === null) return 0
+    const left = acceptedAt + this.#settings.expiryMs - now
     return Math.min(this.#settings.expiryMs, limits.durationMs, Math.max(0, left))
   }
 
@@ -182,6 +189,9 @@ function prepare(connection: Connection) {
       'DELETE FROM entry WHERE entry_order IN (SELECT entry_order FROM entry ORDER BY entry_order LIMIT ?)',
     ),
     find: statement(`SELECT ${columns} FROM entry WHERE room_id = ? AND user_id = ? AND accepted_at > ?`),
+    acceptedAt: statement(
+      'SELECT accepted_at FROM entry WHERE room_id = ? AND user_id = ? AND accepted_at > ?',
+    ).pluck(),
     byOrder: statement(`SELECT ${columns} FROM entry WHERE entry_order = ?`),
     recent: statement(
       `SELECT entry_order, flagged, accepted_at FROM entry INDEXED BY entry_by_room

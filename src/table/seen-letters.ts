@@ -40,7 +40,7 @@ export class SeenLetters {
 
   /** False when it was there already. */
   remember(sender: UserId, id: LetterId, sentAt: number): boolean {
-    return this.#database.transaction(() => {
+    return this.#database.inTransaction(() => {
       if (this.#statements.add.run(sender, id, sentAt).changes === 0) return false
       const excess = this.size - this.#settings.capacity
       if (excess > 0) this.#forget(Number.MAX_SAFE_INTEGER, excess)

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import BetterSqlite3 from 'better-sqlite3'
 import { Problem } from '../../src/base/problem.ts'
 import type { SendOutcome } from '../../src/mail/sender.ts'
+import { HostDatabase } from '../../src/table/database.ts'
 import { FakeSender } from './fakes.ts'
 import { Stage } from './stage.ts'
 
@@ -112,7 +113,7 @@ test('a mailbox that fails is tried again, and nothing is answered twice', async
 test('a database that fails stops the taking of letters; when it works again all are answered', async () => {
   const stage = await new Stage({ retryFirstMs: 1_000 }).start()
   const ann = stage.agent('ann')
-  const { prototype } = BetterSqlite3
+  const { prototype } = HostDatabase
   const original = prototype.transaction
   prototype.transaction = () => {
     throw new BetterSqlite3.SqliteError('disk I/O error', 'SQLITE_IOERR')
