@@ -3,7 +3,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
-import { formatEndpoint } from '../base/endpoint.ts'
+import { type Candidate, formatEndpoint } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 import {
   createForwarder,
@@ -12,20 +12,24 @@ import {
   type Forwarder,
   type ForwarderEvent,
 } from '../forward/forwarder.ts'
-import type { FailureReason, OfferedPeer } from '../letter/kinds.ts'
+import type { FailureReason, OfferedPeer, UserId } from '../letter/kinds.ts'
 import type { RoomKeys } from '../letter/room.ts'
 import { userIdText } from '../letter/user-id.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import type { NatView } from '../nat/prober.ts'
+import type { PortMapping } from '../net/port-mapping.ts'
 import { Correspondence, type KnownHost } from './correspondence.ts'
 import { Enquiry } from './enquiry.ts'
-import type { AgentEvent } from './events.ts'
+import type { AgentEvent, PeerName } from './events.ts'
 import { Meetings } from './meetings.ts'
 import { Network, type NetworkIo, systemNetwork } from './network.ts'
 import { failureTo, leaveTo, requestTo, signalTo } from './own-letters.ts'
 import type { PeerPreferences } from './peer-choice.ts'
+import type { QualityReport } from './quality.ts'
+import { Roster, type RosterEntry } from './roster.ts'
 import { Sessions } from './sessions.ts'
+import { nameOf } from './telling.ts'
 
 export type { AgentEvent } from './events.ts'
 
@@ -69,6 +73,14 @@ export type AgentOptions = {
   readonly io?: NetworkIo
 }
 
+export type AgentReport = {
+  readonly nat: NatView
+  readonly candidates: readonly Candidate[]
+  /** The port that the router opened, if it did. */
+  readonly mapping: PortMapping | null
+  readonly peers: readonly (RosterEntry & { readonly quality: QualityReport | null })[]
+}
+
 /** For the peers to acknowledge. */
 const goodbyeMs = 1_500
 /** For the mail server to take the letter. */
@@ -77,6 +89,7 @@ const leaveMs = 5_000
 export class Agent {
   readonly #options: AgentOptions
   readonly #sessions: Sessions
+  readonly #roster = new Roster()
   readonly #network: Network
   readonly #meetings: Meetings
   readonly #correspondence: Correspondence
@@ -148,9 +161,13 @@ export class Agent {
         this.#mailMs = sinceRequestMs
         onEvent({ event: 'replied', peers: letter.peers.length, sinceRequestMs })
         this.#enquiry.answered(letter.expiresInMs, session === this.#sessions.newest)
+        this.#roster.offered(letter.peers, nameOf, clock.now())
         this.#meetings.offered(letter.peers, session)
       },
-      onIntroduction: (letter, session) => this.#meetings.introduced(letter.peers, session),
+      onIntroduction: (letter, session) => {
+        this.#roster.offered(letter.peers, nameOf, clock.now())
+        this.#meetings.introduced(letter.peers, session)
+      },
       onSignal: (letter) => this.#meetings.signalled(letter.box),
       onDropped: (reason) => onEvent({ event: 'letter', outcome: 'dropped', reason }),
       onState: (state) => onEvent({ event: 'mailbox', ...state }),
@@ -189,6 +206,32 @@ export class Agent {
   stop(): Promise<void> {
     this.#stopping ??= this.#leave()
     return this.#stopping
+  }
+
+  /** What is known and going on, as of now. */
+  get report(): AgentReport {
+    const { view, candidates, portMapping } = this.#network
+    const peers = this.#roster.entries.map((entry) => ({
+      ...entry,
+      quality: this.#meetings.qualityWith(entry.id),
+    }))
+    return { nat: view, candidates, mapping: portMapping, peers }
+  }
+
+  /** Asks the hosts again, as soon as manners allow. */
+  askAgain(): void {
+    this.#enquiry.tellNews()
+  }
+
+  /** Tries to reach this peer, also beyond `links`; the hosts are asked first, so that the peer tries too. */
+  connect(id: UserId, peer: PeerName): void {
+    if (this.#meetings.seek(id, peer)) this.askAgain()
+  }
+
+  /** Ends the link with this peer, or the attempt to reach it. */
+  disconnect(id: UserId): void {
+    this.#meetings.end(id)
+    this.#roster.giveUp(id, this.#options.clock.now())
   }
 
   async #leave(): Promise<void> {
@@ -246,6 +289,7 @@ export class Agent {
 
   #tell(event: AgentEvent): void {
     if (this.#state === 'over') return
+    this.#roster.tell(event, this.#options.clock.now())
     try {
       this.#options.onEvent(event)
     } catch {

@@ -20,6 +20,7 @@ import type { Plan } from '../punch/plan.ts'
 import type { Path } from '../punch/punch.ts'
 import type { Network } from './network.ts'
 import { type PairKeys, wipePairKeys } from './pair-keys.ts'
+import { Quality, type QualityReport } from './quality.ts'
 
 export type MeetingFailure = AttemptFailure | 'no-handshake' | 'stopped'
 
@@ -58,6 +59,7 @@ export class Meeting {
   readonly #sockets: SocketSet
   readonly #attempt: Attempt
   readonly #punch: Driver<AttemptEvent>
+  readonly #quality = new Quality()
   #linkMachine: Link | null = null
   #link: Driver<LinkEvent> | null = null
   #path: Path | null = null
@@ -105,9 +107,18 @@ export class Meeting {
     return this.#state === 'open' && !this.#isClosing
   }
 
+  get isClosing(): boolean {
+    return this.#isClosing
+  }
+
   /** No path yet, so the peer cannot have an open link with us here either. */
   get isPunching(): boolean {
     return this.#state === 'meeting' && this.#link === null
+  }
+
+  /** Null before the link. */
+  get quality(): QualityReport | null {
+    return this.#linkMachine && this.#quality.report(this.#linkMachine.pings)
   }
 
   receiveCheck(bytes: Uint8Array, from: Endpoint): void {
@@ -133,7 +144,9 @@ export class Meeting {
     if (!link) return
     this.#link?.run((now) => {
       const actions = link.sendDatagram(now, bytes)
-      return typeof actions === 'string' ? [] : actions
+      if (typeof actions === 'string') return []
+      this.#quality.noteSent(bytes.length)
+      return actions
     })
   }
 
@@ -221,9 +234,11 @@ export class Meeting {
         })
         return
       case 'datagram':
+        this.#quality.noteReceived(event.bytes.length)
         this.#options.onEvent(event)
         return
       case 'round-trip':
+        this.#quality.noteRoundTrip(this.#options.clock.now(), event.ms)
         return
       case 'closed':
         if (this.#state === 'open') this.#end({ type: 'closed', reason: event.reason })

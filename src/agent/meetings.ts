@@ -1,11 +1,11 @@
 // All meetings of an agent: whom to try next, which packet belongs to whom, and what is told of it
 // (mission A6, A8, A9).
 
-import { viewOf } from '../base/bytes.ts'
+import { equalBytes, toHex, viewOf } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { Endpoint } from '../base/endpoint.ts'
-import type { FailureReason, OfferedPeer } from '../letter/kinds.ts'
+import type { FailureReason, OfferedPeer, UserId } from '../letter/kinds.ts'
 import type { RoomKeys } from '../letter/room.ts'
 import { signalTag } from '../letter/signal-box.ts'
 import { plan } from '../punch/plan.ts'
@@ -15,11 +15,12 @@ import { type Entry, MeetingBook, newEntry } from './meeting-book.ts'
 import type { Network } from './network.ts'
 import { derivePairKeys, wipePairKeys } from './pair-keys.ts'
 import { choosePeers, type PeerPreferences, welcome } from './peer-choice.ts'
+import type { QualityReport } from './quality.ts'
 import { Queue } from './queue.ts'
 import type { OwnSession, Sessions } from './sessions.ts'
 import { SignalShelf } from './signal-shelf.ts'
 import { supersedeOthers } from './superseding.ts'
-import { failureOf, nameOf, reportOf } from './telling.ts'
+import { failureOf, nameOf, notNamed, reportOf } from './telling.ts'
 
 export type MeetingsOptions = {
   readonly clock: Clock
@@ -49,11 +50,16 @@ export type MeetingsOptions = {
 /** First bytes of packets between agents (docs/protocol.md). */
 const checkByte = 0xc1
 const tagEnd = 9
+/** Peers sought at once, at most; beyond it the oldest is forgotten. */
+const mostSought = 64
+
 export class Meetings {
   readonly #options: MeetingsOptions
   readonly #book = new MeetingBook()
   readonly #queue: Queue
   readonly #shelf = new SignalShelf()
+  /** Asked for by name, by user ID in hex: tried as soon as a reply names them, beyond `links` too. */
+  readonly #sought = new Map<string, { readonly peer: PeerName; readonly since: number }>()
   #opened = 0
   #toldWaiting = false
   #awaitsReply = false
@@ -70,8 +76,40 @@ export class Meetings {
     if (this.#stopped) return
     const { identity, preferences, clock } = this.#options
     this.#awaitsReply = false
-    this.#queue.offer(choosePeers(peers, identity.publicKey, preferences), session, clock.now())
+    const chosen = choosePeers(peers, identity.publicKey, preferences)
+    for (const peer of chosen) {
+      if (this.#sought.delete(toHex(peer.id))) this.#meet(peer, session, true)
+    }
+    for (const [id, { peer, since }] of this.#sought) {
+      // The answer to an earlier request says nothing about it.
+      if (session.requestedAt < since) continue
+      this.#sought.delete(id)
+      this.#tell({ event: 'failed', peer, ...notNamed })
+    }
+    this.#queue.offer(chosen, session, clock.now())
     this.#tryNext()
+  }
+
+  /** Whoever is linked or being tried already is left as they are. True when the host has to be asked first. */
+  seek(id: UserId, peer: PeerName): boolean {
+    const isMet = ({ meeting }: Entry) => equalBytes(meeting.peer.id, id) && !meeting.isClosing
+    if (this.#stopped || this.#book.entries.some(isMet)) return false
+    const [oldest] = this.#sought.keys()
+    if (oldest !== undefined && this.#sought.size >= mostSought) this.#sought.delete(oldest)
+    this.#sought.set(toHex(id), { peer, since: this.#options.clock.now() })
+    return true
+  }
+
+  /** Ends the link, or the attempt, and tries no more until the peer is offered again. */
+  end(id: UserId): void {
+    this.#sought.delete(toHex(id))
+    this.#queue.withdraw(id)
+    for (const { meeting } of this.#book.entries) if (equalBytes(meeting.peer.id, id)) meeting.close()
+  }
+
+  /** Of the link that datagrams to this user go over; null when there is none. */
+  qualityWith(id: UserId): QualityReport | null {
+    return this.#book.linkWith(id)?.meeting.quality ?? null
   }
 
   /** Peers that were told of us: they are punching now, so do we. */

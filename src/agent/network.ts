@@ -15,7 +15,7 @@ import type { NatProfile } from '../base/nat-profile.ts'
 import { limits } from '../letter/limits.ts'
 import type { NatView } from '../nat/prober.ts'
 import { hostEndpoints } from '../net/interfaces.ts'
-import type { PortMapper, PortMappingOptions } from '../net/port-mapping.ts'
+import type { PortMapper, PortMapping, PortMappingOptions } from '../net/port-mapping.ts'
 import { resolveServers } from '../net/resolve-servers.ts'
 import { SocketSet, type SocketSetOptions } from '../net/socket-set.ts'
 import { openUdpSocket, type UdpSocket } from '../net/udp-socket.ts'
@@ -145,6 +145,15 @@ export class Network {
 
   get nat(): NatProfile {
     return this.#finder.view.profile
+  }
+
+  get view(): NatView {
+    return this.#finder.view
+  }
+
+  /** The port that the router opened, if it did. */
+  get portMapping(): PortMapping | null {
+    return this.#openPort?.mapping ?? null
   }
 
   /** STUN servers that can be asked; empty until their names are resolved. */

@@ -53,6 +53,10 @@ export class OpenPort {
     this.#isAwaited = false
   }
 
+  get mapping(): PortMapping | null {
+    return this.#mapping
+  }
+
   /** With the address the router calls its own, public or not. */
   get candidate(): Candidate | null {
     return this.#mapping && { kind: 'port-mapped', endpoint: this.#mapping.external }

@@ -26,6 +26,12 @@ export function failureOf(
   return { event: 'failed', peer: nameOf(peer), reason: sentence, advice }
 }
 
+/** A peer we asked for is not in the host's answer. */
+export const notNamed = {
+  reason: 'The host did not name this player.',
+  advice: 'It has left, or others asked more recently than it: try again when it is there.',
+} as const
+
 function explanationOf(
   reason: Exclude<MeetingFailure, 'stopped'>,
   nats: readonly NatProfile[],

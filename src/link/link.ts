@@ -9,7 +9,7 @@ import { type Endpoint, equalEndpoints } from '../base/endpoint.ts'
 import type { Action, CloseAction, Machine } from '../base/machine.ts'
 import { Handshake, type HandshakeOptions } from './handshake.ts'
 import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packets.ts'
-import { Pings } from './pings.ts'
+import { type PingCounts, Pings } from './pings.ts'
 import { Traffic } from './traffic.ts'
 
 export type LinkOptions = HandshakeOptions & {
@@ -83,6 +83,10 @@ export class Link implements Machine<LinkEvent> {
   /** Where everything is sent; what arrives is judged by its keys, not by its source. */
   get remote(): Endpoint {
     return this.#remote
+  }
+
+  get pings(): PingCounts {
+    return this.#pings.counts
   }
 
   /** A better path was found: everything goes there from now on, first a ping. */

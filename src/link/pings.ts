@@ -7,11 +7,20 @@ const probes = 6
 /** Pings whose answer is still measured; an answer to an older one is only a sign of life. */
 const remembered = 4
 
+export type PingCounts = {
+  readonly answered: number
+  /** So old that their answer does not count any more. */
+  readonly lost: number
+}
+
 export class Pings {
   readonly #keepaliveMs: number
   readonly #lossMs: number
-  readonly #sentAt = new Float64Array(remembered)
+  /** NaN once answered. */
+  readonly #sentAt = new Float64Array(remembered).fill(Number.NaN)
   #count = 0
+  #answered = 0
+  #lost = 0
   #latestAt: number
   #heardAt: number
 
@@ -41,17 +50,26 @@ export class Pings {
   next(now: number): Uint8Array {
     this.#latestAt = now
     this.#count++
+    if (!Number.isNaN(this.#sentAt[this.#count % remembered])) this.#lost++
     this.#sentAt[this.#count % remembered] = now
     const body = new Uint8Array(4)
     viewOf(body).setUint32(0, this.#count)
     return body
   }
 
-  /** Milliseconds since the ping this body answers, or null. */
+  /** Milliseconds since the ping this body answers, or null; each is measured once. */
   roundTripMs(now: number, body: Uint8Array): number | null {
     if (body.length !== 4) return null
     const number = viewOf(body).getUint32(0)
     if (number === 0 || number > this.#count || number <= this.#count - remembered) return null
-    return now - (this.#sentAt[number % remembered] as number)
+    const ms = now - (this.#sentAt[number % remembered] as number)
+    if (Number.isNaN(ms)) return null
+    this.#sentAt[number % remembered] = Number.NaN
+    this.#answered++
+    return ms
+  }
+
+  get counts(): PingCounts {
+    return { answered: this.#answered, lost: this.#lost }
   }
 }

@@ -75,6 +75,12 @@ export class Player {
     return this.computer.liveLinks
   }
 
+  /** The one that runs. */
+  get agent(): Agent {
+    if (!this.#agent) throw new Error(`${this.name} runs no agent`)
+    return this.#agent
+  }
+
   get isRunning(): boolean {
     return this.#agent !== null
   }
