@@ -66,9 +66,10 @@ const openOneRouter =
 
 export function plan(mine: PlanSide, theirs: PlanSide & { readonly sameNat: boolean }): Plan {
   const { sameNat } = theirs
-  const targets = usableCandidates(theirs.candidates, mine.candidates, sameNat)
-  const offered = usableCandidates(mine.candidates, theirs.candidates, sameNat)
   const [me, peer] = [sideOf(mine), sideOf(theirs)]
+  const usable = usableCandidates(theirs.candidates, mine.candidates, sameNat)
+  const targets = peer.kind === 'fixed' ? usable : onePerAddress(usable)
+  const offered = usableCandidates(mine.candidates, theirs.candidates, sameNat)
 
   if (targets.length === 0 && offered.length === 0) {
     return none(
@@ -219,6 +220,20 @@ function usableCandidates(
   return best
     .filter((candidate) => candidate.kind !== 'host' || hosts.includes(candidate))
     .slice(0, maxTargets)
+}
+
+/**
+ * Of a NAT that has another port for each peer no port known to others leads to it, but checks to one of them open our
+ * own NAT for its address. Checks to all of them would be too rare to keep it open.
+ */
+function onePerAddress(candidates: readonly Candidate[]): Candidate[] {
+  const seen = new Set<string>()
+  return candidates.filter(({ kind, endpoint }) => {
+    if (kind !== 'server-reflexive') return true
+    const isFirst = !seen.has(endpoint.address)
+    seen.add(endpoint.address)
+    return isFirst
+  })
 }
 
 function order(candidate: Candidate, sameNat: boolean): number {
