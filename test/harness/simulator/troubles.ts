@@ -3,7 +3,7 @@
 
 import type { NatProfile } from '../../../src/base/nat-profile.ts'
 import type { SimulatedAgent } from './simulated-agent.ts'
-import type { Datagram, Segment } from './simulated-network.ts'
+import type { Datagram } from './simulated-network.ts'
 import { otherStun, stunEndpoints } from './simulated-stun.ts'
 import type { AgentChoices, Home, World } from './world.ts'
 
@@ -23,6 +23,7 @@ export const troubles = [
 export type Trouble = (typeof troubles)[number]
 
 const stranger = '11.0.9.9'
+const tardyMs = 60
 
 /** Before anybody asks for an address. */
 export function prepare(trouble: Trouble, world: World): void {
@@ -51,7 +52,7 @@ export function strike(
   homes: readonly Home[],
   sides: readonly SimulatedAgent[],
 ): void {
-  const { time, random, internet } = world
+  const { time, random } = world
   if (trouble === 'all servers fall silent') {
     for (const each of stunEndpoints) world.stun.behave(each, { isSilent: true })
   }
@@ -59,23 +60,24 @@ export function strike(
     const nat = homes[0]?.nats.at(-1)
     time.after(random() * 60_000, () => nat?.changeAddresses(['11.0.2.200']))
   }
-  if (trouble === 'strangers send to the ports') haunt(internet, random, sides)
+  if (trouble === 'strangers send to the ports') haunt(world, sides)
 }
 
-/** Everything that passes is sent again by somebody else, together with noise and with what looks like a check. */
-function haunt(internet: Segment, random: () => number, sides: readonly SimulatedAgent[]): void {
+/**
+ * Everything that passes is sent again by somebody else, back and forth, and what looks like it. Not before the
+ * original has arrived: who is faster than the network stands in the way, and could do worse.
+ */
+function haunt({ time, internet, random }: World, sides: readonly SimulatedAgent[]): void {
   let left = 2_000
   internet.tap = ({ from, to, bytes }: Datagram) => {
     if (from.address === stranger || left <= 0 || sides.every(({ ended }) => ended !== null)) return
     left--
     const noise = Uint8Array.from(bytes, (byte, index) => (index < 9 ? byte : Math.floor(random() * 256)))
-    for (const [target, content] of [
-      [to, bytes],
-      [to, noise],
-      [from, noise],
-      [from, bytes],
-    ] as const) {
-      internet.send({ from: { address: stranger, port: to.port }, to: target, bytes: content })
+    for (const target of [to, from]) {
+      for (const content of [bytes, noise]) {
+        const again = { from: { address: stranger, port: to.port }, to: target, bytes: content }
+        time.after(tardyMs, () => internet.send(again))
+      }
     }
   }
 }
