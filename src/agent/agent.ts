@@ -1,6 +1,7 @@
 // The agent's life: find out where we can be reached, ask the host, meet whom it names, keep being found,
 // leave. Everything it uses is handed in.
 
+import { fromHex, viewOf } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { type Candidate, formatEndpoint } from '../base/endpoint.ts'
@@ -105,10 +106,13 @@ export class Agent {
     const onEvent = (event: AgentEvent) => this.#tell(event)
     this.#options = options
     this.#sessions = new Sessions(crypto)
+    const friends = new Set([...options.preferences.friends].map((id) => userIdText(fromHex(id))))
     this.#forwarder = createForwarder({
       clock,
       exposes: options.exposes,
       forwards: options.forwards,
+      random: () => viewOf(crypto.randomBytes(4)).getUint32(0),
+      isFriend: (id) => friends.has(id),
       onEvent: (event) => onEvent({ event: 'forward', notice: sentenceOf(event) }),
     })
     this.#network = new Network({
@@ -140,7 +144,7 @@ export class Agent {
       onSignal: (peer, box) => this.#passOn(peer, box),
       onFailure: (peer, reason) => this.#reportFailure(peer, reason),
       onAskAgain: () => this.#enquiry.tellNews(),
-      onAttach: (peer, send) => this.#forwarder.attach(peer, send),
+      onAttach: (peer, link) => this.#forwarder.attach(peer, link),
       onDetach: (peer) => this.#forwarder.detach(peer.id),
       onDatagram: (peer, bytes) => this.#forwarder.handleDatagram(peer.id, bytes),
     })
@@ -301,7 +305,7 @@ export class Agent {
 function sentenceOf(event: ForwarderEvent): string {
   switch (event.type) {
     case 'listening':
-      return `127.0.0.1:${event.localPort} leads to port ${event.port} of ${event.nick}.`
+      return `localhost:${event.localPort} leads to ${event.protocol.toUpperCase()} port ${event.port} of ${event.nick}.`
     case 'forwarding':
       return event.peerId === null ? `${event.nick} is away.` : `${event.nick} can be reached.`
     case 'ambiguous-nick':

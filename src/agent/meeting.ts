@@ -138,8 +138,13 @@ export class Meeting {
     this.#link?.receive(bytes, from)
   }
 
+  /** The largest datagram that the link carries in one piece now. */
+  wholeBytes(): number {
+    return this.#linkMachine?.wholeBytes ?? 0
+  }
+
   /** Lost when the link is not open or the datagram too big: it is a datagram. */
-  sendDatagram(bytes: Uint8Array): void {
+  send(bytes: Uint8Array): void {
     const link = this.#linkMachine
     if (!link) return
     this.#link?.run((now) => {

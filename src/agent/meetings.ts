@@ -5,6 +5,7 @@ import { equalBytes, toHex, viewOf } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { Endpoint } from '../base/endpoint.ts'
+import type { PeerLink } from '../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer, UserId } from '../letter/kinds.ts'
 import type { RoomKeys } from '../letter/room.ts'
 import { signalTag } from '../letter/signal-box.ts'
@@ -42,7 +43,7 @@ export type MeetingsOptions = {
   readonly onFailure: (peer: OfferedPeer, reason: FailureReason) => void
   /** A new request is worth its mail: a link broke down, or peers left to try were told of us too long ago. */
   readonly onAskAgain: () => void
-  readonly onAttach: (peer: PeerName, send: (bytes: Uint8Array) => void) => void
+  readonly onAttach: (peer: PeerName, link: PeerLink) => void
   readonly onDetach: (peer: PeerName) => void
   readonly onDatagram: (peer: PeerName, bytes: Uint8Array) => void
 }
@@ -255,7 +256,7 @@ export class Meetings {
     entry.openOrder = ++this.#opened
     this.#queue.withdraw(meeting.peer.id)
     supersedeOthers(this.#book, entry, identity.publicKey, clock)
-    onAttach(peer, (bytes) => meeting.sendDatagram(bytes))
+    onAttach(peer, meeting)
     this.#tell({
       event: 'connected',
       peer,
@@ -274,7 +275,7 @@ export class Meetings {
     this.#remove(entry)
     const other = this.#book.linkWith(id)
     if (other) {
-      onAttach(nameOf(other.meeting.peer), (bytes) => other.meeting.sendDatagram(bytes))
+      onAttach(nameOf(other.meeting.peer), other.meeting)
       return
     }
     if (entry.isSuperseded || this.#book.hasLinkWith(id)) return

@@ -1,18 +1,27 @@
-// Local UDP ports onto links: what the agent calls, and who is linked under which nickname.
+// Local UDP and TCP ports onto links: what the agent calls, and who is linked under which nickname.
 
 import type { Clock } from '../base/clock.ts'
-import { openUdpSocket } from '../net/udp-socket.ts'
 import { ExposedPorts } from './exposed-ports.ts'
 import { idleMs } from './flow-table.ts'
 import { ForwardedPorts } from './forwarded-ports.ts'
 import { decodeFrame } from './frame.ts'
+import { PeerAddresses } from './peer-addresses.ts'
+import { isStreamFrame } from './stream-frame.ts'
+import { Streams } from './streams.ts'
 
-/** A local port that every linked peer may reach (`--expose udp:PORT`). */
-export type Expose = { readonly protocol: 'udp'; readonly port: number }
+export type Protocol = 'udp' | 'tcp'
+
+/** A local port that linked peers may reach (`--expose udp:PORT`). */
+export type Expose = {
+  readonly protocol: Protocol
+  readonly port: number
+  /** Only those named in `friends`. */
+  readonly friendsOnly: boolean
+}
 
 /** A local port that leads to a port a peer exposes (`--forward udp:LOCAL=NICK:PORT`). */
 export type Forward = {
-  readonly protocol: 'udp'
+  readonly protocol: Protocol
   readonly localPort: number
   readonly nick: string
   readonly port: number
@@ -20,19 +29,19 @@ export type Forward = {
 
 export type ForwarderEvent =
   /** The local port is open. */
-  | { readonly type: 'listening'; readonly localPort: number; readonly nick: string; readonly port: number }
+  | ({ readonly type: 'listening' } & Forward)
   /** Forwards to this nickname now lead to this peer, or to nobody. */
   | { readonly type: 'forwarding'; readonly nick: string; readonly peerId: string | null }
   /** A second peer has the nickname; forwards stay with the one linked first. */
   | { readonly type: 'ambiguous-nick'; readonly nick: string; readonly used: string; readonly unused: string }
 
-/** Datagrams dropped since the start, by reason. */
+/** Datagrams dropped and streams refused since the start, by reason. */
 export type ForwarderCounts = {
   /** More than a link carries. */
   tooBig: number
   /** Nobody of that nickname is linked, or the peer's link is gone. */
   notLinked: number
-  /** A peer asked for a port that is not exposed. */
+  /** A peer asked for a port that is not exposed to it. */
   notExposed: number
   /** An answer for a flow that is not, or not that peer's. */
   unknownFlow: number
@@ -40,6 +49,8 @@ export type ForwarderCounts = {
   malformed: number
   /** A new flow at a bound, or without a socket. */
   refusedFlows: number
+  /** A new stream at a bound. */
+  refusedStreams: number
   /** Too many while a flow's socket was being opened. */
   notSent: number
 }
@@ -48,17 +59,27 @@ export type ForwarderOptions = {
   readonly clock: Clock
   readonly exposes: readonly Expose[]
   readonly forwards: readonly Forward[]
+  /** Whole numbers of 32 bits that nobody can foresee. */
+  readonly random: () => number
+  readonly isFriend: (peerId: string) => boolean
   readonly onEvent: (event: ForwarderEvent) => void
-  /** Default: real sockets. */
-  readonly openSocket?: typeof openUdpSocket
+}
+
+/** What the forwarder needs of a link. */
+export type PeerLink = {
+  /** Takes one link datagram; it may get lost. */
+  readonly send: (bytes: Uint8Array) => void
+  /** The largest datagram that travels in one piece now. */
+  readonly wholeBytes: () => number
 }
 
 export interface Forwarder {
-  /** Binds the forwards' local ports on 127.0.0.1; rejects with a Problem (`port-taken`). */
+  /** Binds the forwards' local ports on 127.0.0.1 and ::1; rejects with a Problem (`port-taken`). */
   open(): Promise<void>
-  /** A link to this peer is open, or open anew. `send` takes one link datagram. */
-  attach(peer: { readonly id: string; readonly name: string }, send: (bytes: Uint8Array) => void): void
-  /** Its link is gone. Its flows stay until they are idle, so that a peer that comes back keeps its addresses. */
+  /** A link to this peer is open, or open anew: what is under way goes on over it. */
+  attach(peer: { readonly id: string; readonly name: string }, link: PeerLink): void
+  /** Its last link is gone. Its streams end with a reset; its flows stay until they are idle, so that a peer that comes
+   *  back keeps its addresses. */
   detach(id: string): void
   /** A datagram that came over the link of an attached peer; the bytes are the forwarder's from then on. */
   handleDatagram(id: string, bytes: Uint8Array): void
@@ -66,10 +87,10 @@ export interface Forwarder {
   close(): Promise<void>
 }
 
-type Linked = { readonly name: string; readonly send: (bytes: Uint8Array) => void }
+type Linked = { readonly name: string; readonly link: PeerLink }
 
 export function createForwarder(options: ForwarderOptions): Forwarder {
-  const { clock, forwards, onEvent, openSocket = openUdpSocket } = options
+  const { clock, exposes, forwards, isFriend, onEvent, random } = options
   /** In the order they were linked; the agent bounds how many links there are. */
   const linked = new Map<string, Linked>()
   const nicks = new Set(forwards.map((forward) => forward.nick))
@@ -82,22 +103,39 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     unknownFlow: 0,
     malformed: 0,
     refusedFlows: 0,
+    refusedStreams: 0,
     notSent: 0,
   }
 
   const send = (peerId: string, bytes: Uint8Array) => {
     const peer = linked.get(peerId)
-    peer?.send(bytes)
+    peer?.link.send(bytes)
     return peer !== undefined
   }
-  const ports = options.exposes.map((expose) => expose.port)
-  const exposed = new ExposedPorts({ clock, ports, openSocket, send, counts })
+  const wholeBytes = (peerId: string) => linked.get(peerId)?.link.wholeBytes() ?? 0
   const peerOf = (nick: string) => leads.get(nick)
-  const forwarded = new ForwardedPorts({ clock, forwards, openSocket, peerOf, send, counts })
+  const openTo = (protocol: Protocol) => {
+    const friendsOnly = new Map(
+      exposes
+        .filter((expose) => expose.protocol === protocol)
+        .map((expose) => [expose.port, expose.friendsOnly]),
+    )
+    return (peerId: string, port: number) => {
+      const onlyFriends = friendsOnly.get(port)
+      return onlyFriends !== undefined && (!onlyFriends || isFriend(peerId))
+    }
+  }
+  const of = (protocol: Protocol) => forwards.filter((forward) => forward.protocol === protocol)
+  const shared = { clock, random, addresses: new PeerAddresses(), peerOf, send, wholeBytes, counts }
+  const exposed = new ExposedPorts({ ...shared, isOpenTo: openTo('udp') })
+  const forwarded = new ForwardedPorts({ ...shared, forwards: of('udp') })
+  const streams = new Streams({ ...shared, forwards: of('tcp'), isOpenTo: openTo('tcp') })
+  const needsStreams = [...exposes, ...forwards].some(({ protocol }) => protocol === 'tcp')
 
   const release = (id: string) => {
     const name = linked.get(id)?.name
     linked.delete(id)
+    streams.dropPeer(id)
     if (name === undefined || leads.get(name) !== id) return
     leads.delete(name)
     const next = [...linked].find(([, peer]) => peer.name === name)?.[0]
@@ -112,16 +150,29 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     stopSweeping = clock.after(idleMs / 4, sweep)
   }
 
+  const close = async () => {
+    stopSweeping()
+    await Promise.all([exposed.close(), forwarded.close(), streams.close()])
+    linked.clear()
+    leads.clear()
+  }
+
   return {
     open: async () => {
-      await forwarded.open()
+      try {
+        await forwarded.open()
+        if (needsStreams) await streams.open()
+      } catch (thrown) {
+        await close()
+        throw thrown
+      }
       stopSweeping = clock.after(idleMs / 4, sweep)
-      for (const { localPort, nick, port } of forwards) onEvent({ type: 'listening', localPort, nick, port })
+      for (const forward of forwards) onEvent({ type: 'listening', ...forward })
     },
 
-    attach: ({ id, name }, sendToPeer) => {
+    attach: ({ id, name }, link) => {
       if (linked.has(id) && linked.get(id)?.name !== name) release(id)
-      linked.set(id, { name, send: sendToPeer })
+      linked.set(id, { name, link })
       if (!nicks.has(name)) return
       const used = leads.get(name)
       if (used === undefined) {
@@ -133,6 +184,10 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     detach: release,
 
     handleDatagram: (id, bytes) => {
+      if (isStreamFrame(bytes)) {
+        if (!streams.handleFrame(id, bytes)) counts.malformed++
+        return
+      }
       const frame = decodeFrame(bytes)
       if (frame === null) counts.malformed++
       else if (frame.kind === 'to-game') exposed.handleFrame(id, frame)
@@ -141,11 +196,6 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
     counts: () => ({ ...counts }),
 
-    close: async () => {
-      stopSweeping()
-      linked.clear()
-      leads.clear()
-      await Promise.all([exposed.close(), forwarded.close()])
-    },
+    close,
   }
 }

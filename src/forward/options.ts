@@ -1,65 +1,70 @@
 // Reads `--expose` and `--forward` as design §7 spells them.
 
 import { Problem } from '../base/problem.ts'
-import type { Expose, Forward } from './forwarder.ts'
+import type { Expose, Forward, Protocol } from './forwarder.ts'
 
-const exposeExample = 'Write --expose udp:27015 with the port your game listens on.'
+const exposeExample =
+  'Write --expose udp:27015 with the port your game listens on (tcp: for TCP), or udp:27015=friends for friends only.'
 const forwardExample =
-  'Write --forward udp:27015=alice:27015: a local port, the nickname of a peer, and the port that peer exposes.'
+  'Write --forward udp:27015=alice:27015 (tcp: for TCP): a local port, the nickname of a peer, and the port that peer exposes.'
 const maxOptions = 64
 const maxNickLength = 64
 
-/** Throws a Problem `usage`. A port given twice counts once. */
+/** Throws a Problem `usage`. A port given twice counts once: for all if one of them says so. */
 export function parseExposes(texts: readonly string[]): Expose[] {
   checkCount('--expose', texts)
-  const ports = new Set(texts.map(parseExpose))
-  return [...ports].map((port) => ({ protocol: 'udp', port }))
+  const exposes = new Map<string, Expose>()
+  for (const expose of texts.map(parseExpose)) {
+    const key = `${expose.protocol}:${expose.port}`
+    const known = exposes.get(key)
+    if (!known || known.friendsOnly) exposes.set(key, expose)
+  }
+  return [...exposes.values()]
 }
 
 /** Throws a Problem `usage`, also when two forwards want one local port. */
 export function parseForwards(texts: readonly string[]): Forward[] {
   checkCount('--forward', texts)
   const forwards = texts.map(parseForward)
-  const taken = new Set<number>()
-  for (const { localPort } of forwards) {
-    if (taken.has(localPort))
+  const taken = new Set<string>()
+  for (const { protocol, localPort } of forwards) {
+    const key = `${protocol}:${localPort}`
+    if (taken.has(key))
       throw new Problem(
         'usage',
-        `Two --forward options use local port ${localPort}.`,
+        `Two --forward options use local ${protocol.toUpperCase()} port ${localPort}.`,
         'Give each its own local port.',
       )
-    taken.add(localPort)
+    taken.add(key)
   }
   return forwards
 }
 
-function parseExpose(text: string): number {
-  refuseTcp('--expose', text)
-  const port = parsePort(/^udp:([0-9]{1,5})$/.exec(text)?.[1])
-  if (port === null) throw new Problem('usage', `"--expose ${text}" is not udp:PORT.`, exposeExample)
-  return port
+function parseExpose(text: string): Expose {
+  const [, protocol, digits, friends] = /^(udp|tcp):([0-9]{1,5})(=friends)?$/.exec(text) ?? []
+  const port = parsePort(digits)
+  if (port === null)
+    throw new Problem('usage', `"--expose ${text}" is not udp:PORT or tcp:PORT.`, exposeExample)
+  return { protocol: protocol as Protocol, port, friendsOnly: friends !== undefined }
 }
 
 function parseForward(text: string): Forward {
-  refuseTcp('--forward', text)
-  const match = /^udp:([0-9]{1,5})=(.+):([0-9]{1,5})$/.exec(text)
-  const localPort = parsePort(match?.[1])
-  const nick = match?.[2] ?? ''
-  const port = parsePort(match?.[3])
+  const match = /^(udp|tcp):([0-9]{1,5})=(.+):([0-9]{1,5})$/.exec(text)
+  const localPort = parsePort(match?.[2])
+  const nick = match?.[3] ?? ''
+  const port = parsePort(match?.[4])
   if (localPort === null || port === null || nick.length > maxNickLength)
-    throw new Problem('usage', `"--forward ${text}" is not udp:LOCAL=NICK:PORT.`, forwardExample)
-  return { protocol: 'udp', localPort, nick, port }
+    throw new Problem(
+      'usage',
+      `"--forward ${text}" is not udp:LOCAL=NICK:PORT or tcp:LOCAL=NICK:PORT.`,
+      forwardExample,
+    )
+  return { protocol: match?.[1] as Protocol, localPort, nick, port }
 }
 
 function parsePort(digits: string | undefined): number | null {
   const port = Number(digits)
   return port >= 1 && port <= 65535 ? port : null
-}
-
-function refuseTcp(option: string, text: string): void {
-  if (!text.startsWith('tcp:')) return
-  const example = option === '--expose' ? exposeExample : forwardExample
-  throw new Problem('usage', `"${option} ${text}": TCP ports cannot be forwarded yet.`, example)
 }
 
 function checkCount(option: string, texts: readonly string[]): void {

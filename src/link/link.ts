@@ -89,6 +89,11 @@ export class Link implements Machine<LinkEvent> {
     return this.#pings.counts
   }
 
+  /** The largest datagram that travels in one packet now. */
+  get wholeBytes(): number {
+    return maxDatagramBytes
+  }
+
   /** A better path was found: everything goes there from now on, first a ping. */
   setRemote(now: number, remote: Endpoint): LinkAction[] {
     if (this.#state === 'closed' || equalEndpoints(remote, this.#remote)) return []

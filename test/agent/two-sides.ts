@@ -68,8 +68,8 @@ export class Side {
       onEvent: (event) => this.events.push(event),
       onFailure: (_peer, reason) => this.failures.push(reason),
       onAskAgain: () => {},
-      onAttach: (_peer, send) => {
-        this.send = send
+      onAttach: (_peer, link) => {
+        this.send = (bytes) => link.send(bytes)
       },
       onDetach: () => {
         this.send = null

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
@@ -10,20 +11,21 @@ import {
   type Forwarder,
   type ForwarderEvent,
   type ForwarderOptions,
+  type PeerLink,
 } from '../../src/forward/forwarder.ts'
 import { encodeFrame, maxPayloadBytes } from '../../src/forward/frame.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
 /** A program's own UDP socket on loopback, and what it received. */
 class Program {
-  readonly got: { readonly text: string; readonly port: number }[] = []
+  readonly got: { readonly text: string; readonly address: string; readonly port: number }[] = []
   readonly socket: Socket
   #waiting: (() => void)[] = []
 
   constructor(socket: Socket) {
     this.socket = socket
-    socket.on('message', (bytes, { port }) => {
-      this.got.push({ text: bytes.toString(), port })
+    socket.on('message', (bytes, { address, port }) => {
+      this.got.push({ text: bytes.toString(), address, port })
       for (const wake of this.#waiting.splice(0)) wake()
     })
   }
@@ -32,8 +34,8 @@ class Program {
     return this.socket.address().port
   }
 
-  send(port: number, content: string | Uint8Array): void {
-    this.socket.send(content, port, '127.0.0.1')
+  send(port: number, content: string | Uint8Array, address = '127.0.0.1'): void {
+    this.socket.send(content, port, address)
   }
 
   async received(count: number): Promise<string[]> {
@@ -42,10 +44,10 @@ class Program {
   }
 }
 
-async function program(context: TestContext, port = 0): Promise<Program> {
-  const socket = createSocket('udp4')
+async function program(context: TestContext, port = 0, address = '127.0.0.1'): Promise<Program> {
+  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
   context.after(() => socket.close())
-  socket.bind(port, '127.0.0.1')
+  socket.bind(port, address)
   await once(socket, 'listening')
   return new Program(socket)
 }
@@ -53,7 +55,9 @@ async function program(context: TestContext, port = 0): Promise<Program> {
 /** Answers every datagram with the port it saw it come from. */
 async function echo(context: TestContext): Promise<Program> {
   const game = await program(context)
-  game.socket.on('message', (bytes, { port }) => game.send(port, `${bytes.toString()} from ${port}`))
+  game.socket.on('message', (bytes, { address, port }) =>
+    game.send(port, `${bytes.toString()} from ${port}`, address),
+  )
   return game
 }
 
@@ -70,7 +74,17 @@ function start(context: TestContext, options: Partial<ForwarderOptions>) {
   const clock = new VirtualClock()
   const events: ForwarderEvent[] = []
   const onEvent = (event: ForwarderEvent) => void events.push(event)
-  const forwarder = createForwarder({ clock, exposes: [], forwards: [], onEvent, ...options })
+  const isFriend = () => false
+  const random = () => randomInt(2 ** 32)
+  const forwarder = createForwarder({
+    clock,
+    exposes: [],
+    forwards: [],
+    random,
+    isFriend,
+    onEvent,
+    ...options,
+  })
   context.after(() => forwarder.close())
   return { forwarder, clock, events }
 }
@@ -78,7 +92,7 @@ function start(context: TestContext, options: Partial<ForwarderOptions>) {
 /** The agent of the game (bob) and that of a player (alice), linked without a wire. */
 async function linkedPair(context: TestContext, gamePort: number) {
   const localPort = await freePort()
-  const bob = start(context, { exposes: [{ protocol: 'udp', port: gamePort }] })
+  const bob = start(context, { exposes: [{ protocol: 'udp', port: gamePort, friendsOnly: false }] })
   const alice = start(context, { forwards: [{ protocol: 'udp', localPort, nick: 'bob', port: gamePort }] })
   await bob.forwarder.open()
   await alice.forwarder.open()
@@ -86,9 +100,19 @@ async function linkedPair(context: TestContext, gamePort: number) {
   return { alice, bob, localPort }
 }
 
+function linkTo(take: (bytes: Uint8Array) => void): PeerLink {
+  return { send: (bytes) => queueMicrotask(() => take(bytes)), wholeBytes: () => 1166 }
+}
+
 function link(a: Forwarder, aId: string, aName: string, b: Forwarder, bId: string, bName: string): void {
-  a.attach({ id: bId, name: bName }, (bytes) => queueMicrotask(() => b.handleDatagram(aId, bytes)))
-  b.attach({ id: aId, name: aName }, (bytes) => queueMicrotask(() => a.handleDatagram(bId, bytes)))
+  a.attach(
+    { id: bId, name: bName },
+    linkTo((bytes) => b.handleDatagram(aId, bytes)),
+  )
+  b.attach(
+    { id: aId, name: aName },
+    linkTo((bytes) => a.handleDatagram(bId, bytes)),
+  )
 }
 
 test('a local client talks with the game that a peer exposes', async (context) => {
@@ -119,7 +143,10 @@ test('two local clients are two players to the game, and each gets its own answe
 test('two peers are two players to the game, even with the same flow number', async (context) => {
   const game = await echo(context)
   const { bob } = await linkedPair(context, game.port)
-  bob.forwarder.attach({ id: 'carol-id', name: 'carol' }, () => {})
+  bob.forwarder.attach(
+    { id: 'carol-id', name: 'carol' },
+    linkTo(() => {}),
+  )
   const hello = encodeFrame({ kind: 'to-game', port: game.port, flow: 1, payload: utf8('hello') })
   bob.forwarder.handleDatagram('alice-id', hello)
   bob.forwarder.handleDatagram('carol-id', hello)
@@ -186,9 +213,9 @@ test('only the game itself can answer through a flow', async (context) => {
   const [client, stranger] = [await program(context), await program(context)]
   client.send(localPort, 'hello')
   await game.received(1)
-  const flowPort = game.got[0]?.port ?? 0
-  stranger.send(flowPort, 'forged')
-  game.send(flowPort, 'true')
+  const { port, address } = game.got[0] ?? { port: 0, address: '' }
+  stranger.send(port, 'forged', address)
+  game.send(port, 'true', address)
   assert.deepEqual(await client.received(1), ['true'])
 })
 
@@ -198,11 +225,14 @@ test('a peer cannot answer in a flow of another peer', async (context) => {
   const client = await program(context)
   client.send(localPort, 'hello')
   await game.received(1)
-  alice.forwarder.attach({ id: 'carol-id', name: 'carol' }, () => {})
+  alice.forwarder.attach(
+    { id: 'carol-id', name: 'carol' },
+    linkTo(() => {}),
+  )
   const forged = encodeFrame({ kind: 'from-game', port: game.port, flow: 1, payload: utf8('forged') })
   alice.forwarder.handleDatagram('carol-id', forged)
   assert.equal(alice.forwarder.counts().unknownFlow, 1)
-  game.send(game.got[0]?.port ?? 0, 'true')
+  game.send(game.got[0]?.port ?? 0, 'true', game.got[0]?.address)
   assert.deepEqual(await client.received(1), ['true'])
 })
 
@@ -214,9 +244,9 @@ test('what is too big for a link, for nobody, or no frame is dropped and counted
   client.send(localPort, new Uint8Array(maxPayloadBytes).fill(97))
   assert.deepEqual(await game.received(1), ['a'.repeat(maxPayloadBytes)])
   assert.equal(alice.forwarder.counts().tooBig, 1)
-  const flowPort = game.got[0]?.port ?? 0
-  game.send(flowPort, new Uint8Array(maxPayloadBytes + 1))
-  game.send(flowPort, 'small')
+  const { port: flowPort, address } = game.got[0] ?? { port: 0, address: '' }
+  game.send(flowPort, new Uint8Array(maxPayloadBytes + 1), address)
+  game.send(flowPort, 'small', address)
   assert.deepEqual(await client.received(1), ['small'])
   assert.equal(bob.forwarder.counts().tooBig, 1)
   alice.forwarder.handleDatagram('bob-id', Uint8Array.of(9))
@@ -251,10 +281,11 @@ test('of two peers with one nickname the first linked is used, and it is said', 
   const client = await program(context)
   const sent: string[] = []
   let wake = () => {}
-  const sender = (id: string) => () => {
-    sent.push(id)
-    wake()
-  }
+  const sender = (id: string) =>
+    linkTo(() => {
+      sent.push(id)
+      wake()
+    })
   const next = () => new Promise<void>((resolve) => (wake = resolve))
   forwarder.attach({ id: '1', name: 'bob' }, sender('1'))
   forwarder.attach({ id: '2', name: 'bob' }, sender('2'))
@@ -268,7 +299,7 @@ test('of two peers with one nickname the first linked is used, and it is said', 
   forwarder.detach('2')
   assert.deepEqual(sent, ['1', '2'])
   assert.deepEqual(events, [
-    { type: 'listening', localPort, nick: 'bob', port: 27015 },
+    { type: 'listening', protocol: 'udp', localPort, nick: 'bob', port: 27015 },
     { type: 'forwarding', nick: 'bob', peerId: '1' },
     { type: 'ambiguous-nick', nick: 'bob', used: '1', unused: '2' },
     { type: 'forwarding', nick: 'bob', peerId: '2' },

@@ -14,17 +14,19 @@ function problemOf(parse: () => unknown): Problem {
   assert.fail('nothing was thrown')
 }
 
-test('exposed ports are read, each once', () => {
-  const exposes = parseExposes(['udp:27015', 'udp:1', 'udp:27015'])
+test('exposed ports are read, each once, for all if one of them says so', () => {
+  const exposes = parseExposes(['udp:27015', 'tcp:1=friends', 'udp:27015=friends', 'tcp:2=friends', 'tcp:2'])
   assert.deepEqual(exposes, [
-    { protocol: 'udp', port: 27015 },
-    { protocol: 'udp', port: 1 },
+    { protocol: 'udp', port: 27015, friendsOnly: false },
+    { protocol: 'tcp', port: 1, friendsOnly: true },
+    { protocol: 'tcp', port: 2, friendsOnly: false },
   ])
 })
 
 test('forwards are read, also with nicknames that hold spaces, colons or equals signs', () => {
-  assert.deepEqual(parseForwards(['udp:4000=alice:27015', 'udp:4001=Anna = B: C:1']), [
+  assert.deepEqual(parseForwards(['udp:4000=alice:27015', 'tcp:4000=alice:1', 'udp:4001=Anna = B: C:1']), [
     { protocol: 'udp', localPort: 4000, nick: 'alice', port: 27015 },
+    { protocol: 'tcp', localPort: 4000, nick: 'alice', port: 1 },
     { protocol: 'udp', localPort: 4001, nick: 'Anna = B: C', port: 1 },
   ])
 })
@@ -41,6 +43,9 @@ test('what is not an option is refused in one line with an example', () => {
     'udp:1x',
     'UDP:1',
     'udp:1e3',
+    'sctp:1',
+    'udp:1=',
+    'udp:1=anna',
   ]) {
     const { line } = problemOf(() => parseExposes([text]))
     assert.ok(line.includes(`"--expose ${text}"`) && line.includes('--expose udp:27015'), line)
@@ -52,13 +57,8 @@ test('what is not an option is refused in one line with an example', () => {
   }
 })
 
-test('TCP is refused with the word yet', () => {
-  assert.match(problemOf(() => parseExposes(['tcp:80'])).line, /cannot be forwarded yet/)
-  assert.match(problemOf(() => parseForwards(['tcp:80=alice:80'])).line, /cannot be forwarded yet/)
-})
-
 test('two forwards cannot have one local port, and nobody gives sixty-five options', () => {
-  assert.match(problemOf(() => parseForwards(['udp:1=alice:2', 'udp:1=bob:2'])).line, /local port 1\./)
+  assert.match(problemOf(() => parseForwards(['udp:1=alice:2', 'udp:1=bob:2'])).line, /local UDP port 1\./)
   const many = Array.from({ length: 65 }, (_, i) => `udp:${i + 1}`)
   assert.match(problemOf(() => parseExposes(many)).line, /65 times/)
 })

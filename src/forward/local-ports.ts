@@ -1,0 +1,106 @@
+// Opening the local ports of forwards: on both loopback addresses, for some programs take `localhost` for 127.0.0.1 and
+// some for ::1.
+
+import { createSocket, type Socket as UdpSocket } from 'node:dgram'
+import { createServer, type Server, type Socket as TcpSocket } from 'node:net'
+import { messageOf, Problem } from '../base/problem.ts'
+import type { Forward } from './forwarder.ts'
+
+export const loopbacks = [
+  { family: 4, address: '127.0.0.1' },
+  { family: 6, address: '::1' },
+] as const
+
+/** Opens the forward's port on 127.0.0.1 and, where there is one, on ::1. Rejects with a Problem. */
+export async function openOnBoth<Port extends { close(): void }>(
+  forward: Forward,
+  open: (loopback: (typeof loopbacks)[number]) => Promise<Port>,
+): Promise<Port[]> {
+  const ports: Port[] = []
+  for (const loopback of loopbacks) {
+    try {
+      ports.push(await open(loopback))
+    } catch (thrown) {
+      const { code } = thrown as NodeJS.ErrnoException
+      // Many machines have no IPv6 at all.
+      if (loopback.family === 6 && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')) continue
+      for (const port of ports) port.close()
+      throw problemOf(forward, code, thrown)
+    }
+  }
+  return ports
+}
+
+export async function openUdpPort(
+  { family, address }: (typeof loopbacks)[number],
+  port: number,
+): Promise<UdpSocket> {
+  const socket = createSocket({ type: family === 4 ? 'udp4' : 'udp6', lookup: literally })
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', (error) => {
+      socket.close()
+      reject(error)
+    })
+    socket.bind({ address, port, exclusive: true }, resolve)
+  })
+  socket.removeAllListeners('error')
+  return socket
+}
+
+export async function openTcpPort(
+  { address }: (typeof loopbacks)[number],
+  port: number,
+  onClient: (client: TcpSocket) => void,
+): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true }, onClient)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host: address, port, exclusive: true }, resolve)
+  })
+  server.removeAllListeners('error')
+  // Too many open files: the client that could not be taken hears nothing, the others go on.
+  server.on('error', () => {})
+  return server
+}
+
+/** We only ever send to literal addresses; node would ask its resolver for each datagram. */
+export function literally(
+  hostname: string,
+  _options: unknown,
+  done: (error: null, address: string, family: number) => void,
+): void {
+  done(null, hostname, hostname.includes(':') ? 6 : 4)
+}
+
+function problemOf(forward: Forward, code: string | undefined, cause: unknown): Problem {
+  const { protocol, localPort, nick, port } = forward
+  const option = (local: number) => `--forward ${protocol}:${local}=${nick}:${port}`
+  const name = `${protocol.toUpperCase()} port ${localPort}`
+  switch (code) {
+    case 'EADDRINUSE':
+      return new Problem(
+        'port-taken',
+        `Local ${name} for ${option(localPort)} is in use by another program.`,
+        `Stop that program or choose another local port, such as ${option(otherPort(localPort))}.`,
+        { cause },
+      )
+    case 'EACCES':
+      return new Problem(
+        'network',
+        `This user may not open local ${name} for ${option(localPort)}.`,
+        `Choose one from 1024 upwards, such as ${option(localPort < 1024 ? localPort + 10_000 : localPort)}.`,
+        { cause },
+      )
+    default:
+      return new Problem(
+        'network',
+        `Local ${name} for ${option(localPort)} could not be opened: ${messageOf(cause)}.`,
+        'Check the network settings, and `ulimit -n` when too many files are open.',
+        { cause },
+      )
+  }
+}
+
+function otherPort(port: number): number {
+  return port < 65535 ? port + 1 : port - 1
+}

@@ -1,0 +1,86 @@
+// TCP over links: both roles, and what they share.
+
+import type { Server } from 'node:net'
+import type { Clock } from '../base/clock.ts'
+import { ExposedStreams } from './exposed-streams.ts'
+import { ForwardedStreams } from './forwarded-streams.ts'
+import type { Forward, ForwarderCounts } from './forwarder.ts'
+import { openOnBoth, openTcpPort } from './local-ports.ts'
+import type { PeerAddresses } from './peer-addresses.ts'
+import { StreamBudget } from './stream-budget.ts'
+import { decodeStreamFrame } from './stream-frame.ts'
+import { UdxRelay } from './udx-relay.ts'
+
+export type StreamsOptions = {
+  readonly clock: Clock
+  readonly forwards: readonly Forward[]
+  readonly random: () => number
+  readonly addresses: PeerAddresses
+  readonly isOpenTo: (peerId: string, port: number) => boolean
+  readonly peerOf: (nick: string) => string | undefined
+  readonly send: (peerId: string, bytes: Uint8Array) => boolean
+  readonly wholeBytes: (peerId: string) => number
+  readonly counts: ForwarderCounts
+}
+
+export class Streams {
+  readonly #options: StreamsOptions
+  readonly #servers: Server[] = []
+  #relay: UdxRelay | null = null
+  #exposed: ExposedStreams | null = null
+  #forwarded: ForwardedStreams | null = null
+
+  constructor(options: StreamsOptions) {
+    this.#options = options
+  }
+
+  /** Needed only where a TCP port is exposed or forwarded. Rejects with a Problem; then `close` it. */
+  async open(): Promise<void> {
+    const relay = await UdxRelay.open(this.#options.random)
+    this.#relay = relay
+    const shared = { ...this.#options, relay, budget: new StreamBudget() }
+    this.#exposed = new ExposedStreams(shared)
+    const forwarded = new ForwardedStreams(shared)
+    this.#forwarded = forwarded
+    for (const forward of this.#options.forwards) {
+      const open = (loopback: Parameters<typeof openTcpPort>[0]) =>
+        openTcpPort(loopback, forward.localPort, (client) => forwarded.take(forward, client))
+      this.#servers.push(...(await openOnBoth(forward, open)))
+    }
+  }
+
+  /** False when it is none of ours. */
+  handleFrame(peerId: string, bytes: Uint8Array): boolean {
+    const frame = decodeStreamFrame(bytes)
+    if (!frame) return false
+    switch (frame.kind) {
+      case 'open':
+        this.#exposed?.handleFrame(peerId, frame)
+        break
+      case 'opened':
+        this.#forwarded?.handleFrame(peerId, frame)
+        break
+      case 'packet':
+      case 'end':
+        if (frame.towards === 'exposing') this.#exposed?.handleFrame(peerId, frame)
+        else this.#forwarded?.handleFrame(peerId, frame)
+        break
+    }
+    return true
+  }
+
+  dropPeer(peerId: string): void {
+    this.#forwarded?.dropPeer(peerId)
+    this.#exposed?.dropPeer(peerId)
+  }
+
+  async close(): Promise<void> {
+    const servers = this.#servers.splice(0)
+    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+    this.#forwarded?.close()
+    this.#exposed?.close()
+    await this.#relay?.close()
+    await Promise.all(closed)
+    this.#relay = null
+  }
+}
