@@ -159,7 +159,7 @@ class PunchAttempt implements Attempt, Means {
   }
 
   handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<AttemptEvent>[] {
-    if (this.#finished) return []
+    if (this.#finished || (via !== 0 && !this.#open.has(via))) return []
     const sample = via === 0 ? null : this.#sampler.handleDatagram(bytes, from, via)
     if (sample) this.#closeSockets([sample.via])
     else this.#take(now, this.#punch.handleDatagram(now, bytes, from, via))
@@ -167,8 +167,10 @@ class PunchAttempt implements Attempt, Means {
   }
 
   handleSocketFailure(now: number, via: Via): Action<AttemptEvent>[] {
-    // With a path nobody needs the others.
-    if (this.#finished || this.#path || !this.#open.delete(via)) return []
+    if (this.#finished || !this.#open.delete(via)) return []
+    this.#sampler.giveUp(via)
+    this.#punch.forget(via)
+    if (this.#path) return []
     this.#socketsFailed = true
     this.#failAt ??= now + lastChanceMs
     // Whoever runs out of sockets takes them away from the rest of the program, too.
@@ -296,7 +298,9 @@ class PunchAttempt implements Attempt, Means {
     this.#volleys.drop(closed)
     for (const via of closed) {
       this.#sampler.giveUp(via)
-      if (this.#open.delete(via)) this.#actions.push({ type: 'close', via })
+      if (!this.#open.delete(via)) continue
+      this.#punch.forget(via)
+      this.#actions.push({ type: 'close', via })
     }
   }
 

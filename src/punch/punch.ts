@@ -66,6 +66,8 @@ export interface Punch extends Machine<PunchEvent> {
   probe(to: Endpoint, via: Via, ttl?: number): SendAction | null
   /** Whether the peer was heard by this socket. */
   heardBy(via: Via): boolean
+  /** The socket is gone. */
+  forget(via: Via): void
   /** Nothing is sent or answered afterwards. */
   stop(): void
   /** Sent so far. */
@@ -196,6 +198,11 @@ class PunchAttempt implements Punch {
 
   heardBy(via: Via): boolean {
     return this.#heardBy.has(via)
+  }
+
+  forget(via: Via): void {
+    for (const [key, target] of this.#targets) if (target.via === via) this.#targets.delete(key)
+    if (this.#commitment?.via === via) this.#commitment = null
   }
 
   addTargets(now: number, candidates: readonly Candidate[]): Action<PunchEvent>[] {
