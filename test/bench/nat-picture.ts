@@ -48,7 +48,7 @@ export function drawGrid(grid: readonly GridCell[], totals: Readonly<Record<stri
     text(
       16,
       50,
-      'Runs that connected; median packets of both sides; median time from knowing each other, mail included.',
+      'Runs that connected; median packets, both sides together; median time from knowing each other, with mail of 2 to 60 s.',
     ),
     ...sideNames.flatMap((name, index) => [
       ...label(name, margin.left + index * step.x + cell.width / 2, margin.top - 26, 'middle'),

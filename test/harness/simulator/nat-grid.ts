@@ -84,6 +84,7 @@ function inEitherOrder(random: () => number, one: Side, other: Side): Scene {
 }
 
 const direct: Goal = { success: 1, packetsEach: 60 }
+const burst = { foreignPerSecond: 5, foreignAtOnce: 20 }
 const withSequential = goalOf('EIM+APDF', sequentialApdm)
 
 const sequentialLines: Line[] = steps.flatMap((step) =>
@@ -96,6 +97,49 @@ const sequentialLines: Line[] = steps.flatMap((step) =>
     },
   })),
 )
+
+/** What the seven kinds leave out, but the tactics must know. */
+const oddLines: Line[] = [
+  {
+    name: 'EIM+APDF with ADM+APDF random',
+    goal: goalOf('EIM+APDF', randomPorts),
+    draw: (random) =>
+      inEitherOrder(random, drawSide(random, 'EIM+APDF'), drawSide(random, randomPorts, { mapping: 'ADM' })),
+  },
+  {
+    name: 'ADM+APDF sequential with APDM+APDF random',
+    goal: goalOf(sequentialAdm, randomPorts),
+    draw: (random) => {
+      const strict = drawSide(random, sequentialAdm, { filtering: 'APDF' })
+      return inEitherOrder(random, strict, drawSide(random, randomPorts))
+    },
+  },
+  {
+    name: 'ADM+APDF sequential with ADM+APDF or APDM+APDF sequential',
+    goal: goalOf(sequentialAdm, sequentialApdm),
+    draw: (random) => {
+      const mapping = pick(random, ['ADM', 'APDM'] as const)
+      const other = drawSide(random, sequentialAdm, { mapping, filtering: 'APDF' })
+      return inEitherOrder(random, drawSide(random, sequentialAdm, { filtering: 'APDF' }), other)
+    },
+  },
+  {
+    name: 'EIM+APDF with sequential, 5 foreign connections a second, 20 at once',
+    goal: withSequential,
+    draw: (random) => {
+      const hard = drawSide(random, pick(random, [sequentialAdm, sequentialApdm]), burst)
+      return inEitherOrder(random, drawSide(random, 'EIM+APDF'), hard)
+    },
+  },
+  {
+    name: 'two sequential, 5 foreign connections a second, 20 at once',
+    goal: goalOf(sequentialApdm, sequentialApdm),
+    draw: (random) => ({
+      left: drawSide(random, pick(random, [sequentialAdm, sequentialApdm]), burst),
+      right: drawSide(random, pick(random, [sequentialAdm, sequentialApdm]), burst),
+    }),
+  },
+]
 
 const blockLines: Line[] = (
   [
@@ -210,6 +254,7 @@ const aroundLines: Line[] = [
 
 export const moreLines: readonly Line[] = [
   ...sequentialLines,
+  ...oddLines,
   ...blockLines,
   ...lanLines,
   ...carrierLines,

@@ -16,6 +16,8 @@ export type PortSpaceOptions = {
   readonly blockPorts?: number
   /** Connections that others open in a second, on average. */
   readonly foreignPerSecond?: number
+  /** So many of them come at one instant, as when a page is opened; 1 when left out. */
+  readonly foreignAtOnce?: number
   readonly isTaken: (port: number) => boolean
 }
 
@@ -49,15 +51,20 @@ export class PortSpace {
 
   /** Null when none is free. `preferred`: the port that the inside uses itself. */
   allocate(preferred: number): number | null {
-    const now = this.#options.clock.now()
+    const { clock, foreignAtOnce = 1 } = this.#options
+    const now = clock.now()
     while (this.#nextForeignAt <= now) {
       const at = this.#nextForeignAt
-      const port = this.#choose(at, this.#drawPort())
-      const { least, most } = foreignLifeMs
-      if (port !== null) this.#foreign.set(port, at + least + this.#options.random() * (most - least))
+      for (let left = foreignAtOnce; left > 0; left--) this.#openForeign(at)
       this.#nextForeignAt = at + this.#foreignGapMs()
     }
     return this.#choose(now, preferred)
+  }
+
+  #openForeign(at: number): void {
+    const port = this.#choose(at, this.#drawPort())
+    const { least, most } = foreignLifeMs
+    if (port !== null) this.#foreign.set(port, at + least + this.#options.random() * (most - least))
   }
 
   #choose(at: number, preferred: number): number | null {
@@ -103,10 +110,10 @@ export class PortSpace {
 
   /** Exponential: connections fall at any instant alike. */
   #foreignGapMs(): number {
-    const { random, foreignPerSecond = 0 } = this.#options
+    const { random, foreignPerSecond = 0, foreignAtOnce = 1 } = this.#options
     return foreignPerSecond === 0
       ? Number.POSITIVE_INFINITY
-      : (-Math.log(1 - random()) / foreignPerSecond) * 1_000
+      : (-Math.log(1 - random()) / foreignPerSecond) * foreignAtOnce * 1_000
   }
 }
 

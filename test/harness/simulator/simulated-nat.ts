@@ -19,6 +19,7 @@ export type NatKind = {
   readonly pooling?: 'paired' | 'arbitrary'
   /** Connections of others that take a port, a second on average. */
   readonly foreignPerSecond?: number
+  readonly foreignAtOnce?: number
 }
 
 type Mapping = {
@@ -119,11 +120,15 @@ export class SimulatedNat implements Member, Gateway {
 
   #joinOutside(addresses: readonly string[]): void {
     const { clock, random, kind, outside } = this.#options
-    const { allocation: choice, blockPorts, foreignPerSecond } = kind
+    const { allocation: choice, blockPorts, foreignPerSecond, foreignAtOnce } = kind
     for (const address of addresses) {
       outside.join(address, this)
       const isTaken = (port: number) => this.#isTaken({ address, port })
-      const more = { ...(blockPorts && { blockPorts }), ...(foreignPerSecond && { foreignPerSecond }) }
+      const more = {
+        ...(blockPorts && { blockPorts }),
+        ...(foreignPerSecond && { foreignPerSecond }),
+        ...(foreignAtOnce && { foreignAtOnce }),
+      }
       this.#spaces.set(address, new PortSpace({ clock, random, choice, isTaken, ...more }))
     }
   }
