@@ -3,16 +3,14 @@
 
 import type { Crypto } from '../base/crypto.ts'
 import { addressScope, type Candidate, type Endpoint, familyOf } from '../base/endpoint.ts'
-import type { Action, Machine, SendAction, Via } from '../base/machine.ts'
+import type { Action, Machine, Via } from '../base/machine.ts'
 import type { Signal } from '../base/signal.ts'
-import { TokenBucket } from './bucket.ts'
 import type { CheckKeys } from './check.ts'
+import { Launcher } from './launcher.ts'
 import type { Plan } from './plan.ts'
 import { createPunch, type Path, type Punch, type PunchEvent } from './punch.ts'
-import { Sampler } from './sampler.ts'
-import { type Means, type Shot, type Tactic, usualMailMs } from './tactic.ts'
+import { type Tactic, usualMailMs } from './tactic.ts'
 import { createTactics } from './tactics.ts'
-import { Volleys } from './volleys.ts'
 
 export type AttemptFailure =
   /** Nothing came through in time. */
@@ -81,23 +79,15 @@ const wayRoundMs = 10_000
 /** Left for direct checks, when sockets have run out. */
 const lastChanceMs = 10_000
 
-class PunchAttempt implements Attempt, Means {
+class PunchAttempt implements Attempt {
   readonly #options: AttemptOptions
   readonly #punch: Punch
-  readonly #sampler: Sampler
-  readonly #bucket: TokenBucket
-  readonly #volleys: Volleys
-  readonly #tacticBudget: number
+  readonly #launcher: Launcher
   /** Null when there is none, or it has begun. */
   #tacticsAt: number | null
   #tactics: readonly Tactic[] = []
   /** At most maxUnheard. */
   readonly #unheard: Signal[] = []
-  /** Extra sockets that were used and not closed; bounded by the budget. */
-  readonly #open = new Set<Via>()
-  #lastVia: Via = 0
-  #shots = 0
-  #samples = 0
   #path: Path | null = null
   #failAt: number | null = null
   #socketsFailed = false
@@ -105,8 +95,7 @@ class PunchAttempt implements Attempt, Means {
   #actions: Action<AttemptEvent>[] = []
 
   constructor(options: AttemptOptions) {
-    const { crypto, plan, now, quietMs, mailMs } = options
-    const attemptMs = options.attemptMs ?? plan.attemptMs
+    const { crypto, plan, now, wallNow, servers, quietMs, mailMs, bubbleTtl } = options
     const isHard = plan.strategy !== 'direct'
     const directBudget = isHard ? plan.directBudget : plan.budget
     this.#options = options
@@ -117,31 +106,39 @@ class PunchAttempt implements Attempt, Means {
       budget: directBudget,
       sameNat: options.sameNat,
       now,
-      attemptMs,
+      attemptMs: options.attemptMs ?? plan.attemptMs,
       ...(quietMs !== undefined && { quietMs }),
+      // One port for each address: what comes from another port there can be answered.
       extraSocketsHear: isHard && plan.mine.kind === 'assignable' ? 'address' : 'endpoint',
       onLoopback: options.onLoopback ?? false,
     })
-    this.#sampler = new Sampler(crypto, options.servers)
-    this.#bucket = new TokenBucket(now)
-    this.#volleys = new Volleys(this.#bucket)
-    this.#tacticBudget = plan.budget - directBudget
+    this.#launcher = new Launcher({
+      crypto,
+      punch: this.#punch,
+      servers,
+      ownAddresses: (options.publicEndpoints ?? []).map(({ address }) => address),
+      now,
+      wallNow,
+      budget: plan.budget - directBudget,
+      bubbleTtl,
+      onAction: (action) => this.#actions.push(action),
+      onSignal: (signal) => this.#tell({ type: 'signal', signal }),
+    })
     const waitMs = isHard && plan.hasWayRound ? wayRoundMs + 1.5 * (mailMs ?? usualMailMs) : 0
     this.#tacticsAt = isHard ? now + waitMs : null
   }
 
   get packets(): number {
-    return this.#punch.packets + this.#samples
+    return this.#punch.packets + this.#launcher.samples
   }
 
   nextTimeout(): number | null {
     if (this.#finished) return null
     const due = [
       this.#punch.nextTimeout(),
+      this.#launcher.nextTimeout(),
       this.#tacticsAt,
       this.#failAt,
-      this.#sampler.nextTimeout(),
-      this.#volleys.nextAt(),
       ...this.#tactics.map((tactic) => tactic.nextAt()),
     ].filter((at) => at !== null)
     return due.length > 0 ? Math.min(...due) : null
@@ -151,26 +148,21 @@ class PunchAttempt implements Attempt, Means {
     if (this.#finished) return []
     if (this.#failAt !== null && now >= this.#failAt) this.#fail()
     if (this.#tacticsAt !== null && now >= this.#tacticsAt) this.#begin(now)
-    const { sends, settled } = this.#sampler.handleTimeout(now, Math.max(0, this.left))
-    for (const send of sends) this.#sendSample(send)
-    for (const sample of settled) this.#closeSockets([sample.via])
+    this.#launcher.repeatSamples(now)
     this.#take(now, this.#punch.handleTimeout(now))
     return this.#turn(now)
   }
 
   handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<AttemptEvent>[] {
-    if (this.#finished || (via !== 0 && !this.#open.has(via))) return []
-    const sample = via === 0 ? null : this.#sampler.handleDatagram(bytes, from, via)
-    if (sample) this.#closeSockets([sample.via])
-    else this.#take(now, this.#punch.handleDatagram(now, bytes, from, via))
+    if (this.#finished || (via !== 0 && !this.#launcher.isOpen(via))) return []
+    if (!this.#launcher.handleSample(bytes, from, via)) {
+      this.#take(now, this.#punch.handleDatagram(now, bytes, from, via))
+    }
     return this.#turn(now)
   }
 
   handleSocketFailure(now: number, via: Via): Action<AttemptEvent>[] {
-    if (this.#finished || !this.#open.delete(via)) return []
-    this.#sampler.giveUp(via)
-    this.#punch.forget(via)
-    if (this.#path) return []
+    if (this.#finished || !this.#launcher.lose(via) || this.#path) return []
     this.#socketsFailed = true
     this.#failAt ??= now + lastChanceMs
     // Whoever runs out of sockets takes them away from the rest of the program, too.
@@ -199,61 +191,20 @@ class PunchAttempt implements Attempt, Means {
     this.#tacticsAt = null
     this.#tactics = []
     this.#punch.stop()
-    this.#sampler.clear()
-    this.#volleys.clear()
   }
-
-  // What tactics are given.
-
-  newVia(): Via {
-    return ++this.#lastVia
-  }
-
-  get ownAddresses(): readonly string[] {
-    return (this.#options.publicEndpoints ?? []).map(({ address }) => address)
-  }
-
-  get left(): number {
-    return this.#tacticBudget - this.#shots - this.waiting
-  }
-
-  get waiting(): number {
-    return this.#volleys.waiting
-  }
-
-  fire(volley: readonly Shot[]): boolean {
-    if (volley.length > this.left || volley.length === 0) return false
-    this.#volleys.add(volley)
-    return true
-  }
-
-  tell(signal: Signal): void {
-    this.#actions.push({ type: 'event', event: { type: 'signal', signal } })
-  }
-
-  close(vias: Iterable<Via>): void {
-    this.#closeSockets(vias)
-  }
-
-  heardBy(via: Via): boolean {
-    return this.#punch.heardBy(via)
-  }
-
-  toWall(now: number): number {
-    return this.#options.wallNow + now - this.#options.now
-  }
-
-  fromWall(wallNow: number): number {
-    return this.#options.now + wallNow - this.#options.wallNow
-  }
-
-  // The attempt's own.
 
   #begin(now: number): void {
     const { plan, role, mailMs, random } = this.#options
     this.#tacticsAt = null
     if (plan.strategy === 'direct') return
-    this.#tactics = createTactics({ plan, means: this, now, role, mailMs: mailMs ?? null, random })
+    this.#tactics = createTactics({
+      plan,
+      means: this.#launcher,
+      now,
+      role,
+      mailMs: mailMs ?? null,
+      random,
+    })
     for (const signal of this.#unheard.splice(0)) {
       for (const tactic of this.#tactics) tactic.handleSignal(now, signal)
     }
@@ -261,79 +212,46 @@ class PunchAttempt implements Attempt, Means {
 
   /** After whatever happened: tactics go on, and what may go out goes out. */
   #turn(now: number): Action<AttemptEvent>[] {
-    if (!this.#path) {
-      for (const tactic of this.#tactics) tactic.act(now)
-      for (const shot of this.#volleys.takeDue(now)) this.#shoot(now, shot)
-      // Without servers samples are settled as soon as they are sent.
-      if (!this.#sampler.hasServers) for (const tactic of this.#tactics) tactic.act(now)
-    }
+    for (const tactic of this.#tactics) tactic.act(now)
+    if (this.#launcher.launch(now)) for (const tactic of this.#tactics) tactic.act(now)
     const actions = this.#actions
     this.#actions = []
     return actions
   }
 
-  #shoot(now: number, shot: Shot): void {
-    if (shot.type === 'sample') {
-      const send = this.#sampler.ask(now, shot.sample)
-      if (send) this.#sendSample(send)
-      return
-    }
-    const ttl = shot.type === 'bubble' ? this.#options.bubbleTtl : undefined
-    const send = this.#punch.probe(shot.to, shot.via, ttl)
-    if (!send) return
-    this.#shots++
-    if (shot.via !== 0) this.#open.add(shot.via)
-    this.#actions.push(send)
-  }
-
-  #sendSample(send: SendAction): void {
-    this.#shots++
-    this.#samples++
-    this.#open.add(send.via ?? 0)
-    this.#actions.push(send)
-  }
-
-  #closeSockets(vias: Iterable<Via>): void {
-    const closed = new Set(vias)
-    this.#volleys.drop(closed)
-    for (const via of closed) {
-      this.#sampler.giveUp(via)
-      if (!this.#open.delete(via)) continue
-      this.#punch.forget(via)
-      this.#actions.push({ type: 'close', via })
-    }
-  }
-
   #take(now: number, actions: readonly Action<PunchEvent>[]): void {
     for (const action of actions) {
-      if (action.type !== 'event') {
-        if (action.type === 'send') this.#bucket.take(now, 1)
+      if (action.type === 'event') this.#handle(action.event)
+      else {
+        this.#launcher.charge(now, 1)
         this.#actions.push(action)
-        continue
       }
-      const { event } = action
-      if (event.type === 'failed') {
-        this.#fail()
-        continue
-      }
-      if (event.type === 'done') this.#end()
-      else this.#settleOn(event.path)
-      this.#actions.push({ type: 'event', event: { ...event, packets: this.packets } })
     }
   }
 
-  #settleOn(path: Path): void {
-    this.#path = path
-    this.#failAt = null
-    this.#endTactics()
+  #handle(event: PunchEvent): void {
+    switch (event.type) {
+      case 'failed':
+        this.#fail()
+        return
+      case 'done':
+        this.#end()
+        break
+      case 'path':
+      case 'better-path':
+        this.#path = event.path
+        this.#failAt = null
+        this.#endTactics()
+        break
+    }
+    this.#tell({ ...event, packets: this.packets })
   }
 
   /** Sockets that the peer was heard by stay: it may be in the middle of confirming. */
   #endTactics(): void {
     this.#tacticsAt = null
     this.#tactics = []
-    this.#volleys.clear()
-    this.#closeSockets([...this.#open].filter((via) => !this.#punch.heardBy(via) && via !== this.#path?.via))
+    this.#launcher.cease((via) => via === this.#path?.via || this.#punch.heardBy(via))
   }
 
   #fail(): void {
@@ -341,13 +259,17 @@ class PunchAttempt implements Attempt, Means {
     const reason = this.#socketsFailed ? 'too-few-sockets' : (failures[0] ?? 'no-answer')
     const { packets } = this
     this.#end()
-    this.#actions.push({ type: 'event', event: { type: 'failed', reason, packets } })
+    this.#tell({ type: 'failed', reason, packets })
   }
 
   /** All extra sockets are closed, but for that of the path. */
   #end(): void {
     this.stop()
-    this.#closeSockets([...this.#open].filter((via) => via !== this.#path?.via))
+    this.#launcher.cease((via) => via === this.#path?.via)
+  }
+
+  #tell(event: AttemptEvent): void {
+    this.#actions.push({ type: 'event', event })
   }
 }
 

@@ -8,11 +8,12 @@
 //        └───────────────────────────────────────────────────────────┘
 
 import type { Crypto } from '../base/crypto.ts'
-import { type Candidate, type CandidateKind, type Endpoint, formatEndpoint } from '../base/endpoint.ts'
+import type { Candidate, CandidateKind, Endpoint } from '../base/endpoint.ts'
 import type { Action, Machine, SendAction, Via } from '../base/machine.ts'
 import { type CheckKeys, type CheckPacket, openCheck, sealCheck } from './check.ts'
+import { type Hearing, Listening, placeOf } from './listening.ts'
 import { burstChecks, gapAfterCheck, type Paced, quickChecksFor } from './pacing.ts'
-import { isLan, isUsable, maxTargets, rankOf } from './targets.ts'
+import { isLan, isUsable, lowestRank, maxTargets, rankOf } from './targets.ts'
 
 export type Path = {
   readonly kind: 'lan' | 'direct'
@@ -47,11 +48,7 @@ export type PunchOptions = {
   readonly attemptMs?: number
   /** How long after a path the peer may still need our answers. */
   readonly quietMs?: number
-  /**
-   * Extra sockets hear only from where they have sent to: from that `address`, or from that `endpoint`, where our NAT
-   * gives another port for any other endpoint, so that an answer would come from elsewhere than was asked.
-   */
-  readonly extraSocketsHear?: 'address' | 'endpoint'
+  readonly extraSocketsHear?: Hearing
   /** Loopback targets are used only when our own socket is on loopback (demo and tests). */
   readonly onLoopback?: boolean
 }
@@ -74,14 +71,10 @@ export interface Punch extends Machine<PunchEvent> {
   readonly packets: number
 }
 
-/** The peer's packets are told apart by sequence; beyond so many it is not the peer we know, and is ignored. */
-const maxHeard = 256
 /** Places not named beforehand from which the peer may be heard. */
 const maxPeerReflexive = 4
 /** Between two checks to one target, however often the peer is heard there. */
 const shortestCheckGapMs = 50
-/** So long only the socket that the peer was heard by first answers, where another would be no better. */
-const commitmentMs = 2_000
 
 export function createPunch(options: PunchOptions): Punch {
   return new PunchAttempt(options)
@@ -110,10 +103,7 @@ class PunchAttempt implements Punch {
   readonly #deadline: number
   /** By socket and endpoint; at most maxTargets + maxPeerReflexive, and those of confirmed probes. */
   readonly #targets = new Map<string, Target>()
-  /** Sequence of each of our checks to where it went; bounded by the budgets. */
-  readonly #asked = new Map<number, string>()
-  /** Sequences of the peer's packets; bounded by maxHeard. */
-  readonly #heard = new Set<number>()
+  readonly #listening: Listening
   #sequence: number
   /** Within the budget. */
   #packets = 0
@@ -122,11 +112,6 @@ class PunchAttempt implements Punch {
   #checks = 0
   #best: Target | null = null
   #lastHeardAt = 0
-  #commitment: { readonly via: Via; readonly until: number } | null = null
-  readonly #heardBy = new Set<Via>()
-  /** Where checks went, by socket and endpoint or address; bounded by the budgets. */
-  readonly #sentTo = new Set<string>()
-  readonly #extraSocketsHear: 'address' | 'endpoint'
   #finished = false
 
   constructor(options: PunchOptions) {
@@ -134,7 +119,7 @@ class PunchAttempt implements Punch {
     this.#keys = options.keys
     this.#sameNat = options.sameNat
     this.#onLoopback = options.onLoopback ?? false
-    this.#extraSocketsHear = options.extraSocketsHear ?? 'endpoint'
+    this.#listening = new Listening(options.extraSocketsHear ?? 'endpoint')
     this.#budget = options.budget
     this.#checkBudget = Math.ceil((options.budget * 2) / 3)
     this.#quietMs = options.quietMs ?? 20_000
@@ -175,14 +160,11 @@ class PunchAttempt implements Punch {
 
   handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<PunchEvent>[] {
     if (this.#finished || !isUsable(from, this.#onLoopback)) return []
-    const isExpected = this.#sentTo.has(this.#relation(from, via))
-    if (via !== 0 && !isExpected) return []
+    if (!this.#listening.mayHear(from, via)) return []
     const packet = openCheck(this.#crypto, this.#keys, bytes)
-    if (!packet || this.#heard.has(packet.sequence) || this.#heard.size >= maxHeard) return []
-    this.#heard.add(packet.sequence)
+    if (!packet || !this.#listening.noteHeard(packet.sequence, via)) return []
     this.#lastHeardAt = now
-    this.#heardBy.add(via)
-    if (this.#isCommittedElsewhere(now, from, via, isExpected)) return []
+    if (!this.#listensTo(now, from, via)) return []
     return packet.type === 'check'
       ? this.#answer(now, packet.sequence, from, via)
       : this.#confirm(packet, from, via)
@@ -192,17 +174,17 @@ class PunchAttempt implements Punch {
     if (this.#finished || !isUsable(to, this.#onLoopback)) return null
     this.#probes++
     const action = this.#seal(to, via, { type: 'check' })
-    this.#noteAsked(to, via)
+    this.#listening.noteAsked(this.#sequence, to, via)
     return ttl === undefined ? action : { ...action, ttl }
   }
 
   heardBy(via: Via): boolean {
-    return this.#heardBy.has(via)
+    return this.#listening.heardBy(via)
   }
 
   forget(via: Via): void {
     for (const [key, target] of this.#targets) if (target.via === via) this.#targets.delete(key)
-    if (this.#commitment?.via === via) this.#commitment = null
+    this.#listening.forget(via)
   }
 
   addTargets(now: number, candidates: readonly Candidate[]): Action<PunchEvent>[] {
@@ -214,10 +196,7 @@ class PunchAttempt implements Punch {
   stop(): void {
     this.#finished = true
     this.#targets.clear()
-    this.#asked.clear()
-    this.#heard.clear()
-    this.#heardBy.clear()
-    this.#sentTo.clear()
+    this.#listening.clear()
   }
 
   #endsAt(): number {
@@ -227,7 +206,7 @@ class PunchAttempt implements Punch {
   #add(now: number, candidates: readonly Candidate[]): void {
     const fresh: Target[] = []
     for (const candidate of candidates) {
-      if (this.#targets.size >= maxTargets || this.#targets.has(keyOf(candidate.endpoint, 0))) continue
+      if (this.#targets.size >= maxTargets || this.#targets.has(placeOf(candidate.endpoint, 0))) continue
       if (isUsable(candidate.endpoint, this.#onLoopback)) fresh.push(this.#target(now, candidate, 0))
     }
     for (const target of fresh) {
@@ -248,7 +227,7 @@ class PunchAttempt implements Punch {
       wasHeard: false,
       confirmed: false,
     }
-    this.#targets.set(keyOf(candidate.endpoint, via), target)
+    this.#targets.set(placeOf(candidate.endpoint, via), target)
     return target
   }
 
@@ -257,28 +236,10 @@ class PunchAttempt implements Punch {
     return this.#best === null || rank > this.#best.rank
   }
 
-  /** The check sent last. */
-  #noteAsked(to: Endpoint, via: Via): void {
-    this.#asked.set(this.#sequence, keyOf(to, via))
-    this.#sentTo.add(this.#relation(to, via))
-  }
-
-  #relation(endpoint: Endpoint, via: Via): string {
-    return this.#extraSocketsHear === 'endpoint' ? keyOf(endpoint, via) : `${via} ${endpoint.address}`
-  }
-
-  /**
-   * Of several sockets that the peer reaches only one listens, lest each side settle for another of them and send to
-   * one that is about to be closed. If nothing comes of it, another may.
-   */
-  #isCommittedElsewhere(now: number, from: Endpoint, via: Via, isExpected: boolean): boolean {
+  #listensTo(now: number, from: Endpoint, via: Via): boolean {
     const rank = rankOf({ kind: 'peer-reflexive', endpoint: from }, this.#sameNat)
-    if (this.#best) return this.#best.via !== via && rank <= this.#best.rank
-    if (rank > 1) return false
-    const isBound = this.#commitment !== null && this.#commitment.until > now
-    // What comes from a place we never sent to may find no way back, and must not keep others from being heard.
-    if (!isBound && isExpected) this.#commitment = { via, until: now + commitmentMs }
-    return isBound && this.#commitment?.via !== via
+    if (this.#best) return this.#best.via === via || rank > this.#best.rank
+    return rank > lowestRank || this.#listening.commits(now, from, via)
   }
 
   /** The peer's check came from `from`: confirm it, and check that way at once. */
@@ -287,7 +248,7 @@ class PunchAttempt implements Punch {
     const reserved = this.#best ? 0 : Math.max(0, this.#checkBudget - this.#checks)
     if (this.#packets + reserved >= this.#budget) return []
     const confirmation = this.#send(from, via, { type: 'confirm', confirms, observed: from })
-    let target = this.#targets.get(keyOf(from, via))
+    let target = this.#targets.get(placeOf(from, via))
     if (!target) {
       if (this.#targets.size >= maxTargets + maxPeerReflexive) return [confirmation]
       target = this.#target(now, { kind: 'peer-reflexive', endpoint: from }, via)
@@ -301,10 +262,9 @@ class PunchAttempt implements Punch {
   }
 
   #confirm(packet: CheckPacket & { type: 'confirm' }, from: Endpoint, via: Via): Action<PunchEvent>[] {
-    const key = keyOf(from, via)
-    // RFC 8445 §7.2.5.2.1: an answer from elsewhere proves no path.
-    if (this.#asked.get(packet.confirms) !== key) return []
-    const target = this.#targets.get(key) ?? this.#target(0, { kind: 'predicted', endpoint: from }, via)
+    if (!this.#listening.isAnswer(packet.confirms, from, via)) return []
+    const known = this.#targets.get(placeOf(from, via))
+    const target = known ?? this.#target(0, { kind: 'predicted', endpoint: from }, via)
     if (target.confirmed) return []
     target.confirmed = true
     target.nextAt = null
@@ -332,7 +292,7 @@ class PunchAttempt implements Punch {
     target.lastCheckAt = now
     const { endpoint } = target.candidate
     const action = this.#send(endpoint, target.via, { type: 'check' })
-    this.#noteAsked(endpoint, target.via)
+    this.#listening.noteAsked(this.#sequence, endpoint, target.via)
     // With a path found, a better one gets its quick checks and no more.
     if (!this.#best || target.quickSent < target.quickTotal) {
       const waiting = [...this.#targets.values()].filter((one) => one === target || one.nextAt !== null)
@@ -355,7 +315,3 @@ class PunchAttempt implements Punch {
 }
 
 type Unnumbered = { type: 'check' } | { type: 'confirm'; confirms: number; observed: Endpoint }
-
-function keyOf(endpoint: Endpoint, via: Via): string {
-  return via === 0 ? formatEndpoint(endpoint) : `${via} ${formatEndpoint(endpoint)}`
-}

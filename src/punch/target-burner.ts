@@ -23,7 +23,7 @@ import {
   triesToFailure,
   usualMailMs,
 } from './tactic.ts'
-import { targetsAhead } from './target-list.ts'
+import { nextPair, type Pair, targetsAhead } from './target-list.ts'
 
 export type TargetBurnerOptions = {
   readonly means: Means
@@ -34,7 +34,6 @@ export type TargetBurnerOptions = {
   readonly mailMs: number | null
 }
 
-type Pair = { readonly mine: number; readonly yours: number }
 /** One of `vias` gets port `yours`: the last, when nobody else took a step of the way. */
 type Burst = { readonly yours: number; readonly toGo: number; readonly vias: readonly Via[] }
 type Phase =
@@ -205,13 +204,7 @@ export class TargetBurner implements Tactic {
 
   #burn(now: number, position: Position): void {
     const { means } = this.#options
-    const ahead = this.#pairs
-      .map((pair) => ({ pair, steps: stepsBetween(position.port, pair.yours, position.step) }))
-      .flatMap(({ pair, steps }) => {
-        const toGo = steps === null ? 0 : steps - position.sentAfter
-        return toGo > 0 ? [{ pair, toGo }] : []
-      })
-      .sort((a, b) => a.toGo - b.toGo)[0]
+    const ahead = nextPair(this.#pairs, position)
     if (!ahead || ahead.toGo > Math.min(maxSteps, means.left - reserve)) {
       this.#startOver(now)
       return

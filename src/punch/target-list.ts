@@ -4,7 +4,7 @@
 
 import type { PortBlock } from '../base/nat-profile.ts'
 import type { Position } from './bracket.ts'
-import { isWithin } from './ports.ts'
+import { isWithin, stepsBetween } from './ports.ts'
 
 /** Connections of others: seen so many in so long. */
 export type ForeignTraffic = { readonly seen: number; readonly overMs: number }
@@ -47,4 +47,22 @@ export function targetsAhead(
     if (steps >= last) break
   }
   return targets
+}
+
+/** The other side holds its `mine` open for what comes from our `yours`. */
+export type Pair = { readonly mine: number; readonly yours: number }
+
+/** The first that the counter has not passed, and how many new mappings lead up to it, itself included. */
+export function nextPair(
+  pairs: readonly Pair[],
+  { port, step, sentAfter }: Position,
+): { readonly pair: Pair; readonly toGo: number } | null {
+  let next: { pair: Pair; toGo: number } | null = null
+  for (const pair of pairs) {
+    const steps = stepsBetween(port, pair.yours, step)
+    if (steps === null || steps <= sentAfter) continue
+    const toGo = steps - sentAfter
+    if (!next || toGo < next.toGo) next = { pair, toGo }
+  }
+  return next
 }

@@ -24,8 +24,10 @@ export function isLan({ kind, endpoint }: Candidate, sameNat: boolean): boolean 
   return scope === 'private' || scope === 'link-local'
 }
 
+export const lowestRank = 1
+
 /** Higher is better: LAN, then IPv6 (no NAT to keep open), then the rest (design §6). */
 export function rankOf(candidate: Candidate, sameNat: boolean): number {
   if (isLan(candidate, sameNat)) return 3
-  return familyOf(candidate.endpoint.address) === 6 ? 2 : 1
+  return familyOf(candidate.endpoint.address) === 6 ? 2 : lowestRank
 }

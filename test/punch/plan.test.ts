@@ -116,7 +116,7 @@ test('a search is as large as its chances ask for, and together with checks and 
     assert.ok('searchSize' in result)
     return [result.searchSize, result.budget]
   }
-  assert.deepEqual(costs(), [851, 880])
+  assert.deepEqual(costs(), [851, 896])
   assert.deepEqual(costs({ first: 2048, last: 2303 }), [46, 75])
   assert.deepEqual(costs({ first: 2048, last: 3071 }), [91, 120])
   assert.deepEqual(costs({ first: 2048, last: 2049 }), [2, 31])
