@@ -28,8 +28,8 @@ type Guest = { readonly peerId: string; readonly ownSeq: number; tcp: Socket | n
 /** Of one peer: wishes to open that it has left, and numbers that are over. */
 type Record = { wishes: number; countedAt: number; readonly past: Set<number> }
 
-const wishesAtOnce = 64
-const wishesPerSecond = 32
+const wishesAtOnce = 128
+const wishesPerSecond = 64
 /** Numbers that are over, each peer: a copy of a wish that comes late opens nothing. */
 const maxPast = 256
 const connectWithinMs = 10_000

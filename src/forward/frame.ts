@@ -2,7 +2,7 @@
 //
 //      0        1                 3                 5
 //      +--------+-----------------+-----------------+--------------------------+
-//      |  kind  |  target port    |  flow           |  payload (0..1403)       |
+//      |  kind  |  target port    |  flow           |  payload (0..65507)       |
 //      +--------+-----------------+-----------------+--------------------------+
 //      kind 1 to-game    to the port that the receiver exposes
 //      kind 2 from-game  back to whom the flow belongs; same target port and flow as on the way there
@@ -10,11 +10,11 @@
 // Numbers are big-endian. A flow is one local client of the side that sends kind 1, which numbers it.
 
 import { viewOf } from '../base/bytes.ts'
-import { maxDatagramBytes } from '../link/packets.ts'
 
 const headerBytes = 5
 
-export const maxPayloadBytes = maxDatagramBytes - headerBytes
+/** The largest payload of UDP over IPv4. A link carries what is larger than its packets in parts. */
+export const maxPayloadBytes = 65_507
 
 export type Frame = {
   readonly kind: 'to-game' | 'from-game'
@@ -38,7 +38,7 @@ export function encodeFrame({ kind, port, flow, payload }: Frame): Uint8Array {
 
 /** Null for anything else, kinds of later versions among it. The payload is a view of `bytes`. */
 export function decodeFrame(bytes: Uint8Array): Frame | null {
-  if (bytes.length < headerBytes || bytes.length > maxDatagramBytes) return null
+  if (bytes.length < headerBytes || bytes.length > headerBytes + maxPayloadBytes) return null
   if (bytes[0] !== 1 && bytes[0] !== 2) return null
   const view = viewOf(bytes)
   const port = view.getUint16(1)

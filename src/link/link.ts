@@ -5,12 +5,13 @@
 //
 // A closed link does nothing, answers nothing and has wiped its keys.
 
-import { type Endpoint, equalEndpoints } from '../base/endpoint.ts'
+import { type Endpoint, equalEndpoints, familyOf } from '../base/endpoint.ts'
 import type { Action, CloseAction, Machine } from '../base/machine.ts'
+import { Datagrams } from './datagrams.ts'
 import { Handshake, type HandshakeOptions } from './handshake.ts'
 import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packets.ts'
 import { type PingCounts, Pings } from './pings.ts'
-import { Traffic } from './traffic.ts'
+import { type Frame, Traffic } from './traffic.ts'
 
 export type LinkOptions = HandshakeOptions & {
   readonly remote: Endpoint
@@ -44,8 +45,8 @@ const firstRepeatMs = 200
 const maxRepeatMs = 1000
 const closeRepeatMs = 250
 const maxCloses = 4
-/** Counters kept back for pings and closing when a link has used all others. */
-const reservedCounters = 64
+/** Counters kept back for the parts of a datagram, pings and closing when a link has used all others. */
+const reservedCounters = 256
 const nothing = new Uint8Array(0)
 
 export function createLink(options: LinkOptions): Link {
@@ -58,6 +59,7 @@ export class Link implements Machine<LinkEvent> {
   readonly #handshakeDeadline: number
   /** Null before the link is open and after its end. */
   #traffic: Traffic | null = null
+  readonly #datagrams: Datagrams
   readonly #pings: Pings
   #state: LinkState = 'handshake'
   #remote: Endpoint
@@ -70,6 +72,7 @@ export class Link implements Machine<LinkEvent> {
   constructor(options: LinkOptions) {
     this.#options = options
     this.#pings = new Pings(options.now, options.keepaliveMs ?? 10_000, options.lossMs ?? 30_000)
+    this.#datagrams = new Datagrams(options.now, familyOf(options.remote.address))
     this.#handshakeDeadline = options.now + (options.handshakeMs ?? 30_000)
     this.#handshake = new Handshake(options)
     this.#remote = options.remote
@@ -91,22 +94,24 @@ export class Link implements Machine<LinkEvent> {
 
   /** The largest datagram that travels in one packet now. */
   get wholeBytes(): number {
-    return maxDatagramBytes
+    return this.#datagrams.wholeBytes
   }
 
   /** A better path was found: everything goes there from now on, first a ping. */
   setRemote(now: number, remote: Endpoint): LinkAction[] {
     if (this.#state === 'closed' || equalEndpoints(remote, this.#remote)) return []
     this.#remote = remote
+    this.#datagrams.restart(now, familyOf(remote.address))
     return this.#state === 'open' ? this.#ping(now) : []
   }
 
-  /** `'too-big'` above `maxDatagramBytes` (1,408). Not repeated when lost, delivered at most once. */
+  /** `'too-big'` above `maxDatagramBytes`. Not repeated when lost, delivered at most once. */
   sendDatagram(now: number, bytes: Uint8Array): LinkAction[] | 'not-open' | 'too-big' {
-    if (this.#state !== 'open' || this.#traffic === null) return 'not-open'
+    const traffic = this.#traffic
+    if (this.#state !== 'open' || traffic === null) return 'not-open'
     if (bytes.length > maxDatagramBytes) return 'too-big'
-    const actions = [this.#send(this.#traffic.seal(frameKinds.datagram, bytes))]
-    return this.#traffic.remaining > reservedCounters ? actions : [...actions, ...this.close(now)]
+    const actions = this.#datagrams.frames(bytes).map((frame) => this.#sendFrame(traffic, frame))
+    return traffic.remaining > reservedCounters ? actions : [...actions, ...this.close(now)]
   }
 
   /** Tells the other and waits for its acknowledgement, at most a second. */
@@ -130,7 +135,12 @@ export class Link implements Machine<LinkEvent> {
       case 'handshake':
         return Math.min(this.#handshakeDeadline, this.#repeatAt ?? Infinity)
       case 'open':
-        return Math.min(this.#pings.lostAt(), this.#pings.dueAt(), this.#repeatAt ?? Infinity)
+        return Math.min(
+          this.#pings.lostAt(),
+          this.#pings.dueAt(),
+          this.#datagrams.dueAt(),
+          this.#repeatAt ?? Infinity,
+        )
       case 'closing':
         return this.#repeatAt
       case 'closed':
@@ -147,6 +157,7 @@ export class Link implements Machine<LinkEvent> {
         if (now >= this.#pings.lostAt()) return [this.#end('lost')]
         const actions = this.#repeatHandshake(now)
         if (now >= this.#pings.dueAt()) actions.push(...this.#ping(now))
+        actions.push(...this.#probe(now))
         return actions
       }
       case 'closing':
@@ -186,6 +197,7 @@ export class Link implements Machine<LinkEvent> {
     const frame = traffic?.open(bytes)
     if (!traffic || !frame) return []
     this.#pings.hear(now)
+    this.#datagrams.hear(now)
     if (this.#state === 'closing') {
       if (frame.kind === frameKinds.closeAcknowledgement) return [this.#end('closed')]
       return frame.kind === frameKinds.close ? this.#acknowledgeClose(traffic, 'closed') : []
@@ -194,6 +206,18 @@ export class Link implements Machine<LinkEvent> {
     switch (frame.kind) {
       case frameKinds.datagram:
         actions.push({ type: 'event', event: { type: 'datagram', bytes: frame.body } })
+        break
+      case frameKinds.part: {
+        const whole = this.#datagrams.takePart(now, frame.body)
+        if (whole) actions.push({ type: 'event', event: { type: 'datagram', bytes: whole } })
+        break
+      }
+      case frameKinds.probe:
+        if (frame.body.length >= 4)
+          actions.push(this.#send(traffic.seal(frameKinds.probeAnswer, frame.body.subarray(0, 4))))
+        break
+      case frameKinds.probeAnswer:
+        this.#datagrams.probeAnswered(now, frame.body)
         break
       case frameKinds.ping:
         if (frame.body.length === 4) actions.push(this.#send(traffic.seal(frameKinds.pong, frame.body)))
@@ -217,7 +241,9 @@ export class Link implements Machine<LinkEvent> {
 
   #handlePong(now: number, body: Uint8Array): LinkAction[] {
     const ms = this.#pings.roundTripMs(now, body)
-    return ms === null ? [] : [{ type: 'event', event: { type: 'round-trip', ms } }]
+    if (ms === null) return []
+    this.#datagrams.noteRoundTrip(ms)
+    return [{ type: 'event', event: { type: 'round-trip', ms } }]
   }
 
   #acknowledgeClose(traffic: Traffic, reason: CloseReason): LinkAction[] {
@@ -242,6 +268,16 @@ export class Link implements Machine<LinkEvent> {
     return this.#traffic ? [this.#send(this.#traffic.seal(frameKinds.ping, this.#pings.next(now)))] : []
   }
 
+  #probe(now: number): LinkAction[] {
+    const probe = this.#traffic && this.#datagrams.probe(now)
+    if (!this.#traffic || !probe) return []
+    return [this.#sendFrame(this.#traffic, probe.frame), ...(probe.withPing ? this.#ping(now) : [])]
+  }
+
+  #sendFrame(traffic: Traffic, { kind, body }: Frame): LinkAction {
+    return this.#send(traffic.seal(kind, body))
+  }
+
   #send(bytes: Uint8Array): LinkAction {
     return { type: 'send', to: this.#remote, bytes }
   }
@@ -251,6 +287,7 @@ export class Link implements Machine<LinkEvent> {
     this.#handshake.wipe()
     this.#traffic?.wipe()
     this.#traffic = null
+    this.#datagrams.clear()
     return { type: 'event', event: { type: 'closed', reason } }
   }
 }

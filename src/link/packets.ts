@@ -17,15 +17,16 @@
 //      type 2 acceptance       the responder's ephemeral, its signature; attempt as in the opening it answers
 //      type 3 acknowledgement  the opener's ephemeral again, its signature
 //
-// Data packet, 34 bytes longer than its body:
+// Data packet, 34 bytes longer than its body, at most 1,472 bytes (1,452 over IPv6):
 //
 //      0        1                 9                 17        18
 //      +--------+-----------------+-----------------+---------+---------------------------+----------+
-//      |  0xC3  |  tag (8)        |  counter (8)    |  kind   |  body (0..1408)           | MAC (16) |
+//      |  0xC3  |  tag (8)        |  counter (8)    |  kind   |  body (0..1438)           | MAC (16) |
 //      +--------+-----------------+-----------------+---------+---------------------------+----------+
 //      associated data: bytes 0..16             sealed: kind and body
 //      nonce: 16 zero bytes, then the counter
 //      kind 1 datagram  2 ping  3 pong (both with a 4-byte number)  4 close  5 close acknowledgement (both empty)
+//           6 part of a datagram (parts.ts)  7 probe of the path's size: a 4-byte number, then zeros  8 its answer: the number
 //
 // All numbers are big-endian. The tag names the pair of sessions and is the same in both directions.
 
@@ -39,15 +40,27 @@ export const handshakePacketBytes = 148
 export const dataHeaderBytes = 17
 export const macBytes = 16
 
-/** Fits an unfragmented packet on PPPoE over IPv6 (1492 − 48 − 34), and ENet's 1400 with a forwarder's header. */
-export const maxDatagramBytes = 1408
+export const dataOverheadBytes = dataHeaderBytes + 1 + macBytes
+/** Of the largest packet (path-size.ts). */
+export const maxBodyBytes = 1472 - dataOverheadBytes
+/** Larger than UDP's own largest payload by as much as a forwarder may add. What no packet can carry travels in parts. */
+export const maxDatagramBytes = 65_535
 /** Counters stay below it, so that they are exact as numbers. */
 export const counterLimit = 2 ** 48
 
 export const handshakeTypes = { opening: 1, acceptance: 2, acknowledgement: 3 } as const
 export type HandshakeType = keyof typeof handshakeTypes
 
-export const frameKinds = { datagram: 1, ping: 2, pong: 3, close: 4, closeAcknowledgement: 5 } as const
+export const frameKinds = {
+  datagram: 1,
+  ping: 2,
+  pong: 3,
+  close: 4,
+  closeAcknowledgement: 5,
+  part: 6,
+  probe: 7,
+  probeAnswer: 8,
+} as const
 
 export type HandshakeMessage = {
   readonly type: HandshakeType

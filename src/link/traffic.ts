@@ -4,13 +4,20 @@
 import { viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
 import type { DirectionKeys } from './handshake.ts'
-import { counterLimit, dataByte, dataHeaderBytes, hasPrefix, macBytes, maxDatagramBytes } from './packets.ts'
+import {
+  counterLimit,
+  dataByte,
+  dataHeaderBytes,
+  dataOverheadBytes,
+  hasPrefix,
+  maxBodyBytes,
+} from './packets.ts'
 import { ReplayWindow } from './replay-window.ts'
 
 export type Frame = { readonly kind: number; readonly body: Uint8Array }
 
-const minPacketBytes = dataHeaderBytes + 1 + macBytes
-const maxPacketBytes = minPacketBytes + maxDatagramBytes
+const minPacketBytes = dataOverheadBytes
+const maxPacketBytes = minPacketBytes + maxBodyBytes
 const nonceBytes = 24
 const counterInNonce = 16
 
@@ -19,7 +26,7 @@ export class Traffic {
   readonly #tag: Uint8Array
   readonly #keys: DirectionKeys
   readonly #window = new ReplayWindow()
-  readonly #plaintext = new Uint8Array(1 + maxDatagramBytes)
+  readonly #plaintext = new Uint8Array(1 + maxBodyBytes)
   readonly #header = new Uint8Array(dataHeaderBytes)
   readonly #headerView = viewOf(this.#header)
   readonly #sendNonce = new Uint8Array(nonceBytes)
@@ -42,7 +49,7 @@ export class Traffic {
     return counterLimit - this.#counter
   }
 
-  /** `body` is at most `maxDatagramBytes`. Throws when no counter remains: a nonce must never come twice. */
+  /** `body` is at most `maxBodyBytes`. Throws when no counter remains: a nonce must never come twice. */
   seal(kind: number, body: Uint8Array): Uint8Array {
     if (this.remaining <= 0) throw new RangeError('all counters of this link are used')
     writeCounter(this.#headerView, 1 + this.#tag.length, this.#counter)

@@ -236,24 +236,79 @@ test('a peer cannot answer in a flow of another peer', async (context) => {
   assert.deepEqual(await client.received(1), ['true'])
 })
 
-test('what is too big for a link, for nobody, or no frame is dropped and counted', async (context) => {
+test('the largest datagram there is goes both ways, and keeps its boundaries', async (context) => {
   const game = await program(context)
-  const { alice, bob, localPort } = await linkedPair(context, game.port)
+  const { localPort } = await linkedPair(context, game.port)
   const client = await program(context)
-  client.send(localPort, new Uint8Array(maxPayloadBytes + 1))
   client.send(localPort, new Uint8Array(maxPayloadBytes).fill(97))
-  assert.deepEqual(await game.received(1), ['a'.repeat(maxPayloadBytes)])
-  assert.equal(alice.forwarder.counts().tooBig, 1)
-  const { port: flowPort, address } = game.got[0] ?? { port: 0, address: '' }
-  game.send(flowPort, new Uint8Array(maxPayloadBytes + 1), address)
-  game.send(flowPort, 'small', address)
-  assert.deepEqual(await client.received(1), ['small'])
-  assert.equal(bob.forwarder.counts().tooBig, 1)
+  client.send(localPort, 'small')
+  assert.deepEqual(await game.received(2), ['a'.repeat(maxPayloadBytes), 'small'])
+  const { port, address } = game.got[0] ?? { port: 0, address: '' }
+  game.send(port, 'small', address)
+  game.send(port, new Uint8Array(maxPayloadBytes).fill(98), address)
+  assert.deepEqual(await client.received(2), ['small', 'b'.repeat(maxPayloadBytes)])
+})
+
+test('what is for nobody, or no frame, is dropped and counted', async (context) => {
+  const game = await program(context)
+  const { alice, localPort } = await linkedPair(context, game.port)
+  const client = await program(context)
   alice.forwarder.handleDatagram('bob-id', Uint8Array.of(9))
   assert.equal(alice.forwarder.counts().malformed, 1)
   alice.forwarder.detach('bob-id')
   client.send(localPort, 'to nobody')
   while (alice.forwarder.counts().notLinked === 0) await new Promise((resolve) => setImmediate(resolve))
+})
+
+test('a game that listens on ::1 only is reached, and a client of ::1 is served', async (context) => {
+  const game = await program(context, 0, '::1')
+  const { localPort } = await linkedPair(context, game.port)
+  const client = await program(context, 0, '::1')
+  client.send(localPort, 'one', '::1')
+  assert.deepEqual(await game.received(1), ['one'])
+  game.send(game.got[0]?.port ?? 0, 'two', '::1')
+  client.send(localPort, 'three', '::1')
+  assert.deepEqual(await game.received(2), ['one', 'three'])
+  assert.deepEqual(await client.received(1), ['two'])
+  assert.equal(new Set(game.got.map(({ port }) => port)).size, 1)
+})
+
+test('each peer has an address of its own at the game, the same for all its flows', async (context) => {
+  const game = await program(context)
+  const { bob } = await linkedPair(context, game.port)
+  bob.forwarder.attach(
+    { id: 'carol-id', name: 'carol' },
+    linkTo(() => {}),
+  )
+  for (const [peer, flow] of [
+    ['alice-id', 1],
+    ['alice-id', 2],
+    ['carol-id', 1],
+  ] as const) {
+    const hello = encodeFrame({ kind: 'to-game', port: game.port, flow, payload: utf8(`${peer} ${flow}`) })
+    bob.forwarder.handleDatagram(peer, hello)
+    await game.received(game.got.length + 1)
+  }
+  const [one, other, carols] = game.got.map(({ address }) => address)
+  assert.equal(one, other)
+  if (process.platform === 'linux') assert.notEqual(one, carols)
+})
+
+test('a port for friends is open to them and to nobody else', async (context) => {
+  const game = await program(context)
+  const exposes = [{ protocol: 'udp', port: game.port, friendsOnly: true } as const]
+  const { forwarder } = start(context, { exposes, isFriend: (id) => id === 'alice-id' })
+  await forwarder.open()
+  for (const peer of ['carol-id', 'alice-id']) {
+    forwarder.attach(
+      { id: peer, name: peer },
+      linkTo(() => {}),
+    )
+    const hello = encodeFrame({ kind: 'to-game', port: game.port, flow: 1, payload: utf8(peer) })
+    forwarder.handleDatagram(peer, hello)
+  }
+  assert.deepEqual(await game.received(1), ['alice-id'])
+  assert.equal(forwarder.counts().notExposed, 1)
 })
 
 test('a local port that is taken is named, with another one to try', async (context) => {

@@ -222,8 +222,8 @@ test('a peer that opens more streams than it may is refused, and memory is given
     const frame = encodeStreamFrame({ kind: 'open', number, port: game.port, seq: 0 })
     pair.bob.handleDatagram(ids.carol, frame)
   }
-  await waitFor(() => answers.opened === 64 && game.guests.length === 64)
-  assert.equal(answers.refused, 436)
+  await waitFor(() => answers.opened === 128 && game.guests.length === 128)
+  assert.equal(answers.refused, 372)
   const closed = game.guests.map((guest) => broken(guest))
   pair.bob.detach(ids.carol)
   await Promise.all(closed)

@@ -61,7 +61,7 @@ test('every datagram arrives at most once and unaltered, and all of them on a wi
   }
 })
 
-test('a datagram may be empty or 1,408 bytes long, and no longer', () => {
+test('a datagram may be empty or 65,535 bytes long, and no longer', () => {
   const wire = wireBetween(3)
   wire.runFor(1_000)
   const largest = new Uint8Array(maxDatagramBytes).fill(7)

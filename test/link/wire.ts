@@ -18,6 +18,8 @@ export type Weather = {
   readonly duplication?: number
   /** Each packet takes between these; unequal bounds reorder. */
   readonly delayMs?: readonly [number, number]
+  /** Larger packets are lost (UDP payload). */
+  readonly mostBytes?: number
 }
 
 export const places: Readonly<Record<Side, Endpoint>> = {
@@ -142,7 +144,8 @@ export class Wire {
 
   #fly(from: Side, { to, bytes }: { readonly to: Endpoint; readonly bytes: Uint8Array }): void {
     this.sent.push({ from, at: this.now, to, bytes })
-    const { loss = 0, duplication = 0, delayMs = [20, 20] } = this.weather
+    const { loss = 0, duplication = 0, delayMs = [20, 20], mostBytes = Infinity } = this.weather
+    if (bytes.length > mostBytes) return
     const copies = this.#random() < duplication ? 2 : 1
     for (let copy = 0; copy < copies; copy++) {
       if (this.#random() < loss) continue
