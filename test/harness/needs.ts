@@ -31,6 +31,7 @@ export type Part =
   | 'turnutils_stunclient'
   | 'nft'
   | 'miniupnpd'
+  | 'iperf3'
   | 'network namespaces'
 
 /** For `test(name, { skip: lacks('postfix', 'dovecot') }, …)`: false, or the sentence that says what is missing. */
