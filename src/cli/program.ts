@@ -93,9 +93,13 @@ Start here:
     .command('agent')
     .description('run the agent beside a game until stopped')
     .requiredOption('--config <file>', "the agent's config file")
-    .option('--expose <udp:port>', 'let players in the room reach this port here; may be given again', gather)
     .option(
-      '--forward <udp:local=nick:port>',
+      '--expose <udp|tcp:port>',
+      'let players in the room reach this port here (=friends: only friends); may be given again',
+      gather,
+    )
+    .option(
+      '--forward <udp|tcp:local=nick:port>',
       "lead a port here to a player's port; may be given again",
       gather,
     )

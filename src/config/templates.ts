@@ -161,9 +161,9 @@ invite_file = "invite.secret"
 # blocked = []
 
 [games]
-# A game of yours that players in the room may reach, and ports here that lead to theirs.
-# expose = ["udp:7777"]
-# forward = ["udp:7777=anna:7777"]
+# Games of yours that players in the room may reach, or only your friends, and ports here that lead to theirs.
+# expose = ["udp:7777", "tcp:7778=friends"]
+# forward = ["udp:7777=anna:7777", "tcp:8080=anna:80"]
 
 [letters]
 # The mailbox is looked through at least this often, even if the server announces nothing.
