@@ -13,6 +13,8 @@ export type AgentEvent =
   | { readonly event: 'ready'; readonly id: string; readonly name: string; readonly room: string }
   | (NatProfile & { readonly event: 'nat'; readonly public: readonly string[] })
   | ({ readonly event: 'mailbox' } & MailboxState)
+  /** We said goodbye; `ready` tells when we are back. */
+  | { readonly event: 'left' }
   | { readonly event: 'requested'; readonly hosts: number }
   | { readonly event: 'unsent'; readonly letter: LetterKind; readonly reason: string }
   /** No answer for so long; the request is repeated. */

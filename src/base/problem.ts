@@ -28,6 +28,11 @@ export class Problem extends Error {
     this.remedy = remedy
   }
 
+  /** What JSON takes of it: an Error's own message is left out by itself. */
+  toJSON(): { readonly code: ProblemCode; readonly message: string; readonly remedy: string } {
+    return { code: this.code, message: this.message, remedy: this.remedy }
+  }
+
   /** One line for stderr. */
   get line(): string {
     return `${this.message} ${this.remedy}`.replace(/\s+/g, ' ').trim()

@@ -1,11 +1,16 @@
 // `peerpost host`: the daemon at the mailbox.
 
+import type { AddressServer } from '../address-server/address-server.ts'
 import { loadHostConfig } from '../config/load.ts'
+import { HostControl } from '../control/host-control.ts'
+import { hostRoutes } from '../control/host-schemas.ts'
 import { describeHostEvent } from '../control/stories.ts'
-import { createHost, type HostEvent } from '../host/service.ts'
+import type { Line } from '../control/words.ts'
+import { createHost, defaultHostSettings, type HostEvent } from '../host/service.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { loadSodium } from '../sodium.ts'
 import { describeAddressServerEvent, type HostedEvent, openHostedServer } from './address-server.ts'
+import { prepareControl } from './control.ts'
 import { readHostKeys } from './host-keys.ts'
 import { untilStopped } from './lifetime.ts'
 import { openMail } from './open-mail.ts'
@@ -18,11 +23,18 @@ export async function runHost(options: { readonly config: string; readonly json?
   const { config, path } = loaded
   const { identity, sealingKeys, rooms } = readHostKeys(crypto, loaded)
   const { subject } = config.mail
-  const report = createReporter(options.json, systemClock.wallNow, (event: HostEvent | HostedEvent) =>
-    event.event === 'address-server' || event.event === 'served'
-      ? describeAddressServerEvent(event)
-      : describeHostEvent(event),
-  )
+  const control = prepareControl({
+    ...{
+      clock: systemClock,
+      crypto,
+      settings: config.control,
+      configFile: options.config,
+      json: options.json,
+    },
+    describe: (event) => describe(event as HostEvent | HostedEvent),
+    isMasked: true,
+  })
+  const report = createReporter(options.json, systemClock.wallNow, describe, control.tell)
   const { mailbox, sender } = openMail(config.mail, path, { subject, address: config.address }, (notice) =>
     process.stderr.write(`peerpost: ${notice}\n`),
   )
@@ -47,14 +59,30 @@ export async function runHost(options: { readonly config: string; readonly json?
     database: path(config.table.path),
     mailbox,
     sender,
-    onEvent: report,
+    onEvent: (event) => {
+      watched.heard(event)
+      report(event)
+    },
   })
-  const addressServer = await openHostedServer(config.address_server.listen, report)
+  const watched = new HostControl({
+    ...{ clock: systemClock, host, address: config.address, rooms: rooms.map(({ name }) => name) },
+    settings: { ...defaultHostSettings, capacity: config.table.capacity },
+  })
+  const server = await control.start(hostRoutes(watched))
+  let addressServer: AddressServer | null = null
   try {
+    addressServer = await openHostedServer(config.address_server.listen, report)
     await Promise.race([host.start(), stopped])
     await stopped
     await host.stop()
   } finally {
     await addressServer?.close()
+    await server?.close()
   }
+}
+
+function describe(event: HostEvent | HostedEvent): Line | null {
+  return event.event === 'address-server' || event.event === 'served'
+    ? describeAddressServerEvent(event)
+    : describeHostEvent(event)
 }

@@ -12,19 +12,23 @@ export function paint(tone: Tone, text: string): string {
 
 export type Reporter<Event> = (event: Event) => void
 
-/** `describe` gives a sentence for a person, or null for what only programs want to know. */
+/** `describe` gives a sentence for a person, or null for what only programs want to know; `onTold` gets what is
+ *  printed with `--json`. */
 export function createReporter<Event extends { readonly event: string }>(
   json: boolean | undefined,
   wallNow: () => number,
   describe: (event: Event) => Line | null,
+  onTold: (told: object) => void = () => {},
 ): Reporter<Event> {
   // Whoever read our output may go away; that must not end a daemon in the middle of its work.
   process.stdout.on('error', () => {})
   return (event) => {
     const at = new Date(wallNow())
+    const { event: name, ...fields } = event
+    const told = { event: name, at: at.toISOString(), ...fields }
+    onTold(told)
     if (json) {
-      const { event: name, ...fields } = event
-      process.stdout.write(`${JSON.stringify({ event: name, at: at.toISOString(), ...fields })}\n`)
+      process.stdout.write(`${JSON.stringify(told)}\n`)
       return
     }
     const line = describe(event)

@@ -1,6 +1,6 @@
 // Places of this computer to listen on, as people write them: 192.0.2.1:3478, [2001:db8::1]:3478.
 
-import { type Endpoint, formatEndpoint, parseEndpoint } from '../base/endpoint.ts'
+import { addressScope, type Endpoint, formatEndpoint, parseEndpoint } from '../base/endpoint.ts'
 
 /** Two addresses with two ports in each family, and some more. */
 export const maxPlaces = 16
@@ -11,6 +11,12 @@ export function parsePlace(text: string): Endpoint | null {
   if (anyPort === undefined) return parseEndpoint(text)
   const place = parseEndpoint(`${address}:1`)
   return place && { ...place, port: 0 }
+}
+
+/** A place that only this computer reaches. */
+export function isLoopbackPlace(text: string): boolean {
+  const place = parsePlace(text)
+  return place !== null && addressScope(place.address) === 'loopback'
 }
 
 /** Each place can be had once only; port 0 is another port each time. */

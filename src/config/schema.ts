@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { defaultSubject } from '../letter/invite.ts'
 import { isHostAndPort, isMailAddress, isNickname, isRoomName, isSubject } from '../letter/text-rules.ts'
 import { parseDuration } from './duration.ts'
-import { areDistinctPlaces, maxPlaces, parsePlace } from './listen.ts'
+import { areDistinctPlaces, isLoopbackPlace, maxPlaces, parsePlace } from './listen.ts'
 
 /** Asked when neither the invite nor the config names any; on two networks, so that the mapping can be told. */
 export const defaultStunServers = ['stun.l.google.com:19302', 'stun.cloudflare.com:3478']
@@ -36,6 +36,12 @@ const places = z
   .max(maxPlaces)
   .refine(areDistinctPlaces, 'must name each place once')
 const udpPort = z.int().min(0).max(65535)
+const control = z
+  .strictObject({
+    enabled: z.boolean().default(true),
+    listen: text(isLoopbackPlace, 'must be a loopback address such as 127.0.0.1:0').default('127.0.0.1:0'),
+  })
+  .prefault({})
 
 const mail = z.strictObject({
   receive: line(1000),
@@ -87,6 +93,7 @@ export const hostSchema = z.strictObject({
     })
     .prefault({}),
   address_server: z.strictObject({ listen: places.default([]) }).prefault({}),
+  control,
 })
 
 const portNumber = z.int().min(1).max(65535)
@@ -155,6 +162,7 @@ export const agentSchema = z.strictObject({
       ask_again: duration('60s'),
     })
     .prefault({}),
+  control,
 })
 
 export type HostConfig = z.infer<typeof hostSchema>

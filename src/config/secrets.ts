@@ -1,6 +1,6 @@
 // Keys and passwords in files of their own, readable by their owner only.
 
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { base32nopad } from '@scure/base'
 import { messageOf, Problem } from '../base/problem.ts'
 
@@ -20,6 +20,24 @@ export function writeSecret(file: string, text: string): void {
         'Choose another folder, or move the old file away.',
       )
     }
+    throw new Problem(
+      'file',
+      `${file} cannot be written: ${messageOf(thrown)}.`,
+      'Mend the folder or its permissions.',
+    )
+  }
+}
+
+/** Writes the file with mode 0600, over one that is there: whoever reads sees the old line or the new one, whole. */
+export function replaceSecret(file: string, text: string): void {
+  const fresh = `${file}.${process.pid}.new`
+  try {
+    rmSync(fresh, { force: true })
+    writeFileSync(fresh, `${text}\n`, { mode: 0o600, flag: 'wx', flush: true })
+    chmodSync(fresh, 0o600)
+    renameSync(fresh, file)
+  } catch (thrown) {
+    rmSync(fresh, { force: true })
     throw new Problem(
       'file',
       `${file} cannot be written: ${messageOf(thrown)}.`,

@@ -32,6 +32,13 @@ function passwordLine(key: string, file: string | null): string {
     : `${key} = ${quoted(file)}`
 }
 
+const controlSection = `[control]
+# A web API and a page on this computer alone, for \`peerpost status\`, browsers and games; guarded by a token in a file
+# beside this one. Port 0 lets the system choose.
+# listen = "127.0.0.1:0"
+# enabled = true
+`
+
 export function hostTemplate(answers: HostAnswers): string {
   return `# peerpost host. Every setting can also come from the environment: [table] capacity is PEERPOST_TABLE_CAPACITY.
 # Paths count from this file's folder. Durations look like "250ms", "60s", "5m", "12h".
@@ -94,7 +101,8 @@ servers = [${answers.stunServers.map(quoted).join(', ')}]
 # server does. Name them in [stun] too, so that invites pass them on. Of two addresses with two ports, such as
 # ["192.0.2.1:3478", "192.0.2.2:3479"], all four combinations are opened: agents then learn what their NAT filters.
 # listen = []
-`
+
+${controlSection}`
 }
 
 export function agentTemplate(answers: AgentAnswers): string {
@@ -170,5 +178,6 @@ invite_file = "invite.secret"
 # sweep = "60s"
 # A request without an answer is repeated after this time, then ever more seldom.
 # ask_again = "60s"
-`
+
+${controlSection}`
 }

@@ -82,7 +82,19 @@ export function reachOf({ view, mapping }: NatFacts): Reach[] {
 }
 
 export function natStory(facts: NatFacts): string[] {
-  const { view, six, local, layers, mapping } = facts
+  const { view, local } = facts
+  return [
+    ...natWordsOf(facts),
+    ...view.observations.map(
+      ({ server, mapped }) => `  ${formatEndpoint(server)} sees ${formatEndpoint(mapped)}`,
+    ),
+    ...(local.length > 0 ? [`  our own: ${local.map(formatEndpoint).join(', ')}`] : []),
+  ]
+}
+
+/** The story without what each server saw. Lines that begin with two spaces belong to the one before. */
+export function natWordsOf(facts: NatFacts): string[] {
+  const { view, six, layers, mapping } = facts
   const { profile } = view
   const reach = reachOf(facts)
   return [
@@ -91,10 +103,6 @@ export function natStory(facts: NatFacts): string[] {
     ...present(layerWords[layers], sixWords(six), routerWords(mapping)),
     ...reachWords(reach),
     ...adviceFor(facts, reach),
-    ...view.observations.map(
-      ({ server, mapped }) => `  ${formatEndpoint(server)} sees ${formatEndpoint(mapped)}`,
-    ),
-    ...(local.length > 0 ? [`  our own: ${local.map(formatEndpoint).join(', ')}`] : []),
   ]
 }
 

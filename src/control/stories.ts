@@ -34,6 +34,8 @@ export function describeAgentEvent(event: AgentEvent): Line | null {
   switch (event.event) {
     case 'ready':
       return line('good', `${event.name} is ready for the room ${event.room}. Your user ID: ${event.id}`)
+    case 'left':
+      return line('plain', 'Left the room.')
     case 'nat':
       return line('plain', describeNat(event, event.public))
     case 'mailbox':

@@ -124,6 +124,11 @@ export class World {
     await this.finish(host.start())
   }
 
+  get host(): Host {
+    if (!this.#host) throw new Error('no host runs')
+    return this.#host
+  }
+
   async stopHost(): Promise<void> {
     const host = this.#host
     this.#host = null

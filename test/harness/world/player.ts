@@ -1,6 +1,7 @@
 // A person with a computer, a mail address and an identity, who runs an agent, stops it, kills it, starts another.
 
 import { Agent, type AgentEvent, type AgentSettings } from '../../../src/agent/agent.ts'
+import type { PeerPreferences } from '../../../src/agent/peer-choice.ts'
 import { toHex } from '../../../src/base/bytes.ts'
 import type { KeyPair } from '../../../src/base/crypto.ts'
 import type { RoomKeys } from '../../../src/letter/room.ts'
@@ -92,12 +93,19 @@ export class Player {
 
   /** Resolves when the agent has joined, which needs time to pass. */
   start(): Promise<void> {
+    const ids = (players: readonly Player[] = []) =>
+      new Set(players.map(({ identity }) => toHex(identity.publicKey)))
+    const preferences = { friends: ids(this.#options.friends), blocked: ids(this.#options.blocked) }
+    const { clock } = this.#options
+    return this.make(preferences, (event) => this.events.push({ ...event, at: clock.now() })).start()
+  }
+
+  /** An agent of this person, who has others start it. */
+  make(preferences: PeerPreferences, onEvent: (event: AgentEvent) => void): Agent {
     const { clock, computer, post, room, subject, host, stunServers, settings, seed, name } = this.#options
     const power = new Power(clock)
     this.#power = power
     this.#mailbox = post.mailbox(this.address, power)
-    const ids = (players: readonly Player[] = []) =>
-      new Set(players.map(({ identity }) => toHex(identity.publicKey)))
     this.#agent = new Agent({
       clock: power,
       crypto: seededCrypto(seed + 1_000 * ++this.#runs),
@@ -109,18 +117,18 @@ export class Player {
       room,
       hosts: [host],
       stunServers,
-      preferences: { friends: ids(this.#options.friends), blocked: ids(this.#options.blocked) },
+      preferences,
       settings: { ...defaults, ...settings },
       exposes: [],
       forwards: [],
       mailbox: this.#mailbox,
       sender: post.sender(power),
       onEvent: (event) => {
-        if (power.isOn) this.events.push({ ...event, at: clock.now() })
+        if (power.isOn) onEvent(event)
       },
       io: computer.io,
     })
-    return this.#agent.start()
+    return this.#agent
   }
 
   /** A clean end; resolves when everything is closed, which needs time to pass. */

@@ -1,0 +1,53 @@
+// The control API of a daemon: the same for agent and host.
+
+import type { Clock } from '../base/clock.ts'
+import type { Crypto } from '../base/crypto.ts'
+import { parsePlace } from '../config/listen.ts'
+import { EventLog } from '../control/event-log.ts'
+import { maskTexts } from '../control/mask.ts'
+import type { Route } from '../control/routes.ts'
+import type { ControlServer } from '../control/server.ts'
+import type { Line } from '../control/words.ts'
+
+export type ControlSettings = { readonly enabled: boolean; readonly listen: string }
+
+export type Control = {
+  /** For every event, as it is printed. */
+  readonly tell: (told: object) => void
+  /** Rejects with a Problem when the port cannot be had. Null when switched off. */
+  readonly start: (routes: readonly Route[]) => Promise<ControlServer | null>
+}
+
+export type ControlOptions = {
+  readonly clock: Clock
+  readonly crypto: Crypto
+  readonly settings: ControlSettings
+  readonly configFile: string
+  readonly json: boolean | undefined
+  readonly describe: (event: object) => Line | null
+  /** Whether events are kept with addresses masked already. */
+  readonly isMasked: boolean
+}
+
+export function prepareControl(options: ControlOptions): Control {
+  const { clock, crypto, settings, configFile, json, describe, isMasked } = options
+  const listen = parsePlace(settings.listen)
+  if (!settings.enabled || !listen) return { tell: () => {}, start: async () => null }
+  const log = new EventLog(Buffer.from(crypto.randomBytes(6)).toString('hex'))
+  return {
+    tell: (told) => log.add(isMasked ? maskTexts(told) : told),
+    start: async (routes) => {
+      // Read only where it is wanted: the library takes some megabytes.
+      const { startControlServer } = await import('../control/server.ts')
+      const server = await startControlServer({
+        ...{ clock, log, routes, listen, configFile },
+        describe: (event) => describe(maskTexts(event)),
+        randomBytes: (length) => crypto.randomBytes(length),
+      })
+      if (!json && process.stdout.isTTY) {
+        process.stdout.write(`Status page, for one browser: ${server.newPageAddress()}\n`)
+      }
+      return server
+    },
+  }
+}

@@ -1,0 +1,102 @@
+// What the control API of an agent can be asked for.
+
+import type { AgentControl } from './agent-control.ts'
+import {
+  agentStatusSchema,
+  inviteSchema,
+  peerSchema,
+  peersSchema,
+  standingsSchema,
+  stateSchema,
+} from './agent-schemas.ts'
+import { Fault } from './fault.ts'
+import { nothing, type Route } from './routes.ts'
+import type { Standing } from './standings.ts'
+
+const peerParam = { peer: 'User ID, or the name of a player whom the agent knows.' }
+const findFaults = { 'unknown-peer': 404, ambiguous: 409 } as const
+const meetFaults = { ...findFaults, 'not-joined': 409 } as const
+
+export function agentRoutes(control: AgentControl): readonly Route[] {
+  const done = (fault: Fault | null) => fault ?? {}
+  const state = (result: string | Fault) => (result instanceof Fault ? result : { state: result })
+  const get = { method: 'GET', need: 'any-caller' } as const
+  const post = { method: 'POST', need: 'any-caller' } as const
+
+  const standingRoutes = (path: string, standing: Standing, [add, remove]: readonly [string, string]) =>
+    (['PUT', 'DELETE'] as const).map(
+      (method): Route => ({
+        ...{ method, path: `/v1/${path}/:peer`, need: 'any-caller', params: peerParam, answer: nothing },
+        summary: method === 'PUT' ? add : remove,
+        faults: { ...findFaults, file: 503 },
+        handle: ({ params }) =>
+          done(control.setStanding(params.peer ?? '', method === 'PUT' ? standing : 'none')),
+      }),
+    )
+
+  return [
+    {
+      ...{ ...get, path: '/v1/status', answer: agentStatusSchema },
+      summary: 'How the agent is: room, mailbox, NAT, ports.',
+      handle: () => control.status(),
+    },
+    {
+      ...{ ...get, path: '/v1/peers', answer: peersSchema },
+      summary: 'Whom the agent knows in the room, what is being tried, and how good the links are.',
+      handle: () => ({ peers: control.peers() }),
+    },
+    {
+      ...{ ...get, path: '/v1/peers/:peer', answer: peerSchema, params: peerParam, faults: findFaults },
+      summary: 'One of them.',
+      handle: ({ params }) => control.peer(params.peer ?? ''),
+    },
+    {
+      ...{ ...post, path: '/v1/peers/:peer/connect', answer: nothing, params: peerParam },
+      summary:
+        'Tries to reach a player, also beyond the number of links wanted. The host is asked first; events tell the rest.',
+      faults: { ...meetFaults, blocked: 409 },
+      handle: ({ params }) => done(control.connect(params.peer ?? '')),
+    },
+    {
+      ...{ ...post, path: '/v1/peers/:peer/disconnect', answer: nothing, params: peerParam },
+      summary:
+        'Ends the link with a player, or the attempt, and lets nothing come of it until connect or the next start.',
+      faults: meetFaults,
+      handle: ({ params }) => done(control.disconnect(params.peer ?? '')),
+    },
+    {
+      ...{ ...post, path: '/v1/room/join', answer: stateSchema, faults: { leaving: 409 } },
+      summary: 'Comes back to the room after leaving it; asks the host again when in it.',
+      handle: () => state(control.join()),
+    },
+    {
+      ...{ ...post, path: '/v1/room/leave', answer: stateSchema },
+      summary: 'Says goodbye to all players and the host. The program goes on, so that it can join again.',
+      handle: () => state(control.leave()),
+    },
+    {
+      ...{ ...get, path: '/v1/room/invite', answer: inviteSchema, faults: { 'no-invite': 404 } },
+      summary: 'The invite. Whoever has it can join the room.',
+      handle: () =>
+        control.invite === null
+          ? new Fault(404, 'no-invite', 'The agent has no invite to pass on.', 'Ask whoever runs the host.')
+          : { invite: control.invite },
+    },
+    {
+      ...{ ...get, path: '/v1/standings', answer: standingsSchema },
+      summary: 'Who is a friend and who is blocked.',
+      handle: () => ({
+        friends: control.standings.list('friend'),
+        blocked: control.standings.list('blocked'),
+      }),
+    },
+    ...standingRoutes('friends', 'friend', [
+      'Makes a player a friend: tried before others. It is remembered.',
+      'Makes a player no friend any more.',
+    ]),
+    ...standingRoutes('blocked', 'blocked', [
+      'Blocks a player: never tried, never let in, any link ends. It is remembered.',
+      'Unblocks a player.',
+    ]),
+  ]
+}

@@ -1,0 +1,75 @@
+// A host as it is watched. Nothing here tells an address or a key whole: whoever runs a host need not see who meets.
+
+import type { Clock } from '../base/clock.ts'
+import type { Host, HostEvent, HostSettings } from '../host/service.ts'
+import { instant } from './agent-view.ts'
+import type { HostStatus } from './host-schemas.ts'
+import { maskText } from './mask.ts'
+
+export type HostControlOptions = {
+  readonly clock: Clock
+  readonly host: Pick<Host, 'counters'>
+  readonly settings: Pick<HostSettings, 'capacity' | 'outboxCapacity' | 'seenCapacity'>
+  readonly address: string
+  readonly rooms: readonly string[]
+}
+
+export class HostControl {
+  readonly #options: HostControlOptions
+  readonly #startedAt: number
+  #isReady = false
+  #stateAt: number
+  #mailbox: HostStatus['mailbox']
+  #trouble: HostStatus['trouble'] = null
+
+  constructor(options: HostControlOptions) {
+    this.#options = options
+    this.#startedAt = options.clock.wallNow()
+    this.#stateAt = this.#startedAt
+    this.#mailbox = { state: 'connecting', reason: null, since: instant(this.#startedAt) }
+  }
+
+  /** Every event of the host, as it comes. */
+  heard(event: HostEvent): void {
+    const now = this.#options.clock.wallNow()
+    if (event.event === 'ready') {
+      this.#isReady = true
+      this.#stateAt = now
+    } else if (event.event === 'mailbox') {
+      const reason = event.state === 'disconnected' ? maskText(event.reason) : null
+      this.#mailbox = { state: event.state, reason, since: instant(now) }
+    } else if (event.event === 'trouble') {
+      const { message, remedy } = event.problem
+      this.#trouble = { at: instant(now), message: maskText(message), remedy: maskText(remedy) }
+    }
+  }
+
+  status(): HostStatus {
+    const { host, settings, address, rooms } = this.#options
+    const counters = host.counters()
+    return {
+      role: 'host',
+      address: maskText(address),
+      rooms: [...rooms],
+      startedAt: instant(this.#startedAt),
+      state: this.#isReady ? 'ready' : 'starting',
+      since: instant(this.#stateAt),
+      mailbox: this.#mailbox,
+      letters: Object.entries(counters.letters).map(([name, count]) => {
+        const [kind = '', outcome = '', reason = null] = name.split(' ')
+        return { kind, outcome: outcome === 'accepted' ? outcome : 'dropped', reason, count }
+      }),
+      mails: Object.entries(counters.mails).map(([name, count]) => {
+        const [kind = '', outcome = ''] = name.split(' ')
+        return { kind, outcome, count }
+      }),
+      waitingIntroductions: counters.waitingIntroductions,
+      budgets: {
+        table: { used: counters.entries, limit: settings.capacity },
+        outbox: { used: counters.waitingMails, limit: settings.outboxCapacity },
+        letterIds: { used: counters.seenLetters, limit: settings.seenCapacity },
+      },
+      trouble: this.#trouble,
+    }
+  }
+}

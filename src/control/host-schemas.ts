@@ -1,0 +1,56 @@
+// What the control API of a host answers. No address and no key is whole.
+
+import { z } from 'zod'
+import { mailboxSchema } from './agent-schemas.ts'
+import type { HostControl } from './host-control.ts'
+import type { Route } from './routes.ts'
+
+const instant = z.iso.datetime()
+const count = z.int().nonnegative()
+const budget = z.strictObject({ used: count, limit: count })
+
+export const hostStatusSchema = z.strictObject({
+  role: z.literal('host'),
+  address: z.string().describe('Of the mailbox, masked.'),
+  rooms: z.array(z.string()),
+  startedAt: instant,
+  state: z.enum(['starting', 'ready']),
+  since: instant.describe('In this state.'),
+  mailbox: mailboxSchema,
+  letters: z
+    .array(
+      z.strictObject({
+        kind: z.string(),
+        outcome: z.enum(['accepted', 'dropped']),
+        reason: z.string().nullable(),
+        count,
+      }),
+    )
+    .describe('Since the start.'),
+  mails: z
+    .array(z.strictObject({ kind: z.string(), outcome: z.string(), count }))
+    .describe('Since the start: sent, later (tried again), refused or given-up.'),
+  waitingIntroductions: count,
+  budgets: z.strictObject({
+    table: budget.describe('Agents in the table.'),
+    outbox: budget.describe('Mails waiting to be sent; when it is full no letters are taken.'),
+    letterIds: budget.describe('IDs of letters seen; when it is full, old letters are refused.'),
+  }),
+  trouble: z
+    .strictObject({ at: instant, message: z.string(), remedy: z.string() })
+    .nullable()
+    .describe('The latest.'),
+})
+
+export type HostStatus = z.infer<typeof hostStatusSchema>
+
+export function hostRoutes(control: HostControl): readonly Route[] {
+  return [
+    {
+      ...{ method: 'GET', path: '/v1/status', need: 'any-caller', answer: hostStatusSchema },
+      summary: 'How the host is: mailbox, table, letters, mails.',
+      faults: { database: 503 },
+      handle: () => control.status(),
+    },
+  ]
+}

@@ -1,0 +1,120 @@
+// The API described as OpenAPI 3.1, from the routes that serve it.
+
+import { z } from 'zod'
+import { faultSchema, type Route } from './routes.ts'
+
+type Json = { readonly [key: string]: unknown }
+
+/** What any request may be answered. */
+const usualFaults: Readonly<Record<string, readonly string[]>> = {
+  400: ['malformed'],
+  401: ['no-token'],
+  403: ['wrong-host', 'wrong-origin'],
+  408: ['too-slow'],
+  413: ['too-big'],
+  429: ['too-many'],
+  431: ['too-long-headers'],
+  500: ['internal'],
+}
+
+export function describeApi(routes: readonly Route[]): Json {
+  const paths: Record<string, Record<string, Json>> = {}
+  for (const route of routes) {
+    const path = route.path.replace(/:(\w+)/g, '{$1}')
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationOf(route) }
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'peerpost control API', version: '1', license: { name: 'MIT', identifier: 'MIT' } },
+    servers: [{ url: 'http://127.0.0.1:{port}', variables: { port: { default: '0' } } }],
+    security: [{ token: [] }],
+    paths: { ...paths, '/v1/events': { get: eventsOperation } },
+    components: {
+      securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
+      schemas: { fault: jsonSchemaOf(faultSchema) },
+      responses: Object.fromEntries(
+        Object.entries(usualFaults).map(([status, codes]) => [`fault${status}`, faultResponse(codes)]),
+      ),
+    },
+  }
+}
+
+function operationOf(route: Route): Json {
+  const { summary, need, params = {}, body, answer } = route
+  return {
+    summary,
+    ...(need === 'open' && { security: [] }),
+    ...(Object.keys(params).length > 0 && {
+      parameters: Object.entries(params).map(([name, description]) => ({
+        ...{ name, in: 'path', required: true, description },
+        schema: { type: 'string' },
+      })),
+    }),
+    ...(body && {
+      requestBody: { required: true, content: { 'application/json': { schema: jsonSchemaOf(body) } } },
+    }),
+    responses: {
+      200: { description: 'done', content: { 'application/json': { schema: jsonSchemaOf(answer) } } },
+      ...faultResponses(route),
+    },
+  }
+}
+
+function faultResponses({ faults = {}, body }: Route): Json {
+  const own: Record<string, string[]> = body ? { 400: ['bad-body'] } : {}
+  for (const [code, status] of Object.entries(faults)) own[status] = [...(own[status] ?? []), code]
+  const shared = Object.keys(usualFaults).filter((status) => !own[status])
+  return {
+    ...Object.fromEntries(
+      shared.map((status) => [status, { $ref: `#/components/responses/fault${status}` }]),
+    ),
+    ...Object.fromEntries(
+      Object.entries(own).map(([status, codes]) => [
+        status,
+        faultResponse([...(usualFaults[status] ?? []), ...codes]),
+      ]),
+    ),
+  }
+}
+
+function faultResponse(codes: readonly string[]): Json {
+  return {
+    description: codes.join(', '),
+    content: { 'application/json': { schema: { $ref: '#/components/schemas/fault' } } },
+  }
+}
+
+function jsonSchemaOf(schema: z.ZodType): Json {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'output' })
+  return rest
+}
+
+const eventsOperation: Json = {
+  summary:
+    'The events that --json prints, as server-sent events: those kept first (the latest 256 at most), then each as it comes.',
+  parameters: [
+    {
+      ...{ name: 'Last-Event-ID', in: 'header', required: false, schema: { type: 'string' } },
+      description: 'The id of the last event that was read; only later ones are sent.',
+    },
+    {
+      ...{ name: 'after', in: 'query', required: false, schema: { type: 'string' } },
+      description: 'The same, for those who cannot send the header.',
+    },
+    {
+      ...{ name: 'words', in: 'query', required: false, schema: { type: 'string', enum: ['1'] } },
+      description:
+        'Adds "words": {"tone", "text"}, a sentence for a person without whole addresses, or null where there is none.',
+    },
+  ],
+  responses: {
+    200: {
+      description:
+        'Each event is one "data:" line of JSON with "event" and "at"; {"event": "missed", "count"} stands for events that were forgotten before they were read.',
+      content: { 'text/event-stream': { schema: { type: 'string' } } },
+    },
+    401: { $ref: '#/components/responses/fault401' },
+    403: { $ref: '#/components/responses/fault403' },
+    429: faultResponse(['too-many', 'too-many-streams']),
+  },
+}
