@@ -1,6 +1,6 @@
-// What of a peer's packets may reach udx-native, one guard a stream. The library trusts its peers: a sequence number
-// far ahead makes it allocate gigabytes, ranges of acknowledgements cost time by their length, and packets ahead of a
-// gap are kept without bound. All that is checked here, from what was seen to leave and arrive.
+// What of a peer's packets may reach udx-native, one guard a stream. The library trusts its peers: it keeps packets ahead
+// of a gap without bound, however far ahead, and it is written in C. So every field is checked here, against what was
+// seen to leave and arrive.
 
 import { viewOf } from '../base/bytes.ts'
 import type { UdxPacket } from './stream-frame.ts'

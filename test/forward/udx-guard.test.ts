@@ -56,7 +56,7 @@ test('data ahead of a gap pass up to the bytes allowed, the missing packet alway
   for (let index = 11; index <= 20; index++) assert.ok(guarded.admits(data(index)))
 })
 
-test('a packet far ahead, which would make the library allocate gigabytes, is dropped', () => {
+test('a packet far ahead is dropped', () => {
   const guarded = guard(2 ** 30)
   for (const index of [4096, 65_536, 2 ** 28, 2 ** 30, 2 ** 31]) assert.ok(!guarded.admits(data(index)))
   assert.ok(guarded.admits(data(4095)))
