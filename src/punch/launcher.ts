@@ -51,11 +51,7 @@ export class Launcher implements Means {
   }
 
   get left(): number {
-    return this.#options.budget - this.#sent - this.waiting
-  }
-
-  get waiting(): number {
-    return this.#volleys.waiting
+    return this.#options.budget - this.#sent - this.#volleys.waiting
   }
 
   newVia(): Via {

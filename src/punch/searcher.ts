@@ -106,8 +106,12 @@ export class Searcher implements Tactic {
     if (round <= this.#round || startAt > now + longestLeadMs) return
     this.#closeSockets()
     this.#proposeAt = null
-    if (now - startAt > this.#slackMs) this.#propose(now, round + 1)
-    else {
+    const lateMs = now - startAt
+    if (lateMs > this.#slackMs) {
+      // The letter took so much longer than whoever proposed this had thought, and so will ours.
+      this.#leadMs += lateMs
+      this.#propose(now, round + 1)
+    } else {
       this.#round = round
       this.#startAt = Math.max(now, startAt)
       this.#endAt = null

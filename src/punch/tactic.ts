@@ -30,8 +30,6 @@ export interface Means {
   readonly ownAddresses: readonly string[]
   /** Packets that tactics may still send, without those that wait. */
   readonly left: number
-  /** Packets that wait for pacing. */
-  readonly waiting: number
   /** Whether the peer was heard by that socket. */
   heardBy(via: Via): boolean
   /** Unix ms at `now`, and the other way round. */

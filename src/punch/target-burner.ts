@@ -188,7 +188,8 @@ export class TargetBurner implements Tactic {
     }
     this.#round++
     this.#phase = { name: 'told', targets }
-    this.#actAt = now + 4 * this.#mailMs + 30_000
+    // Letters may be slower than they were: each round waits twice as long as the one before.
+    this.#actAt = now + (4 * this.#mailMs + 30_000) * 2 ** this.#round
     means.tell({ type: 'targets', round: this.#round, address, ports: targets })
   }
 
