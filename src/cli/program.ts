@@ -113,6 +113,14 @@ Start here:
     .addOption(jsonOption())
     .action(async (options) => (await import('./nat.ts')).showNat(options))
   program
+    .command('status')
+    .description('show what a running agent or host is doing')
+    .requiredOption('--config <file>', 'the config file it was started with')
+    .option('--watch', 'go on showing it until stopped')
+    .option('--open', 'print an address that opens the status page in a browser, once')
+    .addOption(jsonOption())
+    .action(async (options) => (await import('./status.ts')).showStatus(options))
+  program
     .command('address-server')
     .description('tell agents their public address, as a STUN server does, until stopped')
     .requiredOption('--listen <ip:port>', 'address and UDP port of this computer; may be given again', gather)

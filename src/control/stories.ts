@@ -96,7 +96,7 @@ function rooms(names: readonly string[]): string {
   return names.length === 1 ? `the room ${names[0]}` : `the rooms ${names.join(', ')}`
 }
 
-function pathWords(kind: 'lan' | 'direct'): string {
+export function pathWords(kind: string): string {
   return kind === 'lan' ? 'inside the local network' : 'directly'
 }
 

@@ -1,0 +1,125 @@
+// `peerpost status` beside a host and agents that run as users run them.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { PeerpostProcess } from '../../src/cli/child-process.ts'
+import { controlFileOf } from '../../src/control/control-file.ts'
+import { deferIn } from '../harness/defer.ts'
+import { SmallTown } from '../harness/small-town.ts'
+
+function status(config: string, ...args: string[]) {
+  const run = spawnSync(process.execPath, ['src/cli/main.ts', 'status', '--config', config, ...args], {
+    encoding: 'utf8',
+    timeout: 30_000,
+  })
+  return { code: run.status, out: run.stdout, err: run.stderr }
+}
+
+function fails(line: RegExp, config: string, ...args: string[]): void {
+  const { code, out, err } = status(config, ...args)
+  assert.match(err, line)
+  assert.deepEqual([code, out, err.trim().split('\n').length], [1, '', 1])
+}
+
+test('status tells what agent and host do while they run, and that they do not run afterwards', async (context) => {
+  const town = await SmallTown.open(deferIn(context))
+  await Promise.all([town.settle('anna'), town.settle('ben')])
+  const [annas, hosts] = [town.configOf('anna'), town.configOf('host')]
+  fails(/^peerpost: No daemon runs with .*agent\.toml.*Start it: `peerpost agent --config/, annas)
+  fails(/There is no config file/, join(town.folder, 'nothing.toml'))
+
+  const anna = town.run('anna', '--expose', 'udp:7777')
+  await anna.waitFor('replied')
+  const ben = town.run('ben')
+  await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
+
+  const person = status(annas)
+  assert.equal(person.code, 0, person.err)
+  assert.match(person.out, /^anna in the room friends: joined for \d+ s\n/)
+  assert.match(person.out, /\n {2}mailbox {3}connected for/)
+  assert.match(person.out, /\n {2}ports {5}udp:7777 open to the room/)
+  assert.match(
+    person.out,
+    /\n {2}players {3}ben +linked +(directly|inside the local network) \(\S+…\]?:\d+\)/,
+  )
+  assert.ok(!person.out.includes('\u001b'), 'no colour but on terminals')
+
+  const program = JSON.parse(status(annas, '--json').out)
+  assert.deepEqual([program.event, program.role, program.state], ['status', 'agent', 'joined'])
+  assert.deepEqual([program.peers[0].name, program.peers[0].state], ['ben', 'linked'])
+
+  const host = status(hosts)
+  assert.match(host.out, /^Host at h…@town\.test for friends: ready/)
+  assert.match(host.out, /\n {2}table {5}2 of 10000 agents\n/)
+  assert.match(host.out, /\n {2}letters {8}2 {2}request accepted/)
+  assert.equal(JSON.parse(status(hosts, '--json').out).budgets.table.used, 2)
+
+  const piped = status(annas, '--open')
+  assert.deepEqual([piped.code, piped.out], [2, ''])
+  assert.match(piped.err, /--open shows a secret, and this is no terminal/)
+  assert.equal(
+    anna.events.some(({ line }) => /code=/.test(String(line ?? ''))),
+    false,
+  )
+
+  const watching = new PeerpostProcess('status', ['status', '--config', annas, '--watch', '--json'])
+  await watching.waitFor('status')
+  await ben.stop(8_000)
+  await watching.waitFor('status', ({ peers }) => (peers as { state: string }[])[0]?.state === 'gone')
+  assert.equal(await watching.stop(8_000), 0)
+
+  assert.equal(await anna.stop(8_000), 0)
+  assert.equal(existsSync(controlFileOf(annas)), false)
+  fails(/No daemon runs/, annas)
+})
+
+test('a daemon that was killed does not run, whoever has its port now, and the next one is found', async (context) => {
+  const defer = deferIn(context)
+  const town = await SmallTown.open(defer)
+  await town.settle('anna')
+  const config = town.configOf('anna')
+  const first = town.run('anna')
+  await first.waitFor('ready')
+  first.kill('SIGKILL')
+  await first.ended
+  fails(/No daemon runs/, config)
+
+  const other = createServer((socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}'))
+  other.listen(0, '127.0.0.1')
+  await new Promise((resolve) => other.once('listening', resolve))
+  defer(async () => void other.close())
+  const { port } = other.address() as { port: number }
+  writeFileSync(controlFileOf(config), `{"url":"http://127.0.0.1:${port}","token":"${'x'.repeat(43)}"}`, {
+    mode: 0o600,
+  })
+  const asked = new PeerpostProcess('status', ['status', '--config', config])
+  assert.equal(await asked.ended, 1)
+  assert.match(asked.errors, /is not the daemon of/)
+
+  await town.run('anna').waitFor('ready')
+  assert.equal(status(config).code, 0)
+})
+
+test('a control port that is taken keeps the daemon from starting, and switched off there is none', async (context) => {
+  const defer = deferIn(context)
+  const town = await SmallTown.open(defer)
+  const other = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => other.once('listening', resolve))
+  defer(async () => void other.close())
+  const { port } = other.address() as { port: number }
+  await town.settle('anna', [['# listen = "127.0.0.1:0"', `listen = "127.0.0.1:${port}"`]])
+  const child = town.run('anna')
+  assert.equal(await child.ended, 1)
+  assert.match(
+    child.errors,
+    new RegExp(`cannot have TCP port ${port} of 127\\.0\\.0\\.1: another program uses it`),
+  )
+  rmSync(join(town.folder, 'anna'), { recursive: true })
+  await town.settle('anna', [['# enabled = true', 'enabled = false']])
+  await town.run('anna').waitFor('ready')
+  fails(/or its \[control\] is switched off/, town.configOf('anna'))
+})

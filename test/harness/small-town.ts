@@ -1,0 +1,80 @@
+// A post office, a host and agents on this computer, each a process as a user would run it.
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startAddressServer } from '../../src/address-server/address-server.ts'
+import { formatEndpoint } from '../../src/base/endpoint.ts'
+import { PeerpostProcess } from '../../src/cli/child-process.ts'
+import { EmbeddedPostOffice } from '../../src/mail/embedded-post-office.ts'
+import { systemClock } from '../../src/net/system-clock.ts'
+
+const domain = 'town.test'
+const stopMs = 8_000
+
+export class SmallTown {
+  readonly folder = mkdtempSync(join(tmpdir(), 'peerpost-town-'))
+  readonly #office = new EmbeddedPostOffice({
+    clock: systemClock,
+    folder: join(this.folder, 'mail'),
+    domain,
+  })
+  readonly #ends: (() => Promise<unknown>)[] = []
+  #smtpPort = 0
+  #invite = ''
+
+  /** With a host that is ready. `defer` is called with what ends it all. */
+  static async open(defer: (end: () => Promise<unknown>) => void): Promise<SmallTown> {
+    const town = new SmallTown()
+    defer(() => town.close())
+    await town.#open()
+    return town
+  }
+
+  configOf(name: string): string {
+    return join(this.folder, name, name === 'host' ? 'host.toml' : 'agent.toml')
+  }
+
+  /** Makes the folder of an agent; `changes` are pairs of lines of its config, old and new. */
+  async settle(name: string, changes: readonly (readonly [string, string])[] = []): Promise<void> {
+    const args = ['init', 'agent', '--dir', join(this.folder, name), '--invite', this.#invite, '--name', name]
+    await PeerpostProcess.run(`init agent ${name}`, [...args, ...(await this.#mailOf(name))])
+    let text = readFileSync(this.configOf(name), 'utf8')
+    for (const [before, after] of changes) {
+      if (!text.includes(before)) throw new Error(`the config of ${name} has no line ${before}`)
+      text = text.replace(before, after)
+    }
+    writeFileSync(this.configOf(name), text)
+  }
+
+  run(name: string, ...more: readonly string[]): PeerpostProcess {
+    const command = name === 'host' ? 'host' : 'agent'
+    const child = new PeerpostProcess(name, [command, '--config', this.configOf(name), '--json', ...more])
+    this.#ends.push(() => child.stop(stopMs))
+    return child
+  }
+
+  async close(): Promise<void> {
+    for (const end of this.#ends.reverse()) await end()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  async #open(): Promise<void> {
+    this.#smtpPort = await this.#office.start()
+    this.#ends.push(() => this.#office.stop())
+    const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
+    this.#ends.push(() => stun.close())
+    const servers = stun.endpoints.flatMap((endpoint) => ['--stun', formatEndpoint(endpoint)])
+    const args = ['init', 'host', '--dir', join(this.folder, 'host'), ...(await this.#mailOf('host'))]
+    await PeerpostProcess.run('init host', [...args, ...servers])
+    this.#invite = await PeerpostProcess.run('invite', ['invite', '--config', this.configOf('host')])
+    await this.run('host').waitFor('ready')
+  }
+
+  async #mailOf(name: string): Promise<string[]> {
+    const address = `${name}@${domain}`
+    const maildir = await this.#office.maildirOf(address)
+    const send = `smtp://127.0.0.1:${this.#smtpPort}`
+    return ['--address', address, '--receive', `maildir:${maildir}`, '--send', send, '--yes']
+  }
+}
