@@ -1,7 +1,7 @@
 // The agent's life: find out where we can be reached, ask the host, meet whom it names, keep being found,
 // leave. Everything it uses is handed in.
 
-import { fromHex, viewOf } from '../base/bytes.ts'
+import { toHex, viewOf } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { type Candidate, formatEndpoint } from '../base/endpoint.ts'
@@ -15,7 +15,7 @@ import {
 } from '../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer, UserId } from '../letter/kinds.ts'
 import type { RoomKeys } from '../letter/room.ts'
-import { userIdText } from '../letter/user-id.ts'
+import { readUserId, userIdText } from '../letter/user-id.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import type { NatView } from '../nat/prober.ts'
@@ -106,13 +106,13 @@ export class Agent {
     const onEvent = (event: AgentEvent) => this.#tell(event)
     this.#options = options
     this.#sessions = new Sessions(crypto)
-    const friends = new Set([...options.preferences.friends].map((id) => userIdText(fromHex(id))))
     this.#forwarder = createForwarder({
       clock,
       exposes: options.exposes,
       forwards: options.forwards,
       random: () => viewOf(crypto.randomBytes(4)).getUint32(0),
-      isFriend: (id) => friends.has(id),
+      // Asked anew each time: who is a friend may change.
+      isFriend: (id) => options.preferences.friends.has(toHex(readUserId(id) ?? new Uint8Array(0))),
       onEvent: (event) => onEvent({ event: 'forward', notice: sentenceOf(event) }),
     })
     this.#network = new Network({
