@@ -69,10 +69,15 @@ export function sameVerdict(a: NatView, b: NatView): boolean {
     a.profile.mapping === b.profile.mapping &&
     a.profile.filtering === b.profile.filtering &&
     sameAllocation(a.profile.allocation, b.profile.allocation) &&
-    // The order follows the servers that answered, which is no news.
-    a.publicEndpoints.map(formatEndpoint).sort().join() ===
-      b.publicEndpoints.map(formatEndpoint).sort().join()
+    placesOf(a) === placesOf(b)
   )
+}
+
+/** The order follows the servers that answered, which is no news; nor is a port that nobody else can use. */
+function placesOf({ profile: { mapping }, publicEndpoints }: NatView): string {
+  const isHard = mapping === 'ADM' || mapping === 'APDM'
+  const places = publicEndpoints.map((endpoint) => (isHard ? endpoint.address : formatEndpoint(endpoint)))
+  return [...new Set(places)].sort().join()
 }
 
 function sameAllocation(a: Allocation, b: Allocation): boolean {

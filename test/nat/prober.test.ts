@@ -163,6 +163,22 @@ test('a change is noticed with a single server too', () => {
   assert.deepEqual(events.at(-1)?.event.publicEndpoints, [other])
 })
 
+test('where every destination gets a port of its own, new ports are no news, even of more servers than before', () => {
+  const portOf = (server: Endpoint, base: number) => ({
+    address: mapped.address,
+    port: base + server.port + Number(server.address.split('.').at(-1)),
+  })
+  // One server is silent at first.
+  const { events, state, runUntil } = begin((server) => (server === third ? null : portOf(server, 20_000)))
+  runUntil(10_000)
+  state.answer = (server) => portOf(server, 30_000)
+  runUntil(200_000)
+  assert.deepEqual(
+    events.map(({ event }) => [event.type, event.profile.mapping]),
+    [['profile', 'APDM']],
+  )
+})
+
 test('one server that starts to lie changes nothing', () => {
   const { events, state, runUntil } = begin(() => mapped)
   runUntil(10_000)
