@@ -208,8 +208,9 @@ function usableCandidates(
       isUsable(endpoint, scopes.has('loopback')) &&
       // Who has no address of a family at all cannot send to it either.
       (families.size === 0 || families.has(familyOf(endpoint.address))) &&
-      // A private address from another network names some stranger in ours.
-      (kind !== 'host' || sameNat || !isPrivate)
+      // A private address from another network names some stranger in ours; a router that has one is itself
+      // behind a NAT, and only its neighbours reach the port it opened.
+      ((kind !== 'host' && kind !== 'port-mapped') || sameNat || !isPrivate)
     )
   })
   // Worst first, so that of one endpoint under two names the better name is the one that stays.

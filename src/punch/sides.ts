@@ -41,7 +41,9 @@ export function sideOf({ nat, candidates }: PlanSide): Side {
     isOpen:
       mapping === 'none' ||
       (mapping === 'EIM' && filtering === 'EIF') ||
-      candidates.some(({ kind }) => kind === 'port-mapped'),
+      candidates.some(
+        ({ kind, endpoint }) => kind === 'port-mapped' && addressScope(endpoint.address) === 'public',
+      ),
     step: allocation.type === 'sequential' ? allocation.step : 0,
     ports: block ?? allPorts,
     isBlock: block !== undefined,

@@ -141,6 +141,22 @@ test('a LAN in common, IPv6 or a port mapping gets round two NATs that give port
   assert.equal(plan(me, { nat: hard, candidates: opened, sameNat: false }).strategy, 'direct')
 })
 
+test('a port opened by a router that is itself behind a NAT makes nobody reachable, but for its neighbours', () => {
+  const hard = random('APDM')
+  const opened = [...theirs, candidate('port-mapped', '192.168.0.7:6000')]
+  assert.equal(
+    plan({ nat: hard, candidates: mine }, { nat: hard, candidates: opened, sameNat: false }).strategy,
+    'none',
+  )
+  const targets = (sameNat: boolean) => {
+    const easy = { nat: nat('EIM'), candidates: mine }
+    const result = plan(easy, { nat: nat('EIM'), candidates: opened, sameNat })
+    return result.strategy === 'direct' ? result.targets.map(({ kind }) => kind) : []
+  }
+  assert.deepEqual(targets(false), ['server-reflexive'])
+  assert.deepEqual(targets(true), ['port-mapped', 'server-reflexive'])
+})
+
 test('where a LAN or IPv6 may do, tactics for hard NATs are planned nevertheless, and can wait', () => {
   const me = { nat: sequential('APDM'), candidates: mine }
   const peer = { nat: sequential('APDM'), candidates: [host('192.168.1.3:5000'), ...theirs] }
