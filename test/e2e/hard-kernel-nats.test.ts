@@ -48,9 +48,7 @@ async function play(context: TestContext, annas: string, bens: string): Promise<
 }
 
 async function connected(context: TestContext, agents: readonly PeerpostProcess[], plan: string) {
-  const events = (await Promise.all(
-    agents.map((agent) => agent.waitFor('connected')),
-  )) as Connected[]
+  const events = (await Promise.all(agents.map((agent) => agent.waitFor('connected')))) as Connected[]
   for (const event of events) {
     assert.equal((event as ChildEvent & { plan?: string }).plan, plan)
     assert.equal(event.path.kind, 'direct')
