@@ -54,7 +54,7 @@ test('help names every command, and each command explains its options', () => {
     assert.match(out, new RegExp(`^  ${command}\\b`, 'm'))
     assert.equal(peerpost(command, '--help').code, 0)
   }
-  assert.match(peerpost('agent', '--help').out, /--forward <udp:local=nick:port>/)
+  assert.match(peerpost('agent', '--help').out, /--forward <udp\|tcp:local=nick:port>/)
 })
 
 test('a usage error exits with 2 and suggests what was meant', () => {
