@@ -44,6 +44,8 @@ export type AgentSettings = {
   readonly portMapping: boolean
   readonly links: number
   readonly attemptMs: number
+  /** Hops that packets meant only to open our own NAT may live (mission D3); no limit when left out. */
+  readonly bubbleTtl?: number
   readonly sweepMs: number
   /** A request without an answer is repeated after this time, then ever more seldom. */
   readonly askAgainMs: number
@@ -138,6 +140,7 @@ export class Agent {
       preferences: options.preferences,
       links: settings.links,
       attemptMs: settings.attemptMs,
+      ...(settings.bubbleTtl !== undefined && { bubbleTtl: settings.bubbleTtl }),
       network: this.#network,
       onEvent,
       mailMs: () => this.#mailMs,

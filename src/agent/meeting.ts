@@ -41,6 +41,8 @@ export type MeetingOptions = {
   readonly plan: Exclude<Plan, { strategy: 'none' }>
   /** How long a direct attempt lasts; the others need more, and say so themselves. */
   readonly attemptMs: number
+  /** Hops that packets meant only to open our own NAT may live. */
+  readonly bubbleTtl?: number
   /** How long a letter to the peer may take, as far as we have seen. */
   readonly mailMs: number | null
   readonly network: Pick<Network, 'onLoopback' | 'servers' | 'candidates' | 'sockets'>
@@ -68,7 +70,7 @@ export class Meeting {
   #state: 'meeting' | 'open' | 'over' = 'meeting'
 
   constructor(options: MeetingOptions) {
-    const { clock, crypto, keys, plan, peer, attemptMs, mailMs, network } = options
+    const { clock, crypto, keys, plan, peer, attemptMs, bubbleTtl, mailMs, network } = options
     this.#options = options
     this.peer = peer
     this.#startedAt = clock.now()
@@ -82,6 +84,7 @@ export class Meeting {
       role: keys.role,
       plan,
       ...(plan.strategy === 'direct' && { attemptMs }),
+      ...(bubbleTtl !== undefined && { bubbleTtl }),
       sameNat: peer.sameNat,
       servers: network.servers,
       publicEndpoints: network.candidates

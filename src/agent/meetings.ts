@@ -33,6 +33,7 @@ export type MeetingsOptions = {
   /** Links wanted; no peer of a reply is tried beyond them. */
   readonly links: number
   readonly attemptMs: number
+  readonly bubbleTtl?: number
   readonly network: Pick<Network, 'nat' | 'candidates' | 'onLoopback' | 'servers' | 'sockets'>
   /** How long a letter takes, as far as we have seen. */
   readonly mailMs: () => number | null
@@ -185,7 +186,8 @@ export class Meetings {
   }
 
   #meet(peer: OfferedPeer, session: OwnSession, asked: boolean): void {
-    const { clock, crypto, identity, room, network, attemptMs, mailMs, onFailure, onSignal } = this.#options
+    const { clock, crypto, identity, room, network, attemptMs, bubbleTtl, mailMs, onFailure, onSignal } =
+      this.#options
     if (this.#book.isFull) return
     const keys = derivePairKeys(crypto, session.keyPair, peer.session.publicKey, room.linkSecret)
     if (!keys) return
@@ -213,6 +215,7 @@ export class Meetings {
       keys,
       plan: decided,
       attemptMs,
+      ...(bubbleTtl !== undefined && { bubbleTtl }),
       mailMs: mailMs(),
       network,
       onSignal: (box) => onSignal(peer, box),

@@ -78,6 +78,7 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
         portMapping: config.network.port_mapping,
         links: config.peers.links,
         attemptMs: config.peers.attempt,
+        ...(config.network.bubble_ttl > 0 && { bubbleTtl: config.network.bubble_ttl }),
         sweepMs: config.letters.sweep,
         askAgainMs: config.letters.ask_again,
       },

@@ -144,6 +144,9 @@ invite_file = "invite.secret"
 # keepalive = "8s"
 # Whether the router is asked to open the port, by PCP, NAT-PMP or UPnP.
 # port_mapping = true
+# Hops that packets meant only to open your own NAT may live, so that the other's router never sees them: more than
+# lie between here and your NAT, fewer than to the peer. 0: no limit, which is right for nearly everybody.
+# bubble_ttl = 0
 
 [nat]
 # What you know of your NAT and \`peerpost nat\` does not find out; what is set here counts more than what servers show.
