@@ -3,7 +3,7 @@
 import type { AddressServer } from '../address-server/address-server.ts'
 import { loadHostConfig } from '../config/load.ts'
 import { HostControl } from '../control/host-control.ts'
-import { hostRoutes } from '../control/host-schemas.ts'
+import { hostRoutes } from '../control/host-routes.ts'
 import { describeHostEvent } from '../control/stories.ts'
 import type { Line } from '../control/words.ts'
 import { createHost, defaultHostSettings, type HostEvent } from '../host/service.ts'

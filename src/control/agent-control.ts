@@ -37,6 +37,8 @@ export class AgentControl {
   #state: AgentStatus['state'] = 'starting'
   #stateAt: number
   #trouble: AgentStatus['trouble'] = null
+  /** Whether the NAT was looked at since the room was joined. */
+  #isNatKnown = false
   #mailbox: Dated<Omit<AgentStatus['mailbox'], 'since'>>
   #lastRequest: { readonly at: number } | null = null
   #lastReply: Dated<{ readonly peers: number; readonly sinceRequestMs: number }> | null = null
@@ -133,7 +135,7 @@ export class AgentControl {
       mailbox: { ...mailbox, since: instant(at) },
       lastRequest: this.#lastRequest && { at: instant(this.#lastRequest.at) },
       lastReply: reply && { at: instant(reply.at), peers: reply.peers, sinceRequestMs: reply.sinceRequestMs },
-      nat: report ? natOf(report) : null,
+      nat: report && this.#isNatKnown ? natOf(report) : null,
       hasInvite: invite !== null,
       exposes: [...exposes],
       forwards: [...forwards],
@@ -165,12 +167,15 @@ export class AgentControl {
   async #start(): Promise<void> {
     this.#become('starting')
     this.#trouble = null
+    this.#mailbox = { state: 'connecting', reason: null, at: this.#stateAt }
     this.#agent = this.#options.makeAgent((event) => this.#heard(event))
     await this.#agent.start()
   }
 
   #left(thrown: unknown): void {
     this.#become('left')
+    this.#isNatKnown = false
+    this.#mailbox = { state: 'closed', reason: null, at: this.#stateAt }
     if (thrown === null) this.#options.onEvent({ event: 'left' })
     else {
       const problem = thrown instanceof Problem ? thrown : null
@@ -191,6 +196,9 @@ export class AgentControl {
           reason: event.state === 'disconnected' ? event.reason : null,
           at,
         }
+        break
+      case 'nat':
+        this.#isNatKnown = true
         break
       case 'requested':
         this.#lastRequest = { at }

@@ -7,7 +7,7 @@ const amount = z.number().nonnegative()
 const traffic = z.strictObject({ datagrams: z.int().nonnegative(), bytes: z.int().nonnegative() })
 
 export const mailboxSchema = z.strictObject({
-  state: z.enum(['connecting', 'connected', 'disconnected']),
+  state: z.enum(['connecting', 'connected', 'disconnected', 'closed']),
   since: instant,
   reason: z.string().nullable(),
 })
@@ -43,7 +43,7 @@ export const agentStatusSchema = z.strictObject({
     .strictObject({ at: instant, peers: z.int(), sinceRequestMs: amount })
     .nullable()
     .describe('The latest answer of the host.'),
-  nat: natSchema.nullable().describe('Null until something is known.'),
+  nat: natSchema.nullable().describe('Null until it was looked at, and while out of the room.'),
   hasInvite: z.boolean(),
   exposes: z.array(z.string()).describe('Local ports that the room may reach, as --expose takes them.'),
   forwards: z.array(z.string()).describe('Local ports that lead to players, as --forward takes them.'),

@@ -17,9 +17,7 @@ export function instant(wallMs: number): string {
 
 type ReportedPeer = AgentReport['peers'][number]
 
-/** Null before there is anything to say. */
 export function natOf({ nat, candidates, mapping }: AgentReport): AgentStatus['nat'] {
-  if (nat.publicEndpoints.length === 0 && candidates.length === 0) return null
   const local = candidates.filter(({ kind }) => kind === 'host').map(({ endpoint }) => endpoint)
   const { profile, publicEndpoints } = nat
   const layers = layersOf({

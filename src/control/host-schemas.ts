@@ -2,8 +2,6 @@
 
 import { z } from 'zod'
 import { mailboxSchema } from './agent-schemas.ts'
-import type { HostControl } from './host-control.ts'
-import type { Route } from './routes.ts'
 
 const instant = z.iso.datetime()
 const count = z.int().nonnegative()
@@ -43,14 +41,3 @@ export const hostStatusSchema = z.strictObject({
 })
 
 export type HostStatus = z.infer<typeof hostStatusSchema>
-
-export function hostRoutes(control: HostControl): readonly Route[] {
-  return [
-    {
-      ...{ method: 'GET', path: '/v1/status', need: 'any-caller', answer: hostStatusSchema },
-      summary: 'How the host is: mailbox, table, letters, mails.',
-      faults: { database: 503 },
-      handle: () => control.status(),
-    },
-  ]
-}

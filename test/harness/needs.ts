@@ -32,6 +32,7 @@ export type Part =
   | 'nft'
   | 'miniupnpd'
   | 'iperf3'
+  | 'chromium'
   | 'network namespaces'
 
 /** For `test(name, { skip: lacks('postfix', 'dovecot') }, …)`: false, or the sentence that says what is missing. */

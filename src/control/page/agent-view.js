@@ -1,0 +1,172 @@
+// The page of an agent.
+
+import { el } from './dom.js'
+import { badge, button, column, events, facts, mailboxBadge, section } from './parts.js'
+import { player } from './players.js'
+import { count, since } from './words.js'
+
+/** @import { AgentStatus, PeerStatus } from '../agent-schemas.ts' */
+/** @import { News } from './parts.js' */
+/** @typedef {{ readonly id: string, readonly name: string | null }} Listed */
+/** @typedef {{ readonly friends: readonly Listed[], readonly blocked: readonly Listed[] }} Standings */
+
+/** @param {AgentStatus} status */
+export function agentHeader({ name, room, state, since: at, hasInvite }) {
+  const isIn = state === 'joined' || state === 'starting'
+  const tone = state === 'joined' ? 'good' : state === 'left' ? 'quiet' : 'busy'
+  return [
+    el('div', {}, el('h1', {}, `${name} in the room ${room}`), badge(tone, `${state} for ${since(at)}`)),
+    el(
+      'div',
+      { class: 'actions' },
+      isIn ? button('Leave the room', 'POST /v1/room/leave') : button('Join the room', 'POST /v1/room/join'),
+      state === 'joined' && button('Ask the host again', 'POST /v1/room/join'),
+      hasInvite && button('Copy the invite', 'copy-invite'),
+    ),
+  ]
+}
+
+/**
+ * @param {AgentStatus} status
+ * @param {readonly PeerStatus[]} peers
+ * @param {Standings} standings
+ * @param {readonly News[]} news
+ */
+export function agentView(status, peers, standings, news) {
+  return [
+    status.trouble !== null &&
+      el(
+        'p',
+        { class: 'trouble', role: 'alert', 'data-key': 'trouble' },
+        `${status.trouble.message} ${status.trouble.remedy}`,
+      ),
+    playersSection(status, peers),
+    standingsSection(standings, peers),
+    networkSection(status),
+    column('rest', mailSection(status), portsSection(status), events(news)),
+  ]
+}
+
+/**
+ * @param {AgentStatus} status
+ * @param {readonly PeerStatus[]} peers
+ */
+function playersSection({ lastReply, state }, peers) {
+  // By name, so that none moves away from under the pointer.
+  const sorted = [...peers].sort((a, b) => a.name.localeCompare(b.name) || a.id.localeCompare(b.id))
+  const nobody =
+    state === 'left'
+      ? 'You are not in the room.'
+      : lastReply
+        ? 'Nobody else is in the room. Whoever comes will be introduced.'
+        : 'The host has not answered yet.'
+  return section(
+    'players',
+    'Players',
+    sorted.length === 0
+      ? el('p', {}, nobody)
+      : el('ul', { class: 'players' }, ...sorted.map((peer) => player(peer, state === 'joined'))),
+  )
+}
+
+/** @param {AgentStatus} status */
+function networkSection({ nat, state }) {
+  const unknown = state === 'left' ? 'It is looked at when you join the room.' : 'Being looked at.'
+  return section('network', 'Your network', ...(nat === null ? [el('p', {}, unknown)] : story(nat.words)))
+}
+
+/**
+ * Lines that begin with two spaces are items of the line before.
+ * @param {readonly string[]} words
+ */
+function story(words) {
+  /** @type {{ text: string, items: string[] }[]} */
+  const paragraphs = []
+  for (const text of words) {
+    if (text.startsWith('  ')) paragraphs.at(-1)?.items.push(text.replace(/^[\s-]+/, ''))
+    else paragraphs.push({ text, items: [] })
+  }
+  return paragraphs.map(({ text, items }, index) =>
+    items.length === 0
+      ? el('p', { class: index === 0 ? 'lead' : null }, text)
+      : el(
+          'div',
+          { class: 'group' },
+          el('h3', {}, text.replace(/:$/, '')),
+          el('ul', {}, ...items.map((item) => el('li', {}, item))),
+        ),
+  )
+}
+
+/** @param {AgentStatus} status */
+function mailSection({ id, mailbox, lastRequest, lastReply }) {
+  return section(
+    'mail',
+    'You and the host',
+    facts([
+      ['Your user ID', el('code', {}, id)],
+      ['Mailbox', mailboxBadge(mailbox)],
+      ['Asked', lastRequest ? `${since(lastRequest.at)} ago` : 'not yet'],
+      [
+        'Answered',
+        lastReply
+          ? `${since(lastReply.at)} ago, after ${(lastReply.sinceRequestMs / 1000).toFixed(2)} s, naming ${count(lastReply.peers, 'player')}`
+          : 'not yet',
+      ],
+    ]),
+  )
+}
+
+/** @param {AgentStatus} status */
+function portsSection({ exposes, forwards }) {
+  if (exposes.length + forwards.length === 0) return null
+  return section(
+    'ports',
+    'Ports',
+    el(
+      'ul',
+      {},
+      ...exposes.map((text) => el('li', {}, el('code', {}, text), ' is open to the room')),
+      ...forwards.map((text) => el('li', {}, el('code', {}, text), ' leads to a player')),
+    ),
+  )
+}
+
+/**
+ * Those who are not among the players: the others have their buttons there.
+ * @param {Standings} standings
+ * @param {readonly PeerStatus[]} peers
+ */
+function standingsSection({ friends, blocked }, peers) {
+  const known = new Set(peers.map(({ id }) => id))
+  /** @param {readonly Listed[]} listed */
+  const away = (listed) => listed.filter(({ id }) => !known.has(id))
+  const [awayFriends, awayBlocked] = [away(friends), away(blocked)]
+  if (awayFriends.length + awayBlocked.length === 0) return null
+  return section(
+    'standings',
+    'Friends and blocked players who are away',
+    el(
+      'ul',
+      { class: 'standings' },
+      ...awayFriends.map(({ id, name }) =>
+        listed(id, name, 'friend', button('No friend any more', `DELETE /v1/friends/${id}`)),
+      ),
+      ...awayBlocked.map(({ id, name }) =>
+        listed(id, name, 'blocked', button('Unblock', `DELETE /v1/blocked/${id}`)),
+      ),
+    ),
+  )
+}
+
+/**
+ * @param {string} id
+ * @param {string | null} name
+ * @param {string} standing
+ * @param {HTMLElement} action
+ */
+function listed(id, name, standing, action) {
+  const shown = name ?? `${id.slice(0, 8)}…`
+  action.setAttribute('aria-label', `${action.textContent}: ${shown}`)
+  return el('li', { 'data-key': id }, el('span', {}, `${shown} (${standing})`), action)
+}

@@ -1,0 +1,173 @@
+// The page: looks at the daemon whenever something happened and every few seconds, and shows what it saw.
+
+import { agentHeader, agentView } from './agent-view.js'
+import { ask, enter, listen, NotAdmitted } from './api.js'
+import { el, show } from './dom.js'
+import { hostHeader, hostView } from './host-view.js'
+
+/** @import { AgentStatus, PeerStatus } from '../agent-schemas.ts' */
+/** @import { HostStatus } from '../host-schemas.ts' */
+/** @import { Standings } from './agent-view.js' */
+/** @import { Child } from './dom.js' */
+/** @import { News } from './parts.js' */
+
+const lookMs = 5_000
+/** Events come in bursts; one look serves them all. */
+const gatherMs = 120
+const againMs = 2_000
+const mostNews = 100
+
+/**
+ * @type {{
+ *   status: AgentStatus | HostStatus | null,
+ *   peers: readonly PeerStatus[],
+ *   standings: Standings,
+ *   news: readonly News[],
+ * }}
+ */
+const seen = { status: null, peers: [], standings: { friends: [], blocked: [] }, news: [] }
+let told = 0
+/** Events that were told before this page was opened are not read out. */
+let openedAt = 0
+let isLooking = false
+/** @type {number | undefined} */
+let nextLook
+
+const header = place('header')
+const main = place('main')
+const news = place('news')
+
+/** @param {string} id */
+function place(id) {
+  const element = document.getElementById(id)
+  if (!element) throw new Error(`the page has no ${id}`)
+  return element
+}
+
+/** @param {number} afterMs */
+function lookIn(afterMs) {
+  clearTimeout(nextLook)
+  nextLook = window.setTimeout(look, afterMs)
+}
+
+async function look() {
+  if (isLooking) return lookIn(gatherMs)
+  isLooking = true
+  try {
+    const status = /** @type {AgentStatus | HostStatus} */ (await ask('GET', '/v1/status'))
+    if (status.role === 'agent') {
+      const [{ peers }, standings] = await Promise.all([ask('GET', '/v1/peers'), ask('GET', '/v1/standings')])
+      Object.assign(seen, { peers, standings })
+    }
+    seen.status = status
+    render()
+    lookIn(lookMs)
+  } catch (thrown) {
+    if (thrown instanceof NotAdmitted) return showNotAdmitted()
+    showAway()
+    lookIn(againMs)
+  } finally {
+    isLooking = false
+  }
+}
+
+function render() {
+  const { status, peers, standings } = seen
+  if (!status) return
+  /** @type {readonly [readonly Child[], readonly Child[], string]} */
+  const [top, content, title] =
+    status.role === 'agent'
+      ? [agentHeader(status), agentView(status, peers, standings, seen.news), status.name]
+      : [hostHeader(status), hostView(status, seen.news), 'host']
+  document.body.className = status.role
+  document.title = `${title} – peerpost`
+  show(header, top)
+  show(main, content)
+}
+
+/** Said once; screen readers read it out. @param {string} text */
+function say(text) {
+  news.textContent = text
+}
+
+function showAway() {
+  document.body.classList.add('away')
+  say('The daemon does not answer. It is tried again by itself.')
+}
+
+function showNotAdmitted() {
+  document.body.className = 'outside'
+  show(header, [el('h1', {}, 'peerpost')])
+  show(main, [
+    el('p', { class: 'lead' }, 'This page needs a fresh address.'),
+    el(
+      'p',
+      {},
+      'Run ',
+      el('code', {}, 'peerpost status --open --config FILE'),
+      ' in a terminal, with the config file of the agent or host, and open the address it prints. Each works once, in one tab, until the daemon stops.',
+    ),
+  ])
+  say('')
+}
+
+/** @param {{ event: string, at: string, words?: { tone: string, text: string } | null, count?: number }} event */
+function heard({ event, at, words, count }) {
+  const line = event === 'missed' ? { tone: 'quiet', text: `${count} earlier events are forgotten.` } : words
+  if (line) {
+    seen.news = [{ key: ++told, at, ...line }, ...seen.news].slice(0, mostNews)
+    const isNew = Date.parse(at) >= openedAt
+    if (isNew && (line.tone === 'good' || line.tone === 'bad')) say(line.text)
+  }
+  lookIn(gatherMs)
+}
+
+async function follow() {
+  let reached = ''
+  for (;;) {
+    try {
+      reached = await listen(reached, heard, () => {
+        if (document.body.classList.contains('away')) say('')
+        document.body.classList.remove('away')
+        lookIn(0)
+      })
+      showAway()
+    } catch (thrown) {
+      if (thrown instanceof NotAdmitted) return showNotAdmitted()
+      showAway()
+    }
+    await new Promise((resolve) => setTimeout(resolve, againMs))
+  }
+}
+
+async function copyInvite() {
+  const { invite } = await ask('GET', '/v1/room/invite')
+  await navigator.clipboard.writeText(invite)
+  say('The invite is copied. Whoever gets it can join the room.')
+}
+
+document.addEventListener('click', async ({ target }) => {
+  const pressed = target instanceof Element ? target.closest('button[data-action]') : null
+  const action = pressed?.getAttribute('data-action')
+  if (!pressed || !action || pressed.getAttribute('aria-disabled') === 'true') return
+  pressed.setAttribute('aria-disabled', 'true')
+  try {
+    if (action === 'copy-invite') await copyInvite()
+    else {
+      const [method = '', path = ''] = action.split(' ')
+      await ask(method, path)
+      say(`${pressed.getAttribute('aria-label') ?? pressed.textContent}: done.`)
+    }
+  } catch (thrown) {
+    if (thrown instanceof NotAdmitted) return showNotAdmitted()
+    say(thrown instanceof Error ? thrown.message : String(thrown))
+  } finally {
+    pressed.removeAttribute('aria-disabled')
+    lookIn(0)
+  }
+})
+
+await enter().catch(() => {})
+openedAt = Date.now()
+await look()
+await follow()

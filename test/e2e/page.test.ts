@@ -1,0 +1,234 @@
+// The pages of agents and hosts in a real browser, beside processes that run as users run them.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { controlFileOf, readControlFile } from '../../src/control/control-file.ts'
+import { Browser, type Page } from '../harness/browser.ts'
+import { deferIn } from '../harness/defer.ts'
+import { lacks } from '../harness/needs.ts'
+import { SmallTown } from '../harness/small-town.ts'
+
+/** What `peerpost status --open` prints. */
+async function addressOf(config: string): Promise<string> {
+  const { url, token } = readControlFile(controlFileOf(config)) ?? assert.fail('the daemon runs')
+  const headers = { authorization: `Bearer ${token}` }
+  const response = await fetch(`${url}/v1/codes`, { method: 'POST', headers })
+  return ((await response.json()) as { url: string }).url
+}
+
+/** Roles and names as a screen reader gets them. */
+async function treeOf(page: Page): Promise<string> {
+  return page.locator('body').ariaSnapshot()
+}
+
+/** WCAG 2.2 §1.4.3: every text that is seen, against what is behind it; those below 4.5 are named. */
+async function poorContrast(page: Page): Promise<unknown> {
+  return page.evaluate(readFileSync('test/e2e/poor-contrast.js', 'utf8'))
+}
+
+const nameOfFocused = 'document.activeElement.ariaLabel ?? document.activeElement.textContent'
+
+/** Where Tab leads, as names of buttons and the like. */
+async function walk(page: Page, steps: number): Promise<string[]> {
+  const names: string[] = []
+  for (let i = 0; i < steps; i++) {
+    await page.keyboard.press('Tab')
+    names.push(String(await page.evaluate(nameOfFocused)))
+  }
+  return names
+}
+
+const settings = { skip: lacks('chromium'), timeout: 180_000 }
+
+test(
+  'the page of an agent goes with it through a failure, a meeting, and leaving',
+  settings,
+  async (context) => {
+    const defer = deferIn(context)
+    const town = await SmallTown.open(defer)
+    await Promise.all([town.settle('anna', [['# attempt = "2m"', 'attempt = "4s"']]), town.settle('ben')])
+    // Ben is in the table, and gone: whoever asks is told of him in vain.
+    const lost = town.run('ben')
+    await lost.waitFor('replied')
+    lost.kill('SIGKILL')
+    await lost.ended
+
+    const anna = town.run('anna', '--expose', 'udp:7777')
+    await anna.waitFor('ready')
+    const browser = await Browser.open(defer)
+    const { page, complaints } = await browser.tab()
+    const address = await addressOf(town.configOf('anna'))
+    await page.goto(address)
+    assert.equal(new URL(page.url()).hash, '', 'the code is gone from the address')
+    await page.getByRole('heading', { level: 1, name: 'anna in the room friends' }).waitFor()
+
+    const ben = page.getByRole('article', { name: 'ben' })
+    await ben.getByText('The peer did not answer on any of its addresses.').waitFor()
+    await ben.getByText('What would help:').waitFor()
+    await ben.getByText('not reached for').waitFor()
+    await browser.shoot(page, 'agent-failure')
+
+    const back = town.run('ben')
+    await back.waitFor('ready')
+    await ben.getByText('linked for').waitFor()
+    await ben.getByRole('img', { name: /^Round trips with ben: now \d/ }).waitFor()
+    await page.getByRole('status').filter({ hasText: 'Connected with ben' }).waitFor()
+    assert.match(
+      await treeOf(page),
+      new RegExp(
+        [
+          '- banner:',
+          '- heading "anna in the room friends" \\[level=1\\]',
+          '- button "Leave the room"',
+          '- main:',
+          '- region "Players":',
+          '- article "ben":',
+          'img "Round trips with ben',
+          '- button "Disconnect ben"',
+          '- button "Add ben as a friend"',
+          '- button "Block ben"',
+          '- region "Your network":',
+          '- region "You and the host":',
+          '- region "Ports":',
+          '- region "What happened":',
+        ].join('[\\s\\S]*'),
+      ),
+    )
+    await browser.shoot(page, 'agent-linked')
+
+    await page.evaluate('document.activeElement.blur()')
+    const order = [
+      'Skip to the content',
+      'Leave the room',
+      'Ask the host again',
+      'Copy the invite',
+      'Disconnect ben',
+    ]
+    assert.deepEqual((await walk(page, 5)).slice(0, 5), order)
+
+    for (const scheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme: scheme })
+      assert.deepEqual(await poorContrast(page), [], scheme)
+      await page.setViewportSize({ width: 360, height: 740 })
+      await browser.shoot(page, `agent-narrow-${scheme}`)
+      const widths = 'document.documentElement.scrollWidth <= document.documentElement.clientWidth'
+      assert.equal(await page.evaluate(widths), true, 'nothing is cut off beside')
+      await page.setViewportSize({ width: 1280, height: 900 })
+      await browser.shoot(page, `agent-wide-${scheme}`)
+    }
+
+    // By keyboard alone; the button that changed keeps the focus.
+    await ben.getByRole('button', { name: 'Add ben as a friend' }).focus()
+    await page.keyboard.press('Enter')
+    const unfriend = ben.getByRole('button', { name: 'ben is no friend any more' })
+    await unfriend.waitFor()
+    assert.equal(await page.evaluate(nameOfFocused), 'ben is no friend any more')
+
+    await page.getByRole('button', { name: 'Copy the invite' }).click()
+    await page.getByRole('status').filter({ hasText: 'The invite is copied' }).waitFor()
+    assert.match(String(await page.evaluate('navigator.clipboard.readText()')), /^peerpost1/)
+
+    await ben.getByRole('button', { name: 'Block ben' }).click()
+    await back.waitFor('disconnected')
+    await ben.getByText('You ended the connection.').waitFor()
+    await ben.getByRole('button', { name: 'Unblock ben' }).click()
+    await ben.getByRole('button', { name: 'Connect to ben' }).click()
+    await ben.getByText('linked for').waitFor()
+
+    await page.getByRole('button', { name: 'Leave the room' }).click()
+    await page.getByRole('button', { name: 'Join the room' }).waitFor()
+    await ben.getByText('gone for').waitFor()
+    assert.equal(await ben.getByRole('button', { name: 'Connect to ben' }).count(), 0)
+    await browser.shoot(page, 'agent-left')
+    await page.getByRole('button', { name: 'Join the room' }).click()
+    await page.getByRole('banner').getByText('joined for').waitFor()
+
+    await page.reload()
+    await page.getByRole('heading', { level: 1, name: 'anna in the room friends' }).waitFor()
+    const { page: other, complaints: otherComplaints } = await browser.tab()
+    await other.goto(address)
+    await other.getByText('This page needs a fresh address.').waitFor()
+    assert.match(await treeOf(other), /code: peerpost status --open/)
+    await browser.shoot(other, 'outside')
+    assert.ok(
+      otherComplaints.every((text) => text.includes('401')),
+      otherComplaints.join('\n'),
+    )
+
+    await anna.stop(8_000)
+    await page.getByRole('status').filter({ hasText: 'The daemon does not answer' }).waitFor()
+    assert.deepEqual(
+      complaints.filter(
+        (text) => !/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE/.test(text),
+      ),
+      [],
+    )
+  },
+)
+
+test('what others call themselves is text on the page, whatever it looks like', settings, async (context) => {
+  const defer = deferIn(context)
+  const town = await SmallTown.open(defer)
+  const odd = '<img src=x onerror=alert(1)>'
+  await Promise.all([
+    town.settle('anna'),
+    town.settle('ben', [['name = "ben"', `name = ${JSON.stringify(odd)}`]]),
+  ])
+  const anna = town.run('anna')
+  await anna.waitFor('ready')
+  const browser = await Browser.open(defer)
+  const { page, complaints } = await browser.tab()
+  await page.goto(await addressOf(town.configOf('anna')))
+  town.run('ben')
+  await page.getByRole('heading', { name: odd, exact: true }).waitFor()
+  assert.equal(await page.locator('main img').count(), 0)
+  assert.deepEqual(complaints, [])
+})
+
+test(
+  'the page of a host shows how full it is and what came, and no address of those who meet',
+  settings,
+  async (context) => {
+    const defer = deferIn(context)
+    const town = await SmallTown.open(defer)
+    await Promise.all([town.settle('anna'), town.settle('ben')])
+    const browser = await Browser.open(defer)
+    const { page, complaints } = await browser.tab()
+    await page.goto(await addressOf(town.configOf('host')))
+    await page.getByRole('heading', { level: 1, name: 'Host at h…@town.test' }).waitFor()
+    await page.getByText('No letters yet.').waitFor()
+    const [anna, ben] = [town.run('anna'), town.run('ben')]
+    await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
+    await page.getByRole('cell', { name: 'request', exact: true }).waitFor()
+    await page.locator('.figure', { hasText: '2 of 10,000' }).waitFor()
+    const meter = page.getByRole('meter', { name: 'Agents in the table' })
+    assert.equal(await meter.getAttribute('value'), '2')
+    const tree = await treeOf(page)
+    assert.match(
+      tree,
+      /region "How full it is":[\s\S]*region "Letters since the start":[\s\S]*columnheader "Outcome"/,
+    )
+    assert.doesNotMatch(tree, /anna@|ben@|host@/)
+    for (const scheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme: scheme })
+      assert.deepEqual(await poorContrast(page), [], scheme)
+      await browser.shoot(page, `host-wide-${scheme}`)
+    }
+    await page.setViewportSize({ width: 360, height: 740 })
+    await browser.shoot(page, 'host-narrow')
+    assert.deepEqual(complaints, [])
+  },
+)
+
+test(
+  'whatever is shown after whatever, it comes out as it was made, and elements with a key stay',
+  settings,
+  async (context) => {
+    const defer = deferIn(context)
+    const town = await SmallTown.open(defer)
+    const { page } = await (await Browser.open(defer)).tab()
+    await page.goto(await addressOf(town.configOf('host')))
+    assert.deepEqual(await page.evaluate(readFileSync('test/e2e/patch-fuzz.js', 'utf8')), [])
+  },
+)
