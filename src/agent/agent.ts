@@ -4,22 +4,15 @@
 import { toHex, viewOf } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
-import { type Candidate, formatEndpoint } from '../base/endpoint.ts'
+import { formatEndpoint } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
-import {
-  createForwarder,
-  type Expose,
-  type Forward,
-  type Forwarder,
-  type ForwarderEvent,
-} from '../forward/forwarder.ts'
+import { createForwarder, type Expose, type Forward, type Forwarder } from '../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer, UserId } from '../letter/kinds.ts'
 import type { RoomKeys } from '../letter/room.ts'
 import { readUserId, userIdText } from '../letter/user-id.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import type { NatView } from '../nat/prober.ts'
-import type { PortMapping } from '../net/port-mapping.ts'
 import { Correspondence, type KnownHost } from './correspondence.ts'
 import { Enquiry } from './enquiry.ts'
 import type { AgentEvent, PeerName } from './events.ts'
@@ -27,12 +20,13 @@ import { Meetings } from './meetings.ts'
 import { Network, type NetworkIo, systemNetwork } from './network.ts'
 import { failureTo, leaveTo, requestTo, signalTo } from './own-letters.ts'
 import type { PeerPreferences } from './peer-choice.ts'
-import type { QualityReport } from './quality.ts'
-import { Roster, type RosterEntry } from './roster.ts'
+import { type AgentReport, reportOn } from './report.ts'
+import { Roster } from './roster.ts'
 import { Sessions } from './sessions.ts'
-import { nameOf } from './telling.ts'
+import { forwardSentence, nameOf } from './telling.ts'
 
 export type { AgentEvent } from './events.ts'
+export type { AgentReport } from './report.ts'
 
 export type AgentSettings = {
   /** UDP port; 0 for any. */
@@ -76,14 +70,6 @@ export type AgentOptions = {
   readonly io?: NetworkIo
 }
 
-export type AgentReport = {
-  readonly nat: NatView
-  readonly candidates: readonly Candidate[]
-  /** The port that the router opened, if it did. */
-  readonly mapping: PortMapping | null
-  readonly peers: readonly (RosterEntry & { readonly quality: QualityReport | null })[]
-}
-
 /** For the peers to acknowledge. */
 const goodbyeMs = 1_500
 /** For the mail server to take the letter. */
@@ -115,7 +101,7 @@ export class Agent {
       random: () => viewOf(crypto.randomBytes(4)).getUint32(0),
       // Asked anew each time: who is a friend may change.
       isFriend: (id) => options.preferences.friends.has(toHex(readUserId(id) ?? new Uint8Array(0))),
-      onEvent: (event) => onEvent({ event: 'forward', notice: sentenceOf(event) }),
+      onEvent: (event) => onEvent({ event: 'forward', notice: forwardSentence(event) }),
     })
     this.#network = new Network({
       clock,
@@ -217,12 +203,7 @@ export class Agent {
 
   /** What is known and going on, as of now. */
   get report(): AgentReport {
-    const { view, candidates, portMapping } = this.#network
-    const peers = this.#roster.entries.map((entry) => ({
-      ...entry,
-      quality: this.#meetings.qualityWith(entry.id),
-    }))
-    return { nat: view, candidates, mapping: portMapping, peers }
+    return reportOn(this.#network, this.#meetings, this.#roster)
   }
 
   /** Asks the hosts again, as soon as manners allow. */
@@ -239,6 +220,16 @@ export class Agent {
   disconnect(id: UserId): void {
     this.#meetings.end(id)
     this.#roster.giveUp(id, this.#options.clock.now())
+  }
+
+  /** Opens one more local port that leads to a peer. Rejects with a Problem when it cannot be had. */
+  addForward(forward: Forward): Promise<void> {
+    return this.#forwarder.add(forward)
+  }
+
+  /** Closes one again: the very object that was added, or given at the start. */
+  removeForward(forward: Forward): Promise<void> {
+    return this.#forwarder.remove(forward)
   }
 
   async #leave(): Promise<void> {
@@ -302,16 +293,5 @@ export class Agent {
     } catch {
       // Whoever listens must not be able to stop the agent between two steps.
     }
-  }
-}
-
-function sentenceOf(event: ForwarderEvent): string {
-  switch (event.type) {
-    case 'listening':
-      return `localhost:${event.localPort} leads to ${event.protocol.toUpperCase()} port ${event.port} of ${event.nick}.`
-    case 'forwarding':
-      return event.peerId === null ? `${event.nick} is away.` : `${event.nick} can be reached.`
-    case 'ambiguous-nick':
-      return `Two players are called ${event.nick}; the forward stays with the first.`
   }
 }

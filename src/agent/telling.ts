@@ -2,6 +2,7 @@
 
 import { formatEndpoint } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
+import type { ForwarderEvent } from '../forward/forwarder.ts'
 import type { OfferedPeer } from '../letter/kinds.ts'
 import { userIdText } from '../letter/user-id.ts'
 import type { Path } from '../punch/punch.ts'
@@ -64,5 +65,16 @@ function explanationOf(
           ? 'It may be off line; or a NAT of unknown kind stands between: name two STUN servers on different networks.'
           : 'It may be off line, or a firewall keeps UDP out.',
       ]
+  }
+}
+
+export function forwardSentence(event: ForwarderEvent): string {
+  switch (event.type) {
+    case 'listening':
+      return `localhost:${event.localPort} leads to ${event.protocol.toUpperCase()} port ${event.port} of ${event.nick}.`
+    case 'forwarding':
+      return event.peerId === null ? `${event.nick} is away.` : `${event.nick} can be reached.`
+    case 'ambiguous-nick':
+      return `Two players are called ${event.nick}; the forward stays with the first.`
   }
 }

@@ -9,6 +9,7 @@ import { AgentControl } from '../control/agent-control.ts'
 import { agentRoutes } from '../control/agent-routes.ts'
 import { Standings, standingsFileOf } from '../control/standings.ts'
 import { describeAgentEvent } from '../control/stories.ts'
+import type { Forward } from '../forward/forwarder.ts'
 import { parseExposes, parseForwards } from '../forward/options.ts'
 import { roomKeys } from '../letter/room.ts'
 import { readUserId, userIdText } from '../letter/user-id.ts'
@@ -32,8 +33,8 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
   const crypto = await loadSodium()
   const { config, path } = loadAgentConfig(options.config, process.env)
   const exposes = [...config.games.expose, ...(options.expose ?? [])]
-  const forwards = [...config.games.forward, ...(options.forward ?? [])]
-  const parsed = { exposes: parseExposes(exposes), forwards: parseForwards(forwards) }
+  const forwards = parseForwards([...config.games.forward, ...(options.forward ?? [])])
+  const parsedExposes = parseExposes(exposes)
   const inviteFile = path(config.room.invite_file)
   const { invite, line } = inviteFrom(crypto, readSecret(inviteFile, 'The invite'), inviteFile)
   const subject = config.mail.subject ?? invite.subject
@@ -55,7 +56,7 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
     blocked: userIds('blocked', config.peers.blocked),
   })
 
-  const makeAgent = (onEvent: (event: AgentEvent) => void) => {
+  const makeAgent = (onEvent: (event: AgentEvent) => void, open: readonly Forward[]) => {
     const { mailbox, sender } = openMail(config.mail, path, { subject, address: config.address }, (notice) =>
       onEvent({ event: 'notice', notice }),
     )
@@ -82,7 +83,8 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
         sweepMs: config.letters.sweep,
         askAgainMs: config.letters.ask_again,
       },
-      ...parsed,
+      exposes: parsedExposes,
+      forwards: open,
       mailbox,
       sender,
       onEvent,

@@ -5,18 +5,24 @@ import type { PeerName } from '../agent/events.ts'
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, Problem } from '../base/problem.ts'
+import type { Forward } from '../forward/forwarder.ts'
+import { forwardText, parseForwards } from '../forward/options.ts'
 import { readUserId } from '../letter/user-id.ts'
+import { AgentNews } from './agent-news.ts'
 import type { AgentStatus, PeerStatus } from './agent-schemas.ts'
 import { instant, natOf, peerOf } from './agent-view.ts'
 import { Fault } from './fault.ts'
 import type { Standing, Standings } from './standings.ts'
 
-export type ControlledAgent = Pick<Agent, 'start' | 'stop' | 'report' | 'askAgain' | 'connect' | 'disconnect'>
+export type ControlledAgent = Pick<
+  Agent,
+  'start' | 'stop' | 'report' | 'askAgain' | 'connect' | 'disconnect' | 'addForward' | 'removeForward'
+>
 
 export type AgentControlOptions = {
   readonly clock: Clock
   /** A new one, not started; it tells `onEvent`. */
-  readonly makeAgent: (onEvent: (event: AgentEvent) => void) => ControlledAgent
+  readonly makeAgent: (onEvent: (event: AgentEvent) => void, forwards: readonly Forward[]) => ControlledAgent
   readonly standings: Standings
   readonly name: string
   readonly id: string
@@ -24,33 +30,32 @@ export type AgentControlOptions = {
   /** Null when it may not be passed on. */
   readonly invite: string | null
   readonly exposes: readonly string[]
-  readonly forwards: readonly string[]
+  readonly forwards: readonly Forward[]
   readonly onEvent: (event: AgentEvent) => void
 }
 
-type Dated<Value> = Value & { readonly at: number }
+const notJoined = new Fault(409, 'not-joined', 'The agent is not in the room now.', 'Join the room first.')
+const noForward = new Fault(404, 'unknown-forward', 'No forward has this local port.', 'Name it like udp:7.')
 
 export class AgentControl {
   readonly #options: AgentControlOptions
   readonly #startedAt: number
   #agent: ControlledAgent | null = null
+  #forwards: readonly Forward[]
   #state: AgentStatus['state'] = 'starting'
   #stateAt: number
   #trouble: AgentStatus['trouble'] = null
-  /** Whether the NAT was looked at since the room was joined. */
-  #isNatKnown = false
-  #mailbox: Dated<Omit<AgentStatus['mailbox'], 'since'>>
-  #lastRequest: { readonly at: number } | null = null
-  #lastReply: Dated<{ readonly peers: number; readonly sinceRequestMs: number }> | null = null
+  #news: AgentNews
   /** Of leaving, or of joining in the background. */
   #work: Promise<void> = Promise.resolve()
   #stopped = false
 
   constructor(options: AgentControlOptions) {
     this.#options = options
+    this.#forwards = options.forwards
     this.#startedAt = options.clock.wallNow()
     this.#stateAt = this.#startedAt
-    this.#mailbox = { state: 'connecting', reason: null, at: this.#startedAt }
+    this.#news = new AgentNews(this.#startedAt)
   }
 
   /** Joins for the first time. Rejects with a Problem; resolves early when stopped meanwhile. */
@@ -120,11 +125,34 @@ export class AgentControl {
     return null
   }
 
+  /** Until the program ends. Rejects with a Problem when the text is no forward, or its port cannot be had. */
+  async addForward(text: string): Promise<Fault | null> {
+    const agent = this.#agent
+    if (!agent || this.#state !== 'joined') return notJoined
+    const forward = parseForwards([...this.#forwards.map(forwardText), text]).at(-1)
+    if (!forward) return null
+    this.#forwards = [...this.#forwards, forward]
+    try {
+      await agent.addForward(forward)
+    } catch (thrown) {
+      this.#forwards = this.#forwards.filter((other) => other !== forward)
+      throw thrown
+    }
+    return null
+  }
+
+  /** `local`: as in `udp:7000`. */
+  async removeForward(local: string): Promise<Fault | null> {
+    const forward = this.#forwards.find(({ protocol, localPort }) => `${protocol}:${localPort}` === local)
+    if (!forward) return noForward
+    this.#forwards = this.#forwards.filter((other) => other !== forward)
+    await this.#agent?.removeForward(forward)
+    return null
+  }
+
   status(): AgentStatus {
-    const { name, id, room, invite, exposes, forwards } = this.#options
+    const { name, id, room, invite, exposes } = this.#options
     const report = this.#agent?.report
-    const { at, ...mailbox } = this.#mailbox
-    const reply = this.#lastReply
     return {
       role: 'agent',
       ...{ name, id, room },
@@ -132,13 +160,11 @@ export class AgentControl {
       state: this.#state,
       since: instant(this.#stateAt),
       trouble: this.#trouble,
-      mailbox: { ...mailbox, since: instant(at) },
-      lastRequest: this.#lastRequest && { at: instant(this.#lastRequest.at) },
-      lastReply: reply && { at: instant(reply.at), peers: reply.peers, sinceRequestMs: reply.sinceRequestMs },
-      nat: report && this.#isNatKnown ? natOf(report) : null,
+      ...this.#news.letters,
+      nat: report && this.#news.isNatKnown ? natOf(report) : null,
       hasInvite: invite !== null,
       exposes: [...exposes],
-      forwards: [...forwards],
+      forwards: this.#forwards.map(forwardText),
     }
   }
 
@@ -167,15 +193,14 @@ export class AgentControl {
   async #start(): Promise<void> {
     this.#become('starting')
     this.#trouble = null
-    this.#mailbox = { state: 'connecting', reason: null, at: this.#stateAt }
-    this.#agent = this.#options.makeAgent((event) => this.#heard(event))
+    this.#news = new AgentNews(this.#stateAt)
+    this.#agent = this.#options.makeAgent((event) => this.#heard(event), this.#forwards)
     await this.#agent.start()
   }
 
   #left(thrown: unknown): void {
     this.#become('left')
-    this.#isNatKnown = false
-    this.#mailbox = { state: 'closed', reason: null, at: this.#stateAt }
+    this.#news.closed(this.#stateAt)
     if (thrown === null) this.#options.onEvent({ event: 'left' })
     else {
       const problem = thrown instanceof Problem ? thrown : null
@@ -185,28 +210,8 @@ export class AgentControl {
   }
 
   #heard(event: AgentEvent): void {
-    const at = this.#options.clock.wallNow()
-    switch (event.event) {
-      case 'ready':
-        this.#become('joined')
-        break
-      case 'mailbox':
-        this.#mailbox = {
-          state: event.state,
-          reason: event.state === 'disconnected' ? event.reason : null,
-          at,
-        }
-        break
-      case 'nat':
-        this.#isNatKnown = true
-        break
-      case 'requested':
-        this.#lastRequest = { at }
-        break
-      case 'replied':
-        this.#lastReply = { at, peers: event.peers, sinceRequestMs: event.sinceRequestMs }
-        break
-    }
+    if (event.event === 'ready') this.#become('joined')
+    this.#news.heard(event, this.#options.clock.wallNow())
     this.#options.onEvent(event)
   }
 
@@ -218,7 +223,7 @@ export class AgentControl {
   #withAgent(work: (agent: ControlledAgent, id: Uint8Array) => void, text: string): Fault | null {
     const id = readUserId(text)
     if (this.#state !== 'joined' || !this.#agent || !id) {
-      return new Fault(409, 'not-joined', 'The agent is not in the room now.', 'Join the room first.')
+      return notJoined
     }
     work(this.#agent, id)
     return null

@@ -1,11 +1,14 @@
 // What the control API of an agent can be asked for.
 
+import type { z } from 'zod'
 import type { AgentControl } from './agent-control.ts'
 import {
   agentStatusSchema,
+  forwardBody,
   inviteSchema,
   peerSchema,
   peersSchema,
+  portsSchema,
   standingsSchema,
   stateSchema,
 } from './agent-schemas.ts'
@@ -81,6 +84,29 @@ export function agentRoutes(control: AgentControl): readonly Route[] {
         control.invite === null
           ? new Fault(404, 'no-invite', 'The agent has no invite to pass on.', 'Ask whoever runs the host.')
           : { invite: control.invite },
+    },
+    {
+      ...{ ...get, path: '/v1/ports', answer: portsSchema },
+      summary: 'Local ports that lead to players, and those that the room may reach.',
+      handle: () => {
+        const { forwards, exposes } = control.status()
+        return { forwards, exposes }
+      },
+    },
+    {
+      ...{ ...post, path: '/v1/forwards', body: forwardBody, answer: nothing },
+      summary:
+        'Opens a local port that leads to a player, written as --forward takes it, until the program ends.',
+      faults: { usage: 400, 'not-joined': 409, 'port-taken': 409, network: 503 },
+      handle: async ({ body }) =>
+        done(await control.addForward((body as z.infer<typeof forwardBody>).forward)),
+    },
+    {
+      ...{ method: 'DELETE', need: 'any-caller', path: '/v1/forwards/:local', answer: nothing },
+      params: { local: 'Protocol and local port, such as udp:7000.' },
+      summary: 'Closes such a port. TCP connections under way go on.',
+      faults: { 'unknown-forward': 404 },
+      handle: async ({ params }) => done(await control.removeForward(params.local ?? '')),
     },
     {
       ...{ ...get, path: '/v1/standings', answer: standingsSchema },

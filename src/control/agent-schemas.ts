@@ -85,6 +85,8 @@ export const standingsSchema = z.strictObject({
   friends: z.array(z.strictObject({ id: z.string(), name: z.string().nullable() })),
   blocked: z.array(z.strictObject({ id: z.string(), name: z.string().nullable() })),
 })
+export const portsSchema = agentStatusSchema.pick({ forwards: true, exposes: true })
+export const forwardBody = z.strictObject({ forward: z.string().max(200) })
 export const stateSchema = z.strictObject({ state: agentStatusSchema.shape.state })
 export const inviteSchema = z.strictObject({ invite: z.string() })
 

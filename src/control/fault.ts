@@ -28,7 +28,8 @@ export class Fault {
 /** For whatever a handler threw. */
 export function faultOf(thrown: unknown): Fault {
   if (thrown instanceof Problem) {
-    return new Fault(thrown.code === 'usage' ? 400 : 503, thrown.code, thrown.message, thrown.remedy)
+    const status = thrown.code === 'usage' ? 400 : thrown.code === 'port-taken' ? 409 : 503
+    return new Fault(status, thrown.code, thrown.message, thrown.remedy)
   }
   return new Fault(500, 'internal', 'The daemon could not do this.', 'This is a defect; please report it.')
 }

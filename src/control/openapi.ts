@@ -6,16 +6,9 @@ import { faultSchema, type Route } from './routes.ts'
 type Json = { readonly [key: string]: unknown }
 
 /** What any request may be answered. */
-const usualFaults: Readonly<Record<string, readonly string[]>> = {
-  400: ['malformed'],
-  401: ['no-token'],
-  403: ['wrong-host', 'wrong-origin'],
-  408: ['too-slow'],
-  413: ['too-big'],
-  429: ['too-many'],
-  431: ['too-long-headers'],
-  500: ['internal'],
-}
+const usualFaults =
+  '400 malformed, 401 no-token, 403 wrong-host or wrong-origin, 408 too-slow, 413 too-big, 429 too-many, ' +
+  '431 too-long-headers, 500 internal'
 
 export function describeApi(routes: readonly Route[]): Json {
   const paths: Record<string, Record<string, Json>> = {}
@@ -32,9 +25,7 @@ export function describeApi(routes: readonly Route[]): Json {
     components: {
       securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
       schemas: { fault: jsonSchemaOf(faultSchema) },
-      responses: Object.fromEntries(
-        Object.entries(usualFaults).map(([status, codes]) => [`fault${status}`, faultResponse(codes)]),
-      ),
+      responses: { fault: faultResponse(usualFaults) },
     },
   }
 }
@@ -63,29 +54,25 @@ function operationOf(route: Route): Json {
 function faultResponses({ faults = {}, body }: Route): Json {
   const own: Record<string, string[]> = body ? { 400: ['bad-body'] } : {}
   for (const [code, status] of Object.entries(faults)) own[status] = [...(own[status] ?? []), code]
-  const shared = Object.keys(usualFaults).filter((status) => !own[status])
-  return {
-    ...Object.fromEntries(
-      shared.map((status) => [status, { $ref: `#/components/responses/fault${status}` }]),
-    ),
-    ...Object.fromEntries(
-      Object.entries(own).map(([status, codes]) => [
-        status,
-        faultResponse([...(usualFaults[status] ?? []), ...codes]),
-      ]),
-    ),
-  }
+  const responses = Object.entries(own).map(([status, codes]) => [status, faultResponse(codes.join(', '))])
+  return { ...Object.fromEntries(responses), default: { $ref: '#/components/responses/fault' } }
 }
 
-function faultResponse(codes: readonly string[]): Json {
-  return {
-    description: codes.join(', '),
-    content: { 'application/json': { schema: { $ref: '#/components/schemas/fault' } } },
-  }
+function faultResponse(description: string): Json {
+  return { description, content: { 'application/json': { schema: { $ref: '#/components/schemas/fault' } } } }
 }
 
 function jsonSchemaOf(schema: z.ZodType): Json {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'output' })
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+    io: 'output',
+    // What goes without saying: how a date is written, how large a number can be. More fields may come.
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.format === 'date-time') delete jsonSchema.pattern
+      if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
+      delete jsonSchema.additionalProperties
+    },
+  })
   return rest
 }
 
@@ -113,8 +100,7 @@ const eventsOperation: Json = {
         'Each event is one "data:" line of JSON with "event" and "at"; {"event": "missed", "count"} stands for events that were forgotten before they were read.',
       content: { 'text/event-stream': { schema: { type: 'string' } } },
     },
-    401: { $ref: '#/components/responses/fault401' },
-    403: { $ref: '#/components/responses/fault403' },
-    429: faultResponse(['too-many', 'too-many-streams']),
+    429: faultResponse('too-many-streams'),
+    default: { $ref: '#/components/responses/fault' },
   },
 }

@@ -23,7 +23,6 @@ type Flow = {
 
 export type ForwardedPortsOptions = {
   readonly clock: Clock
-  readonly forwards: readonly Forward[]
   /** The linked peer a forward to this nickname leads to now. */
   readonly peerOf: (nick: string) => string | undefined
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
@@ -32,7 +31,7 @@ export type ForwardedPortsOptions = {
 
 export class ForwardedPorts {
   readonly #options: ForwardedPortsOptions
-  readonly #sockets: Socket[] = []
+  readonly #sockets = new Map<Forward, readonly Socket[]>()
   /** By number, as the peer answers; bounded by the table. */
   readonly #byNumber = new Map<number, Flow>()
   readonly #flows = new FlowTable<Flow>((flow) => void this.#byNumber.delete(flow.number))
@@ -43,19 +42,24 @@ export class ForwardedPorts {
     this.#options = options
   }
 
-  /** Rejects with a Problem when a port cannot be had; then `close` it. */
-  async open(): Promise<void> {
-    for (const forward of this.#options.forwards) {
-      const sockets = await openOnBoth(forward, (loopback) => openUdpPort(loopback, forward.localPort))
-      for (const socket of sockets) {
-        // Without a listener a stray ICMP error would end the process.
-        socket.on('error', () => {})
-        socket.on('message', (bytes, { address, port }) => {
-          this.#handleClient(forward, bytes, { address, port }, socket)
-        })
-      }
-      this.#sockets.push(...sockets)
+  /** Rejects with a Problem when the port cannot be had. */
+  async add(forward: Forward): Promise<void> {
+    const sockets = await openOnBoth(forward, (loopback) => openUdpPort(loopback, forward.localPort))
+    for (const socket of sockets) {
+      // Without a listener a stray ICMP error would end the process.
+      socket.on('error', () => {})
+      socket.on('message', (bytes, { address, port }) => {
+        this.#handleClient(forward, bytes, { address, port }, socket)
+      })
     }
+    this.#sockets.set(forward, sockets)
+  }
+
+  async remove(forward: Forward): Promise<void> {
+    const sockets = this.#sockets.get(forward) ?? []
+    this.#sockets.delete(forward)
+    for (const flow of this.#flows.values()) if (flow.forward === forward) this.#flows.remove(flow.key)
+    await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))))
   }
 
   handleFrame(peerId: string, { port, flow: number, payload }: Frame): void {
@@ -75,9 +79,7 @@ export class ForwardedPorts {
   }
 
   async close(): Promise<void> {
-    const sockets = this.#sockets.splice(0)
-    this.#flows.clear()
-    await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))))
+    await Promise.all([...this.#sockets.keys()].map((forward) => this.remove(forward)))
   }
 
   #handleClient(forward: Forward, payload: Uint8Array, client: Endpoint, socket: Socket): void {

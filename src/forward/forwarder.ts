@@ -76,6 +76,10 @@ export type PeerLink = {
 export interface Forwarder {
   /** Binds the forwards' local ports on 127.0.0.1 and ::1; rejects with a Problem (`port-taken`). */
   open(): Promise<void>
+  /** One more, while open; rejects likewise. No two may have the same local port. */
+  add(forward: Forward): Promise<void>
+  /** The very object that was added, or given at the start. TCP connections under way go on. */
+  remove(forward: Forward): Promise<void>
   /** A link to this peer is open, or open anew: what is under way goes on over it. */
   attach(peer: { readonly id: string; readonly name: string }, link: PeerLink): void
   /** Its last link is gone. Its streams end with a reset; its flows stay until they are idle, so that a peer that comes
@@ -93,7 +97,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   const { clock, exposes, forwards, isFriend, onEvent, random } = options
   /** In the order they were linked; the agent bounds how many links there are. */
   const linked = new Map<string, Linked>()
-  const nicks = new Set(forwards.map((forward) => forward.nick))
+  const current = new Set<Forward>()
+  const isWanted = (nick: string) => [...current].some((forward) => forward.nick === nick)
   /** To whom each nickname leads now. */
   const leads = new Map<string, string>()
   const counts: ForwarderCounts = {
@@ -125,12 +130,12 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       return onlyFriends !== undefined && (!onlyFriends || isFriend(peerId))
     }
   }
-  const of = (protocol: Protocol) => forwards.filter((forward) => forward.protocol === protocol)
   const shared = { clock, random, addresses: new PeerAddresses(), peerOf, send, wholeBytes, counts }
   const exposed = new ExposedPorts({ ...shared, isOpenTo: openTo('udp') })
-  const forwarded = new ForwardedPorts({ ...shared, forwards: of('udp') })
-  const streams = new Streams({ ...shared, forwards: of('tcp'), isOpenTo: openTo('tcp') })
-  const needsStreams = [...exposes, ...forwards].some(({ protocol }) => protocol === 'tcp')
+  const forwarded = new ForwardedPorts(shared)
+  const streams = new Streams({ ...shared, isOpenTo: openTo('tcp') })
+  const needsStreams = exposes.some(({ protocol }) => protocol === 'tcp')
+  let isClosed = false
 
   const release = (id: string) => {
     const name = linked.get(id)?.name
@@ -138,7 +143,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     streams.dropPeer(id)
     if (name === undefined || leads.get(name) !== id) return
     leads.delete(name)
-    const next = [...linked].find(([, peer]) => peer.name === name)?.[0]
+    const next = firstCalled(name)
     if (next !== undefined) leads.set(name, next)
     onEvent({ type: 'forwarding', nick: name, peerId: next ?? null })
   }
@@ -150,7 +155,29 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     stopSweeping = clock.after(idleMs / 4, sweep)
   }
 
+  const firstCalled = (name: string) => [...linked].find(([, peer]) => peer.name === name)?.[0]
+
+  const remove = async (forward: Forward) => {
+    current.delete(forward)
+    if (!isWanted(forward.nick)) leads.delete(forward.nick)
+    if (forward.protocol === 'tcp') streams.remove(forward)
+    else await forwarded.remove(forward)
+  }
+
+  const add = async (forward: Forward) => {
+    await (forward.protocol === 'tcp' ? streams : forwarded).add(forward)
+    // It opened behind the back of a close that came meanwhile.
+    if (isClosed) return remove(forward)
+    current.add(forward)
+    onEvent({ type: 'listening', ...forward })
+    const peerId = firstCalled(forward.nick)
+    if (peerId === undefined || leads.has(forward.nick)) return
+    leads.set(forward.nick, peerId)
+    onEvent({ type: 'forwarding', nick: forward.nick, peerId })
+  }
+
   const close = async () => {
+    isClosed = true
     stopSweeping()
     await Promise.all([exposed.close(), forwarded.close(), streams.close()])
     linked.clear()
@@ -160,20 +187,22 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   return {
     open: async () => {
       try {
-        await forwarded.open()
         if (needsStreams) await streams.open()
+        for (const forward of forwards) await add(forward)
       } catch (thrown) {
         await close()
         throw thrown
       }
       stopSweeping = clock.after(idleMs / 4, sweep)
-      for (const forward of forwards) onEvent({ type: 'listening', ...forward })
     },
+
+    add,
+    remove,
 
     attach: ({ id, name }, link) => {
       if (linked.has(id) && linked.get(id)?.name !== name) release(id)
       linked.set(id, { name, link })
-      if (!nicks.has(name)) return
+      if (!isWanted(name)) return
       const used = leads.get(name)
       if (used === undefined) {
         leads.set(name, id)

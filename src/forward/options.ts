@@ -40,6 +40,11 @@ export function parseForwards(texts: readonly string[]): Forward[] {
   return forwards
 }
 
+/** As `parseForwards` reads it. */
+export function forwardText({ protocol, localPort, nick, port }: Forward): string {
+  return `${protocol}:${localPort}=${nick}:${port}`
+}
+
 function parseExpose(text: string): Expose {
   const [, protocol, digits, friends] = /^(udp|tcp):([0-9]{1,5})(=friends)?$/.exec(text) ?? []
   const port = parsePort(digits)

@@ -13,7 +13,6 @@ import { UdxRelay } from './udx-relay.ts'
 
 export type StreamsOptions = {
   readonly clock: Clock
-  readonly forwards: readonly Forward[]
   readonly random: () => number
   readonly addresses: PeerAddresses
   readonly isOpenTo: (peerId: string, port: number) => boolean
@@ -25,7 +24,8 @@ export type StreamsOptions = {
 
 export class Streams {
   readonly #options: StreamsOptions
-  readonly #servers: Server[] = []
+  readonly #servers = new Map<Forward, readonly Server[]>()
+  #opening: Promise<ForwardedStreams> | null = null
   #relay: UdxRelay | null = null
   #exposed: ExposedStreams | null = null
   #forwarded: ForwardedStreams | null = null
@@ -36,17 +36,39 @@ export class Streams {
 
   /** Needed only where a TCP port is exposed or forwarded. Rejects with a Problem; then `close` it. */
   async open(): Promise<void> {
+    await this.#open()
+  }
+
+  /** Opens a local port, and all that it needs. Rejects with a Problem when the port cannot be had. */
+  async add(forward: Forward): Promise<void> {
+    const forwarded = await this.#open()
+    const open = (loopback: Parameters<typeof openTcpPort>[0]) =>
+      openTcpPort(loopback, forward.localPort, (client) => forwarded.take(forward, client))
+    this.#servers.set(forward, await openOnBoth(forward, open))
+  }
+
+  /** What was connected by it goes on. */
+  remove(forward: Forward): void {
+    for (const server of this.#servers.get(forward) ?? []) server.close()
+    this.#servers.delete(forward)
+  }
+
+  #open(): Promise<ForwardedStreams> {
+    this.#opening ??= this.#openRelay().catch((thrown) => {
+      this.#opening = null
+      throw thrown
+    })
+    return this.#opening
+  }
+
+  async #openRelay(): Promise<ForwardedStreams> {
     const relay = await UdxRelay.open(this.#options.random)
     this.#relay = relay
     const shared = { ...this.#options, relay, budget: new StreamBudget() }
     this.#exposed = new ExposedStreams(shared)
     const forwarded = new ForwardedStreams(shared)
     this.#forwarded = forwarded
-    for (const forward of this.#options.forwards) {
-      const open = (loopback: Parameters<typeof openTcpPort>[0]) =>
-        openTcpPort(loopback, forward.localPort, (client) => forwarded.take(forward, client))
-      this.#servers.push(...(await openOnBoth(forward, open)))
-    }
+    return forwarded
   }
 
   /** False when it is none of ours. */
@@ -75,7 +97,8 @@ export class Streams {
   }
 
   async close(): Promise<void> {
-    const servers = this.#servers.splice(0)
+    const servers = [...this.#servers.values()].flat()
+    this.#servers.clear()
     const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
     this.#forwarded?.close()
     this.#exposed?.close()

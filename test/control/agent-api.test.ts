@@ -1,6 +1,8 @@
 // The control API of agents in the simulated world.
 
 import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,7 +26,7 @@ function controlled(world: World, player: Player) {
   const standings = new Standings(file, { friends: [], blocked: [] })
   const control = new AgentControl({
     clock: world.clock,
-    makeAgent: (onEvent) => player.make(standings, onEvent),
+    makeAgent: (onEvent, forwards) => player.make(standings, onEvent, forwards),
     standings,
     ...{ name: player.name, id: player.id, room: 'lobby', invite: 'peerpost1invite' },
     ...{ exposes: ['udp:7777'], forwards: [] },
@@ -160,6 +162,39 @@ test('whoever was sent away stays away, though they ask, until asked for', async
     assert.equal((await api.peer('ben')).standing, 'none')
     await api.ask('POST', '/v1/peers/ben/connect')
     await world.until('they are linked again', isLinked(anna, ben), 120_000)
+    await world.finish(api.control.stop())
+  })
+})
+
+test('a port that leads to a player is opened, kept over leaving, and closed again', async () => {
+  const taken = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(taken, 'listening')
+  const { port } = taken.address()
+  await inWorld({ seed: 610 }, async (world) => {
+    const anna = world.player('anna')
+    const api = controlled(world, anna)
+    const open = (forward: string) => api.ask('POST', '/v1/forwards', { forward })
+    assert.equal((await open('udp:7000=ben:7777')).body.error.code, 'not-joined')
+    await world.finish(api.control.start())
+    assert.equal((await open('udp:7000')).body.error.code, 'usage')
+    assert.equal((await open(`udp:${port}=ben:7777`)).body.error.code, 'port-taken')
+    assert.deepEqual((await api.ask('GET', '/v1/ports')).body, { forwards: [], exposes: ['udp:7777'] })
+    taken.close()
+    await once(taken, 'close')
+    const text = `udp:${port}=ben:7777`
+    assert.equal((await open(text)).status, 200)
+    assert.equal((await open(text)).body.error.code, 'usage', 'a local port can be had once')
+    await api.ask('POST', '/v1/room/leave')
+    await world.until('the room is left', () => anna.told('left').length === 1)
+    await api.ask('POST', '/v1/room/join')
+    await world.until('anna is back', () => anna.told('ready').length === 2)
+    assert.deepEqual((await api.status()).forwards, [text])
+    assert.equal(anna.told('forward').length, 2)
+    assert.equal((await api.ask('DELETE', `/v1/forwards/udp:${port}`)).status, 200)
+    assert.equal((await api.ask('DELETE', `/v1/forwards/udp:${port}`)).body.error.code, 'unknown-forward')
+    const again = createSocket('udp4').bind(port, '127.0.0.1')
+    await once(again, 'listening')
+    again.close()
     await world.finish(api.control.stop())
   })
 })

@@ -372,3 +372,38 @@ test('a closed forwarder has freed its ports and waits for nothing', async (cont
   assert.equal(alice.clock.pendingTimers, 0)
   assert.equal((await program(context, localPort)).port, localPort)
 })
+
+test('a forward that is added while players are linked leads to them at once, and is gone when removed', async (context) => {
+  const game = await echo(context)
+  const { alice } = await linkedPair(context, game.port)
+  const localPort = await freePort()
+  const added = { protocol: 'udp', localPort, nick: 'bob', port: game.port } as const
+  await alice.forwarder.add(added)
+  assert.ok(alice.events.some((event) => event.type === 'listening' && event.localPort === localPort))
+  const client = await program(context)
+  client.send(localPort, 'one')
+  assert.match((await client.received(1))[0] ?? '', /^one from /)
+  await assert.rejects(alice.forwarder.add({ ...added }), { code: 'port-taken' })
+  await alice.forwarder.remove(added)
+  const again = createSocket('udp4')
+  again.bind(localPort, '127.0.0.1')
+  await once(again, 'listening')
+  again.close()
+})
+
+test('the first forward to a nickname that is added leads to whoever was linked first under it', async (context) => {
+  const { forwarder, events } = start(context, {})
+  await forwarder.open()
+  for (const id of ['first-id', 'second-id'])
+    forwarder.attach(
+      { id, name: 'bob' },
+      linkTo(() => {}),
+    )
+  assert.deepEqual(events, [], 'nobody asked for bob yet')
+  const forward = { protocol: 'udp', localPort: await freePort(), nick: 'bob', port: 7 } as const
+  await forwarder.add(forward)
+  assert.deepEqual(events.at(-1), { type: 'forwarding', nick: 'bob', peerId: 'first-id' })
+  await forwarder.remove(forward)
+  forwarder.detach('first-id')
+  assert.equal(events.length, 2, 'nobody asks for bob any more')
+})

@@ -276,3 +276,18 @@ test('a closed forwarder has reset its clients and freed its ports', { timeout }
   assert.equal(await heard, 'ECONNRESET')
   await tcpGame(context, '127.0.0.1', localPort)
 })
+
+test('a TCP forward can be added later, and what it connected goes on after it was removed', async (context) => {
+  const game = await tcpGame(context)
+  const pair = new Pair(context, [{ protocol: 'tcp', port: game.port, friendsOnly: false }], [])
+  await pair.open()
+  const added = { protocol: 'tcp', localPort: await freeTcpPort(), nick: 'bob', port: game.port } as const
+  await pair.alice.add(added)
+  const client = await tcpClient(context, added.localPort)
+  const guest = await game.guest()
+  await pair.alice.remove(added)
+  guest.write('still here')
+  const [bytes] = (await once(client, 'data')) as [Buffer]
+  assert.equal(bytes.toString(), 'still here')
+  await assert.rejects(tcpClient(context, added.localPort), { code: 'ECONNREFUSED' })
+})

@@ -4,6 +4,7 @@ import { Agent, type AgentEvent, type AgentSettings } from '../../../src/agent/a
 import type { PeerPreferences } from '../../../src/agent/peer-choice.ts'
 import { toHex } from '../../../src/base/bytes.ts'
 import type { KeyPair } from '../../../src/base/crypto.ts'
+import type { Forward } from '../../../src/forward/forwarder.ts'
 import type { RoomKeys } from '../../../src/letter/room.ts'
 import { userIdText } from '../../../src/letter/user-id.ts'
 import { seededCrypto } from '../seeded-crypto.ts'
@@ -101,7 +102,11 @@ export class Player {
   }
 
   /** An agent of this person, who has others start it. */
-  make(preferences: PeerPreferences, onEvent: (event: AgentEvent) => void): Agent {
+  make(
+    preferences: PeerPreferences,
+    onEvent: (event: AgentEvent) => void,
+    forwards: readonly Forward[] = [],
+  ): Agent {
     const { clock, computer, post, room, subject, host, stunServers, settings, seed, name } = this.#options
     const power = new Power(clock)
     this.#power = power
@@ -120,7 +125,7 @@ export class Player {
       preferences,
       settings: { ...defaults, ...settings },
       exposes: [],
-      forwards: [],
+      forwards,
       mailbox: this.#mailbox,
       sender: post.sender(power),
       onEvent: (event) => {
