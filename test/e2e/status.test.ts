@@ -1,7 +1,8 @@
 // `peerpost status` beside a host and agents that run as users run them.
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -122,4 +123,44 @@ test('a control port that is taken keeps the daemon from starting, and switched 
   await town.settle('anna', [['# enabled = true', 'enabled = false']])
   await town.run('anna').waitFor('ready')
   fails(/or its \[control\] is switched off/, town.configOf('anna'))
+})
+
+test('in a terminal, and only there, an address for the page is printed, by the daemon and by --open', async (context) => {
+  const defer = deferIn(context)
+  const town = await SmallTown.open(defer)
+  await town.settle('anna')
+  const config = town.configOf('anna')
+  const inTerminal = (args: string) => {
+    const command = `'${process.execPath}' src/cli/main.ts ${args} --config '${config}'`
+    const child = spawn('script', ['-qefc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] })
+    let text = ''
+    child.stdout.setEncoding('utf8').on('data', (part: string) => {
+      text += part
+    })
+    const ended = once(child, 'close')
+    return {
+      ended,
+      said: async (wanted: RegExp) => {
+        while (!wanted.test(text)) await once(child.stdout, 'data')
+        return wanted.exec(text)?.[1] ?? ''
+      },
+      interrupt: () => child.stdin.write('\x03'),
+    }
+  }
+  const address = /(http:\/\/127\.0\.0\.1:\d+\/#code=[\w-]{43})/
+  const daemon = inTerminal('agent')
+  defer(async () => daemon.interrupt())
+  const atStart = await daemon.said(address)
+  await daemon.said(/(is ready for the room)/)
+  const onDemand = inTerminal('status --open')
+  const later = await onDemand.said(address)
+  await onDemand.ended
+  assert.notEqual(atStart, later)
+  for (const url of [atStart, later]) {
+    const [place = '', code = ''] = url.split('/#code=')
+    const response = await fetch(`${place}/v1/session`, { method: 'POST', body: JSON.stringify({ code }) })
+    assert.equal(response.status, 200)
+  }
+  daemon.interrupt()
+  await daemon.ended
 })
