@@ -1,24 +1,31 @@
 // A link: the authenticated live channel on a punched path (mission A7, A10, C4). Handshake, then frames both
-// ways, pings that keep the NAT mapping open and notice loss, then a close that is acknowledged.
+// ways, pings that keep the NAT mapping open and notice silence, another path when the present one falls silent or the
+// peer moves, then a close that is acknowledged.
 //
 //      handshake ──> open ──> closing ──> closed         every state can also go straight to closed
 //
 // A closed link does nothing, answers nothing and has wiped its keys.
 
-import { type Endpoint, equalEndpoints, familyOf } from '../base/endpoint.ts'
-import type { Action, CloseAction, Machine } from '../base/machine.ts'
+import { type Candidate, type Endpoint, familyOf } from '../base/endpoint.ts'
+import type { Action, CloseAction, Machine, Via } from '../base/machine.ts'
+import { Announcements } from './candidates.ts'
 import { Datagrams } from './datagrams.ts'
 import { Handshake, type HandshakeOptions } from './handshake.ts'
 import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packets.ts'
+import { challengeBytes, Paths, type Way } from './paths.ts'
 import { type PingCounts, Pings } from './pings.ts'
-import { type Frame, Traffic } from './traffic.ts'
+import { type Frame, type OpenedFrame, Traffic } from './traffic.ts'
 
 export type LinkOptions = HandshakeOptions & {
   readonly remote: Endpoint
+  /** The socket that the path leads from; the main one if left out. */
+  readonly via?: Via
+  /** How good the path is; only ways of a higher rank (`setWays`) replace it while it works. Default 0. */
+  readonly rank?: number
   readonly now: number
-  /** A ping goes out this often, whatever else does. Default 10,000. */
+  /** A ping goes out this often, whatever else does. Default 8,000. */
   readonly keepaliveMs?: number
-  /** Silence after which the link is lost. Default 30,000; after half of it, pings go out faster. */
+  /** Silence after which the link is lost, with no way back found. Default 30,000. */
   readonly lossMs?: number
   /** How long the handshake may take. Default 30,000. */
   readonly handshakeMs?: number
@@ -33,6 +40,14 @@ export type LinkEvent =
   /** `bytes` belong to whoever takes the event. */
   | { readonly type: 'datagram'; readonly bytes: Uint8Array }
   | { readonly type: 'round-trip'; readonly ms: number }
+  /** The peer is silent though asked; the link looks for another way. */
+  | { readonly type: 'disturbed' }
+  /** It is heard again. */
+  | { readonly type: 'recovered' }
+  /** Everything goes another way from now on, which has been proven. */
+  | { readonly type: 'moved'; readonly remote: Endpoint; readonly via: Via }
+  /** Where the peer may be reached from now on: at most 16, which nobody has looked at. */
+  | { readonly type: 'candidates'; readonly candidates: readonly Candidate[] }
   /** Always the last. */
   | { readonly type: 'closed'; readonly reason: CloseReason }
 
@@ -61,8 +76,9 @@ export class Link implements Machine<LinkEvent> {
   #traffic: Traffic | null = null
   readonly #datagrams: Datagrams
   readonly #pings: Pings
+  readonly #paths: Paths
+  readonly #announcements = new Announcements()
   #state: LinkState = 'handshake'
-  #remote: Endpoint
   /** When the opener repeats its handshake packet, or a closing side its close. */
   #repeatAt: number | null
   #repeatMs = firstRepeatMs
@@ -71,11 +87,17 @@ export class Link implements Machine<LinkEvent> {
   /** An opener sends its first packet at the first `handleTimeout`, which is due at once. */
   constructor(options: LinkOptions) {
     this.#options = options
-    this.#pings = new Pings(options.now, options.keepaliveMs ?? 10_000, options.lossMs ?? 30_000)
+    this.#pings = new Pings(options.now, options.keepaliveMs ?? 8_000, options.lossMs ?? 30_000)
     this.#datagrams = new Datagrams(options.now, familyOf(options.remote.address))
     this.#handshakeDeadline = options.now + (options.handshakeMs ?? 30_000)
     this.#handshake = new Handshake(options)
-    this.#remote = options.remote
+    this.#paths = new Paths({
+      remote: options.remote,
+      via: options.via ?? 0,
+      rank: options.rank ?? 0,
+      now: options.now,
+      randomBytes: options.crypto.randomBytes,
+    })
     this.#repeatAt = options.role === 'opener' ? options.now : null
   }
 
@@ -85,7 +107,11 @@ export class Link implements Machine<LinkEvent> {
 
   /** Where everything is sent; what arrives is judged by its keys, not by its source. */
   get remote(): Endpoint {
-    return this.#remote
+    return this.#paths.remote
+  }
+
+  get isDisturbed(): boolean {
+    return this.#state === 'open' && this.#pings.isDisturbed
   }
 
   get pings(): PingCounts {
@@ -98,11 +124,37 @@ export class Link implements Machine<LinkEvent> {
   }
 
   /** A better path was found: everything goes there from now on, first a ping. */
-  setRemote(now: number, remote: Endpoint): LinkAction[] {
-    if (this.#state === 'closed' || equalEndpoints(remote, this.#remote)) return []
-    this.#remote = remote
+  setRemote(now: number, remote: Endpoint, via: Via = 0, rank = 0): LinkAction[] {
+    if (this.#state === 'closed' || !this.#paths.move(remote, via, rank)) return []
     this.#datagrams.restart(now, familyOf(remote.address))
     return this.#state === 'open' ? this.#ping(now) : []
+  }
+
+  /** Where else the peer may be: at most 16 count. Better ones are looked at, all of them when the link is disturbed. */
+  setWays(now: number, ways: readonly Way[]): LinkAction[] {
+    if (this.#state === 'closed') return []
+    this.#paths.setWays(now, ways)
+    return this.#challenge(now)
+  }
+
+  /** Tells the peer where we may be reached from now on, and looks whether a better way has come up. */
+  tellCandidates(now: number, candidates: readonly Candidate[]): LinkAction[] {
+    if (this.#state !== 'open') return []
+    this.#announcements.tell(now, candidates)
+    this.#paths.look(now)
+    return [...this.#announce(now), ...this.#challenge(now)]
+  }
+
+  /** Our network may have changed, or we have slept: asks at once, and everywhere. */
+  recheck(now: number): LinkAction[] {
+    if (this.#state !== 'open') return []
+    this.#paths.sweep(now)
+    return [...this.#ping(now), ...this.#challenge(now)]
+  }
+
+  /** From now on; see `keepaliveMs` of the options. */
+  setKeepalive(ms: number): void {
+    this.#pings.keepaliveMs = ms
   }
 
   /** `'too-big'` above `maxDatagramBytes`. Not repeated when lost, delivered at most once. */
@@ -110,6 +162,7 @@ export class Link implements Machine<LinkEvent> {
     const traffic = this.#traffic
     if (this.#state !== 'open' || traffic === null) return 'not-open'
     if (bytes.length > maxDatagramBytes) return 'too-big'
+    this.#pings.noteTraffic(now)
     const actions = this.#datagrams.frames(bytes).map((frame) => this.#sendFrame(traffic, frame))
     return traffic.remaining > reservedCounters ? actions : [...actions, ...this.close(now)]
   }
@@ -123,9 +176,14 @@ export class Link implements Machine<LinkEvent> {
   }
 
   /** Whatever arrives from anywhere; what is not a link's packet of this pair is ignored without an answer. */
-  handleDatagram(now: number, bytes: Uint8Array): LinkAction[] {
+  handleDatagram(
+    now: number,
+    bytes: Uint8Array,
+    from: Endpoint = this.#paths.remote,
+    via: Via = this.#paths.via,
+  ): LinkAction[] {
     if (this.#state === 'closed') return []
-    if (bytes[0] === dataByte) return this.#handleData(now, bytes)
+    if (bytes[0] === dataByte) return this.#handleData(now, bytes, from, via)
     return bytes[0] === handshakeByte ? this.#handleHandshake(now, bytes) : []
   }
 
@@ -139,6 +197,8 @@ export class Link implements Machine<LinkEvent> {
           this.#pings.lostAt(),
           this.#pings.dueAt(),
           this.#datagrams.dueAt(),
+          this.#paths.dueAt(),
+          this.#announcements.dueAt(),
           this.#repeatAt ?? Infinity,
         )
       case 'closing':
@@ -154,10 +214,15 @@ export class Link implements Machine<LinkEvent> {
       case 'handshake':
         return now >= this.#handshakeDeadline ? [this.#end('no-handshake')] : this.#repeatHandshake(now)
       case 'open': {
+        const due = this.#pings.turn(now)
         if (now >= this.#pings.lostAt()) return [this.#end('lost')]
         const actions = this.#repeatHandshake(now)
-        if (now >= this.#pings.dueAt()) actions.push(...this.#ping(now))
-        actions.push(...this.#probe(now))
+        if (due.disturbed) {
+          this.#paths.disturb(now)
+          actions.push({ type: 'event', event: { type: 'disturbed' } })
+        }
+        if (due.ping) actions.push(...this.#ping(now))
+        actions.push(...this.#challenge(now), ...this.#announce(now), ...this.#probe(now))
         return actions
       }
       case 'closing':
@@ -192,44 +257,74 @@ export class Link implements Machine<LinkEvent> {
     }
   }
 
-  #handleData(now: number, bytes: Uint8Array): LinkAction[] {
+  #handleData(now: number, bytes: Uint8Array, from: Endpoint, via: Via): LinkAction[] {
     const traffic = this.#traffic
     const frame = traffic?.open(bytes)
     if (!traffic || !frame) return []
-    this.#pings.hear(now)
+    const hasRecovered = this.#pings.hear(now)
     this.#datagrams.hear(now)
     if (this.#state === 'closing') {
       if (frame.kind === frameKinds.closeAcknowledgement) return [this.#end('closed')]
       return frame.kind === frameKinds.close ? this.#acknowledgeClose(traffic, 'closed') : []
     }
-    const actions = this.#hearResponder(now)
-    switch (frame.kind) {
+    const actions = [...this.#hearResponder(now), ...this.#handleFrame(now, traffic, frame, from, via)]
+    if (this.#state !== 'open') return actions
+    if (frame.isNewest) this.#paths.heardFrom(now, from, via)
+    if (hasRecovered) {
+      this.#paths.settle()
+      actions.push({ type: 'event', event: { type: 'recovered' } })
+    }
+    return now < this.#paths.dueAt() ? actions : [...actions, ...this.#challenge(now)]
+  }
+
+  #handleFrame(
+    now: number,
+    traffic: Traffic,
+    { kind, body }: OpenedFrame,
+    from: Endpoint,
+    via: Via,
+  ): LinkAction[] {
+    switch (kind) {
       case frameKinds.datagram:
-        actions.push({ type: 'event', event: { type: 'datagram', bytes: frame.body } })
-        break
+        this.#pings.noteTraffic(now)
+        return [{ type: 'event', event: { type: 'datagram', bytes: body } }]
       case frameKinds.part: {
-        const whole = this.#datagrams.takePart(now, frame.body)
-        if (whole) actions.push({ type: 'event', event: { type: 'datagram', bytes: whole } })
-        break
+        this.#pings.noteTraffic(now)
+        const whole = this.#datagrams.takePart(now, body)
+        return whole ? [{ type: 'event', event: { type: 'datagram', bytes: whole } }] : []
       }
       case frameKinds.probe:
-        if (frame.body.length >= 4)
-          actions.push(this.#send(traffic.seal(frameKinds.probeAnswer, frame.body.subarray(0, 4))))
-        break
+        return body.length < 4 ? [] : [this.#send(traffic.seal(frameKinds.probeAnswer, body.subarray(0, 4)))]
       case frameKinds.probeAnswer:
-        this.#datagrams.probeAnswered(now, frame.body)
-        break
+        this.#datagrams.probeAnswered(now, body)
+        return []
       case frameKinds.ping:
-        if (frame.body.length === 4) actions.push(this.#send(traffic.seal(frameKinds.pong, frame.body)))
-        break
+        return body.length === 4 ? [this.#send(traffic.seal(frameKinds.pong, body))] : []
       case frameKinds.pong:
-        actions.push(...this.#handlePong(now, frame.body))
-        break
+        return this.#handlePong(now, body)
       case frameKinds.close:
-        actions.push(...this.#acknowledgeClose(traffic, 'closed-by-peer'))
-        break
+        return this.#acknowledgeClose(traffic, 'closed-by-peer')
+      case frameKinds.challenge:
+        if (body.length !== challengeBytes) return []
+        this.#paths.challenged(now, body)
+        // Back the same way: only so does it say anything about it.
+        return [sending(traffic.seal(frameKinds.challengeAnswer, body), from, via)]
+      case frameKinds.challengeAnswer:
+        if (body.length !== challengeBytes || !this.#paths.answered(now, body, from, via)) return []
+        return this.#moved(now)
+      case frameKinds.candidates: {
+        const taken = this.#announcements.take(body)
+        if (!taken) return []
+        const answer = this.#send(traffic.seal(frameKinds.candidatesTaken, taken.answer))
+        const { candidates } = taken
+        return candidates ? [answer, { type: 'event', event: { type: 'candidates', candidates } }] : [answer]
+      }
+      case frameKinds.candidatesTaken:
+        this.#announcements.acknowledged(body)
+        return []
+      default:
+        return []
     }
-    return actions
   }
 
   /** The responder's first data tells the opener that its acknowledgement arrived. */
@@ -243,6 +338,7 @@ export class Link implements Machine<LinkEvent> {
     const ms = this.#pings.roundTripMs(now, body)
     if (ms === null) return []
     this.#datagrams.noteRoundTrip(ms)
+    this.#paths.noteRoundTrip(ms)
     return [{ type: 'event', event: { type: 'round-trip', ms } }]
   }
 
@@ -274,12 +370,33 @@ export class Link implements Machine<LinkEvent> {
     return [this.#sendFrame(this.#traffic, probe.frame), ...(probe.withPing ? this.#ping(now) : [])]
   }
 
+  #challenge(now: number): LinkAction[] {
+    const traffic = this.#traffic
+    if (this.#state !== 'open' || !traffic) return []
+    const { hasMoved, challenges } = this.#paths.turn(now)
+    const sent = challenges.map(({ to, via, body }) =>
+      sending(traffic.seal(frameKinds.challenge, body), to, via),
+    )
+    return hasMoved ? [...this.#moved(now), ...sent] : sent
+  }
+
+  #announce(now: number): LinkAction[] {
+    const body = this.#announcements.next(now)
+    return body && this.#traffic ? [this.#send(this.#traffic.seal(frameKinds.candidates, body))] : []
+  }
+
+  #moved(now: number): LinkAction[] {
+    const { remote, via } = this.#paths
+    this.#datagrams.restart(now, familyOf(remote.address))
+    return [{ type: 'event', event: { type: 'moved', remote, via } }, ...this.#ping(now)]
+  }
+
   #sendFrame(traffic: Traffic, { kind, body }: Frame): LinkAction {
     return this.#send(traffic.seal(kind, body))
   }
 
   #send(bytes: Uint8Array): LinkAction {
-    return { type: 'send', to: this.#remote, bytes }
+    return sending(bytes, this.#paths.remote, this.#paths.via)
   }
 
   #end(reason: CloseReason): LinkAction {
@@ -290,4 +407,8 @@ export class Link implements Machine<LinkEvent> {
     this.#datagrams.clear()
     return { type: 'event', event: { type: 'closed', reason } }
   }
+}
+
+function sending(bytes: Uint8Array, to: Endpoint, via: Via): LinkAction {
+  return via === 0 ? { type: 'send', to, bytes } : { type: 'send', to, bytes, via }
 }

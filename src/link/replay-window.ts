@@ -5,12 +5,16 @@ const blockBits = 32
 
 export class ReplayWindow {
   readonly #blocks: Uint32Array
-  /** One above the highest counter seen. */
   #next = 0
 
   /** Bounded: remembers at least the `size` counters below the highest; anything older counts as seen. */
   constructor(size = 2048) {
     this.#blocks = new Uint32Array(Math.ceil(size / blockBits) + 1)
+  }
+
+  /** One above the highest counter seen; 0 at first. */
+  get next(): number {
+    return this.#next
   }
 
   /** Whether `counter` (a whole number from 0 to below 2^48) is recent enough and has not been marked. */

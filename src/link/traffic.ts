@@ -15,6 +15,8 @@ import {
 import { ReplayWindow } from './replay-window.ts'
 
 export type Frame = { readonly kind: number; readonly body: Uint8Array }
+/** `isNewest`: its counter is above all before. */
+export type OpenedFrame = Frame & { readonly isNewest: boolean }
 
 const minPacketBytes = dataOverheadBytes
 const maxPacketBytes = minPacketBytes + maxBodyBytes
@@ -66,7 +68,7 @@ export class Traffic {
   }
 
   /** Null for anything not authentic or seen before. The body is a view into memory of its own. */
-  open(packet: Uint8Array): Frame | null {
+  open(packet: Uint8Array): OpenedFrame | null {
     if (packet.length < minPacketBytes || packet.length > maxPacketBytes) return null
     if (!hasPrefix(packet, dataByte, this.#tag)) return null
     const header = packet.subarray(0, dataHeaderBytes)
@@ -76,8 +78,9 @@ export class Traffic {
     const sealed = packet.subarray(dataHeaderBytes)
     const plaintext = this.#crypto.decrypt(this.#keys.receiveKey, this.#receiveNonce, sealed, header)
     if (plaintext === null) return null
+    const isNewest = counter >= this.#window.next
     this.#window.mark(counter)
-    return { kind: plaintext[0] as number, body: plaintext.subarray(1) }
+    return { kind: plaintext[0] as number, body: plaintext.subarray(1), isNewest }
   }
 
   wipe(): void {

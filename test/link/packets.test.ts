@@ -66,7 +66,7 @@ test('a data packet is laid out as drawn, its nonce made from its counter', () =
   assert.equal(toHex(packet), goldenData)
   assert.equal(packet.length, 5 + 34)
   const frame = new Traffic(realCrypto, tag, keys()).open(packet)
-  assert.deepEqual(frame, { kind: 1, body: utf8('hello') })
+  assert.deepEqual(frame, { kind: 1, body: utf8('hello'), isNewest: true })
 })
 
 test('traffic stops rather than use a counter beyond 2^48', () => {

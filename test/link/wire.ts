@@ -11,6 +11,9 @@ import {
 } from '../../src/link/link.ts'
 import { seededCrypto, seededRandom } from '../harness/seeded-crypto.ts'
 
+/** Where a packet of `side`, sent to `to`, comes from as the other sees it; null when it does not arrive. */
+export type Routing = (side: Side, to: Endpoint) => Endpoint | null
+
 export type Side = 'opener' | 'responder'
 
 export type Weather = {
@@ -79,12 +82,16 @@ export type SentPacket = {
 export class Wire {
   now = 0
   weather: Weather
+  /** Every endpoint leads to the other side when left out. */
+  routing: Routing = (side) => places[side]
   readonly links: Record<Side, Link>
   readonly events: Record<Side, LinkEvent[]> = { opener: [], responder: [] }
+  readonly toldAt: Record<Side, [at: number, type: LinkEvent['type']][]> = { opener: [], responder: [] }
   /** All that was ever sent, lost or not. */
   readonly sent: SentPacket[] = []
   readonly #random: () => number
-  #flying: { readonly at: number; readonly to: Side; readonly bytes: Uint8Array }[] = []
+  #flying: { readonly at: number; readonly to: Side; readonly from: Endpoint; readonly bytes: Uint8Array }[] =
+    []
 
   constructor(seed: number, weather: Weather, opener: LinkOptions, responder: LinkOptions) {
     this.#random = seededRandom(seed)
@@ -96,8 +103,10 @@ export class Wire {
   perform(side: Side, actions: readonly LinkAction[] | 'not-open' | 'too-big'): void {
     if (typeof actions === 'string') throw new Error(`refused: ${actions}`)
     for (const action of actions) {
-      if (action.type === 'event') this.events[side].push(action.event)
-      else this.#fly(side, action)
+      if (action.type === 'event') {
+        this.events[side].push(action.event)
+        this.toldAt[side].push([this.now, action.event.type])
+      } else this.#fly(side, action)
     }
   }
 
@@ -132,10 +141,21 @@ export class Wire {
     return this.events[side].flatMap((event) => (event.type === 'closed' ? [event.reason] : []))[0]
   }
 
+  /** Somebody on the way has a copy arrive at `to`, now, as from `from`. */
+  inject(to: Side, from: Endpoint, bytes: Uint8Array): void {
+    this.perform(to, this.links[to].handleDatagram(this.now, bytes.slice(), from))
+  }
+
+  /** When events of this type were told. */
+  told(side: Side, type: LinkEvent['type']): number[] {
+    return this.toldAt[side].flatMap(([at, told]) => (told === type ? [at] : []))
+  }
+
   #step(): void {
     const arrived = this.#flying.filter((packet) => packet.at <= this.now)
     this.#flying = this.#flying.filter((packet) => packet.at > this.now)
-    for (const { to, bytes } of arrived) this.perform(to, this.links[to].handleDatagram(this.now, bytes))
+    for (const { to, bytes, from } of arrived)
+      this.perform(to, this.links[to].handleDatagram(this.now, bytes, from))
     for (const side of ['opener', 'responder'] as const) {
       const due = this.links[side].nextTimeout()
       if (due !== null && due <= this.now) this.perform(side, this.links[side].handleTimeout(this.now))
@@ -146,11 +166,13 @@ export class Wire {
     this.sent.push({ from, at: this.now, to, bytes })
     const { loss = 0, duplication = 0, delayMs = [20, 20], mostBytes = Infinity } = this.weather
     if (bytes.length > mostBytes) return
+    const source = this.routing(from, to)
+    if (!source) return
     const copies = this.#random() < duplication ? 2 : 1
     for (let copy = 0; copy < copies; copy++) {
       if (this.#random() < loss) continue
       const at = this.now + delayMs[0] + this.#random() * (delayMs[1] - delayMs[0])
-      this.#flying.push({ at, to: otherSide(from), bytes: bytes.slice() })
+      this.#flying.push({ at, to: otherSide(from), from: source, bytes: bytes.slice() })
     }
   }
 }
