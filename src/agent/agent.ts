@@ -127,6 +127,7 @@ export class Agent {
       links: settings.links,
       attemptMs: settings.attemptMs,
       ...(settings.bubbleTtl !== undefined && { bubbleTtl: settings.bubbleTtl }),
+      keepaliveMs: settings.keepaliveMs,
       network: this.#network,
       onEvent,
       mailMs: () => this.#mailMs,

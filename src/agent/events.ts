@@ -34,6 +34,10 @@ export type AgentEvent =
     }
   /** The link goes on over another path. */
   | { readonly event: 'path'; readonly peer: PeerName; readonly path: PathReport }
+  /** The peer is silent; the link looks for another way. */
+  | { readonly event: 'disturbed'; readonly peer: PeerName }
+  /** It is heard again; what was between was lost. */
+  | { readonly event: 'recovered'; readonly peer: PeerName; readonly afterMs: number }
   | { readonly event: 'failed'; readonly peer: PeerName; readonly reason: string; readonly advice?: string }
   | { readonly event: 'disconnected'; readonly peer: PeerName; readonly reason: string }
   /** Nobody is left to try; others may come to us (A9). */

@@ -18,10 +18,23 @@ export type Entry = {
   /** We closed it in favour of a newer link: nothing is told of it any more. */
   isSuperseded: boolean
   cancelClose: () => void
+  /** Since when the peer is silent though asked; monotonic. */
+  disturbedAt: number | null
+  /** The host was asked about this silence. */
+  hasAsked: boolean
+  cancelAsking: () => void
 }
 
 export function newEntry(facts: Pick<Entry, 'tag' | 'meeting' | 'session' | 'asked' | 'strategy'>): Entry {
-  return { ...facts, openOrder: 0, isSuperseded: false, cancelClose: () => {} }
+  return {
+    ...facts,
+    openOrder: 0,
+    isSuperseded: false,
+    cancelClose: () => {},
+    disturbedAt: null,
+    hasAsked: false,
+    cancelAsking: () => {},
+  }
 }
 
 /** Meetings at once, those that others begin included. */
@@ -61,6 +74,7 @@ export class MeetingBook {
 
   remove(entry: Entry): void {
     entry.cancelClose()
+    entry.cancelAsking()
     this.#entries.delete(entry.tag)
     this.noteOver(entry.tag)
   }

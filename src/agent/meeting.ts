@@ -7,7 +7,7 @@
 import { equalBytes, viewOf } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
-import type { Endpoint } from '../base/endpoint.ts'
+import type { Candidate, Endpoint } from '../base/endpoint.ts'
 import type { Via } from '../base/machine.ts'
 import type { OfferedPeer } from '../letter/kinds.ts'
 import { openSignal, sealSignal } from '../letter/signal-box.ts'
@@ -21,6 +21,7 @@ import type { Path } from '../punch/punch.ts'
 import type { Network } from './network.ts'
 import { type PairKeys, wipePairKeys } from './pair-keys.ts'
 import { Quality, type QualityReport } from './quality.ts'
+import { linkKeepaliveMs, listText, movedPath, rankOfPath, tellable, waysTo } from './ways.ts'
 
 export type MeetingFailure = AttemptFailure | 'no-handshake' | 'stopped'
 
@@ -28,6 +29,9 @@ export type MeetingEvent =
   | { readonly type: 'open'; readonly path: Path; readonly packets: number; readonly sincePunchMs: number }
   | { readonly type: 'path'; readonly path: Path }
   | { readonly type: 'datagram'; readonly bytes: Uint8Array }
+  /** The peer is silent; another way is sought. */
+  | { readonly type: 'disturbed' }
+  | { readonly type: 'recovered' }
   | { readonly type: 'failed'; readonly reason: MeetingFailure }
   | { readonly type: 'closed'; readonly reason: string }
 
@@ -45,12 +49,16 @@ export type MeetingOptions = {
   readonly bubbleTtl?: number
   /** How long a letter to the peer may take, as far as we have seen. */
   readonly mailMs: number | null
-  readonly network: Pick<Network, 'onLoopback' | 'servers' | 'candidates' | 'sockets'>
+  /** A ping goes out at least so often; more often where a NAT is known to forget sooner. */
+  readonly keepaliveMs?: number
+  readonly network: Pick<Network, 'nat' | 'onLoopback' | 'servers' | 'candidates' | 'sockets'>
   /** Sealed for the peer, to be sent by mail. */
   readonly onSignal: (box: Uint8Array) => void
   readonly onEvent: (event: MeetingEvent) => void
 }
 
+/** While a better way may exist, both sides look for it so often, at the same time. */
+const lookAgainMs = 180_000
 /** STUN's first byte is below this (RFC 7983 §7). */
 const firstByteAboveStun = 0x40
 
@@ -65,6 +73,11 @@ export class Meeting {
   #linkMachine: Link | null = null
   #link: Driver<LinkEvent> | null = null
   #path: Path | null = null
+  /** Where the peer says it is. */
+  #candidates: readonly Candidate[]
+  /** What the peer knows of where we are. */
+  #told: string
+  #cancelLook: () => void = () => {}
   #packets = 0
   #isClosing = false
   #state: 'meeting' | 'open' | 'over' = 'meeting'
@@ -73,6 +86,8 @@ export class Meeting {
     const { clock, crypto, keys, plan, peer, attemptMs, bubbleTtl, mailMs, network } = options
     this.#options = options
     this.peer = peer
+    this.#candidates = peer.candidates
+    this.#told = listText(this.#tellable)
     this.#startedAt = clock.now()
     this.#sockets = network.sockets(
       (bytes, from, via) => this.#receiveBeside(bytes, from, via),
@@ -137,8 +152,19 @@ export class Meeting {
     return signal !== null
   }
 
-  receiveLinkPacket(bytes: Uint8Array, from: Endpoint): void {
-    this.#link?.receive(bytes, from)
+  receiveLinkPacket(bytes: Uint8Array, from: Endpoint, via: Via = 0): void {
+    this.#link?.receive(bytes, from, via)
+  }
+
+  /** Our network may have changed: asks the peer at once. */
+  recheck(): void {
+    const link = this.#linkMachine
+    if (link) this.#link?.run((now) => link.recheck(now))
+  }
+
+  /** Tells the peer where we may be reached from now on, when that is news, and both look for a better way. */
+  tellCandidates(): void {
+    if (this.#state === 'open' && listText(this.#tellable) !== this.#told) this.#tellAnyway()
   }
 
   /** The largest datagram that the link carries in one piece now. */
@@ -176,7 +202,8 @@ export class Meeting {
     const first = bytes[0]
     if (first === undefined || this.#state === 'over') return
     if (first < firstByteAboveStun || checkTag(bytes)) this.#punch.receive(bytes, from, via)
-    else if (equalBytes(bytes.subarray(1, 9), this.#options.keys.tag)) this.receiveLinkPacket(bytes, from)
+    else if (equalBytes(bytes.subarray(1, 9), this.#options.keys.tag))
+      this.receiveLinkPacket(bytes, from, via)
   }
 
   #handlePunch(event: AttemptEvent): void {
@@ -194,7 +221,8 @@ export class Meeting {
       case 'better-path': {
         this.#path = event.path
         const link = this.#linkMachine
-        if (link) this.#link?.run((now) => link.setRemote(now, event.path.remote))
+        const { remote, via } = event.path
+        if (link) this.#link?.run((now) => link.setRemote(now, remote, via, rankOfPath(event.path)))
         if (this.#state === 'open') this.#options.onEvent({ type: 'path', path: event.path })
         return
       }
@@ -217,14 +245,16 @@ export class Meeting {
       peerId: peer.id,
       sessionKeys: { mine: sessionKey, theirs: peer.session.publicKey },
       remote: path.remote,
+      via: path.via,
+      rank: rankOfPath(path),
+      keepaliveMs: this.#keepaliveMs,
       now: clock.now(),
     })
     this.#linkMachine = machine
     this.#link = drive({
       machine,
       clock,
-      // By the socket of the path, which may change.
-      send: (bytes, to) => this.#sockets.send(bytes, to, this.#path?.via ?? 0),
+      send: (bytes, to, via) => this.#sockets.send(bytes, to, via),
       onEvent: (event) => this.#handleLink(event),
     })
   }
@@ -240,6 +270,8 @@ export class Meeting {
           packets: this.#packets,
           sincePunchMs: this.#options.clock.now() - this.#startedAt,
         })
+        this.#setWays()
+        this.#lookLater()
         return
       case 'datagram':
         this.#quality.noteReceived(event.bytes.length)
@@ -247,6 +279,23 @@ export class Meeting {
         return
       case 'round-trip':
         this.#quality.noteRoundTrip(this.#options.clock.now(), event.ms)
+        // What is learned of the NAT may come later than the link.
+        this.#linkMachine?.setKeepalive(this.#keepaliveMs)
+        return
+      case 'disturbed':
+      case 'recovered':
+        this.#options.onEvent(event)
+        return
+      case 'moved':
+        if (!this.#path) return
+        this.#path = movedPath(this.#path, this.#known, event.remote, event.via)
+        this.#options.onEvent({ type: 'path', path: this.#path })
+        return
+      case 'candidates':
+        this.#candidates = event.candidates
+        this.#setWays()
+        // Whoever comes into our LAN may hear more of us than before.
+        this.tellCandidates()
         return
       case 'closed':
         if (this.#state === 'open') this.#end({ type: 'closed', reason: event.reason })
@@ -254,6 +303,44 @@ export class Meeting {
           this.#end({ type: 'failed', reason: event.reason === 'no-handshake' ? 'no-handshake' : 'stopped' })
         return
     }
+  }
+
+  get #known() {
+    return { sameNat: this.peer.sameNat, candidates: this.#candidates }
+  }
+
+  get #tellable(): readonly Candidate[] {
+    const { candidates, onLoopback } = this.#options.network
+    return tellable(candidates, this.#known, onLoopback)
+  }
+
+  get #keepaliveMs(): number {
+    const { network, keepaliveMs = Infinity } = this.#options
+    return linkKeepaliveMs([network.nat, this.peer.nat], keepaliveMs)
+  }
+
+  #setWays(): void {
+    const link = this.#linkMachine
+    const ways = waysTo(this.#known, this.#options.network.onLoopback)
+    if (link) this.#link?.run((now) => link.setWays(now, ways))
+  }
+
+  #tellAnyway(): void {
+    const link = this.#linkMachine
+    const candidates = this.#tellable
+    this.#told = listText(candidates)
+    if (link) this.#link?.run((now) => link.tellCandidates(now, candidates))
+  }
+
+  /** One side says when: what opens the way through two firewalls has to come from both at once. */
+  #lookLater(): void {
+    if (this.#options.keys.role === 'responder') return
+    this.#cancelLook = this.#options.clock.after(lookAgainMs, () => {
+      const path = this.#path
+      const [best] = waysTo(this.#known, this.#options.network.onLoopback)
+      if (path && best && best.rank > rankOfPath(path)) this.#tellAnyway()
+      this.#lookLater()
+    })
   }
 
   #end(event: MeetingEvent): void {
@@ -264,6 +351,7 @@ export class Meeting {
   #finish(): boolean {
     if (this.#state === 'over') return false
     this.#state = 'over'
+    this.#cancelLook()
     this.#attempt.stop()
     this.#punch.stop()
     this.#link?.stop()

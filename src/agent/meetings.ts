@@ -10,6 +10,7 @@ import type { FailureReason, OfferedPeer, UserId } from '../letter/kinds.ts'
 import type { RoomKeys } from '../letter/room.ts'
 import { signalTag } from '../letter/signal-box.ts'
 import { plan } from '../punch/plan.ts'
+import { Disturbances } from './disturbances.ts'
 import type { AgentEvent, PeerName } from './events.ts'
 import { Meeting, type MeetingEvent, type MeetingFailure } from './meeting.ts'
 import { type Entry, MeetingBook, newEntry } from './meeting-book.ts'
@@ -34,6 +35,8 @@ export type MeetingsOptions = {
   readonly links: number
   readonly attemptMs: number
   readonly bubbleTtl?: number
+  /** A link pings at least so often. */
+  readonly keepaliveMs?: number
   readonly network: Pick<Network, 'nat' | 'candidates' | 'onLoopback' | 'servers' | 'sockets'>
   /** How long a letter takes, as far as we have seen. */
   readonly mailMs: () => number | null
@@ -60,6 +63,7 @@ export class Meetings {
   readonly #book = new MeetingBook()
   readonly #queue: Queue
   readonly #shelf = new SignalShelf()
+  readonly #disturbances: Disturbances
   /** Asked for by name, by user ID in hex: tried as soon as a reply names them, beyond `links` too. */
   readonly #sought = new Map<string, { readonly peer: PeerName; readonly since: number }>()
   #opened = 0
@@ -71,6 +75,7 @@ export class Meetings {
   constructor(options: MeetingsOptions) {
     this.#options = options
     this.#queue = new Queue(options.attemptMs / 2)
+    this.#disturbances = new Disturbances(options.clock, this.#book, () => options.onAskAgain())
   }
 
   /** Peers of a reply: tried in order of preference while links are wanted. */
@@ -107,6 +112,16 @@ export class Meetings {
     this.#sought.delete(toHex(id))
     this.#queue.withdraw(id)
     for (const { meeting } of this.#book.entries) if (equalBytes(meeting.peer.id, id)) meeting.close()
+  }
+
+  /** Our network may have changed, or we have slept: every link asks its peer at once. */
+  recheckLinks(): void {
+    for (const { meeting } of this.#book.entries) meeting.recheck()
+  }
+
+  /** Where we may be reached has changed: linked peers hear it over their links. */
+  tellCandidates(): void {
+    for (const { meeting } of this.#book.entries) meeting.tellCandidates()
   }
 
   /** Of the link that datagrams to this user go over; null when there is none. */
@@ -186,8 +201,8 @@ export class Meetings {
   }
 
   #meet(peer: OfferedPeer, session: OwnSession, asked: boolean): void {
-    const { clock, crypto, identity, room, network, attemptMs, bubbleTtl, mailMs, onFailure, onSignal } =
-      this.#options
+    const { clock, crypto, identity, room, network, attemptMs, onFailure, onSignal } = this.#options
+    const { bubbleTtl, keepaliveMs, mailMs } = this.#options
     if (this.#book.isFull) return
     const keys = derivePairKeys(crypto, session.keyPair, peer.session.publicKey, room.linkSecret)
     if (!keys) return
@@ -216,6 +231,7 @@ export class Meetings {
       plan: decided,
       attemptMs,
       ...(bubbleTtl !== undefined && { bubbleTtl }),
+      ...(keepaliveMs !== undefined && { keepaliveMs }),
       mailMs: mailMs(),
       network,
       onSignal: (box) => onSignal(peer, box),
@@ -240,6 +256,16 @@ export class Meetings {
       case 'datagram':
         this.#options.onDatagram(peer, event.bytes)
         return
+      case 'disturbed':
+        this.#disturbances.begin(entry)
+        if (this.#book.linkWith(entry.meeting.peer.id) === entry) this.#tell({ event: 'disturbed', peer })
+        return
+      case 'recovered': {
+        const afterMs = Math.round(this.#disturbances.end(entry))
+        if (this.#book.linkWith(entry.meeting.peer.id) === entry)
+          this.#tell({ event: 'recovered', peer, afterMs })
+        return
+      }
       case 'failed':
         this.#remove(entry)
         if (event.reason !== 'stopped') this.#fails(entry, event.reason)
@@ -284,7 +310,7 @@ export class Meetings {
     if (entry.isSuperseded || this.#book.hasLinkWith(id)) return
     onDetach(peer)
     this.#tell({ event: 'disconnected', peer, reason })
-    if (reason === 'lost') onAskAgain()
+    if (reason === 'lost' && !entry.hasAsked) onAskAgain()
   }
 
   #fails({ meeting, asked }: Entry, reason: Exclude<MeetingFailure, 'stopped'>): void {

@@ -65,6 +65,10 @@ export function describeAgentEvent(event: AgentEvent): Line | null {
         'plain',
         `${event.peer.name} is now reached ${pathWords(event.path.kind)} (${event.path.remote}).`,
       )
+    case 'disturbed':
+      return line('bad', `Nothing comes from ${event.peer.name}. Looking for another way.`)
+    case 'recovered':
+      return line('good', `${event.peer.name} is back after ${seconds(event.afterMs)}.`)
     case 'failed':
       return line(
         'bad',
