@@ -63,6 +63,11 @@ export class AddressFinder {
     this.#findings.get(familyOf(from.address))?.driver.receive(bytes, from)
   }
 
+  /** The first verdict is there. */
+  get isSettled(): boolean {
+    return this.#isSettled
+  }
+
   /** The profile is IPv4's where IPv4 was observed: a hard NAT must not be hidden by a family that hardly knows NATs. */
   get view(): NatView {
     const view = this.#view

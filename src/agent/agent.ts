@@ -114,7 +114,8 @@ export class Agent {
       portMapping: settings.portMapping,
       onView: (view, first) => this.#viewed(view, first),
       onPacket: (bytes, from) => this.#meetings.receive(bytes, from),
-      onNews: () => this.#enquiry.tellNews(),
+      onMoved: () => this.#meetings.recheckLinks(),
+      onNews: () => this.#tellNews(),
       onNotice: (notice) => onEvent({ event: 'notice', notice }),
     })
     this.#meetings = new Meetings({
@@ -249,8 +250,13 @@ export class Agent {
   #viewed(view: NatView, first: boolean): void {
     const { profile, publicEndpoints } = view
     this.#tell({ event: 'nat', ...profile, public: publicEndpoints.map(formatEndpoint) })
-    // What the host tells others of us is out of date.
-    if (!first) this.#enquiry.tellNews()
+    if (!first) this.#tellNews()
+  }
+
+  /** What the host and our peers know of where we are is out of date. */
+  #tellNews(): void {
+    this.#meetings.tellCandidates()
+    this.#enquiry.tellNews()
   }
 
   #ask(): void {

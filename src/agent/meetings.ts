@@ -221,6 +221,8 @@ export class Meetings {
       return
     }
     this.#tell({ event: 'punching', peer: nameOf(peer), plan: decided.strategy })
+    // Not worked out anew for each datagram.
+    const name = nameOf(peer)
     const meeting = new Meeting({
       clock,
       crypto,
@@ -235,13 +237,16 @@ export class Meetings {
       mailMs: mailMs(),
       network,
       onSignal: (box) => onSignal(peer, box),
-      onEvent: (event) => this.#handle(tag, event),
+      onEvent: (event) => {
+        if (event.type === 'datagram') this.#options.onDatagram(name, event.bytes)
+        else this.#handle(tag, event)
+      },
     })
     this.#book.add(newEntry({ tag, meeting, session, asked, strategy: decided.strategy }))
     for (const box of this.#shelf.take(keys.tag, clock.now())) meeting.receiveSignal(box)
   }
 
-  #handle(tag: bigint, event: MeetingEvent): void {
+  #handle(tag: bigint, event: Exclude<MeetingEvent, { type: 'datagram' }>): void {
     const entry = this.#book.find(tag)
     if (!entry) return
     const peer = nameOf(entry.meeting.peer)
@@ -252,9 +257,6 @@ export class Meetings {
       case 'path':
         if (this.#book.linkWith(entry.meeting.peer.id) !== entry) return
         this.#tell({ event: 'path', peer, path: reportOf(event.path) })
-        return
-      case 'datagram':
-        this.#options.onDatagram(peer, event.bytes)
         return
       case 'disturbed':
         this.#disturbances.begin(entry)

@@ -1,5 +1,6 @@
 // The agent's UDP sockets, one a family: they find out where they can be reached, keep the NAT's mappings open
-// while letters travel (mission A1, B4, C4), and tell STUN's packets from those of peers.
+// while letters travel (mission A1, B4, C4), and tell STUN's packets from those of peers. When the computer comes into
+// another network the sockets stay, since they are bound to no address, and everything is found out anew.
 
 import type { Clock } from '../base/clock.ts'
 import type { Crypto } from '../base/crypto.ts'
@@ -19,7 +20,8 @@ import type { PortMapper, PortMapping, PortMappingOptions } from '../net/port-ma
 import { resolveServers } from '../net/resolve-servers.ts'
 import { SocketSet, type SocketSetOptions } from '../net/socket-set.ts'
 import { openUdpSocket, type UdpSocket } from '../net/udp-socket.ts'
-import { AddressFinder } from './address-finder.ts'
+import { AddressFinder, emptyView } from './address-finder.ts'
+import { AddressWatch } from './address-watch.ts'
 import { OpenPort } from './open-port.ts'
 
 /** What the operating system does for us; tests have their own. */
@@ -29,6 +31,8 @@ export type NetworkIo = {
   readonly resolveServers: typeof resolveServers
   /** Left out where there is no router to ask. */
   readonly mapPort?: (options: PortMappingOptions) => Promise<PortMapper>
+  /** Between two looks at our own addresses; they are not looked at again when left out. */
+  readonly lookMs?: number
 }
 
 export const systemNetwork: NetworkIo = {
@@ -36,6 +40,7 @@ export const systemNetwork: NetworkIo = {
   hostEndpoints: (sockets) => hostEndpoints(sockets),
   resolveServers,
   mapPort: async (options) => (await import('../net/port-mapping.ts')).mapPort(options),
+  lookMs: 2_000,
 }
 
 export type NetworkOptions = {
@@ -50,8 +55,10 @@ export type NetworkOptions = {
   readonly knownNat?: Partial<NatProfile>
   /** Whether the router is asked to open a port. */
   readonly portMapping: boolean
-  /** The first verdict, and every later one that differs. */
+  /** The first verdict, every later one that differs, and the first one in another network. */
   readonly onView: (view: NatView, first: boolean) => void
+  /** We are in another network, or have slept: what is known may not hold any more; `onView` follows. */
+  readonly onMoved?: () => void
   /** Whatever is not STUN. */
   readonly onPacket: (bytes: Uint8Array, from: Endpoint) => void
   /** The router opened or closed a port after `open` had resolved. */
@@ -65,55 +72,109 @@ const firstByteAboveStun = 0x40
 
 export class Network {
   readonly #options: NetworkOptions
-  readonly #finder: AddressFinder
+  #finder: AddressFinder
+  /** Of the network before, until more is known. */
+  #viewBefore: NatView = emptyView
   readonly #sockets = new Map<Family, UdpSocket>()
   /** Resolve when the socket, if one came of it, is among `#sockets`. */
   readonly #openings: Promise<void>[] = []
-  readonly #openPort: OpenPort | null
+  #openPort: OpenPort | null
+  /** Of networks before, taking their ports back. */
+  readonly #closings = new Set<Promise<void>>()
+  #watch: AddressWatch | null = null
+  /** Counts the networks we were in. */
+  #generation = 0
   #servers: readonly Endpoint[] = []
   #closed = false
 
   constructor(options: NetworkOptions) {
-    const { clock, crypto, keepaliveMs, onView, onNews, onNotice } = options
-    const { mapPort } = options.io
     this.#options = options
-    this.#openPort =
-      options.portMapping && mapPort ? new OpenPort({ clock, crypto, mapPort, onNews, onNotice }) : null
-    this.#finder = new AddressFinder({
-      clock,
-      crypto,
-      keepaliveMs,
-      ...(options.knownNat && { known: options.knownNat }),
-      sockets: (onDatagram, onFailure) => this.sockets(onDatagram, onFailure),
-      onView,
-    })
+    this.#openPort = this.#makeOpenPort()
+    this.#finder = this.#makeFinder()
   }
 
   /** Resolves when the first verdict on the NAT is there, a few seconds at most, or when closed. */
   async open(): Promise<void> {
-    const { io, stunServers, onNotice } = this.#options
+    const { io, clock } = this.#options
     await Promise.all([
       this.#openSocket(4),
       // A machine may list IPv6 addresses and yet let nobody use them.
       this.#hasSix() && this.#openSocket(6).catch(() => {}),
     ])
     if (this.#closed) return
+    if (io.lookMs !== undefined) {
+      this.#watch = new AddressWatch({
+        clock,
+        lookMs: io.lookMs,
+        addresses: () => this.#allAddresses(),
+        onChange: () => this.#move(),
+        onWake: () => this.#move(),
+      })
+    }
+    await this.#explore()
+  }
+
+  /** Everything is found out anew; what was known holds until then. */
+  #move(): void {
+    this.#viewBefore = this.view
+    this.#generation++
+    this.#finder.stop()
+    this.#finder = this.#makeFinder()
+    const openPort = this.#openPort
+    if (openPort) {
+      const closing = openPort.close().catch(() => {})
+      this.#closings.add(closing)
+      void closing.then(() => this.#closings.delete(closing))
+    }
+    this.#openPort = this.#makeOpenPort()
+    const opening =
+      !this.#sockets.has(6) && this.#hasSix() ? this.#openSocket(6).catch(() => {}) : Promise.resolve()
+    void opening.then(() => this.#explore())
+    this.#options.onMoved?.()
+  }
+
+  /** Asks STUN servers and router where we are. */
+  async #explore(): Promise<void> {
+    const generation = this.#generation
+    const isOver = () => this.#closed || generation !== this.#generation
+    const { io, stunServers, onNotice } = this.#options
+    if (isOver()) return
     const families = [...this.#sockets.keys()].sort()
     const { endpoints, failures } = await io.resolveServers(stunServers, { families })
-    if (this.#closed) return
+    if (isOver()) return
     for (const { server, reason } of failures)
       onNotice(`The STUN server ${server} cannot be asked: ${reason}`)
-    this.#servers = endpoints
+    // In a network that has just come up names may not be known yet.
+    if (endpoints.length > 0 || generation === 0) this.#servers = endpoints
     await Promise.all([
       this.#finder.start(
         families.map((family) => ({
           family,
-          servers: ofFamily(endpoints, family),
+          servers: ofFamily(this.#servers, family),
           localEndpoints: ofFamily(this.#hostEndpoints(), family),
         })),
       ),
       this.#askRouter(),
     ])
+  }
+
+  #makeFinder(): AddressFinder {
+    const { clock, crypto, keepaliveMs, knownNat, onView } = this.#options
+    const isFirstNetwork = this.#generation === 0
+    return new AddressFinder({
+      clock,
+      crypto,
+      keepaliveMs,
+      ...(knownNat && { known: knownNat }),
+      sockets: (onDatagram, onFailure) => this.sockets(onDatagram, onFailure),
+      onView: (view, first) => onView(view, first && isFirstNetwork),
+    })
+  }
+
+  #makeOpenPort(): OpenPort | null {
+    const { clock, crypto, io, portMapping, onNews, onNotice } = this.#options
+    const { mapPort } = io
+    return portMapping && mapPort ? new OpenPort({ clock, crypto, mapPort, onNews, onNotice }) : null
   }
 
   /** Not when all the world is this computer, as in a demonstration. */
@@ -139,16 +200,25 @@ export class Network {
     return ofFamily(this.#options.io.hostEndpoints([{ address: '::', port: 1 }]), 6).length > 0
   }
 
+  /** Of both families, also of one that has no socket yet. */
+  #allAddresses(): readonly string[] {
+    const everywhere = [
+      { address: '0.0.0.0', port: 1 },
+      { address: '::', port: 1 },
+    ]
+    return this.#options.io.hostEndpoints(everywhere).map(({ address }) => address)
+  }
+
   #hostEndpoints(): readonly Endpoint[] {
     return this.#options.io.hostEndpoints([...this.#sockets.values()].map(({ local }) => local))
   }
 
   get nat(): NatProfile {
-    return this.#finder.view.profile
+    return this.view.profile
   }
 
   get view(): NatView {
-    return this.#finder.view
+    return this.#generation === 0 || this.#finder.isSettled ? this.#finder.view : this.#viewBefore
   }
 
   /** The port that the router opened, if it did. */
@@ -169,7 +239,7 @@ export class Network {
   /** Where we may be reached, as of now. */
   get candidates(): readonly Candidate[] {
     const host = this.#hostEndpoints()
-    const reflexive = this.#finder.view.publicEndpoints
+    const reflexive = this.view.publicEndpoints
     const mapped = this.#openPort?.candidate
     return [
       ...(mapped ? [mapped] : []),
@@ -203,8 +273,9 @@ export class Network {
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#watch?.stop()
     this.#finder.stop()
-    await Promise.allSettled([...this.#openings, this.#openPort?.close()])
+    await Promise.allSettled([...this.#openings, ...this.#closings, this.#openPort?.close()])
     await Promise.all([...this.#sockets.values()].map((socket) => socket.close()))
   }
 

@@ -27,6 +27,11 @@ export class VirtualClock implements Clock {
     this.#wallOffset += byMs
   }
 
+  /** The computer slept: timers that were due meanwhile are late. */
+  sleep(byMs: number): void {
+    this.#now += byMs
+  }
+
   after(delayMs: number, callback: () => void): () => void {
     const timer = { at: this.#now + Math.max(0, delayMs), order: this.#order++, callback }
     this.#timers.add(timer)
@@ -45,7 +50,7 @@ export class VirtualClock implements Clock {
       const next = this.#next()
       if (!next || next.at > end) break
       this.#timers.delete(next)
-      this.#now = next.at
+      this.#now = Math.max(this.#now, next.at)
       next.callback()
     }
     this.#now = end

@@ -86,11 +86,22 @@ export class World {
 
   /** A LAN behind a NAT of this kind. */
   lan(kind: NatKind): Segment {
+    return this.home(kind).lan
+  }
+
+  /** The same, with its NAT. */
+  home(kind: NatKind): { readonly lan: Segment; readonly nat: SimulatedNat } {
     const inside = createLan(this.clock, this.#random)
-    const addresses = [`11.0.2.${++this.#count}`]
     const { clock, internet: outside } = this
-    new SimulatedNat({ clock, random: this.#random, kind, addresses, outside, inside })
-    return inside
+    const addresses = [this.newPublicAddress()]
+    return {
+      lan: inside,
+      nat: new SimulatedNat({ clock, random: this.#random, kind, addresses, outside, inside }),
+    }
+  }
+
+  newPublicAddress(): string {
+    return `11.0.2.${++this.#count}`
   }
 
   player(name: string, home: Home = nat('EIM', 'APDF'), more: PlayerChoices = {}): Player {

@@ -16,7 +16,7 @@ const linkKeepaliveMs = 10_000
 type Open = { readonly options: UdpOptions; readonly port: number }
 
 export class Computer {
-  readonly address: string
+  #address: string
   readonly #clock: Clock
   #segment: Segment
   readonly #sockets = new Map<number, Open>()
@@ -26,12 +26,18 @@ export class Computer {
   /** Nothing goes in or out: the cable is out. */
   isCutOff = false
   isPortTaken = false
+  /** How often agents look at their own addresses; never if left alone, for it costs timers. */
+  lookMs: number | undefined
 
   constructor(clock: Clock, segment: Segment, address: string) {
     this.#clock = clock
-    this.address = address
+    this.#address = address
     this.#segment = segment
     this.plugInto(segment)
+  }
+
+  get address(): string {
+    return this.#address
   }
 
   get openSockets(): number {
@@ -46,10 +52,16 @@ export class Computer {
 
   /** Into another network, where it has the same address of its own. */
   plugInto(segment: Segment): void {
+    this.moveTo(segment, this.#address)
+  }
+
+  /** Into another network, or the same, where it gets this address of its own. */
+  moveTo(segment: Segment, address: string): void {
     this.#segment = segment
-    segment.join(this.address, {
+    this.#address = address
+    segment.join(address, {
       receive: (datagram) => {
-        if (this.#segment === segment) this.#receive(datagram)
+        if (this.#segment === segment && this.#address === address) this.#receive(datagram)
       },
     })
   }
@@ -69,6 +81,7 @@ export class Computer {
       openUdpSocket: async (options) => this.#open(options),
       hostEndpoints: (sockets) => sockets.map(({ port }) => ({ address: this.address, port })),
       resolveServers,
+      ...(this.lookMs !== undefined && { lookMs: this.lookMs }),
     }
   }
 
