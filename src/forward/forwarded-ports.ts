@@ -71,7 +71,8 @@ export class ForwardedPorts {
     }
     this.#flows.use(flow.key, clock.now())
     if (flow.socket.getSendQueueCount() >= maxQueued) counts.notSent++
-    else flow.socket.send(payload, flow.client.port, flow.client.address, () => {})
+    // Without a callback: what the kernel does not take is lost, as datagrams are.
+    else flow.socket.send(payload, flow.client.port, flow.client.address)
   }
 
   expire(now: number): void {

@@ -19,7 +19,13 @@ const maxWaiting = 16
 /** Datagrams handed to the kernel and not yet taken. */
 const maxQueued = 1024
 
-type Side = { socket: Socket; isReady: boolean; readonly waiting: Uint8Array[] }
+type Side = {
+  readonly socket: Socket
+  isReady: boolean
+  readonly waiting: Uint8Array[]
+  /** One for all datagrams, as there are many. */
+  readonly onSent: (error: Error | null) => void
+}
 
 export class GameSocket {
   readonly #options: GameSocketOptions
@@ -40,7 +46,7 @@ export class GameSocket {
     const side = this.#sides[this.#used]
     if (this.#closed || !side) return false
     this.#last = bytes
-    return this.#sendBy(this.#used, side, bytes)
+    return this.#sendBy(side, bytes)
   }
 
   async close(): Promise<void> {
@@ -50,16 +56,14 @@ export class GameSocket {
     )
   }
 
-  #sendBy(index: 0 | 1, side: Side, bytes: Uint8Array): boolean {
+  #sendBy(side: Side, bytes: Uint8Array): boolean {
     if (!side.isReady) {
       if (side.waiting.length >= maxWaiting) return false
       side.waiting.push(bytes)
       return true
     }
     if (side.socket.getSendQueueCount() >= maxQueued) return false
-    side.socket.send(bytes, (error) => {
-      if (error) this.#failed(index, error)
-    })
+    side.socket.send(bytes, side.onSent)
     return true
   }
 
@@ -68,7 +72,10 @@ export class GameSocket {
     const { family, address } = loopbacks[index]
     const local = family === 4 ? addresses.of(peerId) : address
     const socket = createSocket({ type: family === 4 ? 'udp4' : 'udp6', lookup: literally })
-    const side: Side = { socket, isReady: false, waiting: [] }
+    const onSent = (error: Error | null) => {
+      if (error) this.#failed(index, error)
+    }
+    const side: Side = { socket, isReady: false, waiting: [], onSent }
     socket.on('error', (error) => this.#failed(index, error))
     socket.on('message', (bytes) => {
       if (!this.#closed) onDatagram(bytes)
@@ -78,7 +85,7 @@ export class GameSocket {
       socket.connect(port, address, () => {
         if (this.#closed) return
         side.isReady = true
-        for (const bytes of side.waiting.splice(0)) this.#sendBy(index, side, bytes)
+        for (const bytes of side.waiting.splice(0)) this.#sendBy(side, bytes)
       })
     })
     return side
@@ -114,6 +121,6 @@ export class GameSocket {
     this.#used = other
     // Once: if nobody listens there either, the next datagram tries again.
     this.#last = null
-    if (last) this.#sendBy(other, side, last)
+    if (last) this.#sendBy(side, last)
   }
 }

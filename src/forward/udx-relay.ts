@@ -72,6 +72,7 @@ export class UdxRelay {
     })
     // Without a listener a stray error would end the process; what is lost comes again.
     relay.on('error', () => {})
+    // Without a callback: what the kernel does not take comes again.
     this.#send = (bytes) => relay.send(bytes, udxPort, loopback)
     this.#port = relay.address().port
   }

@@ -163,7 +163,8 @@ export class Link implements Machine<LinkEvent> {
     if (this.#state !== 'open' || traffic === null) return 'not-open'
     if (bytes.length > maxDatagramBytes) return 'too-big'
     this.#pings.noteTraffic(now)
-    const actions = this.#datagrams.frames(bytes).map((frame) => this.#sendFrame(traffic, frame))
+    const actions: LinkAction[] = []
+    for (const frame of this.#datagrams.frames(bytes)) actions.push(this.#sendFrame(traffic, frame))
     return traffic.remaining > reservedCounters ? actions : [...actions, ...this.close(now)]
   }
 

@@ -1,13 +1,15 @@
 // A UDP socket as the rest of the product sees it.
 
 import { createSocket, type Socket } from 'node:dgram'
-import { type Endpoint, type Family, familyOf, formatEndpoint, makeEndpoint } from '../base/endpoint.ts'
+import { canonicalAddress, type Endpoint, type Family, familyOf, formatEndpoint } from '../base/endpoint.ts'
 import { messageOf, Problem } from '../base/problem.ts'
 
 /** The largest payload that crosses Ethernet in one piece; nothing of ours is larger, in either direction. */
 export const maxDatagramBytes = 1472
 /** Datagrams handed to the kernel and not yet taken; beyond it new ones are dropped, as a full link would. */
 const maxWaiting = 1024
+/** Senders' addresses remembered; then the memory starts anew. */
+const maxAddresses = 256
 /** RFC 1700; what systems give by themselves. */
 const usualTtl = 64
 
@@ -127,6 +129,8 @@ class DgramSocket implements UdpSocket {
   #lastFailure: string | undefined
   /** Datagrams under way that were given a short life. */
   #shortened = 0
+  /** What senders' addresses are as endpoints; reading one costs more than taking the datagram. */
+  readonly #addresses = new Map<string, string | null>()
 
   constructor(socket: Socket, { family, onDatagram }: UdpOptions, local: Endpoint) {
     this.family = family
@@ -135,16 +139,26 @@ class DgramSocket implements UdpSocket {
     socket.on('message', (bytes, { address, port }) => {
       if (!this.#open) return
       // A link-local sender carries a zone, which makes no endpoint: we could not tell others of it.
-      const from = makeEndpoint(address, port)
-      if (!from || bytes.length > maxDatagramBytes) {
+      const canonical = this.#canonical(address)
+      if (canonical === null || port === 0 || bytes.length > maxDatagramBytes) {
         this.#dropped++
         return
       }
       this.#received++
-      onDatagram(bytes, from)
+      onDatagram(bytes, { address: canonical, port })
     })
     // Without a listener a stray ICMP error would end the process.
     socket.on('error', (error) => this.#fail(error))
+  }
+
+  #canonical(address: string): string | null {
+    let canonical = this.#addresses.get(address)
+    if (canonical === undefined) {
+      canonical = canonicalAddress(address)
+      if (this.#addresses.size >= maxAddresses) this.#addresses.clear()
+      this.#addresses.set(address, canonical)
+    }
+    return canonical
   }
 
   send(bytes: Uint8Array, to: Endpoint, ttl?: number): void {
@@ -156,15 +170,23 @@ class DgramSocket implements UdpSocket {
     }
     try {
       if (ttl !== undefined) this.#shorten(ttl)
-      this.#socket.send(bytes, to.port, to.address, (error) => {
-        if (error) this.#fail(error)
-        else this.#sent++
-        if (ttl !== undefined) this.#restoreTtl()
-      })
+      const onSent = ttl === undefined ? this.#onSent : this.#onShortenedSent
+      this.#socket.send(bytes, to.port, to.address, onSent)
     } catch (error) {
       this.#fail(error)
       if (ttl !== undefined) this.#restoreTtl()
     }
+  }
+
+  /** One for all datagrams, as there are many. */
+  readonly #onSent = (error: Error | null): void => {
+    if (error) this.#fail(error)
+    else this.#sent++
+  }
+
+  readonly #onShortenedSent = (error: Error | null): void => {
+    this.#onSent(error)
+    this.#restoreTtl()
   }
 
   /** The kernel may take the datagram later than this call, so the old value comes back in the callback. Other

@@ -14,11 +14,11 @@ export class Child {
   #ring: () => void = () => undefined
   #ended = false
 
-  constructor(script: string, options: unknown) {
+  /** `prefix` is a command that runs the script, such as `ip netns exec NAME`. */
+  constructor(script: string, options: unknown, prefix: readonly string[] = []) {
     const file = fileURLToPath(new URL(script, import.meta.url))
-    this.#child = spawn(process.execPath, [file, JSON.stringify(options)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
+    const [command = '', ...args] = [...prefix, process.execPath, file, JSON.stringify(options)]
+    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
     const { stdout } = this.#child
     if (stdout) {
       createInterface({ input: stdout }).on('line', (line) => {

@@ -1,5 +1,5 @@
 // `npm run bench`: measures the product against bare loops over the same libraries and servers. Arguments name
-// single benches; `nat --runs=5` makes do with so few runs of each pair and weather. One JSON line each on stdout, a
+// single benches; `nat --runs=5` makes do with so few runs of each pair and weather, `link --part=stream` with one part. One JSON line each on stdout, a
 // table on stderr; exit code 1 when a target is missed.
 
 import { Quiet } from './quiet.ts'
@@ -9,10 +9,13 @@ const runs = Number(
   process.argv.find((argument) => argument.startsWith('--runs='))?.slice('--runs='.length) ?? 0,
 )
 
-const benches: Readonly<Record<string, (quiet: Quiet) => Promise<Report>>> = {
+const part = process.argv.find((argument) => argument.startsWith('--part='))?.slice('--part='.length)
+
+const benches: Readonly<Record<string, (quiet: Quiet) => Promise<Report | readonly Report[]>>> = {
   reply: async (quiet) => (await import('./reply.ts')).benchReply(quiet),
   backlog: async (quiet) => (await import('./backlog.ts')).benchBacklog(quiet),
   table: async (quiet) => (await import('./table.ts')).benchTable(quiet),
+  link: async (quiet) => (await import('./link.ts')).benchLink(quiet, part),
   nat: async (quiet) => {
     const { benchNat, natOptions } = await import('./nat.ts')
     // A small grid is for looking only; it leaves the picture alone.
@@ -31,7 +34,8 @@ for (const [name, bench] of Object.entries(benches)) {
   if (named.length > 0 && !named.includes(name)) continue
   tell(`\n${name} …`)
   const quiet = new Quiet()
-  const report = await bench(quiet)
-  show(report, quiet)
-  if (!report.pass) process.exitCode = 1
+  for (const report of [await bench(quiet)].flat()) {
+    show(report, quiet)
+    if (!report.pass) process.exitCode = 1
+  }
 }

@@ -1,0 +1,63 @@
+// Many agents in one process, for benches that look at another one. Options: CrowdOptions as JSON in the first argument.
+// None of them wants to meet any other of the crowd.
+
+import { Agent } from '../../src/agent/agent.ts'
+import { toHex } from '../../src/base/bytes.ts'
+import { inviteFrom } from '../../src/cli/invite-text.ts'
+import { openMail } from '../../src/cli/open-mail.ts'
+import { loadAgentConfig } from '../../src/config/load.ts'
+import { readSecret } from '../../src/config/secrets.ts'
+import { parseForwards } from '../../src/forward/options.ts'
+import { roomKeys } from '../../src/letter/room.ts'
+import { systemClock } from '../../src/net/system-clock.ts'
+import { loadSodium } from '../../src/sodium.ts'
+import { tellParent } from './child.ts'
+
+export type CrowdOptions = {
+  /** Of an agent of the same room; everything but the names is taken from there. */
+  readonly config: string
+  readonly agents: readonly {
+    readonly name: string
+    readonly address: string
+    readonly receive: string
+    readonly forwards: readonly string[]
+  }[]
+}
+
+const { config: file, agents } = JSON.parse(process.argv[2] ?? '') as CrowdOptions
+const crypto = await loadSodium()
+const { config, path } = loadAgentConfig(file, process.env)
+const inviteFile = path(config.room.invite_file)
+const { invite } = inviteFrom(crypto, readSecret(inviteFile, 'The invite'), inviteFile)
+const identities = agents.map(() => crypto.signKeyPair())
+const crowd = new Set(identities.map(({ publicKey }) => toHex(publicKey)))
+let linked = 0
+
+const running = agents.map(({ name, address, receive, forwards }, index) => {
+  const { subject } = invite
+  const mail = openMail({ ...config.mail, receive }, path, { subject, address }, () => {})
+  return new Agent({
+    ...{ clock: systemClock, crypto, name, address, subject, ...mail },
+    identity: identities[index] as (typeof identities)[number],
+    roomName: invite.room.name,
+    room: roomKeys(crypto, invite.room.secret),
+    hosts: [invite.host],
+    stunServers: invite.stunServers,
+    preferences: { friends: new Set(), blocked: crowd },
+    settings: {
+      ...{ port: 0, keepaliveMs: 8_000, portMapping: false, links: 1 },
+      ...{ attemptMs: 120_000, sweepMs: 60_000, askAgainMs: 60_000 },
+    },
+    exposes: [],
+    forwards: parseForwards(forwards),
+    onEvent: ({ event }) => {
+      if (event === 'connected') tellParent({ event, count: ++linked })
+    },
+  })
+})
+await Promise.all(running.map((agent) => agent.start()))
+tellParent({ event: 'ready' })
+process.stdin.resume().on('end', async () => {
+  await Promise.all(running.map((agent) => agent.stop()))
+  process.exit(0)
+})

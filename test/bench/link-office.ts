@@ -1,0 +1,14 @@
+// A post office on loopback in a network namespace of its own, over Maildirs that all namespaces share. Options:
+// folder and domain as JSON in the first argument.
+
+import { EmbeddedPostOffice } from '../../src/mail/embedded-post-office.ts'
+import { systemClock } from '../../src/net/system-clock.ts'
+import { tellParent } from './child.ts'
+
+const { folder, domain } = JSON.parse(process.argv[2] ?? '') as { folder: string; domain: string }
+const office = new EmbeddedPostOffice({ clock: systemClock, folder, domain, maxMailboxes: 200 })
+tellParent({ event: 'ready', port: await office.start() })
+process.stdin.resume().on('end', async () => {
+  await office.stop()
+  process.exit(0)
+})

@@ -1,0 +1,110 @@
+// How fast one TCP connection is over a path with delay and loss: through two agents, against the kernel's own TCP on the
+// same path. Two network namespaces are joined by a program that delays and drops (slow-path.py).
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { within } from '../harness/namespaces.ts'
+import { findProgram, lacks } from '../harness/needs.ts'
+import { LinkRoom } from './link-room.ts'
+import type { Quiet } from './quiet.ts'
+import { quantile, type Report, round, tell } from './report.ts'
+
+const roundTripMs = 50
+const loss = 0.01
+const seconds = 8
+const turns = ['plain', 'link', 'link', 'plain', 'plain', 'link'] as const
+const leastShare = 0.9
+const port = 5201
+const addresses = ['10.77.0.1', '10.77.0.2'] as const
+
+export async function benchStream(quiet: Pick<Quiet, 'wait'>): Promise<Report> {
+  const missing = lacks('network namespaces', 'iperf3')
+  if (missing) throw new Error(missing)
+  const names = ['a', 'b'].map((end) => `ppt-${process.pid}-slow-${end}`) as [string, string]
+  const endings: (() => unknown)[] = []
+  try {
+    for (const name of names) {
+      ip('netns', 'add', name)
+      endings.push(() => ip('netns', 'delete', name))
+      ip('-n', name, 'link', 'set', 'lo', 'up')
+    }
+    const path = await openPath(names)
+    endings.push(async () => {
+      path.stdin?.end()
+      if (path.exitCode === null) await once(path, 'close')
+    })
+    return await measure(names, endings, quiet)
+  } finally {
+    for (const end of endings.reverse()) await end()
+  }
+}
+
+async function measure(
+  [home, away]: readonly [string, string],
+  endings: (() => unknown)[],
+  quiet: Pick<Quiet, 'wait'>,
+): Promise<Report> {
+  const server = spawn('ip', [...within(home).slice(1), 'iperf3', '-s', '-p', String(port), '--forceflush'])
+  endings.push(() => server.kill('SIGKILL'))
+  await once(server.stdout, 'data')
+  const room = await LinkRoom.open([home, away])
+  endings.push(() => room.close())
+  const gameConfig = await room.setUp('game', home)
+  const playerConfig = await room.setUp('player', away)
+  const game = room.start('game', gameConfig, ['--expose', `tcp:${port}`], home)
+  await game.waitFor('replied')
+  const player = room.start('player', playerConfig, ['--forward', `tcp:${port}=game:${port}`], away)
+  await Promise.all([game.waitFor('connected'), player.waitFor('connected')])
+
+  const rates: Record<(typeof turns)[number], number[]> = { plain: [], link: [] }
+  for (const turn of turns) {
+    await quiet.wait()
+    const rate = transfer(away, turn === 'plain' ? addresses[0] : '127.0.0.1')
+    rates[turn].push(rate)
+    tell(`${turn}: ${round(rate, 2)} MB/s`)
+  }
+  for (const agent of [player, game]) await agent.stop(5_000)
+  const [plain, link] = [quantile(rates.plain, 0.5), quantile(rates.link, 0.5)]
+  return {
+    bench: 'link stream',
+    ratio: round(link / plain),
+    target: `>= ${leastShare}`,
+    pass: link / plain >= leastShare,
+    baseline: { MBPerS: round(plain, 2), all: rates.plain.map((rate) => round(rate, 2)) },
+    measured: { MBPerS: round(link, 2), all: rates.link.map((rate) => round(rate, 2)) },
+    inputs: { roundTripMs, loss, seconds, kernel: congestionControl(away) },
+  }
+}
+
+/** MB/s from the second namespace to the first, without the slow start of the first second. */
+function transfer(netns: string, host: string): number {
+  const args = ['iperf3', '-c', host, '-p', String(port), '-J', '-t', String(seconds), '-O', '1']
+  const { stdout } = spawnSync('ip', [...within(netns).slice(1), ...args], { encoding: 'utf8' })
+  const result = JSON.parse(stdout) as {
+    readonly error?: string
+    readonly end: { readonly sum_received?: { readonly bits_per_second: number } }
+  }
+  if (result.error !== undefined) throw new Error(`iperf3: ${result.error}`)
+  return (result.end.sum_received?.bits_per_second ?? 0) / 8e6
+}
+
+async function openPath([first, second]: readonly [string, string]): Promise<ChildProcess> {
+  const script = fileURLToPath(new URL('./slow-path.py', import.meta.url))
+  const args = [script, first, addresses[0], second, addresses[1], String(roundTripMs / 2), String(loss), '1']
+  const python = ['/usr/bin/python3', findProgram('python3')].find((file) => file !== undefined) as string
+  const path = spawn(python, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  await Promise.race([once(path.stdout as NodeJS.ReadableStream, 'data'), once(path, 'close')])
+  if (path.exitCode !== null) throw new Error('the path between the namespaces could not be made')
+  return path
+}
+
+function congestionControl(netns: string): string {
+  const args = [...within(netns).slice(1), 'sysctl', '-n', 'net.ipv4.tcp_congestion_control']
+  return spawnSync('ip', args, { encoding: 'utf8' }).stdout.trim()
+}
+
+function ip(...args: readonly string[]): void {
+  const { status, stderr } = spawnSync('ip', args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`ip ${args.join(' ')}: ${stderr.trim()}`)
+}
