@@ -18,6 +18,10 @@ export type Lan = {
   readonly routerAddress: string
   /** What the backbone sees. */
   readonly publicAddress: string
+  /** The provider gives the router this address instead; nothing it had mapped is left. */
+  changePublicAddress(address: string): void
+  /** A host comes from another LAN, with its cable. */
+  adopt(netns: string): void
   /** Adds a host to the LAN; returns its network namespace. */
   addHost(): string
 }
@@ -101,20 +105,34 @@ export function makeInternet({ network = '198.18.0', ipv6 = false }: InternetOpt
           inside(backbone, '-6', 'route', 'add', `${lanSix}::/64`, 'via', routerSix)
         }
         let hosts = 0
+        let presentAddress = publicAddress
+        const take = (netns: string) => {
+          const host = ++hosts
+          plug(netns, 'eth0', router, 'lan', `host${host}`)
+          inside(netns, 'addr', 'add', `10.0.${lan}.${1 + host}/24`, 'dev', 'eth0')
+          inside(netns, 'route', 'add', 'default', 'via', routerAddress)
+          if (ipv6) {
+            addSix(netns, `${lanSix}::${1 + host}/64`, 'eth0')
+            inside(netns, '-6', 'route', 'add', 'default', 'via', `${lanSix}::1`)
+          }
+        }
         return {
           router,
           routerAddress,
           publicAddress,
+          // Masquerading forgets what it had mapped to an address that is taken away.
+          changePublicAddress(address) {
+            inside(router, 'addr', 'del', `${presentAddress}/24`, 'dev', 'wan')
+            inside(router, 'addr', 'add', `${address}/24`, 'dev', 'wan')
+            presentAddress = address
+          },
+          adopt(netns) {
+            inside(netns, 'link', 'del', 'eth0')
+            take(netns)
+          },
           addHost() {
-            const host = ++hosts
-            const netns = make(`lan${lan}h${host}`)
-            plug(netns, 'eth0', router, 'lan', `host${host}`)
-            inside(netns, 'addr', 'add', `10.0.${lan}.${1 + host}/24`, 'dev', 'eth0')
-            inside(netns, 'route', 'add', 'default', 'via', routerAddress)
-            if (ipv6) {
-              addSix(netns, `${lanSix}::${1 + host}/64`, 'eth0')
-              inside(netns, '-6', 'route', 'add', 'default', 'via', `${lanSix}::1`)
-            }
+            const netns = make(`lan${lan}h${hosts + 1}`)
+            take(netns)
             return netns
           },
         }
