@@ -47,6 +47,19 @@ for (const [where, home] of Object.entries(reachable)) {
   })
 }
 
+test('when only the port changes, a peer whose NAT lets in any port of a known address is linked on, without mail', async () => {
+  await inWorld({ seed: 28 }, async (world) => {
+    const annas = world.home(nat('EIM', 'APDF', { allocation: 'random' }))
+    const [anna, ben] = [world.player('anna', annas.lan), world.player('ben', nat('EIM', 'ADF'))]
+    await linked(world, anna, ben)
+    world.post.weather = noMail
+    annas.nat.forgetMappings()
+    await world.until('ben sends to the new port', () => ben.told('path').length === 1, 8_000 + 1_000)
+    await world.pass(quick)
+    assertSameLink(anna, ben)
+  })
+})
+
 test('when an agent comes into another network, its link goes on within 5 s, and the host hears of it', async () => {
   await inWorld({ seed: 22 }, async (world) => {
     const [anna, ben] = [world.player('anna', nat('EIM', 'APDF')), world.player('ben', 'no NAT')]

@@ -80,6 +80,11 @@ export class SimulatedNat implements Member, Gateway {
     this.#joinOutside(addresses)
   }
 
+  /** It is restarted. */
+  forgetMappings(): void {
+    this.changeAddresses([...this.#spaces.keys()])
+  }
+
   /** Opens `port` for everybody, as a gateway does that is asked by UPnP or told by its owner. */
   mapPort(inside: Endpoint, port: number): Endpoint {
     const address = this.#spaces.keys().next().value as string
