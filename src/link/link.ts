@@ -8,13 +8,13 @@
 
 import { type Candidate, type Endpoint, familyOf } from '../base/endpoint.ts'
 import type { Action, CloseAction, Machine, Via } from '../base/machine.ts'
-import { Announcements } from './candidates.ts'
 import { Datagrams } from './datagrams.ts'
 import { Handshake, type HandshakeOptions } from './handshake.ts'
 import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packets.ts'
-import { challengeBytes, Paths, type Way } from './paths.ts'
+import type { Way } from './paths.ts'
 import { type PingCounts, Pings } from './pings.ts'
-import { type Frame, type OpenedFrame, Traffic } from './traffic.ts'
+import { type Frame, Traffic } from './traffic.ts'
+import { type Outcome, Whereabouts } from './whereabouts.ts'
 
 export type LinkOptions = HandshakeOptions & {
   readonly remote: Endpoint
@@ -76,8 +76,7 @@ export class Link implements Machine<LinkEvent> {
   #traffic: Traffic | null = null
   readonly #datagrams: Datagrams
   readonly #pings: Pings
-  readonly #paths: Paths
-  readonly #announcements = new Announcements()
+  readonly #whereabouts: Whereabouts
   #state: LinkState = 'handshake'
   /** When the opener repeats its handshake packet, or a closing side its close. */
   #repeatAt: number | null
@@ -91,7 +90,7 @@ export class Link implements Machine<LinkEvent> {
     this.#datagrams = new Datagrams(options.now, familyOf(options.remote.address))
     this.#handshakeDeadline = options.now + (options.handshakeMs ?? 30_000)
     this.#handshake = new Handshake(options)
-    this.#paths = new Paths({
+    this.#whereabouts = new Whereabouts({
       remote: options.remote,
       via: options.via ?? 0,
       rank: options.rank ?? 0,
@@ -107,7 +106,7 @@ export class Link implements Machine<LinkEvent> {
 
   /** Where everything is sent; what arrives is judged by its keys, not by its source. */
   get remote(): Endpoint {
-    return this.#paths.remote
+    return this.#whereabouts.remote
   }
 
   get isDisturbed(): boolean {
@@ -125,7 +124,7 @@ export class Link implements Machine<LinkEvent> {
 
   /** A better path was found: everything goes there from now on, first a ping. */
   setRemote(now: number, remote: Endpoint, via: Via = 0, rank = 0): LinkAction[] {
-    if (this.#state === 'closed' || !this.#paths.move(remote, via, rank)) return []
+    if (this.#state === 'closed' || !this.#whereabouts.move(remote, via, rank)) return []
     this.#datagrams.restart(now, familyOf(remote.address))
     return this.#state === 'open' ? this.#ping(now) : []
   }
@@ -133,23 +132,22 @@ export class Link implements Machine<LinkEvent> {
   /** Where else the peer may be: at most 16 count. Better ones are looked at, all of them when the link is disturbed. */
   setWays(now: number, ways: readonly Way[]): LinkAction[] {
     if (this.#state === 'closed') return []
-    this.#paths.setWays(now, ways)
-    return this.#challenge(now)
+    this.#whereabouts.setWays(now, ways)
+    return this.#turn(now)
   }
 
   /** Tells the peer where we may be reached from now on, and looks whether a better way has come up. */
   tellCandidates(now: number, candidates: readonly Candidate[]): LinkAction[] {
     if (this.#state !== 'open') return []
-    this.#announcements.tell(now, candidates)
-    this.#paths.look(now)
-    return [...this.#announce(now), ...this.#challenge(now)]
+    this.#whereabouts.tell(now, candidates)
+    return this.#turn(now)
   }
 
   /** Our network may have changed, or we have slept: asks at once, and everywhere. */
   recheck(now: number): LinkAction[] {
     if (this.#state !== 'open') return []
-    this.#paths.sweep(now)
-    return [...this.#ping(now), ...this.#challenge(now)]
+    this.#whereabouts.sweep(now)
+    return [...this.#ping(now), ...this.#turn(now)]
   }
 
   /** From now on; see `keepaliveMs` of the options. */
@@ -180,8 +178,8 @@ export class Link implements Machine<LinkEvent> {
   handleDatagram(
     now: number,
     bytes: Uint8Array,
-    from: Endpoint = this.#paths.remote,
-    via: Via = this.#paths.via,
+    from: Endpoint = this.#whereabouts.remote,
+    via: Via = this.#whereabouts.via,
   ): LinkAction[] {
     if (this.#state === 'closed') return []
     if (bytes[0] === dataByte) return this.#handleData(now, bytes, from, via)
@@ -198,8 +196,7 @@ export class Link implements Machine<LinkEvent> {
           this.#pings.lostAt(),
           this.#pings.dueAt(),
           this.#datagrams.dueAt(),
-          this.#paths.dueAt(),
-          this.#announcements.dueAt(),
+          this.#whereabouts.dueAt(),
           this.#repeatAt ?? Infinity,
         )
       case 'closing':
@@ -219,11 +216,11 @@ export class Link implements Machine<LinkEvent> {
         if (now >= this.#pings.lostAt()) return [this.#end('lost')]
         const actions = this.#repeatHandshake(now)
         if (due.disturbed) {
-          this.#paths.disturb(now)
+          this.#whereabouts.disturb(now)
           actions.push({ type: 'event', event: { type: 'disturbed' } })
         }
         if (due.ping) actions.push(...this.#ping(now))
-        actions.push(...this.#challenge(now), ...this.#announce(now), ...this.#probe(now))
+        actions.push(...this.#turn(now), ...this.#probe(now))
         return actions
       }
       case 'closing':
@@ -268,69 +265,54 @@ export class Link implements Machine<LinkEvent> {
       if (frame.kind === frameKinds.closeAcknowledgement) return [this.#end('closed')]
       return frame.kind === frameKinds.close ? this.#acknowledgeClose(traffic, 'closed') : []
     }
-    const actions = [...this.#hearResponder(now), ...this.#handleFrame(now, traffic, frame, from, via)]
+    const actions = this.#repeatAt === null ? [] : this.#hearResponder(now)
+    this.#handleFrame(now, traffic, frame, actions)
     if (this.#state !== 'open') return actions
-    if (frame.isNewest) this.#paths.heardFrom(now, from, via)
+    if (frame.kind >= frameKinds.challenge)
+      actions.push(...this.#follow(now, this.#whereabouts.handleFrame(now, frame, from, via)))
+    if (frame.isNewest) this.#whereabouts.heardFrom(now, from, via)
     if (hasRecovered) {
-      this.#paths.settle()
+      this.#whereabouts.settle()
       actions.push({ type: 'event', event: { type: 'recovered' } })
     }
-    return now < this.#paths.dueAt() ? actions : [...actions, ...this.#challenge(now)]
+    if (now >= this.#whereabouts.dueAt()) actions.push(...this.#turn(now))
+    return actions
   }
 
-  #handleFrame(
-    now: number,
-    traffic: Traffic,
-    { kind, body }: OpenedFrame,
-    from: Endpoint,
-    via: Via,
-  ): LinkAction[] {
+  /** Those about other ways are not handled here. This runs for every datagram of the game. */
+  #handleFrame(now: number, traffic: Traffic, { kind, body }: Frame, actions: LinkAction[]): void {
     switch (kind) {
       case frameKinds.datagram:
         this.#pings.noteTraffic(now)
-        return [{ type: 'event', event: { type: 'datagram', bytes: body } }]
+        actions.push({ type: 'event', event: { type: 'datagram', bytes: body } })
+        return
       case frameKinds.part: {
         this.#pings.noteTraffic(now)
         const whole = this.#datagrams.takePart(now, body)
-        return whole ? [{ type: 'event', event: { type: 'datagram', bytes: whole } }] : []
+        if (whole) actions.push({ type: 'event', event: { type: 'datagram', bytes: whole } })
+        return
       }
       case frameKinds.probe:
-        return body.length < 4 ? [] : [this.#send(traffic.seal(frameKinds.probeAnswer, body.subarray(0, 4)))]
+        if (body.length >= 4)
+          actions.push(this.#send(traffic.seal(frameKinds.probeAnswer, body.subarray(0, 4))))
+        return
       case frameKinds.probeAnswer:
         this.#datagrams.probeAnswered(now, body)
-        return []
+        return
       case frameKinds.ping:
-        return body.length === 4 ? [this.#send(traffic.seal(frameKinds.pong, body))] : []
+        if (body.length === 4) actions.push(this.#send(traffic.seal(frameKinds.pong, body)))
+        return
       case frameKinds.pong:
-        return this.#handlePong(now, body)
+        actions.push(...this.#handlePong(now, body))
+        return
       case frameKinds.close:
-        return this.#acknowledgeClose(traffic, 'closed-by-peer')
-      case frameKinds.challenge:
-        if (body.length !== challengeBytes) return []
-        this.#paths.challenged(now, body)
-        // Back the same way: only so does it say anything about it.
-        return [sending(traffic.seal(frameKinds.challengeAnswer, body), from, via)]
-      case frameKinds.challengeAnswer:
-        if (body.length !== challengeBytes || !this.#paths.answered(now, body, from, via)) return []
-        return this.#moved(now)
-      case frameKinds.candidates: {
-        const taken = this.#announcements.take(body)
-        if (!taken) return []
-        const answer = this.#send(traffic.seal(frameKinds.candidatesTaken, taken.answer))
-        const { candidates } = taken
-        return candidates ? [answer, { type: 'event', event: { type: 'candidates', candidates } }] : [answer]
-      }
-      case frameKinds.candidatesTaken:
-        this.#announcements.acknowledged(body)
-        return []
-      default:
-        return []
+        actions.push(...this.#acknowledgeClose(traffic, 'closed-by-peer'))
+        return
     }
   }
 
   /** The responder's first data tells the opener that its acknowledgement arrived. */
   #hearResponder(now: number): LinkAction[] {
-    if (this.#repeatAt === null) return []
     this.#repeatAt = null
     return this.#ping(now)
   }
@@ -339,7 +321,7 @@ export class Link implements Machine<LinkEvent> {
     const ms = this.#pings.roundTripMs(now, body)
     if (ms === null) return []
     this.#datagrams.noteRoundTrip(ms)
-    this.#paths.noteRoundTrip(ms)
+    this.#whereabouts.noteRoundTrip(ms)
     return [{ type: 'event', event: { type: 'round-trip', ms } }]
   }
 
@@ -371,25 +353,25 @@ export class Link implements Machine<LinkEvent> {
     return [this.#sendFrame(this.#traffic, probe.frame), ...(probe.withPing ? this.#ping(now) : [])]
   }
 
-  #challenge(now: number): LinkAction[] {
+  #turn(now: number): LinkAction[] {
+    return this.#state === 'open' ? this.#follow(now, this.#whereabouts.turn(now)) : []
+  }
+
+  #follow(now: number, { frames, hasMoved, candidates }: Outcome): LinkAction[] {
     const traffic = this.#traffic
-    if (this.#state !== 'open' || !traffic) return []
-    const { hasMoved, challenges } = this.#paths.turn(now)
-    const sent = challenges.map(({ to, via, body }) =>
-      sending(traffic.seal(frameKinds.challenge, body), to, via),
-    )
-    return hasMoved ? [...this.#moved(now), ...sent] : sent
-  }
-
-  #announce(now: number): LinkAction[] {
-    const body = this.#announcements.next(now)
-    return body && this.#traffic ? [this.#send(this.#traffic.seal(frameKinds.candidates, body))] : []
-  }
-
-  #moved(now: number): LinkAction[] {
-    const { remote, via } = this.#paths
-    this.#datagrams.restart(now, familyOf(remote.address))
-    return [{ type: 'event', event: { type: 'moved', remote, via } }, ...this.#ping(now)]
+    const actions: LinkAction[] = []
+    if (!traffic) return actions
+    if (hasMoved) {
+      const { remote, via } = this.#whereabouts
+      this.#datagrams.restart(now, familyOf(remote.address))
+      actions.push({ type: 'event', event: { type: 'moved', remote, via } }, ...this.#ping(now))
+    }
+    for (const frame of frames) {
+      const bytes = traffic.seal(frame.kind, frame.body)
+      actions.push(frame.to ? sending(bytes, frame.to, frame.via) : this.#send(bytes))
+    }
+    if (candidates) actions.push({ type: 'event', event: { type: 'candidates', candidates } })
+    return actions
   }
 
   #sendFrame(traffic: Traffic, { kind, body }: Frame): LinkAction {
@@ -397,7 +379,7 @@ export class Link implements Machine<LinkEvent> {
   }
 
   #send(bytes: Uint8Array): LinkAction {
-    return sending(bytes, this.#paths.remote, this.#paths.via)
+    return sending(bytes, this.#whereabouts.remote, this.#whereabouts.via)
   }
 
   #end(reason: CloseReason): LinkAction {

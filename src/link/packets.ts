@@ -27,7 +27,7 @@
 //      nonce: 16 zero bytes, then the counter
 //      kind 1 datagram  2 ping  3 pong (both with a 4-byte number)  4 close  5 close acknowledgement (both empty)
 //           6 part of a datagram (parts.ts)  7 probe of the path's size: a 4-byte number, then zeros  8 its answer: the number
-//           9 challenge  10 its answer (both flags and an 8-byte random number: paths.ts)
+//           9 challenge  10 its answer (both flags and an 8-byte random number: challenges.ts)
 //           11 candidates (candidates.ts)  12 their acknowledgement: the 4-byte number
 //
 // All numbers are big-endian. The tag names the pair of sessions and is the same in both directions.

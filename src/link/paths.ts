@@ -8,26 +8,15 @@
 //     port, or somebody sent a copy on (RFC 9000 §9.3). It is challenged, and so is the present path. The link moves only
 //     when the former answers and the latter does not: whoever merely copies packets, even in time, diverts nothing.
 
-import { toHex, viewOf } from '../base/bytes.ts'
-import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
+import type { Endpoint } from '../base/endpoint.ts'
 import type { Via } from '../base/machine.ts'
+import { type Challenge, Challenges, keyOf, type Place, shorten, unheardFlag } from './challenges.ts'
 
 export type Way = {
   readonly endpoint: Endpoint
   /** Higher is better. */
   readonly rank: number
 }
-
-export type Challenge = {
-  readonly to: Endpoint
-  readonly via: Via
-  readonly body: Uint8Array
-}
-
-/** Flags (1), random number (8). */
-export const challengeBytes = 9
-/** Flag: whoever challenges does not hear the other any more. */
-export const unheardFlag = 1
 
 /** Known ways, further ones are ignored; and those that were in use before. */
 export const maxKnown = 16
@@ -43,14 +32,6 @@ const restMs = 5_000
 const trialMs = 2_000
 /** The present path's answer may come so much later than that from elsewhere, or half a round trip. */
 const graceMs = 100
-/** Unanswered challenges that are remembered; the oldest go. */
-const maxPending = 128
-const pendingMs = 5_000
-/** A peer could name the addresses of third parties: challenges at once, and each second in the long run. */
-export const challengesAtOnce = 100
-export const challengesPerSecond = 2
-
-type Place = { readonly endpoint: Endpoint; readonly via: Via }
 type Known = Place & {
   rank: number
   /** Told by the peer, and not only in use before. */
@@ -58,7 +39,6 @@ type Known = Place & {
   sent: number
   nextAt: number
 }
-type Pending = { readonly place: string; readonly at: number }
 type Trial = {
   readonly place: Place
   sent: number
@@ -78,28 +58,23 @@ export type PathsOptions = {
 }
 
 export class Paths {
-  readonly #randomBytes: PathsOptions['randomBytes']
+  readonly #challenges: Challenges
   #present: Place
   #presentRank: number
   /** By place. */
   readonly #ways = new Map<string, Known>()
-  /** By random number, oldest first. */
-  readonly #pending = new Map<string, Pending>()
   #trial: Trial | null = null
   /** Until when a place from which packets come is left alone; at most `maxKnown`. */
   readonly #resting = new Map<string, number>()
   #isDisturbed = false
   #searchedAt = -Infinity
-  #tokens = challengesAtOnce
-  #filledAt: number
   #roundTripMs = 0
   #dueAt = Infinity
 
   constructor({ remote, via, rank, now, randomBytes }: PathsOptions) {
-    this.#randomBytes = randomBytes
+    this.#challenges = new Challenges(now, randomBytes)
     this.#present = { endpoint: remote, via }
     this.#presentRank = rank
-    this.#filledAt = now
   }
 
   get remote(): Endpoint {
@@ -193,18 +168,16 @@ export class Paths {
 
   /** A challenge was answered from there. True when the link moves with it. */
   answered(now: number, body: Uint8Array, endpoint: Endpoint, via: Via): boolean {
-    const number = toHex(body.subarray(1, challengeBytes))
-    const pending = this.#pending.get(number)
-    if (!pending || now - pending.at > pendingMs) return false
-    this.#pending.delete(number)
+    const asked = this.#challenges.answered(now, body)
+    if (asked === null) return false
     // Whatever way the answer took: what we send on the present path arrives.
-    if (pending.place === keyOf(this.#present)) {
+    if (asked === keyOf(this.#present)) {
       if (this.#trial) this.#trial.isPresentAlive = true
       return false
     }
     const place = { endpoint, via }
-    if (pending.place !== keyOf(place)) return false
-    const way = this.#ways.get(pending.place)
+    if (asked !== keyOf(place)) return false
+    const way = this.#ways.get(asked)
     if (way) way.nextAt = Infinity
     const rank = way?.rank ?? 0
     if (this.#isDisturbed || (way && rank > this.#presentRank)) {
@@ -212,7 +185,7 @@ export class Paths {
       this.#moveTo(place)
       return true
     }
-    if (this.#trial && keyOf(this.#trial.place) === pending.place) {
+    if (this.#trial && keyOf(this.#trial.place) === asked) {
       this.#trial.decideAt = Math.min(this.#trial.decideAt, now + Math.max(graceMs, this.#roundTripMs / 2))
     }
     this.#schedule()
@@ -252,7 +225,7 @@ export class Paths {
     const trial = this.#trial
     if (!trial || now < trial.nextAt) return []
     trial.nextAt = now + (burstGapsMs[trial.sent++] ?? Infinity)
-    return this.#take(now, 2) ? [this.#challenge(now, trial.place), this.#challenge(now, this.#present)] : []
+    return this.#challenges.make(now, [trial.place, this.#present], this.#flags)
   }
 
   #challengeWays(now: number): Challenge[] {
@@ -260,28 +233,13 @@ export class Paths {
     return due.flatMap((way) => {
       way.nextAt = now + (burstGapsMs[way.sent++] ?? (this.#isDisturbed ? slowGapMs : Infinity))
       // Pings go there anyway.
-      if (this.isPresent(way.endpoint, way.via) || !this.#take(now, 1)) return []
-      return [this.#challenge(now, way)]
+      const isPresent = this.isPresent(way.endpoint, way.via)
+      return isPresent ? [] : this.#challenges.make(now, [way], this.#flags)
     })
   }
 
-  #challenge(now: number, { endpoint, via }: Place): Challenge {
-    const random = this.#randomBytes(challengeBytes - 1)
-    this.#pending.set(toHex(random), { place: keyOf({ endpoint, via }), at: now })
-    shorten(this.#pending, maxPending)
-    const body = new Uint8Array(challengeBytes)
-    viewOf(body).setUint8(0, this.#isDisturbed ? unheardFlag : 0)
-    body.set(random, 1)
-    return { to: endpoint, via, body }
-  }
-
-  #take(now: number, count: number): boolean {
-    const fresh = (Math.max(0, now - this.#filledAt) * challengesPerSecond) / 1_000
-    this.#tokens = Math.min(challengesAtOnce, this.#tokens + fresh)
-    this.#filledAt = now
-    if (this.#tokens < count) return false
-    this.#tokens -= count
-    return true
+  get #flags(): number {
+    return this.#isDisturbed ? unheardFlag : 0
   }
 
   /** The way that is left stays known: the peer may come back to it. */
@@ -314,15 +272,4 @@ const nothingToDo = { hasMoved: false, challenges: [] } as const
 function begin(now: number, way: Known): void {
   way.sent = 0
   way.nextAt = now
-}
-
-function keyOf({ endpoint, via }: Place): string {
-  return `${via} ${formatEndpoint(endpoint)}`
-}
-
-function shorten(map: Map<string, unknown>, most: number): void {
-  for (const key of map.keys()) {
-    if (map.size <= most) return
-    map.delete(key)
-  }
 }
