@@ -30,9 +30,21 @@ test('iperf3 measures TCP and UDP through two agents, both ways', { skip, timeou
 
   const server = spawn('ip', [...within(annasHost).slice(1), 'iperf3', '-s', '-p', `${port}`, '--forceflush'])
   defer(() => server.kill('SIGKILL'))
-  await new Promise<void>((resolve) =>
-    server.stdout.on('data', (text) => /listening/.test(String(text)) && resolve()),
-  )
+  // It takes one client at a time, and says when it is ready for the next.
+  let heard = ''
+  let ready = () => {}
+  server.stdout.on('data', (text) => {
+    heard += String(text)
+    if (/listening/.test(heard)) ready()
+  })
+  const untilReady = async () => {
+    if (!/listening/.test(heard)) {
+      await new Promise<void>((resolve) => {
+        ready = resolve
+      })
+    }
+    heard = ''
+  }
 
   const exposes = ['--expose', `tcp:${port}`, '--expose', `udp:${port}`]
   const anna = await makeAgent('anna', annasHost, ...exposes)
@@ -42,6 +54,7 @@ test('iperf3 measures TCP and UDP through two agents, both ways', { skip, timeou
   await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
 
   const measure = async (...options: string[]): Promise<Result['end']> => {
+    await untilReady()
     const args = ['iperf3', '-c', '127.0.0.1', '-p', `${port}`, '-J', '-t', '1', ...options]
     const client = spawn('ip', [...within(bensHost).slice(1), ...args])
     let text = ''

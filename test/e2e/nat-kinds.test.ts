@@ -164,7 +164,11 @@ async function natDiscovery(netns: string): Promise<[mapping: string, filtering:
   assert.ok(tool && internet)
   const [ip = 'ip', ...prefix] = within(netns)
   const arguments_ = [...prefix, tool, '-m', '-f', internet.serverAddresses[0]]
-  const { stdout: said } = await promisify(execFile)(ip, arguments_)
+  let said = ''
+  // It asks each question once, as no STUN client should (RFC 8489 §6.2.1): on a busy computer one gets lost.
+  for (let run = 0; run < 3 && !/ Mapping!(.|\n)* Filtering!/.test(said); run++) {
+    said = (await promisify(execFile)(ip, arguments_)).stdout
+  }
   const words = {
     'Endpoint Independent': 'EI',
     'Address Dependent': 'AD',
