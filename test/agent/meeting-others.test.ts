@@ -53,20 +53,25 @@ test('two agents behind the same symmetric NAT meet inside the LAN all the same'
   })
 })
 
-test('three agents that come at the same moment are all linked with each other, once', async () => {
-  await inWorld({ seed: 9 }, async (world) => {
-    const players = ['anna', 'ben', 'cleo'].map((name) => world.player(name))
-    await world.finish(Promise.all(players.map((player) => player.start())))
-    await world.until('all are linked', () => world.areLinked(...players))
-    await world.pass(180_000)
-    assert.ok(world.areLinked(...players))
-    for (const player of players) {
-      assert.equal(player.told('connected').length, 2)
-      assert.deepEqual(player.told('disconnected'), [])
-      assert.deepEqual(player.told('failed'), [])
-    }
+for (const names of [
+  ['anna', 'ben', 'cleo'],
+  ['anna', 'ben', 'cleo', 'dora', 'emil', 'finn', 'gina', 'hugo'],
+]) {
+  test(`${names.length} agents that come at the same moment are all linked with each other, once`, async () => {
+    await inWorld({ seed: 9 }, async (world) => {
+      const players = names.map((name) => world.player(name))
+      await world.finish(Promise.all(players.map((player) => player.start())))
+      await world.until('all are linked', () => world.areLinked(...players))
+      await world.pass(180_000)
+      assert.ok(world.areLinked(...players))
+      for (const player of players) {
+        assert.equal(player.told('connected').length, names.length - 1)
+        assert.deepEqual(player.told('disconnected'), [])
+        assert.deepEqual(player.told('failed'), [])
+      }
+    })
   })
-})
+}
 
 test('who is first gets an empty reply, waits, says so once, and is introduced to who comes later', async () => {
   await inWorld({ seed: 10 }, async (world) => {
