@@ -114,7 +114,10 @@ export class Agent {
       portMapping: settings.portMapping,
       onView: (view, first) => this.#viewed(view, first),
       onPacket: (bytes, from) => this.#meetings.receive(bytes, from),
-      onMoved: () => this.#meetings.recheckLinks(),
+      onMoved: () => {
+        this.#meetings.recheckLinks()
+        this.#correspondence.check()
+      },
       onNews: () => this.#tellNews(),
       onNotice: (notice) => onEvent({ event: 'notice', notice }),
     })

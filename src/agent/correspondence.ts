@@ -68,6 +68,12 @@ export class Correspondence {
     return this.#posting.send(letter, host)
   }
 
+  /** We are in another network, or have slept: what is dead is replaced soon. */
+  check(): void {
+    this.#options.mailbox.check?.()
+    this.#options.sender.check?.()
+  }
+
   /** What is not sent yet is given up. May be called more than once. */
   async close(): Promise<void> {
     this.#closed = true

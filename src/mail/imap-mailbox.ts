@@ -81,6 +81,10 @@ export class ImapMailbox implements Mailbox {
     return this.#supervisor.open()
   }
 
+  check(): void {
+    this.#supervisor.check()
+  }
+
   close(): Promise<void> {
     return this.#supervisor.close()
   }

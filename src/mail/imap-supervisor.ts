@@ -28,6 +28,9 @@ export const supervisorTiming: SupervisorTiming = {
   answerMs: 30_000,
 }
 
+/** For a server that has every reason to answer at once. */
+const checkMs = 3_000
+
 export type SupervisorOptions = {
   readonly url: ImapUrl
   /** Largest mail that is downloaded. */
@@ -64,6 +67,15 @@ export class ImapSupervisor {
       this.#state = 'closed'
       throw error
     }
+  }
+
+  /** Asks the server now, and gives the connection up if it does not answer within seconds. */
+  check(): void {
+    const connection = this.#connection
+    if (!connection) return
+    this.run((live) => live.noop(), checkMs).catch((error: unknown) =>
+      this.#drop(connection, messageOf(error)),
+    )
   }
 
   async close(): Promise<void> {

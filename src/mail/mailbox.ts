@@ -35,6 +35,9 @@ export interface Mailbox {
   /** Deletes by unique ID; unknown refs are ignored. An empty list does nothing. */
   remove(refs: readonly string[]): Promise<void>
 
+  /** The computer is in another network, or has slept: a connection that is dead is found out within seconds. */
+  check?(): void
+
   close(): Promise<void>
 }
 

@@ -23,5 +23,7 @@ export interface MailSender {
   verify(): Promise<void>
   /** Mails that can be under way at once. */
   readonly concurrency: number
+  /** The computer is in another network, or has slept: connections of before are not used any more. */
+  check?(): void
   close(): Promise<void>
 }

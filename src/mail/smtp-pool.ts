@@ -69,6 +69,11 @@ export class SmtpPool {
     this.#release(connection)
   }
 
+  /** Without a goodbye, since nobody may hear it. */
+  dropIdle(): void {
+    for (const { connection } of this.#idle.splice(0)) connection.close()
+  }
+
   /** At once; mails under way and waiting fail. */
   close(): void {
     this.#closed = true
@@ -101,7 +106,7 @@ export class SmtpPool {
       job.resolve(refused)
     } catch (error) {
       // What made the server drop one connection has mostly met those that are idle, too.
-      if (isLostConnection(error)) for (const { connection: other } of this.#idle.splice(0)) other.close()
+      if (isLostConnection(error)) this.dropIdle()
       job.reject(error)
       if (await connection.isUsableAfter(error)) this.#release(connection)
       else connection.close()

@@ -96,6 +96,10 @@ export class SmtpSender implements MailSender {
     }
   }
 
+  check(): void {
+    this.#pool.dropIdle()
+  }
+
   /** Lets mails under way end, for as long as one may take. */
   async close(): Promise<void> {
     this.#closed = true

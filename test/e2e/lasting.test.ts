@@ -134,3 +134,15 @@ test('when the peer’s NAT keeps the moved one out, mail brings the game back, 
   assert.ok(gapMs <= back.byMailMs)
   assertOneLink(game, anna, ben)
 })
+
+test('so it does when the computer is plugged into another LAN, where its connections to the mail server are dead', {
+  skip,
+  timeout,
+}, async (context) => {
+  const { annasHost, player, game, anna, ben, internet } = await playing(context, 'NAT')
+  const other = internet.addLan()
+  const gapMs = await player.gapAfter(() => other.adopt(annasHost), back.byMailMs)
+  context.diagnostic(`nothing for ${Math.round(gapMs)} ms`)
+  assert.ok(gapMs <= back.byMailMs)
+  assertOneLink(game, anna, ben)
+})

@@ -296,6 +296,27 @@ test('a line that goes dead is noticed and replaced', { skip }, async () => {
   await proxy.stop()
 })
 
+test('a line that is dead after a change of network is given up within seconds, and a live one is kept', {
+  skip,
+}, async () => {
+  const proxy = await startLineProxy({ port: office.ports.imap })
+  const url = office.imapUrl('erin').replace(/:\d+$/, `:${proxy.port}`)
+  const { mailbox, watched } = mailboxOf('erin', {}, url)
+  await mailbox.open()
+  await watched.nextState('connected')
+  mailbox.check?.()
+  await mailbox.fetch(1)
+  assert.equal(proxy.accepted(), 1)
+  proxy.goDead('pass')
+  mailbox.check?.()
+  const lost = await watched.nextState('disconnected')
+  assert.match(lost.state === 'disconnected' ? lost.reason : '', /not answer/)
+  await watched.nextState('connected')
+  assert.equal(proxy.accepted(), 2)
+  await mailbox.close()
+  await proxy.stop()
+})
+
 test('an operation on a dead line ends with a Problem instead of hanging', { skip }, async () => {
   const proxy = await startLineProxy({ port: office.ports.imap })
   const url = office.imapUrl('finn').replace(/:\d+$/, `:${proxy.port}`)

@@ -11,6 +11,7 @@ import { systemClock as clock } from '../../src/net/system-clock.ts'
 import { lacks } from '../harness/needs.ts'
 import { type PostOffice, startPostOffice, unknownUser } from '../harness/post-office.ts'
 import { rawMail } from '../harness/post-office-mail.ts'
+import { startLineProxy } from '../harness/post-office-proxy.ts'
 
 const skip = lacks('postfix', 'dovecot')
 let office: PostOffice
@@ -181,6 +182,19 @@ test('a pooled connection the server dropped while idle costs no failure', async
     for (const { id } of connections) dropConnection(server.server, id)
     assert.equal((await sender.send(mailTo('a@b.c', 'two'))).outcome, 'sent')
     assert.equal(server.taken.length, 2)
+  })
+})
+
+test('after a change of network a pooled connection that is dead delays no mail', async (t) => {
+  const server = await startMoodyServer(t, {})
+  const proxy = await startLineProxy({ port: server.port })
+  t.after(() => proxy.stop())
+  await withSender(`smtp://127.0.0.1:${proxy.port}`, async (sender) => {
+    assert.equal((await sender.send(mailTo('a@b.c', 'one'))).outcome, 'sent')
+    proxy.goDead('pass')
+    sender.check?.()
+    assert.equal((await sender.send(mailTo('a@b.c', 'two'))).outcome, 'sent')
+    assert.equal(proxy.accepted(), 2)
   })
 })
 
