@@ -7,6 +7,7 @@
 //      kind 1 data     1..65535 bytes of the TCP connection
 //      kind 2 credit   4 bytes: so many more bytes of data may be sent
 //      kind 3 end      empty: no more data this way (TCP's FIN)
+//      kind 4 reset    empty: the TCP connection broke after this
 //
 // Big-endian. Credit makes back-pressure reach from one end to the other: a side sends no more data than the other said it
 // would hold, `initialCredit` at first.
@@ -21,8 +22,9 @@ export type Record =
   | { readonly kind: 'data'; readonly bytes: Uint8Array }
   | { readonly kind: 'credit'; readonly bytes: number }
   | { readonly kind: 'end' }
+  | { readonly kind: 'reset' }
 
-const kinds = { data: 1, credit: 2, end: 3 } as const
+const kinds = { data: 1, credit: 2, end: 3, reset: 4 } as const
 const creditBodyBytes = 4
 
 /** The header of a data record; the data follow. `length` is 1..65535. */
@@ -41,6 +43,10 @@ export function creditRecord(bytes: number): Uint8Array {
 
 export function endRecord(): Uint8Array {
   return Uint8Array.of(kinds.end, 0, 0)
+}
+
+export function resetRecord(): Uint8Array {
+  return Uint8Array.of(kinds.reset, 0, 0)
 }
 
 /** Reads records from pieces of any size. Data come as soon as they are there, in parts of a record too. */
@@ -97,6 +103,7 @@ export class RecordReader {
     }
     this.#begun = new Uint8Array(0)
     if (begun[0] === kinds.end) return length === 0 ? { kind: 'end' } : 'broken'
+    if (begun[0] === kinds.reset) return length === 0 ? { kind: 'reset' } : 'broken'
     if (begun[0] !== kinds.data || length === 0) return 'broken'
     this.#dataLeft = length
     return null

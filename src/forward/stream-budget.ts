@@ -6,7 +6,7 @@ import { initialCreditBytes } from './records.ts'
 
 export const maxStreamsPerPeer = 128
 export const maxStreams = 512
-export const maxWindowBytes = 1024 * 1024
+export const maxWindowBytes = 4 * 1024 * 1024
 export const extraBytesPerPeer = 8 * 1024 * 1024
 export const extraBytes = 32 * 1024 * 1024
 

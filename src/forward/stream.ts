@@ -14,6 +14,7 @@ import {
   initialCreditBytes,
   maxDataBytes,
   RecordReader,
+  resetRecord,
 } from './records.ts'
 import { type Allowance, maxWindowBytes } from './stream-budget.ts'
 import type { EndReason } from './stream-frame.ts'
@@ -23,6 +24,7 @@ import type { Pipe, PipeOptions } from './udx-relay.ts'
 const maxCreditBytes = 2 * maxWindowBytes
 /** Beside the window: headers of records, and credit, which is sent without credit. */
 const slackBytes = 65_536
+const nothing = new Uint8Array(0)
 
 export type StreamOptions = {
   /** Half-open connections allowed; nothing read from it yet. */
@@ -51,6 +53,8 @@ export class ForwardedStream {
   #pipeIsFull = false
   #sentEnd = false
   #endArrived = false
+  /** The peer is yet to learn of it. */
+  #tcpIsBroken = false
   #gotEnd = false
   #over = false
 
@@ -70,10 +74,10 @@ export class ForwardedStream {
     })
     tcp.on('readable', () => this.#pump())
     tcp.on('end', () => this.#end())
-    tcp.on('error', () => this.break('reset'))
+    tcp.on('error', () => this.#tcpBroke())
     tcp.on('close', () => {
       // Both ways at their end; only our word of it may still be under way.
-      if (!this.#sentEnd || !this.#gotEnd) this.break('reset')
+      if (!this.#sentEnd || !this.#gotEnd) this.#tcpBroke()
       allowance.close()
     })
     this.#pump()
@@ -99,8 +103,9 @@ export class ForwardedStream {
 
   /** From the local program to the peer. */
   #pump(): void {
+    if (this.#over || this.#tcpIsBroken) return
     // Asking for nothing lets the socket read on, and tell of its end.
-    if (!this.#over && this.#tcp.readableLength === 0) this.#tcp.read(0)
+    if (this.#tcp.readableLength === 0) this.#tcp.read(0)
     while (!this.#over && !this.#pipeIsFull && this.#credit > 0 && this.#tcp.readableLength > 0) {
       const wanted = Math.min(this.#credit, this.#tcp.readableLength, maxDataBytes)
       const bytes: Uint8Array | null = this.#tcp.read(wanted)
@@ -112,7 +117,7 @@ export class ForwardedStream {
   }
 
   #end(): void {
-    if (this.#over || this.#sentEnd) return
+    if (this.#over || this.#tcpIsBroken || this.#sentEnd) return
     this.#sentEnd = true
     this.#pipe.write(endRecord())
     this.#pipe.flush().then(
@@ -128,10 +133,11 @@ export class ForwardedStream {
     const records = this.#records.read(piece)
     if (records === null) this.break('reset')
     for (const record of records ?? []) {
-      if (this.#over) return
+      if (this.#over || this.#tcpIsBroken) return
       if (record.kind === 'data') this.#give(record.bytes)
       else if (record.kind === 'credit') this.#takeCredit(record.bytes)
-      else this.#takeEnd()
+      else if (record.kind === 'end') this.#takeEnd()
+      else this.#tcp.write(nothing, () => this.break('reset'))
     }
   }
 
@@ -152,7 +158,7 @@ export class ForwardedStream {
     this.#takenSinceCredit += length
     this.#takenSinceGrowth += length
     const { windowBytes } = this.#allowance
-    if (this.#over || this.#gotEnd || this.#takenSinceCredit < windowBytes / 4) return
+    if (this.#over || this.#gotEnd || this.#takenSinceCredit < windowBytes / 8) return
     let credit = this.#takenSinceCredit
     if (this.#takenSinceGrowth >= windowBytes) {
       this.#takenSinceGrowth = 0
@@ -176,6 +182,16 @@ export class ForwardedStream {
     this.#gotEnd = true
     this.#tcp.end()
     this.#finishIfDone()
+  }
+
+  /** What the local program sent before is still to arrive: the reset has its place in the stream. */
+  #tcpBroke(): void {
+    if (this.#over || this.#tcpIsBroken) return
+    this.#tcpIsBroken = true
+    this.#tcp.resetAndDestroy()
+    this.#pipe.write(resetRecord())
+    const finish = () => this.#finish('reset')
+    this.#pipe.flush().then(finish, finish)
   }
 
   #finishIfDone(): void {

@@ -8,6 +8,8 @@ import { messageOf, Problem } from '../base/problem.ts'
 export const maxDatagramBytes = 1472
 /** Datagrams handed to the kernel and not yet taken; beyond it new ones are dropped, as a full link would. */
 const maxWaiting = 1024
+/** For what comes while we are busy: streams come in bursts. The system may give less. */
+const receiveBufferBytes = 1024 * 1024
 /** Senders' addresses remembered; then the memory starts anew. */
 const maxAddresses = 256
 /** RFC 1700; what systems give by themselves. */
@@ -51,6 +53,7 @@ export async function openUdpSocket(options: UdpOptions): Promise<UdpSocket> {
     type: options.family === 4 ? 'udp4' : 'udp6',
     // One family a socket: IPv4 peers would otherwise appear twice, under two spellings.
     ipv6Only: options.family === 6,
+    recvBufferSize: receiveBufferBytes,
     // We only ever send to literal addresses; node would ask its resolver for each datagram.
     lookup: (hostname, _options, done) => done(null, hostname, options.family),
   })

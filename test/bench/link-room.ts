@@ -1,12 +1,10 @@
-// A room for benches of links: post office, host and, outside of namespaces, an address server on this computer; agents
-// are the program as the package holds it.
+// A room for benches of links: post office, host and address server on this computer; agents are the program as the
+// package holds it.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { startAddressServer } from '../../src/address-server/address-server.ts'
-import { formatEndpoint } from '../../src/base/endpoint.ts'
 import type { PeerpostProcess } from '../../src/cli/child-process.ts'
 import { makeMaildir } from '../../src/mail/maildir-delivery.ts'
 import { within } from '../harness/namespaces.ts'
@@ -14,7 +12,10 @@ import { buildProgram } from './bench-host.ts'
 import { Child } from './child.ts'
 
 const domain = 'bench.invalid'
+const stunPort = 34_780
 const manyLinks = ['env', 'PEERPOST_PEERS_LINKS=64']
+
+export type RoomPlace = { readonly namespaces?: readonly string[]; readonly address?: string }
 
 export class LinkRoom {
   readonly folder = mkdtempSync(join(tmpdir(), 'peerpost-bench-'))
@@ -23,15 +24,15 @@ export class LinkRoom {
   readonly #endings: (() => unknown)[] = []
   #invite = ''
 
-  /** The host is in the first of the namespaces, if there are any. */
-  static async open(namespaces: readonly string[] = []): Promise<LinkRoom> {
+  /** Host and address server are in the first of the namespaces, if there are any, which has this address. */
+  static async open({ namespaces = [], address = '127.0.0.1' }: RoomPlace = {}): Promise<LinkRoom> {
     const folder = mkdtempSync(join(tmpdir(), 'peerpost-bench-program-'))
     buildProgram(folder)
     const module = pathToFileURL(join(folder, 'dist', 'cli', 'child-process.js')).href
     const { PeerpostProcess: built } = (await import(module)) as { PeerpostProcess: typeof PeerpostProcess }
     const room = new LinkRoom(built)
     room.#endings.push(() => rmSync(folder, { recursive: true, force: true }))
-    await room.#prepare(namespaces)
+    await room.#prepare(namespaces, address)
     return room
   }
 
@@ -40,7 +41,8 @@ export class LinkRoom {
     this.#endings.push(() => rmSync(this.folder, { recursive: true, force: true }))
   }
 
-  async #prepare(namespaces: readonly string[]): Promise<void> {
+  async #prepare(namespaces: readonly string[], address: string): Promise<void> {
+    const [home = ''] = namespaces
     for (const netns of namespaces.length > 0 ? namespaces : ['']) {
       const office = new Child(
         './link-office.ts',
@@ -50,13 +52,11 @@ export class LinkRoom {
       this.#endings.push(() => office.end())
       this.#ports.set(netns, Number((await office.heard('ready')).port))
     }
-    const servers: string[] = []
-    if (namespaces.length === 0) {
-      const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
-      this.#endings.push(() => stun.close())
-      servers.push(...stun.endpoints.flatMap((endpoint) => ['--stun', formatEndpoint(endpoint)]))
-    }
-    const [home = ''] = namespaces
+    const listen = ['address-server', '--listen', `${address}:${stunPort}`, '--json']
+    const stun = new this.#processClass('address-server', listen, () => {}, prefixOf(home))
+    this.#endings.push(() => stun.stop(5_000))
+    await stun.waitFor('ready')
+    const servers = ['--stun', `${address}:${stunPort}`]
     await this.#makeMailbox('host')
     const config = join(this.folder, 'host', 'host.toml')
     const init = ['init', 'host', '--dir', join(this.folder, 'host'), ...this.#mail('host', home), ...servers]

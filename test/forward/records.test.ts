@@ -2,17 +2,26 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { concatBytes } from '../../src/base/bytes.ts'
-import { creditRecord, dataHeader, endRecord, type Record, RecordReader } from '../../src/forward/records.ts'
+import {
+  creditRecord,
+  dataHeader,
+  endRecord,
+  type Record,
+  RecordReader,
+  resetRecord,
+} from '../../src/forward/records.ts'
 
 const data = fc.uint8Array({ minLength: 1, maxLength: 300 })
 const records: fc.Arbitrary<Record> = fc.oneof(
   data.map((bytes) => ({ kind: 'data' as const, bytes })),
   fc.integer({ min: 1, max: 0xffffffff }).map((bytes) => ({ kind: 'credit' as const, bytes })),
   fc.constant({ kind: 'end' as const }),
+  fc.constant({ kind: 'reset' as const }),
 )
 
 function encode(record: Record): Uint8Array {
   if (record.kind === 'credit') return creditRecord(record.bytes)
+  if (record.kind === 'reset') return resetRecord()
   return record.kind === 'end' ? endRecord() : concatBytes(dataHeader(record.bytes.length), record.bytes)
 }
 
@@ -56,12 +65,14 @@ test('records are laid out as drawn', () => {
   assert.deepEqual(dataHeader(0x1234), Uint8Array.of(1, 0x12, 0x34))
   assert.deepEqual(creditRecord(0x01020304), Uint8Array.of(2, 0, 4, 1, 2, 3, 4))
   assert.deepEqual(endRecord(), Uint8Array.of(3, 0, 0))
+  assert.deepEqual(resetRecord(), Uint8Array.of(4, 0, 0))
 })
 
 test('what is no record ends the reading for good', () => {
   for (const bytes of [
     [0, 0, 1],
-    [4, 0, 0],
+    [5, 0, 0],
+    [4, 0, 1],
     [1, 0, 0],
     [2, 0, 3],
     [2, 0, 4, 0, 0, 0, 0],
