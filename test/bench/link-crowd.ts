@@ -31,13 +31,21 @@ const inviteFile = path(config.room.invite_file)
 const { invite } = inviteFrom(crypto, readSecret(inviteFile, 'The invite'), inviteFile)
 const identities = agents.map(() => crypto.signKeyPair())
 const crowd = new Set(identities.map(({ publicKey }) => toHex(publicKey)))
+/** One for all: the post office takes few connections. */
+const { sender } = openMail(config.mail, path, { subject: invite.subject, address: config.address }, () => {})
 let linked = 0
 
 const running = agents.map(({ name, address, receive, forwards }, index) => {
   const { subject } = invite
-  const mail = openMail({ ...config.mail, receive }, path, { subject, address }, () => {})
+  const { mailbox } = openMail({ ...config.mail, receive }, path, { subject, address }, () => {})
   return new Agent({
-    ...{ clock: systemClock, crypto, name, address, subject, ...mail },
+    ...{ clock: systemClock, crypto, name, address, subject, mailbox },
+    sender: {
+      send: (letter) => sender.send(letter),
+      verify: async () => {},
+      concurrency: sender.concurrency,
+      close: async () => {},
+    },
     identity: identities[index] as (typeof identities)[number],
     roomName: invite.room.name,
     room: roomKeys(crypto, invite.room.secret),
@@ -55,9 +63,11 @@ const running = agents.map(({ name, address, receive, forwards }, index) => {
     },
   })
 })
+await sender.verify()
 await Promise.all(running.map((agent) => agent.start()))
 tellParent({ event: 'ready' })
 process.stdin.resume().on('end', async () => {
   await Promise.all(running.map((agent) => agent.stop()))
+  await sender.close()
   process.exit(0)
 })
