@@ -134,7 +134,7 @@ export class ExposedStreams {
     }
     const failed = () => {
       cancel()
-      if (code === 'EADDRNOTAVAIL' && family === 4 && addresses.giveUp()) {
+      if (code === 'EADDRNOTAVAIL' && family === 4 && addresses.giveUp(place.localAddress)) {
         this.#connect(guest, number, port, peerSeq, allowance, 4)
       } else if (code === 'ECONNREFUSED' && family === 4) {
         this.#connect(guest, number, port, peerSeq, allowance, 6)

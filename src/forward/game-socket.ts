@@ -21,6 +21,7 @@ const maxQueued = 1024
 
 type Side = {
   readonly socket: Socket
+  readonly local: string
   isReady: boolean
   readonly waiting: Uint8Array[]
   /** One for all datagrams, as there are many. */
@@ -75,7 +76,7 @@ export class GameSocket {
     const onSent = (error: Error | null) => {
       if (error) this.#failed(index, error)
     }
-    const side: Side = { socket, isReady: false, waiting: [], onSent }
+    const side: Side = { socket, local, isReady: false, waiting: [], onSent }
     socket.on('error', (error) => this.#failed(index, error))
     socket.on('message', (bytes) => {
       if (!this.#closed) onDatagram(bytes)
@@ -101,7 +102,7 @@ export class GameSocket {
     }
     side.socket.close()
     this.#sides[index] = null
-    if (index === 0 && code === 'EADDRNOTAVAIL' && this.#options.addresses.giveUp()) {
+    if (index === 0 && code === 'EADDRNOTAVAIL' && this.#options.addresses.giveUp(side.local)) {
       const again = this.#open(0)
       again.waiting.push(...side.waiting)
       this.#sides[0] = again

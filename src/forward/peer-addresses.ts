@@ -9,11 +9,7 @@ const plain = '127.0.0.1'
 export class PeerAddresses {
   readonly #byPeer = new Map<string, string>()
   readonly #taken = new Set<string>()
-  #distinct: boolean
-
-  constructor(distinct = true) {
-    this.#distinct = distinct
-  }
+  #distinct = true
 
   of(peerId: string): string {
     if (!this.#distinct) return plain
@@ -32,11 +28,10 @@ export class PeerAddresses {
     return address
   }
 
-  /** The system would not bind to such an address. False when this was known. */
-  giveUp(): boolean {
-    const was = this.#distinct
+  /** The system would not bind to this one. True when it is worth another try. */
+  giveUp(address: string): boolean {
     this.#distinct = false
-    return was
+    return address !== plain
   }
 }
 
