@@ -115,6 +115,7 @@ test('where nobody listens the asking ends at once, and where nobody answers whe
   impatient.abort(new Error('enough'))
   await assert.rejects(asked, /enough/)
   await assert.rejects(gateway.map(wish, impatient.signal), /enough/)
-  await server.close()
+  await server.deafen()
   await assert.rejects(gateway.map(wish, patient()), { code: 'ECONNREFUSED' })
+  await server.close()
 })

@@ -21,6 +21,8 @@ export async function udpServer(answer: (bytes: Buffer) => readonly Uint8Array[]
   return {
     port: socket.address().port,
     heard,
+    /** As if nobody listened there: the port stays ours, so that no other program can open it meanwhile. */
+    deafen: () => new Promise<void>((resolve) => socket.connect(9, address, () => resolve())),
     close: () => new Promise<void>((resolve) => socket.close(() => resolve())),
   }
 }
