@@ -2,9 +2,7 @@
 
 import { toHex } from '../base/bytes.ts'
 import { type Endpoint, encodeEndpoint, familyOf } from '../base/endpoint.ts'
-
-/** A bucket that holds `burst` answers and is filled up by `perSecond`. */
-export type Rate = { readonly burst: number; readonly perSecond: number }
+import type { Rate } from '../base/token-bucket.ts'
 
 export type RateLimits = {
   /** For each IPv4 address and each IPv6 /64, which is what one customer has. */

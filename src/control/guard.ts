@@ -3,8 +3,8 @@
 
 import type { Clock } from '../base/clock.ts'
 import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
+import { TokenBucket } from '../base/token-bucket.ts'
 import type { Access, Caller } from './access.ts'
-import { Bucket } from './bucket.ts'
 import { type Fault, faults } from './fault.ts'
 
 export type RequestHead = {
@@ -28,19 +28,20 @@ export type GuardOptions = {
 export class Guard {
   readonly #options: GuardOptions
   /** Those without a token cannot use up the budget of those who have one. */
-  readonly #strangers: Bucket
-  readonly #callers: Bucket
+  readonly #strangers: TokenBucket
+  readonly #callers: TokenBucket
 
   constructor(options: GuardOptions) {
     this.#options = options
-    this.#strangers = new Bucket(options.clock, 60, 10)
-    this.#callers = new Bucket(options.clock, 200, 50)
+    this.#strangers = new TokenBucket(options.clock.now(), { burst: 60, perSecond: 10 })
+    this.#callers = new TokenBucket(options.clock.now(), { burst: 200, perSecond: 50 })
   }
 
   /** Null when the request may be dealt with. */
   check(head: RequestHead, need: Need): Fault | null {
     const caller = this.#options.access.callerOf(head.authorization)
-    if (!(caller ? this.#callers : this.#strangers).take()) return faults.tooMany
+    const budget = caller ? this.#callers : this.#strangers
+    if (!budget.tryTake(this.#options.clock.now())) return faults.tooMany
     if (!this.#names().includes(head.host?.toLowerCase() ?? '')) return faults.wrongHost
     if (!this.#isOwnPage(head)) return faults.wrongOrigin
     return isEnough(caller, need) ? null : faults.noToken

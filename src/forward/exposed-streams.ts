@@ -3,6 +3,7 @@
 
 import { connect, type Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
+import { type Rate, TokenBucket } from '../base/token-bucket.ts'
 import type { ForwarderCounts } from './forwarder.ts'
 import type { PeerAddresses } from './peer-addresses.ts'
 import type { Allowance, StreamBudget } from './stream-budget.ts'
@@ -26,10 +27,9 @@ export type ExposedStreamsOptions = {
 /** Connecting to the game, or connected: until its stream is over. */
 type Guest = { readonly peerId: string; readonly ownSeq: number; tcp: Socket | null; isOpen: boolean }
 /** Of one peer: wishes to open that it has left, and numbers that are over. */
-type Record = { wishes: number; countedAt: number; readonly past: Set<number> }
+type Record = { readonly wishes: TokenBucket; readonly past: Set<number> }
 
-const wishesAtOnce = 128
-const wishesPerSecond = 64
+const wishes: Rate = { burst: 128, perSecond: 64 }
 /** Numbers that are over, each peer: a copy of a wish that comes late opens nothing. */
 const maxPast = 256
 const connectWithinMs = 10_000
@@ -99,7 +99,7 @@ export class ExposedStreams {
       this.#answerEnd(peerId, number, 'not-exposed')
       return
     }
-    const allowance = this.#mayOpen(record) ? budget.take(peerId) : null
+    const allowance = record.wishes.tryTake(this.#options.clock.now()) ? budget.take(peerId) : null
     if (!allowance) {
       counts.refusedStreams++
       this.#answerEnd(peerId, number, 'busy')
@@ -178,19 +178,9 @@ export class ExposedStreams {
   #recordOf(peerId: string): Record {
     let record = this.#records.get(peerId)
     if (!record) {
-      record = { wishes: wishesAtOnce, countedAt: this.#options.clock.now(), past: new Set() }
+      record = { wishes: new TokenBucket(this.#options.clock.now(), wishes), past: new Set() }
       this.#records.set(peerId, record)
     }
     return record
-  }
-
-  #mayOpen(record: Record): boolean {
-    const now = this.#options.clock.now()
-    const gained = ((now - record.countedAt) / 1000) * wishesPerSecond
-    record.wishes = Math.min(wishesAtOnce, record.wishes + gained)
-    record.countedAt = now
-    if (record.wishes < 1) return false
-    record.wishes--
-    return true
   }
 }

@@ -3,6 +3,7 @@
 import { toHex, viewOf } from '../base/bytes.ts'
 import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
 import type { Via } from '../base/machine.ts'
+import { type Rate, TokenBucket } from '../base/token-bucket.ts'
 
 export type Place = { readonly endpoint: Endpoint; readonly via: Via }
 
@@ -18,8 +19,7 @@ export const challengeBytes = 9
 export const unheardFlag = 1
 
 /** A peer could name the addresses of third parties: challenges at once, and each second in the long run. */
-export const challengesAtOnce = 100
-export const challengesPerSecond = 2
+export const challengeRate: Rate = { burst: 100, perSecond: 2 }
 /** Unanswered challenges that are remembered; the oldest go. */
 const maxPending = 128
 const pendingMs = 5_000
@@ -30,21 +30,16 @@ export class Challenges {
   readonly #randomBytes: (length: number) => Uint8Array
   /** By random number, oldest first. */
   readonly #pending = new Map<string, Pending>()
-  #tokens = challengesAtOnce
-  #filledAt: number
+  readonly #allowed: TokenBucket
 
   constructor(now: number, randomBytes: (length: number) => Uint8Array) {
     this.#randomBytes = randomBytes
-    this.#filledAt = now
+    this.#allowed = new TokenBucket(now, challengeRate)
   }
 
   /** One for each of these places, or none when that were too many. */
   make(now: number, places: readonly Place[], flags: number): Challenge[] {
-    const fresh = (Math.max(0, now - this.#filledAt) * challengesPerSecond) / 1_000
-    this.#tokens = Math.min(challengesAtOnce, this.#tokens + fresh)
-    this.#filledAt = now
-    if (this.#tokens < places.length) return []
-    this.#tokens -= places.length
+    if (!this.#allowed.tryTake(now, places.length)) return []
     return places.map((place) => this.#make(now, place, flags))
   }
 

@@ -4,7 +4,8 @@
 import type { Endpoint } from '../base/endpoint.ts'
 import type { CloseAction, SendAction, Via } from '../base/machine.ts'
 import type { Signal } from '../base/signal.ts'
-import { TokenBucket } from './bucket.ts'
+import { TokenBucket } from '../base/token-bucket.ts'
+import { newMappings } from './pacing.ts'
 import type { Punch } from './punch.ts'
 import { Sampler } from './sampler.ts'
 import type { Means, Shot } from './tactic.ts'
@@ -42,7 +43,7 @@ export class Launcher implements Means {
   constructor(options: LauncherOptions) {
     this.#options = options
     this.#sampler = new Sampler(options.crypto, options.servers)
-    this.#bucket = new TokenBucket(options.now)
+    this.#bucket = new TokenBucket(options.now, newMappings)
     this.#volleys = new Volleys(this.#bucket)
   }
 

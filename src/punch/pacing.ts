@@ -6,6 +6,8 @@
 // and a peer that can only wait for us (ours is the port nobody can know) waits no longer. When many targets
 // must share, up to 18 s still work: of two periodic senders with holes of 10 s, one always meets the other's.
 
+import type { Rate } from '../base/token-bucket.ts'
+
 /** Between one quick check and the next; the sequence starts again when the peer is heard. */
 const quickGapsMs = [200, 200, 200, 600, 1_200, 2_400] as const
 export const mostQuickChecks = quickGapsMs.length + 1
@@ -47,3 +49,9 @@ export function gapAfterCheck(
 function weightOf(target: Paced): number {
   return target.isLan ? lanWeight : 1
 }
+
+/**
+ * How fast a machine may make new mappings. NATs of homes drop or misplace what comes faster, and a whole table of
+ * theirs filled at once takes other people's connections down (design §6: at most 200 a second).
+ */
+export const newMappings: Rate = { burst: 20, perSecond: 200 }

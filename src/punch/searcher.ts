@@ -11,7 +11,7 @@ import type { Endpoint } from '../base/endpoint.ts'
 import type { Via } from '../base/machine.ts'
 import type { PortBlock } from '../base/nat-profile.ts'
 import { type Signal, signalLimits } from '../base/signal.ts'
-import { newMappingsPerSecond } from './bucket.ts'
+import { newMappings } from './pacing.ts'
 import { drawPorts, portsOf } from './ports.ts'
 import { type Means, type Tactic, usualMailMs } from './tactic.ts'
 
@@ -124,7 +124,7 @@ export class Searcher implements Tactic {
   }
 
   get #durationMs(): number {
-    return (this.#options.size * 1_000) / newMappingsPerSecond
+    return (this.#options.size * 1_000) / newMappings.perSecond
   }
 
   #search(now: number): void {

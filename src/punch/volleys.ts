@@ -1,7 +1,7 @@
 // What tactics want sent waits here until pacing allows it, in the order in which it was asked for.
 
 import type { Via } from '../base/machine.ts'
-import type { TokenBucket } from './bucket.ts'
+import type { TokenBucket } from '../base/token-bucket.ts'
 import type { Shot } from './tactic.ts'
 
 /** Of single packets so many go out together, that hundreds of them do not need hundreds of timers. */

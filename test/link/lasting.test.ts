@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { utf8 } from '../../src/base/bytes.ts'
 import { type Endpoint, equalEndpoints } from '../../src/base/endpoint.ts'
-import { challengesAtOnce, challengesPerSecond } from '../../src/link/challenges.ts'
+import { challengeRate } from '../../src/link/challenges.ts'
 import { otherSide, places, type Side, type Wire, wireBetween } from './wire.ts'
 
 const sides: readonly Side[] = ['opener', 'responder']
@@ -268,7 +268,7 @@ test('whatever a peer names, and however often, challenges stay few', () => {
       const aimed = wire.sent.filter(
         ({ at, to, from }) => from === 'opener' && at >= start && !equalEndpoints(to, places.responder),
       )
-      assert.ok(aimed.length <= challengesAtOnce + (challengesPerSecond * spentMs) / 1_000 + 1)
+      assert.ok(aimed.length <= challengeRate.burst + (challengeRate.perSecond * spentMs) / 1_000 + 1)
     }),
     { numRuns: 30 },
   )

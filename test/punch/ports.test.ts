@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { PortBlock } from '../../src/base/nat-profile.ts'
 import type { PortRange } from '../../src/base/signal.ts'
-import { burst, newMappingsPerSecond, TokenBucket } from '../../src/punch/bucket.ts'
 import {
   drawPorts,
   greatestCommonDivisor,
@@ -92,35 +91,6 @@ test('every port is drawn as often as any other', () => {
   }
   assert.equal(counts.size, 10)
   for (const count of counts.values()) assert.ok(Math.abs(count - 1_200) < 150, `${count}`)
-})
-
-test('within any time no more leave the bucket than a burst and 200 a second, and each in time', () => {
-  fc.assert(
-    fc.property(
-      fc.array(fc.tuple(fc.nat(400), fc.integer({ min: 1, max: 20 })), { maxLength: 80 }),
-      (wishes) => {
-        const bucket = new TokenBucket(0)
-        const taken: { at: number; count: number }[] = []
-        let now = 0
-        for (const [waitMs, count] of wishes) {
-          now += waitMs
-          if (!bucket.has(now, count)) {
-            now = bucket.readyAt(count)
-            assert.ok(bucket.has(now, count), 'ready when it said so')
-          }
-          bucket.take(now, count)
-          taken.push({ at: now, count })
-        }
-        for (const [from, { at: start }] of taken.entries()) {
-          let sum = 0
-          for (const { at, count } of taken.slice(from)) {
-            sum += count
-            assert.ok(sum <= burst + ((at - start) * newMappingsPerSecond) / 1_000 + 1e-6)
-          }
-        }
-      },
-    ),
-  )
 })
 
 test('targets lie ahead on the counter, in its order, inside the block, few and not too far apart', () => {
