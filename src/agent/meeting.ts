@@ -4,58 +4,24 @@
 //     punching ──path──> shaking hands ──> open ──> closed
 //         └──────────────────┴──> failed
 
-import { equalBytes, viewOf } from '../base/bytes.ts'
-import type { Clock } from '../base/clock.ts'
-import type { Crypto, KeyPair } from '../base/crypto.ts'
-import type { Candidate, Endpoint } from '../base/endpoint.ts'
+import { equalBytes } from '../base/bytes.ts'
+import type { Endpoint } from '../base/endpoint.ts'
 import type { Via } from '../base/machine.ts'
 import type { OfferedPeer } from '../letter/kinds.ts'
 import { openSignal, sealSignal } from '../letter/signal-box.ts'
-import { createLink, type Link, type LinkEvent } from '../link/link.ts'
+import type { LinkEvent } from '../link/contract.ts'
+import type { Link } from '../link/link.ts'
 import { type Driver, drive } from '../net/drive.ts'
 import type { SocketSet } from '../net/socket-set.ts'
-import { type Attempt, type AttemptEvent, type AttemptFailure, createAttempt } from '../punch/attempt.ts'
+import type { Attempt, AttemptEvent } from '../punch/attempt.ts'
 import { checkTag } from '../punch/check.ts'
-import type { Plan } from '../punch/plan.ts'
 import type { Path } from '../punch/punch.ts'
-import type { Network } from './network.ts'
-import { type PairKeys, wipePairKeys } from './pair-keys.ts'
+import { KnownPlaces } from './known-places.ts'
+import type { MeetingEvent, MeetingOptions } from './meeting-contract.ts'
+import { keepaliveOf, makeAttempt, makeLink } from './meeting-machines.ts'
+import { wipePairKeys } from './pair-keys.ts'
 import { Quality, type QualityReport } from './quality.ts'
-import { linkKeepaliveMs, listText, movedPath, rankOfPath, tellable, waysTo } from './ways.ts'
-
-export type MeetingFailure = AttemptFailure | 'no-handshake' | 'stopped'
-
-export type MeetingEvent =
-  | { readonly type: 'open'; readonly path: Path; readonly packets: number; readonly sincePunchMs: number }
-  | { readonly type: 'path'; readonly path: Path }
-  | { readonly type: 'datagram'; readonly bytes: Uint8Array }
-  /** The peer is silent; another way is sought. */
-  | { readonly type: 'disturbed' }
-  | { readonly type: 'recovered' }
-  | { readonly type: 'failed'; readonly reason: MeetingFailure }
-  | { readonly type: 'closed'; readonly reason: string }
-
-export type MeetingOptions = {
-  readonly clock: Clock
-  readonly crypto: Crypto
-  readonly identity: KeyPair
-  readonly sessionKey: Uint8Array
-  readonly peer: OfferedPeer
-  readonly keys: PairKeys
-  readonly plan: Exclude<Plan, { strategy: 'none' }>
-  /** How long a direct attempt lasts; the others need more, and say so themselves. */
-  readonly attemptMs: number
-  /** Hops that packets meant only to open our own NAT may live. */
-  readonly bubbleTtl?: number
-  /** How long a letter to the peer may take, as far as we have seen. */
-  readonly mailMs: number | null
-  /** A ping goes out at least so often; more often where a NAT is known to forget sooner. */
-  readonly keepaliveMs?: number
-  readonly network: Pick<Network, 'nat' | 'onLoopback' | 'servers' | 'candidates' | 'sockets'>
-  /** Sealed for the peer, to be sent by mail. */
-  readonly onSignal: (box: Uint8Array) => void
-  readonly onEvent: (event: MeetingEvent) => void
-}
+import { rankOfPath } from './ways.ts'
 
 /** While a better way may exist, both sides look for it so often, at the same time. */
 const lookAgainMs = 180_000
@@ -73,44 +39,23 @@ export class Meeting {
   #linkMachine: Link | null = null
   #link: Driver<LinkEvent> | null = null
   #path: Path | null = null
-  /** Where the peer says it is. */
-  #candidates: readonly Candidate[]
-  /** What the peer knows of where we are. */
-  #told: string
+  readonly #places: KnownPlaces
   #cancelLook: () => void = () => {}
   #packets = 0
   #isClosing = false
   #state: 'meeting' | 'open' | 'over' = 'meeting'
 
   constructor(options: MeetingOptions) {
-    const { clock, crypto, keys, plan, peer, attemptMs, bubbleTtl, mailMs, network } = options
+    const { clock, peer, network } = options
     this.#options = options
     this.peer = peer
-    this.#candidates = peer.candidates
-    this.#told = listText(this.#tellable)
+    this.#places = new KnownPlaces(network, peer)
     this.#startedAt = clock.now()
     this.#sockets = network.sockets(
       (bytes, from, via) => this.#receiveBeside(bytes, from, via),
       (via) => this.#punch.socketFailed(via),
     )
-    this.#attempt = createAttempt({
-      crypto,
-      keys: { tag: keys.tag, ...keys.punch },
-      role: keys.role,
-      plan,
-      ...(plan.strategy === 'direct' && { attemptMs }),
-      ...(bubbleTtl !== undefined && { bubbleTtl }),
-      sameNat: peer.sameNat,
-      servers: network.servers,
-      publicEndpoints: network.candidates
-        .filter(({ kind }) => kind === 'server-reflexive')
-        .map(({ endpoint }) => endpoint),
-      now: this.#startedAt,
-      wallNow: clock.wallNow(),
-      mailMs,
-      onLoopback: network.onLoopback,
-      random: () => viewOf(crypto.randomBytes(4)).getUint32(0) / 2 ** 32,
-    })
+    this.#attempt = makeAttempt(options)
     this.#punch = drive({
       machine: this.#attempt,
       clock,
@@ -164,7 +109,7 @@ export class Meeting {
 
   /** Tells the peer where we may be reached from now on, when that is news, and both look for a better way. */
   tellCandidates(): void {
-    if (this.#state === 'open' && listText(this.#tellable) !== this.#told) this.#tellAnyway()
+    if (this.#state === 'open' && this.#places.hasNews) this.#tellAnyway()
   }
 
   /** The largest datagram that the link carries in one piece now. */
@@ -235,25 +180,11 @@ export class Meeting {
   }
 
   #shakeHands(path: Path): void {
-    const { clock, crypto, keys, identity, sessionKey, peer } = this.#options
-    const machine = createLink({
-      crypto,
-      role: keys.role,
-      tag: keys.tag,
-      keys: keys.link,
-      identity,
-      peerId: peer.id,
-      sessionKeys: { mine: sessionKey, theirs: peer.session.publicKey },
-      remote: path.remote,
-      via: path.via,
-      rank: rankOfPath(path),
-      keepaliveMs: this.#keepaliveMs,
-      now: clock.now(),
-    })
+    const machine = makeLink(this.#options, path)
     this.#linkMachine = machine
     this.#link = drive({
       machine,
-      clock,
+      clock: this.#options.clock,
       send: (bytes, to, via) => this.#sockets.send(bytes, to, via),
       onEvent: (event) => this.#handleLink(event),
     })
@@ -280,7 +211,7 @@ export class Meeting {
       case 'round-trip':
         this.#quality.noteRoundTrip(this.#options.clock.now(), event.ms)
         // What is learned of the NAT may come later than the link.
-        this.#linkMachine?.setKeepalive(this.#keepaliveMs)
+        this.#linkMachine?.setKeepalive(keepaliveOf(this.#options))
         return
       case 'disturbed':
       case 'recovered':
@@ -288,11 +219,11 @@ export class Meeting {
         return
       case 'moved':
         if (!this.#path) return
-        this.#path = movedPath(this.#path, this.#known, event.remote, event.via)
+        this.#path = this.#places.pathTo(event.remote, event.via, this.#path)
         this.#options.onEvent({ type: 'path', path: this.#path })
         return
       case 'candidates':
-        this.#candidates = event.candidates
+        this.#places.hear(event.candidates)
         this.#setWays()
         // Whoever comes into our LAN may hear more of us than before.
         this.tellCandidates()
@@ -305,30 +236,15 @@ export class Meeting {
     }
   }
 
-  get #known() {
-    return { sameNat: this.peer.sameNat, candidates: this.#candidates }
-  }
-
-  get #tellable(): readonly Candidate[] {
-    const { candidates, onLoopback } = this.#options.network
-    return tellable(candidates, this.#known, onLoopback)
-  }
-
-  get #keepaliveMs(): number {
-    const { network, keepaliveMs = Infinity } = this.#options
-    return linkKeepaliveMs([network.nat, this.peer.nat], keepaliveMs)
-  }
-
   #setWays(): void {
     const link = this.#linkMachine
-    const ways = waysTo(this.#known, this.#options.network.onLoopback)
+    const { ways } = this.#places
     if (link) this.#link?.run((now) => link.setWays(now, ways))
   }
 
   #tellAnyway(): void {
     const link = this.#linkMachine
-    const candidates = this.#tellable
-    this.#told = listText(candidates)
+    const candidates = this.#places.tell()
     if (link) this.#link?.run((now) => link.tellCandidates(now, candidates))
   }
 
@@ -336,9 +252,7 @@ export class Meeting {
   #lookLater(): void {
     if (this.#options.keys.role === 'responder') return
     this.#cancelLook = this.#options.clock.after(lookAgainMs, () => {
-      const path = this.#path
-      const [best] = waysTo(this.#known, this.#options.network.onLoopback)
-      if (path && best && best.rank > rankOfPath(path)) this.#tellAnyway()
+      if (this.#path && this.#places.mayImprove(this.#path)) this.#tellAnyway()
       this.#lookLater()
     })
   }

@@ -1,72 +1,37 @@
 // All meetings of an agent: whom to try next, which packet belongs to whom, and what is told of it
 // (mission A6, A8, A9).
 
-import { equalBytes, toHex, viewOf } from '../base/bytes.ts'
-import type { Clock } from '../base/clock.ts'
-import type { Crypto, KeyPair } from '../base/crypto.ts'
+import { equalBytes, viewOf } from '../base/bytes.ts'
 import type { Endpoint } from '../base/endpoint.ts'
-import type { PeerLink } from '../forward/forwarder.ts'
-import type { FailureReason, OfferedPeer, UserId } from '../letter/kinds.ts'
-import type { RoomKeys } from '../letter/room.ts'
+import type { OfferedPeer, UserId } from '../letter/kinds.ts'
 import { signalTag } from '../letter/signal-box.ts'
 import { plan } from '../punch/plan.ts'
-import { Disturbances } from './disturbances.ts'
 import type { AgentEvent, PeerName } from './events.ts'
-import { Meeting, type MeetingEvent, type MeetingFailure } from './meeting.ts'
+import { Meeting } from './meeting.ts'
 import { type Entry, MeetingBook, newEntry } from './meeting-book.ts'
-import type { Network } from './network.ts'
+import type { MeetingsOptions } from './meetings-contract.ts'
+import { Outcomes } from './outcomes.ts'
 import { derivePairKeys, wipePairKeys } from './pair-keys.ts'
-import { choosePeers, type PeerPreferences, welcome } from './peer-choice.ts'
+import { choosePeers, welcome } from './peer-choice.ts'
 import type { QualityReport } from './quality.ts'
 import { Queue } from './queue.ts'
-import type { OwnSession, Sessions } from './sessions.ts'
+import type { OwnSession } from './sessions.ts'
 import { SignalShelf } from './signal-shelf.ts'
-import { supersedeOthers } from './superseding.ts'
-import { failureOf, nameOf, notNamed, reportOf } from './telling.ts'
-
-export type MeetingsOptions = {
-  readonly clock: Clock
-  readonly crypto: Crypto
-  readonly identity: KeyPair
-  readonly room: RoomKeys
-  readonly sessions: Sessions
-  readonly preferences: PeerPreferences
-  /** Links wanted; no peer of a reply is tried beyond them. */
-  readonly links: number
-  readonly attemptMs: number
-  readonly bubbleTtl?: number
-  /** A link pings at least so often. */
-  readonly keepaliveMs?: number
-  readonly network: Pick<Network, 'nat' | 'candidates' | 'onLoopback' | 'servers' | 'sockets'>
-  /** How long a letter takes, as far as we have seen. */
-  readonly mailMs: () => number | null
-  /** To be passed on by mail, unread. */
-  readonly onSignal: (peer: OfferedPeer, box: Uint8Array) => void
-  readonly onEvent: (event: AgentEvent) => void
-  /** A peer that a reply offered could not be reached. */
-  readonly onFailure: (peer: OfferedPeer, reason: FailureReason) => void
-  /** A new request is worth its mail: a link broke down, or peers left to try were told of us too long ago. */
-  readonly onAskAgain: () => void
-  readonly onAttach: (peer: PeerName, link: PeerLink) => void
-  readonly onDetach: (peer: PeerName) => void
-  readonly onDatagram: (peer: PeerName, bytes: Uint8Array) => void
-}
+import { Sought } from './sought.ts'
+import { nameOf, notNamed } from './telling.ts'
 
 /** First bytes of packets between agents (docs/protocol.md). */
 const checkByte = 0xc1
 const tagEnd = 9
-/** Peers sought at once, at most; beyond it the oldest is forgotten. */
-const mostSought = 64
 
 export class Meetings {
   readonly #options: MeetingsOptions
   readonly #book = new MeetingBook()
   readonly #queue: Queue
   readonly #shelf = new SignalShelf()
-  readonly #disturbances: Disturbances
-  /** Asked for by name, by user ID in hex: tried as soon as a reply names them, beyond `links` too. */
-  readonly #sought = new Map<string, { readonly peer: PeerName; readonly since: number }>()
-  #opened = 0
+  /** Tried as soon as a reply names them, beyond `links` too. */
+  readonly #sought = new Sought()
+  readonly #outcomes: Outcomes
   #toldWaiting = false
   #awaitsReply = false
   #stopped = false
@@ -75,7 +40,16 @@ export class Meetings {
   constructor(options: MeetingsOptions) {
     this.#options = options
     this.#queue = new Queue(options.attemptMs / 2)
-    this.#disturbances = new Disturbances(options.clock, this.#book, () => options.onAskAgain())
+    this.#outcomes = new Outcomes({
+      ...options,
+      book: this.#book,
+      queue: this.#queue,
+      onEvent: (event) => this.#tell(event),
+      onRemoved: () => {
+        if (this.#book.isEmpty) this.#onEmpty()
+      },
+      onFree: () => this.#tryNext(),
+    })
   }
 
   /** Peers of a reply: tried in order of preference while links are wanted. */
@@ -85,12 +59,9 @@ export class Meetings {
     this.#awaitsReply = false
     const chosen = choosePeers(peers, identity.publicKey, preferences)
     for (const peer of chosen) {
-      if (this.#sought.delete(toHex(peer.id))) this.#meet(peer, session, true)
+      if (this.#sought.take(peer.id)) this.#meet(peer, session, true)
     }
-    for (const [id, { peer, since }] of this.#sought) {
-      // The answer to an earlier request says nothing about it.
-      if (session.requestedAt < since) continue
-      this.#sought.delete(id)
+    for (const peer of this.#sought.takeUnnamed(session.requestedAt)) {
       this.#tell({ event: 'failed', peer, ...notNamed })
     }
     this.#queue.offer(chosen, session, clock.now())
@@ -101,15 +72,13 @@ export class Meetings {
   seek(id: UserId, peer: PeerName): boolean {
     const isMet = ({ meeting }: Entry) => equalBytes(meeting.peer.id, id) && !meeting.isClosing
     if (this.#stopped || this.#book.entries.some(isMet)) return false
-    const [oldest] = this.#sought.keys()
-    if (oldest !== undefined && this.#sought.size >= mostSought) this.#sought.delete(oldest)
-    this.#sought.set(toHex(id), { peer, since: this.#options.clock.now() })
+    this.#sought.add(id, peer, this.#options.clock.now())
     return true
   }
 
   /** Ends the link, or the attempt, and tries no more until the peer is offered again. */
   end(id: UserId): void {
-    this.#sought.delete(toHex(id))
+    this.#sought.take(id)
     this.#queue.withdraw(id)
     for (const { meeting } of this.#book.entries) if (equalBytes(meeting.peer.id, id)) meeting.close()
   }
@@ -239,93 +208,11 @@ export class Meetings {
       onSignal: (box) => onSignal(peer, box),
       onEvent: (event) => {
         if (event.type === 'datagram') this.#options.onDatagram(name, event.bytes)
-        else this.#handle(tag, event)
+        else this.#outcomes.handle(tag, event)
       },
     })
     this.#book.add(newEntry({ tag, meeting, session, asked, strategy: decided.strategy }))
     for (const box of this.#shelf.take(keys.tag, clock.now())) meeting.receiveSignal(box)
-  }
-
-  #handle(tag: bigint, event: Exclude<MeetingEvent, { type: 'datagram' }>): void {
-    const entry = this.#book.find(tag)
-    if (!entry) return
-    const peer = nameOf(entry.meeting.peer)
-    switch (event.type) {
-      case 'open':
-        this.#opens(entry, event)
-        return
-      case 'path':
-        if (this.#book.linkWith(entry.meeting.peer.id) !== entry) return
-        this.#tell({ event: 'path', peer, path: reportOf(event.path) })
-        return
-      case 'disturbed':
-        this.#disturbances.begin(entry)
-        if (this.#book.linkWith(entry.meeting.peer.id) === entry) this.#tell({ event: 'disturbed', peer })
-        return
-      case 'recovered': {
-        const afterMs = Math.round(this.#disturbances.end(entry))
-        if (this.#book.linkWith(entry.meeting.peer.id) === entry)
-          this.#tell({ event: 'recovered', peer, afterMs })
-        return
-      }
-      case 'failed':
-        this.#remove(entry)
-        if (event.reason !== 'stopped') this.#fails(entry, event.reason)
-        this.#tryNext()
-        return
-      case 'closed':
-        this.#closes(entry, event.reason)
-        this.#tryNext()
-        return
-    }
-  }
-
-  #opens(entry: Entry, { path, packets, sincePunchMs }: MeetingEvent & { type: 'open' }): void {
-    const { clock, identity, onAttach } = this.#options
-    const { meeting, session, strategy } = entry
-    const peer = nameOf(meeting.peer)
-    entry.openOrder = ++this.#opened
-    this.#queue.withdraw(meeting.peer.id)
-    supersedeOthers(this.#book, entry, identity.publicKey, clock)
-    onAttach(peer, meeting)
-    this.#tell({
-      event: 'connected',
-      peer,
-      path: reportOf(path),
-      plan: strategy,
-      packets,
-      sinceRequestMs: Math.round(clock.now() - session.requestedAt),
-      sincePunchMs: Math.round(sincePunchMs),
-    })
-  }
-
-  #closes(entry: Entry, reason: string): void {
-    const { onAttach, onDetach, onAskAgain } = this.#options
-    const { id } = entry.meeting.peer
-    const peer = nameOf(entry.meeting.peer)
-    this.#remove(entry)
-    const other = this.#book.linkWith(id)
-    if (other) {
-      onAttach(nameOf(other.meeting.peer), other.meeting)
-      return
-    }
-    if (entry.isSuperseded || this.#book.hasLinkWith(id)) return
-    onDetach(peer)
-    this.#tell({ event: 'disconnected', peer, reason })
-    if (reason === 'lost' && !entry.hasAsked) onAskAgain()
-  }
-
-  #fails({ meeting, asked }: Entry, reason: Exclude<MeetingFailure, 'stopped'>): void {
-    const { network, onFailure } = this.#options
-    if (this.#book.linkWith(meeting.peer.id)) return
-    this.#queue.noteFailure(meeting.peer)
-    this.#tell(failureOf(meeting.peer, reason, network.nat))
-    if (asked) onFailure(meeting.peer, reason === 'no-handshake' ? 'refused' : 'no-answer')
-  }
-
-  #remove(entry: Entry): void {
-    this.#book.remove(entry)
-    if (this.#book.isEmpty) this.#onEmpty()
   }
 
   #tell(event: AgentEvent): void {

@@ -7,7 +7,7 @@ import type { OfferedPeer } from '../letter/kinds.ts'
 import { userIdText } from '../letter/user-id.ts'
 import type { Path } from '../punch/punch.ts'
 import type { AgentEvent, PathReport, PeerName } from './events.ts'
-import type { MeetingFailure } from './meeting.ts'
+import type { MeetingFailure } from './meeting-contract.ts'
 
 export function nameOf(peer: OfferedPeer): PeerName {
   return { id: userIdText(peer.id), name: peer.nickname }
