@@ -30,6 +30,10 @@ const rules: Readonly<Record<string, Rule>> = {
     may: ['letter', 'nat', 'punch', 'link', 'mail', 'net', 'forward', 'config', 'agent', 'host'],
     why: 'it shows what services tell and asks for what they offer; no service knows of it',
   },
+  setup: {
+    may: ['letter', 'mail', 'net', 'forward', 'config', 'agent', 'host', 'control'],
+    why: 'it puts services together from settings, for command line and library',
+  },
   config: { may: ['letter'], why: 'settings are read once, at the edge, by the rules letters obey' },
 }
 

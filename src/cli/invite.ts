@@ -2,9 +2,9 @@
 
 import { Problem } from '../base/problem.ts'
 import { loadHostConfig } from '../config/load.ts'
-import { writeInvite } from '../letter/invite.ts'
+import { readHostKeys } from '../setup/host-keys.ts'
+import { inviteTo } from '../setup/host-setup.ts'
 import { loadSodium } from '../sodium.ts'
-import { readHostKeys } from './host-keys.ts'
 
 export async function printInvite(options: {
   readonly config: string
@@ -12,7 +12,8 @@ export async function printInvite(options: {
 }): Promise<void> {
   const crypto = await loadSodium()
   const loaded = loadHostConfig(options.config, process.env)
-  const { identity, sealingKeys, rooms } = readHostKeys(crypto, loaded)
+  const keys = readHostKeys(crypto, loaded)
+  const { rooms } = keys
   const room = options.room === undefined ? rooms[0] : rooms.find(({ name }) => name === options.room)
   if (!room) {
     throw new Problem(
@@ -21,13 +22,5 @@ export async function printInvite(options: {
       `Name one of: ${rooms.map(({ name }) => name).join(', ')}.`,
     )
   }
-  const { address, mail, stun } = loaded.config
-  const invite = writeInvite(crypto, {
-    host: { address, identity: identity.publicKey, sealingKey: sealingKeys.publicKey },
-    room: { name: room.name, secret: room.secret },
-    stunServers: stun.servers,
-    otherHosts: [],
-    subject: mail.subject,
-  })
-  process.stdout.write(`${invite}\n`)
+  process.stdout.write(`${inviteTo({ crypto, loaded, keys }, room)}\n`)
 }

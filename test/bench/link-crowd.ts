@@ -3,13 +3,13 @@
 
 import { Agent } from '../../src/agent/agent.ts'
 import { toHex } from '../../src/base/bytes.ts'
-import { inviteFrom } from '../../src/cli/invite-text.ts'
-import { openMail } from '../../src/cli/open-mail.ts'
 import { loadAgentConfig } from '../../src/config/load.ts'
 import { readSecret } from '../../src/config/secrets.ts'
 import { parseForwards } from '../../src/forward/options.ts'
 import { roomKeys } from '../../src/letter/room.ts'
 import { systemClock } from '../../src/net/system-clock.ts'
+import { inviteFrom } from '../../src/setup/invite-text.ts'
+import { openMail } from '../../src/setup/open-mail.ts'
 import { loadSodium } from '../../src/sodium.ts'
 import { tellParent } from './child.ts'
 

@@ -1,0 +1,88 @@
+// An agent from its settings, the same for command line and library.
+
+import { Agent, type AgentEvent } from '../agent/agent.ts'
+import type { Crypto, KeyPair } from '../base/crypto.ts'
+import { Problem } from '../base/problem.ts'
+import { knownNat } from '../config/known-nat.ts'
+import type { Loaded } from '../config/load.ts'
+import type { AgentConfig } from '../config/schema.ts'
+import { AgentControl } from '../control/agent-control.ts'
+import { Standings } from '../control/standings.ts'
+import type { Forward } from '../forward/forwarder.ts'
+import { parseExposes, parseForwards } from '../forward/options.ts'
+import type { Invite } from '../letter/invite.ts'
+import { roomKeys } from '../letter/room.ts'
+import { readUserId, userIdText } from '../letter/user-id.ts'
+import { systemClock } from '../net/system-clock.ts'
+import { openMail } from './open-mail.ts'
+
+export type AgentSetup = {
+  readonly crypto: Crypto
+  readonly loaded: Loaded<AgentConfig>
+  readonly identity: KeyPair
+  /** `line`: as it is passed on to others. */
+  readonly invite: { readonly invite: Invite; readonly line: string }
+  /** Where changes of friends and blocked players are kept. */
+  readonly standingsFile: string
+  /** Beside those of the settings, as `--expose` and `--forward` take them. */
+  readonly exposes: readonly string[]
+  readonly forwards: readonly string[]
+  readonly onEvent: (event: AgentEvent) => void
+}
+
+/** Not started; nothing is open yet. Throws a Problem for what cannot work. */
+export function setUpAgent(setup: AgentSetup): AgentControl {
+  const { crypto, identity, invite, loaded, onEvent } = setup
+  const { config } = loaded
+  const exposes = [...config.games.expose, ...setup.exposes]
+  const forwards = parseForwards([...config.games.forward, ...setup.forwards])
+  const parsedExposes = parseExposes(exposes)
+  const standings = new Standings(setup.standingsFile, {
+    friends: userIds('friends', config.peers.friends),
+    blocked: userIds('blocked', config.peers.blocked),
+  })
+  const makeAgent = (heard: (event: AgentEvent) => void, open: readonly Forward[]) => {
+    const subject = config.mail.subject ?? invite.invite.subject
+    const filter = { subject, address: config.address }
+    return new Agent({
+      ...{ clock: systemClock, crypto, identity, subject },
+      ...{ name: config.name, address: config.address },
+      ...openMail(config.mail, loaded.path, filter, (notice) => heard({ event: 'notice', notice })),
+      roomName: invite.invite.room.name,
+      room: roomKeys(crypto, invite.invite.room.secret),
+      hosts: [invite.invite.host],
+      stunServers: config.stun.servers.length > 0 ? config.stun.servers : invite.invite.stunServers,
+      preferences: standings,
+      settings: {
+        port: config.network.port,
+        keepaliveMs: config.network.keepalive,
+        knownNat: knownNat(config.nat),
+        portMapping: config.network.port_mapping,
+        links: config.peers.links,
+        attemptMs: config.peers.attempt,
+        ...(config.network.bubble_ttl > 0 && { bubbleTtl: config.network.bubble_ttl }),
+        sweepMs: config.letters.sweep,
+        askAgainMs: config.letters.ask_again,
+      },
+      exposes: parsedExposes,
+      forwards: open,
+      onEvent: heard,
+    })
+  }
+  return new AgentControl({
+    ...{ clock: systemClock, makeAgent, standings, exposes, forwards, invite: invite.line, onEvent },
+    ...{ name: config.name, id: userIdText(identity.publicKey), room: invite.invite.room.name },
+  })
+}
+
+function userIds(key: string, texts: readonly string[]): readonly string[] {
+  return texts.map((text) => {
+    const id = readUserId(text)
+    if (id) return userIdText(id)
+    throw new Problem(
+      'config',
+      `"${text}" in peers.${key} is no user ID.`,
+      'Copy the one that their agent prints.',
+    )
+  })
+}
