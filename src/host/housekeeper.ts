@@ -54,6 +54,7 @@ export class Housekeeper {
       peers.removeExpired(now, stepRows),
       peers.clampFuture(now, stepRows),
       seen.forgetStale(now, stepRows),
+      peers.forgetDepartures(now - settings.freshnessMs - settings.futureToleranceMs, stepRows),
       this.#giveUp(now - settings.keepUnsentMs),
       outbox.clampFuture(now, now + settings.retryMaxMs, stepRows),
       introductions.clampFuture(now, stepRows),

@@ -90,5 +90,5 @@ function findPeer(
 
 function entryOf(letter: RequestLetter): NewEntry {
   const { from, nickname, session, returnAddress, candidates, nat, sentAt } = letter
-  return { user: from, nickname, session, returnAddress, candidates, nat, sentAt }
+  return { user: from, nickname, session, returnAddress, candidates, nat, sentAt, inviteId: null }
 }

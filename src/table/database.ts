@@ -1,9 +1,11 @@
-// The host's one file: opened for one host alone, brought to this version's schema, or refused in one sentence.
+// The host's one file: brought to this version's schema, or refused in one sentence. One host at a time uses it; the
+// commands that look after invites and blocked keys may open it beside a running host.
 
 import { chmodSync, closeSync, openSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
 import { messageOf, Problem } from '../base/problem.ts'
+import { HostLock } from './host-lock.ts'
 import { applicationId, migrations, recountSql } from './schema.ts'
 
 export type Connection = BetterSqlite3.Database
@@ -13,8 +15,9 @@ export type Statement = BetterSqlite3.Statement
  *  mmap would count it as ours. */
 const cacheBytes = 4 * 1024 * 1024
 
-/** Another host's lock: long enough for one that is just ending, short enough to tell a person. */
-const busyTimeoutMs = 3_000
+/** Another host's lock, or a command's transaction: long enough for one that is just ending, short enough to tell a
+ *  person. */
+export const busyTimeoutMs = 3_000
 
 /** Linux statfs types whose locks and syncs SQLite cannot trust: NFS, SMB, CIFS, SMB2, AFS, Ceph. */
 const networkFileSystems = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x00c36400])
@@ -31,11 +34,15 @@ export class HostDatabase {
   readonly connection: Connection
   readonly #counts: Statement
   readonly #atomically: BetterSqlite3.Transaction<(work: () => unknown) => unknown>
+  readonly #countAsStale: Statement
+  readonly #lock: HostLock | null
   #rollbacks = 0
 
-  constructor(path: string, connection: Connection) {
+  constructor(path: string, connection: Connection, lock: HostLock | null) {
     this.path = path
     this.connection = connection
+    this.#lock = lock
+    this.#countAsStale = connection.prepare('UPDATE tally SET forgotten_until = max(forgotten_until, ?)')
     // One for all: making it costs as much as beginning and ending a transaction.
     this.#atomically = connection.transaction((work: () => unknown) => work())
     this.#counts = connection.prepare(
@@ -67,34 +74,63 @@ export class HostDatabase {
     return this.#counts.get() as Counts
   }
 
+  /** Letters signed at this time (Unix ms) or before may have been forgotten from now on. */
+  countAsStale(until: number): void {
+    this.#countAsStale.run(until)
+  }
+
   /** May be called again. */
   close(): void {
     this.connection.close()
+    this.#lock?.release()
   }
 }
 
-/** Throws a Problem 'database' when the file cannot be used; then nothing stays open. `:memory:` is for tests. */
+/** For the one host that uses it. Throws a Problem 'database' when the file cannot be used; then nothing stays open.
+ *  `:memory:` is for tests. */
 export function openHostDatabase(path: string): HostDatabase {
-  const inMemory = path === ':memory:'
-  if (!inMemory) prepareFile(path)
-  let connection: Connection | undefined
+  if (path === ':memory:') return open(path, null)
+  prepareFile(path)
+  const lock = withSentence(path, () => HostLock.take(path, busyTimeoutMs))
   try {
-    connection = new BetterSqlite3(path, { timeout: busyTimeoutMs })
-    connection.pragma('locking_mode = EXCLUSIVE')
-    connection.pragma(`cache_size = ${-cacheBytes / 1024}`)
-    connection.pragma('mmap_size = 0')
-    connection.pragma('temp_store = MEMORY')
-    connection.pragma('journal_mode = WAL')
-    connection.pragma('synchronous = FULL')
-    connection.pragma('foreign_keys = ON')
-    connection.pragma('trusted_schema = OFF')
-    // Takes the lock now rather than at the first letter, and keeps it until close.
-    connection.exec('BEGIN EXCLUSIVE; COMMIT')
-    migrate(path, connection)
-    connection.exec(recountSql)
-    return new HostDatabase(path, connection)
+    return open(path, lock)
   } catch (thrown) {
-    connection?.close()
+    lock.release()
+    throw thrown
+  }
+}
+
+/** For a command that reads or writes a few rows while a host may be running. */
+export function openSharedDatabase(path: string): HostDatabase {
+  prepareFile(path)
+  return open(path, null)
+}
+
+function open(path: string, lock: HostLock | null): HostDatabase {
+  return withSentence(path, () => {
+    const connection = new BetterSqlite3(path, { timeout: busyTimeoutMs })
+    try {
+      connection.pragma(`cache_size = ${-cacheBytes / 1024}`)
+      connection.pragma('mmap_size = 0')
+      connection.pragma('temp_store = MEMORY')
+      connection.pragma('journal_mode = WAL')
+      connection.pragma('synchronous = FULL')
+      connection.pragma('foreign_keys = ON')
+      connection.pragma('trusted_schema = OFF')
+      migrate(path, connection)
+      if (lock) connection.exec(recountSql)
+      return new HostDatabase(path, connection, lock)
+    } catch (thrown) {
+      connection.close()
+      throw thrown
+    }
+  })
+}
+
+function withSentence<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (thrown) {
     throw databaseProblem(path, thrown)
   }
 }
@@ -140,15 +176,14 @@ function migrate(path: string, connection: Connection): void {
       'Install that version again, or give this one a new file.',
     )
   }
-  for (let next = version; next < migrations.length; next++) {
-    connection
-      .transaction(() => {
-        connection.exec(migrations[next] ?? '')
-        connection.pragma(`application_id = ${applicationId}`)
-        connection.pragma(`user_version = ${next + 1}`)
-      })
-      .immediate()
-  }
+  const step = connection.transaction((next: number) => {
+    // Unless another process did it meanwhile.
+    if (connection.pragma('user_version', { simple: true }) !== next) return
+    connection.exec(migrations[next] ?? '')
+    connection.pragma(`application_id = ${applicationId}`)
+    connection.pragma(`user_version = ${next + 1}`)
+  })
+  for (let next = version; next < migrations.length; next++) step.immediate(next)
 }
 
 /** Whether the database is at fault, rather than what was to be done in it. */

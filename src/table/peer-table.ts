@@ -6,6 +6,7 @@ import type { NatProfile } from '../base/nat-profile.ts'
 import type { RoomTag, Session, UserId } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
 import type { Connection, HostDatabase, Statement } from './database.ts'
+import { Departures } from './departures.ts'
 
 export type Entry = {
   readonly user: UserId
@@ -22,7 +23,10 @@ export type Entry = {
   readonly acceptedAt: number
 }
 
-export type NewEntry = Omit<Entry, 'flagged' | 'acceptedAt'>
+export type NewEntry = Omit<Entry, 'flagged' | 'acceptedAt'> & {
+  /** The invite it came by, so that it goes with it; null for the room's own secret. */
+  readonly inviteId: number | null
+}
 
 export type PeerTableSettings = {
   /** Entries over all rooms, at least 1. When it is full the entry that has not asked for longest goes (A4). */
@@ -57,6 +61,7 @@ export class PeerTable {
   readonly #database: HostDatabase
   readonly #settings: PeerTableSettings
   readonly #statements: ReturnType<typeof prepare>
+  readonly #departures: Departures
   /** By `entry_order`. */
   readonly #decoded = new Map<number, Entry>()
   #rollbacks = 0
@@ -66,6 +71,7 @@ export class PeerTable {
     this.#database = database
     this.#settings = settings
     this.#statements = prepare(database.connection)
+    this.#departures = new Departures(database)
     this.#keepCapacity()
   }
 
@@ -73,12 +79,14 @@ export class PeerTable {
     return this.#statements.size.get() as number
   }
 
-  /** Takes a request's entry and clears its flag. An entry whose signed time is later stays as it is. */
+  /** Takes a request's entry and clears its flag. `older`: one whose signed time is later stays as it is, or the agent
+   *  has left since. */
   upsert(room: RoomTag, entry: NewEntry, now: number): 'added' | 'refreshed' | 'older' {
     return this.#database.inTransaction(() => {
       const roomId = this.#roomId(room) ?? this.#addRoom(room)
       const present = this.#statements.sentAt.get(roomId, entry.user) as number | undefined
       if (present !== undefined && present > entry.sentAt) return 'older'
+      if (this.#departures.isSince(roomId, entry.user, entry.sentAt)) return 'older'
       if (present !== undefined) this.#statements.remove.run(roomId, entry.user)
       const { lastInsertRowid } = this.#statements.insert.run(
         roomId,
@@ -91,6 +99,7 @@ export class PeerTable {
         JSON.stringify(entry.nat),
         entry.sentAt,
         now,
+        entry.inviteId,
       )
       // SQLite gives the number of a row that is gone to another one.
       this.#decoded.delete(Number(lastInsertRowid))
@@ -141,9 +150,21 @@ export class PeerTable {
     return this.#statements.flag.run(this.#roomId(room), user).changes > 0
   }
 
-  /** Its agent left at `sentAt`; a request signed later stays. False when nothing was removed. */
+  /** Its agent left at `sentAt`: a request signed later stays, one signed before will not count any more. False when
+   *  nothing was removed. */
   leave(room: RoomTag, user: UserId, sentAt: number): boolean {
-    return this.#statements.leave.run(this.#roomId(room), user, sentAt).changes > 0
+    return this.#database.inTransaction(() => {
+      const roomId = this.#roomId(room)
+      if (roomId === null) return false
+      this.#departures.note(roomId, user, sentAt)
+      return this.#statements.leave.run(roomId, user, sentAt).changes > 0
+    })
+  }
+
+  /** One small step of housekeeping: requests signed at `until` (Unix ms) or before are stale by now, so nobody needs
+   *  to know who left until then. */
+  forgetDepartures(until: number, limit: number): number {
+    return this.#departures.forget(until, limit)
   }
 
   /** One small step of housekeeping: removes at most `limit` expired entries and says how many. */
@@ -181,7 +202,7 @@ function prepare(connection: Connection) {
     sentAt: statement('SELECT sent_at FROM entry WHERE room_id = ? AND user_id = ?').pluck(),
     insert: statement(
       `INSERT INTO entry (room_id, user_id, nickname, session_id, session_key, return_address, candidates, nat,
-         flagged, sent_at, accepted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+         flagged, sent_at, accepted_at, invite_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
     ),
     remove: statement('DELETE FROM entry WHERE room_id = ? AND user_id = ?'),
     leave: statement('DELETE FROM entry WHERE room_id = ? AND user_id = ? AND sent_at <= ?'),

@@ -89,6 +89,62 @@ export const migrations: readonly string[] = [
   CREATE TRIGGER introduction_gone AFTER DELETE ON introduction
     BEGIN UPDATE tally SET introductions = introductions - 1; END;
   `,
+  `
+  -- Invites that were made here. The key is the public half of what the invite holds, so that nobody who reads this
+  -- file can use one. Times are Unix milliseconds; NULL is no end, no limit, not revoked.
+  CREATE TABLE invite (
+    invite_id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE CHECK (length(key) = 32),
+    room_id INTEGER NOT NULL REFERENCES room (room_id),
+    name TEXT NOT NULL,
+    made_at INTEGER NOT NULL,
+    until_at INTEGER,
+    uses INTEGER CHECK (uses > 0),
+    revoked_at INTEGER
+  ) STRICT;
+  CREATE INDEX invite_by_end ON invite (until_at) WHERE until_at IS NOT NULL;
+
+  -- Who came by an invite, each once.
+  CREATE TABLE invite_user (
+    invite_id INTEGER NOT NULL REFERENCES invite (invite_id) ON DELETE CASCADE,
+    user_id BLOB NOT NULL CHECK (length(user_id) = 32),
+    first_at INTEGER NOT NULL,
+    PRIMARY KEY (invite_id, user_id)
+  ) STRICT, WITHOUT ROWID;
+
+  -- NULL: by the room's own secret.
+  ALTER TABLE entry ADD COLUMN invite_id INTEGER REFERENCES invite (invite_id);
+  CREATE INDEX entry_by_invite ON entry (invite_id) WHERE invite_id IS NOT NULL;
+
+  -- Who left a room, and when by the signature: an older request that comes later brings nobody back.
+  CREATE TABLE departure (
+    room_id INTEGER NOT NULL REFERENCES room (room_id),
+    user_id BLOB NOT NULL CHECK (length(user_id) = 32),
+    sent_at INTEGER NOT NULL,
+    PRIMARY KEY (room_id, user_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX departure_by_age ON departure (sent_at);
+  ALTER TABLE tally ADD COLUMN departures INTEGER NOT NULL DEFAULT 0;
+  CREATE TRIGGER departure_added AFTER INSERT ON departure BEGIN UPDATE tally SET departures = departures + 1; END;
+  CREATE TRIGGER departure_gone AFTER DELETE ON departure BEGIN UPDATE tally SET departures = departures - 1; END;
+
+  -- Keys that are let in nowhere; the name is what the person who blocked them saw.
+  CREATE TABLE blocked (
+    user_id BLOB NOT NULL PRIMARY KEY CHECK (length(user_id) = 32),
+    name TEXT NOT NULL,
+    blocked_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  -- Mails sent in each hour since 1970, of the last day.
+  CREATE TABLE sent_hour (
+    hour INTEGER PRIMARY KEY,
+    mails INTEGER NOT NULL
+  ) STRICT;
+
+  -- Whom a reply is for: while none can be sent, a newer one takes its place.
+  ALTER TABLE mail ADD COLUMN user_id BLOB;
+  CREATE INDEX mail_by_user ON mail (user_id) WHERE user_id IS NOT NULL;
+  `,
 ]
 
 /** Makes the counts true again, in case somebody changed the file by hand. */
@@ -97,5 +153,6 @@ export const recountSql = `
     entries = (SELECT COUNT(*) FROM entry),
     seen_letters = (SELECT COUNT(*) FROM seen_letter),
     mails = (SELECT COUNT(*) FROM mail),
-    introductions = (SELECT COUNT(*) FROM introduction)
+    introductions = (SELECT COUNT(*) FROM introduction),
+    departures = (SELECT COUNT(*) FROM departure)
 `

@@ -57,7 +57,7 @@ export class SeenLetters {
   #forget(until: number, limit: number): number {
     const last = this.#statements.oldest.all(until, limit).at(-1) as number | undefined
     if (last === undefined) return 0
-    this.#statements.raise.run(last)
+    this.#database.countAsStale(last)
     // All letters of that same millisecond go too, or the boundary would not be one.
     return this.#statements.forget.run(last).changes
   }
@@ -71,7 +71,6 @@ function prepare(connection: Connection) {
     has: statement('SELECT 1 FROM seen_letter WHERE sender = ? AND letter_id = ?').pluck(),
     add: statement('INSERT OR IGNORE INTO seen_letter (sender, letter_id, sent_at) VALUES (?, ?, ?)'),
     oldest: statement('SELECT sent_at FROM seen_letter WHERE sent_at <= ? ORDER BY sent_at LIMIT ?').pluck(),
-    raise: statement('UPDATE tally SET forgotten_until = max(forgotten_until, ?)'),
     forget: statement('DELETE FROM seen_letter WHERE sent_at <= ?'),
   }
 }

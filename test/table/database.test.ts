@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import BetterSqlite3 from 'better-sqlite3'
 import { Problem } from '../../src/base/problem.ts'
-import { openHostDatabase } from '../../src/table/database.ts'
-import { migrations } from '../../src/table/schema.ts'
+import { openHostDatabase, openSharedDatabase } from '../../src/table/database.ts'
+import { applicationId, migrations } from '../../src/table/schema.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'peerpost-database-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -34,10 +34,50 @@ test('a new file is for its owner only and keeps every commit', () => {
 test('a second host on the same file is told so', () => {
   const path = join(folder, 'shared.db')
   const database = openHostDatabase(path)
-  const script = `import { openHostDatabase } from ${JSON.stringify(import.meta.resolve('../../src/table/database.ts'))}
+  const script = `import { openHostDatabase, openSharedDatabase } from ${JSON.stringify(import.meta.resolve('../../src/table/database.ts'))}
     try { openHostDatabase(${JSON.stringify(path)}) } catch (problem) { console.log(problem.line) }`
   const second = spawnSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' })
   assert.match(second.stdout, /Another host is using the database .*shared\.db\. Stop that one first/)
+  database.close()
+})
+
+test('a command may read and write beside a running host, and a backup can be made', () => {
+  const path = join(folder, 'beside.db')
+  const database = openHostDatabase(path)
+  const shared = openSharedDatabase(path)
+  const add = 'INSERT INTO room (tag) VALUES (randomblob(32))'
+  shared.transaction(() => shared.connection.exec(add))
+  database.transaction(() => database.connection.exec(add))
+  assert.equal(shared.connection.prepare('SELECT COUNT(*) FROM room').pluck().get(), 2)
+  shared.connection.exec(`VACUUM INTO '${join(folder, 'backup.db')}'`)
+  shared.close()
+  database.close()
+  openHostDatabase(join(folder, 'backup.db')).close()
+})
+
+test('the lock of a host that was killed does not keep the next one out', () => {
+  const path = join(folder, 'killed.db')
+  const script = `import { openHostDatabase } from ${JSON.stringify(import.meta.resolve('../../src/table/database.ts'))}
+    openHostDatabase(${JSON.stringify(path)}); process.kill(process.pid, 'SIGKILL')`
+  assert.equal(spawnSync(process.execPath, ['--input-type=module', '--eval', script]).signal, 'SIGKILL')
+  openHostDatabase(path).close()
+})
+
+test('a file of the first version keeps what it holds, and is brought to this one by whoever opens it first', () => {
+  const path = join(folder, 'first.db')
+  const old = new BetterSqlite3(path)
+  old.exec(migrations[0] ?? '')
+  old.pragma(`application_id = ${applicationId}`)
+  old.pragma('user_version = 1')
+  old.exec(`INSERT INTO room (tag) VALUES (randomblob(32));
+    INSERT INTO entry (room_id, user_id, nickname, session_id, session_key, return_address, candidates, nat, flagged,
+      sent_at, accepted_at) VALUES (1, randomblob(32), 'ann', randomblob(16), randomblob(32), 'a@b.test', '[]', '{}', 0, 5, 5)`)
+  old.close()
+  openSharedDatabase(path).close()
+  const database = openHostDatabase(path)
+  assert.equal(database.connection.pragma('user_version', { simple: true }), migrations.length)
+  assert.equal(database.counts().entries, 1)
+  assert.equal((database.connection.pragma('foreign_key_check') as unknown[]).length, 0)
   database.close()
 })
 

@@ -25,6 +25,7 @@ export function newEntry(index: number, sentAt: number, changes: Partial<NewEntr
     ],
     nat: { mapping: 'EIM', filtering: 'APDF', allocation: { type: 'preserving' } },
     sentAt,
+    inviteId: null,
     ...changes,
   }
 }

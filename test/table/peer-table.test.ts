@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { Departures } from '../../src/table/departures.ts'
 import { PeerTable } from '../../src/table/peer-table.ts'
+import { SeenLetters } from '../../src/table/seen-letters.ts'
 import { newEntry, openMemory, roomTag, userId } from './entries.ts'
 
 const capacity = 4
@@ -9,7 +11,8 @@ const expiryMs = 100
 
 /** The table as one would say it in a sentence: a list in the order of taking, cut at the front. */
 type ModelEntry = { room: number; user: number; sentAt: number; acceptedAt: number; flagged: boolean }
-type Model = { entries: ModelEntry[]; now: number }
+/** `left`: when whom left a room, by `room user`; only rooms that were asked for are known. */
+type Model = { entries: ModelEntry[]; now: number; rooms: Set<number>; left: Map<string, number> }
 type Real = { table: PeerTable }
 
 function shown(model: Model, room: number): ModelEntry[] {
@@ -59,7 +62,9 @@ function command<T extends unknown[]>(
 const upsert = command('upsert', (model, { table }, room: number, user: number, sentAt: number) => {
   table.upsert(roomTag(room), newEntry(user, sentAt), model.now)
   const present = model.entries.find((entry) => entry.room === room && entry.user === user)
+  model.rooms.add(room)
   if (present && present.sentAt > sentAt) return
+  if ((model.left.get(`${room} ${user}`) ?? -1) >= sentAt) return
   model.entries = model.entries.filter((entry) => entry !== present)
   model.entries.push({ room, user, sentAt, acceptedAt: model.now, flagged: false })
   model.entries = model.entries.slice(-capacity)
@@ -72,6 +77,13 @@ const leave = command('leave', (model, { table }, room: number, user: number, se
   )
   assert.equal(removed, rest.length < model.entries.length)
   model.entries = rest
+  const whom = `${room} ${user}`
+  if (model.rooms.has(room)) model.left.set(whom, Math.max(sentAt, model.left.get(whom) ?? 0))
+})
+
+const forgetDepartures = command('forgetDepartures', (model, { table }, until: number) => {
+  while (table.forgetDepartures(until, 1) > 0);
+  for (const [whom, sentAt] of model.left) if (sentAt <= until) model.left.delete(whom)
 })
 
 const flag = command('flag', (model, { table }, room: number, user: number) => {
@@ -112,6 +124,7 @@ test('the table never holds more than its capacity and shows what the model show
       fc.integer({ min: -150, max: 150 }).map((byMs) => step(byMs)),
       fc.integer({ min: 1, max: 3 }).map((limit) => removeExpired(limit)),
       fc.constant(null).map(() => clampFuture()),
+      sentAt.map((until) => forgetDepartures(until)),
     ],
     { maxCommands: 60 },
   )
@@ -120,7 +133,13 @@ test('the table never holds more than its capacity and shows what the model show
       const database = openMemory()
       try {
         const table = new PeerTable(database, { capacity, expiryMs })
-        fc.modelRun(() => ({ model: { entries: [], now: 1_000 }, real: { table } }), sequence)
+        fc.modelRun(
+          () => ({
+            model: { entries: [], now: 1_000, rooms: new Set<number>(), left: new Map<string, number>() },
+            real: { table },
+          }),
+          sequence,
+        )
       } finally {
         database.close()
       }
@@ -140,7 +159,8 @@ test('an entry comes back as it went in', () => {
     nat: { mapping: 'APDM', filtering: 'unknown', allocation: { type: 'sequential', step: -2 } },
   })
   table.upsert(roomTag(0), entry, 50)
-  assert.deepEqual(table.find(roomTag(0), userId(1), 60), { ...entry, flagged: false, acceptedAt: 50 })
+  const { inviteId, ...kept } = entry
+  assert.deepEqual(table.find(roomTag(0), userId(1), 60), { ...kept, flagged: false, acceptedAt: 50 })
   assert.equal(table.find(roomTag(1), userId(1), 60), null)
 })
 
@@ -163,12 +183,39 @@ test('every question the table asks per letter is answered by an index', () => {
     'SELECT entry_order FROM entry WHERE accepted_at <= 5 ORDER BY accepted_at LIMIT 5',
     'SELECT * FROM mail WHERE lane = 0 AND next_attempt_at <= 5 ORDER BY next_attempt_at, mail_order LIMIT 5',
     'SELECT sent_at FROM seen_letter WHERE sent_at <= 5 ORDER BY sent_at LIMIT 5',
+    'SELECT 1 FROM departure WHERE room_id = 1 AND user_id = 2 AND sent_at >= 3',
+    'SELECT sent_at FROM departure WHERE sent_at <= 5 ORDER BY sent_at LIMIT 5',
     'SELECT room_id, recipient FROM introduction WHERE noted_at <= 5 ORDER BY noted_at LIMIT 1',
   ]
   for (const question of questions) {
     const plan = database.connection.prepare(`EXPLAIN QUERY PLAN ${question}`).all() as { detail: string }[]
-    for (const { detail } of plan) assert.match(detail, /^SEARCH .* USING (COVERING )?INDEX/, question)
+    for (const { detail } of plan)
+      assert.match(detail, /^SEARCH .* USING ((COVERING )?INDEX|PRIMARY KEY)/, question)
   }
+})
+
+test('a request that its own goodbye has overtaken brings nobody back, a later one does', () => {
+  const table = new PeerTable(openMemory(), { capacity, expiryMs })
+  assert.equal(table.upsert(roomTag(0), newEntry(1, 10), 1), 'added')
+  assert.equal(table.leave(roomTag(0), userId(1), 20), true)
+  assert.equal(table.upsert(roomTag(0), newEntry(1, 15), 2), 'older')
+  assert.equal(table.upsert(roomTag(0), newEntry(1, 20), 2), 'older')
+  assert.equal(table.size, 0)
+  assert.equal(table.upsert(roomTag(1), newEntry(1, 15), 2), 'added')
+  assert.equal(table.upsert(roomTag(0), newEntry(1, 21), 3), 'added')
+})
+
+test('departures that are forgotten make all letters as old as they are stale', () => {
+  const database = openMemory()
+  const departures = new Departures(database, 2)
+  new PeerTable(database, { capacity, expiryMs }).upsert(roomTag(0), newEntry(1, 1), 1)
+  const seen = new SeenLetters(database, { freshnessMs: 1, futureToleranceMs: 1, capacity: 9 })
+  for (const [user, sentAt] of [30, 10, 20].entries()) departures.note(1, userId(user), sentAt)
+  assert.equal(seen.forgottenUntil, 10)
+  assert.deepEqual(
+    [0, 1, 2].map((user) => departures.isSince(1, userId(user), 9)),
+    [true, false, true],
+  )
 })
 
 test('an entry that was undone is not shown in the place of the one that took its number', () => {
