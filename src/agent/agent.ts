@@ -265,33 +265,31 @@ export class Agent {
   #ask(): void {
     const { hosts, clock } = this.#options
     const session = this.#sessions.create(clock.now())
-    for (const host of hosts) {
-      void this.#correspondence.send(requestTo(host, this.#options, session, this.#network), host)
-    }
+    const { candidates, nat } = this.#network
+    const sentAt = clock.wallNow()
+    void this.#correspondence.send((host) =>
+      requestTo(host, this.#options, session, { candidates, nat }, sentAt),
+    )
     this.#tell({ event: 'requested', hosts: hosts.length })
   }
 
   #passOn(peer: OfferedPeer, box: Uint8Array): void {
-    for (const host of this.#options.hosts) {
-      void this.#correspondence.send(signalTo(host, this.#options, peer.id, box), host)
-    }
+    void this.#correspondence.send((host) => signalTo(host, this.#options, peer.id, box))
   }
 
   #reportFailure(peer: OfferedPeer, reason: FailureReason): void {
-    for (const host of this.#options.hosts) {
-      void this.#correspondence.send(failureTo(host, this.#options, peer, reason), host)
-    }
+    void this.#correspondence.send((host) => failureTo(host, this.#options, peer, reason))
   }
 
-  /** The host may forget us; if the mail server does not take the letter soon, the entry expires by itself. */
+  /** The hosts may forget us; if the mail server does not take the letter soon, the entry expires by itself. */
   async #sendLeave(): Promise<void> {
-    const { clock, hosts } = this.#options
-    const sent = hosts.map((host) => this.#correspondence.send(leaveTo(host, this.#options), host))
+    const { clock } = this.#options
+    const sent = this.#correspondence.send((host) => leaveTo(host, this.#options))
     let cancel = () => {}
     const late = new Promise<void>((resolve) => {
       cancel = clock.after(leaveMs, resolve)
     })
-    await Promise.race([Promise.allSettled(sent), late])
+    await Promise.race([sent, late])
     cancel()
   }
 

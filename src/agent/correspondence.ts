@@ -21,7 +21,7 @@ export type CorrespondenceOptions = PostingOptions & {
   /** The tag of our room. */
   readonly room: Uint8Array
   readonly sweepMs: number
-  readonly onReply: (letter: ReplyLetter, session: OwnSession) => void
+  readonly onReply: (letter: ReplyLetter, session: OwnSession, host: KnownHost) => void
   readonly onIntroduction: (letter: IntroductionLetter, session: OwnSession) => void
   /** Relayed by a host; who really sealed the box is still to be seen. */
   readonly onSignal: (letter: SignalLetter) => void
@@ -63,9 +63,10 @@ export class Correspondence {
     this.#look()
   }
 
-  /** Resolves true when the mail server has the letter, false when it never will; tries again in between. */
-  send(letter: Letter, host: KnownHost): Promise<boolean> {
-    return this.#posting.send(letter, host)
+  /** To every host. Resolves true when the mail server has the letters, false when it never will; tries again in
+   *  between. */
+  send(letterTo: (host: KnownHost) => Letter): Promise<boolean> {
+    return this.#posting.send(this.#options.hosts.map((host) => ({ letter: letterTo(host), host })))
   }
 
   /** We are in another network, or have slept: what is dead is replaced soon. */
@@ -168,8 +169,9 @@ export class Correspondence {
     const { hosts } = this.#options
     // Closed while the mail was being read.
     if (this.#closed) return 'foreign'
-    if (!hosts.some((host) => equalBytes(host.identity, letter.from))) return 'unknown-sender'
-    const deliver = this.#delivery(letter, openedWith)
+    const host = hosts.find(({ identity }) => equalBytes(identity, letter.from))
+    if (!host) return 'unknown-sender'
+    const deliver = this.#delivery(letter, openedWith, host)
     if (typeof deliver === 'string') return deliver
     const id = toHex(letter.id)
     if (this.#seen.has(id)) return 'copy'
@@ -180,7 +182,7 @@ export class Correspondence {
   }
 
   /** What to do with the letter if it is no copy, or why it has no effect. */
-  #delivery(letter: Letter, openedWith: KeyPair): (() => void) | string {
+  #delivery(letter: Letter, openedWith: KeyPair, host: KnownHost): (() => void) | string {
     const { sessions, room, onReply, onIntroduction, onSignal } = this.#options
     if (letter.kind === 'signal') {
       return equalBytes(letter.room, room) ? () => onSignal(letter) : 'other-room'
@@ -188,6 +190,8 @@ export class Correspondence {
     if (letter.kind !== 'reply' && letter.kind !== 'introduction') return 'unexpected-kind'
     const session = sessions.find(letter.sessionId)
     if (!session || !equalBytes(session.publicKey, openedWith.publicKey)) return 'wrong-session'
-    return letter.kind === 'reply' ? () => onReply(letter, session) : () => onIntroduction(letter, session)
+    return letter.kind === 'reply'
+      ? () => onReply(letter, session, host)
+      : () => onIntroduction(letter, session)
   }
 }

@@ -21,14 +21,16 @@ export type Author = {
 
 export type Whereabouts = { readonly candidates: readonly Candidate[]; readonly nat: NatProfile }
 
+/** `sentAt` is the same in the letters to all hosts, which tell each other of us (A13): they are one request. */
 export function requestTo(
   host: KnownHost,
   author: Author,
   session: OwnSession,
   { candidates, nat }: Whereabouts,
+  sentAt: number,
 ): Letter {
   const { crypto, room, address, name } = author
-  const head = headTo(host, author)
+  const head = { ...headTo(host, author), sentAt }
   const proven = { ...head, session: { id: session.id, publicKey: session.publicKey } }
   return {
     kind: 'request',

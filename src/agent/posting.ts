@@ -1,17 +1,19 @@
 // Letters on their way out: each is sent again and again until the mail server has it or refuses it for good.
 
-import { equalBytes } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { messageOf } from '../base/problem.ts'
+import { armorLetter, fitOneMail } from '../letter/armor.ts'
 import type { InviteHost } from '../letter/invite.ts'
 import type { Letter, LetterKind } from '../letter/kinds.ts'
-import { writeLetter } from '../letter/mail-text.ts'
+import { sealLetter } from '../letter/seal.ts'
 import { composeMail, newMessageId } from '../mail/compose.ts'
 import type { MailSender, OutgoingMail } from '../mail/sender.ts'
 
 /** A host as the invite names it. */
 export type KnownHost = InviteHost
+
+export type Addressed = { readonly letter: Letter; readonly host: KnownHost }
 
 export type PostingOptions = {
   readonly clock: Clock
@@ -29,7 +31,8 @@ const lastResendMs = 60_000
 /** Letters not yet taken by the mail server; beyond it the oldest is given up. */
 const mostUnsent = 64
 
-type Unsent = { readonly kind: LetterKind; readonly host: KnownHost; givenUp: boolean; wake: () => void }
+type Unsent = { readonly kind: LetterKind; givenUp: boolean; wake: () => void }
+type Sealed = { readonly box: Uint8Array; readonly address: string }
 
 export class Posting {
   readonly #options: PostingOptions
@@ -41,17 +44,22 @@ export class Posting {
     this.#options = options
   }
 
-  /** Resolves true when the mail server has the letter, false when it never will. Never rejects. */
-  async send(letter: Letter, host: KnownHost): Promise<boolean> {
-    if (this.#closed) return false
-    const unsent = this.#enter(letter.kind, host)
+  /**
+   * The same to each of these hosts: one kind, each letter sealed for its host, all in one mail where they fit (A12).
+   * Resolves true when the mail server has them, but for hosts it never takes mail for; false when it never will.
+   * Never rejects.
+   */
+  async send(letters: readonly Addressed[]): Promise<boolean> {
+    const kind = letters[0]?.letter.kind
+    if (this.#closed || kind === undefined) return false
+    this.#makeWay(kind)
     try {
-      return await this.#sendUntilTaken(unsent, await this.#compose(letter, host))
+      const mails = this.#compose(letters)
+      const taken = await Promise.all(mails.map((mail) => this.#sendUntilTaken(kind, mail)))
+      return taken.every((isTaken) => isTaken)
     } catch (thrown) {
-      if (!unsent.givenUp) this.#options.onUnsent(letter.kind, messageOf(thrown))
+      this.#options.onUnsent(kind, messageOf(thrown))
       return false
-    } finally {
-      this.#unsent.delete(unsent)
     }
   }
 
@@ -61,47 +69,67 @@ export class Posting {
     for (const unsent of this.#unsent) giveUp(unsent)
   }
 
-  /** A newer request makes an older one to the same host pointless, and a goodbye everything. */
-  #enter(kind: LetterKind, host: KnownHost): Unsent {
+  /** A newer request makes an older one pointless, and a goodbye everything. */
+  #makeWay(kind: LetterKind): void {
     for (const other of this.#unsent) {
-      const isSame = equalBytes(other.host.identity, host.identity)
-      if (isSame && (kind === 'leave' || (kind === 'request' && other.kind === 'request'))) giveUp(other)
+      if (kind === 'leave' || (kind === 'request' && other.kind === 'request')) giveUp(other)
     }
+  }
+
+  #enter(kind: LetterKind): Unsent {
     const [oldest] = this.#unsent
     if (oldest && this.#unsent.size >= mostUnsent) {
       giveUp(oldest)
       this.#unsent.delete(oldest)
     }
-    const unsent = { kind, host, givenUp: false, wake: () => {} }
+    const unsent = { kind, givenUp: false, wake: () => {} }
     this.#unsent.add(unsent)
     return unsent
   }
 
-  async #compose(letter: Letter, host: KnownHost): Promise<OutgoingMail> {
+  #compose(letters: readonly Addressed[]): readonly OutgoingMail[] {
     const { crypto, clock, address, subject, identity } = this.#options
-    const raw = composeMail({
-      from: address,
-      to: [host.address],
-      subject,
-      text: writeLetter(crypto, letter, { identity, recipientKey: host.sealingKey }),
-      messageId: newMessageId(crypto.randomBytes(16), address.slice(address.lastIndexOf('@') + 1)),
-      date: clock.wallNow(),
-      auto: 'generated',
+    const sealed = letters.map(({ letter, host }) => ({
+      box: sealLetter(crypto, letter, { identity, recipientKey: host.sealingKey }),
+      address: host.address,
+    }))
+    return together(sealed).map((group) => {
+      const to = group.map((one) => one.address)
+      const raw = composeMail({
+        from: address,
+        to,
+        subject,
+        text: armorLetter(crypto, ...group.map(({ box }) => box)),
+        messageId: newMessageId(crypto.randomBytes(16), address.slice(address.lastIndexOf('@') + 1)),
+        date: clock.wallNow(),
+        auto: 'generated',
+      })
+      return { from: address, to, raw }
     })
-    return { from: address, to: [host.address], raw }
   }
 
-  async #sendUntilTaken(unsent: Unsent, mail: OutgoingMail): Promise<boolean> {
+  async #sendUntilTaken(kind: LetterKind, mail: OutgoingMail): Promise<boolean> {
     const { sender, onUnsent } = this.#options
-    for (let waitMs = firstResendMs; !unsent.givenUp; waitMs = Math.min(2 * waitMs, lastResendMs)) {
-      const result = await sender.send(mail)
-      if (result.outcome === 'sent') return true
-      if (unsent.givenUp) break
-      onUnsent(unsent.kind, result.reason)
-      if (result.outcome === 'refused') break
-      await this.#pause(unsent, waitMs)
+    const unsent = this.#enter(kind)
+    let { to } = mail
+    try {
+      for (let waitMs = firstResendMs; !unsent.givenUp; waitMs = Math.min(2 * waitMs, lastResendMs)) {
+        const result = await sender.send({ ...mail, to })
+        if (result.outcome === 'sent') return true
+        if (unsent.givenUp) return false
+        onUnsent(kind, result.reason)
+        if (result.outcome === 'refused') return false
+        if (result.outcome === 'partly') {
+          // The other hosts have it; theirs must not get it twice.
+          to = result.again
+          if (to.length === 0) return true
+        }
+        await this.#pause(unsent, waitMs)
+      }
+      return false
+    } finally {
+      this.#unsent.delete(unsent)
     }
-    return false
   }
 
   #pause(unsent: Unsent, ms: number): Promise<void> {
@@ -118,4 +146,16 @@ export class Posting {
 function giveUp(unsent: Unsent): void {
   unsent.givenUp = true
   unsent.wake()
+}
+
+/** As few mails as the letters fit into, in their order. */
+function together(letters: readonly Sealed[]): readonly (readonly Sealed[])[] {
+  const groups: Sealed[][] = []
+  for (const letter of letters) {
+    const last = groups.at(-1)
+    const sizes = [...(last ?? []), letter].map(({ box }) => box.length)
+    if (last && fitOneMail(sizes)) last.push(letter)
+    else groups.push([letter])
+  }
+  return groups
 }

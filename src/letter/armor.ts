@@ -1,9 +1,12 @@
-// A sealed letter as text in a mail, and back. Between the markers stands base32 of:
+// Sealed letters as text in a mail, and back. Between the markers stands base32 of:
 //
 //   0         1                 3              8
 //   +---------+-----------------+--------------+------------------
-//   | version | n (big-endian)  | checksum, 5  | sealed, n bytes      checksum over the other three
+//   | version | n (big-endian)  | checksum, 5  | content, n bytes     checksum over the other three
 //   +---------+-----------------+--------------+------------------
+//
+// Version 1: the content is one box, which is a sealed letter. Version 2: several boxes, each after its length in two
+// bytes: one letter for each of several hosts, all in one mail (mission A12).
 
 import { concatBytes, equalBytes, viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
@@ -23,21 +26,38 @@ it can be reached. It is meant for that program: there is
 nothing here for you to read or to do. If it came to you by
 mistake, you can delete it.`
 
-const armorVersion = 1
+const oneBox = 1
+const severalBoxes = 2
+const boxLengthBytes = 2
 const checksumBytes = 5
 const headerBytes = 3 + checksumBytes
 
-function checksumOf(crypto: Crypto, prefix: Uint8Array, sealed: Uint8Array): Uint8Array {
-  return crypto.hash(concatBytes(prefix, sealed), 16).subarray(0, checksumBytes)
+function checksumOf(crypto: Crypto, prefix: Uint8Array, content: Uint8Array): Uint8Array {
+  return crypto.hash(concatBytes(prefix, content), 16).subarray(0, checksumBytes)
+}
+
+/** Whether so many sealed letters of these sizes go into one mail. */
+export function fitOneMail(sizes: readonly number[]): boolean {
+  if (sizes.length === 0 || sizes.length > limits.letterBoxes) return false
+  if (sizes.some((size) => size > limits.sealedBytes)) return false
+  return (
+    sizes.length === 1 || sizes.reduce((sum, size) => sum + boxLengthBytes + size, 0) <= limits.blockBytes
+  )
 }
 
 /** 7-bit text with lines of at most 64 characters, each ended by LF: a note to people, then the block. */
-export function armorLetter(crypto: Crypto, sealed: Uint8Array): string {
-  if (sealed.length > limits.sealedBytes) {
+export function armorLetter(crypto: Crypto, ...boxes: readonly Uint8Array[]): string {
+  if (!fitOneMail(boxes.map(({ length }) => length))) {
     throw new Problem('internal', 'A sealed letter is too long for a mail.', 'Please report this.')
   }
-  const prefix = Uint8Array.of(armorVersion, sealed.length >> 8, sealed.length & 0xff)
-  const text = toBase32(concatBytes(prefix, checksumOf(crypto, prefix, sealed), sealed))
+  const [first] = boxes
+  const content =
+    first && boxes.length === 1
+      ? first
+      : concatBytes(...boxes.flatMap((box) => [Uint8Array.of(box.length >> 8, box.length & 0xff), box]))
+  const version = boxes.length === 1 ? oneBox : severalBoxes
+  const prefix = Uint8Array.of(version, content.length >> 8, content.length & 0xff)
+  const text = toBase32(concatBytes(prefix, checksumOf(crypto, prefix, content), content))
   const lines: string[] = []
   for (let at = 0; at < text.length; at += limits.armorLineCharacters) {
     lines.push(text.slice(at, at + limits.armorLineCharacters))
@@ -55,11 +75,11 @@ function compact(text: string): string {
 const begin = compact(beginLine)
 const end = compact(endLine)
 
+/** `boxes`: sealed letters, 1 to `limits.letterBoxes`. */
+export type ReadArmor = { readonly ok: true; readonly boxes: readonly Uint8Array[] }
+
 /** Finds the one block in a mail's text. Never throws; one pass over the text, at most one decoding. */
-export function readArmor(
-  crypto: Crypto,
-  text: string,
-): { readonly ok: true; readonly sealed: Uint8Array } | Refused {
+export function readArmor(crypto: Crypto, text: string): ReadArmor | Refused {
   if (text.length > limits.armorTextCharacters) return refuse('too-big')
   const compacted = compact(text)
   const beginAt = compacted.indexOf(begin)
@@ -68,20 +88,41 @@ export function readArmor(
   if (compacted.includes(begin, blockAt)) return refuse('several-letters')
   const endAt = compacted.indexOf(end, blockAt)
   if (endAt < 0) return refuse('mangled')
-  if (endAt - blockAt > base32Characters(headerBytes + limits.sealedBytes)) return refuse('too-big')
+  if (endAt - blockAt > base32Characters(headerBytes + limits.blockBytes)) return refuse('too-big')
   const bytes = fromBase32(compacted.slice(blockAt, endAt))
   return bytes ? readBlock(crypto, bytes) : refuse('mangled')
 }
 
-function readBlock(crypto: Crypto, bytes: Uint8Array) {
+function readBlock(crypto: Crypto, bytes: Uint8Array): ReadArmor | Refused {
   if (bytes.length < headerBytes || viewOf(bytes).getUint16(1) !== bytes.length - headerBytes) {
     return refuse('mangled')
   }
   const prefix = bytes.subarray(0, 3)
-  const sealed = bytes.slice(headerBytes)
-  if (!equalBytes(bytes.subarray(3, headerBytes), checksumOf(crypto, prefix, sealed)))
+  const content = bytes.slice(headerBytes)
+  if (!equalBytes(bytes.subarray(3, headerBytes), checksumOf(crypto, prefix, content)))
     return refuse('mangled')
   // Only after the checksum, so that a damaged first byte is not taken for a newer version.
-  if (prefix[0] !== armorVersion) return refuse('unknown-version')
-  return { ok: true as const, sealed }
+  switch (prefix[0]) {
+    case oneBox:
+      return content.length > limits.sealedBytes ? refuse('too-big') : { ok: true, boxes: [content] }
+    case severalBoxes:
+      return readBoxes(content)
+    default:
+      return refuse('unknown-version')
+  }
+}
+
+function readBoxes(content: Uint8Array): ReadArmor | Refused {
+  const view = viewOf(content)
+  const boxes: Uint8Array[] = []
+  for (let at = 0; at < content.length; ) {
+    if (boxes.length === limits.letterBoxes || at + boxLengthBytes > content.length)
+      return refuse('malformed')
+    const end = at + boxLengthBytes + view.getUint16(at)
+    if (end > content.length) return refuse('malformed')
+    boxes.push(content.subarray(at + boxLengthBytes, end))
+    at = end
+  }
+  // One box has a form of its own, so that a letter has one text only.
+  return boxes.length < 2 ? refuse('malformed') : { ok: true, boxes }
 }

@@ -17,9 +17,14 @@ export const limits = {
   bodyBytes: openedBytes - frameBytes - 1,
   signatureBytes: 64,
 
+  /** Letters in one mail, each sealed to another host: those of one invite. */
+  letterBoxes: 9,
+  /** Content of a block with several letters: nine requests of the usual size, lengths included. */
+  blockBytes: 24_576,
+
   /** A whole mail as it arrives: relays add headers, lists add HTML twins. Larger ones are never downloaded. */
   mailBytes: 262_144,
-  /** Text of a mail that is searched for a letter, in UTF-16 units; the largest block takes 27,000. */
+  /** Text of a mail that is searched for a letter, in UTF-16 units; the largest block takes 40,000. */
   armorTextCharacters: 131_072,
   armorLineCharacters: 64,
 

@@ -3,7 +3,7 @@
 import type { Crypto } from '../base/crypto.ts'
 import { armorLetter, readArmor } from './armor.ts'
 import type { Letter } from './kinds.ts'
-import type { Refused } from './refusal.ts'
+import { type Refused, refuse } from './refusal.ts'
 import { type Opened, type OpeningKeys, openLetter, type SealingKeys, sealLetter } from './seal.ts'
 
 /** Signs, seals and armors: 7-bit text, LF line ends. Throws a Problem (`internal`) as `sealLetter` does. */
@@ -11,8 +11,13 @@ export function writeLetter(crypto: Crypto, letter: Letter, keys: SealingKeys): 
   return armorLetter(crypto, sealLetter(crypto, letter, keys))
 }
 
-/** Never throws, whatever the text. */
+/** The letter that is sealed to us, perhaps beside others for others. Never throws, whatever the text. */
 export function readLetter(crypto: Crypto, text: string, keys: OpeningKeys): Opened | Refused {
   const armored = readArmor(crypto, text)
-  return armored.ok ? openLetter(crypto, armored.sealed, keys) : armored
+  if (!armored.ok) return armored
+  for (const sealed of armored.boxes) {
+    const opened = openLetter(crypto, sealed, keys)
+    if (opened.ok || opened.refusal !== 'wrong-key') return opened
+  }
+  return refuse('wrong-key')
 }

@@ -13,6 +13,8 @@ export type SendOutcome =
   | { readonly outcome: 'sent' }
   /** Try the same bytes again later. `reason` is one line for the log. */
   | { readonly outcome: 'later'; readonly reason: string }
+  /** Taken, but not for all recipients. `again`: those for whom the same bytes may be tried later; never all. */
+  | { readonly outcome: 'partly'; readonly again: readonly string[]; readonly reason: string }
   /** The server will never take this mail for this recipient. */
   | { readonly outcome: 'refused'; readonly reason: string }
 

@@ -4,10 +4,12 @@
 import NodemailerConnection, {
   type SMTPConnectionAuth,
   type SMTPConnectionOptions,
+  type SMTPConnectionSendInfo,
 } from 'nodemailer/lib/smtp-connection'
 import { isLoopbackHost, mayStayInClear, type SmtpUrl } from './mail-url.ts'
 import type { OutgoingMail } from './sender.ts'
 import { fieldsOf } from './server-problem.ts'
+import type { RejectedRecipient } from './smtp-outcome.ts'
 
 export type SmtpTiming = {
   readonly connectMs: number
@@ -54,14 +56,14 @@ export class SmtpConnection {
     })
   }
 
-  /** Resolves with the number of recipients that were refused while the mail was taken for others. Not to be called
-   *  again before that. */
-  send({ from, to, raw }: OutgoingMail): Promise<number> {
+  /** Resolves with the recipients that were refused while the mail was taken for others. Not to be called again
+   *  before that. */
+  send({ from, to, raw }: OutgoingMail): Promise<readonly RejectedRecipient[]> {
     this.#mails++
     const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength)
     return this.#step((done) => {
       const envelope = { from, to: [...to], size: bytes.length }
-      this.#client.send(envelope, bytes, (error, info) => done(error, info?.rejected?.length ?? 0))
+      this.#client.send(envelope, bytes, (error, info) => done(error, rejectedOf(info)))
     })
   }
 
@@ -107,6 +109,10 @@ export class SmtpConnection {
     )
     this.#onEnd()
   }
+}
+
+function rejectedOf(info: SMTPConnectionSendInfo | undefined): readonly RejectedRecipient[] {
+  return (info?.rejectedErrors ?? []).map((error) => ({ recipient: error.recipient ?? '', error }))
 }
 
 function clientOptions(url: SmtpUrl, timing: SmtpTiming): SMTPConnectionOptions {

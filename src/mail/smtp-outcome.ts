@@ -5,6 +5,9 @@
 import type { SendOutcome } from './sender.ts'
 import { codeOf, fieldsOf, reasonOf } from './server-problem.ts'
 
+/** A recipient for whom the server did not take the mail, and nodemailer's error that says why. */
+export type RejectedRecipient = { readonly recipient: string; readonly error: unknown }
+
 /** Enhanced status codes (RFC 3463, RFC 5248), as subject.detail, that no retry will change. */
 function isFinalDetail(subject: number, detail: number): boolean {
   switch (subject) {
@@ -29,9 +32,17 @@ function isFinalDetail(subject: number, detail: number): boolean {
 /** RFC 5321 §4.2.3 replies about a mailbox, from servers that add no enhanced code. */
 const finalAtRecipient = new Set([550, 551, 553, 556])
 
-/** The outcome for an error of nodemailer's. */
-export function outcomeOf(error: unknown): Exclude<SendOutcome, { outcome: 'sent' }> {
+/** The outcome for an error of nodemailer's about a whole mail. */
+export function outcomeOf(error: unknown): Extract<SendOutcome, { outcome: 'later' | 'refused' }> {
   return { outcome: isFinal(error) ? 'refused' : 'later', reason: reasonOf(error) }
+}
+
+/** The outcome for a mail that was taken for all recipients but these. */
+export function outcomeWithout(rejected: readonly RejectedRecipient[]): SendOutcome {
+  const [first] = rejected
+  if (!first) return { outcome: 'sent' }
+  const again = rejected.filter(({ error }) => !isFinal(error)).map(({ recipient }) => recipient)
+  return { outcome: 'partly', again, reason: reasonOf(first.error) }
 }
 
 function isFinal(error: unknown): boolean {

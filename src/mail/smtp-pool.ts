@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import type { SmtpUrl } from './mail-url.ts'
 import type { OutgoingMail } from './sender.ts'
 import { SmtpConnection, type SmtpTiming } from './smtp-connection.ts'
-import { isLostConnection } from './smtp-outcome.ts'
+import { isLostConnection, type RejectedRecipient } from './smtp-outcome.ts'
 
 /** Some servers stop taking mails on one connection after a while. */
 const mailsPerConnection = 100
@@ -15,14 +15,14 @@ const cancelled = Object.assign(new Error('the sending was cancelled'), { code: 
 
 type Job = {
   readonly mail: OutgoingMail
-  readonly resolve: (refusedRecipients: number) => void
+  readonly resolve: (rejected: readonly RejectedRecipient[]) => void
   readonly reject: (error: unknown) => void
   connection: SmtpConnection | null
 }
 
 export type Sending = {
-  /** Resolves with the number of recipients that were refused while the mail was taken for others. */
-  readonly taken: Promise<number>
+  /** Resolves with the recipients that were refused while the mail was taken for others. */
+  readonly taken: Promise<readonly RejectedRecipient[]>
   cancel(): void
 }
 
@@ -50,7 +50,7 @@ export class SmtpPool {
   }
 
   send(mail: OutgoingMail): Sending {
-    const { promise: taken, resolve, reject } = Promise.withResolvers<number>()
+    const { promise: taken, resolve, reject } = Promise.withResolvers<readonly RejectedRecipient[]>()
     const job: Job = { mail, resolve, reject, connection: null }
     this.#waiting.push(job)
     this.#assign()
@@ -101,9 +101,9 @@ export class SmtpPool {
     job.connection = connection
     try {
       if (isNew) await connection.open()
-      const refused = await connection.send(job.mail)
+      const rejected = await connection.send(job.mail)
       this.#release(connection)
-      job.resolve(refused)
+      job.resolve(rejected)
     } catch (error) {
       // What made the server drop one connection has mostly met those that are idle, too.
       if (isLostConnection(error)) this.dropIdle()

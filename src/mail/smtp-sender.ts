@@ -8,7 +8,7 @@ import { type SmtpUrl, serverName } from './mail-url.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from './sender.ts'
 import { clearTextProblem, fieldsOf, loginProblem, serverProblem } from './server-problem.ts'
 import type { SmtpTiming } from './smtp-connection.ts'
-import { isLostConnection, outcomeOf } from './smtp-outcome.ts'
+import { isLostConnection, outcomeOf, outcomeWithout } from './smtp-outcome.ts'
 import { SmtpPool } from './smtp-pool.ts'
 
 export type { SmtpTiming } from './smtp-connection.ts'
@@ -70,17 +70,14 @@ export class SmtpSender implements MailSender {
       sending.cancel()
     })
     try {
-      const refused = await sending.taken.catch((error: unknown) => {
+      const rejected = await sending.taken.catch((error: unknown) => {
         // A server may have dropped a pooled connection while it was idle. The bytes are the same, so a
         // second attempt is as harmless as the caller's own would be.
         if (!isLostConnection(error) || isTooLate || this.#closed) throw error
         sending = this.#pool.send(mail)
         return sending.taken
       })
-      if (refused === 0) return { outcome: 'sent' }
-      // Taken for some recipients: trying again would double those, so it ends here.
-      const reason = `taken, but not for ${refused} of ${mail.to.length} recipients`
-      return { outcome: 'refused', reason }
+      return outcomeWithout(rejected)
     } catch (error) {
       return isTooLate ? { outcome: 'later', reason: 'the server took too long' } : outcomeOf(error)
     } finally {

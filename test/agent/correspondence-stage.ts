@@ -1,6 +1,6 @@
 // An agent's correspondence on virtual time, between a mailbox and a sender in memory, and a host to write to it.
 
-import { Correspondence } from '../../src/agent/correspondence.ts'
+import { Correspondence, type KnownHost } from '../../src/agent/correspondence.ts'
 import { Sessions } from '../../src/agent/sessions.ts'
 import type { KeyPair } from '../../src/base/crypto.ts'
 import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../../src/letter/kinds.ts'
@@ -8,7 +8,15 @@ import { writeLetter } from '../../src/letter/mail-text.ts'
 import type { SendOutcome } from '../../src/mail/sender.ts'
 import { seededCrypto } from '../harness/seeded-crypto.ts'
 import { WorldClock } from '../harness/world/world-clock.ts'
-import { FakeMailbox, FakeSender, hostAddress, mailText, makeHostKeys, subject } from '../host/fakes.ts'
+import {
+  FakeMailbox,
+  FakeSender,
+  type HostKeys,
+  hostAddress,
+  mailText,
+  makeHostKeys,
+  subject,
+} from '../host/fakes.ts'
 
 export const agentAddress = 'anna@mail.test'
 
@@ -37,16 +45,21 @@ export class MoodyMailbox extends FakeMailbox {
   }
 }
 
+export type StageOptions = {
+  readonly onReply?: (letter: ReplyLetter) => void
+  readonly moreHosts?: number
+}
+
+function knownHost(address: string, { identity, sealingKeys }: HostKeys): KnownHost {
+  return { address, identity: identity.publicKey, sealingKey: sealingKeys.publicKey }
+}
+
 export class CorrespondenceStage {
   readonly clock = new WorldClock()
   readonly crypto = seededCrypto(1)
   readonly identity: KeyPair = this.crypto.signKeyPair()
   readonly hostKeys = makeHostKeys(this.crypto)
-  readonly host = {
-    address: hostAddress,
-    identity: this.hostKeys.identity.publicKey,
-    sealingKey: this.hostKeys.sealingKeys.publicKey,
-  }
+  readonly host = knownHost(hostAddress, this.hostKeys)
   readonly mailbox = new MoodyMailbox()
   readonly sender = new FakeSender()
   readonly sessions = new Sessions(this.crypto)
@@ -57,16 +70,21 @@ export class CorrespondenceStage {
   readonly signals: SignalLetter[] = []
   readonly dropped: string[] = []
   readonly unsent: string[] = []
+  readonly allHostKeys: readonly HostKeys[]
+  readonly hosts: readonly KnownHost[]
   readonly correspondence: Correspondence
 
-  constructor(onReply: (letter: ReplyLetter) => void = () => {}) {
+  constructor({ onReply = () => {}, moreHosts = 0 }: StageOptions = {}) {
+    const others = Array.from({ length: moreHosts }, () => makeHostKeys(this.crypto))
+    this.allHostKeys = [this.hostKeys, ...others]
+    this.hosts = [this.host, ...others.map((keys, index) => knownHost(`host${index + 2}@mail.test`, keys))]
     this.correspondence = new Correspondence({
       clock: this.clock,
       crypto: this.crypto,
       identity: this.identity,
       address: agentAddress,
       subject,
-      hosts: [this.host],
+      hosts: this.hosts,
       mailbox: this.mailbox,
       sender: this.sender,
       sessions: this.sessions,

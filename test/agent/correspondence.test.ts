@@ -198,8 +198,10 @@ test('a letter whose removal fails is not handed on again', async () => {
 })
 
 test('a letter that our own code cannot stand does not keep the others waiting', async () => {
-  const stage = new CorrespondenceStage((letter) => {
-    if (letter.expiresInMs === 13) throw new Error('oh no')
+  const stage = new CorrespondenceStage({
+    onReply: (letter) => {
+      if (letter.expiresInMs === 13) throw new Error('oh no')
+    },
   })
   await stage.open()
   await stage.deliver(stage.mail(stage.reply({ expiresInMs: 13 })), stage.mail(stage.reply()))
@@ -234,7 +236,7 @@ test('after closing nothing is read, told or timed any more', async () => {
   await stage.pass(hourMs)
   assert.deepEqual(stage.dropped, [])
   assert.equal(stage.mailbox.mails.length, 1)
-  assert.equal(await stage.correspondence.send(stage.letter('leave'), stage.host), false)
+  assert.equal(await stage.correspondence.send(() => stage.letter('leave')), false)
   assert.deepEqual(stage.sender.tried, [])
   assert.equal(stage.clock.pendingTimers, 0)
 })

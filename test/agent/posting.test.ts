@@ -13,17 +13,19 @@ const sent = { outcome: 'sent' } as const
 /** Begins to send, without waiting for the end. */
 async function post(stage: CorrespondenceStage, kind: 'request' | 'failure' | 'leave') {
   const state: { isSent: boolean | null } = { isSent: null }
-  void stage.correspondence.send(stage.letter(kind), stage.host).then((isSent) => {
-    state.isSent = isSent
-  })
+  void stage.correspondence
+    .send(() => stage.letter(kind))
+    .then((isSent) => {
+      state.isSent = isSent
+    })
   await stage.pass(0)
   return state
 }
 
-function kindOf(stage: CorrespondenceStage, mail: OutgoingMail): string {
+function kindOf(stage: CorrespondenceStage, mail: OutgoingMail, host = stage.hostKeys): string {
   const opened = readLetter(stage.crypto, textOf(mail), {
-    identity: stage.host.identity,
-    keyPairs: [stage.hostKeys.sealingKeys],
+    identity: host.identity.publicKey,
+    keyPairs: [host.sealingKeys],
   })
   return opened.ok ? opened.letter.kind : opened.refusal
 }
@@ -128,12 +130,81 @@ test('closing while a letter is being sent, or waits to be sent again, leaves no
 test('a letter that cannot be written is told and does no other harm', async () => {
   const stage = await new CorrespondenceStage().open()
   const state = { isSent: true }
-  const host = { ...stage.host, sealingKey: new Uint8Array(32) }
-  void stage.correspondence.send(stage.letter('request'), host).then((isSent) => {
-    state.isSent = isSent
-  })
+  const foreign = { ...stage.letter('request'), from: stage.hostKeys.identity.publicKey }
+  void stage.correspondence
+    .send(() => foreign)
+    .then((isSent) => {
+      state.isSent = isSent
+    })
   await stage.pass(0)
   assert.equal(state.isSent, false)
   assert.equal(stage.unsent.length, 1)
+  await stage.close()
+})
+
+/** With three hosts. */
+async function severalHosts() {
+  const stage = new CorrespondenceStage({ moreHosts: 2 })
+  return { stage: await stage.open(), addresses: stage.hosts.map(({ address }) => address) }
+}
+
+test('a letter to several hosts is one mail to all of them, in which each finds its own', async () => {
+  const { stage, addresses } = await severalHosts()
+  const state = await post(stage, 'request')
+  assert.equal(state.isSent, true)
+  assert.deepEqual(
+    stage.sender.sent.map(({ to }) => to),
+    [addresses],
+  )
+  const [mail] = stage.sender.sent
+  assert.ok(mail)
+  assert.equal(headerOf(mail, 'To'), addresses.join(', '))
+  for (const keys of stage.allHostKeys) assert.equal(kindOf(stage, mail, keys), 'request')
+  await stage.close()
+})
+
+test('letters too long for one mail go in as few as they fit into', async () => {
+  const { stage, addresses } = await severalHosts()
+  void stage.correspondence.send((host) => ({
+    ...stage.signal(),
+    from: stage.identity.publicKey,
+    to: host.identity,
+    box: stage.crypto.randomBytes(8_000),
+  }))
+  await stage.pass(0)
+  assert.deepEqual(
+    stage.sender.sent.map(({ to }) => to),
+    [[addresses[0]], [addresses[1]], [addresses[2]]],
+  )
+  await stage.close()
+})
+
+test('a mail put off for some hosts is sent again to them alone, the same bytes', async () => {
+  const { stage, addresses } = await severalHosts()
+  const [first, second, third] = addresses as [string, string, string]
+  stage.answerWith({ outcome: 'partly', again: [second, third], reason: '451 busy' }, later, sent)
+  const state = await post(stage, 'request')
+  await stage.pass(10_000)
+  assert.equal(state.isSent, true)
+  assert.deepEqual(
+    stage.sender.tried.map(({ to }) => to),
+    [
+      [first, second, third],
+      [second, third],
+      [second, third],
+    ],
+  )
+  assert.equal(new Set(stage.sender.tried.map((mail) => textOf(mail))).size, 1)
+  await stage.close()
+})
+
+test('a host whose mailbox is refused for good costs one notice and keeps the letter from no other', async () => {
+  const { stage } = await severalHosts()
+  stage.answerWith({ outcome: 'partly', again: [], reason: '550 no such user' })
+  const state = await post(stage, 'request')
+  await stage.pass(600_000)
+  assert.equal(state.isSent, true)
+  assert.equal(stage.sender.tried.length, 1)
+  assert.deepEqual(stage.unsent, ['request: 550 no such user'])
   await stage.close()
 })

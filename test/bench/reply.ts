@@ -147,7 +147,7 @@ async function openAgent(
         arrived = resolve
       })
       const from = performance.now()
-      void correspondence.send(writeRequest(keys, identity.publicKey, address, sessions), host)
+      void correspondence.send(() => writeRequest(keys, identity.publicKey, address, sessions))
       const { peers } = await reply
       const tookMs = performance.now() - from
       if (peers.length !== others) throw new Error(`the reply has ${peers.length} peers`)

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { concatBytes } from '../../src/base/bytes.ts'
 import type { Crypto } from '../../src/base/crypto.ts'
 import { Problem } from '../../src/base/problem.ts'
-import { armorLetter, readArmor } from '../../src/letter/armor.ts'
+import { armorLetter, fitOneMail, readArmor } from '../../src/letter/armor.ts'
 import { toBase32 } from '../../src/letter/base32.ts'
 import { limits } from '../../src/letter/limits.ts'
 import * as some from './arbitraries.ts'
@@ -31,21 +31,53 @@ function withHeader(version: number, length: number, content: Uint8Array): Uint8
 
 test('armor has the text it always had', () => {
   assert.equal(armorLetter(crypto, sealed), goldenArmor)
-  assert.deepEqual(readArmor(crypto, goldenArmor), { ok: true, sealed })
+  assert.deepEqual(readArmor(crypto, goldenArmor), { ok: true, boxes: [sealed] })
 })
 
 test('any sealed bytes come back from their armor', () => {
   fc.assert(
     fc.property(some.bytes(0, 3000), (bytes) => {
-      assert.deepEqual(readArmor(crypto, armorLetter(crypto, bytes)), { ok: true, sealed: bytes })
+      assert.deepEqual(readArmor(crypto, armorLetter(crypto, bytes)), { ok: true, boxes: [bytes] })
     }),
   )
 })
 
 test('the largest sealed letter fits, a larger one is not armored', () => {
   const largest = new Uint8Array(limits.sealedBytes).fill(0xa5)
-  assert.deepEqual(readArmor(crypto, armorLetter(crypto, largest)), { ok: true, sealed: largest })
+  assert.deepEqual(readArmor(crypto, armorLetter(crypto, largest)), { ok: true, boxes: [largest] })
   assert.throws(() => armorLetter(crypto, new Uint8Array(limits.sealedBytes + 1)), Problem)
+})
+
+test('several boxes share one armor, and all come back in their order', () => {
+  fc.assert(
+    fc.property(fc.array(some.bytes(0, 2600), { minLength: 2, maxLength: limits.letterBoxes }), (boxes) => {
+      assert.deepEqual(readArmor(crypto, armorLetter(crypto, ...boxes)), { ok: true, boxes })
+    }),
+  )
+})
+
+test('a block holds nine requests of the usual size, and no more than nine boxes', () => {
+  const box = new Uint8Array(2_048 + 48)
+  assert.ok(fitOneMail(new Array<number>(9).fill(box.length)))
+  assert.ok(!fitOneMail(new Array<number>(10).fill(1)))
+  assert.ok(!fitOneMail([limits.sealedBytes, limits.sealedBytes]))
+  assert.ok(!fitOneMail([]))
+  assert.throws(() => armorLetter(crypto), Problem)
+  assert.throws(() => armorLetter(crypto, ...new Array<Uint8Array>(10).fill(box)), Problem)
+})
+
+test('a block of several boxes must be filled by them exactly', () => {
+  const boxes = (...parts: readonly (readonly number[])[]) => {
+    const content = Uint8Array.from(parts.flat())
+    return refusalOf(block(withHeader(2, content.length, content)))
+  }
+  const one = [0, 2, 7, 7]
+  assert.equal(boxes(one, one), 'read')
+  assert.equal(boxes(one, [0]), 'malformed')
+  assert.equal(boxes(one, [0, 3, 7, 7]), 'malformed')
+  assert.equal(boxes(one), 'malformed', 'one box has a form of its own')
+  assert.equal(boxes(), 'malformed')
+  assert.equal(boxes(...new Array<number[]>(10).fill(one)), 'malformed')
 })
 
 test('armor is 7-bit text whose lines no mail system has a reason to change', () => {
@@ -114,7 +146,7 @@ const manglings: readonly [name: string, mangle: (text: string) => string][] = [
 for (const [name, mangle] of manglings) {
   test(`a letter survives ${name}`, () => {
     for (const bytes of [sealed, large]) {
-      assert.deepEqual(readArmor(crypto, mangle(armorLetter(crypto, bytes))), { ok: true, sealed: bytes })
+      assert.deepEqual(readArmor(crypto, mangle(armorLetter(crypto, bytes))), { ok: true, boxes: [bytes] })
     }
   })
 }
@@ -154,8 +186,8 @@ test('a block is mangled whose length, checksum or characters are wrong', () => 
 
 test('a block of another version is said to be that only when its checksum holds', () => {
   assert.equal(refusalOf(block(withHeader(1, 5, counting(0, 5)))), 'read')
-  assert.equal(refusalOf(block(withHeader(2, 5, counting(0, 5)))), 'unknown-version')
-  assert.equal(refusalOf(block(withHeader(1, 5, counting(0, 5)).with(0, 2))), 'mangled')
+  assert.equal(refusalOf(block(withHeader(3, 5, counting(0, 5)))), 'unknown-version')
+  assert.equal(refusalOf(block(withHeader(1, 5, counting(0, 5)).with(0, 3))), 'mangled')
 })
 
 test('one character changed, lost or added never yields other bytes', () => {
@@ -172,7 +204,7 @@ test('one character changed, lost or added never yields other bytes', () => {
       }
       const added = action === 'change' || action === 'insert' ? character : ''
       const read = readArmor(crypto, text.slice(0, at) + added + rest[action])
-      if (read.ok) assert.deepEqual(read.sealed, sealed)
+      if (read.ok) assert.deepEqual(read.boxes, [sealed])
       else assert.ok(['mangled', 'no-letter'].includes(read.refusal))
     }),
     { numRuns: 2000 },
@@ -241,7 +273,7 @@ test('hostile text of the greatest size costs at most one decoding of one letter
     '\n',
     '\u0130',
   ]
-  const most = limits.sealedBytes + 8
+  const most = limits.blockBytes + 8
   for (const piece of pieces) {
     const filling = piece.repeat(Math.floor((limits.armorTextCharacters - 100) / piece.length))
     for (const text of [
@@ -257,5 +289,5 @@ test('hostile text of the greatest size costs at most one decoding of one letter
 })
 
 test('a block longer than any letter is too big, though the mail is not', () => {
-  assert.equal(refusalOf(`[peerpost letter begins]${'a'.repeat(27_000)}[peerpost letter ends]`), 'too-big')
+  assert.equal(refusalOf(`[peerpost letter begins]${'a'.repeat(40_000)}[peerpost letter ends]`), 'too-big')
 })

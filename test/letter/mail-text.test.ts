@@ -7,6 +7,7 @@ import { toBase32 } from '../../src/letter/base32.ts'
 import type { Letter } from '../../src/letter/kinds.ts'
 import { readLetter, writeLetter } from '../../src/letter/mail-text.ts'
 import type { Refusal } from '../../src/letter/refusal.ts'
+import { type OpeningKeys, sealLetter } from '../../src/letter/seal.ts'
 import * as some from './arbitraries.ts'
 import * as cast from './cast.ts'
 import { forgeFrom, wireOf } from './forge.ts'
@@ -25,6 +26,23 @@ test('a letter of any kind goes through the text of a mail', () => {
       assert.deepEqual(read.letter, letter)
     }),
   )
+})
+
+test('each of several hosts reads its own letter out of one mail, and nobody else reads any', () => {
+  const toOther = { identity: cast.anna, recipientKey: cast.benSession.publicKey }
+  const forOther = { ...cast.request, to: cast.otherHost.publicKey }
+  const text = armorLetter(
+    crypto,
+    sealLetter(crypto, forOther, toOther),
+    sealLetter(crypto, cast.request, toHost),
+  )
+  const read = (keys: OpeningKeys) => {
+    const opened = readLetter(crypto, text, keys)
+    return opened.ok ? opened.letter : opened.refusal
+  }
+  assert.deepEqual(read(hostKeys), cast.request)
+  assert.deepEqual(read({ identity: cast.otherHost.publicKey, keyPairs: [cast.benSession] }), forOther)
+  assert.equal(read({ identity: cast.host.publicKey, keyPairs: [cast.annaSession] }), 'wrong-key')
 })
 
 function armoredForgery(change: Record<string, unknown>): string {

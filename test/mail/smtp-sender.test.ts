@@ -353,3 +353,30 @@ test('to a server elsewhere no password is sent in clear', async (t) => {
   assert.match(problem.line, /not sent to it in clear.*tls=never/)
   await withSender(`smtp://u:right@0.0.0.0:${port}?tls=never`, (sender) => sender.verify())
 })
+
+test('a mail taken for some recipients only says for whom it may be tried again', async (t) => {
+  const answers: Readonly<Record<string, Answer>> = {
+    'full@b.c': { code: 452, text: '4.2.2 Over quota' },
+    'gone@b.c': { code: 550, text: '5.1.1 User unknown' },
+  }
+  const server = await startMoodyServer(
+    t,
+    {},
+    {
+      onRcptTo: ({ address }, _session, callback) => {
+        const answer = answers[address]
+        callback(answer ? Object.assign(new Error(answer.text), { responseCode: answer.code }) : null)
+      },
+    },
+  )
+  await withSender(`smtp://127.0.0.1:${server.port}`, async (sender) => {
+    const mail = mailTo('a@b.c')
+    const to = ['a@b.c', 'full@b.c', 'gone@b.c']
+    const result = await sender.send({ ...mail, to })
+    assert.ok(result.outcome === 'partly')
+    assert.deepEqual(result.again, ['full@b.c'])
+    assert.match(result.reason, /quota/)
+    assert.equal(server.taken.length, 1)
+    assert.deepEqual((await sender.send({ ...mail, to: ['a@b.c', 'gone@b.c'] })).outcome, 'partly')
+  })
+})
