@@ -50,7 +50,7 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
       ...openMail(config.mail, loaded.path, filter, (notice) => heard({ event: 'notice', notice })),
       roomName: invite.invite.room.name,
       room: roomKeys(crypto, invite.invite.room.secret),
-      hosts: [invite.invite.host],
+      hosts: [invite.invite.host, ...invite.invite.otherHosts],
       stunServers: config.stun.servers.length > 0 ? config.stun.servers : invite.invite.stunServers,
       preferences: standings,
       settings: {

@@ -14,7 +14,7 @@ const sent = { outcome: 'sent' } as const
 async function post(stage: CorrespondenceStage, kind: 'request' | 'failure' | 'leave') {
   const state: { isSent: boolean | null } = { isSent: null }
   void stage.correspondence
-    .send(() => stage.letter(kind))
+    .send((host) => ({ ...stage.letter(kind), to: host.identity }))
     .then((isSent) => {
       state.isSent = isSent
     })

@@ -31,6 +31,7 @@ test('the protocol document names every kind and the limits that hold', () => {
   const bounds = [
     ...paddingStepsBytes,
     limits.sealedBytes,
+    limits.blockBytes,
     limits.bodyBytes,
     limits.armorTextCharacters,
     limits.signalBoxBytes,
