@@ -13,6 +13,7 @@ export type ProblemCode =
   | 'database'
   | 'port-taken'
   | 'network'
+  | 'peer'
   | 'node-version'
   | 'internal'
 
