@@ -10,6 +10,17 @@ export type DaemonStatus = (AgentStatus & { readonly peers: readonly PeerStatus[
 
 const limitMs = 5_000
 
+/** Null when no daemon runs with this config, or none that can be asked. Rejects with a Problem when it does not answer
+ *  as it should. */
+export async function findStatus(configFile: string): Promise<DaemonStatus | null> {
+  try {
+    return await new ControlClient(configFile).status()
+  } catch (thrown) {
+    if (thrown instanceof Problem && thrown.code === 'not-running') return null
+    throw thrown
+  }
+}
+
 export class ControlClient {
   readonly #file: ControlFile
   readonly #configFile: string
@@ -75,7 +86,7 @@ export class ControlClient {
 
 function notRunning(configFile: string): Problem {
   return new Problem(
-    'network',
+    'not-running',
     `No daemon runs with ${configFile}, or its [control] is switched off.`,
     `Start it: \`peerpost agent --config ${configFile}\`, or \`peerpost host …\` for a host.`,
   )

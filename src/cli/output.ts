@@ -3,9 +3,9 @@
 import { styleText } from 'node:util'
 import type { Line, Tone } from '../control/words.ts'
 
-const styles = { good: 'green', bad: 'yellow', quiet: 'dim' } as const
+const styles = { good: 'green', bad: 'yellow', worst: 'red', quiet: 'dim' } as const
 
-export function paint(tone: Tone, text: string): string {
+export function paint(tone: Tone | 'worst', text: string): string {
   // styleText looks at the stream, NO_COLOR and FORCE_COLOR itself.
   return tone === 'plain' ? text : styleText(styles[tone], text, { stream: process.stdout })
 }

@@ -113,6 +113,12 @@ Start here:
     .addOption(jsonOption())
     .action(async (options) => (await import('./nat.ts')).showNat(options))
   program
+    .command('doctor')
+    .description('look for what is wrong with an agent or a host, and say what to do')
+    .requiredOption('--config <file>', 'its config file; the daemon may run meanwhile')
+    .addOption(jsonOption())
+    .action(async (options) => (await import('./doctor.ts')).runDoctor(options))
+  program
     .command('status')
     .description('show what a running agent or host is doing')
     .requiredOption('--config <file>', 'the config file it was started with')

@@ -21,6 +21,18 @@ export type Loaded<Config> = {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+export type LoadedConfig =
+  | ({ readonly role: 'host' } & Loaded<HostConfig>)
+  | ({ readonly role: 'agent' } & Loaded<AgentConfig>)
+
+/** Whichever of the two the file is for: an agent has a name, a host has none. */
+export function loadConfig(file: string, environment: Environment): LoadedConfig {
+  const isAgent = 'name' in readTable(file, 'peerpost init') || environment.PEERPOST_NAME !== undefined
+  return isAgent
+    ? { role: 'agent', ...loadAgentConfig(file, environment) }
+    : { role: 'host', ...loadHostConfig(file, environment) }
+}
+
 export function loadHostConfig(file: string, environment: Environment): Loaded<HostConfig> {
   return load(file, hostSchema, environment, 'peerpost init host')
 }

@@ -178,15 +178,13 @@ export class ImapConnection {
     return first
   }
 
-  /** UIDs at or above `from` whose subject contains the text or whose From one of `senders`, as far as the server can tell. Letters marked as
+  /** UIDs at or above `from` whose subject contains the text, as far as the server can tell. Letters marked as
    *  deleted are among them, for whoever marked them may have died before expunging; not so where marking is all
    *  that can be done. */
-  async search(subject: string, from: number, senders: readonly string[] = []): Promise<number[]> {
+  async search(subject: string, from: number): Promise<number[]> {
     const uid = from > 1 ? { uid: `${from}:*` } : {}
     const unmarked = this.deletesForGood ? {} : { deleted: false }
-    const either =
-      senders.length === 0 ? { subject } : { or: [{ subject }, ...senders.map((text) => ({ from: text }))] }
-    const found = await this.#client.search({ ...either, ...unmarked, ...uid }, { uid: true })
+    const found = await this.#client.search({ subject, ...unmarked, ...uid }, { uid: true })
     if (!Array.isArray(found)) throw this.#failed('search its folder')
     return found
   }
@@ -217,6 +215,15 @@ export class ImapConnection {
         : await this.#client.messageFlagsAdd(range, ['\\Deleted'], { uid: true })
       if (done !== true) throw this.#failed('delete letters')
     }
+  }
+
+  /** How much the mailbox holds and may hold (RFC 9208); null where the server sets or tells no limit. */
+  async room(): Promise<{ readonly usedBytes: number; readonly limitBytes: number } | null> {
+    const quota = await this.#client.getQuota(this.#url.folder)
+    const { usage, limit } = quota === false ? {} : (quota.storage ?? {})
+    return typeof usage === 'number' && typeof limit === 'number' && limit > 0
+      ? { usedBytes: usage, limitBytes: limit }
+      : null
   }
 
   async noop(): Promise<void> {

@@ -75,7 +75,8 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
   })
 }
 
-function userIds(key: string, texts: readonly string[]): readonly string[] {
+/** Of a list of the config's [peers]; throws a Problem for what is none. */
+export function userIds(key: string, texts: readonly string[]): readonly string[] {
   return texts.map((text) => {
     const id = readUserId(text)
     if (id) return userIdText(id)

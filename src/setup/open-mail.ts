@@ -2,7 +2,13 @@
 
 import { readSecret } from '../config/secrets.ts'
 import { limits } from '../letter/limits.ts'
-import { parseReceiveUrl, parseSendUrl, withPassword } from '../mail/mail-url.ts'
+import {
+  parseReceiveUrl,
+  parseSendUrl,
+  type ReceiveUrl,
+  type SendUrl,
+  withPassword,
+} from '../mail/mail-url.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import { createSender, openMailbox } from '../mail/open.ts'
 import type { MailSender } from '../mail/sender.ts'
@@ -15,25 +21,35 @@ export type MailSettings = {
   readonly send_password_file?: string | undefined
 }
 
-export function openMail(
+/** The URLs with the passwords in them. */
+export function readMailUrls(
   settings: MailSettings,
   path: (text: string) => string,
-  filter: { readonly subject: string; readonly address: string },
-  onNotice: (notice: string) => void,
-): { readonly mailbox: Mailbox; readonly sender: MailSender } {
+): { readonly receive: ReceiveUrl; readonly send: SendUrl } {
   const secret = (file: string | undefined, what: string) => (file ? readSecret(path(file), what) : null)
   const receivePassword = secret(settings.receive_password_file, 'The password for receiving mail')
   const sendPassword = secret(settings.send_password_file, 'The password for sending mail')
   const receive = parseReceiveUrl(settings.receive)
   const send = parseSendUrl(settings.send)
   return {
+    receive: receivePassword === null ? receive : withPassword(receive, receivePassword),
+    send: sendPassword === null ? send : withPassword(send, sendPassword),
+  }
+}
+
+export function openMail(
+  settings: MailSettings,
+  path: (text: string) => string,
+  filter: { readonly subject: string; readonly address: string },
+  onNotice: (notice: string) => void,
+): { readonly mailbox: Mailbox; readonly sender: MailSender } {
+  const { receive, send } = readMailUrls(settings, path)
+  return {
     mailbox: openMailbox(
-      receivePassword === null ? receive : withPassword(receive, receivePassword),
+      receive,
       { ...filter, maxBytes: limits.mailBytes },
       { clock: systemClock, notice: onNotice },
     ),
-    sender: createSender(sendPassword === null ? send : withPassword(send, sendPassword), {
-      clock: systemClock,
-    }),
+    sender: createSender(send, { clock: systemClock }),
   }
 }

@@ -135,15 +135,19 @@ function withSentence<T>(path: string, work: () => T): T {
   }
 }
 
+/** Throws a Problem 'database' for a folder on a network file system. */
+export function refuseNetworkDisk(path: string): void {
+  if (!networkFileSystems.has(statfsSync(dirname(path)).type >>> 0)) return
+  throw new Problem(
+    'database',
+    `The host's database ${path} is on a network file system, where it would be damaged sooner or later.`,
+    'Move it to a local disk.',
+  )
+}
+
 function prepareFile(path: string): void {
   try {
-    if (networkFileSystems.has(statfsSync(dirname(path)).type >>> 0)) {
-      throw new Problem(
-        'database',
-        `The host's database ${path} is on a network file system, where it would be damaged sooner or later.`,
-        'Move it to a local disk.',
-      )
-    }
+    refuseNetworkDisk(path)
     // SQLite would make the file with the process's umask; its other files copy the mode of this one.
     closeSync(openSync(path, 'a', 0o600))
     chmodSync(path, 0o600)
@@ -158,7 +162,8 @@ function prepareFile(path: string): void {
   }
 }
 
-function migrate(path: string, connection: Connection): void {
+/** Of the file's schema, 0 for one that is empty. Throws a Problem 'database' for one that is not ours to read. */
+export function schemaVersionOf(path: string, connection: Connection): number {
   const version = connection.pragma('user_version', { simple: true }) as number
   const application = connection.pragma('application_id', { simple: true }) as number
   const tables = connection.prepare('SELECT COUNT(*) FROM sqlite_schema').pluck().get() as number
@@ -176,6 +181,11 @@ function migrate(path: string, connection: Connection): void {
       'Install that version again, or give this one a new file.',
     )
   }
+  return version
+}
+
+function migrate(path: string, connection: Connection): void {
+  const version = schemaVersionOf(path, connection)
   const step = connection.transaction((next: number) => {
     // Unless another process did it meanwhile.
     if (connection.pragma('user_version', { simple: true }) !== next) return

@@ -1,0 +1,169 @@
+// The config, and the secrets, keys and invites it names.
+
+import { statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Crypto } from '../../base/crypto.ts'
+import type { Loaded, LoadedConfig } from '../../config/load.ts'
+import type { AgentConfig, HostConfig } from '../../config/schema.ts'
+import { readSecret, readSeed } from '../../config/secrets.ts'
+import { count } from '../../control/words.ts'
+import { parseExposes, parseForwards } from '../../forward/options.ts'
+import type { Invite } from '../../letter/invite.ts'
+import { parseReceiveUrl, parseSendUrl } from '../../mail/mail-url.ts'
+import { userIds } from '../../setup/agent-setup.ts'
+import { readHostKeys } from '../../setup/host-keys.ts'
+import { inviteTo } from '../../setup/host-setup.ts'
+import { inviteFrom } from '../../setup/invite-text.ts'
+import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
+
+/** The file is read and valid; what only shows when the values are used. */
+export function examineConfig(file: string, loaded: LoadedConfig): readonly Finding[] {
+  const { role, config } = loaded
+  const findings: Finding[] = []
+  const attempt = (work: () => unknown) => {
+    try {
+      work()
+    } catch (thrown) {
+      findings.push(faultOf('config', thrown))
+    }
+  }
+  attempt(() => parseReceiveUrl(config.mail.receive))
+  attempt(() => parseSendUrl(config.mail.send))
+  if (role === 'agent') {
+    attempt(() => parseExposes(config.games.expose))
+    attempt(() => parseForwards(config.games.forward))
+    for (const list of ['friends', 'blocked'] as const) attempt(() => userIds(list, config.peers[list]))
+  }
+  if (findings.length > 0) return findings
+  return [
+    ok('config', `${file} is valid, for ${role === 'host' ? 'a host' : 'an agent'} at ${config.address}.`),
+  ]
+}
+
+/** Whether each secret is there and for its owner only. */
+export function examineSecrets(file: string, { role, config, path }: LoadedConfig): readonly Finding[] {
+  const { receive_password_file: receive, send_password_file: send } = config.mail
+  const secrets: readonly (readonly [string | undefined, string, 'key' | 'line'])[] = [
+    [receive, 'The password for receiving mail', 'line'],
+    [send, 'The password for sending mail', 'line'],
+    [config.keys.identity_file, 'The identity key', 'key'],
+    ...(role === 'host'
+      ? [
+          [config.keys.sealing_file, 'The sealing key', 'key'] as const,
+          ...config.rooms.map(
+            (room) => [room.secret_file, `The secret of room ${room.name}`, 'key'] as const,
+          ),
+        ]
+      : [[config.room.invite_file, 'The invite', 'line'] as const]),
+  ]
+  const findings: Finding[] = []
+  for (const [name, what, form] of secrets) {
+    if (name === undefined) continue
+    try {
+      if (form === 'key') readSeed(path(name), what)
+      else readSecret(path(name), what)
+    } catch (thrown) {
+      findings.push(faultOf('secrets', thrown))
+    }
+  }
+  findings.push(...examineConfigFile(file, config))
+  if (findings.length > 0) return findings
+  const number = secrets.filter(([name]) => name !== undefined).length
+  return [ok('secrets', `${count(number, 'secret')} there, for this user only.`)]
+}
+
+function examineConfigFile(file: string, { mail }: AgentConfig | HostConfig): readonly Finding[] {
+  if (process.platform === 'win32') return []
+  const findings: Finding[] = []
+  const mode = statSync(file).mode
+  const hasPassword = [mail.receive, mail.send].some((url) => /^[^:]+:\/\/[^/?#]*:[^/?#]*@/.test(url))
+  if (hasPassword && (mode & 0o077) !== 0) {
+    findings.push(
+      fault(
+        'secrets',
+        `The mail password in ${file} can be read by others.`,
+        `Run \`chmod 600 ${file}\`, or move it to a file of its own that receive_password_file or send_password_file names.`,
+      ),
+    )
+  }
+  for (const place of [file, dirname(resolve(file))]) {
+    const { mode, uid } = statSync(place)
+    const isSticky = (mode & 0o1000) !== 0
+    if ((mode & 0o022) !== 0 && !isSticky) {
+      findings.push(
+        warning('secrets', `Others on this computer may change ${place}.`, `Run \`chmod go-w ${place}\`.`),
+      )
+    } else if (uid !== 0 && process.getuid && uid !== process.getuid()) {
+      findings.push(
+        warning(
+          'secrets',
+          `${place} belongs to another user than the one who looks now.`,
+          'Run the doctor as the user who runs the daemon: it cannot tell otherwise what that one may read.',
+        ),
+      )
+    }
+  }
+  return findings
+}
+
+/** Keys and rooms as a whole: whether invites can be given, or that we can use the one we have. */
+export function examineInvite(
+  crypto: Crypto,
+  loaded: LoadedConfig,
+): { readonly findings: readonly Finding[]; readonly invite: Invite | null } {
+  try {
+    return loaded.role === 'host'
+      ? { findings: examineRooms(crypto, loaded), invite: null }
+      : examineInviteOfAgent(crypto, loaded)
+  } catch (thrown) {
+    return { findings: [faultOf('invite', thrown)], invite: null }
+  }
+}
+
+function examineRooms(crypto: Crypto, loaded: Loaded<HostConfig>): readonly Finding[] {
+  const keys = readHostKeys(crypto, loaded)
+  const { rooms } = keys
+  const { stun } = loaded.config
+  for (const room of rooms) {
+    inviteFrom(crypto, inviteTo({ crypto, loaded, keys }, room), `The invite to ${room.name}`)
+  }
+  const names = rooms.map(({ name }) => name).join(', ')
+  const good = ok('invite', `Invites can be given to ${count(rooms.length, 'room')}: ${names}.`)
+  if (stun.servers.length > 0) return [good]
+  return [
+    good,
+    warning(
+      'invite',
+      'Invites name no STUN server.',
+      'Name two in [stun] servers: agents ask public ones of others otherwise.',
+    ),
+  ]
+}
+
+function examineInviteOfAgent(crypto: Crypto, { config, path }: Loaded<AgentConfig>) {
+  const file = path(config.room.invite_file)
+  const { invite } = inviteFrom(crypto, readSecret(file, 'The invite'), file)
+  const findings: Finding[] = []
+  if (invite.host.address.toLowerCase() === config.address.toLowerCase()) {
+    findings.push(
+      fault(
+        'invite',
+        `${config.address} is the host's own address: the two would take each other's letters.`,
+        'Give the agent a mail address of its own.',
+      ),
+    )
+  }
+  if (config.mail.subject !== undefined && config.mail.subject !== invite.subject) {
+    findings.push(
+      fault(
+        'invite',
+        `The subject in [mail] is not the one of the invite, "${invite.subject}": the host answers under that one.`,
+        'Take `subject` out of [mail].',
+      ),
+    )
+  }
+  if (findings.length === 0) {
+    findings.push(ok('invite', `An invite to the room ${invite.room.name} of ${invite.host.address}.`))
+  }
+  return { findings, invite }
+}

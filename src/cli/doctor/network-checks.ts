@@ -1,0 +1,80 @@
+// STUN servers, and what they show of the NAT.
+
+import type { Crypto } from '../../base/crypto.ts'
+import { type Endpoint, equalEndpoints, type Family, familyOf } from '../../base/endpoint.ts'
+import { maskEndpoint } from '../../control/mask.ts'
+import { describeNat } from '../../control/stories.ts'
+import { count } from '../../control/words.ts'
+import type { NatView } from '../../nat/prober.ts'
+import { resolveServers } from '../../net/resolve-servers.ts'
+import { openProbe } from '../nat-probe.ts'
+import { type Finding, fault, ok, warning } from './findings.ts'
+
+export type NetworkPatient = {
+  readonly crypto: Crypto
+  readonly servers: readonly string[]
+  /** An agent needs to know its NAT; a host only passes the servers on. */
+  readonly role: 'host' | 'agent'
+}
+
+export async function examineNetwork({ crypto, servers, role }: NetworkPatient): Promise<readonly Finding[]> {
+  if (servers.length === 0) return []
+  const resolved = await Promise.all(
+    servers.map(async (name) => ({ name, ...(await resolveServers([name], { families: [4, 6] })) })),
+  )
+  const all = resolved.flatMap(({ endpoints }) => endpoints)
+  const [four, six] = await Promise.all([ask(crypto, 4, all), ask(crypto, 6, all)])
+  const answered = [...(four?.observations ?? []), ...(six?.observations ?? [])].map(({ server }) => server)
+  const isAlive = ({ endpoints }: { readonly endpoints: readonly Endpoint[] }) =>
+    endpoints.some((endpoint) => answered.some((other) => equalEndpoints(endpoint, other)))
+  const silent = resolved.filter((server) => !isAlive(server)).map(({ name }) => name)
+  const stun = stunFinding(servers, silent, role)
+  const view = four ?? six
+  if (role === 'host' || answered.length === 0 || !view) return [stun]
+  return [stun, natFinding(view)]
+}
+
+/** Null when this computer has no such family, or no server of it is named. */
+async function ask(crypto: Crypto, family: Family, servers: readonly Endpoint[]): Promise<NatView | null> {
+  if (!servers.some(({ address }) => familyOf(address) === family)) return null
+  const probe = await openProbe({ crypto, family, servers, learn: [] }).catch(() => null)
+  if (!probe) return null
+  try {
+    return await probe.verdict
+  } finally {
+    await probe.close()
+  }
+}
+
+function stunFinding(
+  servers: readonly string[],
+  silent: readonly string[],
+  role: NetworkPatient['role'],
+): Finding {
+  const names = silent.join(', ')
+  const place = role === 'host' ? '[stun] servers, and give out new invites' : '[stun] servers'
+  if (silent.length === servers.length) {
+    return fault(
+      'stun',
+      `No STUN server answers (${names}): without one nobody outside the local network can be met.`,
+      `Check that UDP is let out; if it is, name others in ${place}.`,
+    )
+  }
+  if (silent.length > 0) {
+    return warning('stun', `These STUN servers do not answer: ${names}.`, `Name others in ${place}.`)
+  }
+  const answer = servers.length === 1 ? 'answers' : 'answer'
+  return ok('stun', `${count(servers.length, 'STUN server')} ${answer}: ${servers.join(', ')}.`)
+}
+
+function natFinding({ profile, publicEndpoints }: NatView): Finding {
+  const words = describeNat(profile, publicEndpoints.map(maskEndpoint))
+  if (profile.mapping === 'none' || profile.mapping === 'EIM') return ok('nat', words)
+  return warning(
+    'nat',
+    words,
+    profile.mapping === 'unknown'
+      ? 'Name two servers on different networks in [stun] servers.'
+      : '`peerpost nat` tells who can be met and what would help.',
+  )
+}

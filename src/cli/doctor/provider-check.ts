@@ -1,0 +1,27 @@
+// What is known of the mail provider: limits that will be met one day, and how it lets programs in.
+
+import { count, seconds } from '../../control/words.ts'
+import type { ReceiveUrl } from '../../mail/mail-url.ts'
+import { loginAdvice, type Provider, providerOf, providerOfServer } from '../../mail/providers.ts'
+import { type Finding, ok } from './findings.ts'
+
+export function examineProvider(address: string, receive: ReceiveUrl): readonly Finding[] {
+  const byServer = receive.protocol === 'maildir' ? null : providerOfServer(receive.host)
+  const provider = byServer ?? providerOf(address)
+  if (!provider) return []
+  const words = [...limitsOf(provider, receive), loginAdvice(provider)].filter((part) => part !== null)
+  return [ok('provider', words.length > 0 ? words.join(' ') : `${provider.name}: no limits are known.`)]
+}
+
+function limitsOf({ name, sendsADay, imapConnections, pop3PollMs }: Provider, { protocol }: ReceiveUrl) {
+  const limits = [
+    sendsADay === undefined ? null : `sends ${sendsADay} mails a day at most`,
+    imapConnections === undefined || protocol !== 'imap'
+      ? null
+      : `allows ${count(imapConnections, 'IMAP connection')}`,
+    pop3PollMs === undefined || protocol !== 'pop3'
+      ? null
+      : `allows a look by POP3 every ${seconds(pop3PollMs)}`,
+  ].filter((limit) => limit !== null)
+  return limits.length > 0 ? [`${name} ${limits.join(', and ')}.`] : []
+}
