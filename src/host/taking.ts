@@ -89,6 +89,9 @@ function findPeer(
 }
 
 function entryOf(letter: RequestLetter): NewEntry {
-  const { from, nickname, session, returnAddress, candidates, nat, sentAt } = letter
-  return { user: from, nickname, session, returnAddress, candidates, nat, sentAt, inviteId: null }
+  const { from, nickname, session, returnAddress, candidates, tcpCandidates, nat, sentAt } = letter
+  return {
+    ...{ user: from, nickname, session, returnAddress, candidates, nat, sentAt, inviteId: null },
+    ...(tcpCandidates && { tcpCandidates }),
+  }
 }

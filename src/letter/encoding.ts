@@ -66,6 +66,7 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
         room: letter.room,
         proof: letter.proof,
         candidates: letter.candidates.map(candidatePair),
+        ...tcpField(letter),
         nat: natFields(letter.nat),
       }
     case 'reply':
@@ -100,6 +101,10 @@ function candidatePair({ kind, endpoint }: Candidate) {
   return [candidateWords[kind], encodeEndpoint(endpoint)]
 }
 
+function tcpField({ tcpCandidates }: Pick<OfferedPeer, 'tcpCandidates'>) {
+  return tcpCandidates && { tcp: tcpCandidates.map(candidatePair) }
+}
+
 function natFields({ mapping, filtering, allocation, lifetimeMs }: NatProfile) {
   const block = 'block' in allocation && allocation.block
   return {
@@ -118,6 +123,7 @@ function peerFields(peer: OfferedPeer) {
     nick: peer.nickname,
     session: sessionFields(peer.session),
     candidates: peer.candidates.map(candidatePair),
+    ...tcpField(peer),
     nat: natFields(peer.nat),
     same: peer.sameNat,
     flagged: peer.flagged,

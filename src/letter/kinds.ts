@@ -35,6 +35,9 @@ export type RequestLetter = Base & {
   /** Signature by the room's key over sender, recipient, letter ID and session: proof of the secret. */
   readonly proof: Uint8Array
   readonly candidates: readonly Candidate[]
+  /** Where it takes TCP (A7): listening ports, and under `server-reflexive` a port that only opens connections. Left out
+   *  where it takes none. */
+  readonly tcpCandidates?: readonly Candidate[]
   readonly nat: NatProfile
 }
 
@@ -44,6 +47,8 @@ export type OfferedPeer = {
   readonly nickname: string
   readonly session: Session
   readonly candidates: readonly Candidate[]
+  /** As in its request; of kind `host` with private addresses only behind the same NAT. */
+  readonly tcpCandidates?: readonly Candidate[]
   readonly nat: NatProfile
   /** The one bit of B1: both behind the same NAT. Host candidates are present only then. */
   readonly sameNat: boolean

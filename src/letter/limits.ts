@@ -34,6 +34,7 @@ export const limits = {
   /** A reply or introduction of this many full peers still fits one letter. */
   peers: 16,
   candidates: 16,
+  tcpCandidates: 6,
   nicknameCharacters: 32,
   /** RFC 5321 §4.5.3.1.3: a path of 256 octets less its angle brackets. */
   mailAddressCharacters: 254,

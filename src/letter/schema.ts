@@ -61,6 +61,7 @@ const candidate = z.unknown().transform((pair, context): Candidate => {
   return z.NEVER
 })
 const candidates = z.array(candidate).max(limits.candidates)
+const tcp = z.array(candidate).max(limits.tcpCandidates).optional()
 
 const natCommon = {
   map: z.enum(['none', 'EIM', 'ADM', 'APDM', 'unknown']),
@@ -121,12 +122,19 @@ const peers = z
         nick: nickname,
         session,
         candidates,
+        tcp,
         nat,
         same: z.boolean(),
         flagged: z.boolean(),
         age: duration,
       })
-      .transform(({ nick, same, age, ...peer }) => ({ ...peer, nickname: nick, sameNat: same, ageMs: age })),
+      .transform(({ nick, same, age, tcp: tcpCandidates, ...peer }) => ({
+        ...peer,
+        ...(tcpCandidates && { tcpCandidates }),
+        nickname: nick,
+        sameNat: same,
+        ageMs: age,
+      })),
   )
   .max(limits.peers)
 
@@ -151,9 +159,11 @@ export const letterSchemas = {
     room: bytesOf(32),
     proof: bytesOf(64),
     candidates,
+    tcp,
     nat,
-  }).transform(({ v, sent, nick, return: returnAddress, ...letter }) => ({
+  }).transform(({ v, sent, nick, return: returnAddress, tcp: tcpCandidates, ...letter }) => ({
     ...letter,
+    ...(tcpCandidates && { tcpCandidates }),
     sentAt: sent,
     nickname: nick,
     returnAddress,

@@ -14,6 +14,8 @@ export type Entry = {
   readonly session: Session
   readonly returnAddress: string
   readonly candidates: readonly Candidate[]
+  /** Left out where it takes no TCP. */
+  readonly tcpCandidates?: readonly Candidate[]
   readonly nat: NatProfile
   /** Unix ms the agent signed. */
   readonly sentAt: number
@@ -42,6 +44,7 @@ type Row = {
   session_key: Uint8Array
   return_address: string
   candidates: string
+  tcp_candidates: string
   nat: string
   flagged: number
   sent_at: number
@@ -55,7 +58,7 @@ type Glimpse = { entry_order: number; flagged: number; accepted_at: number }
 const decodedLimit = 256
 
 const columns =
-  'user_id, nickname, session_id, session_key, return_address, candidates, nat, flagged, sent_at, accepted_at'
+  'user_id, nickname, session_id, session_key, return_address, candidates, tcp_candidates, nat, flagged, sent_at, accepted_at'
 
 export class PeerTable {
   readonly #database: HostDatabase
@@ -96,6 +99,7 @@ export class PeerTable {
         entry.session.publicKey,
         entry.returnAddress,
         JSON.stringify(entry.candidates),
+        JSON.stringify(entry.tcpCandidates ?? []),
         JSON.stringify(entry.nat),
         entry.sentAt,
         now,
@@ -201,8 +205,8 @@ function prepare(connection: Connection) {
     addRoom: statement('INSERT INTO room (tag) VALUES (?)'),
     sentAt: statement('SELECT sent_at FROM entry WHERE room_id = ? AND user_id = ?').pluck(),
     insert: statement(
-      `INSERT INTO entry (room_id, user_id, nickname, session_id, session_key, return_address, candidates, nat,
-         flagged, sent_at, accepted_at, invite_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
+      `INSERT INTO entry (room_id, user_id, nickname, session_id, session_key, return_address, candidates,
+         tcp_candidates, nat, flagged, sent_at, accepted_at, invite_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
     ),
     remove: statement('DELETE FROM entry WHERE room_id = ? AND user_id = ?'),
     leave: statement('DELETE FROM entry WHERE room_id = ? AND user_id = ? AND sent_at <= ?'),
@@ -232,12 +236,14 @@ function prepare(connection: Connection) {
 }
 
 function entryOf(row: Row): Entry {
+  const tcpCandidates = JSON.parse(row.tcp_candidates) as readonly Candidate[]
   return {
     user: new Uint8Array(row.user_id),
     nickname: row.nickname,
     session: { id: new Uint8Array(row.session_id), publicKey: new Uint8Array(row.session_key) },
     returnAddress: row.return_address,
     candidates: JSON.parse(row.candidates) as readonly Candidate[],
+    ...(tcpCandidates.length > 0 && { tcpCandidates }),
     nat: JSON.parse(row.nat) as NatProfile,
     flagged: row.flagged === 1,
     sentAt: row.sent_at,

@@ -145,6 +145,10 @@ export const migrations: readonly string[] = [
   ALTER TABLE mail ADD COLUMN user_id BLOB;
   CREATE INDEX mail_by_user ON mail (user_id) WHERE user_id IS NOT NULL;
   `,
+  `
+  -- Where an agent takes TCP.
+  ALTER TABLE entry ADD COLUMN tcp_candidates TEXT NOT NULL DEFAULT '[]';
+  `,
 ]
 
 /** Makes the counts true again, in case somebody changed the file by hand. */

@@ -22,27 +22,37 @@ const maxPublicAddresses = 2
 
 type Offerable = Pick<
   Entry,
-  'user' | 'nickname' | 'session' | 'candidates' | 'nat' | 'flagged' | 'acceptedAt'
+  'user' | 'nickname' | 'session' | 'candidates' | 'tcpCandidates' | 'nat' | 'flagged' | 'acceptedAt'
 >
 
 /** The peer as the viewer may see it: never its mail address, its host candidates only behind the same NAT. */
 export function offerPeer(
   peer: Offerable,
-  viewer: Pick<Entry, 'candidates'>,
+  viewer: Pick<Entry, 'candidates' | 'tcpCandidates'>,
   prefix: NatPrefix,
   now: number,
 ): OfferedPeer {
-  const sameNat = areBehindSameNat(peer.candidates, viewer.candidates, prefix)
+  const sameNat = areBehindSameNat(allOf(peer), allOf(viewer), prefix)
+  const { tcpCandidates } = peer
   return {
     id: peer.user,
     nickname: peer.nickname,
     session: peer.session,
     candidates: visibleCandidates(peer.candidates, sameNat),
+    ...(tcpCandidates && { tcpCandidates: visibleTcp(tcpCandidates, sameNat) }),
     nat: peer.nat,
     sameNat,
     flagged: peer.flagged,
     ageMs: Math.min(limits.durationMs, Math.max(0, now - peer.acceptedAt)),
   }
+}
+
+/** Where UDP is blocked only TCP knows the public address. */
+function allOf({
+  candidates,
+  tcpCandidates = [],
+}: Pick<Entry, 'candidates' | 'tcpCandidates'>): readonly Candidate[] {
+  return [...candidates, ...tcpCandidates]
 }
 
 /** The one bit of B1: in some family, one public address of each shares the prefix with one of the other. */
@@ -86,4 +96,9 @@ function visibleCandidates(candidates: readonly Candidate[], sameNat: boolean): 
     const standsIn = standIns.includes(candidate.endpoint)
     return standsIn ? [{ kind: 'server-reflexive', endpoint: candidate.endpoint }] : []
   })
+}
+
+/** Here `host` says that the port listens, which a public address keeps saying. */
+function visibleTcp(candidates: readonly Candidate[], sameNat: boolean): readonly Candidate[] {
+  return candidates.filter((candidate) => sameNat || candidate.kind !== 'host' || isPublicHost(candidate))
 }

@@ -45,6 +45,13 @@ export const candidate: Arbitrary<Candidate> = record({
 })
 
 const candidates = fc.array(candidate, { maxLength: limits.candidates })
+const tcpCandidates = fc.option(fc.array(candidate, { maxLength: limits.tcpCandidates }), { nil: null })
+
+function perhapsWithTcp<Model extends object>(arbitrary: Arbitrary<Model>): Arbitrary<Model> {
+  return fc
+    .tuple(arbitrary, tcpCandidates)
+    .map(([model, tcp]) => (tcp ? { ...model, tcpCandidates: tcp } : model))
+}
 
 const block = fc
   .tuple(fc.integer({ min: 1, max: 65_535 }), fc.integer({ min: 1, max: 65_535 }))
@@ -97,16 +104,18 @@ export const session: Arbitrary<Session> = record({ id: bytes(16), publicKey: bo
 const instant = fc.integer({ min: 0, max: limits.instantMs })
 const duration = fc.integer({ min: 0, max: limits.durationMs })
 
-export const offeredPeer: Arbitrary<OfferedPeer> = record({
-  id: bytes(32),
-  nickname,
-  session,
-  candidates,
-  nat: natProfile,
-  sameNat: fc.boolean(),
-  flagged: fc.boolean(),
-  ageMs: duration,
-})
+export const offeredPeer: Arbitrary<OfferedPeer> = perhapsWithTcp(
+  record({
+    id: bytes(32),
+    nickname,
+    session,
+    candidates,
+    nat: natProfile,
+    sameNat: fc.boolean(),
+    flagged: fc.boolean(),
+    ageMs: duration,
+  }),
+)
 
 const peers = fc.array(offeredPeer, { maxLength: limits.peers })
 const base = { from: bytes(32), to: bytes(32), id: bytes(16), sentAt: instant }
@@ -115,17 +124,19 @@ function kind<const Kind extends LetterKind>(name: Kind): Arbitrary<Kind> {
   return fc.constant(name)
 }
 
-export const requestLetter: Arbitrary<RequestLetter> = record({
-  kind: kind('request'),
-  ...base,
-  session,
-  returnAddress: mailAddress,
-  nickname,
-  room: bytes(32),
-  proof: bytes(64),
-  candidates,
-  nat: natProfile,
-})
+export const requestLetter: Arbitrary<RequestLetter> = perhapsWithTcp(
+  record({
+    kind: kind('request'),
+    ...base,
+    session,
+    returnAddress: mailAddress,
+    nickname,
+    room: bytes(32),
+    proof: bytes(64),
+    candidates,
+    nat: natProfile,
+  }),
+)
 
 export const replyLetter: Arbitrary<ReplyLetter> = record({
   kind: kind('reply'),

@@ -231,6 +231,7 @@ const full = {
   nickname: '𝔛'.repeat(limits.nicknameCharacters),
   session: cast.request.session,
   candidates: Array<Candidate>(limits.candidates).fill(fullCandidate),
+  tcpCandidates: Array<Candidate>(limits.tcpCandidates).fill(fullCandidate),
   nat: {
     mapping: 'unknown',
     filtering: 'unknown',

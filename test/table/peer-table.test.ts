@@ -156,6 +156,7 @@ test('an entry comes back as it went in', () => {
       { kind: 'host', endpoint: { address: '192.168.1.2', port: 7 } },
       { kind: 'server-reflexive', endpoint: { address: '2001:db8::1', port: 65535 } },
     ],
+    tcpCandidates: [{ kind: 'port-mapped', endpoint: { address: '203.0.113.7', port: 7 } }],
     nat: { mapping: 'APDM', filtering: 'unknown', allocation: { type: 'sequential', step: -2 } },
   })
   table.upsert(roomTag(0), entry, 50)

@@ -70,6 +70,29 @@ test('a public host address stands in for a server-reflexive one that is not the
   assert.deepEqual(far.candidates, [reflexive('8.8.8.8')])
 })
 
+test('where TCP is taken goes to others as it is, but for private addresses, which stay behind the NAT', () => {
+  const tcpCandidates = [
+    host('192.168.1.2'),
+    host('8.8.8.8'),
+    reflexive('203.0.113.7'),
+    candidate('port-mapped', '203.0.113.7', 9),
+  ]
+  const direct = { ...peer, tcpCandidates }
+  const far = offerPeer(direct, { candidates: [reflexive('198.51.100.1')] }, prefix, 100)
+  assert.deepEqual(far.tcpCandidates, tcpCandidates.slice(1))
+  const near = offerPeer(direct, { candidates: [reflexive('203.0.113.7')] }, prefix, 100)
+  assert.deepEqual(near.tcpCandidates, tcpCandidates)
+})
+
+test('two agents whose UDP is blocked are seen to be behind the same NAT by their TCP', () => {
+  const blocked = (address: string) => ({
+    candidates: [host(address)],
+    tcpCandidates: [reflexive('203.0.113.7')],
+  })
+  const one = { ...peer, ...blocked('192.168.1.2') }
+  assert.equal(offerPeer(one, blocked('192.168.1.3'), prefix, 100).sameNat, true)
+})
+
 test('an offered peer has no mail address in it and nothing that is not declared', () => {
   const offered = offerPeer(peer, { candidates: [] }, prefix, 100)
   assert.deepEqual(Object.keys(offered).sort(), [
