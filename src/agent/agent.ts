@@ -2,73 +2,26 @@
 // leave. Everything it uses is handed in.
 
 import { toHex, viewOf } from '../base/bytes.ts'
-import type { Clock } from '../base/clock.ts'
-import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { formatEndpoint } from '../base/endpoint.ts'
-import type { NatProfile } from '../base/nat-profile.ts'
-import { createForwarder, type Expose, type Forward, type Forwarder } from '../forward/forwarder.ts'
+import { createForwarder, type Forward, type Forwarder } from '../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer, UserId } from '../letter/kinds.ts'
-import type { RoomKeys } from '../letter/room.ts'
 import { readUserId, userIdText } from '../letter/user-id.ts'
-import type { Mailbox } from '../mail/mailbox.ts'
-import type { MailSender } from '../mail/sender.ts'
 import type { NatView } from '../nat/prober.ts'
-import { Correspondence, type KnownHost } from './correspondence.ts'
+import { Correspondence } from './correspondence.ts'
 import { Enquiry } from './enquiry.ts'
 import type { AgentEvent, PeerName } from './events.ts'
 import { Meetings } from './meetings.ts'
-import { Network, type NetworkIo, systemNetwork } from './network.ts'
+import { Network, systemNetwork } from './network.ts'
+import type { AgentOptions } from './options.ts'
 import { failureTo, leaveTo, requestTo, signalTo } from './own-letters.ts'
-import type { PeerPreferences } from './peer-choice.ts'
 import { type AgentReport, reportOn } from './report.ts'
 import { Roster } from './roster.ts'
 import { Sessions } from './sessions.ts'
 import { forwardSentence, nameOf } from './telling.ts'
 
 export type { AgentEvent } from './events.ts'
+export type { AgentOptions, AgentSettings } from './options.ts'
 export type { AgentReport } from './report.ts'
-
-export type AgentSettings = {
-  /** UDP port; 0 for any. */
-  readonly port: number
-  readonly keepaliveMs: number
-  /** Entered by hand (mission D9): counts more than what is found out. */
-  readonly knownNat?: Partial<NatProfile>
-  /** Whether the router is asked to open a port. */
-  readonly portMapping: boolean
-  readonly links: number
-  readonly attemptMs: number
-  /** Hops that packets meant only to open our own NAT may live (mission D3); no limit when left out. */
-  readonly bubbleTtl?: number
-  readonly sweepMs: number
-  /** A request without an answer is repeated after this time, then ever more seldom. */
-  readonly askAgainMs: number
-}
-
-export type AgentOptions = {
-  readonly clock: Clock
-  readonly crypto: Crypto
-  /** Ed25519: who we are. */
-  readonly identity: KeyPair
-  readonly name: string
-  readonly address: string
-  readonly subject: string
-  readonly roomName: string
-  readonly room: RoomKeys
-  readonly hosts: readonly KnownHost[]
-  readonly stunServers: readonly string[]
-  readonly preferences: PeerPreferences
-  readonly settings: AgentSettings
-  readonly exposes: readonly Expose[]
-  readonly forwards: readonly Forward[]
-  /** Not yet open; the agent opens and closes it. */
-  readonly mailbox: Mailbox
-  readonly sender: MailSender
-  /** Must not throw; what it throws is lost. */
-  readonly onEvent: (event: AgentEvent) => void
-  /** The real network if left out. */
-  readonly io?: NetworkIo
-}
 
 /** For the peers to acknowledge. */
 const goodbyeMs = 1_500
@@ -98,6 +51,7 @@ export class Agent {
       clock,
       exposes: options.exposes,
       forwards: options.forwards,
+      ...(options.doors && { doors: options.doors }),
       random: () => viewOf(crypto.randomBytes(4)).getUint32(0),
       // Asked anew each time: who is a friend may change.
       isFriend: (id) => options.preferences.friends.has(toHex(readUserId(id) ?? new Uint8Array(0))),
@@ -235,6 +189,11 @@ export class Agent {
   /** Closes one again: the very object that was added, or given at the start. */
   removeForward(forward: Forward): Promise<void> {
     return this.#forwarder.remove(forward)
+  }
+
+  /** From the program around us to linked peers, who are named by their readable user IDs. */
+  get outlet(): Pick<Forwarder, 'sendTo' | 'openStream'> {
+    return this.#forwarder
   }
 
   async #leave(): Promise<void> {

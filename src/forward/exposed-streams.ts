@@ -1,10 +1,13 @@
 // TCP servers here, TCP clients at the peers (`--expose tcp:PORT`): a peer's wish to open a stream makes a connection to
-// the local game, from the address that stands for this peer.
+// the local game, from the address that stands for this peer, or a pair of ends in memory where the program itself opened
+// the name.
 
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { type Rate, TokenBucket } from '../base/token-bucket.ts'
+import type { OnStream } from './doors.ts'
 import type { ForwarderCounts } from './forwarder.ts'
+import { joinedEnds, type LocalEnd } from './local-end.ts'
 import type { PeerAddresses } from './peer-addresses.ts'
 import type { Allowance, StreamBudget } from './stream-budget.ts'
 import { type EndReason, encodeStreamFrame, type StreamFrame } from './stream-frame.ts'
@@ -19,13 +22,17 @@ export type ExposedStreamsOptions = {
   readonly addresses: PeerAddresses
   /** Whether this peer may reach this TCP port. */
   readonly isOpenTo: (peerId: string, port: number) => boolean
+  /** Who takes streams to this name; null when it is not open to this peer. */
+  readonly doorOf: (peerId: string, name: string) => OnStream | null
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
   readonly wholeBytes: (peerId: string) => number
   readonly counts: ForwarderCounts
 }
 
 /** Connecting to the game, or connected: until its stream is over. */
-type Guest = { readonly peerId: string; readonly ownSeq: number; tcp: Socket | null; isOpen: boolean }
+type Guest = { readonly peerId: string; readonly ownSeq: number; tcp: LocalEnd | null; isOpen: boolean }
+/** What a wish that is granted gets. */
+type Taken = { readonly guest: Guest; readonly allowance: Allowance }
 /** Of one peer: wishes to open that it has left, and numbers that are over. */
 type Record = { readonly wishes: TokenBucket; readonly past: Set<number> }
 
@@ -50,11 +57,17 @@ export class ExposedStreams {
     })
   }
 
-  handleFrame(peerId: string, frame: StreamFrame & { readonly kind: 'packet' | 'open' | 'end' }): void {
+  handleFrame(
+    peerId: string,
+    frame: StreamFrame & { readonly kind: 'packet' | 'open' | 'open-named' | 'end' },
+  ): void {
     const { number } = frame
     switch (frame.kind) {
       case 'open':
-        this.#handleWish(peerId, number, frame.port, frame.seq)
+        this.#handleWish(peerId, number, () => this.#toPort(peerId, number, frame.port, frame.seq))
+        return
+      case 'open-named':
+        this.#handleWish(peerId, number, () => this.#toDoor(peerId, number, frame.name, frame.seq))
         return
       case 'packet':
         if (!this.#table.receive(peerId, number, frame.packet)) this.#answerEnd(peerId, number, 'unknown')
@@ -81,8 +94,8 @@ export class ExposedStreams {
     this.#records.clear()
   }
 
-  #handleWish(peerId: string, number: number, port: number, peerSeq: number): void {
-    const { budget, counts, isOpenTo, random } = this.#options
+  #handleWish(peerId: string, number: number, admit: () => ((taken: Taken) => void) | null): void {
+    const { budget, counts, random } = this.#options
     const key = `${peerId} ${number}`
     const known = this.#guests.get(key)
     if (known) {
@@ -94,7 +107,8 @@ export class ExposedStreams {
       this.#answerEnd(peerId, number, 'unknown')
       return
     }
-    if (!isOpenTo(peerId, port)) {
+    const fulfil = admit()
+    if (!fulfil) {
       counts.notExposed++
       this.#answerEnd(peerId, number, 'not-exposed')
       return
@@ -107,7 +121,23 @@ export class ExposedStreams {
     }
     const guest: Guest = { peerId, ownSeq: random(), tcp: null, isOpen: false }
     this.#guests.set(key, guest)
-    this.#connect(guest, number, port, peerSeq, allowance)
+    fulfil({ guest, allowance })
+  }
+
+  #toPort(peerId: string, number: number, port: number, peerSeq: number) {
+    if (!this.#options.isOpenTo(peerId, port)) return null
+    return ({ guest, allowance }: Taken) => this.#connect(guest, number, port, peerSeq, allowance)
+  }
+
+  #toDoor(peerId: string, number: number, name: string, peerSeq: number) {
+    const door = this.#options.doorOf(peerId, name)
+    if (!door) return null
+    return ({ guest, allowance }: Taken) => {
+      const [ours, theirs] = joinedEnds()
+      guest.tcp = ours
+      this.#begin(guest, number, ours, peerSeq, allowance)
+      door(peerId, theirs)
+    }
   }
 
   /** IPv6's loopback where nobody listens on IPv4's: some games know only one. */
@@ -119,7 +149,7 @@ export class ExposedStreams {
     allowance: Allowance,
     family: 4 | 6 = 4,
   ): void {
-    const { addresses, clock, relay } = this.#options
+    const { addresses, clock } = this.#options
     const { peerId } = guest
     const place =
       family === 4
@@ -149,12 +179,17 @@ export class ExposedStreams {
     tcp.on('connect', () => {
       cancel()
       tcp.off('close', failed)
-      guest.isOpen = true
-      const { ownSeq } = guest
-      tcp.on('close', () => this.#forget(guest, number))
-      this.#table.add({ peerId, number, tcp, allowance, relay, ownSeq, peerSeq })
-      this.#sayOpened(guest, number)
+      this.#begin(guest, number, tcp, peerSeq, allowance)
     })
+  }
+
+  #begin(guest: Guest, number: number, tcp: LocalEnd, peerSeq: number, allowance: Allowance): void {
+    const { peerId, ownSeq } = guest
+    const { relay } = this.#options
+    guest.isOpen = true
+    tcp.on('close', () => this.#forget(guest, number))
+    this.#table.add({ peerId, number, tcp, allowance, relay, ownSeq, peerSeq })
+    this.#sayOpened(guest, number)
   }
 
   #sayOpened({ peerId, ownSeq }: Guest, number: number): void {

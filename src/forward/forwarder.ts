@@ -1,10 +1,14 @@
 // Local UDP and TCP ports onto links: what the agent calls, and who is linked under which nickname.
 
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
+import { Problem } from '../base/problem.ts'
+import { Doors } from './doors.ts'
 import { ExposedPorts } from './exposed-ports.ts'
 import { idleMs } from './flow-table.ts'
 import { ForwardedPorts } from './forwarded-ports.ts'
 import { decodeFrame } from './frame.ts'
+import { decodeNamedFrame, encodeNamedFrame, isNamedFrame } from './named-frame.ts'
 import { PeerAddresses } from './peer-addresses.ts'
 import { isStreamFrame } from './stream-frame.ts'
 import { Streams } from './streams.ts'
@@ -59,6 +63,8 @@ export type ForwarderOptions = {
   readonly clock: Clock
   readonly exposes: readonly Expose[]
   readonly forwards: readonly Forward[]
+  /** What the program around us opens by name; nothing if left out. */
+  readonly doors?: Doors
   /** Whole numbers of 32 bits that nobody can foresee. */
   readonly random: () => number
   readonly isFriend: (peerId: string) => boolean
@@ -87,6 +93,10 @@ export interface Forwarder {
   detach(id: string): void
   /** A datagram that came over the link of an attached peer; the bytes are the forwarder's from then on. */
   handleDatagram(id: string, bytes: Uint8Array): void
+  /** A datagram for a channel of the peer's program, of at most `maxChannelBytes`. False when the peer is not linked. */
+  sendTo(id: string, channel: string, payload: Uint8Array): boolean
+  /** A stream to a name that the peer's program has opened. Rejects with a Problem. */
+  openStream(id: string, name: string): Promise<Duplex>
   counts(): Readonly<ForwarderCounts>
   close(): Promise<void>
 }
@@ -94,7 +104,7 @@ export interface Forwarder {
 type Linked = { readonly name: string; readonly link: PeerLink }
 
 export function createForwarder(options: ForwarderOptions): Forwarder {
-  const { clock, exposes, forwards, isFriend, onEvent, random } = options
+  const { clock, exposes, forwards, isFriend, onEvent, random, doors = new Doors() } = options
   /** In the order they were linked; the agent bounds how many links there are. */
   const linked = new Map<string, Linked>()
   const current = new Set<Forward>()
@@ -133,8 +143,11 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   const shared = { clock, random, addresses: new PeerAddresses(), peerOf, send, wholeBytes, counts }
   const exposed = new ExposedPorts({ ...shared, isOpenTo: openTo('udp') })
   const forwarded = new ForwardedPorts(shared)
-  const streams = new Streams({ ...shared, isOpenTo: openTo('tcp') })
-  const needsStreams = exposes.some(({ protocol }) => protocol === 'tcp')
+  const streams = new Streams({
+    ...{ ...shared, isOpenTo: openTo('tcp') },
+    doorOf: (peerId, name) => doors.streams(name, () => isFriend(peerId)),
+  })
+  const needsStreams = () => doors.hasStreams || exposes.some(({ protocol }) => protocol === 'tcp')
   let isClosed = false
 
   const release = (id: string) => {
@@ -153,6 +166,14 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     exposed.expire(clock.now())
     forwarded.expire(clock.now())
     stopSweeping = clock.after(idleMs / 4, sweep)
+  }
+
+  const takeNamed = (id: string, bytes: Uint8Array) => {
+    const frame = decodeNamedFrame(bytes)
+    const door = frame && doors.channel(frame.name, () => isFriend(id))
+    if (!frame) counts.malformed++
+    else if (!door) counts.notExposed++
+    else door(id, frame.payload)
   }
 
   const firstCalled = (name: string) => [...linked].find(([, peer]) => peer.name === name)?.[0]
@@ -187,7 +208,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   return {
     open: async () => {
       try {
-        if (needsStreams) await streams.open()
+        if (needsStreams()) await streams.open()
         for (const forward of forwards) await add(forward)
       } catch (thrown) {
         await close()
@@ -217,10 +238,25 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
         if (!streams.handleFrame(id, bytes)) counts.malformed++
         return
       }
+      if (isNamedFrame(bytes)) {
+        takeNamed(id, bytes)
+        return
+      }
       const frame = decodeFrame(bytes)
       if (frame === null) counts.malformed++
       else if (frame.kind === 'to-game') exposed.handleFrame(id, frame)
       else forwarded.handleFrame(id, frame)
+    },
+
+    sendTo: (id, channel, payload) => {
+      const isSent = send(id, encodeNamedFrame({ name: channel, payload }))
+      if (!isSent) counts.notLinked++
+      return isSent
+    },
+
+    openStream: async (id, name) => {
+      if (!isClosed && linked.has(id)) return streams.connect(id, name)
+      throw new Problem('peer', 'There is no connection to this player now.', 'Wait until there is one.')
     },
 
     counts: () => ({ ...counts }),

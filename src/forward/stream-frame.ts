@@ -8,6 +8,7 @@
 //      kind 3 packet, to the exposing side    kind 4 packet, to the forwarding side
 //               type (1), padding (1, only where the top bit of type is set), sequence (4), acknowledged (4), payload
 //      kind 5 open     target port (2), first sequence (4) of the forwarding side
+//      kind 10 open by name  first sequence (4) of the forwarding side, name (1..32)
 //      kind 6 opened   first sequence (4) of the exposing side
 //      kind 7 end, to the exposing side       kind 8 end, to the forwarding side: reason (1)
 //
@@ -15,6 +16,7 @@
 // its smallest path of 1,200 bytes is a link's smallest packet.
 
 import { viewOf } from '../base/bytes.ts'
+import { nameIn } from './named-frame.ts'
 
 /** Towards the side named: the one with the TCP server, or the one with the TCP client. */
 export type Towards = 'exposing' | 'forwarding'
@@ -52,6 +54,7 @@ export type StreamFrame =
       readonly packet: UdxPacket
     }
   | { readonly kind: 'open'; readonly number: number; readonly port: number; readonly seq: number }
+  | { readonly kind: 'open-named'; readonly number: number; readonly name: string; readonly seq: number }
   | { readonly kind: 'opened'; readonly number: number; readonly seq: number }
   | { readonly kind: 'end'; readonly towards: Towards; readonly number: number; readonly reason: EndReason }
 
@@ -60,6 +63,7 @@ const kinds = {
   open: 5,
   opened: 6,
   end: { exposing: 7, forwarding: 8 },
+  openNamed: 10,
 }
 const paddedBit = 0x80
 /** Of a packet without padding, before its payload. */
@@ -67,7 +71,7 @@ export const packetHeaderBytes = 14
 
 export function isStreamFrame(bytes: Uint8Array): boolean {
   const kind = bytes[0] ?? 0
-  return kind >= kinds.packet.exposing && kind <= kinds.end.forwarding
+  return (kind >= kinds.packet.exposing && kind <= kinds.end.forwarding) || kind === kinds.openNamed
 }
 
 export function encodeStreamFrame(frame: StreamFrame): Uint8Array {
@@ -79,6 +83,13 @@ export function encodeStreamFrame(frame: StreamFrame): Uint8Array {
       view.setUint16(5, frame.port)
       view.setUint32(7, frame.seq)
       return bytesOf(view)
+    }
+    case 'open-named': {
+      const view = start(kinds.openNamed, frame.number, 9 + frame.name.length)
+      view.setUint32(5, frame.seq)
+      const bytes = bytesOf(view)
+      Buffer.from(bytes.buffer).write(frame.name, 9, 'latin1')
+      return bytes
     }
     case 'opened': {
       const view = start(kinds.opened, frame.number, 9)
@@ -107,6 +118,10 @@ export function decodeStreamFrame(bytes: Uint8Array): StreamFrame | null {
       if (bytes.length !== 11) return null
       const port = view.getUint16(5)
       return port === 0 ? null : { kind: 'open', number, port, seq: view.getUint32(7) }
+    }
+    case kinds.openNamed: {
+      const name = bytes.length > 9 ? nameIn(bytes.subarray(9)) : null
+      return name === null ? null : { kind: 'open-named', number, name, seq: view.getUint32(5) }
     }
     case kinds.opened:
       return bytes.length === 9 ? { kind: 'opened', number, seq: view.getUint32(5) } : null

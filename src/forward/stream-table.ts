@@ -1,7 +1,7 @@
 // The live streams of one role, by peer and number, and the words that end them.
 
-import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
+import type { LocalEnd } from './local-end.ts'
 import { ForwardedStream } from './stream.ts'
 import type { Allowance } from './stream-budget.ts'
 import { type EndReason, encodeStreamFrame, type Towards, type UdxPacket } from './stream-frame.ts'
@@ -20,7 +20,7 @@ export type StreamTableOptions = {
 export type NewStream = {
   readonly peerId: string
   readonly number: number
-  readonly tcp: Socket
+  readonly tcp: LocalEnd
   readonly allowance: Allowance
   readonly relay: UdxRelay
   readonly ownSeq: number
@@ -37,7 +37,7 @@ export class StreamTable {
   /** Bounded by the budget. */
   readonly #streams = new Map<string, ForwardedStream>()
   /** TCP connections that end by themselves are among them. */
-  readonly #sockets = new Set<Socket>()
+  readonly #sockets = new Set<LocalEnd>()
   readonly #repeats = new Set<() => void>()
 
   constructor(options: StreamTableOptions) {

@@ -1,4 +1,4 @@
-// One forwarded TCP connection: a local TCP socket and the pipe to the peer's, with back-pressure and half-close from end
+// One forwarded TCP connection: its local end and the pipe to the peer's, with back-pressure and half-close from end
 // to end (mission A7, A10).
 //
 //      TCP socket ──read──> records ──> pipe        no more than the peer gave credit for
@@ -6,7 +6,7 @@
 //
 // The stream is over when both sides have sent their end and know that it arrived, or when either side broke.
 
-import type { Socket } from 'node:net'
+import type { LocalEnd } from './local-end.ts'
 import {
   creditRecord,
   dataHeader,
@@ -28,7 +28,7 @@ const nothing = new Uint8Array(0)
 
 export type StreamOptions = {
   /** Half-open connections allowed; nothing read from it yet. */
-  readonly tcp: Socket
+  readonly tcp: LocalEnd
   readonly allowance: Allowance
   readonly createPipe: (
     handlers: Pick<PipeOptions, 'maxBytesAhead' | 'onData' | 'onDrain' | 'onLost'>,
@@ -38,7 +38,7 @@ export type StreamOptions = {
 }
 
 export class ForwardedStream {
-  readonly #tcp: Socket
+  readonly #tcp: LocalEnd
   readonly #pipe: Pipe
   readonly #allowance: Allowance
   readonly #onOver: StreamOptions['onOver']

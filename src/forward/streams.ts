@@ -1,7 +1,9 @@
 // TCP over links: both roles, and what they share.
 
 import type { Server } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
+import type { OnStream } from './doors.ts'
 import { ExposedStreams } from './exposed-streams.ts'
 import { ForwardedStreams } from './forwarded-streams.ts'
 import type { Forward, ForwarderCounts } from './forwarder.ts'
@@ -16,6 +18,7 @@ export type StreamsOptions = {
   readonly random: () => number
   readonly addresses: PeerAddresses
   readonly isOpenTo: (peerId: string, port: number) => boolean
+  readonly doorOf: (peerId: string, name: string) => OnStream | null
   readonly peerOf: (nick: string) => string | undefined
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
   readonly wholeBytes: (peerId: string) => number
@@ -53,6 +56,12 @@ export class Streams {
     this.#servers.delete(forward)
   }
 
+  /** A stream to a name that the peer's program has opened. Rejects with a Problem. */
+  async connect(peerId: string, name: string): Promise<Duplex> {
+    const forwarded = await this.#open()
+    return forwarded.open(peerId, name)
+  }
+
   #open(): Promise<ForwardedStreams> {
     this.#opening ??= this.#openRelay().catch((thrown) => {
       this.#opening = null
@@ -76,6 +85,11 @@ export class Streams {
     const frame = decodeStreamFrame(bytes)
     if (!frame) return false
     switch (frame.kind) {
+      case 'open-named':
+        // The name may have been opened since the start. The wish comes again.
+        if (!this.#exposed && this.#options.doorOf(peerId, frame.name)) this.#open().catch(() => {})
+        this.#exposed?.handleFrame(peerId, frame)
+        break
       case 'open':
         this.#exposed?.handleFrame(peerId, frame)
         break

@@ -131,7 +131,7 @@ export class Dispatcher {
   }
 
   #settle(mail: WaitingMail, outcome: SendOutcome): void {
-    const { emit, clock, outbox, database } = this.#parts
+    const { emit, clock, outbox, unreachable, database } = this.#parts
     if (outcome.outcome !== 'later') {
       if (outcome.outcome === 'sent') {
         this.#failuresInRow = 0
@@ -141,6 +141,10 @@ export class Dispatcher {
       }
       this.#done.push(mail.order)
       this.#markSoon()
+      // Refused at the door or sent back later: it is the same address that takes no mail of ours.
+      const now = clock.wallNow()
+      if (outcome.outcome === 'refused')
+        withDatabase(database, () => unreachable.note(mail.recipient, now, now))
       return
     }
     emit({ event: 'unsent', kind: mail.kind, outcome: 'later', reason: outcome.reason })

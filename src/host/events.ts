@@ -12,6 +12,12 @@ export type DropReason =
   | HostRefusal
   /** The peer it speaks of has no entry in the room (any more). */
   | 'unknown-peer'
+  /** Sent by a program that wants no answer: a list, a vacation notice, a bounce that is not about our mail. */
+  | 'automatic'
+  /** One of our own mails came back. */
+  | 'bounce'
+  /** Mail to its return address, or to the peer it is for, came back lately. */
+  | 'unreachable'
 
 export type HostEvent =
   /** The mailbox is open and letters are being taken. */

@@ -71,7 +71,13 @@ export class Handler {
   /** Inside the group's transaction, in one of its own: a letter that our own code cannot stand leaves no trace,
    *  and does not keep all others waiting for ever. */
   #settle(reading: Reading): Handled {
-    if (!reading.ok) return { outcome: 'dropped', kind: 'unknown', reason: reading.refusal }
+    if (!reading.ok) {
+      if (reading.refusal === 'bounce' && reading.bounce.isFinal) {
+        const { recipient, sentAt } = reading.bounce
+        this.#parts.unreachable.note(recipient, sentAt, this.#parts.clock.wallNow())
+      }
+      return { outcome: 'dropped', kind: 'unknown', reason: reading.refusal }
+    }
     const { kind } = reading.letter
     try {
       const reason = this.#parts.database.transaction(() => this.#take(reading))

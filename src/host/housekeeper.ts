@@ -48,7 +48,7 @@ export class Housekeeper {
   }
 
   #work(): readonly number[] {
-    const { peers, seen, outbox, introductions, settings, clock } = this.#parts
+    const { peers, seen, outbox, introductions, unreachable, settings, clock } = this.#parts
     const now = clock.wallNow()
     return [
       peers.removeExpired(now, stepRows),
@@ -58,6 +58,8 @@ export class Housekeeper {
       this.#giveUp(now - settings.keepUnsentMs),
       outbox.clampFuture(now, now + settings.retryMaxMs, stepRows),
       introductions.clampFuture(now, stepRows),
+      unreachable.forget(now, stepRows),
+      unreachable.clampFuture(now, stepRows),
     ]
   }
 

@@ -7,6 +7,7 @@ import { isDatabaseFailure } from '../table/database.ts'
 import type { OwedIntroduction } from '../table/introduction-list.ts'
 import { offerPeer } from '../table/selection.ts'
 import { type HostParts, internalProblem, withDatabase } from './parts.ts'
+import { flagUnreachable } from './taking.ts'
 import { freezeLetter, letterHead } from './writer.ts'
 
 /** Made in one transaction, at most: its sync to disk costs more than an introduction. */
@@ -110,19 +111,22 @@ export class Introducer {
   }
 
   #freeze({ room, recipient: user, askers: users }: OwedIntroduction): boolean {
-    const { peers, outbox, introductions, settings, clock } = this.#parts
+    const { peers, outbox, introductions, unreachable, settings, clock } = this.#parts
     const now = clock.wallNow()
     introductions.settle(room, user, users)
     const recipient = peers.find(room, user, now)
     const askers = users.flatMap((asker) => peers.find(room, asker, now) ?? [])
     if (recipient === null || askers.length === 0) return false
+    if (unreachable.has(recipient.returnAddress, now)) return false
     const frozen = freezeLetter(
       this.#parts,
       {
         ...letterHead(this.#parts, recipient.user),
         kind: 'introduction',
         sessionId: recipient.session.id,
-        peers: askers.map((asker) => offerPeer(asker, recipient, settings.natPrefix, now)),
+        peers: askers.map((asker) =>
+          offerPeer(flagUnreachable(this.#parts, asker, now), recipient, settings.natPrefix, now),
+        ),
       },
       { returnAddress: recipient.returnAddress, sessionKey: recipient.session.publicKey },
     )

@@ -10,6 +10,7 @@ import { IntroductionList } from '../table/introduction-list.ts'
 import { Outbox } from '../table/outbox.ts'
 import { PeerTable } from '../table/peer-table.ts'
 import { SeenLetters } from '../table/seen-letters.ts'
+import { UnreachableAddresses } from '../table/unreachable.ts'
 import type { HostEvent } from './events.ts'
 import type { HostSettings } from './settings.ts'
 
@@ -21,6 +22,8 @@ export type HostSelf = {
   readonly domain: string
   readonly subject: string
   readonly rooms: readonly RoomTag[]
+  /** For the Message-IDs of its mails, see postmark.ts. */
+  readonly postmarkKey: Uint8Array
 }
 
 export type HostMemory = {
@@ -29,6 +32,7 @@ export type HostMemory = {
   readonly seen: SeenLetters
   readonly outbox: Outbox
   readonly introductions: IntroductionList
+  readonly unreachable: UnreachableAddresses
 }
 
 export type HostParts = HostMemory & {
@@ -46,6 +50,7 @@ export function openMemory(database: HostDatabase, settings: HostSettings): Host
     seen: new SeenLetters(database, { ...settings, capacity: settings.seenCapacity }),
     outbox: new Outbox(database, { capacity: settings.outboxCapacity }),
     introductions: new IntroductionList(database),
+    unreachable: new UnreachableAddresses(database, settings.unreachable),
   }
 }
 

@@ -4,24 +4,58 @@ import type { Letter } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
 import { readLetter } from '../letter/mail-text.ts'
 import type { Refusal } from '../letter/refusal.ts'
+import { sameAddress } from '../mail/address.ts'
+import { automaticKind, isReportLike } from '../mail/automatic.ts'
+import { readDeliveryReport } from '../mail/delivery-report.ts'
+import { quickHeaders } from '../mail/header-fields.ts'
 import type { FetchedMail } from '../mail/mailbox.ts'
 import { type ReadMail, readMail } from '../mail/mime-reader.ts'
 import type { HostParts } from './parts.ts'
+import { readPostmark } from './postmark.ts'
+
+/** A mail of ours came back. */
+export type Bounce = {
+  readonly recipient: string
+  /** Unix ms. */
+  readonly sentAt: number
+  /** False when it may still arrive, or did. */
+  readonly isFinal: boolean
+}
 
 export type Reading =
   | { readonly ok: true; readonly letter: Letter; readonly mail: Omit<ReadMail, 'text'> }
-  | { readonly ok: false; readonly refusal: Refusal }
+  | { readonly ok: false; readonly refusal: Refusal | 'automatic' }
+  | { readonly ok: false; readonly refusal: 'bounce'; readonly bounce: Bounce }
 
-export async function readFetched(
-  { self, crypto }: Pick<HostParts, 'self' | 'crypto'>,
-  fetched: FetchedMail,
-): Promise<Reading> {
+type Reader = Pick<HostParts, 'self' | 'crypto'>
+
+export async function readFetched(reader: Reader, fetched: FetchedMail): Promise<Reading> {
   if (fetched.raw === null) return { ok: false, refusal: 'too-big' }
+  if (automaticKind(quickHeaders(fetched.raw)) !== null) {
+    const bounce = bounceOf(reader, fetched.raw)
+    return bounce ? { ok: false, refusal: 'bounce', bounce } : { ok: false, refusal: 'automatic' }
+  }
   const read = await readMail(fetched.raw, limits.mailBytes)
   if (!read.ok) return read
+  const { self, crypto } = reader
+  // Whatever claims to come from ourselves would be answered to ourselves.
+  if (sameAddress(read.mail.from, self.address)) return { ok: false, refusal: 'automatic' }
   const opened = readLetter(crypto, read.mail.text, {
     identity: self.identity.publicKey,
     keyPairs: [self.sealingKeys],
   })
   return opened.ok ? { ok: true, letter: opened.letter, mail: read.mail } : opened
+}
+
+/** Null unless the mail is a report about a mail that we really sent to somebody it names. */
+export function bounceOf({ self, crypto }: Reader, raw: Uint8Array): Bounce | null {
+  if (!isReportLike(quickHeaders(raw))) return null
+  const { messageIds, recipients, isFinal } = readDeliveryReport(raw)
+  for (const messageId of messageIds) {
+    for (const recipient of recipients) {
+      const sentAt = readPostmark(crypto, self.postmarkKey, messageId, recipient)
+      if (sentAt !== null) return { recipient, sentAt, isFinal }
+    }
+  }
+  return null
 }

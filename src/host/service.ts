@@ -12,6 +12,8 @@ import type { HostCounters, HostEvent } from './events.ts'
 import { Housekeeper } from './housekeeper.ts'
 import { Introducer } from './introductions.ts'
 import { type HostParts, openMemory } from './parts.ts'
+import { postmarkKey } from './postmark.ts'
+import { bounceOf } from './reading.ts'
 import { defaultHostSettings, type HostSettings } from './settings.ts'
 import { Tally } from './tally.ts'
 
@@ -107,7 +109,11 @@ class HostService implements Host {
     const database = openHostDatabase(this.#options.database)
     const parts: HostParts = {
       ...openMemory(database, this.#settings),
-      self: { identity, sealingKeys, address, domain, subject, rooms: rooms.map(({ tag }) => tag) },
+      self: {
+        ...{ identity, sealingKeys, address, domain, subject },
+        rooms: rooms.map(({ tag }) => tag),
+        postmarkKey: postmarkKey(crypto, identity),
+      },
       settings: this.#settings,
       clock,
       crypto,
@@ -126,6 +132,7 @@ class HostService implements Host {
     })
     const housekeeper = new Housekeeper(parts, (order) => dispatcher.isBusyWith(order))
     mailbox.onWake = () => courier.wake()
+    mailbox.isOurReport = (raw) => bounceOf(parts, raw) !== null
     mailbox.onState = (state) => this.#emit({ event: 'mailbox', ...state })
     return { parts, courier, dispatcher, introducer, housekeeper }
   }

@@ -1,6 +1,7 @@
 // What can be set about a host, and what each setting is when nobody sets it.
 
 import type { Family } from '../base/endpoint.ts'
+import { defaultUnreachable, type UnreachableSettings } from '../table/unreachable.ts'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
@@ -35,6 +36,8 @@ export type HostSettings = {
   readonly retryMaxMs: number
   /** A mail that could not be sent for this long is given up. */
   readonly keepUnsentMs: number
+  /** Where mail came back from, and for how long nothing goes there. */
+  readonly unreachable: UnreachableSettings
   /** How long `stop` waits for mails that are under way. */
   readonly stopGraceMs: number
   /** Time between the small steps of housekeeping. */
@@ -57,6 +60,7 @@ export const defaultHostSettings: HostSettings = {
   retryFirstMs: 5_000,
   retryMaxMs: 10 * minuteMs,
   keepUnsentMs: 12 * hourMs,
+  unreachable: defaultUnreachable,
   stopGraceMs: 5_000,
   housekeepingMs: 5_000,
 }

@@ -31,9 +31,15 @@ export function takeLetter(
   }
 }
 
-function takeRequest(parts: HostParts, letter: RequestLetter, messageId: string | null, now: number): null {
-  const { peers, outbox, introductions, settings } = parts
+function takeRequest(
+  parts: HostParts,
+  letter: RequestLetter,
+  messageId: string | null,
+  now: number,
+): DropReason | null {
+  const { peers, outbox, introductions, unreachable, settings } = parts
   const { room, from } = letter
+  if (unreachable.has(letter.returnAddress, now)) return 'unreachable'
   const others = peers.recent(room, from, settings.replyPeers, now)
   // A letter that was overtaken by a later one of the same agent is answered, but changes nothing.
   const isNewest = peers.upsert(room, entryOf(letter), now) !== 'older'
@@ -44,7 +50,9 @@ function takeRequest(parts: HostParts, letter: RequestLetter, messageId: string 
       kind: 'reply',
       sessionId: letter.session.id,
       expiresInMs: peers.expiresInMs(room, from, now),
-      peers: others.map((other) => offerPeer(other, letter, settings.natPrefix, now)),
+      peers: others.map((other) =>
+        offerPeer(flagUnreachable(parts, other, now), letter, settings.natPrefix, now),
+      ),
     },
     { returnAddress: letter.returnAddress, sessionKey: letter.session.publicKey },
     messageId,
@@ -63,6 +71,7 @@ function takeRequest(parts: HostParts, letter: RequestLetter, messageId: string 
 function takeSignal(parts: HostParts, letter: SignalLetter, now: number): DropReason | null {
   const recipient = findPeer(parts, letter, now)
   if (recipient === null) return 'unknown-peer'
+  if (parts.unreachable.has(recipient.returnAddress, now)) return 'unreachable'
   const { room, peer, from, box } = letter
   const frozen = freezeLetter(
     parts,
@@ -77,6 +86,11 @@ function takeFailure(parts: HostParts, letter: FailureLetter, now: number): Drop
   if (findPeer(parts, letter, now) === null) return 'unknown-peer'
   parts.peers.flag(letter.room, letter.peer)
   return null
+}
+
+/** Who gets no mail will hardly be met: to others that is as if somebody had failed to reach it. */
+export function flagUnreachable({ unreachable }: HostParts, entry: Entry, now: number): Entry {
+  return !entry.flagged && unreachable.has(entry.returnAddress, now) ? { ...entry, flagged: true } : entry
 }
 
 /** The living entry of whom the letter speaks of, never its own sender's. */

@@ -5,6 +5,7 @@ import { writeLetter } from '../letter/mail-text.ts'
 import { composeMail, newMessageId } from '../mail/compose.ts'
 import type { FrozenMail } from '../table/outbox.ts'
 import type { HostParts } from './parts.ts'
+import { postmark } from './postmark.ts'
 
 export type HostLetter = ReplyLetter | IntroductionLetter | SignalLetter
 
@@ -31,7 +32,10 @@ export function freezeLetter(
   recipient: Recipient,
   answers: string | null = null,
 ): FrozenMail {
-  const messageId = newMessageId(crypto.randomBytes(16), self.domain)
+  const messageId = newMessageId(
+    postmark(crypto, self.postmarkKey, recipient.returnAddress, letter.sentAt),
+    self.domain,
+  )
   const raw = composeMail({
     from: self.address,
     to: [recipient.returnAddress],

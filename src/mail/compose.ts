@@ -22,10 +22,10 @@ export type MailContent = {
   readonly references?: readonly string[]
 }
 
-/** A Message-ID from at least 16 random bytes (RFC 5322 §3.6.4). */
-export function newMessageId(random: Uint8Array, domain: string): string {
-  if (random.length < 16) throw broken('a Message-ID from too few random bytes')
-  const id = `<${Buffer.from(random).toString('hex')}@${domain}>`
+/** A Message-ID from at least 16 bytes that never come again (RFC 5322 §3.6.4). */
+export function newMessageId(unique: Uint8Array, domain: string): string {
+  if (unique.length < 16) throw broken('a Message-ID from too few bytes')
+  const id = `<${Buffer.from(unique).toString('hex')}@${domain}>`
   if (!isMessageId(id)) throw broken('a Message-ID that is not valid')
   return id
 }

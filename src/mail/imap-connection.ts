@@ -178,13 +178,15 @@ export class ImapConnection {
     return first
   }
 
-  /** UIDs at or above `from` whose subject contains the text, as far as the server can tell. Letters marked as
+  /** UIDs at or above `from` whose subject contains the text or whose From one of `senders`, as far as the server can tell. Letters marked as
    *  deleted are among them, for whoever marked them may have died before expunging; not so where marking is all
    *  that can be done. */
-  async search(subject: string, from: number): Promise<number[]> {
+  async search(subject: string, from: number, senders: readonly string[] = []): Promise<number[]> {
     const uid = from > 1 ? { uid: `${from}:*` } : {}
     const unmarked = this.deletesForGood ? {} : { deleted: false }
-    const found = await this.#client.search({ subject, ...unmarked, ...uid }, { uid: true })
+    const either =
+      senders.length === 0 ? { subject } : { or: [{ subject }, ...senders.map((text) => ({ from: text }))] }
+    const found = await this.#client.search({ ...either, ...unmarked, ...uid }, { uid: true })
     if (!Array.isArray(found)) throw this.#failed('search its folder')
     return found
   }

@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import { quickHeaders } from './header-fields.ts'
 import type { ImapConnection, ImapItem } from './imap-connection.ts'
 import { ImapSupervisor, type SupervisorTiming, supervisorTiming } from './imap-supervisor.ts'
-import { isOurs } from './mail-match.ts'
+import { isOurs, mayBeReport } from './mail-match.ts'
 import { type ImapUrl, serverName } from './mail-url.ts'
 import type { FetchedMail, Mailbox, MailboxState, MailFilter } from './mailbox.ts'
 import { UidLedger } from './uid-ledger.ts'
@@ -23,6 +23,10 @@ export const imapMailboxTiming: ImapMailboxTiming = {
   fullScanMs: 300_000,
 }
 
+/** Who sends bounces, as part of the From field: reports have subjects of their own. Exim, Postfix and Google write
+ *  the first, Microsoft the others. */
+const reporters = ['mailer-daemon', 'postmaster', 'microsoftexchange']
+
 /** Mails downloaded by one command: bounds memory and the time one command takes. */
 const fetchBatch = 50
 
@@ -38,6 +42,7 @@ export type ImapMailboxOptions = {
 export class ImapMailbox implements Mailbox {
   onWake: () => void = () => undefined
   onState: (state: MailboxState) => void = () => undefined
+  isOurReport?: (raw: Uint8Array) => boolean
 
   readonly #url: ImapUrl
   readonly #filter: MailFilter
@@ -118,7 +123,9 @@ export class ImapMailbox implements Mailbox {
   #ours(items: readonly ImapItem[], uidValidity: string): FetchedMail[] {
     const ours: FetchedMail[] = []
     for (const { uid, sizeBytes, start } of items) {
-      if (isOurs(quickHeaders(start), this.#filter)) {
+      const fields = quickHeaders(start)
+      const isReport = () => mayBeReport(fields, this.#filter) && this.isOurReport?.(start) === true
+      if (isOurs(fields, this.#filter) || isReport()) {
         const raw = sizeBytes <= this.#filter.maxBytes ? start : null
         ours.push({ ref: `${uidValidity}:${uid}`, raw, sizeBytes })
       } else {
@@ -162,7 +169,9 @@ export class ImapMailbox implements Mailbox {
     try {
       const { lastUid } = this.#supervisor.live
       const from = whole ? 1 : this.#ledger.scanFrom
-      const uids = await this.#supervisor.run((connection) => connection.search(this.#filter.subject, from))
+      const uids = await this.#supervisor.run((connection) =>
+        connection.search(this.#filter.subject, from, this.isOurReport ? reporters : []),
+      )
       if (whole) this.#ledger.noteFullScan(uids, lastUid)
       else this.#ledger.noteNew(uids)
     } catch (error) {

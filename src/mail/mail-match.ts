@@ -1,6 +1,7 @@
 // Whether a mail is ours: exactly our subject, sent to our address. Decided from the header alone.
 
 import { addressesOf, sameAddress } from './address.ts'
+import { isReportLike } from './automatic.ts'
 import { decodeWords, type HeaderField } from './header-fields.ts'
 import type { MailFilter } from './mailbox.ts'
 
@@ -17,6 +18,15 @@ export function isOurs(fields: readonly HeaderField[], filter: MailFilter): bool
   const [subject] = subjects
   if (subjects.length !== 1 || !subject) return false
   if (normalSubject(decodeWords(subject.value)) !== normalSubject(filter.subject)) return false
+  return isAddressedTo(fields, filter)
+}
+
+/** Whether a mail that is not ours by its subject may be a report about one of ours: then its bytes decide. */
+export function mayBeReport(fields: readonly HeaderField[], filter: MailFilter): boolean {
+  return isReportLike(fields) && isAddressedTo(fields, filter)
+}
+
+function isAddressedTo(fields: readonly HeaderField[], filter: MailFilter): boolean {
   return fields.some(
     ({ name, value }) =>
       recipientFields.has(name) && addressesOf(value).some((address) => sameAddress(address, filter.address)),

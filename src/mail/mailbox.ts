@@ -21,6 +21,10 @@ export interface Mailbox {
   onWake: () => void
   onState: (state: MailboxState) => void
 
+  /** Recognises a report that one of our own mails came back. Such mails are shown, too; without this none is. To be
+   *  set before `open`. */
+  isOurReport?: (raw: Uint8Array) => boolean
+
   /** Connects once and keeps the connection from then on. Rejects with a Problem if the first attempt fails
    *  for a reason that waiting will not mend (wrong password, no such host, folder missing). */
   open(): Promise<void>

@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, Problem } from '../base/problem.ts'
 import { quickHeaders } from './header-fields.ts'
-import { isOurs } from './mail-match.ts'
+import { isOurs, mayBeReport } from './mail-match.ts'
 import type { FetchedMail, Mailbox, MailboxState, MailFilter } from './mailbox.ts'
-import { listMaildir, type MaildirEntry, maildirChange, withMail } from './maildir-folder.ts'
+import { listMaildir, type MaildirEntry, maildirChange, type OpenedMail, withMail } from './maildir-folder.ts'
 
 export type MaildirMailboxOptions = {
   readonly clock: Clock
@@ -26,6 +26,7 @@ const foreignLimit = 20_000
 export class MaildirMailbox implements Mailbox {
   onWake: () => void = () => undefined
   onState: (state: MailboxState) => void = () => undefined
+  isOurReport?: (raw: Uint8Array) => boolean
 
   readonly #folder: string
   readonly #filter: MailFilter
@@ -83,11 +84,12 @@ export class MaildirMailbox implements Mailbox {
 
   async #read({ base, path }: MaildirEntry): Promise<FetchedMail | null> {
     try {
-      return await withMail(path, async ({ sizeBytes, start, whole }) => {
-        if (!isOurs(quickHeaders(start), this.#filter)) {
+      return await withMail(path, async (mail) => {
+        if (!(await this.#isOurs(mail))) {
           this.#noteForeign(base)
           return null
         }
+        const { sizeBytes, whole } = mail
         return { ref: base, raw: sizeBytes <= this.#filter.maxBytes ? await whole() : null, sizeBytes }
       })
     } catch (error) {
@@ -98,6 +100,13 @@ export class MaildirMailbox implements Mailbox {
       this.#unreadableNoticed = true
       return null
     }
+  }
+
+  async #isOurs({ start, sizeBytes, whole }: OpenedMail): Promise<boolean> {
+    const fields = quickHeaders(start)
+    if (isOurs(fields, this.#filter)) return true
+    if (!this.isOurReport || sizeBytes > this.#filter.maxBytes) return false
+    return mayBeReport(fields, this.#filter) && this.isOurReport(await whole())
   }
 
   #noteForeign(base: string): void {

@@ -146,6 +146,15 @@ export const migrations: readonly string[] = [
   CREATE INDEX mail_by_user ON mail (user_id) WHERE user_id IS NOT NULL;
   `,
   `
+  -- Mail addresses, in lower case, from which our mail came back.
+  CREATE TABLE unreachable (
+    address TEXT NOT NULL PRIMARY KEY,
+    bounces INTEGER NOT NULL,
+    paused_until INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX unreachable_by_pause ON unreachable (paused_until);
+  `,
+  `
   -- Where an agent takes TCP.
   ALTER TABLE entry ADD COLUMN tcp_candidates TEXT NOT NULL DEFAULT '[]';
   `,

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { handleMail } from '../../src/host/handling.ts'
 import { type HostParts, openMemory } from '../../src/host/parts.ts'
+import { postmarkKey } from '../../src/host/postmark.ts'
 import { defaultHostSettings } from '../../src/host/settings.ts'
 import type { RoomKeys } from '../../src/letter/room.ts'
 import { systemClock } from '../../src/net/system-clock.ts'
@@ -88,7 +89,11 @@ function prepare(
   tell(`table ${name}: ${round(statSync(file).size / 2 ** 20, 1)} MiB`)
   const parts: HostParts = {
     ...openMemory(database, settings),
-    self: { ...keys, address: hostAddress, domain: 'mail.test', subject, rooms: rooms.map(({ tag }) => tag) },
+    self: {
+      ...{ ...keys, address: hostAddress, domain: 'mail.test', subject },
+      rooms: rooms.map(({ tag }) => tag),
+      postmarkKey: postmarkKey(realCrypto, keys.identity),
+    },
     settings,
     clock: systemClock,
     crypto: realCrypto,

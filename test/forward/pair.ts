@@ -4,12 +4,14 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
+import { Doors } from '../../src/forward/doors.ts'
 import {
   createForwarder,
   type Expose,
   type Forward,
   type Forwarder,
   type ForwarderEvent,
+  type ForwarderOptions,
 } from '../../src/forward/forwarder.ts'
 import { systemClock } from '../../src/net/system-clock.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
@@ -28,6 +30,8 @@ export class Pair {
   readonly alice: Forwarder
   readonly bob: Forwarder
   readonly events: ForwarderEvent[] = []
+  /** What Bob's program opens by name. */
+  readonly doors = new Doors()
   /** Of both directions. */
   weather: PipeWeather = {}
   /** What was sent, lost or not; cleared by whoever counts. */
@@ -35,7 +39,7 @@ export class Pair {
   #random = seededRandom(1)
 
   constructor(context: TestContext, exposes: readonly Expose[], forwards: readonly Forward[]) {
-    const make = (options: { exposes: readonly Expose[]; forwards: readonly Forward[] }) =>
+    const make = (options: Pick<ForwarderOptions, 'exposes' | 'forwards' | 'doors'>) =>
       createForwarder({
         clock: systemClock,
         random: () => randomInt(2 ** 32),
@@ -44,7 +48,7 @@ export class Pair {
         ...options,
       })
     this.alice = make({ exposes: [], forwards })
-    this.bob = make({ exposes, forwards: [] })
+    this.bob = make({ exposes, forwards: [], doors: this.doors })
     context.after(() => Promise.all([this.alice.close(), this.bob.close()]))
   }
 

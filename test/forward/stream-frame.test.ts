@@ -20,6 +20,7 @@ const golden: readonly (readonly [StreamFrame, string])[] = [
     '0400000009810201020304000000056869',
   ],
   [{ kind: 'open', number: 0xffffffff, port: 80, seq: 7 }, '05ffffffff005000000007'],
+  [{ kind: 'open-named', number: 2, name: 'chat', seq: 7 }, '0a000000020000000763686174'],
   [{ kind: 'opened', number: 1, seq: 8 }, '060000000100000008'],
   [{ kind: 'end', towards: 'exposing', number: 1, reason: 'done' }, '070000000101'],
   [{ kind: 'end', towards: 'forwarding', number: 1, reason: 'unknown' }, '080000000106'],
@@ -45,6 +46,15 @@ const frames: fc.Arbitrary<StreamFrame> = fc.oneof(
   ),
   fc.record(
     { kind: fc.constant('open' as const), number: u32, port: fc.integer({ min: 1, max: 65535 }), seq: u32 },
+    { noNullPrototype: true },
+  ),
+  fc.record(
+    {
+      kind: fc.constant('open-named' as const),
+      number: u32,
+      name: fc.stringMatching(/^[a-zA-Z0-9._-]{1,32}$/),
+      seq: u32,
+    },
     { noNullPrototype: true },
   ),
   fc.record({ kind: fc.constant('opened' as const), number: u32, seq: u32 }, { noNullPrototype: true }),
@@ -77,7 +87,7 @@ test('any bytes give a stream frame that encodes to the same bytes, or nothing',
     if (frame && !(frame.kind === 'packet' && frame.packet.padding === 0))
       assert.deepEqual(encodeStreamFrame(frame), bytes)
   }
-  const begun = fc.tuple(fc.integer({ min: 2, max: 9 }), fc.uint8Array({ maxLength: 30 }))
+  const begun = fc.tuple(fc.integer({ min: 2, max: 10 }), fc.uint8Array({ maxLength: 30 }))
   fc.assert(
     fc.property(begun, ([kind, rest]) => check(Uint8Array.of(kind, ...rest))),
     { numRuns: 2_000 },

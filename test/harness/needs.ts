@@ -26,6 +26,7 @@ function canMakeNamespaces(): boolean {
 export type Part =
   | 'postfix'
   | 'dovecot'
+  | 'dovecot-sieve'
   | 'turnserver'
   | 'turnutils_natdiscovery'
   | 'turnutils_stunclient'
@@ -35,10 +36,13 @@ export type Part =
   | 'chromium'
   | 'network namespaces'
 
+/** Where the part is not called like its program. */
+const programs: Readonly<Record<string, string>> = { 'dovecot-sieve': 'sievec' }
+
 /** For `test(name, { skip: lacks('postfix', 'dovecot') }, …)`: false, or the sentence that says what is missing. */
 export function lacks(...parts: readonly Part[]): string | false {
   const missing = parts.filter((part) =>
-    part === 'network namespaces' ? !canMakeNamespaces() : findProgram(part) === undefined,
+    part === 'network namespaces' ? !canMakeNamespaces() : findProgram(programs[part] ?? part) === undefined,
   )
   if (missing.length === 0) return false
   const sentence = `this machine has no ${missing.join(', no ')}; \`npm run test:all\` installs what it needs`

@@ -3,6 +3,8 @@
 
 export const mailDomain = 'mail.test'
 export const mailPassword = 'correct:horse/battery@staple'
+/** Postfix takes mail for this recipient, cannot deliver it, and sends it back. */
+export const goneUser = 'gone'
 /** Postfix refuses this recipient as unknown; every other name of the domain has a mailbox. */
 export const unknownUser = 'no-such-user'
 
@@ -18,6 +20,8 @@ export type OfficePlan = {
   readonly password: string
   /** What Dovecot says it can do instead of the truth; empty: the truth. */
   readonly imapCapability: string
+  /** A Sieve script that runs for every mail that is delivered; empty: none. Needs dovecot-sieve. */
+  readonly sieve: string
   /** What each mailbox may hold; 0: no limit. */
   readonly quotaBytes: number
 }
@@ -41,6 +45,7 @@ local_transport = error:no local mail
 virtual_mailbox_domains = ${mailDomain}
 virtual_mailbox_maps = static:all
 virtual_transport = lmtp:unix:${folder}/dovecot/lmtp
+transport_maps = inline:{ {${goneUser}@${mailDomain} = gone:} }
 smtpd_recipient_restrictions =
     check_recipient_access inline:{ {${unknownUser}@${mailDomain} = 550 5.1.1 User unknown} },
     permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
@@ -70,7 +75,7 @@ service_throttle_time = 1s
 `
 }
 
-export function postfixMaster({ listen, smtpPort }: OfficePlan): string {
+export function postfixMaster({ folder, listen, smtpPort }: OfficePlan): string {
   const inet = listen.includes(':') ? `[${listen}]` : listen
   return `${inet}:${smtpPort} inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
@@ -86,6 +91,7 @@ error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
 lmtp unix - - n - - lmtp
+gone unix - n n - - pipe user=nobody argv=${folder}/no-such-user
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -94,7 +100,7 @@ postlog unix-dgram n - n - 1 postlogd
 }
 
 export function dovecotConfig(plan: OfficePlan): string {
-  const { folder, listen, imapPort, pop3Port, password, imapCapability, quotaBytes } = plan
+  const { folder, listen, smtpPort, imapPort, pop3Port, password, imapCapability, sieve, quotaBytes } = plan
   return `base_dir = ${folder}/dovecot
 state_dir = ${folder}/dovecot-state
 log_path = ${folder}/dovecot.log
@@ -152,6 +158,20 @@ service auth {
   unix_listener sasl {
     mode = 0666
   }
+}
+${sieve === '' ? '' : sieveConfig(folder, `${listen}:${smtpPort}`)}`
+}
+
+/** Vacation notices go out by SMTP, every time. */
+function sieveConfig(folder: string, submissionHost: string): string {
+  return `submission_host = ${submissionHost}
+protocol lmtp {
+  mail_plugins = sieve
+}
+plugin {
+  sieve_before = ${folder}/sieve/before.sieve
+  sieve_extensions = +vacation-seconds
+  sieve_vacation_min_period = 0
 }
 `
 }

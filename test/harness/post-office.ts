@@ -25,7 +25,7 @@ import {
   waitForGreeting,
 } from './post-office-processes.ts'
 
-export { mailDomain, mailPassword, unknownUser } from './post-office-config.ts'
+export { goneUser, mailDomain, mailPassword, unknownUser } from './post-office-config.ts'
 
 export type PostOffice = {
   readonly folder: string
@@ -53,6 +53,8 @@ export type PostOfficeOptions = {
   readonly password?: string
   /** The capabilities Dovecot shows, to stand for a poorer server. */
   readonly imapCapability?: string
+  /** Runs for every mail that is delivered. Needs dovecot-sieve. */
+  readonly sieve?: string
   /** What each mailbox may hold; no limit when left out. */
   readonly quotaBytes?: number
 }
@@ -80,6 +82,7 @@ async function prepare({
   netns,
   password = mailPassword,
   imapCapability = '',
+  sieve = '',
   quotaBytes = 0,
 }: PostOfficeOptions): Promise<PostOffice> {
   // Sockets live below: their path must stay under 108 bytes, whatever TMPDIR is.
@@ -94,6 +97,7 @@ async function prepare({
     pop3Port,
     password,
     imapCapability,
+    sieve,
     quotaBytes,
   }
   layOut(plan)
@@ -198,7 +202,14 @@ function layOut(plan: OfficePlan): void {
   make('dovecot-state', 0, 0o755)
   writeFileSync(join(folder, 'postfix/main.cf'), postfixMain(plan))
   writeFileSync(join(folder, 'postfix/master.cf'), postfixMaster(plan))
+  // sysexits(3): EX_NOUSER.
+  writeFileSync(join(folder, 'no-such-user'), '#!/bin/sh\nexit 67\n', { mode: 0o755 })
   writeFileSync(join(folder, 'dovecot.conf'), dovecotConfig(plan))
+  if (plan.sieve !== '') {
+    // Dovecot compiles the script beside it.
+    make('sieve', mailOwnerId, 0o755)
+    writeFileSync(join(folder, 'sieve/before.sieve'), plan.sieve)
+  }
   // Postfix waits up to two seconds for a file as young as this to be finished.
   const past = new Date(Date.now() - 60_000)
   utimesSync(join(folder, 'postfix/main.cf'), past, past)
