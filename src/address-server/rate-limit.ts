@@ -1,7 +1,6 @@
 // How much the address server answers: UDP sources can be forged, so nobody can be sent more than this through us.
 
-import { toHex } from '../base/bytes.ts'
-import { type Endpoint, encodeEndpoint, familyOf } from '../base/endpoint.ts'
+import { customerOf, type Endpoint } from '../base/endpoint.ts'
 import type { Rate } from '../base/token-bucket.ts'
 
 export type RateLimits = {
@@ -33,7 +32,7 @@ export class RateLimit {
 
   /** Whether one more answer may go to this source; if so it is counted. */
   take(now: number, source: Endpoint): boolean {
-    const key = sourceOf(source)
+    const key = customerOf(source)
     const fullAt = fullAfterOne(now, this.#fullAt.get(key), this.#limits.source)
     const totalFullAt = fullAfterOne(now, this.#totalFullAt, this.#limits.total)
     const granted = fullAt !== null && totalFullAt !== null
@@ -67,7 +66,3 @@ function fullAfterOne(now: number, fullAt: number | undefined, { burst, perSecon
 
 /** Sums of fractions of milliseconds are not exact; a thousandth more or less is no answer. */
 const rounding = 1e-3
-
-function sourceOf(endpoint: Endpoint): string {
-  return familyOf(endpoint.address) === 4 ? endpoint.address : toHex(encodeEndpoint(endpoint).subarray(0, 8))
-}

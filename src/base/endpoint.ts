@@ -1,6 +1,7 @@
 // An ip:port as every room speaks of it, in text and in bytes.
 
 import ipaddr from 'ipaddr.js'
+import { toHex } from './bytes.ts'
 
 export type Family = 4 | 6
 
@@ -101,6 +102,11 @@ export function sharePrefix(a: string, b: string, prefix: Readonly<Record<Family
   // Both are canonical text.
   if (prefix[family] === (family === 4 ? 32 : 128)) return a === b
   return ipaddr.parse(a).match(ipaddr.parse(b), prefix[family])
+}
+
+/** What one customer of a provider has: an IPv4 address, or an IPv6 /64. */
+export function customerOf(endpoint: Endpoint): string {
+  return familyOf(endpoint.address) === 4 ? endpoint.address : toHex(encodeEndpoint(endpoint).subarray(0, 8))
 }
 
 /** Keeps the first of equal ones, and their order. */

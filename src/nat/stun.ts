@@ -22,7 +22,7 @@ import {
 } from './stun-attributes.ts'
 
 export const transactionIdBytes = 12
-const headerBytes = 20
+export const stunHeaderBytes = 20
 const cookie = 0x2112a442
 /** Larger than any honest Binding message, smaller than any datagram that could be split. */
 export const maxStunBytes = 1280
@@ -75,7 +75,9 @@ export type StunDecoding =
 
 /** Whether a datagram is STUN rather than something else on the same socket (RFC 8489 §6.3: two zero bits, cookie). */
 export function isStun(bytes: Uint8Array): boolean {
-  return bytes.length >= headerBytes && (bytes[0] as number) < 0x40 && viewOf(bytes).getUint32(4) === cookie
+  return (
+    bytes.length >= stunHeaderBytes && (bytes[0] as number) < 0x40 && viewOf(bytes).getUint32(4) === cookie
+  )
 }
 
 /** A Binding request with FINGERPRINT, 28 to 44 bytes. */
@@ -124,7 +126,7 @@ type Attribute = readonly [type: number, value: Uint8Array]
 
 function encode(type: number, transactionId: Uint8Array, attributes: readonly Attribute[]): Uint8Array {
   if (transactionId.length !== transactionIdBytes) throw new RangeError('a transaction ID has 12 bytes')
-  const header = new Uint8Array(headerBytes)
+  const header = new Uint8Array(stunHeaderBytes)
   const parts = attributes.map(([attributeType, value]) => {
     const padded = new Uint8Array(4 + paddedLength(value.length))
     viewOf(padded).setUint16(0, attributeType)
@@ -150,8 +152,9 @@ export function decodeStun(bytes: Uint8Array): StunDecoding {
   if (bytes.length > maxStunBytes) return fault('too-big')
   const view = viewOf(bytes)
   const type = view.getUint16(0)
-  const transactionId = bytes.slice(8, headerBytes)
-  if (view.getUint16(2) !== bytes.length - headerBytes || bytes.length % 4 !== 0) return fault('bad-length')
+  const transactionId = bytes.slice(8, stunHeaderBytes)
+  if (view.getUint16(2) !== bytes.length - stunHeaderBytes || bytes.length % 4 !== 0)
+    return fault('bad-length')
   const attributes = readAttributes(bytes)
   if (typeof attributes === 'string') return fault(attributes)
   const { values, unknownRequired } = attributes
@@ -208,7 +211,7 @@ function readAttributes(
   const unknownRequired = new Set<number>()
   let count = 0
   let protectedPartOver = false
-  for (let at = headerBytes; at < bytes.length; ) {
+  for (let at = stunHeaderBytes; at < bytes.length; ) {
     if (++count > maxAttributes) return 'too-many-attributes'
     const type = view.getUint16(at)
     const length = view.getUint16(at + 2)

@@ -1,8 +1,9 @@
 // A UDP socket as the rest of the product sees it.
 
 import { createSocket, type Socket } from 'node:dgram'
-import { canonicalAddress, type Endpoint, type Family, familyOf, formatEndpoint } from '../base/endpoint.ts'
-import { messageOf, Problem } from '../base/problem.ts'
+import { canonicalAddress, type Endpoint, type Family, familyOf } from '../base/endpoint.ts'
+import { messageOf } from '../base/problem.ts'
+import { bindProblem } from './bind-problem.ts'
 
 /** The largest payload that crosses Ethernet in one piece; nothing of ours is larger, in either direction. */
 export const maxDatagramBytes = 1472
@@ -65,7 +66,7 @@ async function bind(socket: Socket, address: string, port: number): Promise<Endp
   await new Promise<void>((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) => {
       socket.close()
-      reject(bindProblem(error, { address, port }))
+      reject(bindProblem(error, 'UDP', { address, port }))
     }
     socket.once('error', fail)
     socket.bind({ address, port, exclusive: true }, () => {
@@ -74,50 +75,6 @@ async function bind(socket: Socket, address: string, port: number): Promise<Endp
     })
   })
   return { address, port: socket.address().port }
-}
-
-function bindProblem(error: NodeJS.ErrnoException, wanted: Endpoint): Problem {
-  const place = `UDP ${formatEndpoint(wanted)}`
-  const cause = { cause: error }
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return new Problem(
-        'port-taken',
-        `Another program already uses ${place}.`,
-        'Stop it or choose another port.',
-        cause,
-      )
-    case 'EACCES':
-      return new Problem(
-        'network',
-        `This user may not open ${place}.`,
-        'Choose a port from 1024 upwards.',
-        cause,
-      )
-    case 'EADDRNOTAVAIL':
-    case 'EAFNOSUPPORT':
-      return new Problem(
-        'network',
-        `This machine has no address ${wanted.address}.`,
-        'Choose an address that `ip address` shows, or leave it out.',
-        cause,
-      )
-    case 'EMFILE':
-    case 'ENFILE':
-      return new Problem(
-        'network',
-        `${place} could not be opened: too many files are open.`,
-        'Raise the limit with `ulimit -n` or close other programs.',
-        cause,
-      )
-    default:
-      return new Problem(
-        'network',
-        `${place} could not be opened: ${messageOf(error)}.`,
-        'Check the network settings.',
-        cause,
-      )
-  }
 }
 
 class DgramSocket implements UdpSocket {
