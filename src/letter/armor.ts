@@ -65,15 +65,20 @@ export function armorLetter(crypto: Crypto, ...boxes: readonly Uint8Array[]): st
   return `${note}\n\n${beginLine}\n${lines.join('\n')}\n${endLine}\n`
 }
 
-/** What mail programs add, drop or move: all white space, invisible marks, quoting, soft line ends. */
-const insignificant = /[\s\p{Cc}\p{Cf}>|=]+/gu
+/** Mail programs add, drop and move white space, invisible marks, quoting, dashes, stars: all but base32 and brackets. */
+const insignificant = /[^a-z2-7[\]]+/g
 
 function compact(text: string): string {
-  return text.replace(insignificant, '').toLowerCase()
+  return text.toLowerCase().replace(insignificant, '')
 }
 
 const begin = compact(beginLine)
 const end = compact(endLine)
+
+/** Whether there is a begin in the text, as far as it is read. */
+export function holdsLetter(text: string): boolean {
+  return compact(text.slice(0, limits.armorTextCharacters)).includes(begin)
+}
 
 /** `boxes`: sealed letters, 1 to `limits.letterBoxes`. */
 export type ReadArmor = { readonly ok: true; readonly boxes: readonly Uint8Array[] }

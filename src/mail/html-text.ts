@@ -10,6 +10,16 @@ const named: Readonly<Record<string, string>> = {
   nbsp: ' ',
   shy: '',
   zwnj: '',
+  zwj: '',
+  zerowidthspace: '',
+  nobreak: '',
+  lrm: '',
+  rlm: '',
+  ensp: ' ',
+  emsp: ' ',
+  thinsp: ' ',
+  tab: ' ',
+  newline: '\n',
   lsqb: '[',
   rsqb: ']',
   lbrack: '[',
@@ -49,7 +59,7 @@ export function textOfHtml(html: string): string {
 }
 
 function decodeEntities(text: string): string {
-  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,8}));/gi, (whole, decimal, hex, name) => {
+  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,16}));/gi, (whole, decimal, hex, name) => {
     if (name !== undefined) return named[(name as string).toLowerCase()] ?? whole
     const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal)
     return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : ''

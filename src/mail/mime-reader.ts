@@ -1,6 +1,7 @@
 // From the bytes of a mail to what host and agent need of it. Whatever is in the bytes, the answer is a
 // value; limits are set before any parser sees them.
 
+import { holdsLetter } from '../letter/armor.ts'
 import { addressesOf, singleAddressOf } from './address.ts'
 import {
   decodeWords,
@@ -35,8 +36,11 @@ const bad = { ok: false, refusal: 'bad-mail' } as const
 /** A letter has one part, its HTML twin and what a list server appends make a few. */
 const partLimit = 20
 
-// What a block looks like at its beginning, whatever was done to the lines: see letter/armor.ts.
-const blockBegins = /\[[\s>|=]*peerpost/i
+/** Mails in mails: a forwarded one may have been forwarded. */
+const nestingLimit = 2
+
+// What a block looks like at its beginning unless somebody tampered with the line; quickly found.
+const blockBegins = /\[peerpost letter begins\]/
 
 /** Never throws or rejects. */
 export async function readMail(raw: Uint8Array, maxBytes: number): Promise<MimeReading> {
@@ -47,7 +51,7 @@ export async function readMail(raw: Uint8Array, maxBytes: number): Promise<MimeR
     if (from === undefined || secondFrom !== undefined) return bad
     const sender = singleAddressOf(from)
     if (sender === null) return bad
-    const text = plainText(raw, fields) ?? (await readText(raw))
+    const text = plainText(raw, fields) ?? (await readText(raw, nestingLimit))
     if (text === null) return bad
     const one = (name: string) => fieldValues(fields, name)[0] ?? ''
     const mail: ReadMail = {
@@ -80,17 +84,28 @@ function plainText(raw: Uint8Array, fields: readonly HeaderField[]): string | nu
   return blockBegins.test(text) ? text : null
 }
 
-/** The plain text part, or the HTML part where that alone has a block or there is nothing else. */
-async function readText(raw: Uint8Array): Promise<string | null> {
+/** The plain text part; the HTML part or what is attached where that has a block and the text has none, or where
+ *  there is nothing else. */
+async function readText(raw: Uint8Array, nesting: number): Promise<string | null> {
   // Loaded when it is needed, which for most hosts and agents is never: it takes a tenth of their memory.
   const { simpleParser } = await import('mailparser')
   const parsed = await simpleParser(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength), parserLimits)
   const plain = parsed.text ?? ''
-  if (blockBegins.test(plain)) return plain
+  if (holdsLetter(plain)) return plain
   const html = typeof parsed.html === 'string' ? textOfHtml(parsed.html) : ''
-  if (blockBegins.test(html)) return html
+  if (holdsLetter(html)) return html
+  for (const { contentType, content } of parsed.attachments.slice(0, partLimit)) {
+    const attached = await textOfAttachment(contentType, content, nesting)
+    if (attached !== null && holdsLetter(attached)) return attached
+  }
   const text = plain.trim() === '' ? html : plain
   return text.trim() === '' ? null : text
+}
+
+/** A forwarded mail, or a text that a program took for a file. */
+async function textOfAttachment(type: string, content: Uint8Array, nesting: number): Promise<string | null> {
+  if (type === 'message/rfc822') return nesting > 0 ? readText(content, nesting - 1) : null
+  return type === 'text/plain' ? new TextDecoder('utf-8').decode(content) : null
 }
 
 const parserLimits = {
