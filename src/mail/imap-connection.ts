@@ -3,6 +3,7 @@
 
 import { ImapFlow, type ImapFlowOptions } from 'imapflow'
 import { Problem } from '../base/problem.ts'
+import type { Credentials } from './login.ts'
 import { type ImapUrl, isLoopbackHost, mayStayInClear, serverName } from './mail-url.ts'
 import { clearTextProblem, fieldsOf, loginProblem, reasonOf, serverProblem } from './server-problem.ts'
 
@@ -40,18 +41,12 @@ const removeBatch = 500
 /** Connects, logs in and selects the folder; rejects with a Problem that shows no password. */
 export async function connectImap(
   url: ImapUrl,
+  credentials: Credentials,
   maxBytes: number,
   timing: ImapTiming,
   events: ImapEvents,
 ): Promise<ImapConnection> {
-  if (url.user === null || url.password === null) {
-    throw new Problem(
-      'config',
-      `There is no password for the IMAP server ${serverName(url)}.`,
-      'Put it in the URL or in the secret file the configuration names.',
-    )
-  }
-  const client = new ImapFlow(clientOptions(url, url.user, url.password, maxBytes, timing))
+  const client = new ImapFlow(clientOptions(url, credentials, maxBytes, timing))
   let lost = 'the server closed the connection'
   // Before connect(): without a listener the first error would end the process.
   client.on('error', (error) => {
@@ -81,18 +76,21 @@ export async function connectImap(
 
 function clientOptions(
   url: ImapUrl,
-  user: string,
-  pass: string,
+  credentials: Credentials,
   maxBytes: number,
   timing: ImapTiming,
 ): ImapFlowOptions {
+  const { user } = credentials
   // To loopback even clear text is allowed, so a self-made certificate there is no reason to fail.
   const careless = url.tls === 'offered' && isLoopbackHost(url.host)
   return {
     host: url.host,
     port: url.port,
     secure: url.tls === 'always',
-    auth: { user, pass },
+    auth:
+      credentials.kind === 'token'
+        ? { user, accessToken: credentials.token }
+        : { user, pass: credentials.password },
     logger: false,
     clientInfo: { name: 'peerpost', version: false, vendor: false, 'support-url': false },
     tls: { rejectUnauthorized: !careless },

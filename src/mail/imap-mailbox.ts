@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import { quickHeaders } from './header-fields.ts'
 import type { ImapConnection, ImapItem } from './imap-connection.ts'
 import { ImapSupervisor, type SupervisorTiming, supervisorTiming } from './imap-supervisor.ts'
+import type { Login } from './login.ts'
 import { isOurs, mayBeReport } from './mail-match.ts'
 import { type ImapUrl, serverName } from './mail-url.ts'
 import type { FetchedMail, Mailbox, MailboxState, MailFilter } from './mailbox.ts'
@@ -32,6 +33,7 @@ const fetchBatch = 50
 
 export type ImapMailboxOptions = {
   readonly clock: Clock
+  readonly login: Login
   /** Uniform in [0, 1), for the scatter of retries; Math.random if left out. */
   readonly random?: () => number
   readonly timing?: Partial<ImapMailboxTiming>
@@ -69,6 +71,7 @@ export class ImapMailbox implements Mailbox {
     this.#notice = options.notice ?? (() => undefined)
     this.#supervisor = new ImapSupervisor({
       url,
+      login: options.login,
       maxBytes: filter.maxBytes,
       clock: options.clock,
       random: options.random ?? Math.random,

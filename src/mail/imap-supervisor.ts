@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import { messageOf, Problem } from '../base/problem.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { connectImap, type ImapConnection, type ImapTiming, imapTiming } from './imap-connection.ts'
+import { connectWith, type Login } from './login.ts'
 import { type ImapUrl, serverName } from './mail-url.ts'
 import type { MailboxState } from './mailbox.ts'
 
@@ -33,6 +34,7 @@ const checkMs = 3_000
 
 export type SupervisorOptions = {
   readonly url: ImapUrl
+  readonly login: Login
   /** Largest mail that is downloaded. */
   readonly maxBytes: number
   readonly clock: Clock
@@ -125,12 +127,14 @@ export class ImapSupervisor {
   }
 
   async #connect(): Promise<void> {
-    const { url, maxBytes, timing, onExists, onConnected, onState, clock } = this.#options
+    const { url, login, maxBytes, timing, onExists, onConnected, onState, clock } = this.#options
     const made: { connection?: ImapConnection } = {}
-    const connection = await connectImap(url, maxBytes, timing, {
-      onExists,
-      onLost: (reason) => made.connection && this.#drop(made.connection, reason),
-    })
+    const connection = await connectWith(login, (credentials) =>
+      connectImap(url, credentials, maxBytes, timing, {
+        onExists,
+        onLost: (reason) => made.connection && this.#drop(made.connection, reason),
+      }),
+    )
     made.connection = connection
     if (this.#state === 'closed') return connection.destroy()
     this.#connection = connection

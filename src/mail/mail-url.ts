@@ -3,7 +3,8 @@
 import { addressScope, canonicalAddress } from '../base/endpoint.ts'
 import { Problem } from '../base/problem.ts'
 
-/** `never`: stay in clear even where the server offers TLS. `offered`: STARTTLS. `always`: TLS from the start. */
+/** `never`: stay in clear even where the server offers TLS. `offered`: STARTTLS; plain HTTP has none. `always`: TLS from
+ *  the start. */
 export type TlsUse = 'always' | 'offered' | 'never'
 
 type Server = {
@@ -18,7 +19,11 @@ type Server = {
 }
 
 export type ImapUrl = Server & { readonly protocol: 'imap'; readonly folder: string }
-export type Pop3Url = Server & { readonly protocol: 'pop3' }
+export type Pop3Url = Server & {
+  readonly protocol: 'pop3'
+  /** Between two looks; null: as the provider bears it. */
+  readonly pollMs: number | null
+}
 export type SmtpUrl = Server & { readonly protocol: 'smtp' }
 /** `path` is where Mailpit's root is mounted, with neither leading nor trailing slash. */
 export type MailpitUrl = Server & { readonly protocol: 'mailpit'; readonly path: string }
@@ -42,9 +47,16 @@ const schemes: Readonly<Record<string, Scheme>> = {
   pop3s: { protocol: 'pop3', tls: 'always', port: 995 },
   smtp: { protocol: 'smtp', tls: 'offered', port: 587 },
   smtps: { protocol: 'smtp', tls: 'always', port: 465 },
-  'mailpit+http': { protocol: 'mailpit', tls: 'never', port: 8025 },
+  'mailpit+http': { protocol: 'mailpit', tls: 'offered', port: 8025 },
   'mailpit+https': { protocol: 'mailpit', tls: 'always', port: 8025 },
 }
+
+const settingsOf = {
+  imap: ['tls', 'folder'],
+  pop3: ['tls', 'poll'],
+  smtp: ['tls'],
+  mailpit: ['tls'],
+} as const
 
 const receiveForms = 'imap:, imaps:, pop3:, pop3s:, mailpit+http:, mailpit+https: or maildir:'
 const example = 'Write it like imaps://user%40example.org:password@mail.example.org'
@@ -93,9 +105,9 @@ function parseServerUrl(text: string): Exclude<MailUrl, MaildirUrl> {
   if (server.user === null && server.password !== null) {
     throw fault(text, 'has a password but no user name', `${example}.`)
   }
-  const allowed = scheme.protocol === 'imap' ? ['tls', 'folder'] : ['tls']
+  const allowed = settingsOf[scheme.protocol]
   for (const key of parsed.searchParams.keys()) {
-    if (!allowed.includes(key))
+    if (!(allowed as readonly string[]).includes(key))
       throw fault(text, `has an unknown setting "${key}"`, `Known: ${allowed.join(', ')}.`)
   }
   if (scheme.protocol === 'mailpit') {
@@ -104,7 +116,9 @@ function parseServerUrl(text: string): Exclude<MailUrl, MaildirUrl> {
   if (parsed.pathname !== '/' && parsed.pathname !== '') {
     throw fault(text, 'has a path after the server name', 'An IMAP folder is given as ?folder=NAME.')
   }
-  if (scheme.protocol !== 'imap') return { protocol: scheme.protocol, ...server }
+  if (scheme.protocol === 'pop3')
+    return { protocol: 'pop3', ...server, pollMs: pollMs(text, parsed.searchParams) }
+  if (scheme.protocol === 'smtp') return { protocol: 'smtp', ...server }
   if (server.user === null) throw fault(text, 'has no user name', `${example}.`)
   const folder = parsed.searchParams.get('folder') ?? 'INBOX'
   if (folder === '' || hasControl(folder)) throw fault(text, 'has no usable folder name', 'Use ?folder=NAME.')
@@ -134,6 +148,16 @@ function tlsUse(text: string, scheme: Scheme, settings: URLSearchParams): TlsUse
     throw fault(text, 'asks for TLS and for none', 'Use the scheme without the s, or drop ?tls=never.')
   }
   return 'never'
+}
+
+function pollMs(text: string, settings: URLSearchParams): number | null {
+  const wanted = settings.get('poll')
+  if (wanted === null) return null
+  const seconds = /^\d{1,4}$/.test(wanted) ? Number(wanted) : 0
+  if (seconds < 1 || seconds > 3600) {
+    throw fault(text, 'has a poll setting that is no number of seconds', 'Write ?poll=30, from 1 to 3600.')
+  }
+  return seconds * 1_000
 }
 
 function decoded(text: string, part: string, what: string): string | null {
@@ -188,9 +212,10 @@ export function formatMailUrl(url: MailUrl, { withPassword }: { withPassword: bo
   const port = schemes[name]?.port === url.port ? '' : `:${url.port}`
   const path = url.protocol === 'mailpit' && url.path !== '' ? `/${url.path}` : ''
   const settings: string[] = []
-  if (url.tls === 'never' && url.protocol !== 'mailpit') settings.push('tls=never')
+  if (url.tls === 'never') settings.push('tls=never')
   if (url.protocol === 'imap' && url.folder !== 'INBOX')
     settings.push(`folder=${encodeURIComponent(url.folder)}`)
+  if (url.protocol === 'pop3' && url.pollMs !== null) settings.push(`poll=${url.pollMs / 1_000}`)
   return `${name}://${login}${host}${port}${path}${settings.length > 0 ? `?${settings.join('&')}` : ''}`
 }
 

@@ -1,6 +1,5 @@
-// A place where letters are read, whatever the protocol behind it. IMAP and Maildir implement it; POP3 and
-// Mailpit can join. Only mail with our subject that is addressed to us is ever shown; nothing else is read,
-// marked or removed.
+// A place where letters are read, whatever the protocol behind it. Only mail with our subject that is addressed to us is
+// ever shown; nothing else is read, marked or removed.
 
 /** One mail taken from a mailbox, untouched there until it is removed. */
 export type FetchedMail = {

@@ -3,9 +3,11 @@
 import type { Clock } from '../base/clock.ts'
 import { Problem } from '../base/problem.ts'
 import { ImapMailbox, type ImapMailboxTiming } from './imap-mailbox.ts'
+import { type AccessToken, loginOf } from './login.ts'
 import { parseReceiveUrl, parseSendUrl, type ReceiveUrl, type SendUrl } from './mail-url.ts'
 import type { Mailbox, MailFilter } from './mailbox.ts'
 import { MaildirMailbox } from './maildir-mailbox.ts'
+import { Pop3Mailbox, type Pop3Timing } from './pop3-mailbox.ts'
 import type { MailSender } from './sender.ts'
 import { SmtpSender, type SmtpTiming } from './smtp-sender.ts'
 
@@ -15,7 +17,12 @@ export type MailboxOptions = {
   readonly random?: () => number
   /** Something the person should know, said once, on one line. */
   readonly notice?: (line: string) => void
+  /** Instead of a password. */
+  readonly accessToken?: AccessToken
   readonly imap?: Partial<ImapMailboxTiming>
+  readonly pop3?: Partial<Pop3Timing>
+  /** Where a POP3 mailbox keeps the IDs of mails that are not ours; null or left out: nowhere. */
+  readonly memoryFile?: string | null
   /** Between two looks at a Maildir. */
   readonly maildirPollMs?: number
 }
@@ -23,13 +30,21 @@ export type MailboxOptions = {
 /** A mailbox, not yet open. Throws a Problem `config` for a URL that is wrong or not read by this version. */
 export function openMailbox(url: string | ReceiveUrl, filter: MailFilter, options: MailboxOptions): Mailbox {
   const parsed = typeof url === 'string' ? parseReceiveUrl(url) : url
-  const { clock, random, notice, imap, maildirPollMs } = options
-  const shared = { clock, ...(notice ? { notice } : {}) }
+  const {
+    clock,
+    random = Math.random,
+    notice = () => undefined,
+    accessToken,
+    imap,
+    pop3,
+    maildirPollMs,
+  } = options
+  const shared = { clock, notice }
   switch (parsed.protocol) {
     case 'imap':
       return new ImapMailbox(parsed, filter, {
         ...shared,
-        ...(random ? { random } : {}),
+        ...{ random, login: loginOf('IMAP', parsed, accessToken) },
         ...(imap ? { timing: imap } : {}),
       })
     case 'maildir':
@@ -38,11 +53,16 @@ export function openMailbox(url: string | ReceiveUrl, filter: MailFilter, option
         ...(maildirPollMs === undefined ? {} : { pollMs: maildirPollMs }),
       })
     case 'pop3':
+      return new Pop3Mailbox(parsed, filter, {
+        ...shared,
+        ...{ random, login: loginOf('POP3', parsed, accessToken), memoryFile: options.memoryFile ?? null },
+        ...(pop3 ? { timing: pop3 } : {}),
+      })
     case 'mailpit':
       throw new Problem(
         'config',
-        `This version of peerpost cannot read ${parsed.protocol === 'pop3' ? 'POP3' : 'Mailpit'} mailboxes yet.`,
-        'Use an imap:, imaps: or maildir: URL to receive.',
+        'This version of peerpost cannot read Mailpit mailboxes yet.',
+        'Use an imap:, imaps:, pop3:, pop3s: or maildir: URL to receive.',
       )
   }
 }

@@ -1,8 +1,10 @@
-// What went wrong with a mail server, as a person can act on it. One table for IMAP and SMTP: their
+// What went wrong with a mail server, as a person can act on it. One table for all protocols: their
 // libraries pass on the same codes of the socket, TLS and DNS layers.
 
 import { messageOf, Problem } from '../base/problem.ts'
 import { serverName } from './mail-url.ts'
+
+export type MailProtocol = 'IMAP' | 'POP3' | 'SMTP' | 'Mailpit'
 
 export type ServerPlace = { readonly host: string; readonly port: number; readonly user: string | null }
 
@@ -46,8 +48,8 @@ export function isTlsFault(error: unknown): boolean {
   return fieldsOf(error).tlsFailed === true || tlsCode.test(codeOf(error))
 }
 
-/** A Problem that names the server and what to do. `what` is `IMAP` or `SMTP`. */
-export function serverProblem(what: 'IMAP' | 'SMTP', place: ServerPlace, error: unknown): Problem {
+/** A Problem that names the server and what to do. */
+export function serverProblem(what: MailProtocol, place: ServerPlace, error: unknown): Problem {
   if (error instanceof Problem) return error
   const server = `The ${what} server ${serverName(place)}`
   const code = codeOf(error)
@@ -56,7 +58,7 @@ export function serverProblem(what: 'IMAP' | 'SMTP', place: ServerPlace, error: 
     return new Problem(
       'mail-tls',
       `${server} could not be reached over TLS that can be trusted: ${reasonOf(error)}.`,
-      `Check the name in the URL and the scheme (${what.toLowerCase()}s: is TLS from the start), or add ?tls=never to the plain scheme where the network is your own.`,
+      `Check the name in the URL and the scheme (${secureScheme(what)} is TLS from the start), or add ?tls=never to the plain scheme where the network is your own.`,
       cause,
     )
   }
@@ -84,7 +86,11 @@ export function serverProblem(what: 'IMAP' | 'SMTP', place: ServerPlace, error: 
   )
 }
 
-export function loginProblem(what: 'IMAP' | 'SMTP', place: ServerPlace, error: unknown): Problem {
+function secureScheme(what: MailProtocol): string {
+  return what === 'Mailpit' ? 'mailpit+https:' : `${what.toLowerCase()}s:`
+}
+
+export function loginProblem(what: MailProtocol, place: ServerPlace, error: unknown): Problem {
   return new Problem(
     'mail-login',
     `The ${what} server ${serverName(place)} does not let ${place.user ?? 'us'} in: ${reasonOf(error)}.`,
@@ -93,10 +99,10 @@ export function loginProblem(what: 'IMAP' | 'SMTP', place: ServerPlace, error: u
   )
 }
 
-export function clearTextProblem(what: 'IMAP' | 'SMTP', place: ServerPlace): Problem {
+export function clearTextProblem(what: MailProtocol, place: ServerPlace): Problem {
   return new Problem(
     'mail-tls',
     `The ${what} server ${serverName(place)} offers no TLS, and a password is not sent to it in clear.`,
-    `Use ${what.toLowerCase()}s: if it has a TLS port, or add ?tls=never to the URL where the network is your own.`,
+    `Use ${secureScheme(what)} if it has a TLS port, or add ?tls=never to the URL where the network is your own.`,
   )
 }

@@ -48,7 +48,7 @@ export function openMail(
     mailbox: openMailbox(
       receive,
       { ...filter, maxBytes: limits.mailBytes },
-      { clock: systemClock, notice: onNotice },
+      { clock: systemClock, notice: onNotice, memoryFile: path('foreign-mails.uidl') },
     ),
     sender: createSender(send, { clock: systemClock }),
   }

@@ -24,6 +24,8 @@ export type OfficePlan = {
   readonly sieve: string
   /** What each mailbox may hold; 0: no limit. */
   readonly quotaBytes: number
+  /** With `tls.crt` and `tls.key` in the folder. */
+  readonly tls: boolean
 }
 
 export function postfixMain({ folder, listen }: OfficePlan): string {
@@ -100,13 +102,20 @@ postlog unix-dgram n - n - 1 postlogd
 }
 
 export function dovecotConfig(plan: OfficePlan): string {
-  const { folder, listen, smtpPort, imapPort, pop3Port, password, imapCapability, sieve, quotaBytes } = plan
+  const { folder, listen, smtpPort, imapPort, pop3Port, password, imapCapability, sieve, quotaBytes, tls } =
+    plan
   return `base_dir = ${folder}/dovecot
 state_dir = ${folder}/dovecot-state
 log_path = ${folder}/dovecot.log
 protocols = imap pop3 lmtp
 listen = ${listen}
-ssl = no
+${
+  tls
+    ? `ssl = yes
+ssl_cert = <${folder}/tls.crt
+ssl_key = <${folder}/tls.key`
+    : 'ssl = no'
+}
 disable_plaintext_auth = no
 auth_mechanisms = plain login
 auth_failure_delay = 0

@@ -7,6 +7,8 @@ export type LineProxy = {
   readonly port: number
   /** Connections accepted so far. */
   readonly accepted: () => number
+  /** Bytes that came from the server. */
+  readonly received: () => number
   /** From now on nothing passes on the lines that are open; new ones are refused or pass as `fresh` says. */
   goDead(fresh: 'refuse' | 'pass'): void
   heal(): void
@@ -20,12 +22,16 @@ export type LineProxy = {
 export async function startLineProxy(target: { readonly port: number }): Promise<LineProxy> {
   const lines = new Set<readonly [Socket, Socket]>()
   let accepted = 0
+  let received = 0
   let refusing = false
   let targetPort = target.port
   const server = createServer((inner) => {
     if (refusing) return inner.destroy()
     accepted++
     const outer = connect(targetPort, '127.0.0.1')
+    outer.on('data', (chunk) => {
+      received += chunk.length
+    })
     const line = [inner, outer] as const
     lines.add(line)
     for (const [from, to] of [line, [outer, inner] as const]) {
@@ -42,6 +48,7 @@ export async function startLineProxy(target: { readonly port: number }): Promise
   return {
     port: (server.address() as { port: number }).port,
     accepted: () => accepted,
+    received: () => received,
     goDead(fresh) {
       refusing = fresh === 'refuse'
       for (const [inner, outer] of lines) {

@@ -57,6 +57,8 @@ export type PostOfficeOptions = {
   readonly sieve?: string
   /** What each mailbox may hold; no limit when left out. */
   readonly quotaBytes?: number
+  /** Dovecot offers STARTTLS and STLS with a certificate that nobody has signed. */
+  readonly tls?: boolean
 }
 
 const attempts = 3
@@ -84,6 +86,7 @@ async function prepare({
   imapCapability = '',
   sieve = '',
   quotaBytes = 0,
+  tls = false,
 }: PostOfficeOptions): Promise<PostOffice> {
   // Sockets live below: their path must stay under 108 bytes, whatever TMPDIR is.
   const folder = await mkdtemp('/tmp/post-office-')
@@ -99,6 +102,7 @@ async function prepare({
     imapCapability,
     sieve,
     quotaBytes,
+    tls,
   }
   layOut(plan)
 
@@ -210,9 +214,18 @@ function layOut(plan: OfficePlan): void {
     make('sieve', mailOwnerId, 0o755)
     writeFileSync(join(folder, 'sieve/before.sieve'), plan.sieve)
   }
+  if (plan.tls) makeCertificate(folder)
   // Postfix waits up to two seconds for a file as young as this to be finished.
   const past = new Date(Date.now() - 60_000)
   utimesSync(join(folder, 'postfix/main.cf'), past, past)
+}
+
+function makeCertificate(folder: string): void {
+  const made = spawnSync('openssl', [
+    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
+    ...['-subj', '/CN=localhost', '-keyout', join(folder, 'tls.key'), '-out', join(folder, 'tls.crt')],
+  ])
+  if (made.status !== 0) throw new Error(`openssl made no certificate: ${made.stderr}`)
 }
 
 function makeMaildir(path: string): string {

@@ -55,8 +55,21 @@ test('each scheme has its default port and way of TLS', () => {
   assert.deepEqual(of('pop3s://u@h'), ['pop3', 995, 'always'])
   assert.deepEqual(of('smtp://u@h'), ['smtp', 587, 'offered'])
   assert.deepEqual(of('smtps://u@h'), ['smtp', 465, 'always'])
-  assert.deepEqual(of('mailpit+http://h/box/'), ['mailpit', 8025, 'never'])
+  assert.deepEqual(of('mailpit+http://h/box/'), ['mailpit', 8025, 'offered'])
   assert.deepEqual(of('mailpit+https://h'), ['mailpit', 8025, 'always'])
+})
+
+test('a POP3 URL may say how often to look, in seconds', () => {
+  const pollOf = (url: string) => {
+    const parsed = parseReceiveUrl(url)
+    return parsed.protocol === 'pop3' ? parsed.pollMs : assert.fail(url)
+  }
+  assert.equal(pollOf('pop3s://u@h'), null)
+  assert.equal(pollOf('pop3s://u@h?poll=30'), 30_000)
+  for (const poll of ['0', '-1', '1.5', '5s', '3601', '']) {
+    problemOf(() => parseReceiveUrl(`pop3s://u@h?poll=${poll}`))
+  }
+  problemOf(() => parseReceiveUrl('imaps://u@h?poll=30'))
 })
 
 test('a Maildir URL names a folder, absolute or not, with percent-encoding', () => {
@@ -127,7 +140,8 @@ test('printing and parsing are each other’s inverse', () => {
       server,
       fc.constantFrom('always' as const, 'offered' as const, 'never' as const),
       text,
-      (s, tls, folder) => {
+      fc.option(fc.integer({ min: 1, max: 3600 }).map((seconds) => seconds * 1_000)),
+      (s, tls, folder, polls) => {
         const url = { protocol: 'imap' as const, ...s, tls, folder }
         assert.deepEqual(parseReceiveUrl(formatMailUrl(url, { withPassword: true })), url)
         assert.deepEqual(parseReceiveUrl(formatMailUrl(url, { withPassword: false })), {
@@ -136,6 +150,12 @@ test('printing and parsing are each other’s inverse', () => {
         })
         const send = { protocol: 'smtp' as const, ...s, tls }
         assert.deepEqual(parseSendUrl(formatMailUrl(send, { withPassword: true })), send)
+        const pop3 = { protocol: 'pop3' as const, ...s, tls, pollMs: polls }
+        assert.deepEqual(parseReceiveUrl(formatMailUrl(pop3, { withPassword: true })), pop3)
+        if (tls !== 'always') {
+          const mailpit = { protocol: 'mailpit' as const, ...s, tls, path: 'box/mail' }
+          assert.deepEqual(parseReceiveUrl(formatMailUrl(mailpit, { withPassword: true })), mailpit)
+        }
         const maildir = { protocol: 'maildir' as const, folder }
         assert.deepEqual(parseReceiveUrl(formatMailUrl(maildir, { withPassword: true })), maildir)
       },

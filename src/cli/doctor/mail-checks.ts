@@ -5,6 +5,7 @@ import type { Crypto } from '../../base/crypto.ts'
 import { count, seconds, sizeWords } from '../../control/words.ts'
 import { limits } from '../../letter/limits.ts'
 import { connectImap, imapTiming } from '../../mail/imap-connection.ts'
+import { connectWith, loginOf } from '../../mail/login.ts'
 import type { ReceiveUrl, SendUrl } from '../../mail/mail-url.ts'
 import { serverName } from '../../mail/mail-url.ts'
 import type { Mailbox } from '../../mail/mailbox.ts'
@@ -121,7 +122,9 @@ async function quotaFindings({ clock }: MailPatient, url: ReceiveUrl): Promise<r
   if (url.protocol !== 'imap') return []
   try {
     const events = { onExists: () => {}, onLost: () => {} }
-    const connection = await connectImap(url, limits.mailBytes, imapTiming, events)
+    const connection = await connectWith(loginOf('IMAP', url), (credentials) =>
+      connectImap(url, credentials, limits.mailBytes, imapTiming, events),
+    )
     try {
       const room = await connection.room()
       if (room === null) return []
