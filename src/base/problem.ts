@@ -15,6 +15,7 @@ export type ProblemCode =
   | 'network'
   | 'peer'
   | 'not-running'
+  | 'not-ready'
   | 'node-version'
   | 'internal'
 

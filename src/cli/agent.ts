@@ -32,6 +32,7 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
       clock: systemClock,
       crypto,
       settings: config.control,
+      path,
       configFile: options.config,
       json: options.json,
     },

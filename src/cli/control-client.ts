@@ -5,6 +5,7 @@ import { messageOf, Problem } from '../base/problem.ts'
 import type { AgentStatus, PeerStatus } from '../control/agent-schemas.ts'
 import { type ControlFile, controlFileOf, readControlFile } from '../control/control-file.ts'
 import type { HostStatus } from '../control/host-schemas.ts'
+import { faultSchema } from '../control/routes.ts'
 
 export type DaemonStatus = (AgentStatus & { readonly peers: readonly PeerStatus[] }) | HostStatus
 
@@ -44,6 +45,11 @@ export class ControlClient {
     return { ...status, peers }
   }
 
+  /** Rejects with a Problem that says why it is not. */
+  async ready(): Promise<void> {
+    await this.#ask('GET', '/readyz')
+  }
+
   /** Good for one browser. */
   async newPageAddress(): Promise<string> {
     return ((await this.#ask('POST', '/v1/codes')) as { readonly url: string }).url
@@ -71,6 +77,11 @@ export class ControlClient {
     }
     const answer: unknown = await response.json().catch(() => null)
     if (response.ok && typeof answer === 'object' && answer !== null) return answer
+    const refused = faultSchema.safeParse(answer)
+    if (response.status === 503 && refused.success) {
+      const { message, remedy } = refused.data.error
+      throw new Problem('not-ready', message, remedy)
+    }
     // A new daemon with a new token, or some other program that has the port of one that was killed.
     throw this.#odd()
   }

@@ -2,14 +2,21 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { Crypto } from '../base/crypto.ts'
+import { Problem } from '../base/problem.ts'
 import { parsePlace } from '../config/listen.ts'
+import { readSecret } from '../config/secrets.ts'
 import { EventLog } from '../control/event-log.ts'
 import { maskTexts } from '../control/mask.ts'
 import type { Route } from '../control/routes.ts'
 import type { ControlServer } from '../control/server.ts'
 import type { Line } from '../control/words.ts'
 
-export type ControlSettings = { readonly enabled: boolean; readonly listen: string }
+export type ControlSettings = {
+  readonly enabled: boolean
+  readonly listen: string
+  /** Empty for none. */
+  readonly metrics_token_file: string
+}
 
 export type Control = {
   /** For every event, as it is printed. */
@@ -22,6 +29,8 @@ export type ControlOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly settings: ControlSettings
+  /** Makes a path of the config absolute. */
+  readonly path: (text: string) => string
   readonly configFile: string
   readonly json: boolean | undefined
   readonly describe: (event: object) => Line | null
@@ -30,9 +39,10 @@ export type ControlOptions = {
 }
 
 export function prepareControl(options: ControlOptions): Control {
-  const { clock, crypto, settings, configFile, json, describe, isMasked } = options
+  const { clock, crypto, settings, path, configFile, json, describe, isMasked } = options
   const listen = parsePlace(settings.listen)
   if (!settings.enabled || !listen) return { tell: () => {}, start: async () => null }
+  const metricsToken = settings.metrics_token_file ? readToken(path(settings.metrics_token_file)) : null
   const log = new EventLog(Buffer.from(crypto.randomBytes(6)).toString('hex'))
   return {
     tell: (told) => log.add(isMasked ? maskTexts(told) : told),
@@ -40,7 +50,7 @@ export function prepareControl(options: ControlOptions): Control {
       // Read only where it is wanted: the library takes some megabytes.
       const { startControlServer } = await import('../control/server.ts')
       const server = await startControlServer({
-        ...{ clock, log, routes, listen, configFile },
+        ...{ clock, log, routes, listen, configFile, metricsToken },
         describe: (event) => describe(maskTexts(event)),
         randomBytes: (length) => crypto.randomBytes(length),
       })
@@ -50,4 +60,14 @@ export function prepareControl(options: ControlOptions): Control {
       return server
     },
   }
+}
+
+function readToken(file: string): string {
+  const token = readSecret(file, 'The token for metrics')
+  if (/^[\w-]{20,128}$/.test(token)) return token
+  throw new Problem(
+    'file',
+    `${file} holds no token for metrics.`,
+    'Put 20 to 128 letters and digits there, as `openssl rand -hex 32` makes them.',
+  )
 }

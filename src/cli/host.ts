@@ -16,6 +16,9 @@ import { prepareControl } from './control.ts'
 import { untilStopped } from './lifetime.ts'
 import { createReporter } from './output.ts'
 
+/** Sweeps that may fail, or take so long, before the host counts as not ready. */
+const scanSweeps = 3
+
 export async function runHost(options: { readonly config: string; readonly json?: boolean }): Promise<void> {
   const { stopped } = untilStopped()
   const crypto = await loadSodium()
@@ -27,6 +30,7 @@ export async function runHost(options: { readonly config: string; readonly json?
       clock: systemClock,
       crypto,
       settings: config.control,
+      path: loaded.path,
       configFile: options.config,
       json: options.json,
     },
@@ -45,6 +49,7 @@ export async function runHost(options: { readonly config: string; readonly json?
   const watched = new HostControl({
     ...{ clock: systemClock, host, address: config.address, rooms: keys.rooms.map(({ name }) => name) },
     settings: { ...defaultHostSettings, capacity: config.table.capacity },
+    scanLimitMs: scanSweeps * config.letters.sweep,
   })
   const server = await control.start(hostRoutes(watched))
   let addressServer: AddressServer | null = null

@@ -124,6 +124,7 @@ Start here:
     .requiredOption('--config <file>', 'the config file it was started with')
     .option('--watch', 'go on showing it until stopped')
     .option('--open', 'print an address that opens the status page in a browser, once')
+    .option('--ready', 'say only whether it can do its work; exits with 1 when it cannot')
     .addOption(jsonOption())
     .action(async (options) => (await import('./status.ts')).showStatus(options))
   program

@@ -14,13 +14,20 @@ export type StatusOptions = {
   readonly watch?: boolean
   /** Prints an address that lets one browser in. */
   readonly open?: boolean
+  /** Only whether it can do its work. */
+  readonly ready?: boolean
 }
 
 const lookAgainMs = 1_000
 
-export async function showStatus({ config, json, watch, open }: StatusOptions): Promise<void> {
+export async function showStatus({ config, json, watch, open, ready }: StatusOptions): Promise<void> {
   const client = new ControlClient(config)
   if (open) return openPage(client)
+  if (ready) {
+    await client.ready()
+    process.stdout.write(json ? `${JSON.stringify({ event: 'ready' })}\n` : 'Ready.\n')
+    return
+  }
   const show = createShow(json === true, watch === true && process.stdout.isTTY === true)
   show(await client.status())
   if (!watch) return

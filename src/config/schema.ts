@@ -40,6 +40,7 @@ const control = z
   .strictObject({
     enabled: z.boolean().default(true),
     listen: text(isLoopbackPlace, 'must be a loopback address such as 127.0.0.1:0').default('127.0.0.1:0'),
+    metrics_token_file: z.string().max(4096).default(''),
   })
   .prefault({})
 

@@ -37,6 +37,8 @@ const controlSection = `[control]
 # beside this one. Port 0 lets the system choose.
 # listen = "127.0.0.1:0"
 # enabled = true
+# A file with a token of your own, 20 to 128 letters and digits, that lets Prometheus read /metrics and nothing else.
+# metrics_token_file = ""
 `
 
 export function hostTemplate(answers: HostAnswers): string {

@@ -11,11 +11,14 @@ export const codeMs = 5 * 60_000
 const mostCodes = 8
 const mostPages = 16
 
-export type Caller = 'owner' | 'page'
+/** `metrics`: whoever has the token that the config names for them, such as Prometheus. */
+export type Caller = 'owner' | 'page' | 'metrics'
 
 export type AccessOptions = {
   readonly clock: Clock
   readonly randomBytes: (length: number) => Uint8Array
+  /** Null when there is none. */
+  readonly metricsToken?: string | null
 }
 
 export class Access {
@@ -51,10 +54,13 @@ export class Access {
 
   /** Of an Authorization header; null for anything but a token of ours. */
   callerOf(authorization: string | undefined): Caller | null {
-    const [, token] = /^Bearer ([\w-]{20,64})$/i.exec(authorization ?? '') ?? []
+    const [, token] = /^Bearer ([\w-]{20,128})$/i.exec(authorization ?? '') ?? []
     if (token === undefined) return null
     const digest = digestOf(token)
-    if (timingSafeEqual(Buffer.from(digest), Buffer.from(digestOf(this.token)))) return 'owner'
+    const isOf = (secret: string) => timingSafeEqual(Buffer.from(digest), Buffer.from(digestOf(secret)))
+    if (isOf(this.token)) return 'owner'
+    const { metricsToken = null } = this.#options
+    if (metricsToken !== null && isOf(metricsToken)) return 'metrics'
     return this.#pages.has(digest) ? 'page' : null
   }
 

@@ -9,9 +9,12 @@ import type { Forward } from '../forward/forwarder.ts'
 import { forwardText, parseForwards } from '../forward/options.ts'
 import { readUserId } from '../letter/user-id.ts'
 import { AgentNews } from './agent-news.ts'
+import { agentMetrics, agentUnready } from './agent-probes.ts'
 import type { AgentStatus, PeerStatus } from './agent-schemas.ts'
 import { instant, natOf, peerOf } from './agent-view.ts'
+import type { Metric } from './exposition.ts'
 import { Fault } from './fault.ts'
+import type { Probed } from './probe-routes.ts'
 import type { Standing, Standings } from './standings.ts'
 
 export type ControlledAgent = Pick<
@@ -37,7 +40,7 @@ export type AgentControlOptions = {
 const notJoined = new Fault(409, 'not-joined', 'The agent is not in the room now.', 'Join the room first.')
 const noForward = new Fault(404, 'unknown-forward', 'No forward has this local port.', 'Name it like udp:7.')
 
-export class AgentControl {
+export class AgentControl implements Probed {
   readonly #options: AgentControlOptions
   readonly #startedAt: number
   #agent: ControlledAgent | null = null
@@ -166,6 +169,18 @@ export class AgentControl {
       exposes: [...exposes],
       forwards: this.#forwards.map(forwardText),
     }
+  }
+
+  get clock(): Clock {
+    return this.#options.clock
+  }
+
+  unready(): Fault | null {
+    return agentUnready(this.status())
+  }
+
+  metrics(): readonly Metric[] {
+    return agentMetrics(this.status(), this.peers())
   }
 
   peers(): readonly PeerStatus[] {

@@ -13,6 +13,7 @@ import {
   stateSchema,
 } from './agent-schemas.ts'
 import { Fault } from './fault.ts'
+import { probeRoutes } from './probe-routes.ts'
 import { nothing, type Route } from './routes.ts'
 import type { Standing } from './standings.ts'
 
@@ -124,5 +125,6 @@ export function agentRoutes(control: AgentControl): readonly Route[] {
       'Blocks a player: never tried, never let in, any link ends. It is remembered.',
       'Unblocks a player.',
     ]),
+    ...probeRoutes(control),
   ]
 }

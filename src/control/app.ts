@@ -131,6 +131,9 @@ async function readBody(stream: ReadableStream<Uint8Array> | null): Promise<unkn
 }
 
 function answerOf(result: unknown): Response {
+  if (typeof result === 'string') {
+    return new Response(result, { headers: { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' } })
+  }
   if (!(result instanceof Fault)) return Response.json(result)
   const status: ContentfulStatusCode = result.status
   const more = {

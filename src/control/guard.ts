@@ -16,7 +16,7 @@ export type RequestHead = {
 }
 
 /** `open`: for whoever comes to the right place, as are the files of the page. */
-export type Need = 'open' | 'any-caller' | 'owner'
+export type Need = 'open' | 'metrics' | 'any-caller' | 'owner'
 
 export type GuardOptions = {
   readonly clock: Clock
@@ -59,5 +59,14 @@ export class Guard {
 }
 
 function isEnough(caller: Caller | null, need: Need): boolean {
-  return need === 'open' || (need === 'owner' ? caller === 'owner' : caller !== null)
+  switch (need) {
+    case 'open':
+      return true
+    case 'metrics':
+      return caller !== null
+    case 'any-caller':
+      return caller === 'owner' || caller === 'page'
+    case 'owner':
+      return caller === 'owner'
+  }
 }

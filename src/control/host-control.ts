@@ -3,18 +3,24 @@
 import type { Clock } from '../base/clock.ts'
 import type { Host, HostEvent, HostSettings } from '../host/service.ts'
 import { instant } from './agent-view.ts'
+import type { Metric } from './exposition.ts'
+import type { Fault } from './fault.ts'
+import { type HostVitals, hostMetrics, hostUnready } from './host-probes.ts'
 import type { HostStatus } from './host-schemas.ts'
 import { maskText } from './mask.ts'
+import type { Probed } from './probe-routes.ts'
 
 export type HostControlOptions = {
   readonly clock: Clock
-  readonly host: Pick<Host, 'counters'>
+  readonly host: Pick<Host, 'counters' | 'scannedAt'>
   readonly settings: Pick<HostSettings, 'capacity' | 'outboxCapacity' | 'seenCapacity'>
   readonly address: string
   readonly rooms: readonly string[]
+  /** The mailbox must have been looked through so lately for the host to count as ready. */
+  readonly scanLimitMs: number
 }
 
-export class HostControl {
+export class HostControl implements Probed {
   readonly #options: HostControlOptions
   readonly #startedAt: number
   #isReady = false
@@ -41,6 +47,27 @@ export class HostControl {
     } else if (event.event === 'trouble') {
       const { message, remedy } = event.problem
       this.#trouble = { at: instant(now), message: maskText(message), remedy: maskText(remedy) }
+    }
+  }
+
+  get clock(): Clock {
+    return this.#options.clock
+  }
+
+  unready(): Fault | null {
+    return hostUnready(this.#vitals)
+  }
+
+  metrics(): readonly Metric[] {
+    return hostMetrics(this.#vitals)
+  }
+
+  get #vitals(): HostVitals {
+    const { host, clock, scanLimitMs } = this.#options
+    return {
+      status: () => this.status(),
+      scanAgeMs: () => (host.scannedAt === null ? null : clock.now() - host.scannedAt),
+      scanLimitMs,
     }
   }
 

@@ -2,6 +2,7 @@
 
 import type { HostControl } from './host-control.ts'
 import { hostStatusSchema } from './host-schemas.ts'
+import { probeRoutes } from './probe-routes.ts'
 import type { Route } from './routes.ts'
 
 export function hostRoutes(control: HostControl): readonly Route[] {
@@ -12,5 +13,6 @@ export function hostRoutes(control: HostControl): readonly Route[] {
       faults: { database: 503 },
       handle: () => control.status(),
     },
+    ...probeRoutes(control),
   ]
 }

@@ -45,10 +45,14 @@ function operationOf(route: Route): Json {
       requestBody: { required: true, content: { 'application/json': { schema: jsonSchemaOf(body) } } },
     }),
     responses: {
-      200: { description: 'done', content: { 'application/json': { schema: jsonSchemaOf(answer) } } },
+      200: { description: 'done', content: { [mediaTypeOf(answer)]: { schema: jsonSchemaOf(answer) } } },
       ...faultResponses(route),
     },
   }
+}
+
+function mediaTypeOf(answer: z.ZodType): string {
+  return answer instanceof z.ZodString ? 'text/plain' : 'application/json'
 }
 
 function faultResponses({ faults = {}, body }: Route): Json {

@@ -22,6 +22,7 @@ export type Route = {
   /** What each part `:name` of the path is. */
   readonly params?: Readonly<Record<string, string>>
   readonly body?: z.ZodObject
+  /** A text is answered as it is, anything else as JSON. */
   readonly answer: z.ZodType
   /** Codes of faults besides those that every route has, with their status. */
   readonly faults?: Readonly<Record<string, 400 | 401 | 404 | 409 | 503>>

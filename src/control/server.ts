@@ -12,7 +12,7 @@ import { type Fault, faults } from './fault.ts'
 import { pageAddress } from './session-routes.ts'
 
 export type ControlServerOptions = Pick<ControlOptions, 'clock' | 'log' | 'routes' | 'describe'> &
-  Pick<AccessOptions, 'randomBytes'> & {
+  Pick<AccessOptions, 'randomBytes' | 'metricsToken'> & {
     /** On loopback; port 0 for any. */
     readonly listen: Endpoint
     /** Of the daemon; the control file is put beside it. */
@@ -37,8 +37,8 @@ const silenceMs = 60_000
 
 /** Rejects with a Problem when the port cannot be had. */
 export async function startControlServer(options: ControlServerOptions): Promise<ControlServer> {
-  const { clock, log, routes, describe, randomBytes, listen, configFile } = options
-  const access = new Access({ clock, randomBytes })
+  const { clock, log, routes, describe, randomBytes, metricsToken = null, listen, configFile } = options
+  const access = new Access({ clock, randomBytes, metricsToken })
   let place = listen
   const app = createControlApp({ clock, access, log, routes, describe, place: () => place })
   const server = createAdaptorServer({

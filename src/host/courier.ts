@@ -26,6 +26,7 @@ export class Courier {
   /** Fetched and not yet known to be out of the mailbox; at most three batches. */
   #held = new Set<string>()
   #failures = 0
+  #scannedAt: number | null = null
 
   constructor(parts: HostParts, mailbox: Mailbox, notices: CourierNotices) {
     this.#parts = parts
@@ -39,6 +40,11 @@ export class Courier {
   /** Whether letters are being worked off right now. */
   get isBusy(): boolean {
     return this.#inHand
+  }
+
+  /** When the mailbox was last found without letters for us, or emptied of them; monotonic ms. */
+  get scannedAt(): number | null {
+    return this.#scannedAt
   }
 
   start(): void {
@@ -65,6 +71,7 @@ export class Courier {
       try {
         await this.#empty()
         this.#failures = 0
+        this.#scannedAt = this.#parts.clock.now()
       } catch (thrown) {
         await this.#recover(thrown)
       }

@@ -52,6 +52,8 @@ export interface Host {
    *  called at any time and more than once. */
   stop(): Promise<void>
   counters(): HostCounters
+  /** When the mailbox was last looked through with success; monotonic ms, null before. */
+  readonly scannedAt: number | null
 }
 
 export function createHost(options: HostOptions): Host {
@@ -83,6 +85,10 @@ class HostService implements Host {
 
   counters(): HostCounters {
     return this.#tally.counters(this.#running?.parts.database.counts() ?? null)
+  }
+
+  get scannedAt(): number | null {
+    return this.#running?.courier.scannedAt ?? null
   }
 
   async #start(): Promise<void> {

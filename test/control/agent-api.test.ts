@@ -14,6 +14,7 @@ import { Standings } from '../../src/control/standings.ts'
 import { describeAgentEvent } from '../../src/control/stories.ts'
 import { inWorld, nat, type Player, type World } from '../harness/world.ts'
 import { ApiClient } from './api-client.ts'
+import { assertExposition } from './exposition-format.ts'
 
 const asked = new Set<string>()
 const folder = mkdtempSync(join(tmpdir(), 'peerpost-control-'))
@@ -230,6 +231,27 @@ test('a player who cannot be reached is told of with the reason and what would h
     assert.equal(peer.state, 'failed')
     assert.match(peer.advice, /UPnP|IPv6/)
     assert.match(peer.natWords, /another port for each/)
+    await world.finish(api.control.stop())
+  })
+})
+
+test('an agent is ready while it is in the room and its mailbox connected, and counts players without names', async () => {
+  await inWorld({ seed: 610 }, async (world) => {
+    const [anna, ben] = [world.player('anna'), world.player('ben')]
+    const api = controlled(world, anna)
+    assert.equal((await api.ask('GET', '/readyz')).body.error.code, 'not-ready')
+    await world.finish(api.control.start())
+    await world.join(ben)
+    await world.until('they are linked', isLinked(anna, ben))
+    assert.equal((await api.ask('GET', '/readyz')).status, 200)
+    assert.equal((await api.ask('GET', '/healthz')).status, 200)
+    const numbers: string = (await api.ask('GET', '/metrics')).body
+    assertExposition(numbers)
+    assert.ok(numbers.includes('peerpost_ready 1\n'))
+    assert.ok(numbers.includes('peerpost_peers{state="linked"} 1\n'))
+    assert.ok(!numbers.includes(ben.id) && !numbers.includes('ben'))
+    await api.ask('POST', '/v1/room/leave')
+    assert.equal((await api.ask('GET', '/readyz')).status, 503)
     await world.finish(api.control.stop())
   })
 })

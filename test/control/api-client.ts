@@ -58,7 +58,8 @@ export class ApiClient {
 
   async ask(method: string, path: string, body?: object): Promise<Answer> {
     const response = await this.raw(method, path, {}, body && JSON.stringify(body))
-    const answer: unknown = await response.json()
+    const isText = response.headers.get('content-type')?.startsWith('text/') === true
+    const answer: unknown = isText ? await response.text() : await response.json()
     const route = this.#routes.find(
       (one) => one.method === method && new RegExp(`^${one.path.replace(/:\w+/g, '[^/]+')}$`).test(path),
     )

@@ -10,6 +10,7 @@ import { VirtualClock } from '../harness/virtual-clock.ts'
 import { inWorld } from '../harness/world.ts'
 import { ApiClient } from './api-client.ts'
 
+const scanLimitMs = 180_000
 const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000 }
 const nothing: HostCounters = {
   ...{ letters: {}, mails: {}, entries: 0, waitingMails: 0, waitingIntroductions: 0, seenLetters: 0 },
@@ -21,7 +22,14 @@ test('a host tells how full it is, what came of letters and mails, and nothing o
     await world.join(anna, ben)
     await world.until('both are linked', () => world.areLinked(anna, ben))
     const control = new HostControl({
-      ...{ clock: world.clock, host: world.host, settings, address: 'meet@mail.test', rooms: ['lobby'] },
+      ...{
+        clock: world.clock,
+        host: world.host,
+        settings,
+        scanLimitMs,
+        address: 'meet@mail.test',
+        rooms: ['lobby'],
+      },
     })
     for (const event of world.hostEvents) control.heard(event)
     const { body } = await new ApiClient(world.clock, hostRoutes(control)).ask('GET', '/v1/status')
@@ -38,7 +46,14 @@ test('before it is ready, and in trouble, a host says so, without whole addresse
   const clock = new VirtualClock()
   const counters: HostCounters = { ...nothing, letters: { 'unknown dropped wrong-key': 3 } }
   const control = new HostControl({
-    ...{ clock, host: { counters: () => counters }, settings, address: 'meet@mail.test', rooms: [] },
+    ...{
+      clock,
+      host: { counters: () => counters, scannedAt: null },
+      settings,
+      scanLimitMs,
+      address: 'meet@mail.test',
+      rooms: [],
+    },
   })
   const client = new ApiClient(clock, hostRoutes(control))
   const before = (await client.ask('GET', '/v1/status')).body
@@ -68,7 +83,9 @@ test('a database that cannot be read is a fault with the remedy, not the end', a
   const counters = () => {
     throw new Problem('database', 'The database failed.', 'Look at the disk.')
   }
-  const control = new HostControl({ ...{ clock, host: { counters }, settings, address: 'a@b.c', rooms: [] } })
+  const control = new HostControl({
+    ...{ clock, host: { counters, scannedAt: null }, settings, scanLimitMs, address: 'a@b.c', rooms: [] },
+  })
   const { status, body } = await new ApiClient(clock, hostRoutes(control)).ask('GET', '/v1/status')
   assert.deepEqual([status, body.error.remedy], [503, 'Look at the disk.'])
 })
