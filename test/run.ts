@@ -17,8 +17,12 @@ const reporters = ['spec', './test/harness/left-out-reporter.ts'].flatMap((repor
   `--test-reporter=${reporter}`,
   '--test-reporter-destination=stdout',
 ])
-const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...reporters, ...files], {
-  stdio: 'inherit',
-  env: { ...process.env, ...(all ? { TEST_ALL_PARTS: '1' } : {}) },
-})
+const run = spawnSync(
+  process.execPath,
+  ['--conditions=peerpost-source', '--test', '--test-concurrency=2', ...reporters, ...files],
+  {
+    stdio: 'inherit',
+    env: { ...process.env, ...(all ? { TEST_ALL_PARTS: '1' } : {}) },
+  },
+)
 process.exit(run.status ?? 1)

@@ -1,6 +1,5 @@
 // `peerpost invite`: the invite alone on standard output, so that it can be piped.
 
-import { Problem } from '../base/problem.ts'
 import { loadHostConfig } from '../config/load.ts'
 import { readHostKeys } from '../setup/host-keys.ts'
 import { inviteTo } from '../setup/host-setup.ts'
@@ -13,14 +12,5 @@ export async function printInvite(options: {
   const crypto = await loadSodium()
   const loaded = loadHostConfig(options.config, process.env)
   const keys = readHostKeys(crypto, loaded)
-  const { rooms } = keys
-  const room = options.room === undefined ? rooms[0] : rooms.find(({ name }) => name === options.room)
-  if (!room) {
-    throw new Problem(
-      'usage',
-      `There is no room "${options.room}".`,
-      `Name one of: ${rooms.map(({ name }) => name).join(', ')}.`,
-    )
-  }
-  process.stdout.write(`${inviteTo({ crypto, loaded, keys }, room)}\n`)
+  process.stdout.write(`${inviteTo({ crypto, loaded, keys }, options.room)}\n`)
 }

@@ -8,7 +8,16 @@ import { z } from 'zod'
 import { messageOf, Problem } from '../base/problem.ts'
 import { bareField, withEnvironment } from './environment.ts'
 import { nearest } from './nearest.ts'
-import { type AgentConfig, agentSchema, type HostConfig, hostSchema } from './schema.ts'
+import {
+  type AgentConfig,
+  type AgentTable,
+  agentSchema,
+  type HostConfig,
+  type HostTable,
+  hostSchema,
+} from './schema.ts'
+
+export type { AgentTable, HostTable } from './schema.ts'
 
 /** A config file is written by a person; more than this is a mistake. */
 const mostBytes = 256 * 1024
@@ -41,6 +50,21 @@ export function loadAgentConfig(file: string, environment: Environment): Loaded<
   return load(file, agentSchema, environment, 'peerpost init agent')
 }
 
+/** Settings that come from a program; `where` begins the message of a Problem. */
+export function checkAgentTable(table: AgentTable, where: string): AgentConfig {
+  return check(table, agentSchema, where)
+}
+
+export function checkHostTable(table: HostTable, where: string): HostConfig {
+  return check(table, hostSchema, where)
+}
+
+function check<Schema extends z.ZodObject>(table: unknown, schema: Schema, where: string): z.infer<Schema> {
+  const checked = schema.safeParse(table)
+  if (!checked.success) throw faultOf(where, schema, checked.error)
+  return checked.data
+}
+
 function load<Schema extends z.ZodObject>(
   file: string,
   schema: Schema,
@@ -48,10 +72,9 @@ function load<Schema extends z.ZodObject>(
   maker: string,
 ): Loaded<z.infer<Schema>> {
   const table = withEnvironment(readTable(file, maker), schema, environment)
-  const checked = schema.safeParse(table)
-  if (!checked.success) throw faultOf(file, schema, checked.error)
+  const config = check(table, schema, file)
   const folder = dirname(resolve(file))
-  return { config: checked.data, path: (text) => resolve(folder, text) }
+  return { config, path: (text) => resolve(folder, text) }
 }
 
 function readTable(file: string, maker: string): Record<string, unknown> {

@@ -169,3 +169,7 @@ export const agentSchema = z.strictObject({
 
 export type HostConfig = z.infer<typeof hostSchema>
 export type AgentConfig = z.infer<typeof agentSchema>
+
+/** As a file or a program gives them: what has a default may be left out, durations are texts. */
+export type HostTable = z.input<typeof hostSchema>
+export type AgentTable = z.input<typeof agentSchema>

@@ -39,21 +39,22 @@ export type Known = { readonly id: string; readonly name: string | null }
 export class Standings {
   readonly friends = new Set<string>()
   readonly blocked = new Set<string>()
-  readonly #file: string
+  readonly #file: string | null
   readonly #config: { readonly friends: readonly string[]; readonly blocked: readonly string[] }
   /** By user ID. */
   #changes = new Map<string, Change>()
   /** Sent away by hand: as good as blocked until they are asked for again, or the agent is started again. */
   readonly #dismissed = new Set<string>()
 
-  /** `config`: user IDs as text. Throws a Problem when the file is not as it was written. */
+  /** `file`: null to forget changes at the end. `config`: user IDs as text. Throws a Problem when the file is not as it was written. */
   constructor(
-    file: string,
+    file: string | null,
     config: { readonly friends: readonly string[]; readonly blocked: readonly string[] },
   ) {
     this.#file = file
     this.#config = config
-    if (existsSync(file)) for (const change of readChanges(file)) this.#changes.set(change.id, change)
+    if (file !== null && existsSync(file))
+      for (const change of readChanges(file)) this.#changes.set(change.id, change)
     this.#refresh()
   }
 
@@ -71,11 +72,12 @@ export class Standings {
     if (changes.size > mostChanges) {
       throw new Problem(
         'file',
-        `${this.#file} holds ${mostChanges} players, which is all it can.`,
+        `${this.#file ?? 'The memory'} holds ${mostChanges} players, which is all it can.`,
         'Move some of them to [peers] of the config, and delete the file.',
       )
     }
-    replaceSecret(this.#file, JSON.stringify({ version: 1, peers: [...changes.values()] }))
+    if (this.#file !== null)
+      replaceSecret(this.#file, JSON.stringify({ version: 1, peers: [...changes.values()] }))
     this.#changes = changes
     if (standing === 'friend') this.#dismissed.delete(id)
     this.#refresh()

@@ -8,6 +8,7 @@ import type { Loaded } from '../config/load.ts'
 import type { AgentConfig } from '../config/schema.ts'
 import { AgentControl } from '../control/agent-control.ts'
 import { Standings } from '../control/standings.ts'
+import type { Doors } from '../forward/doors.ts'
 import type { Forward } from '../forward/forwarder.ts'
 import { parseExposes, parseForwards } from '../forward/options.ts'
 import type { Invite } from '../letter/invite.ts'
@@ -22,12 +23,16 @@ export type AgentSetup = {
   readonly identity: KeyPair
   /** `line`: as it is passed on to others. */
   readonly invite: { readonly invite: Invite; readonly line: string }
-  /** Where changes of friends and blocked players are kept. */
-  readonly standingsFile: string
+  /** Where changes of friends and blocked players are kept; null: nowhere. */
+  readonly standingsFile: string | null
   /** Beside those of the settings, as `--expose` and `--forward` take them. */
   readonly exposes: readonly string[]
   readonly forwards: readonly string[]
+  /** What the program opens to other programs by name. */
+  readonly doors?: Doors
   readonly onEvent: (event: AgentEvent) => void
+  /** A new one each time the room is joined. */
+  readonly onMade?: (agent: Agent) => void
 }
 
 /** Not started; nothing is open yet. Throws a Problem for what cannot work. */
@@ -44,7 +49,7 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
   const makeAgent = (heard: (event: AgentEvent) => void, open: readonly Forward[]) => {
     const subject = config.mail.subject ?? invite.invite.subject
     const filter = { subject, address: config.address }
-    return new Agent({
+    const agent = new Agent({
       ...{ clock: systemClock, crypto, identity, subject },
       ...{ name: config.name, address: config.address },
       ...openMail(config.mail, loaded.path, filter, (notice) => heard({ event: 'notice', notice })),
@@ -66,8 +71,11 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
       },
       exposes: parsedExposes,
       forwards: open,
+      ...(setup.doors && { doors: setup.doors }),
       onEvent: heard,
     })
+    setup.onMade?.(agent)
+    return agent
   }
   return new AgentControl({
     ...{ clock: systemClock, makeAgent, standings, exposes, forwards, invite: invite.line, onEvent },

@@ -1,6 +1,7 @@
 // A host from its settings, the same for command line and library.
 
 import type { Crypto } from '../base/crypto.ts'
+import { Problem } from '../base/problem.ts'
 import type { Loaded } from '../config/load.ts'
 import type { HostConfig } from '../config/schema.ts'
 import { createHost, type Host, type HostEvent } from '../host/service.ts'
@@ -43,18 +44,23 @@ export function setUpHost({ crypto, loaded, keys, onEvent, onNotice }: HostSetup
   })
 }
 
-/** The invite to one of the host's rooms, on one line. */
+/** The invite to one of the host's rooms, the first if left out, on one line. Throws a Problem when there is none. */
 export function inviteTo(
   { crypto, loaded: { config }, keys }: Pick<HostSetup, 'crypto' | 'loaded' | 'keys'>,
-  { name, secret }: HostKeys['rooms'][number],
+  wanted?: string,
 ): string {
+  const room = wanted === undefined ? keys.rooms[0] : keys.rooms.find(({ name }) => name === wanted)
+  if (!room) {
+    const names = keys.rooms.map(({ name }) => name).join(', ')
+    throw new Problem('usage', `There is no room "${wanted}".`, `Name one of: ${names}.`)
+  }
   return writeInvite(crypto, {
     host: {
       address: config.address,
       identity: keys.identity.publicKey,
       sealingKey: keys.sealingKeys.publicKey,
     },
-    room: { name, secret },
+    room: { name: room.name, secret: room.secret },
     stunServers: config.stun.servers,
     otherHosts: [],
     subject: config.mail.subject,

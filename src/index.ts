@@ -1,0 +1,11 @@
+// What `import … from 'peerpost'` gives (docs/library.md). Only what stands here is public.
+
+export { Problem, type ProblemCode } from './base/problem.ts'
+export type { PeerStatus } from './control/agent-schemas.ts'
+export type { Standing } from './control/standings.ts'
+export type { HostCounters } from './host/events.ts'
+export { Agent, type AgentStatus, type DoorOptions } from './library/agent.ts'
+export type { AgentEvent, AgentEvents, HostEvent, HostEvents } from './library/events.ts'
+export { Host } from './library/host.ts'
+export type { AgentOptions, AgentSettings, ConfigFile, HostOptions, HostSettings } from './library/options.ts'
+export type { Peer } from './library/peer.ts'

@@ -1,0 +1,65 @@
+// A post office, an address server and a host of the library in this process, and agents of the library that know it.
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Agent, type AgentSettings, Host } from 'peerpost'
+import { startAddressServer } from '../../src/address-server/address-server.ts'
+import { formatEndpoint } from '../../src/base/endpoint.ts'
+import { EmbeddedPostOffice } from '../../src/mail/embedded-post-office.ts'
+import { systemClock } from '../../src/net/system-clock.ts'
+import type { Defer } from '../harness/defer.ts'
+
+const domain = 'village.test'
+
+export class Village {
+  readonly folder: string
+  readonly host: Host
+  readonly #defer: Defer
+  readonly #mailOf: (name: string) => Promise<{ address: string; receive: string; send: string }>
+  readonly invite: string
+
+  private constructor(
+    folder: string,
+    host: Host,
+    invite: string,
+    mailOf: (name: string) => Promise<{ address: string; receive: string; send: string }>,
+    defer: Defer,
+  ) {
+    this.folder = folder
+    this.host = host
+    this.invite = invite
+    this.#mailOf = mailOf
+    this.#defer = defer
+  }
+
+  static async open(defer: Defer): Promise<Village> {
+    const folder = mkdtempSync(join(tmpdir(), 'peerpost-village-'))
+    defer(() => rmSync(folder, { recursive: true, force: true }))
+    const office = new EmbeddedPostOffice({ clock: systemClock, folder: join(folder, 'mail'), domain })
+    const port = await office.start()
+    defer(() => office.stop())
+    const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
+    defer(() => stun.close())
+    const mailOf = async (name: string) => ({
+      address: `${name}@${domain}`,
+      receive: `maildir:${await office.maildirOf(`${name}@${domain}`)}`,
+      send: `smtp://127.0.0.1:${port}`,
+    })
+    const host = new Host({
+      ...(await mailOf('host')),
+      folder: join(folder, 'host'),
+      settings: { stun: { servers: stun.endpoints.map(formatEndpoint) } },
+    })
+    defer(() => host.stop())
+    await host.start()
+    return new Village(folder, host, await host.invite(), mailOf, defer)
+  }
+
+  /** Not started. */
+  async agent(name: string, more: Partial<AgentSettings> = {}): Promise<Agent> {
+    const agent = new Agent({ invite: this.invite, name, ...(await this.#mailOf(name)), ...more })
+    this.#defer(() => agent.stop())
+    return agent
+  }
+}
