@@ -11,7 +11,7 @@ import { Agent, type Peer, Problem } from 'peerpost'
 import { deferIn } from '../harness/defer.ts'
 import { Village } from './village.ts'
 
-const timeout = 60_000
+const timeout = 120_000
 
 /** Both started and connected, each with the other as a Peer. */
 async function meet(one: Agent, other: Agent): Promise<readonly [Peer, Peer]> {

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { type Defer, deferIn } from '../harness/defer.ts'
 import { SmallTown } from '../harness/small-town.ts'
 
-const timeout = 90_000
+const timeout = 180_000
 
 /** An example with what it has printed; run by the script of package.json, as docs/library.md says. */
 class Example {

@@ -125,7 +125,7 @@ function examineRooms(crypto: Crypto, loaded: Loaded<HostConfig>): readonly Find
   const { rooms } = keys
   const { stun } = loaded.config
   for (const room of rooms) {
-    inviteFrom(crypto, inviteTo({ crypto, loaded, keys }, room), `The invite to ${room.name}`)
+    inviteFrom(crypto, inviteTo({ crypto, loaded, keys }, room.name), `The invite to ${room.name}`)
   }
   const names = rooms.map(({ name }) => name).join(', ')
   const good = ok('invite', `Invites can be given to ${count(rooms.length, 'room')}: ${names}.`)
