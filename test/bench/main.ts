@@ -1,6 +1,7 @@
-// `npm run bench`: measures the product against bare loops over the same libraries and servers. Arguments name
-// single benches; `nat --runs=5` makes do with so few runs of each pair and weather, `link --part=stream` with one part. One JSON line each on stdout, a
-// table on stderr; exit code 1 when a target is missed.
+// `npm run bench`: measures the product against bare loops over the same libraries and servers. Arguments name single
+// benches; `nat --runs=5` makes do with so few runs of each pair and weather, `link --part=stream` with one part,
+// `hostile --letters=5000` with so many letters. Those that take long and compare nothing run only when named. One JSON
+// line each on stdout, a table on stderr; exit code 1 when a target is missed.
 
 import { Quiet } from './quiet.ts'
 import { type Report, show, tell } from './report.ts'
@@ -9,12 +10,17 @@ const runs = Number(
   process.argv.find((argument) => argument.startsWith('--runs='))?.slice('--runs='.length) ?? 0,
 )
 
+const letters = Number(
+  process.argv.find((argument) => argument.startsWith('--letters='))?.slice('--letters='.length) ?? 100_000,
+)
+
 const part = process.argv.find((argument) => argument.startsWith('--part='))?.slice('--part='.length)
 
 const benches: Readonly<Record<string, (quiet: Quiet) => Promise<Report | readonly Report[]>>> = {
   reply: async (quiet) => (await import('./reply.ts')).benchReply(quiet),
   backlog: async (quiet) => (await import('./backlog.ts')).benchBacklog(quiet),
   table: async (quiet) => (await import('./table.ts')).benchTable(quiet),
+  hostile: async () => (await import('./hostile.ts')).benchHostile(letters),
   link: async (quiet) => (await import('./link.ts')).benchLink(quiet, part),
   nat: async (quiet) => {
     const { benchNat, natOptions } = await import('./nat.ts')
@@ -22,6 +28,8 @@ const benches: Readonly<Record<string, (quiet: Quiet) => Promise<Report | readon
     return runs ? benchNat(quiet, { ...natOptions, each: runs, picture: null }) : benchNat(quiet)
   },
 }
+
+const onlyNamed = ['hostile']
 
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const unknown = named.find((name) => benches[name] === undefined)
@@ -31,7 +39,7 @@ if (unknown !== undefined) {
 }
 
 for (const [name, bench] of Object.entries(benches)) {
-  if (named.length > 0 && !named.includes(name)) continue
+  if (named.length > 0 ? !named.includes(name) : onlyNamed.includes(name)) continue
   tell(`\n${name} …`)
   const quiet = new Quiet()
   for (const report of [await bench(quiet)].flat()) {

@@ -15,6 +15,8 @@ export class HostProcess {
   stderr = ''
   /** Last event of each name. */
   readonly last = new Map<string, Record<string, unknown>>()
+  /** How often each event was told. */
+  readonly counts = new Map<string, number>()
   #rest = ''
 
   /** Loads its code and then waits for `go`. */
@@ -26,6 +28,10 @@ export class HostProcess {
       this.stderr = (this.stderr + text).slice(-4_000)
     })
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => this.#read(text))
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
   }
 
   go(options: RealHostOptions): void {
@@ -56,6 +62,7 @@ export class HostProcess {
       const told = JSON.parse(line) as Record<string, unknown>
       const name = String(told.event)
       this.last.set(name, told)
+      this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
       this.#told.add(name)
       this.#waiting.get(name)?.()
     }

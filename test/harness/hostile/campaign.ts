@@ -1,0 +1,298 @@
+// Hostile mails by the thousand through a whole host in a process of its own: a Maildir that fills, the reader, the
+// courier, the table and the dispatcher, and an SMTP server that takes whatever the host would send.
+
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { SMTPServer } from 'smtp-server'
+import { toHex } from '../../../src/base/bytes.ts'
+import type { HostCounters } from '../../../src/host/service.ts'
+import { defaultHostSettings } from '../../../src/host/settings.ts'
+import { limits } from '../../../src/letter/limits.ts'
+import { quickHeaders } from '../../../src/mail/header-fields.ts'
+import { isOurs, mayBeReport } from '../../../src/mail/mail-match.ts'
+import { FakeAgent, hostAddress, makeRoom, subject } from '../../host/fakes.ts'
+import { HostProcess } from '../../host/host-process.ts'
+import { realCrypto } from '../seeded-crypto.ts'
+import { Enemy } from './enemy.ts'
+import { hostileKinds } from './letters.ts'
+
+export type CampaignOptions = {
+  readonly letters: number
+  readonly seed: number
+  /** Mails put into the mailbox at a time. */
+  readonly batch: number
+  /** Good requests of newcomers in between, evenly: they must be answered, once each. */
+  readonly controls: number
+  readonly onProgress?: (line: string) => void
+}
+
+export type CampaignReport = {
+  readonly delivered: number
+  /** Whose subject was spoiled: left alone in the mailbox. */
+  readonly leftAlone: number
+  /** By the host's count, by reason. */
+  readonly dropped: Readonly<Record<string, number>>
+  /** What the mails were made for, where that is one reason. */
+  readonly expected: Readonly<Record<string, number>>
+  readonly accepted: number
+  readonly repliesSent: number
+  readonly controls: number
+  readonly entries: number
+  readonly seenLetters: number
+  readonly waitingMails: number
+  readonly troubles: number
+  readonly tookMs: number
+  /** Resident, after each tenth of the letters. */
+  readonly rssMB: readonly number[]
+  readonly openFiles: readonly number[]
+}
+
+const filter = { subject, address: hostAddress, maxBytes: limits.mailBytes }
+const longestWaitMs = 120_000
+
+export async function runCampaign(options: CampaignOptions): Promise<CampaignReport> {
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'peerpost-hostile-'))
+  const maildir = new Maildir(join(folder, 'mail'))
+  const post = await startSink()
+  const host = new HostProcess()
+  try {
+    const seeds = { identity: realCrypto.randomBytes(32), sealing: realCrypto.randomBytes(32) }
+    const keys = {
+      identity: realCrypto.signKeyPair(seeds.identity),
+      sealingKeys: realCrypto.boxKeyPair(seeds.sealing),
+    }
+    const room = makeRoom()
+    const enemy = new Enemy(keys, room, options.seed)
+    await host.heard('loaded')
+    host.go({
+      identitySeedHex: toHex(seeds.identity),
+      sealingSeedHex: toHex(seeds.sealing),
+      roomTagHex: toHex(room.tag),
+      address: hostAddress,
+      subject,
+      imapUrl: `maildir:${maildir.path}`,
+      smtpUrl: `smtp://127.0.0.1:${post.port}`,
+      database: join(folder, 'host.sqlite'),
+      settings: {
+        unreachable: { ...defaultHostSettings.unreachable, firstMs: defaultHostSettings.unreachable.lastMs },
+      },
+    })
+    await host.heard('ready')
+    return await attack(options, { host, maildir, post, enemy })
+  } finally {
+    await host.kill('SIGKILL')
+    await post.stop()
+    rmSync(folder, { recursive: true })
+  }
+}
+
+type Field = {
+  readonly host: HostProcess
+  readonly maildir: Maildir
+  readonly post: Awaited<ReturnType<typeof startSink>>
+  readonly enemy: Enemy
+}
+
+async function attack(options: CampaignOptions, field: Field): Promise<CampaignReport> {
+  const { host, maildir, post, enemy } = field
+  let letters = 0
+  let good = 0
+  const dealtWith = () => until(() => (host.counts.get('letter') ?? 0) >= letters, host)
+  const ask = async (agent: FakeAgent) => {
+    const mail = agent.mailRequest(Date.now())
+    maildir.deliver(mail)
+    letters++
+    good++
+    await dealtWith()
+    await until(() => post.repliesTo(agent.address).length > 0, host)
+    return mail
+  }
+  for (let at = 0; at < 20; at++)
+    enemy.remember(await ask(new FakeAgent(`known${at}`, enemy.host, enemy.room)))
+  enemy.remember(await ask(enemy.member))
+  await ask(enemy.gone)
+  enemy.bounce = bounceOf(post.repliesTo(enemy.gone.address)[0] ?? '')
+  maildir.deliver(enemy.bounce)
+  letters++
+  await dealtWith()
+
+  const kinds = Object.values(hostileKinds)
+  const totalWeight = kinds.reduce((sum, { weight }) => sum + weight, 0)
+  const choose = () => {
+    let left = (enemy.below(1_000_000) / 1_000_000) * totalWeight
+    for (const one of kinds) {
+      left -= one.weight
+      if (left < 0) return one
+    }
+    return kinds[0]
+  }
+  const expected: Record<string, number> = { bounce: 1 }
+  const rssMB: number[] = []
+  const openFiles: number[] = []
+  let leftAlone = 0
+  const from = performance.now()
+  for (let delivered = 0; delivered < options.letters; ) {
+    const files: string[] = []
+    for (let at = Math.min(options.batch, options.letters - delivered); at > 0; at--, delivered++) {
+      const chosen = choose()
+      const mail = chosen?.make(enemy) ?? ''
+      const fields = quickHeaders(Buffer.from(mail, 'latin1'))
+      const isShown = isOurs(fields, filter) || (mayBeReport(fields, filter) && chosen?.reason === 'bounce')
+      if (isShown) letters++
+      else leftAlone++
+      if (isShown && chosen?.reason) expected[chosen.reason] = (expected[chosen.reason] ?? 0) + 1
+      files.push(maildir.deliver(mail))
+    }
+    await dealtWith()
+    maildir.clear()
+    if (Math.floor((delivered * options.controls) / options.letters) > good - 22) {
+      const mail = await ask(new FakeAgent(`control${good}`, enemy.host, enemy.room))
+      enemy.remember(mail)
+    }
+    if (Math.floor((delivered * 10) / options.letters) > rssMB.length) {
+      const { rss, files: open } = processOf(host.pid)
+      rssMB.push(rss)
+      openFiles.push(open)
+      options.onProgress?.(
+        `${delivered} letters, ${rss} MB, ${open} files, ${Math.round(performance.now() - from)} ms`,
+      )
+    }
+  }
+  const tookMs = Math.round(performance.now() - from)
+  await host.kill('SIGTERM')
+  const counters = host.last.get('stopped')?.counters as HostCounters
+  const dropped: Record<string, number> = {}
+  let accepted = 0
+  for (const [name, count] of Object.entries(counters.letters)) {
+    const [, outcome, reason] = name.split(' ')
+    if (outcome === 'accepted') accepted += count
+    else if (reason) dropped[reason] = (dropped[reason] ?? 0) + count
+  }
+  const { entries, seenLetters, waitingMails } = counters
+  return {
+    ...{
+      delivered: options.letters,
+      leftAlone,
+      dropped,
+      expected,
+      accepted,
+      repliesSent: post.replies(),
+      controls: good,
+    },
+    ...{
+      entries,
+      seenLetters,
+      waitingMails,
+      troubles: host.counts.get('trouble') ?? 0,
+      tookMs,
+      rssMB,
+      openFiles,
+    },
+  }
+}
+
+class Maildir {
+  readonly path: string
+  #next = 0
+
+  constructor(path: string) {
+    this.path = path
+    for (const part of ['', 'tmp', 'new', 'cur']) mkdirSync(join(path, part))
+  }
+
+  deliver(mail: string): string {
+    const name = `${1_700_000_000 + this.#next++}.M1P1.test`
+    writeFileSync(join(this.path, 'tmp', name), mail, 'latin1')
+    renameSync(join(this.path, 'tmp', name), join(this.path, 'new', name))
+    return name
+  }
+
+  /** What is left is not the host's. Letters dealt with may still be about to be removed. */
+  clear(): void {
+    for (const name of readdirSync(join(this.path, 'new'))) {
+      const path = join(this.path, 'new', name)
+      try {
+        const fields = quickHeaders(readFileSync(path))
+        if (!isOurs(fields, filter) && !mayBeReport(fields, filter)) unlinkSync(path)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      }
+    }
+  }
+}
+
+/** Takes every mail and keeps those that answer one. */
+async function startSink() {
+  const replies = new Map<string, string[]>()
+  let count = 0
+  const server = new SMTPServer({
+    authOptional: true,
+    disabledCommands: ['STARTTLS', 'AUTH'],
+    disableReverseLookup: true,
+    closeTimeout: 100,
+    onData: (stream, session, callback) => {
+      const chunks: Buffer[] = []
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+      stream.on('end', () => {
+        const text = Buffer.concat(chunks).toString('latin1')
+        const [to] = session.envelope.rcptTo
+        if (to && /^In-Reply-To: /m.test(text)) {
+          count++
+          replies.set(to.address, [...(replies.get(to.address) ?? []), text])
+        }
+        callback()
+      })
+    },
+  })
+  server.on('error', () => undefined)
+  const listener = server.listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  return {
+    port: (listener.address() as AddressInfo).port,
+    replies: () => count,
+    repliesTo: (address: string): readonly string[] => replies.get(address) ?? [],
+    stop: () => new Promise<void>((resolve) => server.close(() => resolve())),
+  }
+}
+
+/** As mail servers write it. */
+function bounceOf(reply: string): string {
+  return [
+    'Return-Path: <>',
+    'From: MAILER-DAEMON@mail.test',
+    `To: ${hostAddress}`,
+    'Subject: Undelivered Mail Returned to Sender',
+    '',
+    'Final-Recipient: rfc822; gone@mail.test',
+    'Action: failed',
+    '',
+    reply,
+  ].join('\r\n')
+}
+
+async function until(condition: () => boolean, host: HostProcess): Promise<void> {
+  const deadline = performance.now() + longestWaitMs
+  while (!condition()) {
+    if (performance.now() > deadline)
+      throw new Error(`it never came to that; ${JSON.stringify([...host.counts])} ${host.stderr}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+function processOf(pid: number): { readonly rss: number; readonly files: number } {
+  const kibibytes = Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+  return { rss: Math.round((kibibytes * 1024) / 1e5) / 10, files: readdirSync(`/proc/${pid}/fd`).length }
+}
