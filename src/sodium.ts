@@ -3,6 +3,7 @@
 import { getRandomValues } from 'node:crypto'
 import sodium from 'libsodium-wrappers'
 import type { Crypto } from './base/crypto.ts'
+import { macBytes, SodiumCipher, sodiumModule } from './sodium-cipher.ts'
 
 function orNull<T>(work: () => T): T | null {
   try {
@@ -21,8 +22,7 @@ function pairOf(pair: { publicKey: Uint8Array; privateKey: Uint8Array }) {
 function useRandomPool(): void {
   const pool = new Uint32Array(128)
   let next = pool.length
-  const module = (sodium as unknown as { libsodium: { getRandomValue: () => number } }).libsodium
-  module.getRandomValue = () => {
+  sodiumModule().getRandomValue = () => {
     if (next === pool.length) {
       getRandomValues(pool)
       next = 0
@@ -36,6 +36,7 @@ function useRandomPool(): void {
 export async function loadSodium(): Promise<Crypto> {
   await sodium.ready
   useRandomPool()
+  const cipher = new SodiumCipher()
   return {
     randomBytes: (length) => sodium.randombytes_buf(length),
     hash: (message, length, key) => sodium.crypto_generichash(length, message, key ?? null),
@@ -55,12 +56,23 @@ export async function loadSodium(): Promise<Crypto> {
       const keys = orNull(() => derive(mine.publicKey, mine.secretKey, theirs))
       return keys && { receiveKey: keys.sharedRx, sendKey: keys.sharedTx }
     },
-    encrypt: (key, nonce, message, associated) =>
-      sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(message, associated, null, nonce, key),
-    decrypt: (key, nonce, sealed, associated) =>
-      orNull(() => sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(null, sealed, associated, nonce, key)),
+    encrypt: (key, nonce, message, associated) => {
+      const sealed = new Uint8Array(message.length + macBytes)
+      cipher.encryptInto(sealed, key, nonce, message, associated)
+      return sealed
+    },
+    decrypt: (key, nonce, sealed, associated) => {
+      if (sealed.length < macBytes) return null
+      const message = new Uint8Array(sealed.length - macBytes)
+      return cipher.decryptInto(message, key, nonce, sealed, associated) ? message : null
+    },
+    encryptInto: cipher.encryptInto.bind(cipher),
+    decryptInto: cipher.decryptInto.bind(cipher),
     pad: (message, blockBytes) => sodium.pad(message, blockBytes),
     unpad: (padded, blockBytes) => orNull(() => sodium.unpad(padded, blockBytes)),
-    wipe: (secret) => sodium.memzero(secret),
+    wipe: (secret) => {
+      sodium.memzero(secret)
+      cipher.wipe()
+    },
   }
 }

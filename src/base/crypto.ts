@@ -34,6 +34,23 @@ export interface Crypto {
   encrypt(key: Uint8Array, nonce: Uint8Array, message: Uint8Array, associated: Uint8Array): Uint8Array
   /** Null when key, nonce, associated data or ciphertext do not fit together. */
   decrypt(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, associated: Uint8Array): Uint8Array | null
+  /** As `encrypt`, into memory of the caller, which has the size of the result. */
+  encryptInto(
+    target: Uint8Array,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    message: Uint8Array,
+    associated: Uint8Array,
+  ): void
+  /** As `decrypt`, into memory of the caller, which has the size of the result and may be part of what is opened. False
+   *  leaves it as it was. */
+  decryptInto(
+    target: Uint8Array,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    sealed: Uint8Array,
+    associated: Uint8Array,
+  ): boolean
 
   /** ISO 7816-4 padding (sodium_pad) to the next multiple of `blockBytes`; always adds at least one byte. */
   pad(message: Uint8Array, blockBytes: number): Uint8Array

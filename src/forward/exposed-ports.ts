@@ -2,6 +2,7 @@
 // game sees every remote player at one stable address, also after that player's link broke and came back.
 
 import type { Clock } from '../base/clock.ts'
+import type { Slab } from '../base/slab.ts'
 import { FlowTable } from './flow-table.ts'
 import type { ForwarderCounts } from './forwarder.ts'
 import { encodeFrame, type Frame, maxPayloadBytes } from './frame.ts'
@@ -16,11 +17,14 @@ export type ExposedPortsOptions = {
   /** False when the peer is not linked. */
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
   readonly counts: ForwarderCounts
+  /** Where frames are made. */
+  readonly slab: Slab
 }
 
 export class ExposedPorts {
   readonly #options: ExposedPortsOptions
-  readonly #flows = new FlowTable<GameSocket>((socket) => this.#close(socket))
+  /** By port and number of the flow in one. */
+  readonly #flows = new FlowTable<number, GameSocket>((socket) => this.#close(socket))
   readonly #closing = new Set<Promise<void>>()
 
   constructor(options: ExposedPortsOptions) {
@@ -33,11 +37,11 @@ export class ExposedPorts {
       counts.notExposed++
       return
     }
-    const key = `${port} ${number} ${peerId}`
+    const key = port * 65_536 + number
     const now = clock.now()
     const socket =
-      this.#flows.use(key, now) ??
-      this.#flows.add(key, peerId, now, () => this.#openFlow(key, peerId, port, number))
+      this.#flows.use(peerId, key, now) ??
+      this.#flows.add(peerId, key, now, () => this.#openFlow(key, peerId, port, number))
     if (!socket) counts.refusedFlows++
     else if (!socket.send(payload)) counts.notSent++
   }
@@ -51,7 +55,7 @@ export class ExposedPorts {
     await Promise.all(this.#closing)
   }
 
-  #openFlow(key: string, peerId: string, port: number, number: number): GameSocket {
+  #openFlow(key: number, peerId: string, port: number, number: number): GameSocket {
     const { addresses, counts } = this.#options
     return new GameSocket({
       port,
@@ -60,7 +64,7 @@ export class ExposedPorts {
       onDatagram: (bytes) => this.#reply(key, peerId, port, number, bytes),
       onFailed: () => {
         counts.refusedFlows++
-        this.#flows.remove(key)
+        this.#flows.remove(peerId, key)
       },
     })
   }
@@ -70,10 +74,10 @@ export class ExposedPorts {
     this.#closing.add(closing)
   }
 
-  #reply(key: string, peerId: string, port: number, flow: number, payload: Uint8Array): void {
-    const { clock, counts, send } = this.#options
-    this.#flows.use(key, clock.now())
+  #reply(key: number, peerId: string, port: number, flow: number, payload: Uint8Array): void {
+    const { clock, counts, send, slab } = this.#options
+    this.#flows.use(peerId, key, clock.now())
     if (payload.length > maxPayloadBytes) counts.tooBig++
-    else if (!send(peerId, encodeFrame({ kind: 'from-game', port, flow, payload }))) counts.notLinked++
+    else if (!send(peerId, encodeFrame({ kind: 'from-game', port, flow, payload }, slab))) counts.notLinked++
   }
 }

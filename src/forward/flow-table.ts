@@ -1,4 +1,4 @@
-// The flows of one side, by key, with their bounds: a peer, or a local program, that opens ever new flows
+// The flows of one side, by peer and key, with their bounds: a peer, or a local program, that opens ever new flows
 // takes only its own away.
 
 export const maxFlowsPerPeer = 64
@@ -8,57 +8,68 @@ export const idleMs = 120_000
 /** At a bound a flow makes way for a newer one of the same peer only after this much silence. */
 export const spareAfterMs = 10_000
 
-type Entry<Value> = { readonly peerId: string; readonly value: Value; usedAt: number }
+type Entry<Value> = { readonly value: Value; usedAt: number }
 
-export class FlowTable<Value> {
-  readonly #flows = new Map<string, Entry<Value>>()
+export class FlowTable<Key, Value> {
+  readonly #peers = new Map<string, Map<Key, Entry<Value>>>()
   readonly #onRemove: (value: Value) => void
+  #size = 0
 
   constructor(onRemove: (value: Value) => void) {
     this.#onRemove = onRemove
   }
 
   get size(): number {
-    return this.#flows.size
+    return this.#size
   }
 
   values(): Value[] {
-    return [...this.#flows.values()].map((entry) => entry.value)
+    return [...this.#peers.values()].flatMap((flows) => [...flows.values()].map(({ value }) => value))
   }
 
   /** Counts as use. */
-  use(key: string, now: number): Value | undefined {
-    const entry = this.#flows.get(key)
+  use(peerId: string, key: Key, now: number): Value | undefined {
+    const entry = this.#peers.get(peerId)?.get(key)
     if (entry) entry.usedAt = now
     return entry?.value
   }
 
   /** At a bound the peer's longest idle flow goes, if it was silent for `spareAfterMs`; otherwise the newcomer
    *  is refused and `make` is not called. */
-  add(key: string, peerId: string, now: number, make: () => Value): Value | undefined {
-    const own = [...this.#flows].filter(([, entry]) => entry.peerId === peerId)
-    if (own.length >= maxFlowsPerPeer || this.#flows.size >= maxFlows) {
-      const [idlest] = own.sort(([, a], [, b]) => a.usedAt - b.usedAt)
+  add(peerId: string, key: Key, now: number, make: () => Value): Value | undefined {
+    const own = this.#peers.get(peerId)
+    if ((own?.size ?? 0) >= maxFlowsPerPeer || this.#size >= maxFlows) {
+      const [idlest] = [...(own ?? [])].sort(([, a], [, b]) => a.usedAt - b.usedAt)
       if (!idlest || now - idlest[1].usedAt < spareAfterMs) return undefined
-      this.remove(idlest[0])
+      this.remove(peerId, idlest[0])
     }
     const value = make()
-    this.#flows.set(key, { peerId, value, usedAt: now })
+    const flows = this.#peers.get(peerId) ?? new Map<Key, Entry<Value>>()
+    this.#peers.set(peerId, flows.set(key, { value, usedAt: now }))
+    this.#size++
     return value
   }
 
-  remove(key: string): void {
-    const entry = this.#flows.get(key)
-    if (!entry) return
-    this.#flows.delete(key)
+  remove(peerId: string, key: Key): void {
+    const flows = this.#peers.get(peerId)
+    const entry = flows?.get(key)
+    if (!flows || !entry) return
+    flows.delete(key)
+    if (flows.size === 0) this.#peers.delete(peerId)
+    this.#size--
     this.#onRemove(entry.value)
   }
 
   expire(now: number): void {
-    for (const [key, entry] of this.#flows) if (now - entry.usedAt >= idleMs) this.remove(key)
+    this.#removeWhere((entry) => now - entry.usedAt >= idleMs)
   }
 
   clear(): void {
-    for (const key of [...this.#flows.keys()]) this.remove(key)
+    this.#removeWhere(() => true)
+  }
+
+  #removeWhere(isOver: (entry: Entry<Value>) => boolean): void {
+    for (const [peerId, flows] of this.#peers)
+      for (const [key, entry] of flows) if (isOver(entry)) this.remove(peerId, key)
   }
 }

@@ -2,7 +2,8 @@
 
 import type { Socket } from 'node:dgram'
 import type { Clock } from '../base/clock.ts'
-import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
+import type { Endpoint } from '../base/endpoint.ts'
+import type { Slab } from '../base/slab.ts'
 import { FlowTable } from './flow-table.ts'
 import type { Forward, ForwarderCounts } from './forwarder.ts'
 import { encodeFrame, type Frame, maxPayloadBytes } from './frame.ts'
@@ -27,6 +28,8 @@ export type ForwardedPortsOptions = {
   readonly peerOf: (nick: string) => string | undefined
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
   readonly counts: ForwarderCounts
+  /** Where frames are made. */
+  readonly slab: Slab
 }
 
 export class ForwardedPorts {
@@ -34,7 +37,7 @@ export class ForwardedPorts {
   readonly #sockets = new Map<Forward, readonly Socket[]>()
   /** By number, as the peer answers; bounded by the table. */
   readonly #byNumber = new Map<number, Flow>()
-  readonly #flows = new FlowTable<Flow>((flow) => void this.#byNumber.delete(flow.number))
+  readonly #flows = new FlowTable<string, Flow>((flow) => void this.#byNumber.delete(flow.number))
   /** Numbers are not used again before all others were: the other side may still hold an old flow's address. */
   #lastNumber = 0
 
@@ -58,7 +61,8 @@ export class ForwardedPorts {
   async remove(forward: Forward): Promise<void> {
     const sockets = this.#sockets.get(forward) ?? []
     this.#sockets.delete(forward)
-    for (const flow of this.#flows.values()) if (flow.forward === forward) this.#flows.remove(flow.key)
+    for (const flow of this.#flows.values())
+      if (flow.forward === forward) this.#flows.remove(flow.peerId, flow.key)
     await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))))
   }
 
@@ -69,7 +73,7 @@ export class ForwardedPorts {
       counts.unknownFlow++
       return
     }
-    this.#flows.use(flow.key, clock.now())
+    this.#flows.use(peerId, flow.key, clock.now())
     if (flow.socket.getSendQueueCount() >= maxQueued) counts.notSent++
     // Without a callback: what the kernel does not take is lost, as datagrams are.
     else flow.socket.send(payload, flow.client.port, flow.client.address)
@@ -84,7 +88,7 @@ export class ForwardedPorts {
   }
 
   #handleClient(forward: Forward, payload: Uint8Array, client: Endpoint, socket: Socket): void {
-    const { clock, counts, peerOf, send } = this.#options
+    const { clock, counts, peerOf, send, slab } = this.#options
     if (payload.length > maxPayloadBytes) {
       counts.tooBig++
       return
@@ -94,13 +98,15 @@ export class ForwardedPorts {
       counts.notLinked++
       return
     }
-    const key = `${forward.localPort} ${formatEndpoint(client)} ${peerId}`
+    const key = `${forward.localPort} ${client.port} ${client.address}`
     const now = clock.now()
     const flow =
-      this.#flows.use(key, now) ??
-      this.#flows.add(key, peerId, now, () => this.#newFlow(forward, peerId, client, socket, key))
+      this.#flows.use(peerId, key, now) ??
+      this.#flows.add(peerId, key, now, () => this.#newFlow(forward, peerId, client, socket, key))
     if (!flow) counts.refusedFlows++
-    else if (!send(peerId, encodeFrame({ kind: 'to-game', port: forward.port, flow: flow.number, payload })))
+    else if (
+      !send(peerId, encodeFrame({ kind: 'to-game', port: forward.port, flow: flow.number, payload }, slab))
+    )
       counts.notLinked++
   }
 

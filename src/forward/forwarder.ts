@@ -3,6 +3,7 @@
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import { Problem } from '../base/problem.ts'
+import { Slab } from '../base/slab.ts'
 import { Doors } from './doors.ts'
 import { ExposedPorts } from './exposed-ports.ts'
 import { idleMs } from './flow-table.ts'
@@ -140,7 +141,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       return onlyFriends !== undefined && (!onlyFriends || isFriend(peerId))
     }
   }
-  const shared = { clock, random, addresses: new PeerAddresses(), peerOf, send, wholeBytes, counts }
+  const slab = new Slab()
+  const shared = { clock, random, addresses: new PeerAddresses(), peerOf, send, wholeBytes, counts, slab }
   const exposed = new ExposedPorts({ ...shared, isOpenTo: openTo('udp') })
   const forwarded = new ForwardedPorts(shared)
   const streams = new Streams({

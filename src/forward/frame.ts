@@ -9,7 +9,7 @@
 //
 // Numbers are big-endian. A flow is one local client of the side that sends kind 1, which numbers it.
 
-import { viewOf } from '../base/bytes.ts'
+import type { Slab } from '../base/slab.ts'
 
 const headerBytes = 5
 
@@ -25,13 +25,15 @@ export type Frame = {
   readonly payload: Uint8Array
 }
 
-/** The payload is at most `maxPayloadBytes`. */
-export function encodeFrame({ kind, port, flow, payload }: Frame): Uint8Array {
-  const bytes = new Uint8Array(headerBytes + payload.length)
-  const view = viewOf(bytes)
-  view.setUint8(0, kind === 'to-game' ? 1 : 2)
-  view.setUint16(1, port)
-  view.setUint16(3, flow)
+/** In memory from `slab`, or of its own. The payload is at most `maxPayloadBytes`. */
+export function encodeFrame({ kind, port, flow, payload }: Frame, slab?: Slab): Uint8Array {
+  const length = headerBytes + payload.length
+  const bytes = slab?.take(length) ?? new Uint8Array(length)
+  bytes[0] = kind === 'to-game' ? 1 : 2
+  bytes[1] = port >> 8
+  bytes[2] = port
+  bytes[3] = flow >> 8
+  bytes[4] = flow
   bytes.set(payload, headerBytes)
   return bytes
 }
@@ -40,9 +42,12 @@ export function encodeFrame({ kind, port, flow, payload }: Frame): Uint8Array {
 export function decodeFrame(bytes: Uint8Array): Frame | null {
   if (bytes.length < headerBytes || bytes.length > headerBytes + maxPayloadBytes) return null
   if (bytes[0] !== 1 && bytes[0] !== 2) return null
-  const view = viewOf(bytes)
-  const port = view.getUint16(1)
+  const port = numberAt(bytes, 1)
   if (port === 0) return null
   const kind = bytes[0] === 1 ? 'to-game' : 'from-game'
-  return { kind, port, flow: view.getUint16(3), payload: bytes.subarray(headerBytes) }
+  return { kind, port, flow: numberAt(bytes, 3), payload: bytes.subarray(headerBytes) }
+}
+
+function numberAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
 }

@@ -1,8 +1,10 @@
 // Frames in and out of data packets, under the keys a handshake agreed on. This runs for every datagram of the
-// game: the plaintext and the nonces have their buffers for life, and a packet is copied once.
+// game: the plaintext and the nonces have their buffers for life, what is sealed goes straight into its packet, and what is
+// opened stays in it.
 
 import { viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
+import { Slab } from '../base/slab.ts'
 import type { DirectionKeys } from './handshake.ts'
 import {
   counterLimit,
@@ -10,6 +12,7 @@ import {
   dataHeaderBytes,
   dataOverheadBytes,
   hasPrefix,
+  macBytes,
   maxBodyBytes,
 } from './packets.ts'
 import { ReplayWindow } from './replay-window.ts'
@@ -34,6 +37,7 @@ export class Traffic {
   readonly #sendNonce = new Uint8Array(nonceBytes)
   readonly #sendNonceView = viewOf(this.#sendNonce)
   readonly #receiveNonce = new Uint8Array(nonceBytes)
+  readonly #slab = new Slab()
   #counter: number
 
   /** `keys` are fresh and now belong to this object. `firstCounter` is above 0 only in tests. */
@@ -60,24 +64,26 @@ export class Traffic {
     this.#plaintext[0] = kind
     this.#plaintext.set(body, 1)
     const plaintext = this.#plaintext.subarray(0, 1 + body.length)
-    const sealed = this.#crypto.encrypt(this.#keys.sendKey, this.#sendNonce, plaintext, this.#header)
-    const packet = new Uint8Array(dataHeaderBytes + sealed.length)
+    const packet = this.#slab.take(dataOverheadBytes + body.length)
     packet.set(this.#header)
-    packet.set(sealed, dataHeaderBytes)
+    const sealed = packet.subarray(dataHeaderBytes)
+    this.#crypto.encryptInto(sealed, this.#keys.sendKey, this.#sendNonce, plaintext, this.#header)
     return packet
   }
 
-  /** Null for anything not authentic or seen before. The body is a view into memory of its own. */
+  /** Null for anything not authentic or seen before, and then the packet is as it was. The body takes its place in it. */
   open(packet: Uint8Array): OpenedFrame | null {
     if (packet.length < minPacketBytes || packet.length > maxPacketBytes) return null
     if (!hasPrefix(packet, dataByte, this.#tag)) return null
-    const header = packet.subarray(0, dataHeaderBytes)
-    const counter = readCounter(header)
+    const counter = readCounter(packet)
     if (counter >= counterLimit || !this.#window.isNew(counter)) return null
-    this.#receiveNonce.set(header.subarray(dataHeaderBytes - 8), counterInNonce)
+    const header = packet.subarray(0, dataHeaderBytes)
     const sealed = packet.subarray(dataHeaderBytes)
-    const plaintext = this.#crypto.decrypt(this.#keys.receiveKey, this.#receiveNonce, sealed, header)
-    if (plaintext === null) return null
+    const plaintext = sealed.subarray(0, sealed.length - macBytes)
+    const nonce = this.#receiveNonce
+    for (let i = counterInNonce; i < nonceBytes; i++)
+      nonce[i] = packet[i - nonceBytes + dataHeaderBytes] as number
+    if (!this.#crypto.decryptInto(plaintext, this.#keys.receiveKey, nonce, sealed, header)) return null
     const isNewest = counter >= this.#window.next
     this.#window.mark(counter)
     return { kind: plaintext[0] as number, body: plaintext.subarray(1), isNewest }
@@ -95,7 +101,9 @@ function writeCounter(view: DataView, at: number, counter: number): void {
   view.setUint32(at + 4, counter % 2 ** 32)
 }
 
-function readCounter(header: Uint8Array): number {
-  const view = viewOf(header)
-  return view.getUint32(dataHeaderBytes - 8) * 2 ** 32 + view.getUint32(dataHeaderBytes - 4)
+/** Exact below `counterLimit`. */
+function readCounter(packet: Uint8Array): number {
+  let counter = 0
+  for (let i = dataHeaderBytes - 8; i < dataHeaderBytes; i++) counter = counter * 256 + (packet[i] as number)
+  return counter
 }

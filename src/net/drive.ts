@@ -60,12 +60,21 @@ class MachineDriver<Event> implements Driver<Event> {
   }
 
   run(work: (now: number) => readonly Action<Event>[]): void {
-    if (this.#stopped) return
-    this.#pending.push(...work(this.#clock.now()))
+    if (!this.#stopped) this.#performAll(work(this.#clock.now()))
+  }
+
+  #performAll(actions: readonly Action<Event>[]): void {
+    // A datagram of a game is one action: it is not worth a queue.
+    const [only] = actions
+    const isAlone = actions.length === 1 && !this.#performing && this.#pending.length === 0
+    if (!isAlone) for (const action of actions) this.#pending.push(action)
     if (this.#performing) return
     this.#performing = true
     try {
-      for (let action = this.#pending.shift(); action && !this.#stopped; action = this.#pending.shift()) {
+      if (isAlone && only) this.#perform(only)
+      while (!this.#stopped) {
+        const action = this.#pending.shift()
+        if (!action) break
         this.#perform(action)
       }
     } finally {
@@ -89,7 +98,8 @@ class MachineDriver<Event> implements Driver<Event> {
   }
 
   receive(bytes: Uint8Array, from: Endpoint, via: Via = 0): void {
-    this.run((now) => this.#machine.handleDatagram(now, bytes, from, via))
+    // Without `run`, as there are many.
+    if (!this.#stopped) this.#performAll(this.#machine.handleDatagram(this.#clock.now(), bytes, from, via))
   }
 
   socketFailed(via: Via): void {

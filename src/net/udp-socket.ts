@@ -2,7 +2,6 @@
 
 import { createSocket, type Socket } from 'node:dgram'
 import { canonicalAddress, type Endpoint, type Family, familyOf } from '../base/endpoint.ts'
-import { messageOf } from '../base/problem.ts'
 import { bindProblem } from './bind-problem.ts'
 
 /** The largest payload that crosses Ethernet in one piece; nothing of ours is larger, in either direction. */
@@ -17,20 +16,17 @@ const maxAddresses = 256
 const usualTtl = 64
 
 export type UdpStats = {
-  readonly sent: number
   readonly received: number
-  readonly sendFailures: number
   /** Too big, from an address we cannot answer, or more waiting than the bound. */
   readonly dropped: number
-  /** Code of the last failure to send, such as `ENETUNREACH`. */
-  readonly lastFailure?: string
 }
 
 export interface UdpSocket {
   readonly family: Family
   /** As bound; the address is `0.0.0.0` or `::` when bound to all. */
   readonly local: Endpoint
-  /** Never throws; failures are counted. Datagrams of the other family are dropped. `ttl`: hops this one may live. */
+  /** Never throws: what the kernel does not take is lost as on the way. Datagrams of the other family are dropped. `ttl`:
+   *  hops this one may live. */
   send(bytes: Uint8Array, to: Endpoint, ttl?: number): void
   stats(): UdpStats
   close(): Promise<void>
@@ -82,11 +78,8 @@ class DgramSocket implements UdpSocket {
   readonly local: Endpoint
   readonly #socket: Socket
   #open = true
-  #sent = 0
   #received = 0
-  #sendFailures = 0
   #dropped = 0
-  #lastFailure: string | undefined
   /** Datagrams under way that were given a short life. */
   #shortened = 0
   /** What senders' addresses are as endpoints; reading one costs more than taking the datagram. */
@@ -108,7 +101,7 @@ class DgramSocket implements UdpSocket {
       onDatagram(bytes, { address: canonical, port })
     })
     // Without a listener a stray ICMP error would end the process.
-    socket.on('error', (error) => this.#fail(error))
+    socket.on('error', () => {})
   }
 
   #canonical(address: string): string | null {
@@ -129,24 +122,16 @@ class DgramSocket implements UdpSocket {
       return
     }
     try {
-      if (ttl !== undefined) this.#shorten(ttl)
-      const onSent = ttl === undefined ? this.#onSent : this.#onShortenedSent
-      this.#socket.send(bytes, to.port, to.address, onSent)
-    } catch (error) {
-      this.#fail(error)
+      if (ttl === undefined) {
+        // A callback would be called for each datagram, and tell nothing that anybody could act upon.
+        this.#socket.send(bytes, to.port, to.address)
+        return
+      }
+      this.#shorten(ttl)
+      this.#socket.send(bytes, to.port, to.address, this.#restoreTtl)
+    } catch {
       if (ttl !== undefined) this.#restoreTtl()
     }
-  }
-
-  /** One for all datagrams, as there are many. */
-  readonly #onSent = (error: Error | null): void => {
-    if (error) this.#fail(error)
-    else this.#sent++
-  }
-
-  readonly #onShortenedSent = (error: Error | null): void => {
-    this.#onSent(error)
-    this.#restoreTtl()
   }
 
   /** The kernel may take the datagram later than this call, so the old value comes back in the callback. Other
@@ -156,29 +141,18 @@ class DgramSocket implements UdpSocket {
     this.#socket.setTTL(ttl)
   }
 
-  #restoreTtl(): void {
+  readonly #restoreTtl = (): void => {
     this.#shortened--
     if (this.#open && this.#shortened === 0) this.#socket.setTTL(usualTtl)
   }
 
   stats(): UdpStats {
-    return {
-      sent: this.#sent,
-      received: this.#received,
-      sendFailures: this.#sendFailures,
-      dropped: this.#dropped,
-      ...(this.#lastFailure !== undefined && { lastFailure: this.#lastFailure }),
-    }
+    return { received: this.#received, dropped: this.#dropped }
   }
 
   async close(): Promise<void> {
     if (!this.#open) return
     this.#open = false
     await new Promise<void>((resolve) => this.#socket.close(() => resolve()))
-  }
-
-  #fail(error: unknown): void {
-    this.#sendFailures++
-    this.#lastFailure = (error as NodeJS.ErrnoException).code ?? messageOf(error)
   }
 }

@@ -11,7 +11,7 @@ test('whatever comes, the bounds hold and every flow that left was reported once
   const check = (steps: readonly { peer: number; flow: number; waitMs: number }[]) => {
     const removed: string[] = []
     let added = 0
-    const table = new FlowTable<string>((value) => removed.push(value))
+    const table = new FlowTable<string, string>((value) => removed.push(value))
     let now = 0
     for (const { peer, flow, waitMs } of steps) {
       now += waitMs
@@ -20,7 +20,7 @@ test('whatever comes, the bounds hold and every flow that left was reported once
         added++
         return key
       }
-      if (table.use(key, now) === undefined) table.add(key, `${peer}`, now, make)
+      if (table.use(`${peer}`, key, now) === undefined) table.add(`${peer}`, key, now, make)
       const held = table.values()
       assert.ok(held.length <= maxFlows)
       assert.ok(held.filter((value) => value.startsWith(`${peer} `)).length <= maxFlowsPerPeer)
@@ -35,16 +35,16 @@ test('whatever comes, the bounds hold and every flow that left was reported once
 
 test('at its bound a peer loses its longest silent flow, but none that was used just now', () => {
   const removed: number[] = []
-  const table = new FlowTable<number>((value) => removed.push(value))
-  for (let i = 0; i < maxFlowsPerPeer; i++) table.add(`a${i}`, 'a', i, () => i)
+  const table = new FlowTable<string, number>((value) => removed.push(value))
+  for (let i = 0; i < maxFlowsPerPeer; i++) table.add('a', `a${i}`, i, () => i)
   const now = spareAfterMs
-  table.use('a0', now)
+  table.use('a', 'a0', now)
   assert.equal(
-    table.add('a new', 'a', now, () => 99),
+    table.add('a', 'a new', now, () => 99),
     undefined,
   )
   assert.equal(
-    table.add('a new', 'a', now + 1, () => 99),
+    table.add('a', 'a new', now + 1, () => 99),
     99,
   )
   assert.deepEqual(removed, [1])
@@ -56,15 +56,15 @@ test('at its bound a peer loses its longest silent flow, but none that was used 
 
 test('one peer cannot take the flows of another, even when the whole table is full', () => {
   const removed: number[] = []
-  const table = new FlowTable<number>((value) => removed.push(value))
-  for (let i = 0; i < maxFlows; i++) table.add(`${i}`, `peer ${i % 8}`, 0, () => i)
+  const table = new FlowTable<string, number>((value) => removed.push(value))
+  for (let i = 0; i < maxFlows; i++) table.add(`peer ${i % 8}`, `${i}`, 0, () => i)
   assert.equal(table.size, maxFlows)
   assert.equal(
-    table.add('late', 'latecomer', idleMs - 1, () => -1),
+    table.add('latecomer', 'late', idleMs - 1, () => -1),
     undefined,
   )
   assert.equal(
-    table.add('more', 'peer 3', spareAfterMs, () => -2),
+    table.add('peer 3', 'more', spareAfterMs, () => -2),
     -2,
   )
   assert.deepEqual(removed, [3])

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { toHex, utf8 } from '../../src/base/bytes.ts'
+import type { Crypto } from '../../src/base/crypto.ts'
 import { createLink } from '../../src/link/link.ts'
 import { maxDatagramBytes } from '../../src/link/packets.ts'
 import { Acquaintance, otherSide, type Side, Wire, wireBetween } from './wire.ts'
@@ -171,9 +172,9 @@ test('a closed link has overwritten its keys and left those it was given alone',
   const seen: Uint8Array[] = []
   const spying = {
     ...pair.crypto,
-    encrypt: (key: Uint8Array, nonce: Uint8Array, message: Uint8Array, associated: Uint8Array) => {
-      seen.push(key)
-      return pair.crypto.encrypt(key, nonce, message, associated)
+    encryptInto: (...parts: Parameters<Crypto['encryptInto']>) => {
+      seen.push(parts[1])
+      pair.crypto.encryptInto(...parts)
     },
   }
   const given = pair.options('opener').keys
