@@ -49,7 +49,8 @@ export function hostTemplate(answers: HostAnswers): string {
 address = ${quoted(answers.address)}
 
 [mail]
-# Where letters are read: imaps://USER@SERVER, pop3s://USER@SERVER, maildir:///PATH. The password stands in its own file.
+# Where letters are read: imaps://USER@SERVER, pop3s://USER@SERVER, maildir:///PATH, mailpit+http://SERVER:8025.
+# The password stands in its own file.
 receive = ${quoted(answers.receive)}
 ${passwordLine('receive_password_file', answers.receivePasswordFile)}
 # Where letters are sent: smtps://USER@SERVER or smtp://USER@SERVER:587.
@@ -118,7 +119,8 @@ name = ${quoted(answers.name)}
 address = ${quoted(answers.address)}
 
 [mail]
-# Where answers are read: imaps://USER@SERVER, pop3s://USER@SERVER, maildir:///PATH. The password stands in its own file.
+# Where answers are read: imaps://USER@SERVER, pop3s://USER@SERVER, maildir:///PATH, mailpit+http://SERVER:8025.
+# The password stands in its own file.
 receive = ${quoted(answers.receive)}
 ${passwordLine('receive_password_file', answers.receivePasswordFile)}
 # Where letters are sent: smtps://USER@SERVER or smtp://USER@SERVER:587.

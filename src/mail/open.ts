@@ -1,12 +1,12 @@
 // The right mailbox or sender for a mail URL.
 
 import type { Clock } from '../base/clock.ts'
-import { Problem } from '../base/problem.ts'
 import { ImapMailbox, type ImapMailboxTiming } from './imap-mailbox.ts'
 import { type AccessToken, loginOf } from './login.ts'
 import { parseReceiveUrl, parseSendUrl, type ReceiveUrl, type SendUrl } from './mail-url.ts'
 import type { Mailbox, MailFilter } from './mailbox.ts'
 import { MaildirMailbox } from './maildir-mailbox.ts'
+import { MailpitMailbox, type MailpitTimings } from './mailpit-mailbox.ts'
 import { Pop3Mailbox, type Pop3Timing } from './pop3-mailbox.ts'
 import type { MailSender } from './sender.ts'
 import { SmtpSender, type SmtpTiming } from './smtp-sender.ts'
@@ -21,13 +21,14 @@ export type MailboxOptions = {
   readonly accessToken?: AccessToken
   readonly imap?: Partial<ImapMailboxTiming>
   readonly pop3?: Partial<Pop3Timing>
+  readonly mailpit?: Partial<MailpitTimings>
   /** Where a POP3 mailbox keeps the IDs of mails that are not ours; null or left out: nowhere. */
   readonly memoryFile?: string | null
   /** Between two looks at a Maildir. */
   readonly maildirPollMs?: number
 }
 
-/** A mailbox, not yet open. Throws a Problem `config` for a URL that is wrong or not read by this version. */
+/** A mailbox, not yet open. Throws a Problem for a URL that is wrong or lacks a password. */
 export function openMailbox(url: string | ReceiveUrl, filter: MailFilter, options: MailboxOptions): Mailbox {
   const parsed = typeof url === 'string' ? parseReceiveUrl(url) : url
   const {
@@ -37,6 +38,7 @@ export function openMailbox(url: string | ReceiveUrl, filter: MailFilter, option
     accessToken,
     imap,
     pop3,
+    mailpit,
     maildirPollMs,
   } = options
   const shared = { clock, notice }
@@ -59,11 +61,11 @@ export function openMailbox(url: string | ReceiveUrl, filter: MailFilter, option
         ...(pop3 ? { timing: pop3 } : {}),
       })
     case 'mailpit':
-      throw new Problem(
-        'config',
-        'This version of peerpost cannot read Mailpit mailboxes yet.',
-        'Use an imap:, imaps:, pop3:, pop3s: or maildir: URL to receive.',
-      )
+      return new MailpitMailbox(parsed, filter, {
+        ...shared,
+        random,
+        ...(mailpit ? { timing: mailpit } : {}),
+      })
   }
 }
 

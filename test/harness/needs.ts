@@ -36,6 +36,14 @@ export type Part =
   | 'chromium'
   | 'network namespaces'
 
+/** As `lacks`, for a program that no Debian package brings: `test:all` cannot promise it. */
+export function lacksUnpackaged(program: 'mailpit'): string | false {
+  return (
+    findProgram(program) === undefined &&
+    `there is no ${program} on the PATH, and Debian has no package of it`
+  )
+}
+
 /** Where the part is not called like its program. */
 const programs: Readonly<Record<string, string>> = { 'dovecot-sieve': 'sievec' }
 

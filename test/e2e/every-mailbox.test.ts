@@ -1,0 +1,137 @@
+// Host and two agents, as a person runs them, over every kind of mailbox: they meet, and the 5,000 mails of other people
+// in a mailbox that they share are as they were, byte for byte, flag for flag, UID for UID.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, type TestContext, test } from 'node:test'
+import { startAddressServer } from '../../src/address-server/address-server.ts'
+import { formatEndpoint } from '../../src/base/endpoint.ts'
+import { type ChildEvent, PeerpostProcess } from '../../src/cli/child-process.ts'
+import { openMailbox } from '../../src/mail/open.ts'
+import { systemClock as clock } from '../../src/net/system-clock.ts'
+import { deferIn } from '../harness/defer.ts'
+import { startFakeMailpit } from '../harness/fake-mailpit.ts'
+import { dropMail, foreignMails, maildirSnapshot } from '../harness/maildir-files.ts'
+import { type Mailpit, startMailpit } from '../harness/mailpit.ts'
+import { lacks, lacksUnpackaged } from '../harness/needs.ts'
+import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+
+const skip = lacks('postfix', 'dovecot')
+const timeout = 120_000
+const foreignCount = 5_000
+
+let office: PostOffice
+before(async () => {
+  if (!skip) office = await startPostOffice()
+})
+after(() => office?.stop())
+
+type Mail = { readonly address: string; readonly receive: string; readonly send: string }
+type User = 'meet' | 'anna' | 'ben'
+
+/** Everybody sets up, meets and leaves; resolves when all have ended. */
+async function meet(context: TestContext, mailOf: (user: User) => Mail): Promise<void> {
+  const defer = deferIn(context)
+  const folder = mkdtempSync(join(tmpdir(), 'peerpost-every-mailbox-'))
+  defer(() => rmSync(folder, { recursive: true, force: true }))
+  const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
+  defer(() => stun.close())
+  const mail = (user: User) => {
+    const { address, receive, send } = mailOf(user)
+    return ['--address', address, '--receive', receive, '--send', send, '--yes']
+  }
+  const run = (...args: string[]) => PeerpostProcess.run(args.slice(0, 2).join(' '), args)
+  const start = (name: User, ...args: string[]) => {
+    const child = new PeerpostProcess(name, [...args, '--json'])
+    defer(() => child.stop(5_000))
+    return child
+  }
+  const config = (user: User) => join(folder, user, user === 'meet' ? 'host.toml' : 'agent.toml')
+  const servers = stun.endpoints.flatMap((endpoint) => ['--stun', formatEndpoint(endpoint)])
+  await run('init', 'host', '--dir', join(folder, 'meet'), ...mail('meet'), ...servers)
+  const host = start('meet', 'host', '--config', config('meet'))
+  const invite = await run('invite', '--config', config('meet'))
+  await host.waitFor('ready')
+  const setUp = (user: User) =>
+    run('init', 'agent', '--dir', join(folder, user), '--name', user, '--invite', invite, ...mail(user))
+  await Promise.all([setUp('anna'), setUp('ben')])
+  const anna = start('anna', 'agent', '--config', config('anna'))
+  await anna.waitFor('replied')
+  const ben = start('ben', 'agent', '--config', config('ben'))
+  await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
+  for (const agent of [ben, anna]) assert.equal(await agent.stop(10_000), 0, agent.errors)
+  // Their goodbyes are the last letters; then nothing of ours is left.
+  const isLeave = ({ kind }: ChildEvent) => kind === 'leave'
+  await host.waitFor('letter', (event) => {
+    return isLeave(event) && host.events.filter(isLeave).length === 2
+  })
+  assert.equal(await host.stop(10_000), 0, host.errors)
+}
+
+/** Puts other people's mail there and lets Dovecot number it. */
+async function share(user: string): Promise<Map<string, string>> {
+  const folder = office.maildirOf(user)
+  const address = office.address(user)
+  for (const { raw, flags } of foreignMails(address, foreignCount)) dropMail(folder, raw, flags)
+  const first = openMailbox(office.imapUrl(user), { subject: 'none', address, maxBytes: 1_000 }, { clock })
+  await first.open()
+  await first.close()
+  return maildirSnapshot(folder)
+}
+
+const kinds: Record<string, (user: string) => string> = {
+  IMAP: (user) => office.imapUrl(user),
+  POP3: (user) => office.pop3Url(user),
+  'a Maildir': (user) => `maildir:${office.maildirOf(user)}`,
+}
+
+for (const [kind, receive] of Object.entries(kinds)) {
+  test(`players meet over ${kind}, and a mailbox shared with 5,000 foreign mails is left as it was`, {
+    ...{ skip, timeout },
+  }, async (context) => {
+    const name = (user: User) => `${user}-${kind.replace(' ', '-').toLowerCase()}`
+    const foreign = await share(name('meet'))
+    assert.equal(foreign.size, foreignCount)
+    await meet(context, (user) => ({
+      address: office.address(name(user)),
+      receive: receive(name(user)),
+      send: office.smtpUrl(name(user)),
+    }))
+    assert.deepEqual(maildirSnapshot(office.maildirOf(name('meet'))), foreign)
+    for (const user of ['anna', 'ben'] as const) {
+      assert.equal(maildirSnapshot(office.maildirOf(name(user))).size, 0, user)
+    }
+  })
+}
+
+/** All three read and write at one Mailpit, as developers do. */
+async function meetAtMailpit(context: TestContext, mailpit: Mailpit): Promise<void> {
+  deferIn(context)(() => mailpit.stop())
+  await mailpit.deliver(foreignMails('meet@mail.test', foreignCount).map(({ raw }) => raw))
+  const foreign = await mailpit.mails()
+  assert.equal(foreign.length, foreignCount)
+  await meet(context, (user) => ({
+    address: `${user}@mail.test`,
+    receive: `mailpit+http://127.0.0.1:${mailpit.webPort}`,
+    send: `smtp://127.0.0.1:${mailpit.smtpPort}`,
+  }))
+  assert.deepEqual(await mailpit.mails(), foreign)
+}
+
+test(
+  'players meet over Mailpit, and the 5,000 mails of everybody else are left as they were',
+  {
+    ...{ skip: lacksUnpackaged('mailpit'), timeout },
+  },
+  async (context) => meetAtMailpit(context, await startMailpit()),
+)
+
+test(
+  'players meet over what stands in for Mailpit, and 5,000 mails of everybody else are left as they were',
+  {
+    ...{ skip: !lacksUnpackaged('mailpit'), timeout },
+  },
+  async (context) => meetAtMailpit(context, await startFakeMailpit()),
+)

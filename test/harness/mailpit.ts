@@ -1,0 +1,91 @@
+// Mailpit for a test: the real one where there is one on the PATH, which no package of Debian's brings; otherwise the
+// one that stands in for it.
+
+import { writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createSender } from '../../src/mail/open.ts'
+import { systemClock as clock } from '../../src/net/system-clock.ts'
+import { startFakeMailpit } from './fake-mailpit.ts'
+import { findProgram } from './needs.ts'
+import { freePorts, startDaemon, startGuardian, stopDaemon } from './post-office-processes.ts'
+
+export type StoredMail = { readonly id: string; readonly raw: Uint8Array; readonly read: boolean }
+
+export type Mailpit = {
+  readonly smtpPort: number
+  readonly webPort: number
+  /** Puts mails there. */
+  deliver(raws: readonly Uint8Array[]): Promise<void>
+  /** All there are, oldest first. */
+  mails(): Promise<readonly StoredMail[]>
+  stop(): Promise<void>
+}
+
+export type MailpitOptions = {
+  readonly login?: { readonly user: string; readonly password: string }
+  /** Where its root is mounted, with a leading slash; default none. */
+  readonly root?: string
+}
+
+export function startMailpit(options: MailpitOptions = {}): Promise<Mailpit> {
+  const program = findProgram('mailpit')
+  return program === undefined ? startFakeMailpit(options) : startRealMailpit(program, options)
+}
+
+async function startRealMailpit(program: string, { login, root = '' }: MailpitOptions): Promise<Mailpit> {
+  const folder = await mkdtemp(join(tmpdir(), 'mailpit-'))
+  const [smtpPort, webPort] = (await freePorts(2)) as [number, number]
+  const authFile = join(folder, 'auth')
+  if (login) writeFileSync(authFile, `${login.user}:${login.password}\n`)
+  const guardian = startGuardian(folder)
+  const daemon = startDaemon(
+    'mailpit',
+    [
+      ...[program, '--listen', `127.0.0.1:${webPort}`, '--smtp', `127.0.0.1:${smtpPort}`],
+      ...['--database', join(folder, 'mailpit.db'), '--max', '0', '--disable-version-check'],
+      ...(root === '' ? [] : ['--webroot', root]),
+      ...(login ? ['--ui-auth-file', authFile] : []),
+    ],
+    undefined,
+  )
+  guardian.watch(daemon)
+  const headers = login
+    ? { authorization: `Basic ${Buffer.from(`${login.user}:${login.password}`).toString('base64')}` }
+    : {}
+  const ask = (path: string) => fetch(`http://127.0.0.1:${webPort}${root}${path}`, { headers })
+  for (const deadline = performance.now() + 20_000; ; ) {
+    if ((await ask('/readyz').catch(() => null))?.ok) break
+    if (performance.now() > deadline) throw new Error('Mailpit is not ready after 20 s')
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  return {
+    smtpPort,
+    webPort,
+    async deliver(raws) {
+      const sender = createSender(`smtp://127.0.0.1:${smtpPort}`, { clock, connections: 1 })
+      for (const raw of raws) {
+        const sent = await sender.send({ from: 'somebody@else.test', to: ['somebody@else.test'], raw })
+        if (sent.outcome !== 'sent') throw new Error(`Mailpit took no mail: ${sent.outcome}`)
+      }
+      await sender.close()
+    },
+    async mails() {
+      const list = (await (await ask('/api/v1/messages?limit=100000')).json()) as {
+        messages: { ID: string; Read: boolean }[]
+      }
+      const stored: StoredMail[] = []
+      for (const { ID, Read } of list.messages.reverse()) {
+        const raw = new Uint8Array(await (await ask(`/api/v1/message/${ID}/raw`)).arrayBuffer())
+        stored.push({ id: ID, raw, read: Read })
+      }
+      return stored
+    },
+    async stop() {
+      await stopDaemon(daemon, 2_000)
+      guardian.dismiss()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
