@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-const searchPath = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`
+const searchPath = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin${delimiter}/usr/games`
 
 export function findProgram(name: string): string | undefined {
   for (const folder of searchPath.split(delimiter)) {
@@ -33,6 +33,7 @@ export type Part =
   | 'nft'
   | 'miniupnpd'
   | 'iperf3'
+  | 'teeworlds-server'
   | 'chromium'
   | 'network namespaces'
 
