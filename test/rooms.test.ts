@@ -31,7 +31,7 @@ const rules: Readonly<Record<string, Rule>> = {
     why: 'it shows what services tell and asks for what they offer; no service knows of it',
   },
   setup: {
-    may: ['letter', 'mail', 'net', 'forward', 'config', 'agent', 'host', 'control'],
+    may: ['letter', 'table', 'mail', 'net', 'forward', 'config', 'agent', 'host', 'control'],
     why: 'it puts services together from settings, for command line and library',
   },
   library: {

@@ -39,6 +39,7 @@ export function requestTo(
     nickname: name,
     room: room.tag,
     proof: proveMembership(crypto, room, proven),
+    ...(room.grant && { grant: room.grant }),
     candidates,
     nat,
   }

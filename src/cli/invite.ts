@@ -1,16 +1,131 @@
-// `peerpost invite`: the invite alone on standard output, so that it can be piped.
+// `peerpost invite`: makes an invite, alone on standard output so that it can be piped; lists and revokes them.
 
+import { Problem } from '../base/problem.ts'
 import { loadHostConfig } from '../config/load.ts'
-import { readHostKeys } from '../setup/host-keys.ts'
-import { inviteTo } from '../setup/host-setup.ts'
+import { count } from '../control/words.ts'
+import { limits } from '../letter/limits.ts'
+import { isRoomName } from '../letter/text-rules.ts'
+import { systemClock } from '../net/system-clock.ts'
+import {
+  type HostFolder,
+  type ListedInvite,
+  listInvites,
+  makeInvite,
+  revokeInvite,
+} from '../setup/host-invites.ts'
+import { readHostKeys, roomNamed } from '../setup/host-keys.ts'
 import { loadSodium } from '../sodium.ts'
+import { paint, table } from './output.ts'
+import { parseUntil } from './until.ts'
 
-export async function printInvite(options: {
+export type InviteOptions = {
   readonly config: string
   readonly room?: string
-}): Promise<void> {
+  readonly until?: string
+  readonly uses?: string
+  readonly name?: string
+  readonly list?: boolean
+  readonly revoke?: string
+  readonly json?: boolean
+}
+
+export async function runInvite(options: InviteOptions): Promise<void> {
   const crypto = await loadSodium()
   const loaded = loadHostConfig(options.config, process.env)
-  const keys = readHostKeys(crypto, loaded)
-  process.stdout.write(`${inviteTo({ crypto, loaded, keys }, options.room)}\n`)
+  const folder = { crypto, loaded, keys: readHostKeys(crypto, loaded) }
+  if (options.list) list(folder, options)
+  else if (options.revoke !== undefined) revoke(folder, options.revoke, options)
+  else make(folder, options)
+}
+
+function make(folder: HostFolder, { room: name, until, uses, name: label, json }: InviteOptions): void {
+  const now = systemClock.wallNow()
+  const room = roomNamed(folder.keys, name)
+  if (label !== undefined && !isRoomName(label)) {
+    throw new Problem('usage', 'That is no name for an invite.', 'Use one line of at most 64 characters.')
+  }
+  const terms = {
+    ...(until !== undefined && { until: parseUntil(until, now) }),
+    ...(uses !== undefined && { uses: parseUses(uses) }),
+  }
+  const { id, text } = makeInvite(
+    folder,
+    room,
+    { ...terms, ...(label !== undefined && { name: label }) },
+    now,
+  )
+  if (json) tell('invite', { id, room: room.name, invite: text })
+  else process.stdout.write(`${text}\n`)
+}
+
+function list(folder: HostFolder, { room, json }: InviteOptions): void {
+  const wanted = room === undefined ? null : roomNamed(folder.keys, room).name
+  const invites = listInvites(folder, systemClock.wallNow()).filter(
+    ({ roomName }) => wanted === null || roomName === wanted,
+  )
+  if (json) {
+    for (const invite of invites) tell('invite', fieldsOf(invite))
+    return
+  }
+  if (invites.length === 0) {
+    process.stdout.write('There are no invites yet. The same command without --list makes one.\n')
+    return
+  }
+  const rows = invites.map((invite) => {
+    const cells = [invite.id, invite.roomName, usesOf(invite), String(invite.present), endOf(invite)]
+    return { tone: tones[invite.state], cells: [...cells, stateWords[invite.state], invite.name] }
+  })
+  process.stdout.write(`${table(['ID', 'ROOM', 'USED', 'HERE', 'UNTIL', 'STATE', 'NAME'], rows)}\n`)
+}
+
+function revoke(folder: HostFolder, which: string, { json }: InviteOptions): void {
+  const { invite, removed } = revokeInvite(folder, which, systemClock.wallNow())
+  if (json) tell('revoked', { id: invite.id, room: invite.roomName, name: invite.name, removed })
+  else {
+    const name = invite.name === '' ? '' : ` (${invite.name})`
+    const out =
+      removed === 0
+        ? 'Nobody who came by it was here'
+        : `${count(removed, 'agent')} that came by it ${removed === 1 ? 'is' : 'are'} out`
+    process.stdout.write(`${paint('good', `Revoked ${invite.id}${name}.`)} ${out}.\n`)
+  }
+}
+
+const tones = { open: 'plain', ended: 'quiet', revoked: 'quiet', 'used-up': 'quiet' } as const
+const stateWords = { open: 'open', ended: 'ended', revoked: 'revoked', 'used-up': 'used up' } as const
+
+function usesOf({ used, uses }: ListedInvite): string {
+  if (uses !== undefined) return `${used} of ${uses}`
+  return used >= limits.inviteUses ? `${used} or more` : String(used)
+}
+
+function endOf({ until }: ListedInvite): string {
+  if (until === undefined) return 'no end'
+  const at = new Date(until)
+  const two = (number: number) => String(number).padStart(2, '0')
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
+  return `${day} ${two(at.getHours())}:${two(at.getMinutes())}`
+}
+
+function fieldsOf({ id, roomName, name, madeAt, until, uses, used, present, state }: ListedInvite) {
+  const instant = (ms: number) => new Date(ms).toISOString()
+  return {
+    ...{ id, room: roomName, name, state, used, present, uses: uses ?? null },
+    ...{ until: until === undefined ? null : instant(until), madeAt: instant(madeAt) },
+  }
+}
+
+function tell(event: string, fields: object): void {
+  const at = new Date(systemClock.wallNow()).toISOString()
+  process.stdout.write(`${JSON.stringify({ event, at, ...fields })}\n`)
+}
+
+function parseUses(text: string): number {
+  const uses = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0
+  if (uses >= 1 && uses <= limits.inviteUses) return uses
+  throw new Problem(
+    'usage',
+    `"--uses ${text}" is no number of agents.`,
+    `Write a number from 1 to ${limits.inviteUses}.`,
+  )
 }

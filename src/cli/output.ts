@@ -10,6 +10,18 @@ export function paint(tone: Tone | 'worst', text: string): string {
   return tone === 'plain' ? text : styleText(styles[tone], text, { stream: process.stdout })
 }
 
+/** Columns as wide as they must be. */
+export function table(
+  head: readonly string[],
+  rows: readonly { readonly tone: Tone; readonly cells: readonly string[] }[],
+): string {
+  const all = [{ tone: 'quiet' as const, cells: head }, ...rows]
+  const widths = head.map((_, column) => Math.max(...all.map(({ cells }) => (cells[column] ?? '').length)))
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
+  return all.map(({ tone, cells }) => paint(tone, line(cells).trimEnd())).join('\n')
+}
+
 export type Reporter<Event> = (event: Event) => void
 
 /** `describe` gives a sentence for a person, or null for what only programs want to know; `onTold` gets what is

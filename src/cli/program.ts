@@ -79,10 +79,23 @@ Start here:
 
   program
     .command('invite')
-    .description('print the invite to a room; send it to those who may join')
+    .description('make an invite to a room and print it; send it to those who may join')
     .requiredOption('--config <file>', "the host's config file")
     .option('--room <name>', 'which room (default: the first)')
-    .action(async (options) => (await import('./invite.ts')).printInvite(options))
+    .option('--until <date|duration>', 'when it ends, such as 2027-01-31 or 30d (default: never)')
+    .option('--uses <number>', 'how many different agents may come by it (default: any number)')
+    .option('--name <text>', 'whom it is for, so that you know it in the list')
+    .addOption(
+      new Option('--list', 'show the invites that were made').conflicts(['until', 'uses', 'name', 'revoke']),
+    )
+    .addOption(
+      new Option(
+        '--revoke <id>',
+        'end an invite now, by its ID or name, and put out who came by it',
+      ).conflicts(['room', 'until', 'uses', 'name']),
+    )
+    .addOption(jsonOption())
+    .action(async (options) => (await import('./invite.ts')).runInvite(options))
   program
     .command('host')
     .description('run the host at its mailbox until stopped')

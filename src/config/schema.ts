@@ -66,6 +66,7 @@ export const hostSchema = z.strictObject({
       z.strictObject({
         name: text(isRoomName, 'must be one line of at most 64 characters'),
         secret_file: line(4096),
+        invites_required: z.boolean().default(false),
       }),
     )
     .min(1)

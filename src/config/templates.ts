@@ -64,10 +64,12 @@ ${passwordLine('send_password_file', answers.sendPasswordFile)}
 identity_file = "identity.key"
 sealing_file = "sealing.key"
 
-# A room is a group of agents that may meet. Whoever has the room's invite is in.
+# A room is a group of agents that may meet. Whoever has an invite to it is in; \`peerpost invite\` makes one.
 [[rooms]]
 name = ${quoted(answers.room)}
 secret_file = ${quoted(answers.roomSecretFile)}
+# Whoever knows the room's secret itself is in as well, and cannot be put out; true turns such requests away.
+# invites_required = false
 
 [stun]
 # Told to agents in the invite, so that they find their public address. Two on different networks are best.

@@ -4,10 +4,9 @@
 import { setImmediate } from 'node:timers/promises'
 import { Problem } from '../base/problem.ts'
 import type { LetterKind } from '../letter/kinds.ts'
-import { checkProof } from '../letter/room.ts'
 import type { FetchedMail } from '../mail/mailbox.ts'
-import { admit } from '../table/admission.ts'
 import { isDatabaseFailure } from '../table/database.ts'
+import { admitLetter } from './admitting.ts'
 import type { DropReason } from './events.ts'
 import { type HostParts, internalProblem, withDatabase } from './parts.ts'
 import { type Reading, readFetched } from './reading.ts'
@@ -91,26 +90,13 @@ export class Handler {
 
   /** Null, or why the letter has no effect. */
   #take({ letter, mail }: Taken): DropReason | null {
-    const { self, crypto, clock, seen, peers, settings } = this.#parts
+    const { clock, seen } = this.#parts
     const wallNow = clock.wallNow()
-    const admission = admit(
-      {
-        letter,
-        mailFrom: mail.from,
-        mailDate: mail.date,
-        wallNow,
-        forgottenUntil: seen.forgottenUntil,
-        rooms: self.rooms,
-        isSeen: ({ from, id }) => seen.has(from, id),
-        isProven: (request) => checkProof(crypto, request),
-        isKnown: ({ room, from }) => peers.find(room, from, wallNow) !== null,
-      },
-      settings,
-    )
+    const admission = admitLetter(this.#parts, letter, mail, wallNow)
     if (!admission.admitted) return admission.reason
     const { from, id, sentAt } = admission.letter
     if (!seen.remember(from, id, sentAt)) return 'copy'
-    return takeLetter(this.#parts, admission.letter, mail.messageId, wallNow)
+    return takeLetter(this.#parts, admission, mail.messageId, wallNow)
   }
 
   #tell(thrown: unknown): void {

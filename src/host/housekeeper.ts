@@ -48,13 +48,15 @@ export class Housekeeper {
   }
 
   #work(): readonly number[] {
-    const { peers, seen, outbox, introductions, unreachable, settings, clock } = this.#parts
+    const { peers, seen, invites, outbox, introductions, unreachable, settings, clock } = this.#parts
     const now = clock.wallNow()
     return [
       peers.removeExpired(now, stepRows),
       peers.clampFuture(now, stepRows),
       seen.forgetStale(now, stepRows),
       peers.forgetDepartures(now - settings.freshnessMs - settings.futureToleranceMs, stepRows),
+      invites.removeEnded(now - settings.expiryMs, now, stepRows),
+      invites.forgetOver(now, stepRows),
       this.#giveUp(now - settings.keepUnsentMs),
       outbox.clampFuture(now, now + settings.retryMaxMs, stepRows),
       introductions.clampFuture(now, stepRows),

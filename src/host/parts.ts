@@ -3,10 +3,11 @@
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { messageOf, Problem } from '../base/problem.ts'
-import type { RoomTag } from '../letter/kinds.ts'
+import type { HostRoom } from '../table/admission.ts'
 import type { HostDatabase } from '../table/database.ts'
 import { databaseProblem } from '../table/database.ts'
 import { IntroductionList } from '../table/introduction-list.ts'
+import { InviteBook } from '../table/invite-book.ts'
 import { Outbox } from '../table/outbox.ts'
 import { PeerTable } from '../table/peer-table.ts'
 import { SeenLetters } from '../table/seen-letters.ts'
@@ -21,7 +22,7 @@ export type HostSelf = {
   readonly address: string
   readonly domain: string
   readonly subject: string
-  readonly rooms: readonly RoomTag[]
+  readonly rooms: readonly HostRoom[]
   /** For the Message-IDs of its mails, see postmark.ts. */
   readonly postmarkKey: Uint8Array
 }
@@ -30,6 +31,7 @@ export type HostMemory = {
   readonly database: HostDatabase
   readonly peers: PeerTable
   readonly seen: SeenLetters
+  readonly invites: InviteBook
   readonly outbox: Outbox
   readonly introductions: IntroductionList
   readonly unreachable: UnreachableAddresses
@@ -48,6 +50,7 @@ export function openMemory(database: HostDatabase, settings: HostSettings): Host
     database,
     peers: new PeerTable(database, settings),
     seen: new SeenLetters(database, { ...settings, capacity: settings.seenCapacity }),
+    invites: new InviteBook(database),
     outbox: new Outbox(database, { capacity: settings.outboxCapacity }),
     introductions: new IntroductionList(database),
     unreachable: new UnreachableAddresses(database, settings.unreachable),

@@ -2,9 +2,9 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
-import type { RoomTag } from '../letter/kinds.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
+import type { HostRoom } from '../table/admission.ts'
 import { openHostDatabase } from '../table/database.ts'
 import { Courier } from './courier.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -33,7 +33,7 @@ export type HostOptions = {
   readonly domain?: string
   /** Of every mail that is a letter. */
   readonly subject: string
-  readonly rooms: readonly { readonly name: string; readonly tag: RoomTag }[]
+  readonly rooms: readonly (Pick<HostRoom, 'tag'> & Partial<HostRoom> & { readonly name: string })[]
   /** Whatever is left out is as in `defaultHostSettings`. */
   readonly settings?: Partial<HostSettings>
   /** Path of the database file; made (mode 0600) if it is not there. */
@@ -117,7 +117,7 @@ class HostService implements Host {
       ...openMemory(database, this.#settings),
       self: {
         ...{ identity, sealingKeys, address, domain, subject },
-        rooms: rooms.map(({ tag }) => tag),
+        rooms: rooms.map(({ tag, invitesRequired = false }) => ({ tag, invitesRequired })),
         postmarkKey: postmarkKey(crypto, identity),
       },
       settings: this.#settings,

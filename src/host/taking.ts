@@ -3,7 +3,7 @@
 
 import { equalBytes } from '../base/bytes.ts'
 import type { FailureLetter, RequestLetter, SignalLetter } from '../letter/kinds.ts'
-import type { AgentLetter } from '../table/admission.ts'
+import type { Admission } from '../table/admission.ts'
 import type { Entry, NewEntry } from '../table/peer-table.ts'
 import { offerPeer } from '../table/selection.ts'
 import type { DropReason } from './events.ts'
@@ -14,13 +14,14 @@ import { freezeLetter, letterHead } from './writer.ts'
  *  no effect. `messageId` is the mail's, for replies to refer to; `now` is wall time. */
 export function takeLetter(
   parts: HostParts,
-  letter: AgentLetter,
+  { letter, inviteId }: Extract<Admission, { admitted: true }>,
   messageId: string | null,
   now: number,
 ): DropReason | null {
   switch (letter.kind) {
     case 'request':
-      return takeRequest(parts, letter, messageId, now)
+      if (inviteId !== null) parts.invites.use(inviteId, letter.from, now)
+      return takeRequest(parts, letter, inviteId, messageId, now)
     case 'signal':
       return takeSignal(parts, letter, now)
     case 'failure':
@@ -34,6 +35,7 @@ export function takeLetter(
 function takeRequest(
   parts: HostParts,
   letter: RequestLetter,
+  inviteId: number | null,
   messageId: string | null,
   now: number,
 ): DropReason | null {
@@ -42,7 +44,7 @@ function takeRequest(
   if (unreachable.has(letter.returnAddress, now)) return 'unreachable'
   const others = peers.recent(room, from, settings.replyPeers, now)
   // A letter that was overtaken by a later one of the same agent is answered, but changes nothing.
-  const isNewest = peers.upsert(room, entryOf(letter), now) !== 'older'
+  const isNewest = peers.upsert(room, entryOf(letter, inviteId), now) !== 'older'
   const frozen = freezeLetter(
     parts,
     {
@@ -102,10 +104,10 @@ function findPeer(
   return equalBytes(peer, from) ? null : parts.peers.find(room, peer, now)
 }
 
-function entryOf(letter: RequestLetter): NewEntry {
+function entryOf(letter: RequestLetter, inviteId: number | null): NewEntry {
   const { from, nickname, session, returnAddress, candidates, tcpCandidates, nat, sentAt } = letter
   return {
-    ...{ user: from, nickname, session, returnAddress, candidates, nat, sentAt, inviteId: null },
+    ...{ user: from, nickname, session, returnAddress, candidates, nat, sentAt, inviteId },
     ...(tcpCandidates && { tcpCandidates }),
   }
 }

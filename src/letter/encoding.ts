@@ -4,7 +4,7 @@ import { type Candidate, encodeEndpoint } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 import { Problem } from '../base/problem.ts'
 import { decodeCbor, encodeCbor } from './cbor.ts'
-import type { Letter, LetterKind, OfferedPeer, Session } from './kinds.ts'
+import type { Grant, Letter, LetterKind, OfferedPeer, Session } from './kinds.ts'
 import { limits } from './limits.ts'
 import { type Refused, refuse } from './refusal.ts'
 import { candidateWords, letterSchemas, protocolVersion } from './schema.ts'
@@ -65,6 +65,7 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
         nick: letter.nickname,
         room: letter.room,
         proof: letter.proof,
+        ...(letter.grant && { grant: grantFieldsOf(letter.grant) }),
         candidates: letter.candidates.map(candidatePair),
         ...tcpField(letter),
         nat: natFields(letter.nat),
@@ -95,6 +96,10 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
 
 function sessionFields({ id, publicKey }: Session) {
   return { id, key: publicKey }
+}
+
+function grantFieldsOf({ signature, ...grant }: Grant) {
+  return { ...grant, sig: signature }
 }
 
 function candidatePair({ kind, endpoint }: Candidate) {

@@ -9,7 +9,8 @@ import { base32Characters, fromBase32, toBase32 } from './base32.ts'
 import { decodeCbor, encodeCbor } from './cbor.ts'
 import type { UserId } from './kinds.ts'
 import { limits } from './limits.ts'
-import { boxKey, bytesOf } from './schema.ts'
+import type { Pass } from './room.ts'
+import { boxKey, bytesOf, grantedTerms, grantFields } from './schema.ts'
 import { isHostAndPort, isMailAddress, isRoomName, isSubject } from './text-rules.ts'
 
 export const defaultSubject = 'data for network game client'
@@ -23,7 +24,8 @@ export type InviteHost = {
 
 export type Invite = {
   readonly host: InviteHost
-  readonly room: { readonly name: string; readonly secret: Uint8Array }
+  /** With the room's own secret, or with a pass that the host made and can revoke. */
+  readonly room: { readonly name: string } & ({ readonly secret: Uint8Array } | { readonly pass: Pass })
   /** `name:port`, `1.2.3.4:port` or `[::1]:port`; at most 8. */
   readonly stunServers: readonly string[]
   /** May be empty; at most 8. */
@@ -53,24 +55,50 @@ const hostSchema = z
   .object(hostFields)
   .transform(({ address, identity, sealing }): InviteHost => ({ address, identity, sealingKey: sealing }))
 
-const inviteSchema = z
-  .object({
-    ...hostFields,
-    room: z.string().refine(isRoomName),
-    secret: bytesOf(32),
-    stun: z.array(z.string().refine(isHostAndPort)).max(limits.inviteStunServers),
-    hosts: z.array(hostSchema).max(limits.inviteHosts),
-    subject: z.string().refine(isSubject).default(defaultSubject),
-  })
-  .transform(
-    (wire): Invite => ({
-      host: { address: wire.address, identity: wire.identity, sealingKey: wire.sealing },
-      room: { name: wire.room, secret: wire.secret },
-      stunServers: wire.stun,
-      otherHosts: wire.hosts,
-      subject: wire.subject,
-    }),
-  )
+const wireSchema = z.object({
+  ...hostFields,
+  room: z.string().refine(isRoomName),
+  secret: bytesOf(32).optional(),
+  pass: z.object({ ...grantFields, tag: bytesOf(32), links: bytesOf(32), seed: bytesOf(32) }).optional(),
+  stun: z.array(z.string().refine(isHostAndPort)).max(limits.inviteStunServers),
+  hosts: z.array(hostSchema).max(limits.inviteHosts),
+  subject: z.string().refine(isSubject).default(defaultSubject),
+})
+
+type Wire = z.infer<typeof wireSchema>
+
+/** Null when it lets into no room, or says twice how. */
+function inviteOf(crypto: Crypto, wire: Wire): Invite | null {
+  const { room: name, secret, pass } = wire
+  if (secret && pass) return null
+  const room = pass ? { name, pass: passOf(crypto, pass, wire.identity) } : secret && { name, secret }
+  if (!room) return null
+  return {
+    host: { address: wire.address, identity: wire.identity, sealingKey: wire.sealing },
+    room,
+    stunServers: wire.stun,
+    otherHosts: wire.hosts,
+    subject: wire.subject,
+  }
+}
+
+/** What follows from the rest is not in the text: it is long enough. */
+function passOf(crypto: Crypto, wire: NonNullable<Wire['pass']>, host: UserId): Pass {
+  const { tag, links, seed, ...terms } = wire
+  const { publicKey: key } = crypto.signKeyPair(seed)
+  return { tag, linkSecret: links, seed, grant: { key, host, ...grantedTerms(terms) } }
+}
+
+function passToWire({ tag, linkSecret, seed, grant: { until, uses, signature } }: Pass) {
+  return {
+    tag,
+    links: linkSecret,
+    seed,
+    sig: signature,
+    ...(until !== undefined && { until }),
+    ...(uses !== undefined && { uses }),
+  }
+}
 
 function hostToWire({ address, identity, sealingKey }: InviteHost) {
   return { address, identity, sealing: sealingKey }
@@ -85,12 +113,12 @@ export function writeInvite(crypto: Crypto, invite: Invite): string {
   const wire = {
     ...hostToWire(invite.host),
     room: invite.room.name,
-    secret: invite.room.secret,
+    ...('pass' in invite.room ? { pass: passToWire(invite.room.pass) } : { secret: invite.room.secret }),
     stun: invite.stunServers,
     hosts: invite.otherHosts.map(hostToWire),
     ...(invite.subject === defaultSubject ? {} : { subject: invite.subject }),
   }
-  const checked = inviteSchema.safeParse(wire)
+  const checked = wireSchema.safeParse(wire)
   if (!checked.success) {
     const field = checked.error.issues[0]?.path.join('.')
     throw new Problem('invite', `An invite cannot hold this ${field}.`, 'Correct it in the host settings.')
@@ -122,8 +150,9 @@ function readContent(crypto: Crypto, characters: string): InviteReading {
   if (!bytes) return fault('typo')
   const content = bytes.subarray(headerBytes)
   if (!equalBytes(bytes.subarray(2, headerBytes), checksumOf(crypto, content))) return fault('typo')
-  const read = inviteSchema.safeParse(decodeCbor(content))
-  return read.success ? { ok: true, invite: read.data } : fault('not-an-invite')
+  const read = wireSchema.safeParse(decodeCbor(content))
+  const invite = read.success ? inviteOf(crypto, read.data) : null
+  return invite ? { ok: true, invite } : fault('not-an-invite')
 }
 
 function fault(reason: InviteFault): InviteReading {

@@ -24,6 +24,20 @@ type Base = {
 /** One request's session: its ID and a fresh X25519 public key. */
 export type Session = { readonly id: SessionId; readonly publicKey: Uint8Array }
 
+/** What a host signed when it made an invite, so that a genuine one can be told, and one invite from another. */
+export type Grant = {
+  /** Ed25519 public key of the invite, 32 bytes; the secret half is in the invite only. */
+  readonly key: Uint8Array
+  /** The host that made the invite. */
+  readonly host: UserId
+  /** Unix ms from which on the invite is worth nothing; no end when left out. */
+  readonly until?: number
+  /** How many different agents may come by it; any number when left out. */
+  readonly uses?: number
+  /** By the host, over the room and all of the above. */
+  readonly signature: Uint8Array
+}
+
 /** An agent asks for peers and offers itself (A1). */
 export type RequestLetter = Base & {
   readonly kind: 'request'
@@ -32,8 +46,10 @@ export type RequestLetter = Base & {
   readonly returnAddress: string
   readonly nickname: string
   readonly room: RoomTag
-  /** Signature by the room's key over sender, recipient, letter ID and session: proof of the secret. */
+  /** Signature over sender, recipient, letter ID and session, by the key of `grant`; without one by the room's own. */
   readonly proof: Uint8Array
+  /** Of the invite that the sender holds; left out by who holds the room's secret. */
+  readonly grant?: Grant
   readonly candidates: readonly Candidate[]
   /** Where it takes TCP (A7): listening ports, and under `server-reflexive` a port that only opens connections. Left out
    *  where it takes none. */

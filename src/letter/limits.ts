@@ -57,6 +57,8 @@ export const limits = {
   inviteBytes: 8192,
   inviteHosts: 8,
   inviteStunServers: 8,
+  /** Different agents that an invite can be limited to. */
+  inviteUses: 1000,
   roomNameCharacters: 64,
   subjectCharacters: 100,
 } as const

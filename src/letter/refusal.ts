@@ -35,6 +35,13 @@ export type HostRefusal =
   | 'wrong-return-address'
   /** A room this host does not serve, or a proof that does not hold. */
   | 'not-a-member'
+  /** Proven by the room's secret, but the room wants an invite that can be revoked. */
+  | 'invite-required'
+  /** By an invite that is genuine, and over. */
+  | 'invite-ended'
+  | 'invite-revoked'
+  /** As many different agents came by it as may. */
+  | 'invite-used-up'
   /** A kind that nobody may send to a host. */
   | 'unexpected-kind'
   /** Its sender is not in the table. */

@@ -4,7 +4,7 @@
 import { z } from 'zod'
 import { type Candidate, decodeEndpoint, type Endpoint, familyOf } from '../base/endpoint.ts'
 import type { Allocation, NatProfile } from '../base/nat-profile.ts'
-import type { Letter, LetterKind } from './kinds.ts'
+import type { Grant, Letter, LetterKind } from './kinds.ts'
 import { limits } from './limits.ts'
 import { isMailAddress, isNickname } from './text-rules.ts'
 import { isUsableBoxKey } from './x25519.ts'
@@ -114,6 +114,23 @@ const session = z
 const duration = integer(0, limits.durationMs)
 const instant = integer(0, limits.instantMs)
 
+/** Of a grant, in requests and in invites. */
+export const grantFields = {
+  until: instant.optional(),
+  uses: integer(1, limits.inviteUses).optional(),
+  sig: bytesOf(64),
+}
+
+type WireGrant = {
+  readonly until?: number | undefined
+  readonly uses?: number | undefined
+  readonly sig: Uint8Array
+}
+
+export function grantedTerms({ until, uses, sig }: WireGrant): Pick<Grant, 'until' | 'uses' | 'signature'> {
+  return { ...(until !== undefined && { until }), ...(uses !== undefined && { uses }), signature: sig }
+}
+
 const peers = z
   .array(
     z
@@ -158,11 +175,16 @@ export const letterSchemas = {
     nick: nickname,
     room: bytesOf(32),
     proof: bytesOf(64),
+    grant: z
+      .object({ ...grantFields, key: bytesOf(32), host: bytesOf(32) })
+      .transform(({ key, host, ...granted }): Grant => ({ key, host, ...grantedTerms(granted) }))
+      .optional(),
     candidates,
     tcp,
     nat,
-  }).transform(({ v, sent, nick, return: returnAddress, tcp: tcpCandidates, ...letter }) => ({
+  }).transform(({ v, sent, nick, return: returnAddress, grant, tcp: tcpCandidates, ...letter }) => ({
     ...letter,
+    ...(grant && { grant }),
     ...(tcpCandidates && { tcpCandidates }),
     sentAt: sent,
     nickname: nick,

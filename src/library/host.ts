@@ -42,7 +42,7 @@ export class Host extends EventEmitter<HostEvents> {
     return this.#stopping
   }
 
-  /** The invite to a room, the first one if left out: one line, to be passed on in secret. Works before `start`, too.
+  /** A new invite to a room, the first one if left out: one line, to be passed on in secret. Works before `start`, too.
    *  Rejects with a Problem `usage` when there is no such room. */
   async invite(room?: string): Promise<string> {
     return inviteTo(await this.#readOnce(), room)

@@ -12,7 +12,7 @@ import type { Doors } from '../forward/doors.ts'
 import type { Forward } from '../forward/forwarder.ts'
 import { parseExposes, parseForwards } from '../forward/options.ts'
 import type { Invite } from '../letter/invite.ts'
-import { roomKeys } from '../letter/room.ts'
+import { memberKeys } from '../letter/room.ts'
 import { readUserId, userIdText } from '../letter/user-id.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { openMail } from './open-mail.ts'
@@ -54,7 +54,7 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
       ...{ name: config.name, address: config.address },
       ...openMail(config.mail, loaded.path, filter, (notice) => heard({ event: 'notice', notice })),
       roomName: invite.invite.room.name,
-      room: roomKeys(crypto, invite.invite.room.secret),
+      room: memberKeys(crypto, invite.invite.room),
       hosts: [invite.invite.host, ...invite.invite.otherHosts],
       stunServers: config.stun.servers.length > 0 ? config.stun.servers : invite.invite.stunServers,
       preferences: standings,

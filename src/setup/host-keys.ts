@@ -10,13 +10,18 @@ import { type RoomKeys, roomKeys } from '../letter/room.ts'
 export type HostKeys = {
   readonly identity: KeyPair
   readonly sealingKeys: KeyPair
-  readonly rooms: readonly { readonly name: string; readonly secret: Uint8Array; readonly keys: RoomKeys }[]
+  readonly rooms: readonly {
+    readonly name: string
+    readonly secret: Uint8Array
+    readonly keys: RoomKeys
+    readonly invitesRequired: boolean
+  }[]
 }
 
 export function readHostKeys(crypto: Crypto, { config, path }: Loaded<HostConfig>): HostKeys {
-  const rooms = config.rooms.map(({ name, secret_file }) => {
+  const rooms = config.rooms.map(({ name, secret_file, invites_required: invitesRequired }) => {
     const secret = readSeed(path(secret_file), `The secret of room ${name}`)
-    return { name, secret, keys: roomKeys(crypto, secret) }
+    return { name, secret, keys: roomKeys(crypto, secret), invitesRequired }
   })
   const twice = rooms.find(({ name }, index) => rooms.findIndex((room) => room.name === name) !== index)
   if (twice) throw new Problem('config', `Two rooms are called "${twice.name}".`, 'Rename one of them.')
@@ -25,4 +30,12 @@ export function readHostKeys(crypto: Crypto, { config, path }: Loaded<HostConfig
     sealingKeys: crypto.boxKeyPair(readSeed(path(config.keys.sealing_file), "The host's sealing key")),
     rooms,
   }
+}
+
+/** The first when no name is given. Throws a Problem when there is none. */
+export function roomNamed({ rooms }: HostKeys, wanted?: string): HostKeys['rooms'][number] {
+  const room = wanted === undefined ? rooms[0] : rooms.find(({ name }) => name === wanted)
+  if (room) return room
+  const names = rooms.map(({ name }) => name).join(', ')
+  throw new Problem('usage', `There is no room "${wanted}".`, `Name one of: ${names}.`)
 }

@@ -1,13 +1,12 @@
 // A host from its settings, the same for command line and library.
 
 import type { Crypto } from '../base/crypto.ts'
-import { Problem } from '../base/problem.ts'
 import type { Loaded } from '../config/load.ts'
 import type { HostConfig } from '../config/schema.ts'
 import { createHost, type Host, type HostEvent } from '../host/service.ts'
-import { writeInvite } from '../letter/invite.ts'
 import { systemClock } from '../net/system-clock.ts'
-import type { HostKeys } from './host-keys.ts'
+import { makeInvite } from './host-invites.ts'
+import { type HostKeys, roomNamed } from './host-keys.ts'
 import { openMail } from './open-mail.ts'
 
 export type HostSetup = {
@@ -29,7 +28,7 @@ export function setUpHost({ crypto, loaded, keys, onEvent, onNotice }: HostSetup
     identity: keys.identity,
     sealingKeys: keys.sealingKeys,
     address: config.address,
-    rooms: keys.rooms.map(({ name, keys }) => ({ name, tag: keys.tag })),
+    rooms: keys.rooms.map(({ name, keys, invitesRequired }) => ({ name, tag: keys.tag, invitesRequired })),
     settings: {
       capacity: config.table.capacity,
       expiryMs: config.table.expiry,
@@ -44,25 +43,10 @@ export function setUpHost({ crypto, loaded, keys, onEvent, onNotice }: HostSetup
   })
 }
 
-/** The invite to one of the host's rooms, the first if left out, on one line. Throws a Problem when there is none. */
+/** A new invite to one of the host's rooms, the first if left out, on one line. Throws a Problem when there is none. */
 export function inviteTo(
-  { crypto, loaded: { config }, keys }: Pick<HostSetup, 'crypto' | 'loaded' | 'keys'>,
+  { crypto, loaded, keys }: Pick<HostSetup, 'crypto' | 'loaded' | 'keys'>,
   wanted?: string,
 ): string {
-  const room = wanted === undefined ? keys.rooms[0] : keys.rooms.find(({ name }) => name === wanted)
-  if (!room) {
-    const names = keys.rooms.map(({ name }) => name).join(', ')
-    throw new Problem('usage', `There is no room "${wanted}".`, `Name one of: ${names}.`)
-  }
-  return writeInvite(crypto, {
-    host: {
-      address: config.address,
-      identity: keys.identity.publicKey,
-      sealingKey: keys.sealingKeys.publicKey,
-    },
-    room: { name: room.name, secret: room.secret },
-    stunServers: config.stun.servers,
-    otherHosts: [],
-    subject: config.mail.subject,
-  })
+  return makeInvite({ crypto, loaded, keys }, roomNamed(keys, wanted), {}, systemClock.wallNow()).text
 }

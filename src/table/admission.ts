@@ -11,9 +11,21 @@ import type {
   SignalLetter,
 } from '../letter/kinds.ts'
 import type { HostRefusal } from '../letter/refusal.ts'
+import type { InviteState } from './invite-book.ts'
 
 /** Kinds that an agent may send to a host. */
 export type AgentLetter = RequestLetter | SignalLetter | FailureLetter | LeaveLetter
+
+export type HostRoom = {
+  readonly tag: RoomTag
+  /** Who has only the room's secret is not let in. */
+  readonly invitesRequired: boolean
+}
+
+/** By what the sender of a request is in the room it names; `nothing` where a signature does not hold. */
+export type Membership =
+  | { readonly by: 'nothing' | 'secret' }
+  | { readonly by: 'invite'; readonly id: number; readonly state: InviteState }
 
 export type AdmissionSettings = {
   readonly freshnessMs: number
@@ -30,22 +42,29 @@ export type AdmissionQuestion = {
   readonly wallNow: number
   /** Letters signed at this time (Unix ms) or before may have been seen and forgotten. */
   readonly forgottenUntil: number
-  readonly rooms: readonly RoomTag[]
+  readonly rooms: readonly HostRoom[]
   readonly isSeen: (letter: AgentLetter) => boolean
-  readonly isProven: (letter: RequestLetter) => boolean
+  readonly membershipOf: (letter: RequestLetter) => Membership
   /** Whether the letter's sender has a living entry in its room. */
   readonly isKnown: (letter: SignalLetter | FailureLetter | LeaveLetter) => boolean
 }
 
 export type Admission =
-  | { readonly admitted: true; readonly letter: AgentLetter }
+  /** `inviteId`: of a request that came by an invite. */
+  | { readonly admitted: true; readonly letter: AgentLetter; readonly inviteId: number | null }
   | { readonly admitted: false; readonly reason: HostRefusal }
 
 export function admit(question: AdmissionQuestion, settings: AdmissionSettings): Admission {
   const { letter } = question
   if (!isAgentLetter(letter)) return { admitted: false, reason: 'unexpected-kind' }
-  const reason = reasonAgainst(letter, question, settings)
-  return reason === null ? { admitted: true, letter } : { admitted: false, reason }
+  const room = question.rooms.find(({ tag }) => equalBytes(tag, letter.room))
+  const reason = reasonAgainst(letter, room, question, settings)
+  if (reason !== null) return { admitted: false, reason }
+  if (letter.kind !== 'request' || !room) return { admitted: true, letter, inviteId: null }
+  const membership = question.membershipOf(letter)
+  const fault = faultOf(membership, room)
+  if (fault !== null) return { admitted: false, reason: fault }
+  return { admitted: true, letter, inviteId: membership.by === 'invite' ? membership.id : null }
 }
 
 function isAgentLetter(letter: Letter): letter is AgentLetter {
@@ -57,8 +76,10 @@ function isAgentLetter(letter: Letter): letter is AgentLetter {
   )
 }
 
+/** All but membership, which costs most. */
 function reasonAgainst(
   letter: AgentLetter,
+  room: HostRoom | undefined,
   question: AdmissionQuestion,
   settings: AdmissionSettings,
 ): HostRefusal | null {
@@ -68,11 +89,28 @@ function reasonAgainst(
     if (question.wallNow - date > settings.freshnessMs) return 'stale'
     if (date - question.wallNow > settings.futureToleranceMs) return 'from-the-future'
   }
-  if (!question.rooms.some((room) => equalBytes(room, letter.room))) return 'not-a-member'
+  if (!room) return 'not-a-member'
   if (question.isSeen(letter)) return 'copy'
   if (letter.kind !== 'request') return question.isKnown(letter) ? null : 'unknown-sender'
-  if (!equalAddresses(letter.returnAddress, question.mailFrom)) return 'wrong-return-address'
-  return question.isProven(letter) ? null : 'not-a-member'
+  return equalAddresses(letter.returnAddress, question.mailFrom) ? null : 'wrong-return-address'
+}
+
+const faultsOf = {
+  open: null,
+  ended: 'invite-ended',
+  revoked: 'invite-revoked',
+  'used-up': 'invite-used-up',
+} as const satisfies Record<InviteState, HostRefusal | null>
+
+function faultOf(membership: Membership, room: HostRoom): HostRefusal | null {
+  switch (membership.by) {
+    case 'nothing':
+      return 'not-a-member'
+    case 'secret':
+      return room.invitesRequired ? 'invite-required' : null
+    case 'invite':
+      return faultsOf[membership.state]
+  }
 }
 
 /** Without regard to case: mail servers rewrite it, and no provider tells users apart by it. */

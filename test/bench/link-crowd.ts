@@ -6,7 +6,7 @@ import { toHex } from '../../src/base/bytes.ts'
 import { loadAgentConfig } from '../../src/config/load.ts'
 import { readSecret } from '../../src/config/secrets.ts'
 import { parseForwards } from '../../src/forward/options.ts'
-import { roomKeys } from '../../src/letter/room.ts'
+import { memberKeys } from '../../src/letter/room.ts'
 import { systemClock } from '../../src/net/system-clock.ts'
 import { inviteFrom } from '../../src/setup/invite-text.ts'
 import { openMail } from '../../src/setup/open-mail.ts'
@@ -48,7 +48,7 @@ const running = agents.map(({ name, address, receive, forwards }, index) => {
     },
     identity: identities[index] as (typeof identities)[number],
     roomName: invite.room.name,
-    room: roomKeys(crypto, invite.room.secret),
+    room: memberKeys(crypto, invite.room),
     hosts: [invite.host],
     stunServers: invite.stunServers,
     preferences: { friends: new Set(), blocked: crowd },

@@ -91,7 +91,7 @@ function prepare(
     ...openMemory(database, settings),
     self: {
       ...{ ...keys, address: hostAddress, domain: 'mail.test', subject },
-      rooms: rooms.map(({ tag }) => tag),
+      rooms: rooms.map(({ tag }) => ({ tag, invitesRequired: false })),
       postmarkKey: postmarkKey(realCrypto, keys.identity),
     },
     settings,

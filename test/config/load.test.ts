@@ -156,7 +156,7 @@ test('every setting has an environment variable, and it wins over the file', () 
   assert.equal(host.table.capacity, 500)
   assert.equal(host.address, 'other@example.org')
   assert.deepEqual(host.stun.servers, ['a.example:1', 'b.example:2'])
-  assert.deepEqual(host.rooms, [{ name: 'x', secret_file: 'y' }])
+  assert.deepEqual(host.rooms, [{ name: 'x', secret_file: 'y', invites_required: false }])
 })
 
 test('an environment variable that names no setting, or holds no value, is refused', () => {

@@ -79,6 +79,55 @@ test('init never overwrites what is there', () => {
   assert.equal(readFileSync(join(folder, 'host', 'identity.key'), 'utf8'), before)
 })
 
+test('invites are listed, and revoked by ID or name', () => {
+  const config = ['--config', join(folder, 'host', 'host.toml')]
+  const make = ['invite', ...config, '--until', '2400-01-31T18:00Z', '--uses', '3', '--name', 'chess club']
+  assert.match(peerpost(...make).out, /^peerpost1[a-z2-7]+\n$/)
+  const listed = () =>
+    peerpost('invite', ...config, '--list', '--json')
+      .out.trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+      .filter(({ name }) => name === 'chess club')
+  const [{ event, id, room, state, uses, until, used, present }] = listed()
+  assert.match(id, /^[a-z2-7]{8}$/)
+  assert.deepEqual(
+    { event, room, state, uses, until, used, present },
+    ...[
+      {
+        event: 'invite',
+        room: 'friends',
+        state: 'open',
+        uses: 3,
+        until: '2400-01-31T18:00:00.000Z',
+        used: 0,
+        present: 0,
+      },
+    ],
+  )
+  assert.match(
+    peerpost('invite', ...config, '--list').out,
+    /^ID .*\n(?:.*\n)*.*friends .*0 of 3 .*open .*chess club/,
+  )
+  assert.match(
+    peerpost('invite', ...config, '--revoke', 'chess club').out,
+    /^Revoked [a-z2-7]{8} \(chess club\)\./,
+  )
+  assert.equal(listed()[0].state, 'revoked')
+  fails(
+    2,
+    /There is no invite "chess club"\. `peerpost invite --list` shows/,
+    'invite',
+    ...config,
+    '--revoke',
+    'chess club',
+  )
+  fails(2, /"--until 2027-02-30" is no date/, 'invite', ...config, '--until', '2027-02-30')
+  fails(2, /"--until 2020-01-01" is in the past/, 'invite', ...config, '--until', '2020-01-01')
+  fails(2, /"--uses 0" is no number of agents/, 'invite', ...config, '--uses', '0')
+  fails(2, /cannot be used with/, 'invite', ...config, '--list', '--uses', '2')
+})
+
 test('an invite is one line, and a typo in it is told from a missing end', () => {
   assert.match(invite, /^peerpost1[a-z2-7]+$/)
   const init = (text: string) => [

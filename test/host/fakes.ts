@@ -169,6 +169,7 @@ export class FakeAgent {
       nickname: this.name,
       room: this.room.tag,
       proof: proveMembership(this.crypto, this.room, head),
+      ...(this.room.grant && { grant: this.room.grant }),
       candidates: this.candidates,
       nat: { mapping: 'EIM', filtering: 'APDF', allocation: { type: 'preserving' } },
       ...changes,

@@ -6,6 +6,9 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import { createHost, type Host, type HostEvent, type HostSettings } from '../../src/host/service.ts'
 import type { Letter } from '../../src/letter/kinds.ts'
+import { makePass, memberKeys, type RoomKeys } from '../../src/letter/room.ts'
+import { openSharedDatabase } from '../../src/table/database.ts'
+import { InviteBook, type InviteTerms } from '../../src/table/invite-book.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 import { FakeAgent, FakeMailbox, FakeSender, hostAddress, makeHostKeys, makeRoom, subject } from './fakes.ts'
@@ -32,6 +35,8 @@ export class Stage {
   readonly events: HostEvent[] = []
   readonly database = join(folder, `${stages++}.db`)
   readonly settings: Partial<HostSettings>
+  /** Counts from the next start. */
+  invitesRequired = false
   host: Host
 
   constructor(settings: Partial<HostSettings> = {}, sender = new FakeSender()) {
@@ -47,7 +52,7 @@ export class Stage {
       ...this.keys,
       address: hostAddress,
       subject,
-      rooms: [{ name: 'lobby', tag: this.room.tag }],
+      rooms: [{ name: 'lobby', tag: this.room.tag, invitesRequired: this.invitesRequired }],
       settings: this.settings,
       database: this.database,
       mailbox: this.mailbox,
@@ -79,8 +84,24 @@ export class Stage {
     await stopped
   }
 
-  agent(name: string, publicAddress?: string): FakeAgent {
-    return new FakeAgent(name, this.keys, this.room, publicAddress)
+  agent(name: string, publicAddress?: string, room: RoomKeys = this.room): FakeAgent {
+    return new FakeAgent(name, this.keys, room, publicAddress)
+  }
+
+  /** The keys of who has a new invite of the host to its room; the host has not heard of it yet. */
+  invite(terms: InviteTerms = {}): RoomKeys {
+    const seed = realCrypto.randomBytes(32)
+    return memberKeys(realCrypto, { pass: makePass(realCrypto, this.room, this.keys.identity, seed, terms) })
+  }
+
+  /** Opens the database as a command does, beside the running host. */
+  command<T>(work: (invites: InviteBook) => T): T {
+    const database = openSharedDatabase(this.database)
+    try {
+      return work(new InviteBook(database))
+    } finally {
+      database.close()
+    }
   }
 
   get now(): number {

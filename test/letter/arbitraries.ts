@@ -7,6 +7,7 @@ import type { Invite, InviteHost } from '../../src/letter/invite.ts'
 import { defaultSubject } from '../../src/letter/invite.ts'
 import type {
   FailureLetter,
+  Grant,
   IntroductionLetter,
   LeaveLetter,
   Letter,
@@ -22,6 +23,7 @@ import type {
 import { limits } from '../../src/letter/limits.ts'
 import { isNickname, isRoomName, isSubject } from '../../src/letter/text-rules.ts'
 import { isUsableBoxKey } from '../../src/letter/x25519.ts'
+import { realCrypto } from '../harness/seeded-crypto.ts'
 
 /** Plain objects, as decoding gives them. */
 function record<Model>(model: { [Key in keyof Model]: Arbitrary<Model[Key]> }): Arbitrary<Model> {
@@ -124,18 +126,31 @@ function kind<const Kind extends LetterKind>(name: Kind): Arbitrary<Kind> {
   return fc.constant(name)
 }
 
+export const grant: Arbitrary<Grant> = fc.record(
+  {
+    key: bytes(32),
+    host: bytes(32),
+    until: instant,
+    uses: fc.integer({ min: 1, max: limits.inviteUses }),
+    signature: bytes(64),
+  },
+  { requiredKeys: ['key', 'host', 'signature'], noNullPrototype: true },
+)
+
+const requestFields = {
+  kind: kind('request'),
+  ...base,
+  session,
+  returnAddress: mailAddress,
+  nickname,
+  room: bytes(32),
+  proof: bytes(64),
+  candidates,
+  nat: natProfile,
+}
+
 export const requestLetter: Arbitrary<RequestLetter> = perhapsWithTcp(
-  record({
-    kind: kind('request'),
-    ...base,
-    session,
-    returnAddress: mailAddress,
-    nickname,
-    room: bytes(32),
-    proof: bytes(64),
-    candidates,
-    nat: natProfile,
-  }),
+  fc.oneof(record(requestFields), record({ ...requestFields, grant })),
 )
 
 export const replyLetter: Arbitrary<ReplyLetter> = record({
@@ -209,9 +224,19 @@ const inviteHost: Arbitrary<InviteHost> = record({
   sealingKey: boxKey,
 })
 
-export const invite: Arbitrary<Invite> = record({
-  host: inviteHost,
-  room: record({ name: line(limits.roomNameCharacters, isRoomName), secret: bytes(32) }),
+const roomName = line(limits.roomNameCharacters, isRoomName)
+
+/** What follows from the rest, key and host of the grant, is as it follows. */
+const passedInvite = fc
+  .record({ host: inviteHost, name: roomName, tag: bytes(32), linkSecret: bytes(32), seed: bytes(32), grant })
+  .map(({ host, name, grant: granted, ...rest }) => {
+    const { publicKey: key } = realCrypto.signKeyPair(rest.seed)
+    return { host, room: { name, pass: { ...rest, grant: { ...granted, key, host: host.identity } } } }
+  })
+
+const secretInvite = record({ host: inviteHost, room: record({ name: roomName, secret: bytes(32) }) })
+
+const inviteRest = record({
   stunServers: fc.array(
     fc.oneof(
       fc
@@ -224,6 +249,10 @@ export const invite: Arbitrary<Invite> = record({
   otherHosts: fc.array(inviteHost, { maxLength: limits.inviteHosts }),
   subject: fc.oneof(fc.constant(defaultSubject), line(limits.subjectCharacters, isSubject)),
 })
+
+export const invite: Arbitrary<Invite> = fc
+  .tuple(fc.oneof(secretInvite, passedInvite), inviteRest)
+  .map(([access, rest]) => ({ ...access, ...rest }))
 
 /** What may happen to bytes on their way: one byte changed, put in or taken out, or the end cut off. */
 export type Mutation = {

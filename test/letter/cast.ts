@@ -2,7 +2,14 @@
 
 import type { Crypto, KeyPair } from '../../src/base/crypto.ts'
 import type { Letter, LetterKind, OfferedPeer, RequestLetter } from '../../src/letter/kinds.ts'
-import { proveMembership, type RoomKeys, roomKeys } from '../../src/letter/room.ts'
+import {
+  makePass,
+  memberKeys,
+  type Pass,
+  proveMembership,
+  type RoomKeys,
+  roomKeys,
+} from '../../src/letter/room.ts'
 import { signLetter } from '../../src/letter/signature.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 
@@ -27,6 +34,13 @@ const session = { id: counting(0x30, 16), publicKey: annaSession.publicKey }
 const fromAnna = { from: anna.publicKey, to: host.publicKey, sentAt }
 const toAnna = { from: host.publicKey, to: anna.publicKey, sentAt: sentAt + 1500 }
 
+/** The host's invite for five agents, until the new year. */
+export const pass: Pass = makePass(crypto, room, host, new Uint8Array(32).fill(9), {
+  until: Date.UTC(2027, 0, 1),
+  uses: 5,
+})
+export const guest: RoomKeys = memberKeys(crypto, { pass })
+
 const unproven: Omit<RequestLetter, 'proof'> = {
   kind: 'request',
   ...fromAnna,
@@ -44,6 +58,13 @@ const unproven: Omit<RequestLetter, 'proof'> = {
 }
 
 export const request: RequestLetter = { ...unproven, proof: proveMembership(crypto, room, unproven) }
+
+/** The same request of one who came by that invite. */
+export const grantedRequest: RequestLetter = {
+  ...unproven,
+  grant: pass.grant,
+  proof: proveMembership(crypto, guest, unproven),
+}
 
 export const benOffered: OfferedPeer = {
   id: ben.publicKey,

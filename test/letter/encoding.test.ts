@@ -14,11 +14,19 @@ import { isUsableBoxKey } from '../../src/letter/x25519.ts'
 import * as some from './arbitraries.ts'
 import * as cast from './cast.ts'
 import { wireOf } from './forge.ts'
-import { goldenLetters } from './golden.ts'
+import { goldenGrantedBody, goldenLetters } from './golden.ts'
 
 function decoded(wire: unknown) {
   return decodeLetter(encodeCbor(wire))
 }
+
+test('a request of one who came by an invite has the bytes it always had', () => {
+  assert.equal(toHex(encodeLetter(cast.grantedRequest)), goldenGrantedBody)
+  assert.deepEqual(decodeLetter(encodeLetter(cast.grantedRequest)), { ok: true, letter: cast.grantedRequest })
+  const { sig: _, ...unsigned } = wireOf(cast.grantedRequest).grant as Record<string, unknown>
+  for (const grant of [unsigned, { ...unsigned, sig: new Uint8Array(63) }, 1, null])
+    assert.deepEqual(decoded({ ...wireOf(cast.grantedRequest), grant }), { ok: false, refusal: 'malformed' })
+})
 
 for (const [kind, letter] of Object.entries<Letter>(cast.letters)) {
   const golden = goldenLetters[letter.kind]

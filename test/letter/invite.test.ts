@@ -10,7 +10,7 @@ import { limits } from '../../src/letter/limits.ts'
 import { readUserId, shortUserId, userIdText } from '../../src/letter/user-id.ts'
 import * as some from './arbitraries.ts'
 import * as cast from './cast.ts'
-import { goldenInvite } from './golden.ts'
+import { goldenInvite, goldenPassInvite } from './golden.ts'
 
 const { crypto } = cast
 
@@ -40,6 +40,12 @@ function inviteAround(content: Uint8Array): string {
 test('an invite has the text it always had', () => {
   assert.equal(writeInvite(crypto, invite), goldenInvite)
   assert.deepEqual(readInvite(crypto, goldenInvite), { ok: true, invite })
+})
+
+test('an invite with a pass has the text it always had, and holds no secret of the room', () => {
+  const passed: Invite = { ...invite, room: { name: 'Friday chess', pass: cast.pass } }
+  assert.equal(writeInvite(crypto, passed), goldenPassInvite)
+  assert.deepEqual(readInvite(crypto, goldenPassInvite), { ok: true, invite: passed })
 })
 
 test('any invite comes back from its text', () => {
@@ -134,9 +140,16 @@ test('fields of an invite that nobody knows are left out', () => {
     later: 1,
   }
   assert.deepEqual(readInvite(crypto, inviteAround(encodeCbor(content))), { ok: true, invite })
+  const { tag, linkSecret: links, seed, grant } = cast.pass
+  const passContent = { tag, links, seed, sig: grant.signature }
+  const { secret: _, ...closed } = content
   const spoiled: readonly object[] = [
+    closed,
+    { ...closed, pass: { ...passContent, seed: new Uint8Array(31) } },
     { ...content, address: 'host@example.org, other@example.org' },
     { ...content, identity: new Uint8Array(31) },
+    { ...content, pass: passContent },
+    { ...closed, pass: { ...passContent, uses: 0 } },
     { ...content, sealing: new Uint8Array(32) },
     { ...content, stun: ['stun.example.org'] },
     { ...content, stun: ['stun.example.org:0'] },

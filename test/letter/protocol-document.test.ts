@@ -5,7 +5,7 @@ import { toHex, utf8 } from '../../src/base/bytes.ts'
 import { limits, paddingStepsBytes } from '../../src/letter/limits.ts'
 import { letterSchemas } from '../../src/letter/schema.ts'
 import * as cast from './cast.ts'
-import { goldenArmor, goldenInvite, goldenLetters, goldenRoom } from './golden.ts'
+import { goldenArmor, goldenInvite, goldenLetters, goldenPassInvite, goldenRoom } from './golden.ts'
 
 const document = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8')
 const letters = document.slice(0, document.indexOf('\n## On the wire between agents'))
@@ -16,6 +16,8 @@ test('the example in the protocol document is what the program writes', () => {
     goldenLetters.leave.body,
     goldenLetters.leave.signature,
     goldenInvite,
+    goldenPassInvite,
+    goldenRoom.grantSignature,
     goldenRoom.tag,
     goldenRoom.linkSecret,
   ]) {
@@ -37,6 +39,7 @@ test('the protocol document names every kind and the limits that hold', () => {
     limits.signalBoxBytes,
     limits.signedRequestBytes,
     limits.inviteBytes,
+    limits.inviteUses,
     limits.instantMs,
     limits.durationMs,
   ]
@@ -48,5 +51,9 @@ test('the protocol document names every kind and the limits that hold', () => {
   assert.match(
     letters,
     new RegExp(`the ${utf8('peerpost room proof 1\0').length} bytes \`peerpost room proof 1\` NUL`),
+  )
+  assert.match(
+    letters,
+    new RegExp(`the ${utf8('peerpost invite 1\0').length} bytes \`peerpost invite 1\` NUL`),
   )
 })

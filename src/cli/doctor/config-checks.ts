@@ -11,8 +11,8 @@ import { parseExposes, parseForwards } from '../../forward/options.ts'
 import type { Invite } from '../../letter/invite.ts'
 import { parseReceiveUrl, parseSendUrl } from '../../mail/mail-url.ts'
 import { userIds } from '../../setup/agent-setup.ts'
+import { draftInvite } from '../../setup/host-invites.ts'
 import { readHostKeys } from '../../setup/host-keys.ts'
-import { inviteTo } from '../../setup/host-setup.ts'
 import { inviteFrom } from '../../setup/invite-text.ts'
 import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
 
@@ -125,7 +125,7 @@ function examineRooms(crypto: Crypto, loaded: Loaded<HostConfig>): readonly Find
   const { rooms } = keys
   const { stun } = loaded.config
   for (const room of rooms) {
-    inviteFrom(crypto, inviteTo({ crypto, loaded, keys }, room.name), `The invite to ${room.name}`)
+    inviteFrom(crypto, draftInvite({ crypto, loaded, keys }, room, {}).text, `The invite to ${room.name}`)
   }
   const names = rooms.map(({ name }) => name).join(', ')
   const good = ok('invite', `Invites can be given to ${count(rooms.length, 'room')}: ${names}.`)

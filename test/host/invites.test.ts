@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { toHex } from '../../src/base/bytes.ts'
+import { makePass, memberKeys, type RoomKeys } from '../../src/letter/room.ts'
+import { realCrypto } from '../harness/seeded-crypto.ts'
+import { makeHostKeys, makeRoom } from './fakes.ts'
+import { Stage } from './stage.ts'
+
+const hourMs = 3_600_000
+
+function keyOf({ grant }: RoomKeys): Uint8Array {
+  assert.ok(grant)
+  return grant.key
+}
+
+/** Puts a request of a new agent in the mailbox and says what became of it: null when it was answered. */
+async function ask(stage: Stage, name: string, room: RoomKeys): Promise<string | null> {
+  const agent = stage.agent(name, undefined, room)
+  const before = stage.drops().length
+  stage.deliver(agent.mailRequest(stage.now))
+  await stage.settle()
+  const drop = stage.drops()[before] ?? null
+  assert.equal(stage.lettersTo(agent).length, drop === null ? 1 : 0)
+  return drop
+}
+
+test('who has an invite of the host is let in and meets who has the secret of the room', async () => {
+  const stage = await new Stage().start()
+  const ann = stage.agent('ann', undefined, stage.invite())
+  const bob = stage.agent('bob')
+  stage.deliver(ann.mailRequest(stage.now))
+  await stage.settle()
+  stage.deliver(bob.mailRequest(stage.now))
+  await stage.settle()
+  const [reply] = stage.lettersTo(bob)
+  assert.equal(reply?.kind, 'reply')
+  assert.deepEqual(
+    reply.peers.map(({ nickname }) => nickname),
+    ['ann'],
+  )
+  await stage.stop()
+})
+
+test('an invite lets in nobody from its end on, and who came by it is gone soon after', async () => {
+  const stage = await new Stage().start()
+  const invite = stage.invite({ until: stage.now + 2 * hourMs })
+  assert.equal(await ask(stage, 'ann', invite), null)
+  stage.clock.jumpWall(2 * hourMs)
+  assert.equal(await ask(stage, 'bob', invite), 'invite-ended')
+  await stage.pass(10_000)
+  assert.equal(stage.host.counters().entries, 0)
+  await stage.stop()
+})
+
+test('an invite for two agents lets in two, each as often as it likes, also after a restart', async () => {
+  const stage = await new Stage().start()
+  const invite = stage.invite({ uses: 2 })
+  const ann = stage.agent('ann', undefined, invite)
+  for (let times = 0; times < 3; times++) {
+    stage.deliver(ann.mailRequest(stage.now))
+    await stage.settle()
+  }
+  assert.equal(await ask(stage, 'bob', invite), null)
+  assert.equal(await ask(stage, 'cid', invite), 'invite-used-up')
+  await stage.restart()
+  assert.equal(await ask(stage, 'cid', invite), 'invite-used-up')
+  stage.deliver(ann.mailRequest(stage.now))
+  await stage.settle()
+  assert.equal(stage.lettersTo(ann).length, 4)
+  await stage.stop()
+})
+
+test('an invite revoked while the host runs lets in nobody at once, and who came by it is out', async () => {
+  const stage = await new Stage().start()
+  const [bad, good] = [stage.invite(), stage.invite()]
+  assert.equal(await ask(stage, 'ann', bad), null)
+  assert.equal(await ask(stage, 'bob', good), null)
+  assert.equal(
+    stage.command((invites) => invites.revoke(keyOf(bad), stage.now)),
+    1,
+  )
+  assert.equal(stage.host.counters().entries, 1)
+  assert.equal(await ask(stage, 'abe', bad), 'invite-revoked')
+  const cid = stage.agent('cid')
+  stage.deliver(cid.mailRequest(stage.now))
+  await stage.settle()
+  const [reply] = stage.lettersTo(cid)
+  assert.equal(reply?.kind, 'reply')
+  assert.deepEqual(
+    reply.peers.map(({ nickname }) => nickname),
+    ['bob'],
+  )
+  await stage.restart()
+  assert.equal(await ask(stage, 'eve', bad), 'invite-revoked')
+  await stage.stop()
+})
+
+test('where invites are required the secret of the room is not enough', async () => {
+  const stage = new Stage()
+  stage.invitesRequired = true
+  stage.host = stage.makeHost()
+  await stage.start()
+  assert.equal(await ask(stage, 'ann', stage.room), 'invite-required')
+  assert.equal(await ask(stage, 'bob', stage.invite()), null)
+  await stage.stop()
+})
+
+test('an invite that the host did not make, or made for another room, is worth nothing', async () => {
+  const stage = await new Stage().start()
+  const seed = realCrypto.randomBytes(32)
+  const passOf = (room: RoomKeys, host = stage.keys.identity) => makePass(realCrypto, room, host, seed, {})
+  const elsewhere = memberKeys(realCrypto, { pass: passOf(makeRoom()) })
+  const foreign = memberKeys(realCrypto, { pass: passOf(stage.room, makeHostKeys().identity) })
+  const real = stage.invite()
+  const longer = {
+    ...real,
+    grant: { ...stage.invite({ uses: 2 }).grant, ...real.grant, uses: 1000 },
+  } as RoomKeys
+  for (const keys of [{ ...elsewhere, tag: stage.room.tag }, foreign, longer]) {
+    assert.equal(await ask(stage, 'eve', keys), 'not-a-member')
+  }
+  // One that holds the key of nobody's invite, and shows the grant of one that is good.
+  const thief = { ...stage.invite(), grant: real.grant } as RoomKeys
+  assert.equal(await ask(stage, 'eve', thief), 'not-a-member')
+  assert.deepEqual(
+    stage.command((invites) => invites.list(stage.now)),
+    [],
+  )
+  await stage.stop()
+})
+
+test('an invite known for one room does not open another', async () => {
+  const stage = await new Stage().start()
+  const invite = stage.invite()
+  const other = makeRoom()
+  stage.command((invites) => invites.add(other.tag, { key: keyOf(invite) }, '', stage.now))
+  assert.equal(
+    await ask(stage, 'eve', { ...invite, grant: { ...invite.grant, uses: 3 } } as RoomKeys),
+    'not-a-member',
+  )
+  await stage.stop()
+})
+
+test('the list tells who came by which invite', async () => {
+  const stage = await new Stage().start()
+  const invite = stage.invite({ uses: 5 })
+  const add = (name: string) =>
+    stage.command((invites) => invites.add(stage.room.tag, { key: keyOf(invite), uses: 5 }, name, stage.now))
+  assert.equal(add("ann's friends"), true)
+  for (const name of ['ann', 'bob']) await ask(stage, name, invite)
+  const bob = stage.agent('bob', undefined, invite)
+  stage.deliver(bob.mailRequest(stage.now))
+  await stage.settle()
+  stage.deliver(bob.mail({ ...bob.head(stage.now), kind: 'leave', room: stage.room.tag }))
+  await stage.settle()
+  const [listed, ...more] = stage.command((invites) => invites.list(stage.now))
+  assert.ok(listed && more.length === 0)
+  const { name, state, used, present, uses } = listed
+  assert.deepEqual(
+    { name, state, used, present, uses },
+    { name: "ann's friends", state: 'open', used: 3, present: 2, uses: 5 },
+  )
+  assert.equal(toHex(listed.key), toHex(keyOf(invite)))
+  await stage.stop()
+})
+
+test('an invite that the database does not know is taken in with its terms when it is first shown', async () => {
+  const stage = await new Stage().start()
+  const invite = stage.invite({ until: stage.now + hourMs, uses: 1 })
+  assert.equal(await ask(stage, 'ann', invite), null)
+  assert.equal(await ask(stage, 'bob', invite), 'invite-used-up')
+  const [{ until, uses } = {}] = stage.command((invites) => invites.list(stage.now))
+  assert.deepEqual({ until, uses }, { until: invite.grant?.until, uses: 1 })
+  await stage.stop()
+})
