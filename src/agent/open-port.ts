@@ -4,11 +4,14 @@
 import type { Clock } from '../base/clock.ts'
 import type { Crypto } from '../base/crypto.ts'
 import { addressScope, type Candidate } from '../base/endpoint.ts'
+import type { PortProtocol } from '../net/gateway.ts'
 import type { PortMapper, PortMapping, PortMappingOptions } from '../net/port-mapping.ts'
 
 export type OpenPortOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
+  /** Default UDP. */
+  readonly protocol?: PortProtocol
   readonly mapPort: (options: PortMappingOptions) => Promise<PortMapper>
   /** It came or went after `ask` had resolved. */
   readonly onNews: () => void
@@ -33,7 +36,7 @@ export class OpenPort {
 
   /** Resolves when the router has answered, when patience is over, or when closed. Once only. */
   async ask(port: number): Promise<void> {
-    const { clock, crypto, mapPort } = this.#options
+    const { clock, crypto, mapPort, protocol = 'UDP' } = this.#options
     if (this.#closed) return
     await new Promise<void>((resolve) => {
       const cancel = clock.after(patienceMs, resolve)
@@ -46,6 +49,7 @@ export class OpenPort {
         clock,
         randomBytes,
         port,
+        protocol,
         onChange: (mapping) => this.#change(mapping),
       }).catch(() => null)
       void this.#mapper.then((mapper) => mapper?.settled).then(this.#stopWaiting)
@@ -72,16 +76,21 @@ export class OpenPort {
   #change(mapping: PortMapping | null): void {
     if (this.#closed) return
     this.#mapping = mapping
-    this.#options.onNotice(mapping ? noticeOf(mapping) : 'The router closed our port again.')
+    const { protocol = 'UDP', onNotice } = this.#options
+    onNotice(mapping ? noticeOf(mapping, protocol) : `The router closed our ${nameOf(protocol)} again.`)
     if (!this.#isAwaited) this.#options.onNews()
   }
 }
 
-function noticeOf({ external, language }: PortMapping): string {
-  if (addressScope(external.address) === 'public')
-    return `The router opened port ${external.port} (${language}).`
+function nameOf(protocol: PortProtocol): string {
+  return protocol === 'UDP' ? 'port' : 'TCP port'
+}
+
+function noticeOf({ external, language }: PortMapping, protocol: PortProtocol): string {
+  const port = `${nameOf(protocol)} ${external.port}`
+  if (addressScope(external.address) === 'public') return `The router opened ${port} (${language}).`
   return (
-    `The router opened port ${external.port} (${language}), but its own address is not public: ` +
+    `The router opened ${port} (${language}), but its own address is not public: ` +
     'it stands behind another NAT, and nobody outside that one can use the port.'
   )
 }

@@ -3,6 +3,8 @@
 import { createSocket } from 'node:dgram'
 import type { Endpoint } from '../base/endpoint.ts'
 
+export type PortProtocol = 'UDP' | 'TCP'
+
 export type PortWish = {
   /** Ours. */
   readonly internalPort: number
@@ -17,7 +19,7 @@ export type Granted = {
   readonly lifetimeMs: number
 }
 
-/** One router, asked in one language. Every promise rejects when it takes too long, or when `signal` says so. */
+/** One router, asked in one language for ports of one protocol. Every promise rejects when it takes too long, or when `signal` says so. */
 export interface Gateway {
   readonly language: 'PCP' | 'NAT-PMP' | 'UPnP'
   /** Where it is asked. */

@@ -7,11 +7,12 @@
 //     +---------+----------+---------+-----------+----------------------+
 //     24        36         37        40          42                44   60
 //     +---------+----------+---------+-----------+-----------------+----+
-//     | nonce   | 17 (UDP) | 0       | our port  | port outside    | IP |
+//     | nonce   | protocol | 0       | our port  | port outside    | IP |
 //     +---------+----------+---------+-----------+-----------------+----+
 
 import { equalBytes, viewOf } from '../base/bytes.ts'
 import { decodeEndpoint, type Endpoint, encodeEndpoint, familyOf } from '../base/endpoint.ts'
+import type { PortProtocol } from './gateway.ts'
 
 export const pcpNonceBytes = 12
 /** RFC 6887 §7: no PCP message is longer. */
@@ -21,7 +22,8 @@ export const unsupportedVersion = 1
 
 const mapOpcode = 1
 const answerBit = 0x80
-const udp = 17
+/** IANA's numbers, and NAT-PMP's opcodes. */
+const protocols = { UDP: { number: 17, natPmp: 1 }, TCP: { number: 6, natPmp: 2 } } as const
 
 export type MapWish = {
   readonly internalPort: number
@@ -41,7 +43,12 @@ export type NatPmpAnswer =
   | { readonly type: 'refused'; readonly code: number }
 
 /** `client`: the IPv4 address the request is sent from (RFC 6887 §8.1). */
-export function encodePcpMap(wish: MapWish, client: string, nonce: Uint8Array): Uint8Array {
+export function encodePcpMap(
+  wish: MapWish,
+  client: string,
+  nonce: Uint8Array,
+  protocol: PortProtocol = 'UDP',
+): Uint8Array {
   const bytes = new Uint8Array(60)
   const view = viewOf(bytes)
   view.setUint8(0, 2)
@@ -49,7 +56,7 @@ export function encodePcpMap(wish: MapWish, client: string, nonce: Uint8Array): 
   view.setUint32(4, wish.lifetimeS)
   bytes.set(mappedAddress(client), 8)
   bytes.set(nonce, 24)
-  view.setUint8(36, udp)
+  view.setUint8(36, protocols[protocol].number)
   view.setUint16(40, wish.internalPort)
   view.setUint16(42, wish.externalPort)
   bytes.set(mappedAddress('0.0.0.0'), 44)
@@ -57,7 +64,12 @@ export function encodePcpMap(wish: MapWish, client: string, nonce: Uint8Array): 
 }
 
 /** Null unless it answers this request. A mapping with no port or an unspecified address is one taken back: refused. */
-export function decodePcpMap(bytes: Uint8Array, internalPort: number, nonce: Uint8Array): PcpAnswer | null {
+export function decodePcpMap(
+  bytes: Uint8Array,
+  internalPort: number,
+  nonce: Uint8Array,
+  protocol: PortProtocol = 'UDP',
+): PcpAnswer | null {
   if (bytes.length < 4 || bytes.length > maxPcpBytes) return null
   const view = viewOf(bytes)
   const [version, opcode] = [view.getUint8(0), view.getUint8(1)]
@@ -70,7 +82,7 @@ export function decodePcpMap(bytes: Uint8Array, internalPort: number, nonce: Uin
   if (code === unsupportedVersion) return { type: 'refused', code }
   if (version !== 2 || bytes.length < 60) return null
   if (!equalBytes(bytes.subarray(24, 36), nonce)) return null
-  if (view.getUint8(36) !== udp || view.getUint16(40) !== internalPort) return null
+  if (view.getUint8(36) !== protocols[protocol].number || view.getUint16(40) !== internalPort) return null
   if (code !== 0) return { type: 'refused', code }
   const external = decodeEndpoint(Uint8Array.from([...bytes.subarray(44, 60), ...bytes.subarray(42, 44)]))
   const isUsable = external !== null && familyOf(external.address) === 4 && external.address !== '0.0.0.0'
@@ -82,10 +94,13 @@ export function encodeNatPmpAddress(): Uint8Array {
 }
 
 /** RFC 6886 §3.3; §3.4: taking back needs the outside port 0. */
-export function encodeNatPmpMap({ internalPort, externalPort, lifetimeS }: MapWish): Uint8Array {
+export function encodeNatPmpMap(
+  { internalPort, externalPort, lifetimeS }: MapWish,
+  protocol: PortProtocol = 'UDP',
+): Uint8Array {
   const bytes = new Uint8Array(12)
   const view = viewOf(bytes)
-  view.setUint8(1, mapOpcode)
+  view.setUint8(1, protocols[protocol].natPmp)
   view.setUint16(4, internalPort)
   view.setUint16(6, externalPort)
   view.setUint32(8, lifetimeS)
@@ -93,10 +108,14 @@ export function encodeNatPmpMap({ internalPort, externalPort, lifetimeS }: MapWi
 }
 
 /** Null unless it answers a question after the address, or after a mapping of `internalPort`. */
-export function decodeNatPmp(bytes: Uint8Array, asked: 'address' | number): NatPmpAnswer | null {
+export function decodeNatPmp(
+  bytes: Uint8Array,
+  asked: 'address' | number,
+  protocol: PortProtocol = 'UDP',
+): NatPmpAnswer | null {
   if (bytes.length < 8 || bytes.length > maxPcpBytes) return null
   const view = viewOf(bytes)
-  const opcode = asked === 'address' ? 0 : mapOpcode
+  const opcode = asked === 'address' ? 0 : protocols[protocol].natPmp
   if (view.getUint8(0) !== 0 || view.getUint8(1) !== (answerBit | opcode)) return null
   const code = view.getUint16(2)
   if (code !== 0) return { type: 'refused', code }

@@ -2,14 +2,16 @@
 
 import { createSocket } from 'node:dgram'
 import type { Crypto } from '../base/crypto.ts'
-import type { Gateway, Granted, PortWish } from './gateway.ts'
+import type { Gateway, Granted, PortProtocol, PortWish } from './gateway.ts'
 import {
   decodeNatPmp,
   decodePcpMap,
   encodeNatPmpAddress,
   encodeNatPmpMap,
   encodePcpMap,
+  type MapWish,
   maxPcpBytes,
+  type NatPmpAnswer,
   type PcpAnswer,
   pcpNonceBytes,
   unsupportedVersion,
@@ -20,6 +22,8 @@ export type PcpGatewayOptions = {
   /** Our address, which mappings lead to. */
   readonly client: string
   readonly randomBytes: Crypto['randomBytes']
+  /** Default UDP. */
+  readonly protocol?: PortProtocol
   /** Another than the standard's, for tests. */
   readonly port?: number
 }
@@ -56,8 +60,7 @@ export class PcpGateway implements Gateway {
     }
     const asked = await this.#ask(encodeNatPmpAddress(), (bytes) => decodeNatPmp(bytes, 'address'), signal)
     if (asked.type !== 'address') throw refusal(asked.type === 'refused' ? asked.code : 0)
-    const map = encodeNatPmpMap(wish)
-    const answer = await this.#ask(map, (bytes) => decodeNatPmp(bytes, internalPort), signal)
+    const answer = await this.#askNatPmp(wish, signal)
     if (answer.type !== 'mapped') throw refusal(answer.type === 'refused' ? answer.code : 0)
     return granted({ address: asked.address, port: answer.externalPort }, answer.lifetimeS)
   }
@@ -67,12 +70,19 @@ export class PcpGateway implements Gateway {
     const wish = { internalPort, externalPort: 0, lifetimeS: 0 }
     if (this.#language === 'PCP') await this.#askPcp(wish, signal)
     // The answer has port 0, which counts as refused; that it came is enough.
-    else await this.#ask(encodeNatPmpMap(wish), (bytes) => decodeNatPmp(bytes, internalPort), signal)
+    else await this.#askNatPmp(wish, signal)
   }
 
-  #askPcp(wish: Parameters<typeof encodePcpMap>[0], signal: AbortSignal): Promise<PcpAnswer> {
-    const request = encodePcpMap(wish, this.#options.client, this.#nonce)
-    return this.#ask(request, (bytes) => decodePcpMap(bytes, wish.internalPort, this.#nonce), signal)
+  #askNatPmp(wish: MapWish, signal: AbortSignal): Promise<NatPmpAnswer> {
+    const { protocol } = this.#options
+    const decode = (bytes: Uint8Array) => decodeNatPmp(bytes, wish.internalPort, protocol)
+    return this.#ask(encodeNatPmpMap(wish, protocol), decode, signal)
+  }
+
+  #askPcp(wish: MapWish, signal: AbortSignal): Promise<PcpAnswer> {
+    const { client, protocol } = this.#options
+    const decode = (bytes: Uint8Array) => decodePcpMap(bytes, wish.internalPort, this.#nonce, protocol)
+    return this.#ask(encodePcpMap(wish, client, this.#nonce, protocol), decode, signal)
   }
 
   /** A socket for each question, connected: the system then hears only the router, and tells when nobody listens there. */

@@ -2,7 +2,7 @@
 
 import { request as httpRequest, type RequestOptions } from 'node:http'
 import { canonicalAddress, familyOf } from '../base/endpoint.ts'
-import type { Gateway, Granted, PortWish } from './gateway.ts'
+import type { Gateway, Granted, PortProtocol, PortWish } from './gateway.ts'
 import { routersOwn, searchUpnp, type UpnpPlace } from './upnp-search.ts'
 import { actionRequest, errorCodeOf, readServices, readUrlBase, type Service, textOf } from './upnp-text.ts'
 
@@ -17,6 +17,8 @@ const maxPortTries = 4
 export type UpnpGatewayOptions = UpnpPlace & {
   /** 0..1, for the ports to try when ours is taken. */
   readonly random: () => number
+  /** Default UDP. */
+  readonly protocol?: PortProtocol
   /** SSDP's, but in tests. */
   readonly searchPort?: number
 }
@@ -77,7 +79,7 @@ class UpnpGateway implements Gateway {
 
   async unmap({ external }: Granted, _internalPort: number, signal: AbortSignal): Promise<void> {
     if (!this.#control) return
-    await this.#act(this.#control, 'DeletePortMapping', place(external.port), signal)
+    await this.#act(this.#control, 'DeletePortMapping', this.#place(external.port), signal)
   }
 
   async #externalAddress(control: Control, signal: AbortSignal): Promise<string> {
@@ -108,13 +110,18 @@ class UpnpGateway implements Gateway {
 
   #mapping(externalPort: number, internalPort: number, leaseS: number): Record<string, string | number> {
     return {
-      ...place(externalPort),
+      ...this.#place(externalPort),
       NewInternalPort: internalPort,
       NewInternalClient: this.#options.client,
       NewEnabled: 1,
       NewPortMappingDescription: 'peerpost',
       NewLeaseDuration: leaseS,
     }
+  }
+
+  #place(externalPort: number) {
+    const { protocol = 'UDP' } = this.#options
+    return { NewRemoteHost: '', NewExternalPort: externalPort, NewProtocol: protocol }
   }
 
   /** The body of the answer; rejects with an UpnpError when the router says no. */
@@ -131,10 +138,6 @@ class UpnpGateway implements Gateway {
     if (status !== 200) throw new UpnpError(errorCodeOf(text))
     return text
   }
-}
-
-function place(externalPort: number) {
-  return { NewRemoteHost: '', NewExternalPort: externalPort, NewProtocol: 'UDP' }
 }
 
 /** One HTTP exchange, bounded in size; bounded in time by the signal. Redirects are not followed. */

@@ -117,3 +117,15 @@ test('any grant survives the way through its bytes', () => {
     ),
   )
 })
+
+test('a TCP port is asked for by its own number, and no answer about UDP counts', () => {
+  const wish = { internalPort: 4321, externalPort: 4321, lifetimeS: 3600 }
+  const asked = encodePcpMap(wish, '10.0.1.2', nonce, 'TCP')
+  assert.equal(asked[36], 6)
+  const answer = fromHex(pcpAnswer)
+  assert.equal(decodePcpMap(answer, 4321, nonce, 'TCP'), null)
+  answer[36] = 6
+  assert.equal(decodePcpMap(answer, 4321, nonce), null)
+  assert.equal(decodePcpMap(answer, 4321, nonce, 'TCP')?.type, 'mapped')
+  assert.equal(encodeNatPmpMap(wish, 'TCP')[1], 2)
+})
