@@ -11,7 +11,8 @@ import { Correspondence } from './correspondence.ts'
 import { Enquiry } from './enquiry.ts'
 import type { AgentEvent, PeerName } from './events.ts'
 import { Meetings } from './meetings.ts'
-import { Network, systemNetwork } from './network.ts'
+import { Network } from './network.ts'
+import { systemNetwork } from './network-contract.ts'
 import type { AgentOptions } from './options.ts'
 import { failureTo, leaveTo, requestTo, signalTo } from './own-letters.ts'
 import { type AgentReport, reportOn } from './report.ts'
@@ -68,6 +69,7 @@ export class Agent {
       portMapping: settings.portMapping,
       onView: (view, first) => this.#viewed(view, first),
       onPacket: (bytes, from) => this.#meetings.receive(bytes, from),
+      ...(settings.tcp && { onCall: (connection, packet) => this.#meetings.call(connection, packet) }),
       onMoved: () => {
         this.#meetings.recheckLinks()
         this.#correspondence.check()
@@ -224,11 +226,10 @@ export class Agent {
   #ask(): void {
     const { hosts, clock } = this.#options
     const session = this.#sessions.create(clock.now())
-    const { candidates, nat } = this.#network
+    const { candidates, tcpCandidates, nat } = this.#network
+    const whereabouts = { candidates, tcpCandidates, nat }
     const sentAt = clock.wallNow()
-    void this.#correspondence.send((host) =>
-      requestTo(host, this.#options, session, { candidates, nat }, sentAt),
-    )
+    void this.#correspondence.send((host) => requestTo(host, this.#options, session, whereabouts, sentAt))
     this.#tell({ event: 'requested', hosts: hosts.length })
   }
 

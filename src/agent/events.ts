@@ -7,7 +7,12 @@ import type { MailboxState } from '../mail/mailbox.ts'
 export type PeerName = { readonly id: string; readonly name: string }
 
 /** How a connection runs. `local` is how the peer sees us where that is known. */
-export type PathReport = { readonly kind: 'lan' | 'direct'; readonly local: string; readonly remote: string }
+export type PathReport = {
+  readonly kind: 'lan' | 'direct'
+  readonly protocol: 'udp' | 'tcp'
+  readonly local: string
+  readonly remote: string
+}
 
 export type AgentEvent =
   | { readonly event: 'ready'; readonly id: string; readonly name: string; readonly room: string }

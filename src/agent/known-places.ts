@@ -2,7 +2,7 @@
 // what it does not know yet.
 
 import type { Candidate, Endpoint } from '../base/endpoint.ts'
-import type { Via } from '../base/machine.ts'
+import { isConnection, type Via } from '../base/machine.ts'
 import type { OfferedPeer } from '../letter/kinds.ts'
 import type { Way } from '../link/paths.ts'
 import type { Path } from '../punch/punch.ts'
@@ -55,7 +55,10 @@ export class KnownPlaces {
 
   /** The path as people are told of it, when the link has moved. */
   pathTo(remote: Endpoint, via: Via, before: Path): Path {
-    return movedPath(before, this.#known, remote, via)
+    const moved = movedPath(before, this.#known, remote, via)
+    if (isConnection(via) === isConnection(before.via)) return moved
+    const own = this.#network.candidates.find(({ kind }) => kind === 'server-reflexive')
+    return own ? { ...moved, local: own.endpoint } : moved
   }
 
   get #known() {

@@ -2,12 +2,14 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
+import type { Candidate } from '../base/endpoint.ts'
 import type { OfferedPeer } from '../letter/kinds.ts'
 import type { AttemptFailure } from '../punch/attempt.ts'
 import type { Plan } from '../punch/plan.ts'
 import type { Path } from '../punch/punch.ts'
 import type { Network } from './network.ts'
 import type { PairKeys } from './pair-keys.ts'
+import type { TcpSide } from './tcp-side.ts'
 
 export type MeetingFailure = AttemptFailure | 'no-handshake' | 'stopped'
 
@@ -20,6 +22,13 @@ export type MeetingEvent =
   | { readonly type: 'recovered' }
   | { readonly type: 'failed'; readonly reason: MeetingFailure }
   | { readonly type: 'closed'; readonly reason: string }
+
+/** TCP is left out by tests of everything else. */
+export type MeetingNetwork = Pick<Network, 'nat' | 'onLoopback' | 'servers' | 'candidates' | 'sockets'> & {
+  readonly tcp?: Pick<TcpSide, 'dial'> | null
+  readonly tcpCandidates?: readonly Candidate[]
+  readonly udpIsSilent?: boolean
+}
 
 export type MeetingOptions = {
   readonly clock: Clock
@@ -37,7 +46,7 @@ export type MeetingOptions = {
   readonly mailMs: number | null
   /** A ping goes out at least so often; more often where a NAT is known to forget sooner. */
   readonly keepaliveMs?: number
-  readonly network: Pick<Network, 'nat' | 'onLoopback' | 'servers' | 'candidates' | 'sockets'>
+  readonly network: MeetingNetwork
   /** Sealed for the peer, to be sent by mail. */
   readonly onSignal: (box: Uint8Array) => void
   readonly onEvent: (event: MeetingEvent) => void

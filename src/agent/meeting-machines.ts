@@ -3,6 +3,7 @@
 import { viewOf } from '../base/bytes.ts'
 import { createLink, type Link } from '../link/link.ts'
 import { type Attempt, createAttempt } from '../punch/attempt.ts'
+import { isHard } from '../punch/plan.ts'
 import type { Path } from '../punch/punch.ts'
 import type { MeetingOptions } from './meeting-contract.ts'
 import { linkKeepaliveMs, rankOfPath } from './ways.ts'
@@ -14,7 +15,7 @@ export function makeAttempt(options: MeetingOptions): Attempt {
     keys: { tag: keys.tag, ...keys.punch },
     role: keys.role,
     plan,
-    ...(plan.strategy === 'direct' && { attemptMs }),
+    ...(!isHard(plan) && { attemptMs }),
     ...(bubbleTtl !== undefined && { bubbleTtl }),
     sameNat: peer.sameNat,
     servers: network.servers,

@@ -6,25 +6,29 @@
 
 import { equalBytes } from '../base/bytes.ts'
 import type { Endpoint } from '../base/endpoint.ts'
-import type { Via } from '../base/machine.ts'
+import { isConnection, type Via } from '../base/machine.ts'
 import type { OfferedPeer } from '../letter/kinds.ts'
 import { openSignal, sealSignal } from '../letter/signal-box.ts'
 import type { LinkEvent } from '../link/contract.ts'
-import type { Link } from '../link/link.ts'
 import { type Driver, drive } from '../net/drive.ts'
+import type { PacketConnection } from '../net/packet-connection.ts'
 import type { SocketSet } from '../net/socket-set.ts'
 import type { Attempt, AttemptEvent } from '../punch/attempt.ts'
 import { checkTag } from '../punch/check.ts'
 import type { Path } from '../punch/punch.ts'
 import { KnownPlaces } from './known-places.ts'
-import type { MeetingEvent, MeetingOptions } from './meeting-contract.ts'
-import { keepaliveOf, makeAttempt, makeLink } from './meeting-machines.ts'
+import type { MeetingEvent, MeetingFailure, MeetingOptions } from './meeting-contract.ts'
+import { MeetingLink } from './meeting-link.ts'
+import { makeAttempt } from './meeting-machines.ts'
+import { MeetingTcp } from './meeting-tcp.ts'
 import { wipePairKeys } from './pair-keys.ts'
-import { Quality, type QualityReport } from './quality.ts'
+import type { QualityReport } from './quality.ts'
 import { rankOfPath } from './ways.ts'
 
 /** While a better way may exist, both sides look for it so often, at the same time. */
 const lookAgainMs = 180_000
+/** The same on a path by TCP: a game wants to be off it. */
+const lookBeyondTcpMs = 30_000
 /** STUN's first byte is below this (RFC 7983 §7). */
 const firstByteAboveStun = 0x40
 
@@ -35,9 +39,10 @@ export class Meeting {
   readonly #sockets: SocketSet
   readonly #attempt: Attempt
   readonly #punch: Driver<AttemptEvent>
-  readonly #quality = new Quality()
-  #linkMachine: Link | null = null
-  #link: Driver<LinkEvent> | null = null
+  readonly #tcp: MeetingTcp
+  /** UDP has failed, and TCP has not yet. */
+  #failure: MeetingFailure | null = null
+  #link: MeetingLink | null = null
   #path: Path | null = null
   readonly #places: KnownPlaces
   #cancelLook: () => void = () => {}
@@ -55,6 +60,19 @@ export class Meeting {
       (bytes, from, via) => this.#receiveBeside(bytes, from, via),
       (via) => this.#punch.socketFailed(via),
     )
+    this.#tcp = new MeetingTcp({
+      meeting: options,
+      onPath: (path, packets) => this.#takePath(path, packets),
+      onPacket: (bytes, from, via) => this.receiveLinkPacket(bytes, from, via),
+      onGone: (via) => {
+        if (this.#link?.via === via) this.#link.recheck()
+      },
+      onOver: () => this.#failAtLast(),
+      inUse: () => {
+        const link = this.#link
+        return link && { via: link.via, isSilent: link.isDisturbed }
+      },
+    })
     this.#attempt = makeAttempt(options)
     this.#punch = drive({
       machine: this.#attempt,
@@ -81,7 +99,7 @@ export class Meeting {
 
   /** Null before the link. */
   get quality(): QualityReport | null {
-    return this.#linkMachine && this.#quality.report(this.#linkMachine.pings)
+    return this.#link?.quality ?? null
   }
 
   receiveCheck(bytes: Uint8Array, from: Endpoint): void {
@@ -97,43 +115,39 @@ export class Meeting {
     return signal !== null
   }
 
+  /** The peer calls by TCP; false when it is not the peer. */
+  acceptConnection(connection: PacketConnection, packet: Uint8Array): boolean {
+    return this.#state !== 'over' && this.#tcp.accept(connection, packet)
+  }
+
   receiveLinkPacket(bytes: Uint8Array, from: Endpoint, via: Via = 0): void {
     this.#link?.receive(bytes, from, via)
   }
 
   /** Our network may have changed: asks the peer at once. */
   recheck(): void {
-    const link = this.#linkMachine
-    if (link) this.#link?.run((now) => link.recheck(now))
+    this.#link?.recheck()
   }
 
   /** Tells the peer where we may be reached from now on, when that is news, and both look for a better way. */
   tellCandidates(): void {
-    if (this.#state === 'open' && this.#places.hasNews) this.#tellAnyway()
+    if (this.#state === 'open' && this.#places.hasNews) this.#link?.tellCandidates(this.#places.tell())
   }
 
   /** The largest datagram that the link carries in one piece now. */
   wholeBytes(): number {
-    return this.#linkMachine?.wholeBytes ?? 0
+    return this.#link?.wholeBytes ?? 0
   }
 
   /** Lost when the link is not open or the datagram too big: it is a datagram. */
   send(bytes: Uint8Array): void {
-    const link = this.#linkMachine
-    if (!link) return
-    this.#link?.run((now) => {
-      const actions = link.sendDatagram(now, bytes)
-      if (typeof actions === 'string') return []
-      this.#quality.noteSent(bytes.length)
-      return actions
-    })
+    this.#link?.send(bytes)
   }
 
   /** The end is told by an event: at once, or when the peer has acknowledged. */
   close(): void {
     this.#isClosing = true
-    const link = this.#linkMachine
-    if (link) this.#link?.run((now) => link.close(now))
+    if (this.#link) this.#link.close()
     else this.#end({ type: 'failed', reason: 'stopped' })
   }
 
@@ -159,33 +173,48 @@ export class Meeting {
         return
       }
       case 'path':
-        this.#packets = event.packets
-        this.#path = event.path
-        this.#shakeHands(event.path)
+      case 'better-path':
+        this.#tcp.cease()
+        this.#takePath(event.path, event.packets)
         return
-      case 'better-path': {
-        this.#path = event.path
-        const link = this.#linkMachine
-        const { remote, via } = event.path
-        if (link) this.#link?.run((now) => link.setRemote(now, remote, via, rankOfPath(event.path)))
-        if (this.#state === 'open') this.#options.onEvent({ type: 'path', path: event.path })
-        return
-      }
       case 'failed':
-        if (!this.#link) this.#end({ type: 'failed', reason: event.reason })
+        this.#failure = event.reason
+        this.#failAtLast()
         return
       case 'done':
         return
     }
   }
 
+  /** When there is nothing left to try. */
+  #failAtLast(): void {
+    const reason = this.#failure
+    if (reason !== null && this.#tcp.isOver && !this.#link) this.#end({ type: 'failed', reason })
+  }
+
+  /** Proven in both directions, by UDP or TCP. The first is taken, and later a better one, or any while the peer is silent. */
+  #takePath(path: Path, packets: number): void {
+    if (!this.#link) {
+      this.#packets = packets
+      this.#path = path
+      this.#shakeHands(path)
+      return
+    }
+    const isBetter = !this.#path || rankOfPath(path) > rankOfPath(this.#path)
+    if (!isBetter && !this.#link.isDisturbed) return
+    this.#path = path
+    this.#link.moveTo(path)
+    if (this.#state === 'open') this.#options.onEvent({ type: 'path', path })
+  }
+
   #shakeHands(path: Path): void {
-    const machine = makeLink(this.#options, path)
-    this.#linkMachine = machine
-    this.#link = drive({
-      machine,
-      clock: this.#options.clock,
-      send: (bytes, to, via) => this.#sockets.send(bytes, to, via),
+    this.#link = new MeetingLink({
+      meeting: this.#options,
+      path,
+      send: (bytes, to, via) => {
+        if (isConnection(via)) this.#tcp.send(bytes, via)
+        else this.#sockets.send(bytes, to, via)
+      },
       onEvent: (event) => this.#handleLink(event),
     })
   }
@@ -201,20 +230,20 @@ export class Meeting {
           packets: this.#packets,
           sincePunchMs: this.#options.clock.now() - this.#startedAt,
         })
-        this.#setWays()
+        this.#link?.setWays(this.#places.ways)
         this.#lookLater()
         return
       case 'datagram':
-        this.#quality.noteReceived(event.bytes.length)
         this.#options.onEvent(event)
         return
       case 'round-trip':
-        this.#quality.noteRoundTrip(this.#options.clock.now(), event.ms)
-        // What is learned of the NAT may come later than the link.
-        this.#linkMachine?.setKeepalive(keepaliveOf(this.#options))
         return
       case 'disturbed':
+        this.#tcp.beginAgain()
+        this.#options.onEvent(event)
+        return
       case 'recovered':
+        this.#tcp.cease()
         this.#options.onEvent(event)
         return
       case 'moved':
@@ -224,7 +253,7 @@ export class Meeting {
         return
       case 'candidates':
         this.#places.hear(event.candidates)
-        this.#setWays()
+        this.#link?.setWays(this.#places.ways)
         // Whoever comes into our LAN may hear more of us than before.
         this.tellCandidates()
         return
@@ -236,23 +265,12 @@ export class Meeting {
     }
   }
 
-  #setWays(): void {
-    const link = this.#linkMachine
-    const { ways } = this.#places
-    if (link) this.#link?.run((now) => link.setWays(now, ways))
-  }
-
-  #tellAnyway(): void {
-    const link = this.#linkMachine
-    const candidates = this.#places.tell()
-    if (link) this.#link?.run((now) => link.tellCandidates(now, candidates))
-  }
-
   /** One side says when: what opens the way through two firewalls has to come from both at once. */
   #lookLater(): void {
     if (this.#options.keys.role === 'responder') return
-    this.#cancelLook = this.#options.clock.after(lookAgainMs, () => {
-      if (this.#path && this.#places.mayImprove(this.#path)) this.#tellAnyway()
+    const isByTcp = this.#path !== null && isConnection(this.#path.via)
+    this.#cancelLook = this.#options.clock.after(isByTcp ? lookBeyondTcpMs : lookAgainMs, () => {
+      if (this.#path && this.#places.mayImprove(this.#path)) this.#link?.tellCandidates(this.#places.tell())
       this.#lookLater()
     })
   }
@@ -268,6 +286,7 @@ export class Meeting {
     this.#cancelLook()
     this.#attempt.stop()
     this.#punch.stop()
+    this.#tcp.stop()
     this.#link?.stop()
     this.#sockets.closeAll()
     wipePairKeys(this.#options.crypto, this.#options.keys)

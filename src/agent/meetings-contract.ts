@@ -6,7 +6,7 @@ import type { PeerLink } from '../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer } from '../letter/kinds.ts'
 import type { RoomKeys } from '../letter/room.ts'
 import type { AgentEvent, PeerName } from './events.ts'
-import type { Network } from './network.ts'
+import type { MeetingNetwork } from './meeting-contract.ts'
 import type { PeerPreferences } from './peer-choice.ts'
 import type { Sessions } from './sessions.ts'
 
@@ -23,7 +23,7 @@ export type MeetingsOptions = {
   readonly bubbleTtl?: number
   /** A link pings at least so often. */
   readonly keepaliveMs?: number
-  readonly network: Pick<Network, 'nat' | 'candidates' | 'onLoopback' | 'servers' | 'sockets'>
+  readonly network: MeetingNetwork
   /** How long a letter takes, as far as we have seen. */
   readonly mailMs: () => number | null
   /** To be passed on by mail, unread. */

@@ -5,6 +5,7 @@ import { equalBytes, viewOf } from '../base/bytes.ts'
 import type { Endpoint } from '../base/endpoint.ts'
 import type { OfferedPeer, UserId } from '../letter/kinds.ts'
 import { signalTag } from '../letter/signal-box.ts'
+import type { PacketConnection } from '../net/packet-connection.ts'
 import { plan } from '../punch/plan.ts'
 import type { AgentEvent, PeerName } from './events.ts'
 import { Meeting } from './meeting.ts'
@@ -128,6 +129,13 @@ export class Meetings {
     else entry.meeting.receiveLinkPacket(bytes, from)
   }
 
+  /** Somebody calls by TCP. Whether it is a peer; then the connection is its meeting's. */
+  call(connection: PacketConnection, packet: Uint8Array): boolean {
+    if (this.#stopped || packet[0] !== checkByte || packet.length < tagEnd) return false
+    const entry = this.#book.find(viewOf(packet).getBigUint64(1))
+    return entry?.meeting.acceptConnection(connection, packet) ?? false
+  }
+
   /** Says goodbye on every link; resolves when all are closed or `graceMs` is over. */
   async stop(graceMs: number): Promise<void> {
     this.#stopped = true
@@ -180,7 +188,7 @@ export class Meetings {
       wipePairKeys(crypto, keys)
       return
     }
-    const decided = plan({ nat: network.nat, candidates: network.candidates }, peer)
+    const decided = plan(network, peer)
     if (decided.strategy === 'none') {
       wipePairKeys(crypto, keys)
       this.#book.noteOver(tag)

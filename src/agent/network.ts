@@ -1,9 +1,7 @@
-// The agent's UDP sockets, one a family: they find out where they can be reached, keep the NAT's mappings open
+// The agent's sockets, for UDP one a family: they find out where they can be reached, keep the NAT's mappings open
 // while letters travel (mission A1, B4, C4), and tell STUN's packets from those of peers. When the computer comes into
 // another network the sockets stay, since they are bound to no address, and everything is found out anew.
 
-import type { Clock } from '../base/clock.ts'
-import type { Crypto } from '../base/crypto.ts'
 import {
   addressScope,
   type Candidate,
@@ -15,70 +13,34 @@ import {
 import type { NatProfile } from '../base/nat-profile.ts'
 import { limits } from '../letter/limits.ts'
 import type { NatView } from '../nat/prober.ts'
-import { hostEndpoints } from '../net/interfaces.ts'
-import type { PortMapper, PortMapping, PortMappingOptions } from '../net/port-mapping.ts'
-import { resolveServers } from '../net/resolve-servers.ts'
+import type { PortProtocol } from '../net/gateway.ts'
+import type { PortMapping } from '../net/port-mapping.ts'
 import { SocketSet, type SocketSetOptions } from '../net/socket-set.ts'
-import { openUdpSocket, type UdpSocket } from '../net/udp-socket.ts'
 import { AddressFinder, emptyView } from './address-finder.ts'
 import { AddressWatch } from './address-watch.ts'
+import { MainSockets } from './main-sockets.ts'
+import type { NetworkOptions } from './network-contract.ts'
 import { OpenPort } from './open-port.ts'
-
-/** What the operating system does for us; tests have their own. */
-export type NetworkIo = {
-  readonly openUdpSocket: typeof openUdpSocket
-  readonly hostEndpoints: (sockets: readonly Endpoint[]) => readonly Endpoint[]
-  readonly resolveServers: typeof resolveServers
-  /** Left out where there is no router to ask. */
-  readonly mapPort?: (options: PortMappingOptions) => Promise<PortMapper>
-  /** Between two looks at our own addresses; they are not looked at again when left out. */
-  readonly lookMs?: number
-}
-
-export const systemNetwork: NetworkIo = {
-  openUdpSocket,
-  hostEndpoints: (sockets) => hostEndpoints(sockets),
-  resolveServers,
-  mapPort: async (options) => (await import('../net/port-mapping.ts')).mapPort(options),
-  lookMs: 2_000,
-}
-
-export type NetworkOptions = {
-  readonly clock: Clock
-  readonly crypto: Crypto
-  readonly io: NetworkIo
-  /** 0 for any. */
-  readonly port: number
-  readonly stunServers: readonly string[]
-  readonly keepaliveMs: number
-  /** Entered by hand (mission D9): counts more than what is found out. */
-  readonly knownNat?: Partial<NatProfile>
-  /** Whether the router is asked to open a port. */
-  readonly portMapping: boolean
-  /** The first verdict, every later one that differs, and the first one in another network. */
-  readonly onView: (view: NatView, first: boolean) => void
-  /** We are in another network, or have slept: what is known may not hold any more; `onView` follows. */
-  readonly onMoved?: () => void
-  /** Whatever is not STUN. */
-  readonly onPacket: (bytes: Uint8Array, from: Endpoint) => void
-  /** The router opened or closed a port after `open` had resolved. */
-  readonly onNews: () => void
-  /** One sentence: a server whose name could not be resolved, or what the router did. */
-  readonly onNotice: (notice: string) => void
-}
+import { TcpSide } from './tcp-side.ts'
 
 /** STUN's first byte is below this (RFC 7983 §7). */
 const firstByteAboveStun = 0x40
+/** When TCP was answered, so long is waited for any answer by UDP before the first request. */
+const udpPatienceMs = 1_000
 
 export class Network {
   readonly #options: NetworkOptions
   #finder: AddressFinder
   /** Of the network before, until more is known. */
   #viewBefore: NatView = emptyView
-  readonly #sockets = new Map<Family, UdpSocket>()
-  /** Resolve when the socket, if one came of it, is among `#sockets`. */
-  readonly #openings: Promise<void>[] = []
+  readonly #sockets: MainSockets
   #openPort: OpenPort | null
+  /** Null where TCP is not wanted. */
+  readonly tcp: TcpSide | null
+  #hasHeardStun = false
+  /** The first request did not wait for the verdict. */
+  #wentAhead = false
+  #cancelPatience: () => void = () => {}
   /** Of networks before, taking their ports back. */
   readonly #closings = new Set<Promise<void>>()
   #watch: AddressWatch | null = null
@@ -89,18 +51,23 @@ export class Network {
 
   constructor(options: NetworkOptions) {
     this.#options = options
+    this.#sockets = new MainSockets({
+      ...options,
+      onDatagram: (bytes, from) => this.#receive(bytes, from),
+    })
     this.#openPort = this.#makeOpenPort()
     this.#finder = this.#makeFinder()
+    this.tcp = this.#makeTcp()
   }
 
   /** Resolves when the first verdict on the NAT is there, a few seconds at most, or when closed. */
   async open(): Promise<void> {
     const { io, clock } = this.#options
-    await Promise.all([
-      this.#openSocket(4),
-      // A machine may list IPv6 addresses and yet let nobody use them.
-      this.#hasSix() && this.#openSocket(6).catch(() => {}),
-    ])
+    await this.#sockets.open()
+    if (this.#closed) return
+    await Promise.all(
+      this.#sockets.families.map((family) => this.tcp?.listen(family, this.#sockets.portOf(family) ?? 0)),
+    )
     if (this.#closed) return
     if (io.lookMs !== undefined) {
       this.#watch = new AddressWatch({
@@ -120,16 +87,16 @@ export class Network {
     this.#generation++
     this.#finder.stop()
     this.#finder = this.#makeFinder()
-    const openPort = this.#openPort
-    if (openPort) {
-      const closing = openPort.close().catch(() => {})
+    this.#hasHeardStun = false
+    this.#cancelPatience()
+    for (const old of [this.#openPort?.close(), this.tcp?.forget()]) {
+      if (!old) continue
+      const closing = old.catch(() => {})
       this.#closings.add(closing)
       void closing.then(() => this.#closings.delete(closing))
     }
     this.#openPort = this.#makeOpenPort()
-    const opening =
-      !this.#sockets.has(6) && this.#hasSix() ? this.#openSocket(6).catch(() => {}) : Promise.resolve()
-    void opening.then(() => this.#explore())
+    void this.#sockets.openSix().then(() => this.#explore())
     this.#options.onMoved?.()
   }
 
@@ -139,23 +106,39 @@ export class Network {
     const isOver = () => this.#closed || generation !== this.#generation
     const { io, stunServers, onNotice } = this.#options
     if (isOver()) return
-    const families = [...this.#sockets.keys()].sort()
+    const { families } = this.#sockets
     const { endpoints, failures } = await io.resolveServers(stunServers, { families })
     if (isOver()) return
     for (const { server, reason } of failures)
       onNotice(`The STUN server ${server} cannot be asked: ${reason}`)
     // In a network that has just come up names may not be known yet.
     if (endpoints.length > 0 || generation === 0) this.#servers = endpoints
-    await Promise.all([
-      this.#finder.start(
-        families.map((family) => ({
-          family,
-          servers: ofFamily(this.#servers, family),
-          localEndpoints: ofFamily(this.#hostEndpoints(), family),
-        })),
-      ),
-      this.#askRouter(),
-    ])
+    const isAtHome =
+      this.#servers.length > 0 && this.#servers.every(({ address }) => addressScope(address) === 'loopback')
+    // Not when all the world is this computer, as in a demonstration.
+    const mayMap = !isAtHome
+    const byTcp = this.tcp?.explore(this.#servers, mayMap)
+    const byUdp = this.#finder.start(
+      families.map((family) => ({
+        family,
+        servers: ofFamily(this.#servers, family),
+        localEndpoints: ofFamily(this.#sockets.hostEndpoints, family),
+      })),
+    )
+    const byEither = byTcp ? Promise.race([byUdp, this.#untilSilent(byTcp)]) : byUdp
+    await Promise.all([byEither, byTcp, mayMap && this.#askRouter()])
+  }
+
+  /** Resolves when servers have answered by TCP and none has by UDP, long after it should have. */
+  #untilSilent(byTcp: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      this.#cancelPatience = this.#options.clock.after(udpPatienceMs, async () => {
+        await byTcp
+        if (!this.tcp?.isHeard || this.#hasHeardStun || this.#finder.isSettled) return
+        this.#wentAhead = true
+        resolve()
+      })
+    })
   }
 
   #makeFinder(): AddressFinder {
@@ -167,37 +150,40 @@ export class Network {
       keepaliveMs,
       ...(knownNat && { known: knownNat }),
       sockets: (onDatagram, onFailure) => this.sockets(onDatagram, onFailure),
-      onView: (view, first) => onView(view, first && isFirstNetwork),
+      // What came after the first request had to go is news to the host.
+      onView: (view, first) =>
+        onView(view, first && isFirstNetwork && !(this.#wentAhead && view.observations.length > 0)),
     })
   }
 
-  #makeOpenPort(): OpenPort | null {
+  #makeOpenPort(protocol: PortProtocol = 'UDP'): OpenPort | null {
     const { clock, crypto, io, portMapping, onNews, onNotice } = this.#options
     const { mapPort } = io
-    return portMapping && mapPort ? new OpenPort({ clock, crypto, mapPort, onNews, onNotice }) : null
+    return portMapping && mapPort
+      ? new OpenPort({ clock, crypto, protocol, mapPort, onNews, onNotice })
+      : null
   }
 
-  /** Not when all the world is this computer, as in a demonstration. */
-  async #askRouter(): Promise<void> {
-    const port = this.#sockets.get(4)?.local.port
-    const isAtHome =
-      this.#servers.length > 0 && this.#servers.every(({ address }) => addressScope(address) === 'loopback')
-    if (port !== undefined && !isAtHome) await this.#openPort?.ask(port)
-  }
-
-  #openSocket(family: Family): Promise<void> {
-    const { io, port } = this.#options
-    const onDatagram = (bytes: Uint8Array, from: Endpoint) => this.#receive(bytes, from)
-    const opening = io.openUdpSocket({ family, port, onDatagram }).then((socket) => {
-      this.#sockets.set(family, socket)
+  #makeTcp(): TcpSide | null {
+    const { clock, crypto, io, onCall } = this.#options
+    if (!io.tcp || !onCall) return null
+    return new TcpSide({
+      clock,
+      crypto,
+      io: io.tcp,
+      makeOpenPort: () => this.#makeOpenPort('TCP'),
+      hostEndpoints: io.hostEndpoints,
+      onCall,
+      onNews: () => {
+        // Where UDP passes it can wait for the next letter.
+        if (this.udpIsSilent) this.#options.onNews()
+      },
     })
-    this.#openings.push(opening)
-    return opening
   }
 
-  /** Whether the machine has an IPv6 address that anybody could reach; an agent without one is silent about it. */
-  #hasSix(): boolean {
-    return ofFamily(this.#options.io.hostEndpoints([{ address: '::', port: 1 }]), 6).length > 0
+  async #askRouter(): Promise<void> {
+    const port = this.#sockets.portOf(4)
+    if (port !== null) await this.#openPort?.ask(port)
   }
 
   /** Of both families, also of one that has no socket yet. */
@@ -209,8 +195,13 @@ export class Network {
     return this.#options.io.hostEndpoints(everywhere).map(({ address }) => address)
   }
 
-  #hostEndpoints(): readonly Endpoint[] {
-    return this.#options.io.hostEndpoints([...this.#sockets.values()].map(({ local }) => local))
+  /** No STUN server answers by UDP, though there are some. */
+  get udpIsSilent(): boolean {
+    return this.#servers.length > 0 && this.view.observations.length === 0
+  }
+
+  get tcpCandidates(): readonly Candidate[] {
+    return this.tcp?.candidates ?? []
   }
 
   get nat(): NatProfile {
@@ -238,7 +229,7 @@ export class Network {
 
   /** Where we may be reached, as of now. */
   get candidates(): readonly Candidate[] {
-    const host = this.#hostEndpoints()
+    const host = this.#sockets.hostEndpoints
     const reflexive = this.view.publicEndpoints
     const mapped = this.#openPort?.candidate
     return [
@@ -255,7 +246,7 @@ export class Network {
 
   /** By the main socket of the family; lost when there is none. */
   send(bytes: Uint8Array, to: Endpoint, ttl?: number): void {
-    this.#sockets.get(familyOf(to.address))?.send(bytes, to, ttl)
+    this.#sockets.send(bytes, to, ttl)
   }
 
   /**
@@ -275,15 +266,18 @@ export class Network {
     this.#closed = true
     this.#watch?.stop()
     this.#finder.stop()
-    await Promise.allSettled([...this.#openings, ...this.#closings, this.#openPort?.close()])
-    await Promise.all([...this.#sockets.values()].map((socket) => socket.close()))
+    this.#cancelPatience()
+    await Promise.allSettled([...this.#closings, this.#openPort?.close(), this.tcp?.close()])
+    await this.#sockets.close()
   }
 
   #receive(bytes: Uint8Array, from: Endpoint): void {
     const first = bytes[0]
     if (first === undefined) return
-    if (first < firstByteAboveStun) this.#finder.receive(bytes, from)
-    else this.#options.onPacket(bytes, from)
+    if (first < firstByteAboveStun) {
+      this.#hasHeardStun = true
+      this.#finder.receive(bytes, from)
+    } else this.#options.onPacket(bytes, from)
   }
 }
 

@@ -10,17 +10,19 @@ import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import type { KnownHost } from './correspondence.ts'
 import type { AgentEvent } from './events.ts'
-import type { NetworkIo } from './network.ts'
+import type { NetworkIo } from './network-contract.ts'
 import type { PeerPreferences } from './peer-choice.ts'
 
 export type AgentSettings = {
-  /** UDP port; 0 for any. */
+  /** UDP port, and TCP's where it is free; 0 for any. */
   readonly port: number
   readonly keepaliveMs: number
   /** Entered by hand (mission D9): counts more than what is found out. */
   readonly knownNat?: Partial<NatProfile>
   /** Whether the router is asked to open a port. */
   readonly portMapping: boolean
+  /** Whether peers are met by TCP where UDP does not pass. */
+  readonly tcp: boolean
   readonly links: number
   readonly attemptMs: number
   /** Hops that packets meant only to open our own NAT may live (mission D3); no limit when left out. */

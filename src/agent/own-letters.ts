@@ -19,14 +19,19 @@ export type Author = {
   readonly room: RoomKeys
 }
 
-export type Whereabouts = { readonly candidates: readonly Candidate[]; readonly nat: NatProfile }
+export type Whereabouts = {
+  readonly candidates: readonly Candidate[]
+  /** Empty where no TCP is taken. */
+  readonly tcpCandidates: readonly Candidate[]
+  readonly nat: NatProfile
+}
 
 /** `sentAt` is the same in the letters to all hosts, which tell each other of us (A13): they are one request. */
 export function requestTo(
   host: KnownHost,
   author: Author,
   session: OwnSession,
-  { candidates, nat }: Whereabouts,
+  { candidates, tcpCandidates, nat }: Whereabouts,
   sentAt: number,
 ): Letter {
   const { crypto, room, address, name } = author
@@ -41,6 +46,7 @@ export function requestTo(
     proof: proveMembership(crypto, room, proven),
     ...(room.grant && { grant: room.grant }),
     candidates,
+    ...(tcpCandidates.length > 0 && { tcpCandidates }),
     nat,
   }
 }

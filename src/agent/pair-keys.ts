@@ -3,6 +3,7 @@
 //     kx      = crypto_kx(my session, their session)           per direction
 //     key     = BLAKE2b(kx ‖ both session public keys, key = room's link secret)
 //     punch   = kdf(key, "pp-punch", 1)      link = kdf(key, "pp-link-", 2)      signal = kdf(key, "pp-signl", 3)
+//     tcp     = kdf(key, "pp-tcp--", 4)
 //     tag     = first 8 bytes of BLAKE2b("peerpost pair 1" ‖ NUL ‖ both session public keys, key = link secret)
 //
 // "Both session public keys" stand in the order lower, higher. A host that invents a peer does not get far:
@@ -19,6 +20,8 @@ export type PairKeys = {
   readonly punch: DirectedKeys
   readonly link: DirectedKeys
   readonly signal: DirectedKeys
+  /** Of checks in TCP connections. */
+  readonly tcp: DirectedKeys
   /** Who opens the link; the two sides never agree on it by talking. */
   readonly role: 'opener' | 'responder'
 }
@@ -47,14 +50,15 @@ export function derivePairKeys(
     punch: directed('pp-punch', 1),
     link: directed('pp-link-', 2),
     signal: directed('pp-signl', 3),
+    tcp: directed('pp-tcp--', 4),
     role: first ? 'opener' : 'responder',
   }
   for (const secret of [exchanged.sendKey, exchanged.receiveKey, sendRoot, receiveRoot]) crypto.wipe(secret)
   return keys
 }
 
-export function wipePairKeys(crypto: Pick<Crypto, 'wipe'>, { punch, link, signal }: PairKeys): void {
-  for (const { sendKey, receiveKey } of [punch, link, signal]) {
+export function wipePairKeys(crypto: Pick<Crypto, 'wipe'>, { punch, link, signal, tcp }: PairKeys): void {
+  for (const { sendKey, receiveKey } of [punch, link, signal, tcp]) {
     crypto.wipe(sendKey)
     crypto.wipe(receiveKey)
   }

@@ -1,6 +1,7 @@
 // How meetings are told to people: names, paths, and why one failed.
 
 import { formatEndpoint } from '../base/endpoint.ts'
+import { isConnection } from '../base/machine.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 import type { ForwarderEvent } from '../forward/forwarder.ts'
 import type { OfferedPeer } from '../letter/kinds.ts'
@@ -14,7 +15,12 @@ export function nameOf(peer: OfferedPeer): PeerName {
 }
 
 export function reportOf(path: Path): PathReport {
-  return { kind: path.kind, local: formatEndpoint(path.local), remote: formatEndpoint(path.remote) }
+  return {
+    kind: path.kind,
+    protocol: isConnection(path.via) ? 'tcp' : 'udp',
+    local: formatEndpoint(path.local),
+    remote: formatEndpoint(path.remote),
+  }
 }
 
 /** `no-handshake`: somebody was there, but did not prove to be the peer. */
@@ -63,7 +69,7 @@ function explanationOf(
         'The peer did not answer on any of its addresses.',
         nats.some(({ mapping }) => mapping === 'unknown')
           ? 'It may be off line; or a NAT of unknown kind stands between: name two STUN servers on different networks.'
-          : 'It may be off line, or a firewall keeps UDP out.',
+          : 'It may be off line, or firewalls let neither UDP nor TCP through between you.',
       ]
   }
 }

@@ -7,11 +7,12 @@ import {
   equalEndpoints,
   formatEndpoint,
 } from '../base/endpoint.ts'
+import { isConnection } from '../base/machine.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 import type { OfferedPeer } from '../letter/kinds.ts'
 import type { Way } from '../link/paths.ts'
 import type { Path } from '../punch/punch.ts'
-import { isLan, isUsable, maxHostTargets, maxTargets, rankOf } from '../punch/targets.ts'
+import { isLan, isUsable, lowestRank, maxHostTargets, maxTargets, rankOf } from '../punch/targets.ts'
 
 /** The shortest mapping lifetime in the field is 10 s; 8 s leave room for a retransmission. */
 const usualKeepaliveMs = 8_000
@@ -32,7 +33,11 @@ export function waysTo({ candidates, sameNat }: KnownPeer, onLoopback: boolean):
     .slice(0, maxTargets)
 }
 
-export function rankOfPath({ kind, remote, candidateKind }: Path): number {
+/** Below every way by UDP: what TCP repeats comes late, and holds up what came after it. */
+const connectionRank = lowestRank - 1
+
+export function rankOfPath({ kind, remote, candidateKind, via }: Path): number {
+  if (isConnection(via)) return connectionRank
   return rankOf({ kind: kind === 'lan' ? 'host' : candidateKind, endpoint: remote }, kind === 'lan')
 }
 

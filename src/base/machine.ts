@@ -6,9 +6,14 @@ import type { Endpoint } from './endpoint.ts'
 
 /**
  * Names one of the sockets that the owner holds for this machine. 0 is the main socket, which was there before and
- * stays; any other is opened when the machine first sends by it, with a fresh port of its own.
+ * stays; any other is opened when the machine first sends by it, with a fresh port of its own. A negative one is a TCP
+ * connection, which the owner has opened.
  */
 export type Via = number
+
+export function isConnection(via: Via): boolean {
+  return via < 0
+}
 
 export type SendAction = {
   readonly type: 'send'

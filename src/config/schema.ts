@@ -141,6 +141,7 @@ export const agentSchema = z.strictObject({
       port: udpPort.default(0),
       keepalive: duration('8s'),
       port_mapping: z.boolean().default(true),
+      tcp: z.boolean().default(true),
       bubble_ttl: z.int().min(0).max(255).default(0),
     })
     .prefault({}),

@@ -144,12 +144,14 @@ invite_file = "invite.secret"
 # servers = ["stun.example.org:3478"]
 
 [network]
-# The UDP port to use; 0 lets the system choose.
+# The port to use; 0 lets the system choose.
 # port = 0
 # How often the NAT is reminded of us while letters travel.
 # keepalive = "8s"
 # Whether the router is asked to open the port, by PCP, NAT-PMP or UPnP.
 # port_mapping = true
+# Whether players are met over TCP where UDP does not pass; it listens at the same port number.
+# tcp = true
 # Hops that packets meant only to open your own NAT may live, so that the other's router never sees them: more than
 # lie between here and your NAT, fewer than to the peer. 0: no limit, which is right for nearly everybody.
 # bubble_ttl = 0

@@ -55,6 +55,11 @@ export class Link implements Machine<LinkEvent> {
     return this.#conversation.whereabouts.remote
   }
 
+  /** The socket or connection that the present path leads from. */
+  get via(): Via {
+    return this.#conversation.whereabouts.via
+  }
+
   get isDisturbed(): boolean {
     return this.#state === 'open' && this.#conversation.isDisturbed
   }
@@ -121,7 +126,7 @@ export class Link implements Machine<LinkEvent> {
     now: number,
     bytes: Uint8Array,
     from: Endpoint = this.remote,
-    via: Via = this.#conversation.whereabouts.via,
+    via: Via = this.via,
   ): LinkAction[] {
     if (this.#state === 'closed') return []
     if (bytes[0] === dataByte) return this.#handleData(now, bytes, from, via)

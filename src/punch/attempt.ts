@@ -7,7 +7,7 @@ import type { Action, Machine, Via } from '../base/machine.ts'
 import type { Signal } from '../base/signal.ts'
 import type { CheckKeys } from './check.ts'
 import { Launcher } from './launcher.ts'
-import type { Plan } from './plan.ts'
+import { isHard, type Plan } from './plan.ts'
 import { createPunch, type Path, type Punch, type PunchEvent } from './punch.ts'
 import { type Tactic, usualMailMs } from './tactic.ts'
 import { createTactics } from './tactics.ts'
@@ -96,8 +96,7 @@ class PunchAttempt implements Attempt {
 
   constructor(options: AttemptOptions) {
     const { crypto, plan, now, wallNow, servers, quietMs, mailMs, bubbleTtl } = options
-    const isHard = plan.strategy !== 'direct'
-    const directBudget = isHard ? plan.directBudget : plan.budget
+    const directBudget = isHard(plan) ? plan.directBudget : plan.budget
     this.#options = options
     this.#punch = createPunch({
       crypto,
@@ -109,7 +108,7 @@ class PunchAttempt implements Attempt {
       attemptMs: options.attemptMs ?? plan.attemptMs,
       ...(quietMs !== undefined && { quietMs }),
       // One port for each address: what comes from another port there can be answered.
-      extraSocketsHear: isHard && plan.mine.kind === 'assignable' ? 'address' : 'endpoint',
+      extraSocketsHear: isHard(plan) && plan.mine.kind === 'assignable' ? 'address' : 'endpoint',
       onLoopback: options.onLoopback ?? false,
     })
     this.#launcher = new Launcher({
@@ -124,8 +123,8 @@ class PunchAttempt implements Attempt {
       onAction: (action) => this.#actions.push(action),
       onSignal: (signal) => this.#tell({ type: 'signal', signal }),
     })
-    const waitMs = isHard && plan.hasWayRound ? wayRoundMs + 1.5 * (mailMs ?? usualMailMs) : 0
-    this.#tacticsAt = isHard ? now + waitMs : null
+    const waitMs = isHard(plan) && plan.hasWayRound ? wayRoundMs + 1.5 * (mailMs ?? usualMailMs) : 0
+    this.#tacticsAt = isHard(plan) ? now + waitMs : null
   }
 
   get packets(): number {
@@ -196,7 +195,7 @@ class PunchAttempt implements Attempt {
   #begin(now: number): void {
     const { plan, role, mailMs, random } = this.#options
     this.#tacticsAt = null
-    if (plan.strategy === 'direct') return
+    if (!isHard(plan)) return
     this.#tactics = createTactics({
       plan,
       means: this.#launcher,

@@ -12,6 +12,7 @@
 import { addressScope, type Candidate, type Family, familyOf, formatEndpoint } from '../base/endpoint.ts'
 import { type PlanSide, type Side, sideOf } from './sides.ts'
 import { isUsable, maxHostTargets, maxTargets, rankOf } from './targets.ts'
+import { mayCall } from './tcp-targets.ts'
 
 export type { PlanSide } from './sides.ts'
 
@@ -32,7 +33,8 @@ type Attemptable = {
   readonly targets: readonly Candidate[]
 }
 
-export type DirectPlan = Attemptable & { readonly strategy: 'direct' }
+/** `tcp`: there is no way by UDP as far as anybody knows, but one may call the other, or both each other. */
+export type DirectPlan = Attemptable & { readonly strategy: 'direct' | 'tcp' }
 
 export type HardPlan = Attemptable & {
   readonly strategy: HardStrategy
@@ -56,6 +58,11 @@ export type NoPlan = {
 
 export type Plan = DirectPlan | HardPlan | NoPlan
 
+/** It needs more than checks to known places. */
+export function isHard(plan: DirectPlan | HardPlan): plan is HardPlan {
+  return plan.strategy !== 'direct' && plan.strategy !== 'tcp'
+}
+
 export const directBudget = 60
 const directAttemptMs = 120_000
 /** Of a longer list of candidates the rest is not looked at. */
@@ -64,7 +71,16 @@ const maxConsidered = 64
 const openOneRouter =
   'On one of the two routers turn on UPnP or forward a UDP port to the agent, use IPv6, or join from another network.'
 
+/** TCP is tried beside any plan when UDP takes long, and alone where there is no other. */
 export function plan(mine: PlanSide, theirs: PlanSide & { readonly sameNat: boolean }): Plan {
+  const byUdp = planForUdp(mine, theirs)
+  if (byUdp.strategy !== 'none') return byUdp
+  const sides = { mine: mine.tcpCandidates ?? [], theirs: theirs.tcpCandidates ?? [] }
+  if (!mayCall({ ...sides, sameNat: theirs.sameNat, onLoopback: false })) return byUdp
+  return { strategy: 'tcp', budget: directBudget, attemptMs: directAttemptMs, targets: [] }
+}
+
+function planForUdp(mine: PlanSide, theirs: PlanSide & { readonly sameNat: boolean }): Plan {
   const { sameNat } = theirs
   const [me, peer] = [sideOf(mine), sideOf(theirs)]
   const usable = usableCandidates(theirs.candidates, mine.candidates, sameNat)
@@ -74,7 +90,7 @@ export function plan(mine: PlanSide, theirs: PlanSide & { readonly sameNat: bool
   if (targets.length === 0 && offered.length === 0) {
     return none(
       'Neither side has an address the other could use.',
-      'Name a STUN server that answers, and check that UDP is not blocked.',
+      'Name STUN servers that answer, over TCP too, and check that UDP or TCP may leave your network.',
     )
   }
   if (targets.length === 0 || offered.length === 0) {
@@ -83,7 +99,7 @@ export function plan(mine: PlanSide, theirs: PlanSide & { readonly sameNat: bool
       ? direct(targets)
       : none(
           `${targets.length === 0 ? 'The peer' : 'This side'} has no address that the other could send to.`,
-          'Name a STUN server that answers, and check that UDP is not blocked there.',
+          'Name STUN servers that answer, over TCP too, and check that UDP or TCP may leave that network.',
         )
   }
 

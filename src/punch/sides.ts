@@ -4,7 +4,12 @@ import { addressScope, type Candidate, type Endpoint, familyOf } from '../base/e
 import type { Filtering, NatProfile, PortBlock } from '../base/nat-profile.ts'
 
 /** `candidates` of ours: all we have, host candidates too. Theirs: as reply or introduction brought them. */
-export type PlanSide = { readonly nat: NatProfile; readonly candidates: readonly Candidate[] }
+export type PlanSide = {
+  readonly nat: NatProfile
+  readonly candidates: readonly Candidate[]
+  /** Left out where it takes no TCP. */
+  readonly tcpCandidates?: readonly Candidate[]
+}
 
 /**
  * How the port towards a new peer comes about. `fixed`: it is the one that is known already. `assignable`: one for each

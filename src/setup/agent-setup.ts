@@ -63,6 +63,7 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
         keepaliveMs: config.network.keepalive,
         knownNat: knownNat(config.nat),
         portMapping: config.network.port_mapping,
+        tcp: config.network.tcp,
         links: config.peers.links,
         attemptMs: config.peers.attempt,
         ...(config.network.bubble_ttl > 0 && { bubbleTtl: config.network.bubble_ttl }),

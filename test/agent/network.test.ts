@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Network, type NetworkIo } from '../../src/agent/network.ts'
+import { Network } from '../../src/agent/network.ts'
+import type { NetworkIo } from '../../src/agent/network-contract.ts'
 import type { Endpoint } from '../../src/base/endpoint.ts'
 import type { UdpOptions } from '../../src/net/udp-socket.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'

@@ -19,7 +19,7 @@ function peer(number: number): OfferedPeer {
   }
 }
 const about = (number: number) => ({ id: userIdText(idOf(number)), name: `p${number}` })
-const path = { kind: 'direct', local: '1.2.3.4:5', remote: '1.2.3.4:6' } as const
+const path = { kind: 'direct', protocol: 'udp', local: '1.2.3.4:5', remote: '1.2.3.4:6' } as const
 const connected = (number: number): AgentEvent => ({
   ...{ event: 'connected', peer: about(number), path, plan: 'direct' },
   ...{ packets: 2, sinceRequestMs: 3, sincePunchMs: 4 },

@@ -27,6 +27,7 @@ async function meet(context: TestContext, first: PeerpostProcess, second: Peerpo
   const both = (await Promise.all([first.waitFor('connected'), second.waitFor('connected')])) as Connected[]
   for (const event of both) {
     assert.equal(event.path.kind, kind)
+    assert.equal(event.path.protocol, 'udp', 'TCP is for where UDP does not pass')
     context.diagnostic(
       `${kind}: ${event.sinceRequestMs} ms since the request, ${event.sincePunchMs} ms of punching, ${event.packets} packets`,
     )

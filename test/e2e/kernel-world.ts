@@ -67,7 +67,7 @@ export async function makeWorld(context: TestContext, options: InternetOptions =
 }
 
 export type Connected = ChildEvent & {
-  readonly path: { readonly kind: string; readonly remote: string }
+  readonly path: { readonly kind: string; readonly protocol: string; readonly remote: string }
   readonly sinceRequestMs: number
   readonly sincePunchMs: number
   readonly packets: number

@@ -33,9 +33,9 @@ export type Internet = {
   /**
    * A LAN whose router does what home routers do: masquerade, and drop what nobody asked for. `how` goes on after
    * nftables' `masquerade` for UDP, such as `fully-random` or `to :40000-40255 random`. `publicAddress`: another than the
-   * next of the backbone.
+   * next of the backbone. `howTcp`: as `how`, for TCP.
    */
-  addLan(how?: string, publicAddress?: string): Lan
+  addLan(how?: string, publicAddress?: string, howTcp?: string): Lan
   /** A host on the backbone itself, without a NAT; returns its namespace and address. */
   addPublicHost(): { readonly netns: string; readonly address: string }
   close(): void
@@ -83,7 +83,7 @@ export function makeInternet({ network = '198.18.0', ipv6 = false }: InternetOpt
     return {
       backbone,
       serverAddresses,
-      addLan(how = '', publicAddress = `${network}.${11 + lans}`) {
+      addLan(how = '', publicAddress = `${network}.${11 + lans}`, howTcp = '') {
         const lan = ++lans
         const routerAddress = `10.0.${lan}.1`
         const router = make(`nat${lan}`)
@@ -93,7 +93,7 @@ export function makeInternet({ network = '198.18.0', ipv6 = false }: InternetOpt
         inside(router, 'addr', 'add', `${routerAddress}/24`, 'dev', 'lan')
         inside(router, 'link', 'set', 'lan', 'up')
         setKernel(router, 'net.ipv4.ip_forward=1')
-        run('ip', 'netns', 'exec', router, 'nft', homeRouter(how))
+        run('ip', 'netns', 'exec', router, 'nft', homeRouter(how, howTcp))
         const lanSix = `${sixPrefix}:0:${lan}`
         if (ipv6) {
           const routerSix = `${sixPrefix}::${10 + lan}`
@@ -153,6 +153,17 @@ export function makeInternet({ network = '198.18.0', ipv6 = false }: InternetOpt
   }
 }
 
+/** A firewall in this namespace drops all UDP, but on loopback; the returned function takes it away again. */
+export function dropUdp(netns: string): () => void {
+  const nft = (script: string) => run('ip', 'netns', 'exec', netns, 'nft', script)
+  const chains = ['input', 'output', 'forward'].map((hook) => {
+    const device = hook === 'output' ? 'oifname' : 'iifname'
+    return `chain ${hook} {\n type filter hook ${hook} priority -10\n ${device} != "lo" meta l4proto udp drop\n }`
+  })
+  nft(`table inet noudp {\n${chains.join('\n')}\n}`)
+  return () => nft('delete table inet noudp')
+}
+
 /** The command that runs another in a namespace. */
 export function within(netns: string): readonly string[] {
   return ['ip', 'netns', 'exec', netns]
@@ -170,12 +181,13 @@ table ip6 home {
 }`
 
 /** Without the input chain, a peer's early packet would take the very port our own mapping needs. */
-function homeRouter(how: string): string {
+function homeRouter(how: string, howTcp: string): string {
   return `
 table ip home {
   chain outbound {
     type nat hook postrouting priority srcnat
     oifname "wan" meta l4proto udp masquerade ${how}
+    oifname "wan" meta l4proto tcp masquerade ${howTcp}
     oifname "wan" masquerade
   }
   chain inbound { type filter hook input priority filter; iifname "wan" ct state new drop; }

@@ -27,7 +27,7 @@ export async function startStunServer({
     '-n',
     '--stun-only',
     ...addresses.flatMap((address) => ['-L', address]),
-    ...['-p', String(port), '--no-tcp', '--no-tls', '--no-dtls', '--no-cli'],
+    ...['-p', String(port), '--no-tls', '--no-dtls', '--no-cli'],
     ...['--log-file', 'stdout', '--simple-log'],
     ...['--pidfile', join(folder, 'pid'), '--db', join(folder, 'db')],
   ]

@@ -14,7 +14,7 @@ import {
   createAttempt,
 } from '../../src/punch/attempt.ts'
 import { openCheck, sealCheck } from '../../src/punch/check.ts'
-import { type HardPlan, plan } from '../../src/punch/plan.ts'
+import { type HardPlan, isHard, plan } from '../../src/punch/plan.ts'
 import { seededCrypto, seededRandom } from '../harness/seeded-crypto.ts'
 import { pairKeys } from '../harness/simulator/world.ts'
 
@@ -81,7 +81,7 @@ export class OneSide {
       { nat: mine, candidates: [{ kind: 'server-reflexive', endpoint: ours }] },
       { nat: theirs, candidates: [{ kind: 'server-reflexive', endpoint: peer }], sameNat: false },
     )
-    assert.ok(decided.strategy !== 'none' && decided.strategy !== 'direct')
+    assert.ok(decided.strategy !== 'none' && isHard(decided))
     this.plan = decided
     this.nextPort = nextPort
     this.attempt = createAttempt({

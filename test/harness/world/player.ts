@@ -37,6 +37,7 @@ const defaults: AgentSettings = {
   port: 0,
   keepaliveMs: 8_000,
   portMapping: true,
+  tcp: true,
   links: 8,
   attemptMs: 120_000,
   sweepMs: 60_000,
