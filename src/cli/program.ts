@@ -126,6 +126,12 @@ Start here:
     .addOption(jsonOption())
     .action(async (options) => (await import('./nat.ts')).showNat(options))
   program
+    .command('login')
+    .description('let an agent or host in at a mail provider that wants OAuth 2.0 (Gmail, Outlook)')
+    .requiredOption('--config <file>', 'the config file of the agent or host')
+    .addOption(jsonOption())
+    .action(async (options) => (await import('./login.ts')).runLogin(options))
+  program
     .command('doctor')
     .description('look for what is wrong with an agent or a host, and say what to do')
     .requiredOption('--config <file>', 'its config file; the daemon may run meanwhile')

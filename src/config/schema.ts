@@ -44,12 +44,30 @@ const control = z
   })
   .prefault({})
 
+const webAddress = text((url) => /^https?:\/\/[!-~]{3,500}$/.test(url), 'must be an address of the web')
+const oauth = z
+  .strictObject({
+    provider: z.enum(['google', 'microsoft']).optional(),
+    client_id: line(500),
+    client_secret_file: line(4096).optional(),
+    refresh_token_file: line(4096).default('oauth.token'),
+    token_url: webAddress.optional(),
+    authorize_url: webAddress.optional(),
+    device_url: webAddress.optional(),
+    scope: line(1000).optional(),
+  })
+  .refine(
+    ({ provider, token_url }) => provider !== undefined || token_url !== undefined,
+    'needs provider = "google" or "microsoft", or a token_url',
+  )
+
 const mail = z.strictObject({
   receive: line(1000),
   send: line(1000),
   receive_password_file: line(4096).optional(),
   send_password_file: line(4096).optional(),
   subject: subject.default(defaultSubject),
+  oauth: oauth.optional(),
 })
 
 export const hostSchema = z.strictObject({

@@ -47,7 +47,7 @@ export function replaceSecret(file: string, text: string): void {
 }
 
 /** The line in a secret file. Refuses a file that others on the machine may read. */
-export function readSecret(file: string, what: string): string {
+export function readSecret(file: string, what: string, remedyIfMissing?: string): string {
   let text: string
   try {
     const { mode, size } = statSync(file)
@@ -65,7 +65,7 @@ export function readSecret(file: string, what: string): string {
         ? `${what} is missing: there is no file ${file}.`
         : `${what} in ${file} cannot be read: ${messageOf(thrown)}.`,
       missing
-        ? 'Restore it from a backup, or run `peerpost init` for a new folder.'
+        ? (remedyIfMissing ?? 'Restore it from a backup, or run `peerpost init` for a new folder.')
         : 'Mend the file or its permissions.',
     )
   }

@@ -1,10 +1,11 @@
 // The part of Mailpit's web API (v1) that a mailbox needs: search, read, delete. Mailpit keeps the mail of everybody in
 // one place, and a deletion without IDs deletes it all: so none is ever sent.
 
-import { type ClientRequest, Agent as HttpAgent, request as requestHttp } from 'node:http'
-import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
 import type { Clock } from '../base/clock.ts'
 import { Problem } from '../base/problem.ts'
+import { type HttpAnswer, type HttpRequest, httpRequest } from './http-request.ts'
 import { type MailpitUrl, mayStayInClear, serverName } from './mail-url.ts'
 import { clearTextProblem, loginProblem, serverProblem } from './server-problem.ts'
 
@@ -36,7 +37,6 @@ export class MailpitApi {
   readonly #clock: Clock
   readonly #timing: MailpitTiming
   readonly #base: string
-  readonly #start: typeof requestHttp
   readonly #agent: HttpAgent
   readonly #headers: Readonly<Record<string, string>>
 
@@ -46,7 +46,6 @@ export class MailpitApi {
     this.#timing = timing
     const isSecure = url.tls === 'always'
     const scheme = isSecure ? 'https' : 'http'
-    this.#start = isSecure ? requestHttps : requestHttp
     this.#agent = isSecure ? new HttpsAgent(kept) : new HttpAgent(kept)
     const path = url.path === '' ? '' : `/${url.path}`
     this.#base = `${scheme}://${serverName(url)}${path}`
@@ -106,7 +105,7 @@ export class MailpitApi {
     return messages.flatMap((message: unknown) => summaryOf(message) ?? [])
   }
 
-  async #json(method: string, path: string): Promise<unknown> {
+  async #json(method: HttpRequest['method'], path: string): Promise<unknown> {
     const { body } = await this.#request(method, path, mostPageBytes)
     try {
       return JSON.parse(Buffer.from(body).toString('utf8'))
@@ -116,22 +115,18 @@ export class MailpitApi {
   }
 
   async #request(
-    method: string,
+    method: HttpRequest['method'],
     path: string,
     mostBytes: number,
     expected: readonly number[] = [],
     body?: string,
-  ): Promise<Answer> {
-    const { answerMs } = this.#timing
-    const sent = this.#start(`${this.#base}${path}`, {
-      ...{ method, agent: this.#agent },
-      headers: { ...this.#headers, ...(body === undefined ? {} : bodyHeaders(body)) },
-    })
-    const cancel = this.#clock.after(answerMs, () =>
-      sent.destroy(new Error(`it has not answered for ${Math.round(answerMs / 1000)} s`)),
-    )
+  ): Promise<HttpAnswer> {
     try {
-      const answer = await answered(sent.end(body), mostBytes)
+      const answer = await httpRequest(this.#clock, {
+        ...{ method, url: `${this.#base}${path}`, headers: this.#headers, agent: this.#agent },
+        ...{ mostBytes, answerMs: this.#timing.answerMs },
+        ...(body === undefined ? {} : { body: { type: 'application/json', text: body } }),
+      })
       if (answer.status === 401 || answer.status === 403) {
         throw loginProblem('Mailpit', this.#url, new Error(`it answers ${answer.status}`))
       }
@@ -139,8 +134,6 @@ export class MailpitApi {
       return answer
     } catch (error) {
       throw serverProblem('Mailpit', this.#url, error)
-    } finally {
-      cancel()
     }
   }
 
@@ -157,35 +150,6 @@ export class MailpitApi {
       'Check that Mailpit listens there; a path before its API goes into the URL (mailpit+http://SERVER:8025/PATH).',
     )
   }
-}
-
-type Answer = { readonly status: number; readonly body: Uint8Array }
-
-/** Stops reading when there is more than wanted. */
-function answered(request: ClientRequest, mostBytes: number): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    request.on('error', reject)
-    request.on('response', (response) => {
-      const chunks: Uint8Array[] = []
-      let room = mostBytes
-      const finish = () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) })
-      response.on('error', reject)
-      response.on('aborted', () => reject(new Error('the answer was cut off')))
-      response.on('end', finish)
-      response.on('data', (chunk: Uint8Array) => {
-        chunks.push(chunk.subarray(0, room))
-        room -= chunk.length
-        if (room > 0) return
-        finish()
-        request.destroy()
-      })
-    })
-  })
-}
-
-/** Node gives the body of a DELETE no length by itself: it would arrive empty, which deletes everything. */
-function bodyHeaders(body: string) {
-  return { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
 }
 
 function summaryOf(message: unknown): MailpitSummary | null {

@@ -71,6 +71,8 @@ export function openMailbox(url: string | ReceiveUrl, filter: MailFilter, option
 
 export type SenderOptions = {
   readonly clock: Clock
+  /** Instead of a password. */
+  readonly accessToken?: AccessToken
   readonly timing?: Partial<SmtpTiming>
   readonly connections?: number
 }

@@ -6,6 +6,9 @@ import NodemailerConnection, {
   type SMTPConnectionOptions,
   type SMTPConnectionSendInfo,
 } from 'nodemailer/lib/smtp-connection'
+import XOAuth2 from 'nodemailer/lib/xoauth2'
+import { messageOf } from '../base/problem.ts'
+import type { AccessToken } from './login.ts'
 import { isLoopbackHost, mayStayInClear, type SmtpUrl } from './mail-url.ts'
 import type { OutgoingMail } from './sender.ts'
 import { fieldsOf } from './server-problem.ts'
@@ -24,6 +27,7 @@ export type SmtpTiming = {
 export class SmtpConnection {
   readonly #client: NodemailerConnection
   readonly #login: SMTPConnectionAuth | null
+  readonly #token: AccessToken | undefined
   readonly #onEnd: () => void
   /** Mails it was given. */
   #mails = 0
@@ -32,10 +36,10 @@ export class SmtpConnection {
   #fail: ((error: unknown) => void) | null = null
 
   /** `onEnd` is called once, when the connection is over for whatever reason. */
-  constructor(url: SmtpUrl, timing: SmtpTiming, onEnd: () => void) {
-    const { user, password } = url
-    this.#client = new NodemailerConnection(clientOptions(url, timing))
-    this.#login = user === null || password === null ? null : { credentials: { user, pass: password } }
+  constructor(url: SmtpUrl, timing: SmtpTiming, token: AccessToken | undefined, onEnd: () => void) {
+    this.#token = token
+    this.#login = loginAt(url, token)
+    this.#client = new NodemailerConnection(clientOptions(url, timing, this.#login !== null))
     this.#onEnd = onEnd
     // Failures reach us through each mail; without a listener one of them would end the process.
     this.#client.on('error', (error) => this.#fail?.(error))
@@ -47,7 +51,9 @@ export class SmtpConnection {
   }
 
   /** Connects and, where the server offers it, logs in. */
-  open(): Promise<void> {
+  async open(): Promise<void> {
+    // Here, so that a Problem with it comes out as it is.
+    if (this.#login?.oauth2) await this.#token?.()
     return this.#step((done) => {
       this.#client.connect((error) => {
         if (error || this.#login === null || !this.#client.allowsAuth) done(error)
@@ -115,14 +121,31 @@ function rejectedOf(info: SMTPConnectionSendInfo | undefined): readonly Rejected
   return (info?.rejectedErrors ?? []).map((error) => ({ recipient: error.recipient ?? '', error }))
 }
 
-function clientOptions(url: SmtpUrl, timing: SmtpTiming): SMTPConnectionOptions {
+/** Null: nothing to log in with. */
+function loginAt({ user, password }: SmtpUrl, token: AccessToken | undefined): SMTPConnectionAuth | null {
+  if (user === null) return null
+  if (token === undefined) return password === null ? null : { credentials: { user, pass: password } }
+  const oauth2 = new XOAuth2({
+    user,
+    // `renew` after a refusal; it is asked once more then.
+    provisionCallback: (_user, renew, done) => {
+      token(renew).then(
+        (accessToken) => done(null, accessToken),
+        (error: unknown) => done(new Error(messageOf(error))),
+      )
+    },
+  })
+  return { user, oauth2 }
+}
+
+function clientOptions(url: SmtpUrl, timing: SmtpTiming, logsIn: boolean): SMTPConnectionOptions {
   // To loopback even clear text is allowed, so a self-made certificate there is no reason to fail.
   const careless = url.tls === 'offered' && isLoopbackHost(url.host)
   return {
     host: url.host,
     port: url.port,
     secure: url.tls === 'always',
-    requireTLS: url.tls === 'offered' && url.password !== null && !mayStayInClear(url),
+    requireTLS: url.tls === 'offered' && logsIn && !mayStayInClear(url),
     ignoreTLS: url.tls === 'never',
     tls: { rejectUnauthorized: !careless },
     connectionTimeout: timing.connectMs,

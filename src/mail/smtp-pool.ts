@@ -2,6 +2,7 @@
 // second attempts.
 
 import type { Clock } from '../base/clock.ts'
+import type { AccessToken } from './login.ts'
 import type { SmtpUrl } from './mail-url.ts'
 import type { OutgoingMail } from './sender.ts'
 import { SmtpConnection, type SmtpTiming } from './smtp-connection.ts'
@@ -28,6 +29,7 @@ export type Sending = {
 
 export class SmtpPool {
   readonly #url: SmtpUrl
+  readonly #token: AccessToken | undefined
   readonly #clock: Clock
   readonly #timing: SmtpTiming
   readonly #limit: number
@@ -42,8 +44,9 @@ export class SmtpPool {
   #cancelIdleTimer: (() => void) | null = null
   #closed = false
 
-  constructor(url: SmtpUrl, clock: Clock, timing: SmtpTiming, connections: number) {
+  constructor(url: SmtpUrl, clock: Clock, timing: SmtpTiming, connections: number, token?: AccessToken) {
     this.#url = url
+    this.#token = token
     this.#clock = clock
     this.#timing = timing
     this.#limit = connections
@@ -114,7 +117,7 @@ export class SmtpPool {
   }
 
   #connect(): SmtpConnection {
-    const connection: SmtpConnection = new SmtpConnection(this.#url, this.#timing, () => {
+    const connection: SmtpConnection = new SmtpConnection(this.#url, this.#timing, this.#token, () => {
       this.#open.delete(connection)
       this.#leaving.delete(connection)
       this.#idle = this.#idle.filter((one) => one.connection !== connection)

@@ -4,6 +4,7 @@
 import type { Clock } from '../base/clock.ts'
 import { Problem } from '../base/problem.ts'
 import { isPlainAddress } from './address.ts'
+import type { AccessToken } from './login.ts'
 import { type SmtpUrl, serverName } from './mail-url.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from './sender.ts'
 import { clearTextProblem, fieldsOf, loginProblem, serverProblem } from './server-problem.ts'
@@ -17,6 +18,8 @@ export const smtpTiming: SmtpTiming = { connectMs: 20_000, socketMs: 60_000, sen
 
 export type SmtpSenderOptions = {
   readonly clock: Clock
+  /** Instead of a password. */
+  readonly accessToken?: AccessToken
   readonly timing?: Partial<SmtpTiming>
   readonly connections?: number
 }
@@ -34,7 +37,8 @@ export class SmtpSender implements MailSender {
   #closed = false
 
   constructor(url: SmtpUrl, options: SmtpSenderOptions) {
-    if (url.user !== null && url.password === null) {
+    const { accessToken } = options
+    if (url.user !== null && url.password === null && !accessToken) {
       throw new Problem(
         'config',
         `There is no password for the SMTP server ${serverName(url)}.`,
@@ -45,7 +49,7 @@ export class SmtpSender implements MailSender {
     this.#clock = options.clock
     this.#timing = { ...smtpTiming, ...options.timing }
     this.concurrency = options.connections ?? 5
-    this.#pool = new SmtpPool(url, this.#clock, this.#timing, this.concurrency)
+    this.#pool = new SmtpPool(url, this.#clock, this.#timing, this.concurrency, accessToken)
   }
 
   send(mail: OutgoingMail): Promise<SendOutcome> {

@@ -2,6 +2,7 @@
 
 import { readSecret } from '../config/secrets.ts'
 import { limits } from '../letter/limits.ts'
+import type { AccessToken } from '../mail/login.ts'
 import {
   parseReceiveUrl,
   parseSendUrl,
@@ -13,19 +14,21 @@ import type { Mailbox } from '../mail/mailbox.ts'
 import { createSender, openMailbox } from '../mail/open.ts'
 import type { MailSender } from '../mail/sender.ts'
 import { systemClock } from '../net/system-clock.ts'
+import { accessTokens, type OAuthSettings } from './oauth-setup.ts'
 
 export type MailSettings = {
   readonly receive: string
   readonly send: string
   readonly receive_password_file?: string | undefined
   readonly send_password_file?: string | undefined
+  readonly oauth?: OAuthSettings | undefined
 }
 
-/** The URLs with the passwords in them. */
+/** The URLs with the passwords in them, and tokens where they are wanted instead. */
 export function readMailUrls(
   settings: MailSettings,
   path: (text: string) => string,
-): { readonly receive: ReceiveUrl; readonly send: SendUrl } {
+): { readonly receive: ReceiveUrl; readonly send: SendUrl; readonly tokens: AccessToken | undefined } {
   const secret = (file: string | undefined, what: string) => (file ? readSecret(path(file), what) : null)
   const receivePassword = secret(settings.receive_password_file, 'The password for receiving mail')
   const sendPassword = secret(settings.send_password_file, 'The password for sending mail')
@@ -34,6 +37,7 @@ export function readMailUrls(
   return {
     receive: receivePassword === null ? receive : withPassword(receive, receivePassword),
     send: sendPassword === null ? send : withPassword(send, sendPassword),
+    tokens: settings.oauth && accessTokens(settings.oauth, path),
   }
 }
 
@@ -43,13 +47,28 @@ export function openMail(
   filter: { readonly subject: string; readonly address: string },
   onNotice: (notice: string) => void,
 ): { readonly mailbox: Mailbox; readonly sender: MailSender } {
-  const { receive, send } = readMailUrls(settings, path)
+  const { receive, send, tokens } = readMailUrls(settings, path)
   return {
     mailbox: openMailbox(
       receive,
       { ...filter, maxBytes: limits.mailBytes },
-      { clock: systemClock, notice: onNotice, memoryFile: path('foreign-mails.uidl') },
+      {
+        clock: systemClock,
+        notice: onNotice,
+        memoryFile: path('foreign-mails.uidl'),
+        ...tokenFor(receive, tokens),
+      },
     ),
-    sender: createSender(send, { clock: systemClock }),
+    sender: createSender(send, { clock: systemClock, ...tokenFor(send, tokens) }),
   }
+}
+
+/** Tokens are for a server where we have a name and no password. */
+export function tokenFor(
+  url: ReceiveUrl | SendUrl,
+  accessToken: AccessToken | undefined,
+): { readonly accessToken?: AccessToken } {
+  const wants =
+    (url.protocol === 'imap' || url.protocol === 'pop3' || url.protocol === 'smtp') && url.password === null
+  return wants && url.user !== null && accessToken ? { accessToken } : {}
 }

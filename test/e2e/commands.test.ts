@@ -50,7 +50,17 @@ before(() => {
 test('help names every command, and each command explains its options', () => {
   const { code, out } = peerpost('--help')
   assert.equal(code, 0)
-  for (const command of ['init', 'invite', 'host', 'agent', 'nat', 'status', 'address-server', 'demo']) {
+  for (const command of [
+    'init',
+    'invite',
+    'host',
+    'agent',
+    'login',
+    'nat',
+    'status',
+    'address-server',
+    'demo',
+  ]) {
     assert.match(out, new RegExp(`^  ${command}\\b`, 'm'))
     assert.equal(peerpost(command, '--help').code, 0)
   }

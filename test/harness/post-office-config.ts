@@ -24,6 +24,8 @@ export type OfficePlan = {
   readonly sieve: string
   /** What each mailbox may hold; 0: no limit. */
   readonly quotaBytes: number
+  /** Where access tokens are looked up; empty: nobody has any. */
+  readonly tokenInfoUrl: string
   /** With `tls.crt` and `tls.key` in the folder. */
   readonly tls: boolean
 }
@@ -102,8 +104,8 @@ postlog unix-dgram n - n - 1 postlogd
 }
 
 export function dovecotConfig(plan: OfficePlan): string {
-  const { folder, listen, smtpPort, imapPort, pop3Port, password, imapCapability, sieve, quotaBytes, tls } =
-    plan
+  const { folder, listen, smtpPort, imapPort, pop3Port, password, imapCapability } = plan
+  const { sieve, quotaBytes, tls, tokenInfoUrl } = plan
   return `base_dir = ${folder}/dovecot
 state_dir = ${folder}/dovecot-state
 log_path = ${folder}/dovecot.log
@@ -117,7 +119,7 @@ ssl_key = <${folder}/tls.key`
     : 'ssl = no'
 }
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = plain login${tokenInfoUrl === '' ? '' : ' xoauth2 oauthbearer'}
 auth_failure_delay = 0
 imap_capability = ${imapCapability}
 mail_location = maildir:${folder}/mail/%n
@@ -125,8 +127,9 @@ first_valid_uid = 1
 first_valid_gid = 1
 mail_max_userip_connections = 100
 default_process_limit = 60
-passdb {
+${tokenInfoUrl === '' ? '' : oauthPassdb(folder)}passdb {
   driver = static
+  mechanisms = plain login
   args = password=${password}
 }
 userdb {
@@ -194,5 +197,23 @@ plugin {
   quota = maildir:User quota
   quota_rule = *:bytes=${bytes}
 }
+`
+}
+
+function oauthPassdb(folder: string): string {
+  return `passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = ${folder}/dovecot-oauth2.conf
+}
+`
+}
+
+export function dovecotOAuth({ tokenInfoUrl }: OfficePlan): string {
+  return `introspection_mode = get
+introspection_url = ${tokenInfoUrl}
+username_attribute = email
+active_attribute = active
+active_value = true
 `
 }

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { findProgram } from './needs.ts'
 import {
   dovecotConfig,
+  dovecotOAuth,
   mailDomain,
   mailOwnerId,
   mailPassword,
@@ -59,6 +60,8 @@ export type PostOfficeOptions = {
   readonly quotaBytes?: number
   /** Dovecot offers STARTTLS and STLS with a certificate that nobody has signed. */
   readonly tls?: boolean
+  /** Access tokens let in, too: the URL, to which a token is appended, says whose it is (see token-server.ts). */
+  readonly tokenInfoUrl?: string
 }
 
 const attempts = 3
@@ -87,6 +90,7 @@ async function prepare({
   sieve = '',
   quotaBytes = 0,
   tls = false,
+  tokenInfoUrl = '',
 }: PostOfficeOptions): Promise<PostOffice> {
   // Sockets live below: their path must stay under 108 bytes, whatever TMPDIR is.
   const folder = await mkdtemp('/tmp/post-office-')
@@ -103,6 +107,7 @@ async function prepare({
     sieve,
     quotaBytes,
     tls,
+    tokenInfoUrl,
   }
   layOut(plan)
 
@@ -214,6 +219,7 @@ function layOut(plan: OfficePlan): void {
     make('sieve', mailOwnerId, 0o755)
     writeFileSync(join(folder, 'sieve/before.sieve'), plan.sieve)
   }
+  if (plan.tokenInfoUrl !== '') writeFileSync(join(folder, 'dovecot-oauth2.conf'), dovecotOAuth(plan))
   if (plan.tls) makeCertificate(folder)
   // Postfix waits up to two seconds for a file as young as this to be finished.
   const past = new Date(Date.now() - 60_000)

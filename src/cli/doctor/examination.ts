@@ -84,7 +84,7 @@ async function examinePost(
     // The config was found wrong already.
     return
   }
-  const { receive, send } = urls
+  const { receive, send, tokens } = urls
   progress('looking up names')
   const mail = [...(receive.protocol === 'maildir' ? [] : [receive.host]), send.host]
   const stun = servers.map((server) => server.replace(/:\d+$/, ''))
@@ -96,7 +96,7 @@ async function examinePost(
       ? { aheadMs: config.letters.future_tolerance, behindMs: config.letters.freshness }
       : { aheadMs: defaultHostSettings.futureToleranceMs, behindMs: defaultHostSettings.freshnessMs }
   await examineMail(
-    { clock, crypto, address: config.address, receive, send, tolerance, letterMs, stopped },
+    { clock, crypto, address: config.address, receive, send, tokens, tolerance, letterMs, stopped },
     notebook,
   )
 }

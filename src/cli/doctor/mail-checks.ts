@@ -5,12 +5,13 @@ import type { Crypto } from '../../base/crypto.ts'
 import { count, seconds, sizeWords } from '../../control/words.ts'
 import { limits } from '../../letter/limits.ts'
 import { connectImap, imapTiming } from '../../mail/imap-connection.ts'
-import { connectWith, loginOf } from '../../mail/login.ts'
+import { type AccessToken, connectWith, loginOf } from '../../mail/login.ts'
 import type { ReceiveUrl, SendUrl } from '../../mail/mail-url.ts'
 import { serverName } from '../../mail/mail-url.ts'
 import type { Mailbox } from '../../mail/mailbox.ts'
 import { createSender, openMailbox } from '../../mail/open.ts'
 import type { MailSender } from '../../mail/sender.ts'
+import { tokenFor } from '../../setup/open-mail.ts'
 import { examineClock, type Tolerance } from './clock-check.ts'
 import { type Finding, fault, faultOf, type Notebook, ok, warning } from './findings.ts'
 import { doctorSubject, takeAway, writeToSelf } from './own-letter.ts'
@@ -22,6 +23,8 @@ export type MailPatient = {
   readonly address: string
   readonly receive: ReceiveUrl
   readonly send: SendUrl
+  /** Where they are wanted instead of a password. */
+  readonly tokens: AccessToken | undefined
   readonly tolerance: Tolerance
   readonly letterMs: number
   readonly stopped: Promise<unknown>
@@ -48,7 +51,7 @@ export async function examineMail(patient: MailPatient, { tell, progress }: Note
   progress('logging in where mail is sent')
   const sender = await tried(tell, 'send', async () => {
     const facts = await probeTls(send, clock.wallNow())
-    const opened = createSender(send, { clock })
+    const opened = createSender(send, { clock, ...tokenFor(send, patient.tokens) })
     await opened.verify()
     tell(ok('send', `The SMTP server ${serverName(send)} lets us in${secureWords(facts)}.`))
     for (const finding of endFindings('send', facts, clock.wallNow())) tell(finding)
@@ -84,14 +87,14 @@ async function tried<T>(
 }
 
 function openDoctorMailbox(
-  { clock, address }: MailPatient,
+  { clock, address, tokens }: MailPatient,
   url: ReceiveUrl,
   notice: (line: string) => void = () => {},
 ): Mailbox {
   return openMailbox(
     url,
     { subject: doctorSubject, address, maxBytes: limits.mailBytes },
-    { clock, notice, imap: { rescanMs: 900 }, maildirPollMs: 500 },
+    { clock, notice, imap: { rescanMs: 900 }, maildirPollMs: 500, ...tokenFor(url, tokens) },
   )
 }
 
@@ -118,12 +121,13 @@ function endFindings(check: 'receive' | 'send', facts: TlsFacts | null, wallNow:
   return [warning(check, `The certificate of that server ${when}.`, 'Have it renewed on the mail server.')]
 }
 
-async function quotaFindings({ clock }: MailPatient, url: ReceiveUrl): Promise<readonly Finding[]> {
+async function quotaFindings({ clock, tokens }: MailPatient, url: ReceiveUrl): Promise<readonly Finding[]> {
   if (url.protocol !== 'imap') return []
   try {
     const events = { onExists: () => {}, onLost: () => {} }
-    const connection = await connectWith(loginOf('IMAP', url), (credentials) =>
-      connectImap(url, credentials, limits.mailBytes, imapTiming, events),
+    const connection = await connectWith(
+      loginOf('IMAP', url, tokenFor(url, tokens).accessToken),
+      (credentials) => connectImap(url, credentials, limits.mailBytes, imapTiming, events),
     )
     try {
       const room = await connection.room()
