@@ -1,0 +1,108 @@
+// What two hosts compare of one user in one room: who it is, and how new what they know of it is. Both in few bytes,
+// since ten thousand of them may be compared by mail.
+//
+//   0        8         14          19       20
+//   +--------+---------+-----------+--------+
+//   | key    | sent at | content   | flags  |      key: of room and user; flags: bit 0, somebody failed to reach it
+//   +--------+---------+-----------+--------+
+
+import { concatBytes, toHex, utf8, viewOf } from '../base/bytes.ts'
+import type { Crypto } from '../base/crypto.ts'
+
+/** 16 hexadecimal digits: one user in one room. */
+export type ItemKey = string
+
+export type Item = {
+  readonly key: ItemKey
+  /** 22 hexadecimal digits that order as versions do: when it was signed, then what it says. */
+  readonly version: string
+  readonly flagged: boolean
+}
+
+export const keyBytes = 8
+export const itemBytes = 20
+const instantBytes = 6
+const contentBytes = 5
+
+const keyDomain = utf8('peerpost table key 1\0')
+const contentDomain = utf8('peerpost table content 1\0')
+
+export function itemKey(crypto: Crypto, room: Uint8Array, user: Uint8Array): ItemKey {
+  return toHex(crypto.hash(concatBytes(keyDomain, room, user), 16).subarray(0, keyBytes))
+}
+
+/**
+ * `sentAt`: Unix ms. `content`: what the agent said, in bytes that are the same whichever host it was said to; it decides
+ * between two statements that were signed at the same instant.
+ */
+export function itemVersion(crypto: Crypto, sentAt: number, content: Uint8Array): string {
+  const print = crypto.hash(concatBytes(contentDomain, content), 16).subarray(0, contentBytes)
+  return sentAt.toString(16).padStart(2 * instantBytes, '0') + toHex(print)
+}
+
+export function encodeItems(items: readonly Item[]): Uint8Array {
+  const bytes = new Uint8Array(items.length * itemBytes)
+  items.forEach((item, index) => {
+    bytes.set(fromHex(item.key + item.version), index * itemBytes)
+    bytes[index * itemBytes + itemBytes - 1] = item.flagged ? 1 : 0
+  })
+  return bytes
+}
+
+/** Null when it is not a whole number of items. */
+export function decodeItems(bytes: Uint8Array): readonly Item[] | null {
+  if (bytes.length % itemBytes !== 0) return null
+  return Array.from({ length: bytes.length / itemBytes }, (_, index) => {
+    const item = bytes.subarray(index * itemBytes, (index + 1) * itemBytes)
+    return {
+      key: toHex(item.subarray(0, keyBytes)),
+      version: toHex(item.subarray(keyBytes, itemBytes - 1)),
+      flagged: ((item[itemBytes - 1] as number) & 1) === 1,
+    }
+  })
+}
+
+export function encodeKeys(keys: readonly ItemKey[]): Uint8Array {
+  return fromHex(keys.join(''))
+}
+
+/** Null when it is not a whole number of keys. */
+export function decodeKeys(bytes: Uint8Array): readonly ItemKey[] | null {
+  if (bytes.length % keyBytes !== 0) return null
+  return Array.from({ length: bytes.length / keyBytes }, (_, index) =>
+    toHex(bytes.subarray(index * keyBytes, (index + 1) * keyBytes)),
+  )
+}
+
+/** Eight bytes that say all of an item; prints of many are joined by XOR. */
+export function itemPrint(crypto: Crypto, item: Item): Uint8Array {
+  return crypto.hash(encodeItems([item]), 16).subarray(0, printBytes)
+}
+
+export const printBytes = 8
+
+/** `target` becomes the print of what it stood for with one item more, or less. */
+export function joinPrint(target: Uint8Array, print: Uint8Array): void {
+  for (let at = 0; at < printBytes; at++) target[at] = (target[at] as number) ^ (print[at] as number)
+}
+
+/** 0..4095: which leaf of the tree an item belongs to. */
+export function leafOf(key: ItemKey): number {
+  return Number.parseInt(key.slice(0, 3), 16)
+}
+
+export const groups = 64
+export const leavesInGroup = 64
+export const leaves = groups * leavesInGroup
+
+export function groupOfLeaf(leaf: number): number {
+  return Math.floor(leaf / leavesInGroup)
+}
+
+function fromHex(hex: string): Uint8Array {
+  const bytes = new Uint8Array(hex.length / 2)
+  const view = viewOf(bytes)
+  for (let at = 0; at < bytes.length; at++)
+    view.setUint8(at, Number.parseInt(hex.slice(2 * at, 2 * at + 2), 16))
+  return bytes
+}

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { seededRandom } from '../harness/seeded-crypto.ts'
+import { MemoryTable, statement } from './memory-table.ts'
+import { dayMs, endsEqual, hourMs, minuteMs } from './simulated-day.ts'
+import { SimulatedHosts } from './simulated-hosts.ts'
+
+test('after loss, delay, doubling, partitions and restarts five hosts hold the same table', () => {
+  for (let seed = 0; seed < 60; seed++) assert.ok(endsEqual(seed), `seed ${seed}`)
+})
+
+/** Two hosts with these numbers of users in common and alone. */
+function twoHosts(common: number, left: number, right: number, random = seededRandom(7)): SimulatedHosts {
+  const tables = [new MemoryTable(), new MemoryTable()] as const
+  for (let user = 0; user < common; user++) {
+    const said = statement(user, 1_000 + user)
+    for (const table of tables) table.take(said)
+  }
+  for (let user = 0; user < left; user++) tables[0].take(statement(1_000_000 + user, 1_000_000 + user))
+  for (let user = 0; user < right; user++) tables[1].take(statement(2_000_000 + user, 2_000_000 + user))
+  const world = new SimulatedHosts(tables, random, minuteMs)
+  // Until the second one starts; what the first one asked before, nobody heard.
+  world.time.run(minuteMs - 1)
+  world.sent.length = 0
+  return world
+}
+
+test('ten thousand equal entries are compared by one letter of half a kilobyte', () => {
+  const world = twoHosts(10_000, 0, 0)
+  world.time.run(5 * minuteMs)
+  assert.equal(world.sent.length, 1)
+  const [only] = world.sent
+  assert.ok(only && 'comparison' in only.letter)
+  assert.equal(only.letter.comparison.groups?.length, 512)
+})
+
+test('of ten thousand entries the one that differs is found within five letters', () => {
+  const world = twoHosts(10_000, 1, 0)
+  world.time.run(5 * minuteMs)
+  assert.ok(world.areEqual)
+  assert.ok(world.sent.length <= 5, `${world.sent.length}`)
+  const told = world.sent.flatMap(({ letter }) => ('statements' in letter ? letter.statements : []))
+  assert.equal(told.length, 1)
+})
+
+test('of small tables the items are told at once, and each side sends only what the other lacks', () => {
+  const world = twoHosts(50, 3, 4)
+  world.time.run(minuteMs)
+  assert.ok(world.areEqual)
+  const told = world.sent.flatMap(({ letter }) => ('statements' in letter ? letter.statements : []))
+  assert.equal(told.length, 7)
+  assert.ok(world.sent.length <= 5, `${world.sent.length}`)
+})
+
+test('a host that starts empty asks one other for its newest entries and has them at once', () => {
+  const world = twoHosts(0, 500, 0)
+  world.time.run(10_000)
+  assert.ok(world.areEqual)
+  assert.equal(
+    world.sent.filter(({ letter }) => 'comparison' in letter && letter.comparison.newest).length,
+    1,
+  )
+})
+
+test('a host that starts empty asks the next one when the first is silent', () => {
+  const tables = [new MemoryTable(), new MemoryTable(), new MemoryTable()]
+  tables[2]?.take(statement(1, 1_000))
+  const world = new SimulatedHosts(tables, seededRandom(3))
+  world.part(1, 1)
+  world.time.run(2 * minuteMs)
+  assert.equal(world.host(0).table.size, 1)
+})
+
+test('what an agent says to one host is at all others within seconds, each told once', () => {
+  const tables = Array.from({ length: 4 }, () => new MemoryTable())
+  for (const table of tables) table.take(statement(1, 1))
+  const world = new SimulatedHosts(tables, seededRandom(5))
+  world.time.run(minuteMs)
+  const before = world.sent.length
+  world.say(0, statement(2, 2_000))
+  world.say(0, statement(3, 3_000))
+  world.time.run(5_000)
+  assert.ok(world.areEqual)
+  const toEach = world.sent.slice(before).filter(({ from }) => from === 'host 0')
+  assert.deepEqual(
+    toEach.map(({ to }) => to),
+    ['host 1', 'host 2', 'host 3'],
+  )
+  world.time.run(5 * minuteMs)
+  // Whoever heard it from one passes it on to the others once; after that it is nobody's news.
+  assert.ok(world.sent.length - before <= 3 + 3 * 2, `${world.sent.length - before}`)
+})
+
+test('hosts with nothing new compare ever more seldom', () => {
+  const world = twoHosts(10, 0, 0)
+  world.time.run(dayMs)
+  assert.ok(world.sent.length < 20, `${world.sent.length}`)
+})
+
+test('a goodbye removes the entry everywhere, and an older request that comes late brings it back nowhere', () => {
+  const world = twoHosts(3, 0, 0)
+  world.time.run(minuteMs)
+  world.say(0, statement(1, 50_000, { isLeave: true }))
+  world.time.run(minuteMs)
+  assert.deepEqual(
+    world.hosts.map(({ table }) => table.size),
+    [2, 2],
+  )
+  world.say(1, statement(1, 40_000))
+  world.time.run(hourMs)
+  assert.ok(world.areEqual)
+  assert.equal(world.host(1).table.size, 2)
+})
+
+test('a smaller table takes only what is newer than its oldest, and never grows', () => {
+  const tables = [new MemoryTable(5), new MemoryTable()]
+  for (let user = 0; user < 20; user++) tables[1]?.take(statement(user, 1_000 + user))
+  const world = new SimulatedHosts(tables, seededRandom(9))
+  world.time.run(dayMs)
+  assert.equal(world.host(0).table.size, 5)
+  assert.deepEqual(world.host(0).table.newest(5), world.host(1).table.newest(5))
+  assert.ok(world.sent.length < 80, `${world.sent.length}`)
+})
