@@ -2,6 +2,8 @@
 // of a tree of 64 groups with 64 leaves each, by their key. Prints of groups are compared first; where they differ,
 // prints of leaves; where these differ, the items themselves. When all is equal, one letter of half a kilobyte is all.
 
+import type { Comparison } from '../letter/kinds.ts'
+import { limits } from '../letter/limits.ts'
 import {
   decodeItems,
   decodeKeys,
@@ -13,20 +15,6 @@ import {
   leavesInGroup,
   printBytes,
 } from './item.ts'
-
-/** What a `table-request` letter says: any of these. */
-export type Comparison = {
-  /** Prints of all groups. */
-  readonly groups?: Uint8Array
-  /** Prints of all leaves of some groups. */
-  readonly leaves?: readonly { readonly group: number; readonly prints: Uint8Array }[]
-  /** All items of some ranges of leaves, both ends included. */
-  readonly items?: readonly { readonly first: number; readonly last: number; readonly items: Uint8Array }[]
-  /** Keys whose statements are asked for. */
-  readonly want?: Uint8Array
-  /** We have nothing: the newest are asked for. */
-  readonly newest?: boolean
-}
 
 /** The table as it is compared. */
 export interface ComparedTable {
@@ -52,14 +40,8 @@ export type Answer = {
 }
 
 export const comparisonLimits = {
-  /** Groups whose leaves one letter tells. */
-  groupsInLetter: 24,
-  /** Ranges of leaves whose items one letter tells. */
-  ranges: 64,
-  itemsInLetter: 600,
   /** Of a range that the other host told, so many of ours are held against it; the rest next time. */
   itemsCompared: 2_048,
-  keysInLetter: 1_024,
   /** Letters in answer to one; the rest is found when the tables are compared again. */
   letters: 4,
   /** Sent to a host that has nothing. */
@@ -81,9 +63,7 @@ export function answer(table: ComparedTable, asked: Comparison): Answer {
   for (const range of asked.items ?? []) compareItems(table, range, send, want)
   for (const key of decodeKeys(asked.want ?? new Uint8Array()) ?? []) send.add(key)
   if (asked.newest) for (const key of table.newest(comparisonLimits.newest)) send.add(key)
-  comparisons.push(
-    ...pieces([...want], comparisonLimits.keysInLetter).map((keys) => ({ want: encodeKeys(keys) })),
-  )
+  comparisons.push(...pieces([...want], limits.tableKeysAsked).map((keys) => ({ want: encodeKeys(keys) })))
   return { comparisons: comparisons.slice(0, comparisonLimits.letters), send: [...send] }
 }
 
@@ -102,8 +82,8 @@ function tellLeaves(table: ComparedTable, differing: readonly number[]): Compari
     last: (group + 1) * leavesInGroup - 1,
   }))
   const items = ranges.reduce((sum, { first, last }) => sum + table.count(first, last), 0)
-  if (items <= comparisonLimits.itemsInLetter) return tellItems(table, ranges)
-  return pieces(differing, comparisonLimits.groupsInLetter).map((some) => ({
+  if (items <= limits.tableItemsTold) return tellItems(table, ranges)
+  return pieces(differing, limits.tableGroupsTold).map((some) => ({
     leaves: some.map((group) => ({ group, prints: table.leafPrints(group) })),
   }))
 }
@@ -116,11 +96,11 @@ function tellItems(table: ComparedTable, ranges: readonly Range[]): Comparison[]
   for (const { first, last } of ranges) {
     if (letters.length > comparisonLimits.letters) break
     // What is beyond is sent to us though we have it, which changes nothing.
-    const items = table.items(first, last, comparisonLimits.itemsInLetter)
+    const items = table.items(first, last, limits.tableItemsTold)
     const letter = letters.at(-1)
-    const isFull = letter === undefined || letter.length >= comparisonLimits.ranges
+    const isFull = letter === undefined || letter.length >= limits.tableRangesTold
     const range = { first, last, items: encodeItems(items) }
-    if (isFull || held + items.length > comparisonLimits.itemsInLetter) {
+    if (isFull || held + items.length > limits.tableItemsTold) {
       letters.push([range])
       held = items.length
     } else {

@@ -9,7 +9,9 @@
 // comparison, so nothing here need be kept.
 
 import { type Rate, TokenBucket } from '../base/token-bucket.ts'
-import { answer, type ComparedTable, type Comparison } from './comparison.ts'
+import type { Comparison } from '../letter/kinds.ts'
+import { limits } from '../letter/limits.ts'
+import { answer, type ComparedTable } from './comparison.ts'
 import type { ItemKey } from './item.ts'
 
 /** A host's user ID in hexadecimal. */
@@ -47,7 +49,6 @@ export type ExchangeOptions = {
 export const exchangeLimits = {
   /** Statements waiting to be told to one host; beyond it the oldest are left to the next comparison. */
   waiting: 10_000,
-  statementsInLetter: 32,
   /** Of a table letter's statements, so that it fits a letter. */
   letterBytes: 15_000,
 } as const
@@ -172,7 +173,7 @@ export class Exchange {
       if (more === null) continue
       bytes += more
       keys.push(key)
-      if (keys.length >= exchangeLimits.statementsInLetter) break
+      if (keys.length >= limits.tableStatements) break
     }
     return keys
   }

@@ -8,6 +8,7 @@
 
 import { concatBytes, toHex, utf8, viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
+import { limits } from '../letter/limits.ts'
 
 /** 16 hexadecimal digits: one user in one room. */
 export type ItemKey = string
@@ -19,8 +20,8 @@ export type Item = {
   readonly flagged: boolean
 }
 
-export const keyBytes = 8
-export const itemBytes = 20
+const { tableKeyBytes: keyBytes, tableItemBytes: itemBytes } = limits
+export const { tablePrintBytes: printBytes } = limits
 const instantBytes = 6
 const contentBytes = 5
 
@@ -74,12 +75,10 @@ export function decodeKeys(bytes: Uint8Array): readonly ItemKey[] | null {
   )
 }
 
-/** Eight bytes that say all of an item; prints of many are joined by XOR. */
+/** A few bytes that say all of an item; prints of many are joined by XOR. */
 export function itemPrint(crypto: Crypto, item: Item): Uint8Array {
   return crypto.hash(encodeItems([item]), 16).subarray(0, printBytes)
 }
-
-export const printBytes = 8
 
 /** `target` becomes the print of what it stood for with one item more, or less. */
 export function joinPrint(target: Uint8Array, print: Uint8Array): void {
@@ -91,13 +90,7 @@ export function leafOf(key: ItemKey): number {
   return Number.parseInt(key.slice(0, 3), 16)
 }
 
-export const groups = 64
-export const leavesInGroup = 64
-export const leaves = groups * leavesInGroup
-
-export function groupOfLeaf(leaf: number): number {
-  return Math.floor(leaf / leavesInGroup)
-}
+export const { tableGroups: groups, tableLeavesInGroup: leavesInGroup } = limits
 
 function fromHex(hex: string): Uint8Array {
   const bytes = new Uint8Array(hex.length / 2)

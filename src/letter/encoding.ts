@@ -4,7 +4,7 @@ import { type Candidate, encodeEndpoint } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 import { Problem } from '../base/problem.ts'
 import { decodeCbor, encodeCbor } from './cbor.ts'
-import type { Grant, Letter, LetterKind, OfferedPeer, Session } from './kinds.ts'
+import type { Comparison, Grant, Letter, LetterKind, OfferedPeer, Session } from './kinds.ts'
 import { limits } from './limits.ts'
 import { type Refused, refuse } from './refusal.ts'
 import { candidateWords, letterSchemas, protocolVersion } from './schema.ts'
@@ -79,18 +79,33 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
     case 'introduction':
       return { answers: letter.sessionId, peers: letter.peers.map(peerFields) }
     case 'signal':
-      return { room: letter.room, peer: letter.peer, box: letter.box }
+      return {
+        room: letter.room,
+        peer: letter.peer,
+        box: letter.box,
+        ...(letter.origin && { origin: letter.origin }),
+      }
     case 'failure':
       return { room: letter.room, peer: letter.peer, reason: letter.reason }
     case 'leave':
       return { room: letter.room }
     case 'table-request':
-      return { since: letter.since }
+      return comparisonFields(letter.comparison)
     case 'table':
       return {
-        entries: letter.entries.map(({ signedRequest, flagged }) => ({ request: signedRequest, flagged })),
-        more: letter.more,
+        statements: letter.statements.map(({ signed, flagged, ageMs }) => ({ signed, flagged, age: ageMs })),
+        introduce: letter.introduce.map(({ room, asker, recipient }) => ({ room, asker, to: recipient })),
       }
+  }
+}
+
+function comparisonFields({ groups, leaves, items, want, newest }: Comparison) {
+  return {
+    ...(groups && { groups }),
+    ...(leaves && { leaves }),
+    ...(items && { items }),
+    ...(want && { want }),
+    ...(newest && { newest }),
   }
 }
 

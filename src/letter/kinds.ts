@@ -98,6 +98,8 @@ export type SignalLetter = Base & {
   readonly room: RoomTag
   /** To the host: whom it is for. From the host: whom it is from. */
   readonly peer: UserId
+  /** Between hosts: the agent that sealed the box; `peer` is whom it is for. */
+  readonly origin?: UserId
   /** Sealed by one agent for the other. */
   readonly box: Uint8Array
 }
@@ -115,19 +117,45 @@ export type FailureLetter = Base & {
 /** The agent is going away; its entry may be removed. */
 export type LeaveLetter = Base & { readonly kind: 'leave'; readonly room: RoomTag }
 
-/** A host asks another for its table (A13). */
-export type TableRequestLetter = Base & {
-  readonly kind: 'table-request'
-  /** Only entries accepted after this instant (Unix ms by the answering host); 0 for all. */
-  readonly since: number
+/** What one host tells another of its table, so that both learn where the two differ: any of these. */
+export type Comparison = {
+  /** Prints of all groups of entries. */
+  readonly groups?: Uint8Array
+  /** Prints of all leaves of some groups. */
+  readonly leaves?: readonly { readonly group: number; readonly prints: Uint8Array }[]
+  /** All items of some ranges of leaves, both ends included. */
+  readonly items?: readonly { readonly first: number; readonly last: number; readonly items: Uint8Array }[]
+  /** Keys of entries that are asked for. */
+  readonly want?: Uint8Array
+  /** The table is empty: the newest entries are asked for. */
+  readonly newest?: boolean
 }
 
-/** Part of a host's table; each entry is the agent's own signed request, so a host cannot invent one (A13). */
+/** A host compares its table with another's (A13). */
+export type TableRequestLetter = Base & { readonly kind: 'table-request'; readonly comparison: Comparison }
+
+/** What an agent itself signed, so that a host cannot invent it: a request, or that it leaves. */
+export type Statement = {
+  /** Body and signature as `signLetter` frames them. */
+  readonly signed: Uint8Array
+  /** Somebody failed to reach it since. */
+  readonly flagged: boolean
+  /** Milliseconds since a host took it: hosts' clocks may be apart. */
+  readonly ageMs: number
+}
+
+/** The agent `asker` was offered `recipient`, who knows only the host this is sent to (C2). */
+export type OwedIntroduction = {
+  readonly room: RoomTag
+  readonly asker: UserId
+  readonly recipient: UserId
+}
+
+/** Parts of a host's table, for another host (A13). */
 export type TableLetter = Base & {
   readonly kind: 'table'
-  readonly entries: readonly { readonly signedRequest: Uint8Array; readonly flagged: boolean }[]
-  /** Whether more letters follow. */
-  readonly more: boolean
+  readonly statements: readonly Statement[]
+  readonly introduce: readonly OwedIntroduction[]
 }
 
 export type Letter =

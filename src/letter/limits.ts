@@ -39,9 +39,21 @@ export const limits = {
   /** RFC 5321 §4.5.3.1.3: a path of 256 octets less its angle brackets. */
   mailAddressCharacters: 254,
   signalBoxBytes: 8192,
-  tableEntries: 32,
+  tableStatements: 32,
   /** Frame, body and signature of a request as a table letter carries it; the largest is smaller. */
   signedRequestBytes: 2048,
+  /** The tree in which two hosts compare their tables: groups, leaves in each, and bytes of a print. */
+  tableGroups: 64,
+  tableLeavesInGroup: 64,
+  tablePrintBytes: 6,
+  tableItemBytes: 20,
+  tableKeyBytes: 8,
+  /** Groups whose leaves, and ranges of leaves whose items, one letter tells. */
+  tableGroupsTold: 24,
+  tableRangesTold: 64,
+  /** Items of all ranges in one letter, and keys that one letter asks for. */
+  tableItemsTold: 600,
+  tableKeysAsked: 1024,
 
   /** The last instant a JavaScript Date can hold. */
   instantMs: 8_640_000_000_000_000,

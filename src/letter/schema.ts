@@ -155,6 +155,18 @@ const peers = z
   )
   .max(limits.peers)
 
+function recordsOf(bytes: number, most: number) {
+  return z.custom<Uint8Array>(
+    (value) => value instanceof Uint8Array && value.length % bytes === 0 && value.length <= bytes * most,
+  )
+}
+
+const prints = bytesOf(limits.tableLeavesInGroup * limits.tablePrintBytes)
+const leaf = integer(0, limits.tableGroups * limits.tableLeavesInGroup - 1)
+const tableRange = z
+  .object({ first: leaf, last: leaf, items: recordsOf(limits.tableItemBytes, limits.tableItemsTold) })
+  .refine(({ first, last }) => first <= last)
+
 function body<const Kind extends LetterKind, Fields extends z.ZodRawShape>(kind: Kind, fields: Fields) {
   return z.object({
     v: z.literal(protocolVersion),
@@ -205,7 +217,8 @@ export const letterSchemas = {
     room: bytesOf(32),
     peer: bytesOf(32),
     box: bytesUpTo(limits.signalBoxBytes),
-  }).transform(({ v, sent, ...letter }) => ({ ...letter, sentAt: sent })),
+    origin: bytesOf(32).optional(),
+  }).transform(({ v, sent, origin, ...letter }) => ({ ...letter, sentAt: sent, ...(origin && { origin }) })),
   failure: body('failure', {
     room: bytesOf(32),
     peer: bytesOf(32),
@@ -215,18 +228,42 @@ export const letterSchemas = {
     ...letter,
     sentAt: sent,
   })),
-  'table-request': body('table-request', { since: instant }).transform(({ v, sent, ...letter }) => ({
-    ...letter,
-    sentAt: sent,
-  })),
+  'table-request': body('table-request', {
+    groups: prints.optional(),
+    leaves: z
+      .array(z.object({ group: integer(0, limits.tableGroups - 1), prints }))
+      .max(limits.tableGroupsTold)
+      .optional(),
+    items: z.array(tableRange).max(limits.tableRangesTold).optional(),
+    want: recordsOf(limits.tableKeyBytes, limits.tableKeysAsked).optional(),
+    newest: z.literal(true).optional(),
+  })
+    .refine(({ groups, leaves, items, want, newest }) => groups ?? leaves ?? items ?? want ?? newest)
+    .transform(({ v, sent, groups, leaves, items, want, newest, ...letter }) => ({
+      ...letter,
+      sentAt: sent,
+      comparison: {
+        ...(groups && { groups }),
+        ...(leaves && { leaves }),
+        ...(items && { items }),
+        ...(want && { want }),
+        ...(newest && { newest }),
+      },
+    })),
   table: body('table', {
-    entries: z
+    statements: z
       .array(
         z
-          .object({ request: bytesUpTo(limits.signedRequestBytes), flagged: z.boolean() })
-          .transform(({ request, flagged }) => ({ signedRequest: request, flagged })),
+          .object({ signed: bytesUpTo(limits.signedRequestBytes), flagged: z.boolean(), age: duration })
+          .transform(({ age, ...statement }) => ({ ...statement, ageMs: age })),
       )
-      .max(limits.tableEntries),
-    more: z.boolean(),
+      .max(limits.tableStatements),
+    introduce: z
+      .array(
+        z
+          .object({ room: bytesOf(32), asker: bytesOf(32), to: bytesOf(32) })
+          .transform(({ to, ...owed }) => ({ ...owed, recipient: to })),
+      )
+      .max(limits.tableStatements),
   }).transform(({ v, sent, ...letter }) => ({ ...letter, sentAt: sent })),
 } satisfies { [Kind in LetterKind]: z.ZodType<Extract<Letter, { kind: Kind }>> }

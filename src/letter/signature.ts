@@ -8,7 +8,7 @@
 import { concatBytes, utf8, viewOf } from '../base/bytes.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { decodeLetter, encodeLetter } from './encoding.ts'
-import type { Letter, RequestLetter } from './kinds.ts'
+import type { LeaveLetter, Letter, RequestLetter } from './kinds.ts'
 import { limits } from './limits.ts'
 import { type Refused, refuse } from './refusal.ts'
 
@@ -41,17 +41,17 @@ export function hasGoodSignature(crypto: Crypto, { letter, body, signature }: Si
 }
 
 /**
- * Checks a request that came inside a table letter (A13): its form and its sender's signature. To whom it was
+ * Checks what an agent signed and a table letter passed on (A13): its form and its sender's signature. To whom it was
  * addressed and whether the sender is a member (`checkProof`) is the caller's to judge.
  */
-export function verifySignedRequest(
+export function verifyStatement(
   crypto: Crypto,
   signed: Uint8Array,
-): { readonly ok: true; readonly letter: RequestLetter } | Refused {
+): { readonly ok: true; readonly letter: RequestLetter | LeaveLetter } | Refused {
   if (signed.length > limits.signedRequestBytes) return refuse('too-big')
   const read = readSigned(signed)
   if (!read.ok) return read
   const { letter } = read
-  if (letter.kind !== 'request') return refuse('malformed')
+  if (letter.kind !== 'request' && letter.kind !== 'leave') return refuse('malformed')
   return hasGoodSignature(crypto, read) ? { ok: true, letter } : refuse('unsigned')
 }

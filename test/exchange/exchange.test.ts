@@ -25,13 +25,13 @@ function twoHosts(common: number, left: number, right: number, random = seededRa
   return world
 }
 
-test('ten thousand equal entries are compared by one letter of half a kilobyte', () => {
+test('ten thousand equal entries are compared by one letter of 384 bytes', () => {
   const world = twoHosts(10_000, 0, 0)
   world.time.run(5 * minuteMs)
   assert.equal(world.sent.length, 1)
   const [only] = world.sent
   assert.ok(only && 'comparison' in only.letter)
-  assert.equal(only.letter.comparison.groups?.length, 512)
+  assert.equal(only.letter.comparison.groups?.length, 384)
 })
 
 test('of ten thousand entries the one that differs is found within five letters', () => {

@@ -1,12 +1,12 @@
 // Hosts on virtual time that exchange tables by a mail that is late, lost, doubled and sometimes parted.
 
-import type { Comparison } from '../../src/exchange/comparison.ts'
 import {
   defaultExchangeSettings,
   Exchange,
   type ExchangeAction,
   type HostId,
 } from '../../src/exchange/exchange.ts'
+import type { Comparison } from '../../src/letter/kinds.ts'
 import { SimulatedTime } from '../harness/simulator/simulated-time.ts'
 import type { MemoryTable, Statement } from './memory-table.ts'
 

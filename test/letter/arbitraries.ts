@@ -190,19 +190,40 @@ export const leaveLetter: Arbitrary<LeaveLetter> = record({
   room: bytes(32),
 })
 
+const prints = bytes(384)
+
 export const tableRequestLetter: Arbitrary<TableRequestLetter> = record({
   kind: kind('table-request'),
   ...base,
-  since: instant,
+  comparison: fc.record(
+    {
+      groups: prints,
+      leaves: fc.array(record({ group: fc.nat(63), prints }), { maxLength: 24 }),
+      items: fc.array(
+        fc.tuple(fc.nat(4095), fc.nat(4095), fc.nat(8)).chain(([a, b, count]) =>
+          record({
+            first: fc.constant(Math.min(a, b)),
+            last: fc.constant(Math.max(a, b)),
+            items: bytes(20 * count),
+          }),
+        ),
+        { maxLength: limits.tableRangesTold },
+      ),
+      want: fc.nat(64).chain((keys) => bytes(8 * keys)),
+      newest: fc.constant(true),
+    },
+    { requiredKeys: [], noNullPrototype: true },
+  ),
 })
 
 export const tableLetter: Arbitrary<TableLetter> = record({
   kind: kind('table'),
   ...base,
-  entries: fc.array(record({ signedRequest: bytes(66, 460), flagged: fc.boolean() }), {
-    maxLength: limits.tableEntries,
-  }),
-  more: fc.boolean(),
+  statements: fc.array(
+    record({ signed: bytes(66, 300), flagged: fc.boolean(), ageMs: fc.nat(limits.durationMs) }),
+    { maxLength: limits.tableStatements },
+  ),
+  introduce: fc.array(record({ room: bytes(32), asker: bytes(32), recipient: bytes(32) }), { maxLength: 32 }),
 })
 
 export const lettersByKind: { readonly [Kind in LetterKind]: Arbitrary<Extract<Letter, { kind: Kind }>> } = {

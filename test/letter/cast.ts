@@ -118,7 +118,7 @@ export const letters: { readonly [Kind in LetterKind]: Extract<Letter, { kind: K
     to: host.publicKey,
     sentAt,
     id: counting(0x40, 16),
-    since: 0,
+    comparison: { groups: counting(0, 384) },
   },
   table: {
     kind: 'table',
@@ -126,8 +126,8 @@ export const letters: { readonly [Kind in LetterKind]: Extract<Letter, { kind: K
     to: otherHost.publicKey,
     sentAt,
     id: counting(0x41, 16),
-    entries: [{ signedRequest: signLetter(crypto, request, anna), flagged: false }],
-    more: false,
+    statements: [{ signed: signLetter(crypto, request, anna), flagged: false, ageMs: 61_000 }],
+    introduce: [{ room: room.tag, asker: anna.publicKey, recipient: ben.publicKey }],
   },
 }
 

@@ -5,10 +5,10 @@ import { concatBytes, toHex } from '../../src/base/bytes.ts'
 import type { Crypto } from '../../src/base/crypto.ts'
 import { Problem } from '../../src/base/problem.ts'
 import { encodeLetter } from '../../src/letter/encoding.ts'
-import type { Letter } from '../../src/letter/kinds.ts'
+import type { Letter, Statement } from '../../src/letter/kinds.ts'
 import { limits, paddingStepsBytes } from '../../src/letter/limits.ts'
 import { openLetter, sealLetter } from '../../src/letter/seal.ts'
-import { signLetter, verifySignedRequest } from '../../src/letter/signature.ts'
+import { signLetter, verifyStatement } from '../../src/letter/signature.ts'
 import * as some from './arbitraries.ts'
 import * as cast from './cast.ts'
 import { forgeFrom, forgeSealed, forgeSigned, wireOf } from './forge.ts'
@@ -82,31 +82,35 @@ test('the length of a sealed letter is one of a few', () => {
   )
 })
 
+function filled(length: number): Statement {
+  return { signed: new Uint8Array(length), flagged: true, ageMs: 0 }
+}
+
 test('every length of content up to the largest body can be sealed and opened', () => {
   const sizes = paddingStepsBytes.flatMap((step) => [step - 67, step - 66, step - 65]).slice(0, -2)
-  const overhead = encodeLetter({ ...cast.letters.table, entries: [] }).length
+  const overhead = encodeLetter({ ...cast.letters.table, statements: [] }).length
   for (const size of sizes) {
-    // Entries of up to 2 KiB fill the letter; the last is fitted to the byte.
-    const entries: { signedRequest: Uint8Array; flagged: boolean }[] = []
+    // Statements of up to 2 KiB fill the letter; the last is fitted to the byte.
+    const statements: Statement[] = []
     let left = size - overhead
     while (left > 2100) {
-      entries.push({ signedRequest: new Uint8Array(1500), flagged: true })
-      left -= encodeLetter({ ...cast.letters.table, entries: entries.slice(-1) }).length - overhead
+      statements.push(filled(1500))
+      left -= encodeLetter({ ...cast.letters.table, statements: statements.slice(-1) }).length - overhead
     }
     const last =
       left -
       (encodeLetter({
         ...cast.letters.table,
-        entries: [{ signedRequest: new Uint8Array(300), flagged: true }],
+        statements: [filled(300)],
       }).length -
         overhead -
         300)
-    entries.push({ signedRequest: new Uint8Array(last), flagged: true })
+    statements.push(filled(last))
     const letter: Letter = {
       ...cast.letters.table,
       from: cast.anna.publicKey,
       to: cast.host.publicKey,
-      entries,
+      statements,
     }
     assert.equal(encodeLetter(letter).length, size)
     const opened = openLetter(crypto, sealLetter(crypto, letter, toHost), hostKeys)
@@ -117,8 +121,8 @@ test('every length of content up to the largest body can be sealed and opened', 
 })
 
 test('a letter beyond the largest body is not written', () => {
-  const entries = Array(16).fill({ signedRequest: new Uint8Array(1100), flagged: false })
-  const letter: Letter = { ...cast.letters.table, from: cast.anna.publicKey, entries }
+  const statements = Array(16).fill(filled(1100))
+  const letter: Letter = { ...cast.letters.table, from: cast.anna.publicKey, statements }
   assert.throws(() => sealLetter(crypto, letter, toHost), Problem)
 })
 
@@ -152,7 +156,7 @@ test('no alteration of the signed bytes passes, even by one who can seal', () =>
       const padded = crypto.pad(altered, 1024)
       const refusal = refusalOf(crypto.seal(padded, cast.hostSealing.publicKey))
       assert.notEqual(refusal, 'opened')
-      assert.equal(verifySignedRequest(crypto, altered).ok, false)
+      assert.equal(verifyStatement(crypto, altered).ok, false)
     }),
     { numRuns: 1000 },
   )
@@ -228,17 +232,19 @@ test('a forged letter built as the protocol says opens, so that the forgeries ab
   assert.equal(refusalOf(forgeSealed(encodeLetter(cast.request))), 'opened')
 })
 
-test('a signed request is checked apart from its seal', () => {
+test('what an agent signed is checked apart from its seal', () => {
   const signed = signLetter(crypto, cast.request, cast.anna)
-  assert.deepEqual(verifySignedRequest(crypto, signed), { ok: true, letter: cast.request })
+  assert.deepEqual(verifyStatement(crypto, signed), { ok: true, letter: cast.request })
+  const goodbye = signLetter(crypto, cast.letters.leave, cast.anna)
+  assert.deepEqual(verifyStatement(crypto, goodbye), { ok: true, letter: cast.letters.leave })
   const cases = [
     ['unsigned', forgeSigned(encodeLetter(cast.request), cast.ben)],
-    ['malformed', signLetter(crypto, cast.letters.leave, cast.anna)],
+    ['malformed', signLetter(crypto, cast.letters.failure, cast.anna)],
     ['malformed', new Uint8Array(0)],
     ['too-big', new Uint8Array(limits.signedRequestBytes + 1)],
   ] as const
   for (const [refusal, bytes] of cases) {
-    assert.deepEqual(verifySignedRequest(crypto, bytes), { ok: false, refusal })
+    assert.deepEqual(verifyStatement(crypto, bytes), { ok: false, refusal })
   }
 })
 

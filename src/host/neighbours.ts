@@ -1,0 +1,271 @@
+// The hosts that this one knows by their keys (mission A13): what they tell is taken, what changes here is told to them,
+// and what only they can pass on to an agent goes by them.
+
+import { equalBytes, toHex } from '../base/bytes.ts'
+import { Problem } from '../base/problem.ts'
+import { defaultExchangeSettings, Exchange, type ExchangeAction, type HostId } from '../exchange/exchange.ts'
+import { itemVersion } from '../exchange/item.ts'
+import { requestContent } from '../letter/encoding.ts'
+import type { InviteHost } from '../letter/invite.ts'
+import type {
+  IntroductionWish,
+  LeaveLetter,
+  RequestLetter,
+  RoomTag,
+  SignalLetter,
+  TableLetter,
+  UserId,
+} from '../letter/kinds.ts'
+import { limits } from '../letter/limits.ts'
+import { Statements } from '../table/statements.ts'
+import type { BetweenHosts } from './between-hosts.ts'
+import type { DropReason } from './events.ts'
+import { type HostGround, withDatabase } from './parts.ts'
+import { takeStatement } from './statement-taking.ts'
+import { relaySignal } from './taking.ts'
+import { freezeLetter, type HostLetter, letterHead } from './writer.ts'
+
+/** Wishes for introductions to one host that go together; beyond it they are lost, as a lost mail would be. */
+const mostWishes = 1_024
+
+export class Neighbours {
+  readonly #parts: HostGround
+  readonly #hosts: ReadonlyMap<HostId, InviteHost>
+  readonly #statements: Statements
+  readonly #onMail: () => void
+  #exchange: Exchange | null = null
+  /** By host. */
+  readonly #wishes = new Map<HostId, IntroductionWish[]>()
+  #cancelTimer: () => void = () => {}
+  #cancelWishes: (() => void) | null = null
+  #isRunning = false
+
+  /** `onMail`: there is a mail in the outbox. */
+  constructor(parts: HostGround, hosts: readonly InviteHost[], onMail: () => void) {
+    this.#parts = parts
+    this.#hosts = new Map(hosts.map((host) => [toHex(host.identity), host]))
+    this.#statements = new Statements(parts.database, parts.crypto, parts.settings)
+    this.#onMail = onMail
+  }
+
+  start(): void {
+    if (this.#hosts.size === 0) return
+    const { clock, crypto } = this.#parts
+    this.#isRunning = true
+    this.#exchange = new Exchange({
+      hosts: [...this.#hosts.keys()],
+      table: this.#statements,
+      random: () => (crypto.randomBytes(1)[0] as number) / 256,
+      settings: defaultExchangeSettings,
+      now: clock.now(),
+    })
+    this.#arm()
+  }
+
+  stop(): void {
+    this.#isRunning = false
+    this.#cancelTimer()
+    this.#cancelWishes?.()
+  }
+
+  /** Inside the letter's transaction. Null when it was taken, or why it has no effect. */
+  take(letter: BetweenHosts, now: number): DropReason | null {
+    const from = toHex(letter.from)
+    const { seen, settings } = this.#parts
+    if (!this.#hosts.has(from)) return 'unknown-host'
+    if (letter.sentAt <= seen.forgottenUntil || now - letter.sentAt > settings.freshnessMs) return 'stale'
+    if (!seen.remember(letter.from, letter.id, letter.sentAt)) return 'copy'
+    switch (letter.kind) {
+      case 'table-request':
+        this.#perform(
+          this.#exchange?.handleComparison(this.#parts.clock.now(), from, letter.comparison) ?? [],
+        )
+        return null
+      case 'table':
+        for (const statement of letter.statements)
+          takeStatement(this.#parts, this, statement, letter.from, now)
+        for (const wish of letter.introduce) this.#introduceFor(wish, from, now)
+        return null
+      case 'signal':
+        return this.#takeSignal(letter, from, now)
+    }
+  }
+
+  /** A request was taken into the table. `toldBy`: the host that passed it on; left out when its agent sent it. */
+  noteRequest(
+    letter: RequestLetter,
+    signed: Uint8Array,
+    toldBy: UserId | null = null,
+    flagged = false,
+  ): void {
+    if (this.#hosts.size === 0) return
+    const { crypto } = this.#parts
+    const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
+    const key = this.#statements.put(letter.room, letter.from, { version, flagged, signed, toldBy })
+    this.#noteChange(key, toldBy)
+  }
+
+  noteGoodbye(letter: LeaveLetter, signed: Uint8Array, toldBy: UserId | null): void {
+    if (this.#hosts.size === 0) return
+    this.#noteChange(this.#statements.putGoodbye(letter.room, letter.from, letter.sentAt, signed), toldBy)
+  }
+
+  noteFlag(room: RoomTag, user: UserId, toldBy: UserId | null = null): void {
+    if (this.#hosts.size === 0) return
+    const key = this.#statements.flag(room, user)
+    if (key !== null) this.#noteChange(key, toldBy)
+  }
+
+  /** What is known of this user compared with another version of it. */
+  isNews(room: RoomTag, user: UserId, version: string): 'newer' | 'same' | 'older' {
+    const known = this.#statements.find(this.#statements.keyOf(room, user))
+    if (known === null || version > known.version) return 'newer'
+    return version === known.version ? 'same' : 'older'
+  }
+
+  hasRoomFor(room: RoomTag, user: UserId, version: string): boolean {
+    const key = this.#statements.keyOf(room, user)
+    return (
+      this.#statements.find(key) !== null || this.#statements.hasRoomFor({ key, version, flagged: false })
+    )
+  }
+
+  /** Those of `offered` who know us; the others' hosts are asked to introduce the asker to them. */
+  introduce(room: RoomTag, offered: readonly UserId[], asker: UserId): readonly UserId[] {
+    if (this.#hosts.size === 0) return offered
+    return offered.filter((recipient) => {
+      const host = this.#hostOf(room, recipient)
+      if (host) this.#wish(host, { room, asker, recipient, hopsLeft: limits.hostHops })
+      return host === null
+    })
+  }
+
+  /** True when another host relays this agent's signal, because its recipient does not know us. */
+  passOn({ room, peer, from, box }: SignalLetter): boolean {
+    const host = this.#hostOf(room, peer)
+    if (host) this.#sendSignal(host, { room, peer, box, relay: { origin: from, hopsLeft: limits.hostHops } })
+    return host !== null
+  }
+
+  #takeSignal(letter: SignalLetter, from: HostId, now: number): DropReason | null {
+    const { room, peer, box, relay } = letter
+    const recipient = this.#parts.peers.find(room, peer, now)
+    if (!relay || recipient === null || equalBytes(relay.origin, peer)) return 'unknown-peer'
+    const host = this.#hostOf(room, peer)
+    if (host === null) return relaySignal(this.#parts, recipient, letter, relay.origin, now)
+    if (relay.hopsLeft === 0 || toHex(host.identity) === from) return 'unknown-peer'
+    this.#sendSignal(host, { room, peer, box, relay: { ...relay, hopsLeft: relay.hopsLeft - 1 } })
+    return null
+  }
+
+  #introduceFor(wish: IntroductionWish, from: HostId, now: number): void {
+    const { peers, introductions } = this.#parts
+    const { room, asker, recipient, hopsLeft } = wish
+    if (peers.find(room, recipient, now) === null || equalBytes(asker, recipient)) return
+    const host = this.#hostOf(room, recipient)
+    if (host === null) introductions.note(room, [recipient], asker, now)
+    else if (hopsLeft > 0 && toHex(host.identity) !== from)
+      this.#wish(host, { ...wish, hopsLeft: hopsLeft - 1 })
+  }
+
+  /** The host that knows how to reach this agent; null when the agent knows us. */
+  #hostOf(room: RoomTag, user: UserId): InviteHost | null {
+    const host = this.#hosts.size > 0 ? this.#statements.toldBy(room, user) : null
+    return (host && this.#hosts.get(toHex(host))) ?? null
+  }
+
+  #noteChange(key: string, toldBy: UserId | null): void {
+    this.#exchange?.noteChange(this.#parts.clock.now(), key, toldBy && toHex(toldBy))
+    this.#arm()
+  }
+
+  /** A little later, for others may follow and the statement of the asker has to be there first. */
+  #wish(host: InviteHost, wish: IntroductionWish): void {
+    const id = toHex(host.identity)
+    const wishes = this.#wishes.get(id) ?? []
+    if (wishes.length < mostWishes) wishes.push(wish)
+    this.#wishes.set(id, wishes)
+    if (!this.#isRunning || this.#cancelWishes) return
+    this.#cancelWishes = this.#parts.clock.after(this.#parts.settings.introductionWindowMs, () => {
+      this.#cancelWishes = null
+      this.#guarded(() => this.#sendWishes())
+    })
+  }
+
+  /** With what their askers signed, in case the other host has not heard it. */
+  #sendWishes(): void {
+    for (const [id, wishes] of this.#wishes) {
+      const host = this.#hosts.get(id)
+      for (let at = 0; host && at < wishes.length; at += wishesInLetter) {
+        const introduce = wishes.slice(at, at + wishesInLetter)
+        const askers = new Set(introduce.map(({ room, asker }) => this.#statements.keyOf(room, asker)))
+        this.#send(host, {
+          ...letterHead(this.#parts, host.identity),
+          ...this.#table([...askers]),
+          introduce,
+        })
+      }
+    }
+    this.#wishes.clear()
+  }
+
+  #table(keys: readonly string[]): Pick<TableLetter, 'kind' | 'statements' | 'introduce'> {
+    const now = this.#parts.clock.wallNow()
+    const statements = keys.flatMap((key) => {
+      const told = this.#statements.told(key)
+      if (told === null) return []
+      const ageMs = Math.min(limits.durationMs, Math.max(0, now - told.acceptedAt))
+      return [{ signed: told.signed, flagged: told.flagged, ageMs }]
+    })
+    return { kind: 'table', statements, introduce: [] }
+  }
+
+  #sendSignal(host: InviteHost, signal: Pick<SignalLetter, 'room' | 'peer' | 'box' | 'relay'>): void {
+    this.#send(host, { ...letterHead(this.#parts, host.identity), kind: 'signal', ...signal })
+  }
+
+  #perform(actions: readonly ExchangeAction[]): void {
+    for (const action of actions) {
+      const host = this.#hosts.get(action.to)
+      if (!host) continue
+      const head = letterHead(this.#parts, host.identity)
+      if (action.type === 'compare') {
+        this.#send(host, { ...head, kind: 'table-request', comparison: action.comparison })
+      } else this.#send(host, { ...head, ...this.#table(action.keys) })
+    }
+    this.#arm()
+  }
+
+  /** Into the outbox, unless that is full: then the next comparison finds what is missing. */
+  #send(host: InviteHost, letter: HostLetter): void {
+    const { outbox, clock } = this.#parts
+    if (outbox.room(letter.kind) === 0) return
+    const recipient = { returnAddress: host.address, sessionKey: host.sealingKey }
+    outbox.add(freezeLetter(this.#parts, letter, recipient), clock.wallNow())
+    this.#onMail()
+  }
+
+  #arm(): void {
+    this.#cancelTimer()
+    const due = this.#isRunning ? (this.#exchange?.nextTimeout() ?? null) : null
+    if (due === null) return
+    const { clock } = this.#parts
+    this.#cancelTimer = clock.after(Math.max(1, due - clock.now()), () => {
+      this.#guarded(() => this.#perform(this.#exchange?.handleTimeout(clock.now()) ?? []))
+    })
+  }
+
+  #guarded(work: () => void): void {
+    const { database, emit } = this.#parts
+    try {
+      withDatabase(database, () => database.transaction(work))
+    } catch (thrown) {
+      if (thrown instanceof Problem) emit({ event: 'trouble', problem: thrown })
+      else throw thrown
+    }
+    this.#arm()
+  }
+}
+
+/** Each with what its asker signed. */
+const wishesInLetter = 16

@@ -1,0 +1,58 @@
+// What another host tells of an agent is taken only as far as the agent itself signed it (mission A13): no host can
+// invent a member, and an old statement has no effect.
+
+import { equalBytes } from '../base/bytes.ts'
+import { goodbyeVersion, itemVersion } from '../exchange/item.ts'
+import { requestContent } from '../letter/encoding.ts'
+import type { RequestLetter, Statement, UserId } from '../letter/kinds.ts'
+import { checkProof } from '../letter/room.ts'
+import { verifyStatement } from '../letter/signature.ts'
+import type { Neighbours } from './neighbours.ts'
+import type { HostGround } from './parts.ts'
+import { entryOf } from './taking.ts'
+
+/** Inside the transaction of the letter it came in. `toldBy`: the host that sent it. */
+export function takeStatement(
+  parts: HostGround,
+  neighbours: Neighbours,
+  statement: Statement,
+  toldBy: UserId,
+  now: number,
+): void {
+  const { crypto, self, settings, peers } = parts
+  const verified = verifyStatement(crypto, statement.signed)
+  if (!verified.ok) return
+  const { letter } = verified
+  if (!self.rooms.some((room) => equalBytes(room, letter.room))) return
+  if (now - letter.sentAt > settings.freshnessMs || letter.sentAt - now > settings.futureToleranceMs) return
+  if (letter.kind === 'request') {
+    if (checkProof(crypto, letter)) takeRequest(parts, neighbours, { ...statement, letter }, toldBy, now)
+    return
+  }
+  // Of somebody we never heard of there is nothing to remove, and strangers could fill the memory of those who left.
+  const isNews = neighbours.isNews(letter.room, letter.from, goodbyeVersion(letter.sentAt)) === 'newer'
+  if (!isNews || peers.find(letter.room, letter.from, now) === null) return
+  peers.leave(letter.room, letter.from, letter.sentAt)
+  neighbours.noteGoodbye(letter, statement.signed, toldBy)
+}
+
+function takeRequest(
+  { crypto, peers, settings }: HostGround,
+  neighbours: Neighbours,
+  { letter, signed, flagged, ageMs }: Statement & { readonly letter: RequestLetter },
+  toldBy: UserId,
+  now: number,
+): void {
+  if (ageMs >= settings.expiryMs) return
+  const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
+  const news = neighbours.isNews(letter.room, letter.from, version)
+  if (news === 'same') {
+    if (!flagged || !peers.flag(letter.room, letter.from)) return
+    neighbours.noteFlag(letter.room, letter.from, toldBy)
+    return
+  }
+  if (news === 'older' || !neighbours.hasRoomFor(letter.room, letter.from, version)) return
+  if (peers.upsert(letter.room, entryOf(letter), now - ageMs) === 'older') return
+  if (flagged) peers.flag(letter.room, letter.from)
+  neighbours.noteRequest(letter, signed, toldBy, flagged)
+}
