@@ -7,7 +7,7 @@ import { test } from 'node:test'
 
 type Rule = { readonly may: readonly string[]; readonly why: string }
 
-const pure = ['letter', 'nat', 'punch', 'link']
+const pure = ['letter', 'nat', 'punch', 'link', 'exchange']
 
 /** What each room may import besides itself and `base`, which is the ground all stand on. */
 const rules: Readonly<Record<string, Rule>> = {
@@ -16,10 +16,14 @@ const rules: Readonly<Record<string, Rule>> = {
   nat: { may: [], why: 'what a NAT does is known without knowing what it is used for' },
   punch: { may: ['nat'], why: 'a plan needs NAT profiles and nothing of mail' },
   link: { may: [], why: 'a link is given keys and a path; how they were found is not its matter' },
-  table: { may: ['letter'], why: 'the memory must be testable without mail and network' },
+  exchange: { may: ['letter'], why: 'two hosts compare tables without knowing where these are kept' },
+  table: { may: ['letter', 'exchange'], why: 'the memory must be testable without mail and network' },
   mail: { may: ['letter'], why: 'mailboxes carry letters and know no host or agent' },
   net: { may: pure, why: 'it drives the pure machines and decides nothing' },
-  host: { may: ['letter', 'table', 'mail'], why: 'the host only logs in to a mailbox; it has no open port' },
+  host: {
+    may: ['letter', 'table', 'mail', 'exchange'],
+    why: 'the host only logs in to a mailbox; it has no open port',
+  },
   agent: {
     may: ['letter', 'nat', 'punch', 'link', 'table', 'mail', 'net', 'forward', 'config', 'address-server'],
     why: 'an agent must run where no host is',

@@ -38,7 +38,21 @@ export function itemKey(crypto: Crypto, room: Uint8Array, user: Uint8Array): Ite
  */
 export function itemVersion(crypto: Crypto, sentAt: number, content: Uint8Array): string {
   const print = crypto.hash(concatBytes(contentDomain, content), 16).subarray(0, contentBytes)
-  return sentAt.toString(16).padStart(2 * instantBytes, '0') + toHex(print)
+  return instantDigits(sentAt) + toHex(print)
+}
+
+/** Of who left at this instant: newer than whatever was signed with it. */
+export function goodbyeVersion(sentAt: number): string {
+  return instantDigits(sentAt) + 'f'.repeat(2 * contentBytes)
+}
+
+/** Unix ms. */
+export function signedAt({ version }: Pick<Item, 'version'>): number {
+  return Number.parseInt(version.slice(0, 2 * instantBytes), 16)
+}
+
+function instantDigits(sentAt: number): string {
+  return sentAt.toString(16).padStart(2 * instantBytes, '0')
 }
 
 export function encodeItems(items: readonly Item[]): Uint8Array {

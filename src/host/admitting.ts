@@ -1,10 +1,11 @@
 // Admission with the host's memory at hand: who is known, who is blocked, which invites are good.
 
+import { equalBytes } from '../base/bytes.ts'
 import type { Letter, RequestLetter } from '../letter/kinds.ts'
 import { checkGrant, checkProof } from '../letter/room.ts'
 import type { ReadMail } from '../mail/mime-reader.ts'
 import { type Admission, admit, type Membership } from '../table/admission.ts'
-import type { HostParts } from './parts.ts'
+import type { HostGround, HostParts } from './parts.ts'
 
 /** To be called inside the letter's transaction. */
 export function admitLetter(
@@ -30,9 +31,9 @@ export function admitLetter(
   )
 }
 
-/** By the room's secret, or by an invite of ours: signatures first, for whoever has none learns nothing of invites. */
-function membershipOf(
-  { self, crypto, invites }: HostParts,
+/** By the room's secret, or by an invite of ours or of a host that we know: signatures first, for whoever has none learns nothing of invites. */
+export function membershipOf(
+  { self, crypto, invites }: HostGround,
   request: RequestLetter,
   wallNow: number,
 ): Membership {
@@ -41,8 +42,9 @@ function membershipOf(
   if (!grant) return { by: 'secret' }
   const known = invites.consult(room, grant.key, from, wallNow)
   if (known) return { by: 'invite', ...known }
-  if (!checkGrant(crypto, room, self.identity.publicKey, grant)) return { by: 'nothing' }
-  // Made by us, for our signature is on it, but this database does not know it: it is a newer one.
+  const maker = self.hosts.find((host) => equalBytes(host, grant.host))
+  if (!maker || !checkGrant(crypto, room, maker, grant)) return { by: 'nothing' }
+  // Made elsewhere, or by us before there was this database.
   invites.add(room, grant, '', wallNow)
   const noted = invites.consult(room, grant.key, from, wallNow)
   return noted ? { by: 'invite', ...noted } : { by: 'nothing' }

@@ -6,7 +6,7 @@ import type { HostRefusal } from '../letter/refusal.ts'
 import type { MailboxState } from '../mail/mailbox.ts'
 
 /** Kinds that a host sends. */
-export type SentKind = 'reply' | 'introduction' | 'signal'
+export type SentKind = 'reply' | 'introduction' | 'signal' | 'table' | 'table-request'
 
 export type DropReason =
   | HostRefusal
@@ -16,6 +16,8 @@ export type DropReason =
   | 'automatic'
   /** One of our own mails came back. */
   | 'bounce'
+  /** A letter for hosts, from none that we know. */
+  | 'unknown-host'
   /** Mail to its return address, or to the peer it is for, came back lately. */
   | 'unreachable'
 

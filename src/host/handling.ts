@@ -7,6 +7,7 @@ import type { LetterKind } from '../letter/kinds.ts'
 import type { FetchedMail } from '../mail/mailbox.ts'
 import { isDatabaseFailure } from '../table/database.ts'
 import { admitLetter } from './admitting.ts'
+import { isBetweenHosts } from './between-hosts.ts'
 import type { DropReason } from './events.ts'
 import { type HostParts, internalProblem, withDatabase } from './parts.ts'
 import { type Reading, readFetched } from './reading.ts'
@@ -89,14 +90,15 @@ export class Handler {
   }
 
   /** Null, or why the letter has no effect. */
-  #take({ letter, mail }: Taken): DropReason | null {
-    const { clock, seen } = this.#parts
+  #take({ letter, signed, mail }: Taken): DropReason | null {
+    const { clock, seen, neighbours } = this.#parts
     const wallNow = clock.wallNow()
+    if (isBetweenHosts(letter)) return neighbours.take(letter, wallNow)
     const admission = admitLetter(this.#parts, letter, mail, wallNow)
     if (!admission.admitted) return admission.reason
     const { from, id, sentAt } = admission.letter
     if (!seen.remember(from, id, sentAt)) return 'copy'
-    return takeLetter(this.#parts, admission, mail.messageId, wallNow)
+    return takeLetter(this.#parts, admission, { signed, messageId: mail.messageId }, wallNow)
   }
 
   #tell(thrown: unknown): void {

@@ -3,6 +3,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { messageOf, Problem } from '../base/problem.ts'
+import type { UserId } from '../letter/kinds.ts'
 import type { HostRoom } from '../table/admission.ts'
 import type { HostDatabase } from '../table/database.ts'
 import { databaseProblem } from '../table/database.ts'
@@ -13,6 +14,7 @@ import { PeerTable } from '../table/peer-table.ts'
 import { SeenLetters } from '../table/seen-letters.ts'
 import { UnreachableAddresses } from '../table/unreachable.ts'
 import type { HostEvent } from './events.ts'
+import type { Neighbours } from './neighbours.ts'
 import type { HostSettings } from './settings.ts'
 
 /** Who the host is and how its mails look. */
@@ -23,6 +25,8 @@ export type HostSelf = {
   readonly domain: string
   readonly subject: string
   readonly rooms: readonly HostRoom[]
+  /** Hosts whose invites let in as ours do: this one and those that it exchanges tables with. */
+  readonly hosts: readonly UserId[]
   /** For the Message-IDs of its mails, see postmark.ts. */
   readonly postmarkKey: Uint8Array
 }
@@ -37,13 +41,16 @@ export type HostMemory = {
   readonly unreachable: UnreachableAddresses
 }
 
-export type HostParts = HostMemory & {
+/** All of it but what is built upon it. */
+export type HostGround = HostMemory & {
   readonly self: HostSelf
   readonly settings: HostSettings
   readonly clock: Clock
   readonly crypto: Crypto
   readonly emit: (event: HostEvent) => void
 }
+
+export type HostParts = HostGround & { readonly neighbours: Neighbours }
 
 export function openMemory(database: HostDatabase, settings: HostSettings): HostMemory {
   return {

@@ -23,7 +23,13 @@ export type Bounce = {
 }
 
 export type Reading =
-  | { readonly ok: true; readonly letter: Letter; readonly mail: Omit<ReadMail, 'text'> }
+  | {
+      readonly ok: true
+      readonly letter: Letter
+      /** As its sender signed it, to be passed on to other hosts. */
+      readonly signed: Uint8Array
+      readonly mail: Omit<ReadMail, 'text'>
+    }
   | { readonly ok: false; readonly refusal: Refusal | 'automatic' }
   | { readonly ok: false; readonly refusal: 'bounce'; readonly bounce: Bounce }
 
@@ -44,7 +50,7 @@ export async function readFetched(reader: Reader, fetched: FetchedMail): Promise
     identity: self.identity.publicKey,
     keyPairs: [self.sealingKeys],
   })
-  return opened.ok ? { ok: true, letter: opened.letter, mail: read.mail } : opened
+  return opened.ok ? { ok: true, letter: opened.letter, signed: opened.signed, mail: read.mail } : opened
 }
 
 /** Null unless the mail is a report about a mail that we really sent to somebody it names. */

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
+import type { InviteHost } from '../letter/invite.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import type { HostRoom } from '../table/admission.ts'
@@ -11,7 +12,8 @@ import { Dispatcher } from './dispatcher.ts'
 import type { HostCounters, HostEvent } from './events.ts'
 import { Housekeeper } from './housekeeper.ts'
 import { Introducer } from './introductions.ts'
-import { type HostParts, openMemory } from './parts.ts'
+import { Neighbours } from './neighbours.ts'
+import { type HostGround, type HostParts, openMemory } from './parts.ts'
 import { postmarkKey } from './postmark.ts'
 import { bounceOf } from './reading.ts'
 import { defaultHostSettings, type HostSettings } from './settings.ts'
@@ -34,6 +36,8 @@ export type HostOptions = {
   /** Of every mail that is a letter. */
   readonly subject: string
   readonly rooms: readonly (Pick<HostRoom, 'tag'> & Partial<HostRoom> & { readonly name: string })[]
+  /** Other hosts with which the table is exchanged (A13); none if left out. */
+  readonly hosts?: readonly InviteHost[]
   /** Whatever is left out is as in `defaultHostSettings`. */
   readonly settings?: Partial<HostSettings>
   /** Path of the database file; made (mode 0600) if it is not there. */
@@ -107,17 +111,19 @@ class HostService implements Host {
     running.dispatcher.pump()
     running.introducer.wake()
     running.housekeeper.start()
+    running.parts.neighbours.start()
   }
 
   #putTogether(): Running {
     const { clock, crypto, identity, sealingKeys, address, subject, rooms, mailbox, sender } = this.#options
     const domain = this.#options.domain ?? address.slice(address.lastIndexOf('@') + 1)
     const database = openHostDatabase(this.#options.database)
-    const parts: HostParts = {
+    const ground: HostGround = {
       ...openMemory(database, this.#settings),
       self: {
         ...{ identity, sealingKeys, address, domain, subject },
         rooms: rooms.map(({ tag, invitesRequired = false }) => ({ tag, invitesRequired })),
+        hosts: [identity.publicKey, ...(this.#options.hosts ?? []).map((host) => host.identity)],
         postmarkKey: postmarkKey(crypto, identity),
       },
       settings: this.#settings,
@@ -125,6 +131,8 @@ class HostService implements Host {
       crypto,
       emit: (event) => this.#emit(event),
     }
+    const neighbours = new Neighbours(ground, this.#options.hosts ?? [], () => dispatcher.pump())
+    const parts: HostParts = { ...ground, neighbours }
     const dispatcher = new Dispatcher(parts, sender)
     const introducer = new Introducer(parts, {
       isBacklog: () => courier.isBusy || dispatcher.mayHoldReplies,
@@ -149,6 +157,7 @@ class HostService implements Host {
     const { mailbox, sender } = this.#options
     running.housekeeper.stop()
     running.introducer.stop()
+    running.parts.neighbours.stop()
     const handled = running.courier.stop()
     // A mailbox that answers nobody would keep the courier waiting; closing it ends that.
     await this.#forAWhile(handled)

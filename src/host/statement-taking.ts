@@ -5,8 +5,9 @@ import { equalBytes } from '../base/bytes.ts'
 import { goodbyeVersion, itemVersion } from '../exchange/item.ts'
 import { requestContent } from '../letter/encoding.ts'
 import type { RequestLetter, Statement, UserId } from '../letter/kinds.ts'
-import { checkProof } from '../letter/room.ts'
 import { verifyStatement } from '../letter/signature.ts'
+import { faultOf } from '../table/admission.ts'
+import { membershipOf } from './admitting.ts'
 import type { Neighbours } from './neighbours.ts'
 import type { HostGround } from './parts.ts'
 import { entryOf } from './taking.ts'
@@ -23,10 +24,14 @@ export function takeStatement(
   const verified = verifyStatement(crypto, statement.signed)
   if (!verified.ok) return
   const { letter } = verified
-  if (!self.rooms.some((room) => equalBytes(room, letter.room))) return
+  const room = self.rooms.find(({ tag }) => equalBytes(tag, letter.room))
+  if (!room) return
   if (now - letter.sentAt > settings.freshnessMs || letter.sentAt - now > settings.futureToleranceMs) return
   if (letter.kind === 'request') {
-    if (checkProof(crypto, letter)) takeRequest(parts, neighbours, { ...statement, letter }, toldBy, now)
+    const membership = membershipOf(parts, letter, now)
+    if (faultOf(membership, room) !== null) return
+    const inviteId = membership.by === 'invite' ? membership.id : null
+    takeRequest(parts, neighbours, { ...statement, letter, inviteId }, toldBy, now)
     return
   }
   // Of somebody we never heard of there is nothing to remove, and strangers could fill the memory of those who left.
@@ -37,12 +42,13 @@ export function takeStatement(
 }
 
 function takeRequest(
-  { crypto, peers, settings }: HostGround,
+  { crypto, peers, settings, invites }: HostGround,
   neighbours: Neighbours,
-  { letter, signed, flagged, ageMs }: Statement & { readonly letter: RequestLetter },
+  told: Statement & { readonly letter: RequestLetter; readonly inviteId: number | null },
   toldBy: UserId,
   now: number,
 ): void {
+  const { letter, inviteId, signed, flagged, ageMs } = told
   if (ageMs >= settings.expiryMs) return
   const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
   const news = neighbours.isNews(letter.room, letter.from, version)
@@ -52,7 +58,8 @@ function takeRequest(
     return
   }
   if (news === 'older' || !neighbours.hasRoomFor(letter.room, letter.from, version)) return
-  if (peers.upsert(letter.room, entryOf(letter), now - ageMs) === 'older') return
+  if (peers.upsert(letter.room, entryOf(letter, inviteId), now - ageMs) === 'older') return
+  if (inviteId !== null) invites.use(inviteId, letter.from, now)
   if (flagged) peers.flag(letter.room, letter.from)
   neighbours.noteRequest(letter, signed, toldBy, flagged)
 }

@@ -2,32 +2,40 @@
 // transaction.
 
 import { equalBytes } from '../base/bytes.ts'
-import type { FailureLetter, RequestLetter, SignalLetter } from '../letter/kinds.ts'
+import type { FailureLetter, RequestLetter, SignalLetter, UserId } from '../letter/kinds.ts'
 import type { Admission } from '../table/admission.ts'
 import type { Entry, NewEntry } from '../table/peer-table.ts'
 import { offerPeer } from '../table/selection.ts'
 import type { DropReason } from './events.ts'
-import type { HostParts } from './parts.ts'
+import type { HostGround, HostParts } from './parts.ts'
 import { freezeLetter, letterHead } from './writer.ts'
 
+export type LetterSource = {
+  /** As its agent signed it. */
+  readonly signed: Uint8Array
+  /** Of the mail it came in, for replies to refer to. */
+  readonly messageId: string | null
+}
+
 /** To be called inside the letter's transaction, once its ID is remembered. Null when it was taken, or why it has
- *  no effect. `messageId` is the mail's, for replies to refer to; `now` is wall time. */
+ *  no effect. `now` is wall time. */
 export function takeLetter(
   parts: HostParts,
   { letter, inviteId }: Extract<Admission, { admitted: true }>,
-  messageId: string | null,
+  source: LetterSource,
   now: number,
 ): DropReason | null {
   switch (letter.kind) {
     case 'request':
       if (inviteId !== null) parts.invites.use(inviteId, letter.from, now)
-      return takeRequest(parts, letter, inviteId, messageId, now)
+      return takeRequest(parts, letter, inviteId, source, now)
     case 'signal':
       return takeSignal(parts, letter, now)
     case 'failure':
       return takeFailure(parts, letter, now)
     case 'leave':
       parts.peers.leave(letter.room, letter.from, letter.sentAt)
+      parts.neighbours.noteGoodbye(letter, source.signed, null)
       return null
   }
 }
@@ -36,10 +44,10 @@ function takeRequest(
   parts: HostParts,
   letter: RequestLetter,
   inviteId: number | null,
-  messageId: string | null,
+  { signed, messageId }: LetterSource,
   now: number,
 ): DropReason | null {
-  const { peers, outbox, introductions, unreachable, settings } = parts
+  const { peers, outbox, introductions, unreachable, settings, neighbours } = parts
   const { room, from } = letter
   if (unreachable.has(letter.returnAddress, now)) return 'unreachable'
   const others = peers.recent(room, from, settings.replyPeers, now)
@@ -63,8 +71,9 @@ function takeRequest(
   if (isNewest) {
     // What the reply tells the asker need not be told again; what it tells of others, those must learn.
     const offered = others.map(({ user }) => user)
+    neighbours.noteRequest(letter, signed)
     introductions.settle(room, from, offered)
-    introductions.note(room, offered, from, now)
+    introductions.note(room, neighbours.introduce(room, offered, from), from, now)
   }
   return null
 }
@@ -73,11 +82,22 @@ function takeRequest(
 function takeSignal(parts: HostParts, letter: SignalLetter, now: number): DropReason | null {
   const recipient = findPeer(parts, letter, now)
   if (recipient === null) return 'unknown-peer'
+  if (parts.neighbours.passOn(letter)) return null
+  return relaySignal(parts, recipient, letter, letter.from, now)
+}
+
+/** `origin`: the agent that sealed the box. */
+export function relaySignal(
+  parts: HostGround,
+  recipient: Entry,
+  { room, box }: SignalLetter,
+  origin: UserId,
+  now: number,
+): DropReason | null {
   if (parts.unreachable.has(recipient.returnAddress, now)) return 'unreachable'
-  const { room, peer, from, box } = letter
   const frozen = freezeLetter(
     parts,
-    { ...letterHead(parts, peer), kind: 'signal', room, peer: from, box },
+    { ...letterHead(parts, recipient.user), kind: 'signal', room, peer: origin, box },
     { returnAddress: recipient.returnAddress, sessionKey: recipient.session.publicKey },
   )
   parts.outbox.add(frozen, now)
@@ -87,6 +107,7 @@ function takeSignal(parts: HostParts, letter: SignalLetter, now: number): DropRe
 function takeFailure(parts: HostParts, letter: FailureLetter, now: number): DropReason | null {
   if (findPeer(parts, letter, now) === null) return 'unknown-peer'
   parts.peers.flag(letter.room, letter.peer)
+  parts.neighbours.noteFlag(letter.room, letter.peer)
   return null
 }
 
@@ -104,7 +125,7 @@ function findPeer(
   return equalBytes(peer, from) ? null : parts.peers.find(room, peer, now)
 }
 
-function entryOf(letter: RequestLetter, inviteId: number | null): NewEntry {
+export function entryOf(letter: RequestLetter, inviteId: number | null): NewEntry {
   const { from, nickname, session, returnAddress, candidates, tcpCandidates, nat, sentAt } = letter
   return {
     ...{ user: from, nickname, session, returnAddress, candidates, nat, sentAt, inviteId },

@@ -1,17 +1,25 @@
 // A letter of the host as the mail it will stay, byte for byte, until it is sent.
 
-import type { IntroductionLetter, ReplyLetter, SignalLetter, UserId } from '../letter/kinds.ts'
+import type {
+  IntroductionLetter,
+  ReplyLetter,
+  SignalLetter,
+  TableLetter,
+  TableRequestLetter,
+  UserId,
+} from '../letter/kinds.ts'
 import { writeLetter } from '../letter/mail-text.ts'
 import { composeMail, newMessageId } from '../mail/compose.ts'
 import type { FrozenMail } from '../table/outbox.ts'
+import { isBetweenHosts } from './between-hosts.ts'
 import type { HostParts } from './parts.ts'
 import { postmark } from './postmark.ts'
 
-export type HostLetter = ReplyLetter | IntroductionLetter | SignalLetter
+export type HostLetter = ReplyLetter | IntroductionLetter | SignalLetter | TableLetter | TableRequestLetter
 
 export type Recipient = {
   readonly returnAddress: string
-  /** X25519 key of its latest session, or of the request that is answered. */
+  /** X25519 key of its latest session, or of the request that is answered; of a host, its sealing key. */
   readonly sessionKey: Uint8Array
 }
 
@@ -43,7 +51,8 @@ export function freezeLetter(
     text: writeLetter(crypto, letter, { identity: self.identity, recipientKey: recipient.sessionKey }),
     messageId,
     date: letter.sentAt,
-    auto: 'replied',
+    // Hosts take no answers of programs, so what they tell each other is none.
+    auto: isBetweenHosts(letter) ? 'generated' : 'replied',
     ...(isMessageId(answers) ? { inReplyTo: answers, references: [answers] } : {}),
   })
   return { messageId, kind: letter.kind, recipient: recipient.returnAddress, raw }

@@ -4,7 +4,7 @@ import { type Candidate, encodeEndpoint } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 import { Problem } from '../base/problem.ts'
 import { decodeCbor, encodeCbor } from './cbor.ts'
-import type { Comparison, Grant, Letter, LetterKind, OfferedPeer, Session } from './kinds.ts'
+import type { Comparison, Grant, Letter, LetterKind, OfferedPeer, RequestLetter, Session } from './kinds.ts'
 import { limits } from './limits.ts'
 import { type Refused, refuse } from './refusal.ts'
 import { candidateWords, letterSchemas, protocolVersion } from './schema.ts'
@@ -46,6 +46,15 @@ export function decodeLetter(body: Uint8Array): Decoded | Refused {
   return read.success ? { ok: true, letter: read.data } : refuse('malformed')
 }
 
+/**
+ * What a request says, in the same bytes whichever host it was addressed to: hosts that exchange tables settle by them
+ * which of two requests signed at the same instant counts.
+ */
+export function requestContent(letter: RequestLetter): Uint8Array {
+  const { proof, ...said } = fieldsOf(letter)
+  return encodeCbor(said)
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return (
     typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
@@ -83,7 +92,7 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
         room: letter.room,
         peer: letter.peer,
         box: letter.box,
-        ...(letter.origin && { origin: letter.origin }),
+        ...(letter.relay && { origin: letter.relay.origin, hops: letter.relay.hopsLeft }),
       }
     case 'failure':
       return { room: letter.room, peer: letter.peer, reason: letter.reason }
@@ -94,7 +103,9 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
     case 'table':
       return {
         statements: letter.statements.map(({ signed, flagged, ageMs }) => ({ signed, flagged, age: ageMs })),
-        introduce: letter.introduce.map(({ room, asker, recipient }) => ({ room, asker, to: recipient })),
+        introduce: letter.introduce.map(({ room, asker, recipient, hopsLeft }) => ({
+          ...{ room, asker, to: recipient, hops: hopsLeft },
+        })),
       }
   }
 }

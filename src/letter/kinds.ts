@@ -98,8 +98,8 @@ export type SignalLetter = Base & {
   readonly room: RoomTag
   /** To the host: whom it is for. From the host: whom it is from. */
   readonly peer: UserId
-  /** Between hosts: the agent that sealed the box; `peer` is whom it is for. */
-  readonly origin?: UserId
+  /** Between hosts: the agent that sealed the box, `peer` being whom it is for, and how many may still pass it on. */
+  readonly relay?: { readonly origin: UserId; readonly hopsLeft: number }
   /** Sealed by one agent for the other. */
   readonly box: Uint8Array
 }
@@ -144,18 +144,20 @@ export type Statement = {
   readonly ageMs: number
 }
 
-/** The agent `asker` was offered `recipient`, who knows only the host this is sent to (C2). */
-export type OwedIntroduction = {
+/** The agent `asker` was offered `recipient`, whom the host this is sent to can tell of it (C2). */
+export type IntroductionWish = {
   readonly room: RoomTag
   readonly asker: UserId
   readonly recipient: UserId
+  /** Hosts that may still pass it on. */
+  readonly hopsLeft: number
 }
 
 /** Parts of a host's table, for another host (A13). */
 export type TableLetter = Base & {
   readonly kind: 'table'
   readonly statements: readonly Statement[]
-  readonly introduce: readonly OwedIntroduction[]
+  readonly introduce: readonly IntroductionWish[]
 }
 
 export type Letter =

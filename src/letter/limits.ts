@@ -54,6 +54,8 @@ export const limits = {
   /** Items of all ranges in one letter, and keys that one letter asks for. */
   tableItemsTold: 600,
   tableKeysAsked: 1024,
+  /** Hosts that pass a signal or the wish for an introduction on to each other. */
+  hostHops: 3,
 
   /** The last instant a JavaScript Date can hold. */
   instantMs: 8_640_000_000_000_000,

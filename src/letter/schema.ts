@@ -161,6 +161,7 @@ function recordsOf(bytes: number, most: number) {
   )
 }
 
+const hops = integer(0, limits.hostHops)
 const prints = bytesOf(limits.tableLeavesInGroup * limits.tablePrintBytes)
 const leaf = integer(0, limits.tableGroups * limits.tableLeavesInGroup - 1)
 const tableRange = z
@@ -218,7 +219,12 @@ export const letterSchemas = {
     peer: bytesOf(32),
     box: bytesUpTo(limits.signalBoxBytes),
     origin: bytesOf(32).optional(),
-  }).transform(({ v, sent, origin, ...letter }) => ({ ...letter, sentAt: sent, ...(origin && { origin }) })),
+    hops: hops.default(0),
+  }).transform(({ v, sent, origin, hops, ...letter }) => ({
+    ...letter,
+    sentAt: sent,
+    ...(origin && { relay: { origin, hopsLeft: hops } }),
+  })),
   failure: body('failure', {
     room: bytesOf(32),
     peer: bytesOf(32),
@@ -261,8 +267,8 @@ export const letterSchemas = {
     introduce: z
       .array(
         z
-          .object({ room: bytesOf(32), asker: bytesOf(32), to: bytesOf(32) })
-          .transform(({ to, ...owed }) => ({ ...owed, recipient: to })),
+          .object({ room: bytesOf(32), asker: bytesOf(32), to: bytesOf(32), hops })
+          .transform(({ to, hops, ...wish }) => ({ ...wish, recipient: to, hopsLeft: hops })),
       )
       .max(limits.tableStatements),
   }).transform(({ v, sent, ...letter }) => ({ ...letter, sentAt: sent })),

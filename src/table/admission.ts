@@ -102,7 +102,8 @@ const faultsOf = {
   'used-up': 'invite-used-up',
 } as const satisfies Record<InviteState, HostRefusal | null>
 
-function faultOf(membership: Membership, room: HostRoom): HostRefusal | null {
+/** Null where it lets in. */
+export function faultOf(membership: Membership, room: HostRoom): HostRefusal | null {
   switch (membership.by) {
     case 'nothing':
       return 'not-a-member'

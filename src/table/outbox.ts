@@ -3,7 +3,7 @@
 
 import type { Connection, HostDatabase, Statement } from './database.ts'
 
-export type OutboxKind = 'reply' | 'introduction' | 'signal'
+export type OutboxKind = 'reply' | 'introduction' | 'signal' | 'table' | 'table-request'
 
 export type FrozenMail = {
   readonly messageId: string
@@ -26,13 +26,15 @@ export type OutboxSettings = {
   readonly capacity: number
 }
 
-/** Somebody waits for a reply or a signal; introductions may take the gaps. */
+/** Somebody waits for a reply or a signal; introductions and letters to hosts may take the gaps. */
 export type Urgency = 'urgent' | 'patient'
 
 const urgencies = {
   reply: 'urgent',
   signal: 'urgent',
   introduction: 'patient',
+  table: 'patient',
+  'table-request': 'patient',
 } as const satisfies Record<OutboxKind, Urgency>
 
 /** As the table has it. */

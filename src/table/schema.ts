@@ -158,6 +158,70 @@ export const migrations: readonly string[] = [
   -- Where an agent takes TCP.
   ALTER TABLE entry ADD COLUMN tcp_candidates TEXT NOT NULL DEFAULT '[]';
   `,
+  `
+  -- What agents signed, as it is passed on to other hosts: of those in the table, and nobody else. A host that knows no
+  -- other host keeps none.
+  CREATE TABLE statement (
+    item_key TEXT NOT NULL PRIMARY KEY,
+    room_id INTEGER NOT NULL REFERENCES room (room_id),
+    user_id BLOB NOT NULL CHECK (length(user_id) = 32),
+    version TEXT NOT NULL,
+    flagged INTEGER NOT NULL CHECK (flagged IN (0, 1)),
+    leaf INTEGER NOT NULL,
+    print INTEGER NOT NULL,
+    signed BLOB NOT NULL,
+    -- The host that told of it; NULL: the agent itself, so that it knows us.
+    told_by BLOB
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX statement_by_user ON statement (room_id, user_id);
+  CREATE INDEX statement_by_leaf ON statement (leaf);
+  CREATE TRIGGER entry_and_statement_gone AFTER DELETE ON entry
+    BEGIN DELETE FROM statement WHERE room_id = OLD.room_id AND user_id = OLD.user_id; END;
+
+  -- What their agents signed when they left.
+  ALTER TABLE departure ADD COLUMN item_key TEXT;
+  ALTER TABLE departure ADD COLUMN signed BLOB;
+  CREATE INDEX departure_by_item ON departure (item_key) WHERE item_key IS NOT NULL;
+
+  -- Prints of all statements at a leaf of the tree in which hosts compare, joined by XOR, which SQLite writes like this.
+  CREATE TABLE leaf (
+    leaf INTEGER PRIMARY KEY,
+    items INTEGER NOT NULL,
+    print INTEGER NOT NULL
+  ) STRICT;
+  CREATE TRIGGER statement_added AFTER INSERT ON statement BEGIN
+    INSERT INTO leaf (leaf, items, print) VALUES (NEW.leaf, 1, NEW.print)
+      ON CONFLICT (leaf) DO UPDATE SET items = items + 1, print = (print | NEW.print) - (print & NEW.print);
+  END;
+  CREATE TRIGGER statement_gone AFTER DELETE ON statement BEGIN
+    UPDATE leaf SET items = items - 1, print = (print | OLD.print) - (print & OLD.print) WHERE leaf = OLD.leaf;
+  END;
+
+  -- Letters to other hosts may wait to be sent, too.
+  ALTER TABLE mail RENAME TO former_mail;
+  DROP TRIGGER mail_added;
+  DROP TRIGGER mail_gone;
+  CREATE TABLE mail (
+    mail_order INTEGER PRIMARY KEY,
+    message_id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL CHECK (kind IN ('reply', 'introduction', 'signal', 'table', 'table-request')),
+    lane INTEGER NOT NULL CHECK (lane IN (0, 1)),
+    recipient TEXT NOT NULL,
+    raw BLOB NOT NULL,
+    attempts INTEGER NOT NULL,
+    added_at INTEGER NOT NULL,
+    next_attempt_at INTEGER NOT NULL,
+    user_id BLOB
+  ) STRICT;
+  INSERT INTO mail SELECT mail_order, message_id, kind, lane, recipient, raw, attempts, added_at, next_attempt_at,
+    user_id FROM former_mail;
+  DROP TABLE former_mail;
+  CREATE INDEX mail_due ON mail (lane, next_attempt_at);
+  CREATE INDEX mail_by_age ON mail (added_at);
+  CREATE INDEX mail_by_user ON mail (user_id) WHERE user_id IS NOT NULL;
+  CREATE TRIGGER mail_added AFTER INSERT ON mail BEGIN UPDATE tally SET mails = mails + 1; END;
+  CREATE TRIGGER mail_gone AFTER DELETE ON mail BEGIN UPDATE tally SET mails = mails - 1; END;
+  `,
 ]
 
 /** Makes the counts true again, in case somebody changed the file by hand. */

@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { handleMail } from '../../src/host/handling.ts'
-import { type HostParts, openMemory } from '../../src/host/parts.ts'
+import { Neighbours } from '../../src/host/neighbours.ts'
+import { type HostGround, type HostParts, openMemory } from '../../src/host/parts.ts'
 import { postmarkKey } from '../../src/host/postmark.ts'
 import { defaultHostSettings } from '../../src/host/settings.ts'
 import type { RoomKeys } from '../../src/letter/room.ts'
@@ -87,18 +88,20 @@ function prepare(
   const settings = { ...defaultHostSettings, capacity: size, seenCapacity: size }
   const database = openHostDatabase(file)
   tell(`table ${name}: ${round(statSync(file).size / 2 ** 20, 1)} MiB`)
-  const parts: HostParts = {
+  const ground: HostGround = {
     ...openMemory(database, settings),
     self: {
       ...{ ...keys, address: hostAddress, domain: 'mail.test', subject },
       rooms: rooms.map(({ tag }) => ({ tag, invitesRequired: false })),
       postmarkKey: postmarkKey(realCrypto, keys.identity),
+      hosts: [keys.identity.publicKey],
     },
     settings,
     clock: systemClock,
     crypto: realCrypto,
     emit: () => undefined,
   }
+  const parts: HostParts = { ...ground, neighbours: new Neighbours(ground, [], () => undefined) }
   return { name, size, rooms, parts, file, tookMs: [] }
 }
 

@@ -3,6 +3,7 @@
 import { toHex, utf8 } from '../../src/base/bytes.ts'
 import type { ExchangedTable } from '../../src/exchange/exchange.ts'
 import {
+  goodbyeVersion,
   groups,
   type Item,
   type ItemKey,
@@ -23,10 +24,8 @@ export type Statement = {
   readonly flagged: boolean
 }
 
-/** A goodbye is newer than what was signed with it. */
 export function versionOf({ sentAt, says, isLeave }: Statement): string {
-  const version = itemVersion(realCrypto, sentAt, utf8(says))
-  return isLeave ? `${version.slice(0, 12)}ffffffffff` : version
+  return isLeave ? goodbyeVersion(sentAt) : itemVersion(realCrypto, sentAt, utf8(says))
 }
 
 type Row = {

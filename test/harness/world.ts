@@ -6,12 +6,13 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { answerRequest } from '../../src/address-server/answer.ts'
-import { createHost, type Host, type HostEvent, type HostSettings } from '../../src/host/service.ts'
+import type { Host, HostEvent, HostSettings } from '../../src/host/service.ts'
 import { hostAddress, makeHostKeys, makeRoom, subject } from '../host/fakes.ts'
 import { seededCrypto, seededRandom } from './seeded-crypto.ts'
 import { type NatKind, SimulatedNat } from './simulator/simulated-nat.ts'
 import { createInternet, createLan, Segment } from './simulator/simulated-network.ts'
 import { Computer } from './world/computer.ts'
+import { HostSite } from './world/host-site.ts'
 import { Player, type PlayerOptions } from './world/player.ts'
 import { Post } from './world/post.ts'
 import { WorldClock } from './world/world-clock.ts'
@@ -24,9 +25,14 @@ export type WorldOptions = {
   /** Of datagrams on the internet, 0..1. */
   readonly loss?: number
   readonly host?: Partial<HostSettings>
+  /** Default 1. All know each other. */
+  readonly hosts?: number
 }
 
-type PlayerChoices = Pick<PlayerOptions, 'settings' | 'friends' | 'blocked' | 'address'>
+type PlayerChoices = Pick<PlayerOptions, 'settings' | 'friends' | 'blocked' | 'address'> & {
+  /** Those of the player's invite; default: all. */
+  readonly hosts?: readonly HostSite[]
+}
 
 export type Home = NatKind | Segment | 'no NAT'
 
@@ -54,16 +60,14 @@ export class World {
   readonly clock = new WorldClock()
   readonly post: Post
   readonly internet: Segment
-  readonly hostEvents: HostEvent[] = []
   readonly players: Player[] = []
   readonly room: ReturnType<typeof makeRoom>
   readonly keys: ReturnType<typeof makeHostKeys>
+  readonly sites: readonly HostSite[]
   readonly #options: WorldOptions
   readonly #random: () => number
   readonly #folder = mkdtempSync(join(fastFolder(), 'peerpost-world-'))
-  #host: Host | null = null
   #count = 0
-  #hostRuns = 0
 
   constructor(options: WorldOptions) {
     this.#options = options
@@ -74,6 +78,16 @@ export class World {
     this.keys = makeHostKeys(crypto)
     this.post = new Post(this.clock, this.#random)
     this.internet = createInternet(this.clock, this.#random, loss)
+    this.sites = Array.from({ length: options.hosts ?? 1 }, (_, index) => {
+      const keys = index === 0 ? this.keys : makeHostKeys(crypto)
+      const address = index === 0 ? hostAddress : `host${index + 1}@mail.test`
+      return new HostSite({
+        ...{ name: `host ${index + 1}`, address, keys, seed: seed + 10_007 * index },
+        ...{ clock: this.clock, post: this.post, folder: this.#folder, room: this.room.tag },
+        settings: options.host ?? {},
+      })
+    })
+    for (const site of this.sites) site.hosts = this.sites.filter((other) => other !== site)
     for (const address of new Set(stunServers.map((server) => server.address))) {
       this.internet.join(address, {
         receive: (datagram) => {
@@ -117,33 +131,28 @@ export class World {
     return this.#addPlayer(name, victim.computer, {})
   }
 
+  site(index: number): HostSite {
+    const site = this.sites[index]
+    if (!site) throw new Error(`there is no host ${index + 1}`)
+    return site
+  }
+
+  /** Starts all hosts. */
   async startHost(): Promise<void> {
-    const host = createHost({
-      clock: this.clock,
-      crypto: seededCrypto(this.#options.seed + 1_009 * ++this.#hostRuns),
-      ...this.keys,
-      address: hostAddress,
-      subject,
-      rooms: [{ name: 'lobby', tag: this.room.tag }],
-      settings: this.#options.host ?? {},
-      database: join(this.#folder, 'host.sqlite'),
-      mailbox: this.post.mailbox(hostAddress, this.clock),
-      sender: this.post.sender(this.clock),
-      onEvent: (event) => this.hostEvents.push(event),
-    })
-    this.#host = host
-    await this.finish(host.start())
+    await this.finish(Promise.all(this.sites.map((site) => site.start())))
+  }
+
+  /** Of the first host. */
+  get hostEvents(): readonly HostEvent[] {
+    return this.site(0).events
   }
 
   get host(): Host {
-    if (!this.#host) throw new Error('no host runs')
-    return this.#host
+    return this.site(0).host
   }
 
   async stopHost(): Promise<void> {
-    const host = this.#host
-    this.#host = null
-    if (host) await this.finish(host.stop())
+    await this.finish(Promise.all(this.sites.map((site) => site.stop())))
   }
 
   /** Lets time pass until the work is done. */
@@ -167,7 +176,7 @@ export class World {
     return this.clock.pass(byMs)
   }
 
-  #addPlayer(name: string, computer: Computer, more: PlayerChoices): Player {
+  #addPlayer(name: string, computer: Computer, { hosts = this.sites, ...more }: PlayerChoices): Player {
     const player = new Player({
       name,
       seed: this.#options.seed * 101 + this.players.length,
@@ -176,11 +185,7 @@ export class World {
       post: this.post,
       room: this.room,
       subject,
-      host: {
-        address: hostAddress,
-        identity: this.keys.identity.publicKey,
-        sealingKey: this.keys.sealingKeys.publicKey,
-      },
+      hosts: hosts.map(({ known }) => known),
       stunServers: stunServers.map((server) => `${server.address}:${server.port}`),
       ...more,
     })
@@ -201,9 +206,7 @@ export class World {
   }
 
   accepted(kind: string): number {
-    return this.hostEvents.filter(
-      (event) => event.event === 'letter' && event.outcome === 'accepted' && event.kind === kind,
-    ).length
+    return this.site(0).accepted(kind)
   }
 
   /** Ends everybody and removes the host's files. */

@@ -33,6 +33,7 @@ const reasons: Readonly<Record<DropReason, 'here' | string>> = {
   'invite-revoked': 'invites.test.ts',
   'invite-used-up': 'invites.test.ts',
   'unexpected-kind': 'here',
+  'unknown-host': 'here',
   'unknown-sender': 'here',
   'unknown-peer': 'here',
   automatic: 'here',

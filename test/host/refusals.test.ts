@@ -95,6 +95,25 @@ const bad: readonly [string, string, (stage: Stage, ann: FakeAgent) => string | 
       }),
   ],
   [
+    'a table of a host that this one does not know',
+    'unknown-host',
+    (stage, ann) => ann.mail({ ...ann.head(stage.now), kind: 'table', statements: [], introduce: [] }),
+  ],
+  [
+    'a question about the table by a host that this one does not know',
+    'unknown-host',
+    (stage, ann) => ann.mail({ ...ann.head(stage.now), kind: 'table-request', comparison: { newest: true } }),
+  ],
+  [
+    'a signal that a host which nobody knows pretends to pass on',
+    'unknown-host',
+    (stage, ann) =>
+      ann.mail({
+        ...{ ...ann.head(stage.now), kind: 'signal', room: ann.room.tag, peer: ann.id },
+        ...{ box: new Uint8Array(300), relay: { origin: ann.id, hopsLeft: 3 } },
+      }),
+  ],
+  [
     'a failure letter of a stranger',
     'unknown-sender',
     (stage, ann) =>

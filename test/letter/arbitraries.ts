@@ -223,7 +223,10 @@ export const tableLetter: Arbitrary<TableLetter> = record({
     record({ signed: bytes(66, 300), flagged: fc.boolean(), ageMs: fc.nat(limits.durationMs) }),
     { maxLength: limits.tableStatements },
   ),
-  introduce: fc.array(record({ room: bytes(32), asker: bytes(32), recipient: bytes(32) }), { maxLength: 32 }),
+  introduce: fc.array(
+    record({ room: bytes(32), asker: bytes(32), recipient: bytes(32), hopsLeft: fc.nat(3) }),
+    { maxLength: 32 },
+  ),
 })
 
 export const lettersByKind: { readonly [Kind in LetterKind]: Arbitrary<Extract<Letter, { kind: Kind }>> } = {

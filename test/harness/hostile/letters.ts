@@ -109,6 +109,14 @@ export const hostileKinds: Readonly<Record<string, HostileKind>> = {
     },
     6,
   ),
+  'a table of a host that nobody knows': kind(
+    'unknown-host',
+    (enemy) => {
+      const agent = enemy.stranger()
+      return enemy.letter({ ...agent.head(enemy.now), kind: 'table', statements: [], introduce: [] }, agent)
+    },
+    4,
+  ),
   'a letter for another host': kind(
     'wrong-key',
     (enemy) => {

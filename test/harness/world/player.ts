@@ -5,6 +5,7 @@ import type { PeerPreferences } from '../../../src/agent/peer-choice.ts'
 import { toHex } from '../../../src/base/bytes.ts'
 import type { KeyPair } from '../../../src/base/crypto.ts'
 import type { Forward } from '../../../src/forward/forwarder.ts'
+import type { InviteHost } from '../../../src/letter/invite.ts'
 import type { RoomKeys } from '../../../src/letter/room.ts'
 import { userIdText } from '../../../src/letter/user-id.ts'
 import { seededCrypto } from '../seeded-crypto.ts'
@@ -21,7 +22,7 @@ export type PlayerOptions = {
   readonly post: Post
   readonly room: RoomKeys
   readonly subject: string
-  readonly host: { readonly address: string; readonly identity: Uint8Array; readonly sealingKey: Uint8Array }
+  readonly hosts: readonly InviteHost[]
   readonly stunServers: readonly string[]
   readonly settings?: Partial<AgentSettings>
   readonly friends?: readonly Player[]
@@ -108,7 +109,7 @@ export class Player {
     onEvent: (event: AgentEvent) => void,
     forwards: readonly Forward[] = [],
   ): Agent {
-    const { clock, computer, post, room, subject, host, stunServers, settings, seed, name } = this.#options
+    const { clock, computer, post, room, subject, hosts, stunServers, settings, seed, name } = this.#options
     const power = new Power(clock)
     this.#power = power
     this.#mailbox = post.mailbox(this.address, power)
@@ -121,7 +122,7 @@ export class Player {
       subject,
       roomName: 'lobby',
       room,
-      hosts: [host],
+      hosts,
       stunServers,
       preferences,
       settings: { ...defaults, ...settings },
