@@ -61,7 +61,7 @@ function peerRow(peer: PeerStatus, label: string, now: number): Line {
 function peerWords({ state, path, quality, planWords, reason, advice }: PeerStatus): string {
   switch (state) {
     case 'linked': {
-      const place = path ? `${pathWords(path.kind)} (${path.remote})` : ''
+      const place = path ? `${pathWords(path)} (${path.remote})` : ''
       if (quality?.roundTripMs == null) return place
       const loss = quality.lossRate ? `, ${Math.round(quality.lossRate * 100)} % lost` : ''
       return `${place}, ${quality.roundTripMs} ms ± ${quality.jitterMs}${loss}`

@@ -72,7 +72,10 @@ export const peerSchema = z.strictObject({
   natWords: z.string().nullable().describe('What kind of NAT it is behind.'),
   plan: z.string().nullable().describe('How it is or was reached or tried.'),
   planWords: z.string().nullable(),
-  path: z.strictObject({ kind: z.string(), remote: z.string() }).nullable().describe('While linked; masked.'),
+  path: z
+    .strictObject({ kind: z.string(), protocol: z.enum(['udp', 'tcp']), remote: z.string() })
+    .nullable()
+    .describe('While linked; masked.'),
   packets: z.int().nullable().describe('Sent until the path was found.'),
   sincePunchMs: amount.nullable(),
   reason: z.string().nullable().describe('Why it could not be reached, or is gone.'),

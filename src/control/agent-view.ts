@@ -65,8 +65,8 @@ export function peerOf(
   }
 }
 
-function pathOf({ kind, remote }: PathReport): { readonly kind: string; readonly remote: string } {
-  return { kind, remote: maskText(remote) }
+function pathOf({ kind, protocol, remote }: PathReport): NonNullable<PeerStatus['path']> {
+  return { kind, protocol, remote: maskText(remote) }
 }
 
 function qualityOf(

@@ -3,8 +3,9 @@
 import type { NatProfile } from '../base/nat-profile.ts'
 import type { HardStrategy } from '../punch/plan.ts'
 
-const plans: Readonly<Record<HardStrategy | 'direct', string>> = {
+const plans: Readonly<Record<HardStrategy | 'direct' | 'tcp', string>> = {
   direct: 'sending to all of its addresses at once',
+  tcp: 'opening TCP connections, since UDP does not pass',
   range: 'trying the ports around the one that a counting router gave',
   'assigned-range': 'letting each router give a port first, then trying the ports around it',
   birthday: 'searching for a random port, with many ports of ours against many of theirs',

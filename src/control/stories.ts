@@ -58,12 +58,12 @@ export function describeAgentEvent(event: AgentEvent): Line | null {
     case 'connected':
       return line(
         'good',
-        `Connected with ${event.peer.name} ${pathWords(event.path.kind)} (${event.path.remote}) in ${seconds(event.sincePunchMs)}.`,
+        `Connected with ${event.peer.name} ${pathWords(event.path)} (${event.path.remote}) in ${seconds(event.sincePunchMs)}.`,
       )
     case 'path':
       return line(
         'plain',
-        `${event.peer.name} is now reached ${pathWords(event.path.kind)} (${event.path.remote}).`,
+        `${event.peer.name} is now reached ${pathWords(event.path)} (${event.path.remote}).`,
       )
     case 'disturbed':
       return line('bad', `Nothing comes from ${event.peer.name}. Looking for another way.`)
@@ -100,8 +100,9 @@ function rooms(names: readonly string[]): string {
   return names.length === 1 ? `the room ${names[0]}` : `the rooms ${names.join(', ')}`
 }
 
-export function pathWords(kind: string): string {
-  return kind === 'lan' ? 'inside the local network' : 'directly'
+export function pathWords({ kind, protocol }: { readonly kind: string; readonly protocol: string }): string {
+  const byTcp = protocol === 'tcp' ? ' over TCP' : ''
+  return `${kind === 'lan' ? 'inside the local network' : 'directly'}${byTcp}`
 }
 
 function describeMailbox(state: MailboxState): Line {
@@ -126,7 +127,7 @@ export function describeNat({ mapping }: NatProfile, addresses: readonly string[
       return `A NAT that takes another port for each destination (${mapping === 'ADM' ? 'address' : 'address and port'}-dependent mapping): only some can be met.${seen}`
     case 'unknown':
       return addresses.length === 0
-        ? 'No STUN server answered, so our public address is unknown: only players in the same network may be met.'
+        ? 'No STUN server answered over UDP, so UDP is blocked or there is no Internet: players in the same network may be met, others over TCP at best.'
         : `Only one STUN server answered, so the kind of NAT is unknown.${seen}`
   }
 }

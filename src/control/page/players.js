@@ -69,7 +69,8 @@ function sentence({ state, path, planWords, packets, reason, natWords, sameNat }
   const where = home ? ` It is ${home}.` : ''
   switch (state) {
     case 'linked': {
-      const way = path ? (paths[path.kind] ?? path.kind) : ''
+      const byTcp = path?.protocol === 'tcp' ? ', over TCP, since UDP does not pass' : ''
+      const way = path ? (paths[path.kind] ?? path.kind) + byTcp : ''
       const cost = packets === null ? '' : `, found with ${count(packets, 'packet')}`
       return `Connected ${way} (${path?.remote ?? ''})${cost}.${where}`
     }
