@@ -29,6 +29,29 @@ const named: Readonly<Record<string, string>> = {
 /** Elements whose content is not text. */
 const hidden = ['style', 'script', 'title']
 
+/** Elements that begin or end a line. */
+const breaking = new Set(
+  [
+    'p',
+    'div',
+    'br',
+    'tr',
+    'li',
+    'td',
+    'h1',
+    'h2',
+    'h3',
+    'h4',
+    'h5',
+    'h6',
+    'pre',
+    'blockquote',
+    'table',
+  ].flatMap((name) => [name, `/${name}`]),
+)
+
+const tagName = /\/?[a-z][a-z0-9]{0,10}/iy
+
 export function textOfHtml(html: string): string {
   const endTags = Object.fromEntries(hidden.map((name) => [name, new RegExp(`</${name}`, 'gi')]))
   const pieces: string[] = []
@@ -39,13 +62,15 @@ export function textOfHtml(html: string): string {
       pieces.push(html.slice(at))
       break
     }
-    pieces.push(html.slice(at, open))
-    const close = html.startsWith('<!--', open) ? html.indexOf('-->', open) : html.indexOf('>', open)
+    if (open > at) pieces.push(html.slice(at, open))
+    const isComment = html.startsWith('<!--', open)
+    const close = isComment ? html.indexOf('-->', open) : html.indexOf('>', open)
     // A mark that never ends: no browser shows what follows.
     if (close < 0) break
-    const name = /^<(\/?[a-z][a-z0-9]*)/i.exec(html.slice(open, open + 16))?.[1]?.toLowerCase() ?? ''
-    at = close + (html.startsWith('<!--', open) ? 3 : 1)
-    if (/^\/?(?:p|div|br|tr|li|td|h[1-6]|pre|blockquote|table)$/.test(name)) pieces.push('\n')
+    tagName.lastIndex = open + 1
+    const name = isComment ? '' : (tagName.exec(html)?.[0].toLowerCase() ?? '')
+    at = close + (isComment ? 3 : 1)
+    if (breaking.has(name)) pieces.push('\n')
     if (hidden.includes(name)) {
       const end = endTags[name]
       if (!end) continue
@@ -59,6 +84,7 @@ export function textOfHtml(html: string): string {
 }
 
 function decodeEntities(text: string): string {
+  if (!text.includes('&')) return text
   return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,16}));/gi, (whole, decimal, hex, name) => {
     if (name !== undefined) return named[(name as string).toLowerCase()] ?? whole
     const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal)

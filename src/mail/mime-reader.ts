@@ -89,7 +89,7 @@ function plainText(raw: Uint8Array, fields: readonly HeaderField[]): string | nu
 async function readText(raw: Uint8Array, nesting: number): Promise<string | null> {
   // Loaded when it is needed, which for most hosts and agents is never: it takes a tenth of their memory.
   const { simpleParser } = await import('mailparser')
-  const parsed = await simpleParser(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength), parserLimits)
+  const parsed = await simpleParser(withContentFieldsOnly(raw), parserLimits)
   const plain = parsed.text ?? ''
   if (holdsLetter(plain)) return plain
   const html = typeof parsed.html === 'string' ? textOfHtml(parsed.html) : ''
@@ -100,6 +100,20 @@ async function readText(raw: Uint8Array, nesting: number): Promise<string | null
   }
   const text = plain.trim() === '' ? html : plain
   return text.trim() === '' ? null : text
+}
+
+/** The parser takes every address and every field apart, of which there may be thousands that nobody asked for. */
+function withContentFieldsOnly(raw: Uint8Array): Buffer {
+  const fields = quickHeaders(raw).filter(({ name }) => name.startsWith('content-'))
+  const head = fields.map(({ name, value }) => `${name}: ${value}\r\n`).join('')
+  return Buffer.concat([Buffer.from(`${head}\r\n`), raw.subarray(afterHeader(raw))])
+}
+
+/** A header that fills the mail is followed by nothing. */
+function afterHeader(raw: Uint8Array): number {
+  const end = headerEnd(raw) ?? raw.length
+  if (raw[end] === 0x0d) return end + 2
+  return raw[end] === 0x0a ? end + 1 : end
 }
 
 /** A forwarded mail, or a text that a program took for a file. */

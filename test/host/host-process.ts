@@ -21,7 +21,9 @@ export class HostProcess {
 
   /** Loads its code and then waits for `go`. */
   constructor() {
-    this.#child = spawn(process.execPath, [script], { stdio: 'pipe' })
+    // As the program itself sets them.
+    const flags = ['--semi-space-growth-factor=1', '--heap-growing-percent=25']
+    this.#child = spawn(process.execPath, [...flags, script], { stdio: 'pipe' })
     this.#exited = once(this.#child, 'exit')
     this.#child.stdin.on('error', () => undefined)
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -14,29 +14,29 @@ import { FakeAgent, makeHostKeys, makeRoom, subject } from './fakes.ts'
 export type RunningHost = {
   readonly events: HostEvent[]
   agent(name: string): FakeAgent
-  /** Sends a mail by the post office, as this address. */
-  post(from: string, to: string, raw: string): Promise<void>
   /** Resolves when that many events fit; rejects when it takes too long. */
   until(fits: (event: HostEvent) => boolean, count?: number): Promise<void>
+  /** May be called twice. */
   stop(): Promise<void>
+}
+
+export type RunningHostOptions = {
+  readonly receiveUrl: string
+  readonly sendUrl: string
+  readonly address: string
+  readonly settings?: Partial<HostSettings>
 }
 
 const longestMs = 20_000
 
-/** For the mailbox of `user`. */
-export async function runHost(
-  office: PostOffice,
-  user: string,
-  settings: Partial<HostSettings> = {},
-): Promise<RunningHost> {
+export async function runHostOn(options: RunningHostOptions): Promise<RunningHost> {
+  const { receiveUrl, sendUrl, address, settings = {} } = options
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-running-'))
   const keys = makeHostKeys()
   const room = makeRoom()
   const events: HostEvent[] = []
-  const address = office.address(user)
   let tell = Promise.withResolvers<void>()
-  const sender = createSender(office.smtpUrl(user), { clock: systemClock })
-  const posting = createSender(office.smtpUrl('poster'), { clock: systemClock })
+  const filter = { subject, address, maxBytes: limits.mailBytes }
   const host = createHost({
     clock: systemClock,
     crypto: realCrypto,
@@ -46,42 +46,54 @@ export async function runHost(
     rooms: [{ name: 'lobby', tag: room.tag }],
     settings,
     database: join(folder, 'host.sqlite'),
-    mailbox: openMailbox(
-      office.imapUrl(user),
-      { subject, address, maxBytes: limits.mailBytes },
-      { clock: systemClock },
-    ),
-    sender,
+    mailbox: openMailbox(receiveUrl, filter, { clock: systemClock }),
+    sender: createSender(sendUrl, { clock: systemClock }),
     onEvent: (event) => {
       events.push(event)
       tell.resolve()
       tell = Promise.withResolvers()
     },
   })
-  office.maildirOf(user)
   await host.start()
   return {
     events,
     agent: (name) => new FakeAgent(name, keys, room),
-    async post(from, to, raw) {
-      const outcome = await posting.send({ from, to: [to], raw: new TextEncoder().encode(raw) })
-      if (outcome.outcome !== 'sent') throw new Error(`the post office took no mail: ${outcome.reason}`)
-    },
     async until(fits, count = 1) {
-      const deadline = Date.now() + longestMs
+      const late = Promise.withResolvers<void>()
+      const timer = setTimeout(late.resolve, longestMs)
+      const deadline = performance.now() + longestMs
       while (events.filter(fits).length < count) {
-        const left = deadline - Date.now()
-        if (left <= 0) throw new Error(`it never came to that: ${JSON.stringify(events)}`)
-        const timer = Promise.withResolvers<void>()
-        const handle = setTimeout(timer.resolve, left)
-        await Promise.race([tell.promise, timer.promise])
-        clearTimeout(handle)
+        if (performance.now() >= deadline) throw new Error(`it never came to that: ${JSON.stringify(events)}`)
+        await Promise.race([tell.promise, late.promise])
       }
+      clearTimeout(timer)
     },
     async stop() {
       await host.stop()
-      await posting.close()
       rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** For the mailbox of `user`, with a way to send mail to it as anybody. */
+export async function runHost(office: PostOffice, user: string, settings: Partial<HostSettings> = {}) {
+  office.maildirOf(user)
+  const posting = createSender(office.smtpUrl('poster'), { clock: systemClock })
+  const host = await runHostOn({
+    receiveUrl: office.imapUrl(user),
+    sendUrl: office.smtpUrl(user),
+    address: office.address(user),
+    settings,
+  })
+  return {
+    ...host,
+    async post(from: string, to: string, raw: string): Promise<void> {
+      const outcome = await posting.send({ from, to: [to], raw: new TextEncoder().encode(raw) })
+      if (outcome.outcome !== 'sent') throw new Error(`the post office took no mail: ${outcome.reason}`)
+    },
+    async stop(): Promise<void> {
+      await host.stop()
+      await posting.close()
     },
   }
 }

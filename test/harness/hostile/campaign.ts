@@ -1,22 +1,9 @@
 // Hostile mails by the thousand through a whole host in a process of its own: a Maildir that fills, the reader, the
 // courier, the table and the dispatcher, and an SMTP server that takes whatever the host would send.
 
-import { once } from 'node:events'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import type { AddressInfo } from 'node:net'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { SMTPServer } from 'smtp-server'
 import { toHex } from '../../../src/base/bytes.ts'
 import type { HostCounters } from '../../../src/host/service.ts'
 import { defaultHostSettings } from '../../../src/host/settings.ts'
@@ -25,7 +12,9 @@ import { quickHeaders } from '../../../src/mail/header-fields.ts'
 import { isOurs, mayBeReport } from '../../../src/mail/mail-match.ts'
 import { FakeAgent, hostAddress, makeRoom, subject } from '../../host/fakes.ts'
 import { HostProcess } from '../../host/host-process.ts'
+import { TestMaildir } from '../maildir.ts'
 import { realCrypto } from '../seeded-crypto.ts'
+import { type SmtpSink, startSmtpSink } from '../smtp-sink.ts'
 import { Enemy } from './enemy.ts'
 import { hostileKinds } from './letters.ts'
 
@@ -65,8 +54,8 @@ const longestWaitMs = 120_000
 
 export async function runCampaign(options: CampaignOptions): Promise<CampaignReport> {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'peerpost-hostile-'))
-  const maildir = new Maildir(join(folder, 'mail'))
-  const post = await startSink()
+  const maildir = new TestMaildir(join(folder, 'mail'))
+  const post = await startSmtpSink()
   const host = new HostProcess()
   try {
     const seeds = { identity: realCrypto.randomBytes(32), sealing: realCrypto.randomBytes(32) }
@@ -83,8 +72,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
       roomTagHex: toHex(room.tag),
       address: hostAddress,
       subject,
-      imapUrl: `maildir:${maildir.path}`,
-      smtpUrl: `smtp://127.0.0.1:${post.port}`,
+      imapUrl: maildir.url,
+      smtpUrl: post.url,
       database: join(folder, 'host.sqlite'),
       settings: {
         unreachable: { ...defaultHostSettings.unreachable, firstMs: defaultHostSettings.unreachable.lastMs },
@@ -101,8 +90,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
 
 type Field = {
   readonly host: HostProcess
-  readonly maildir: Maildir
-  readonly post: Awaited<ReturnType<typeof startSink>>
+  readonly maildir: TestMaildir
+  readonly post: SmtpSink
   readonly enemy: Enemy
 }
 
@@ -145,7 +134,6 @@ async function attack(options: CampaignOptions, field: Field): Promise<CampaignR
   let leftAlone = 0
   const from = performance.now()
   for (let delivered = 0; delivered < options.letters; ) {
-    const files: string[] = []
     for (let at = Math.min(options.batch, options.letters - delivered); at > 0; at--, delivered++) {
       const chosen = choose()
       const mail = chosen?.make(enemy) ?? ''
@@ -154,10 +142,10 @@ async function attack(options: CampaignOptions, field: Field): Promise<CampaignR
       if (isShown) letters++
       else leftAlone++
       if (isShown && chosen?.reason) expected[chosen.reason] = (expected[chosen.reason] ?? 0) + 1
-      files.push(maildir.deliver(mail))
+      maildir.deliver(mail)
     }
     await dealtWith()
-    maildir.clear()
+    clear(maildir)
     if (Math.floor((delivered * options.controls) / options.letters) > good - 22) {
       const mail = await ask(new FakeAgent(`control${good}`, enemy.host, enemy.room))
       enemy.remember(mail)
@@ -189,7 +177,7 @@ async function attack(options: CampaignOptions, field: Field): Promise<CampaignR
       dropped,
       expected,
       accepted,
-      repliesSent: post.replies(),
+      repliesSent: post.mails.filter(({ text }) => /^In-Reply-To: /m.test(text)).length,
       controls: good,
     },
     ...{
@@ -204,67 +192,12 @@ async function attack(options: CampaignOptions, field: Field): Promise<CampaignR
   }
 }
 
-class Maildir {
-  readonly path: string
-  #next = 0
-
-  constructor(path: string) {
-    this.path = path
-    for (const part of ['', 'tmp', 'new', 'cur']) mkdirSync(join(path, part))
-  }
-
-  deliver(mail: string): string {
-    const name = `${1_700_000_000 + this.#next++}.M1P1.test`
-    writeFileSync(join(this.path, 'tmp', name), mail, 'latin1')
-    renameSync(join(this.path, 'tmp', name), join(this.path, 'new', name))
-    return name
-  }
-
-  /** What is left is not the host's. Letters dealt with may still be about to be removed. */
-  clear(): void {
-    for (const name of readdirSync(join(this.path, 'new'))) {
-      const path = join(this.path, 'new', name)
-      try {
-        const fields = quickHeaders(readFileSync(path))
-        if (!isOurs(fields, filter) && !mayBeReport(fields, filter)) unlinkSync(path)
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-      }
-    }
-  }
-}
-
-/** Takes every mail and keeps those that answer one. */
-async function startSink() {
-  const replies = new Map<string, string[]>()
-  let count = 0
-  const server = new SMTPServer({
-    authOptional: true,
-    disabledCommands: ['STARTTLS', 'AUTH'],
-    disableReverseLookup: true,
-    closeTimeout: 100,
-    onData: (stream, session, callback) => {
-      const chunks: Buffer[] = []
-      stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-      stream.on('end', () => {
-        const text = Buffer.concat(chunks).toString('latin1')
-        const [to] = session.envelope.rcptTo
-        if (to && /^In-Reply-To: /m.test(text)) {
-          count++
-          replies.set(to.address, [...(replies.get(to.address) ?? []), text])
-        }
-        callback()
-      })
-    },
-  })
-  server.on('error', () => undefined)
-  const listener = server.listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  return {
-    port: (listener.address() as AddressInfo).port,
-    replies: () => count,
-    repliesTo: (address: string): readonly string[] => replies.get(address) ?? [],
-    stop: () => new Promise<void>((resolve) => server.close(() => resolve())),
+/** What the host leaves is not its own. Letters dealt with may still be about to be removed. */
+function clear(maildir: TestMaildir): void {
+  for (const path of maildir.mails) {
+    const mail = maildir.read(path)
+    const fields = quickHeaders(mail ?? new Uint8Array())
+    if (mail && !isOurs(fields, filter) && !mayBeReport(fields, filter)) maildir.remove(path)
   }
 }
 
