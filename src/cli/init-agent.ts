@@ -7,7 +7,7 @@ import { agentTemplate } from '../config/templates.ts'
 import { isNickname } from '../letter/text-rules.ts'
 import { inviteFrom } from '../setup/invite-text.ts'
 import { loadSodium } from '../sodium.ts'
-import { type Asked, answer, askForMail } from './mail-answers.ts'
+import { type Asked, answer, askForMail, loginStep } from './mail-answers.ts'
 import { makeFolder } from './new-folder.ts'
 
 export type InitAgentOptions = Asked & { readonly invite?: string; readonly name?: string }
@@ -26,6 +26,7 @@ export async function initAgent(options: InitAgentOptions): Promise<void> {
     )
   }
   const { secrets, ...mail } = await askForMail(options)
+  const configFile = join(options.dir, 'agent.toml')
   makeFolder({
     dir: options.dir,
     configFile: 'agent.toml',
@@ -38,6 +39,6 @@ export async function initAgent(options: InitAgentOptions): Promise<void> {
   })
   process.stdout.write(`An agent for the room ${invite.room.name} is ready in ${options.dir}.
 Next:
-  peerpost agent --config ${join(options.dir, 'agent.toml')}
+${loginStep(mail, configFile)}  peerpost agent --config ${configFile}
 `)
 }

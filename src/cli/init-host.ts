@@ -7,7 +7,7 @@ import { seedText } from '../config/secrets.ts'
 import { hostTemplate } from '../config/templates.ts'
 import { isHostAndPort, isRoomName } from '../letter/text-rules.ts'
 import { loadSodium } from '../sodium.ts'
-import { type Asked, askForMail } from './mail-answers.ts'
+import { type Asked, askForMail, loginStep } from './mail-answers.ts'
 import { makeFolder } from './new-folder.ts'
 
 export type InitHostOptions = Asked & { readonly room?: string; readonly stun?: readonly string[] }
@@ -38,7 +38,7 @@ export async function initHost(options: InitHostOptions): Promise<void> {
   })
   process.stdout.write(`A host for ${mail.address} is ready in ${options.dir}.
 Next:
-  peerpost host --config ${configFile}      run it
+${loginStep(mail, configFile)}  peerpost host --config ${configFile}      run it
   peerpost invite --config ${configFile}    print the invite for your friends
 `)
 }

@@ -59,8 +59,13 @@ Start here:
     .description('make a host: config, keys and a first room in a new folder')
     .requiredOption('--dir <dir>', 'folder to make')
     .option('--address <mail>', 'mail address of the mailbox')
-    .option('--receive <url>', 'where letters are read: imaps:, pop3s:, maildir: …')
+    .option(
+      '--receive <url>',
+      'where letters are read (imaps:, pop3s:, maildir: …); common providers are known',
+    )
     .option('--send <url>', 'where letters are sent: smtps: or smtp:')
+    .option('--password-stdin', 'take the password that no URL has from the first line of standard input')
+    .option('--oauth-client <id>', 'log in by OAuth 2.0 (Gmail, Outlook) with this client ID')
     .option('--room <name>', 'name of the first room (default: friends)')
     .option('--stun <host:port>', 'STUN server for the agents; may be given again', gather)
     .option('--yes', 'ask nothing')
@@ -72,8 +77,13 @@ Start here:
     .option('--invite <text>', 'the invite you were sent')
     .option('--name <nick>', 'what the others see')
     .option('--address <mail>', 'your mail address')
-    .option('--receive <url>', 'where answers are read: imaps:, pop3s:, maildir: …')
+    .option(
+      '--receive <url>',
+      'where answers are read (imaps:, pop3s:, maildir: …); common providers are known',
+    )
     .option('--send <url>', 'where letters are sent: smtps: or smtp:')
+    .option('--password-stdin', 'take the password that no URL has from the first line of standard input')
+    .option('--oauth-client <id>', 'log in by OAuth 2.0 (Gmail, Outlook) with this client ID')
     .option('--yes', 'ask nothing')
     .action(async (options) => (await import('./init-agent.ts')).initAgent(options))
 

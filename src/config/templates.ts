@@ -3,12 +3,19 @@
 
 import { formatDuration } from './duration.ts'
 
+export type OAuthAnswers = {
+  readonly provider: 'google' | 'microsoft'
+  readonly clientId: string
+  readonly secretFile: string | null
+}
+
 export type HostAnswers = {
   readonly address: string
   readonly receive: string
   readonly send: string
   readonly receivePasswordFile: string | null
   readonly sendPasswordFile: string | null
+  readonly oauth: OAuthAnswers | null
   readonly room: string
   readonly roomSecretFile: string
   readonly stunServers: readonly string[]
@@ -21,6 +28,7 @@ export type AgentAnswers = {
   readonly send: string
   readonly receivePasswordFile: string | null
   readonly sendPasswordFile: string | null
+  readonly oauth: OAuthAnswers | null
 }
 
 /** A TOML basic string; JSON's escapes are among TOML's. */
@@ -30,6 +38,19 @@ function passwordLine(key: string, file: string | null): string {
   return file === null
     ? `# ${key} = "${key.replace('_password_file', '')}.password"`
     : `${key} = ${quoted(file)}`
+}
+
+/** Written where it is used: docs/operation.md tells of it. */
+function oauthSection(oauth: OAuthAnswers | null): string {
+  if (oauth === null) return ''
+  const secret = oauth.secretFile === null ? '' : `client_secret_file = ${quoted(oauth.secretFile)}\n`
+  return `
+[mail.oauth]
+# Instead of passwords, once \`peerpost login\` was run with this file.
+provider = ${quoted(oauth.provider)}
+client_id = ${quoted(oauth.clientId)}
+${secret}# refresh_token_file = "oauth.token"
+`
 }
 
 const controlSection = `[control]
@@ -58,7 +79,7 @@ send = ${quoted(answers.send)}
 ${passwordLine('send_password_file', answers.sendPasswordFile)}
 # Only mail with exactly this subject is read; all other mail is left alone.
 # subject = "data for network game client"
-
+${oauthSection(answers.oauth)}
 [keys]
 # Who this host is, and what letters to it are sealed with. Losing them makes all invites worthless: keep a backup.
 identity_file = "identity.key"
@@ -130,7 +151,7 @@ send = ${quoted(answers.send)}
 ${passwordLine('send_password_file', answers.sendPasswordFile)}
 # Only mail with exactly this subject is read; all other mail is left alone. The invite says which.
 # subject = "data for network game client"
-
+${oauthSection(answers.oauth)}
 [keys]
 # Who you are to the others in the room. Keep a backup.
 identity_file = "identity.key"

@@ -17,6 +17,7 @@ const hostAnswers = {
   send: 'smtps://meet%40example.org@smtp.example.org',
   receivePasswordFile: 'receive.password',
   sendPasswordFile: 'send.password',
+  oauth: null,
   room: 'friends',
   roomSecretFile: 'room-friends.secret',
   stunServers: defaultStunServers,
@@ -29,6 +30,7 @@ const agentAnswers = {
   send: 'smtps://anna%40example.net@smtp.example.net',
   receivePasswordFile: 'receive.password',
   sendPasswordFile: 'send.password',
+  oauth: null,
 }
 
 function inFolder(work: (folder: string) => void): void {
@@ -105,6 +107,25 @@ test('a mistyped key is named with its section and the key that was meant', () =
     assert.match(
       lineOf(() => loadHostConfig(file, {})),
       /rooms\.0\.secret_file" is missing|secretfile/,
+    )
+  })
+})
+
+test('what init writes for OAuth 2.0 loads, and each of its settings has a variable', () => {
+  inFolder((folder) => {
+    const file = join(folder, 'agent.toml')
+    const oauth = { provider: 'google' as const, clientId: 'id', secretFile: 'oauth-client.secret' }
+    writeFileSync(file, agentTemplate({ ...agentAnswers, oauth }))
+    assert.deepEqual(loadAgentConfig(file, {}).config.mail.oauth, {
+      ...{ provider: 'google', client_id: 'id', client_secret_file: 'oauth-client.secret' },
+      refresh_token_file: 'oauth.token',
+    })
+    const { mail } = loadAgentConfig(file, { PEERPOST_MAIL_OAUTH_CLIENT_ID: 'other' }).config
+    assert.equal(mail.oauth?.client_id, 'other')
+    writeFileSync(file, `${hostTemplate(hostAnswers)}\n[mail.oauth]\nclient_id = "id"\n`)
+    assert.match(
+      lineOf(() => loadHostConfig(file, {})),
+      /"mail\.oauth" is not valid: needs provider/,
     )
   })
 })

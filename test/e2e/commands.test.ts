@@ -82,6 +82,55 @@ test('init writes keys and passwords for their owner only, and no password in th
   assert.equal(readFileSync(join(folder, 'host', 'receive.password'), 'utf8'), 'secret\n')
 })
 
+/** As `peerpost`, with something on standard input. */
+function pipeInto(input: string, ...args: string[]) {
+  const run = spawnSync(process.execPath, ['src/cli/main.ts', ...args], {
+    input,
+    encoding: 'utf8',
+    timeout: 30_000,
+  })
+  return { code: run.status, out: run.stdout, err: run.stderr }
+}
+
+test('the address of a common provider is enough, with the password piped in and what to know said', () => {
+  const dir = join(folder, 'gmail')
+  const init = ['init', 'host', '--dir', dir, '--address', 'meet@gmail.com', '--yes']
+  fails(
+    2,
+    /There is no password\. Pipe it in with --password-stdin/,
+    ...init.map((word) => word.replace('gmail', 'posteo').replace('.com', '.de')),
+  )
+  const { code, err } = pipeInto('app password\nmore\n', ...init, '--password-stdin')
+  assert.equal(code, 0, err)
+  assert.match(err, /myaccount\.google\.com\/apppasswords/)
+  const config = readFileSync(join(dir, 'host.toml'), 'utf8')
+  assert.match(config, /receive = "imaps:\/\/meet%40gmail\.com@imap\.gmail\.com"/)
+  assert.match(config, /send = "smtps:\/\/meet%40gmail\.com@smtp\.gmail\.com"/)
+  for (const file of ['receive.password', 'send.password']) {
+    assert.equal(readFileSync(join(dir, file), 'utf8'), 'app password\n')
+    assert.equal(statSync(join(dir, file)).mode & 0o777, 0o600)
+  }
+})
+
+test('a provider that takes no passwords is told, and a client ID makes a config to log in with', () => {
+  const dir = join(folder, 'outlook')
+  const init = ['init', 'host', '--dir', dir, '--address', 'meet@outlook.com', '--yes']
+  const without = peerpost(...init)
+  assert.equal(without.code, 2)
+  assert.match(without.err, /takes no passwords.*OAuth 2\.0.*\n.*--oauth-client is missing/)
+  const { code, out } = peerpost(...init, '--oauth-client', 'client')
+  assert.equal(code, 0)
+  assert.match(out, /peerpost login --config/)
+  assert.match(readFileSync(join(dir, 'host.toml'), 'utf8'), /provider = "microsoft"\nclient_id = "client"/)
+  fails(
+    1,
+    /login to the mail provider is missing.*peerpost login --config FILE/,
+    'host',
+    '--config',
+    join(dir, 'host.toml'),
+  )
+})
+
 test('init never overwrites what is there', () => {
   const before = readFileSync(join(folder, 'host', 'identity.key'), 'utf8')
   const args = ['init', 'host', '--dir', join(folder, 'host'), '--address', 'meet@mail.test', ...offline]
