@@ -13,7 +13,6 @@ import {
 import type { NatProfile } from '../base/nat-profile.ts'
 import { limits } from '../letter/limits.ts'
 import type { NatView } from '../nat/prober.ts'
-import type { PortProtocol } from '../net/gateway.ts'
 import type { PortMapping } from '../net/port-mapping.ts'
 import { SocketSet, type SocketSetOptions } from '../net/socket-set.ts'
 import { AddressFinder, emptyView } from './address-finder.ts'
@@ -156,29 +155,24 @@ export class Network {
     })
   }
 
-  #makeOpenPort(protocol: PortProtocol = 'UDP'): OpenPort | null {
+  #makeOpenPort(): OpenPort | null {
     const { clock, crypto, io, portMapping, onNews, onNotice } = this.#options
     const { mapPort } = io
-    return portMapping && mapPort
-      ? new OpenPort({ clock, crypto, protocol, mapPort, onNews, onNotice })
-      : null
+    return portMapping && mapPort ? new OpenPort({ clock, crypto, mapPort, onNews, onNotice }) : null
   }
 
   #makeTcp(): TcpSide | null {
-    const { clock, crypto, io, onCall } = this.#options
-    if (!io.tcp || !onCall) return null
-    return new TcpSide({
-      clock,
-      crypto,
-      io: io.tcp,
-      makeOpenPort: () => this.#makeOpenPort('TCP'),
-      hostEndpoints: io.hostEndpoints,
-      onCall,
-      onNews: () => {
-        // Where UDP passes it can wait for the next letter.
-        if (this.udpIsSilent) this.#options.onNews()
-      },
-    })
+    const { clock, crypto, io, portMapping, onCall } = this.#options
+    const { tcp, mapPort, hostEndpoints } = io
+    if (!tcp || !onCall) return null
+    // Where UDP passes it can wait for the next letter.
+    const onNews = () => {
+      if (this.udpIsSilent) this.#options.onNews()
+    }
+    // People are told of the port for UDP, which has the same number.
+    const options = { clock, crypto, onNews, onNotice: () => {}, protocol: 'TCP' } as const
+    const makeOpenPort = () => (portMapping && mapPort ? new OpenPort({ ...options, mapPort }) : null)
+    return new TcpSide({ clock, crypto, io: tcp, makeOpenPort, hostEndpoints, onCall, onNews })
   }
 
   async #askRouter(): Promise<void> {

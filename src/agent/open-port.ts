@@ -76,21 +76,16 @@ export class OpenPort {
   #change(mapping: PortMapping | null): void {
     if (this.#closed) return
     this.#mapping = mapping
-    const { protocol = 'UDP', onNotice } = this.#options
-    onNotice(mapping ? noticeOf(mapping, protocol) : `The router closed our ${nameOf(protocol)} again.`)
+    this.#options.onNotice(mapping ? noticeOf(mapping) : 'The router closed our port again.')
     if (!this.#isAwaited) this.#options.onNews()
   }
 }
 
-function nameOf(protocol: PortProtocol): string {
-  return protocol === 'UDP' ? 'port' : 'TCP port'
-}
-
-function noticeOf({ external, language }: PortMapping, protocol: PortProtocol): string {
-  const port = `${nameOf(protocol)} ${external.port}`
-  if (addressScope(external.address) === 'public') return `The router opened ${port} (${language}).`
+function noticeOf({ external, language }: PortMapping): string {
+  if (addressScope(external.address) === 'public')
+    return `The router opened port ${external.port} (${language}).`
   return (
-    `The router opened ${port} (${language}), but its own address is not public: ` +
+    `The router opened port ${external.port} (${language}), but its own address is not public: ` +
     'it stands behind another NAT, and nobody outside that one can use the port.'
   )
 }
