@@ -14,7 +14,7 @@ export type ImapTiming = {
   readonly connectTimeoutMs: number
   /** A command unanswered for this long ends the connection; an idle one is asked whether it lives. */
   readonly socketTimeoutMs: number
-  /** IDLE is renewed, and servers without IDLE are asked, this often. A dead line is noticed within
+  /** IDLE is renewed this often. A dead line is noticed within
    *  `maxIdleMs + socketTimeoutMs`. */
   readonly maxIdleMs: number
 }
@@ -205,6 +205,11 @@ export class ImapConnection {
    *  other programs have marked, so `remove` only marks. */
   get deletesForGood(): boolean {
     return this.#client.capabilities.has('UIDPLUS')
+  }
+
+  /** Whether the server tells of new mail by itself (IDLE, RFC 2177). */
+  get announces(): boolean {
+    return this.#client.capabilities.has('IDLE')
   }
 
   async remove(uids: readonly number[]): Promise<void> {

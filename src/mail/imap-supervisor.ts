@@ -18,6 +18,8 @@ export type SupervisorTiming = ImapTiming & {
   /** When nothing has worked for this long the server is asked; no answer within `answerMs` ends the connection. */
   readonly watchdogMs: number
   readonly answerMs: number
+  /** A server without IDLE is asked this often whether there is new mail. */
+  readonly pollMs: number
 }
 
 export const supervisorTiming: SupervisorTiming = {
@@ -27,6 +29,7 @@ export const supervisorTiming: SupervisorTiming = {
   operationMs: 60_000,
   watchdogMs: 60_000,
   answerMs: 30_000,
+  pollMs: 10_000,
 }
 
 /** For a server that has every reason to answer at once. */
@@ -147,10 +150,11 @@ export class ImapSupervisor {
 
   #watch(connection: ImapConnection): void {
     const { clock, timing } = this.#options
-    const restMs = Math.max(0, this.#lastGoodAt + timing.watchdogMs - clock.now())
+    const askMs = connection.announces ? timing.watchdogMs : Math.min(timing.pollMs, timing.watchdogMs)
+    const restMs = Math.max(0, this.#lastGoodAt + askMs - clock.now())
     this.#cancelTimer = clock.after(restMs, () => {
       if (this.#connection !== connection) return
-      if (clock.now() - this.#lastGoodAt < timing.watchdogMs) return this.#watch(connection)
+      if (clock.now() - this.#lastGoodAt < askMs) return this.#watch(connection)
       this.run((live) => live.noop(), timing.answerMs).then(
         () => this.#connection === connection && this.#watch(connection),
         (error: unknown) => this.#drop(connection, messageOf(error)),
