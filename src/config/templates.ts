@@ -40,9 +40,11 @@ function passwordLine(key: string, file: string | null): string {
     : `${key} = ${quoted(file)}`
 }
 
-/** Written where it is used: docs/operation.md tells of it. */
+/** Written where it is used. */
 function oauthSection(oauth: OAuthAnswers | null): string {
-  if (oauth === null) return ''
+  if (oauth === null) {
+    return '# OAuth 2.0 instead of passwords (Gmail, Outlook) has a section [mail.oauth]: see docs/operation.md.\n'
+  }
   const secret = oauth.secretFile === null ? '' : `client_secret_file = ${quoted(oauth.secretFile)}\n`
   return `
 [mail.oauth]
