@@ -68,6 +68,7 @@ Start here:
     .option('--oauth-client <id>', 'log in by OAuth 2.0 (Gmail, Outlook) with this client ID')
     .option('--room <name>', 'name of the first room (default: friends)')
     .option('--stun <host:port>', 'STUN server for the agents; may be given again', gather)
+    .option('--join <card>', 'make another host of a room, by a card of its host with the room in it')
     .option('--yes', 'ask nothing')
     .action(async (options) => (await import('./init-host.ts')).initHost(options))
   init
@@ -106,12 +107,33 @@ Start here:
     )
     .addOption(jsonOption())
     .action(async (options) => (await import('./invite.ts')).runInvite(options))
-  program
+  const host = program
     .command('host')
     .description('run the host at its mailbox until stopped')
     .requiredOption('--config <file>', "the host's config file")
     .addOption(jsonOption())
     .action(async (options) => (await import('./host.ts')).runHost(options))
+  host
+    .command('card')
+    .description('print the card of this host; another host needs it to exchange tables')
+    .option('--room <name>', 'put a room in: whoever has such a card can run another host of it')
+    .action(async (_options, command: Command) =>
+      (await import('./host-card.ts')).printCard(command.optsWithGlobals()),
+    )
+  const peer = host.command('peer').description('look after the other hosts that this one knows')
+  peer
+    .command('add')
+    .argument('<card>', 'what `peerpost host card` prints there')
+    .description('exchange tables with another host')
+    .action(async (card: string, _options, command: Command) =>
+      (await import('./host-card.ts')).addPeer(card, command.optsWithGlobals()),
+    )
+  peer
+    .command('list')
+    .description('show the hosts that this one knows')
+    .action(async (_options, command: Command) =>
+      (await import('./host-card.ts')).listPeers(command.optsWithGlobals()),
+    )
   program
     .command('agent')
     .description('run the agent beside a game until stopped')

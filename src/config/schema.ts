@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import { defaultSubject } from '../letter/invite.ts'
+import { limits } from '../letter/limits.ts'
 import { isHostAndPort, isMailAddress, isNickname, isRoomName, isSubject } from '../letter/text-rules.ts'
 import { parseDuration } from './duration.ts'
 import { areDistinctPlaces, isLoopbackPlace, maxPlaces, parsePlace } from './listen.ts'
@@ -112,6 +113,11 @@ export const hostSchema = z.strictObject({
       ipv6_prefix: z.int().min(16).max(128).default(64),
     })
     .prefault({}),
+  /** Other hosts that serve the same rooms. */
+  hosts: z
+    .array(z.strictObject({ card: line(8192) }))
+    .max(limits.inviteHosts)
+    .default([]),
   address_server: z.strictObject({ listen: places.default([]) }).prefault({}),
   control,
 })

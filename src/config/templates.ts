@@ -1,6 +1,7 @@
 // The TOML files as `init` writes them, with a comment for every setting. config/*.example.toml are these,
 // filled with example values; a test keeps them the same.
 
+import { defaultSubject } from '../letter/invite.ts'
 import { formatDuration } from './duration.ts'
 
 export type OAuthAnswers = {
@@ -19,6 +20,10 @@ export type HostAnswers = {
   readonly room: string
   readonly roomSecretFile: string
   readonly stunServers: readonly string[]
+  /** Of the room of another host; the default if left out. */
+  readonly subject?: string
+  /** That other host. */
+  readonly host?: { readonly address: string; readonly card: string }
 }
 
 export type AgentAnswers = {
@@ -55,6 +60,14 @@ ${secret}# refresh_token_file = "oauth.token"
 `
 }
 
+function subjectLine(subject = defaultSubject): string {
+  return `${subject === defaultSubject ? '# ' : ''}subject = ${quoted(subject)}`
+}
+
+function hostLines(host: HostAnswers['host']): string {
+  return host ? `# ${host.address}\n[[hosts]]\ncard = ${quoted(host.card)}\n` : ''
+}
+
 const controlSection = `[control]
 # A web API and a page on this computer alone, for \`peerpost status\`, browsers and games; guarded by a token in a file
 # beside this one. Port 0 lets the system choose.
@@ -80,7 +93,7 @@ ${passwordLine('receive_password_file', answers.receivePasswordFile)}
 send = ${quoted(answers.send)}
 ${passwordLine('send_password_file', answers.sendPasswordFile)}
 # Only mail with exactly this subject is read; all other mail is left alone.
-# subject = "data for network game client"
+${subjectLine(answers.subject)}
 ${oauthSection(answers.oauth)}
 [keys]
 # Who this host is, and what letters to it are sealed with. Losing them makes all invites worthless: keep a backup.
@@ -130,6 +143,9 @@ servers = [${answers.stunServers.map(quoted).join(', ')}]
 # ["192.0.2.1:3478", "192.0.2.2:3479"], all four combinations are opened: agents then learn what their NAT filters.
 # listen = []
 
+# Other hosts that serve the same rooms: this host exchanges tables with them, and invites name them, so that any of
+# them may be down. \`peerpost host peer add\` puts a host in by its card, in a section [[hosts]] each.
+${hostLines(answers.host)}
 ${controlSection}`
 }
 

@@ -1,17 +1,16 @@
-// An invite as one word of text: all that an agent needs to find its host and prove that it was invited.
-// "peerpost1", then base32 of: length of the content (2 bytes, big-endian), checksum (5), content (CBOR).
+// An invite as one word of text: all that an agent needs to find its host and prove that it was invited. Its content is
+// CBOR.
 
 import { z } from 'zod'
-import { concatBytes, equalBytes, viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
 import { Problem } from '../base/problem.ts'
-import { base32Characters, fromBase32, toBase32 } from './base32.ts'
 import { decodeCbor, encodeCbor } from './cbor.ts'
 import type { UserId } from './kinds.ts'
 import { limits } from './limits.ts'
 import type { Pass } from './room.ts'
 import { boxKey, bytesOf, grantedTerms, grantFields } from './schema.ts'
 import { isHostAndPort, isMailAddress, isRoomName, isSubject } from './text-rules.ts'
+import { compactText, readWord, writeWord } from './word.ts'
 
 export const defaultSubject = 'data for network game client'
 
@@ -44,13 +43,14 @@ export type InviteReading =
   | { readonly ok: true; readonly invite: Invite }
   | { readonly ok: false; readonly fault: InviteFault }
 
-// "1" is outside base32, so the prefix cannot occur in the content.
 const prefix = 'peerpost1'
-const checksumBytes = 5
-const headerBytes = 2 + checksumBytes
-const headerCharacters = 16
 
-const hostFields = { address: z.string().refine(isMailAddress), identity: bytesOf(32), sealing: boxKey() }
+/** On the wire, in invites and in cards of hosts. */
+export const hostFields = {
+  address: z.string().refine(isMailAddress),
+  identity: bytesOf(32),
+  sealing: boxKey(),
+}
 const hostSchema = z
   .object(hostFields)
   .transform(({ address, identity, sealing }): InviteHost => ({ address, identity, sealingKey: sealing }))
@@ -100,12 +100,8 @@ function passToWire({ tag, linkSecret, seed, grant: { until, uses, signature } }
   }
 }
 
-function hostToWire({ address, identity, sealingKey }: InviteHost) {
+export function hostToWire({ address, identity, sealingKey }: InviteHost) {
   return { address, identity, sealing: sealingKey }
-}
-
-function checksumOf(crypto: Crypto, content: Uint8Array): Uint8Array {
-  return crypto.hash(content, 16).subarray(0, checksumBytes)
 }
 
 /** One word of lower-case letters and digits. Throws a Problem (`invite`) where a field is beyond its limits. */
@@ -123,34 +119,21 @@ export function writeInvite(crypto: Crypto, invite: Invite): string {
     const field = checked.error.issues[0]?.path.join('.')
     throw new Problem('invite', `An invite cannot hold this ${field}.`, 'Correct it in the host settings.')
   }
-  const content = encodeCbor(wire)
-  const length = Uint8Array.of(content.length >> 8, content.length & 0xff)
-  return prefix + toBase32(concatBytes(length, checksumOf(crypto, content), content))
+  return writeWord(crypto, prefix, encodeCbor(wire))
 }
 
 /** Takes an invite out of text as people paste it: quoted, broken over lines, in capitals, in a sentence. */
 export function readInvite(crypto: Crypto, text: string): InviteReading {
-  if (text.length > limits.inviteTextCharacters) return fault('not-an-invite')
-  const word = text.toLowerCase().replace(/[^a-z0-9]+/g, '')
-  const at = word.lastIndexOf(prefix)
-  if (at < 0) return fault(/peerpost[2-9]/.test(word) ? 'unknown-version' : 'not-an-invite')
-  return readContent(crypto, word.slice(at + prefix.length))
-}
-
-function readContent(crypto: Crypto, characters: string): InviteReading {
-  if (characters.length < headerCharacters) return fault('incomplete')
-  const header = fromBase32(characters.slice(0, headerCharacters))
-  if (!header) return fault('typo')
-  const length = viewOf(header).getUint16(0)
-  if (length > limits.inviteBytes) return fault('typo')
-  const expected = base32Characters(headerBytes + length)
-  if (characters.length < expected) return fault('incomplete')
-  // What follows the expected characters is the rest of the sentence it was pasted from.
-  const bytes = fromBase32(characters.slice(0, expected))
-  if (!bytes) return fault('typo')
-  const content = bytes.subarray(headerBytes)
-  if (!equalBytes(bytes.subarray(2, headerBytes), checksumOf(crypto, content))) return fault('typo')
-  const read = wireSchema.safeParse(decodeCbor(content))
+  const word = readWord(crypto, prefix, text)
+  if (!word.ok) {
+    if (word.fault !== 'no-word') return fault(word.fault)
+    return fault(
+      /peerpost[2-9]/.test(compactText(text.slice(0, limits.inviteTextCharacters)))
+        ? 'unknown-version'
+        : 'not-an-invite',
+    )
+  }
+  const read = wireSchema.safeParse(decodeCbor(word.content))
   const invite = read.success ? inviteOf(crypto, read.data) : null
   return invite ? { ok: true, invite } : fault('not-an-invite')
 }

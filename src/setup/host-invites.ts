@@ -11,6 +11,7 @@ import { userIdText } from '../letter/user-id.ts'
 import { databaseProblem, openSharedDatabase } from '../table/database.ts'
 import { InviteBook, type InviteNote, type InviteTerms, mostInvites } from '../table/invite-book.ts'
 import type { HostKeys } from './host-keys.ts'
+import { knownHosts } from './known-hosts.ts'
 
 export type HostFolder = {
   readonly crypto: Crypto
@@ -36,7 +37,7 @@ export function draftInvite(
     host: { address, identity: identity.publicKey, sealingKey: sealingKeys.publicKey },
     room: { name: room.name, pass },
     stunServers: stun.servers,
-    otherHosts: [],
+    otherHosts: knownHosts(crypto, loaded.config, identity.publicKey),
     subject: mail.subject,
   })
   return { text, grant: pass.grant }

@@ -7,6 +7,7 @@ import { createHost, type Host, type HostEvent } from '../host/service.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { makeInvite } from './host-invites.ts'
 import { type HostKeys, roomNamed } from './host-keys.ts'
+import { knownHosts } from './known-hosts.ts'
 import { openMail } from './open-mail.ts'
 
 export type HostSetup = {
@@ -29,6 +30,7 @@ export function setUpHost({ crypto, loaded, keys, onEvent, onNotice }: HostSetup
     sealingKeys: keys.sealingKeys,
     address: config.address,
     rooms: keys.rooms.map(({ name, keys, invitesRequired }) => ({ name, tag: keys.tag, invitesRequired })),
+    hosts: knownHosts(crypto, config, keys.identity.publicKey),
     settings: {
       capacity: config.table.capacity,
       expiryMs: config.table.expiry,

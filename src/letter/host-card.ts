@@ -1,0 +1,82 @@
+// A host's card as one word of text, for the person who runs another host: its address and keys, so that the two can
+// exchange tables (mission A13). With a room in it, it also makes another host of that room; such a card is a secret.
+
+import { z } from 'zod'
+import type { Crypto } from '../base/crypto.ts'
+import { Problem } from '../base/problem.ts'
+import { decodeCbor, encodeCbor } from './cbor.ts'
+import { defaultSubject, hostFields, hostToWire, type InviteHost } from './invite.ts'
+import { limits } from './limits.ts'
+import { bytesOf } from './schema.ts'
+import { isHostAndPort, isRoomName, isSubject } from './text-rules.ts'
+import { compactText, readWord, writeWord } from './word.ts'
+
+export type SharedRoom = {
+  readonly name: string
+  readonly secret: Uint8Array
+  readonly stunServers: readonly string[]
+  readonly subject: string
+}
+
+export type HostCard = { readonly host: InviteHost; readonly room: SharedRoom | null }
+
+export type HostCardFault = 'not-a-card' | 'incomplete' | 'typo' | 'unknown-version'
+
+export type HostCardReading =
+  | { readonly ok: true; readonly card: HostCard }
+  | { readonly ok: false; readonly fault: HostCardFault }
+
+const prefix = 'peerposthost1'
+
+const wireSchema = z.object({
+  ...hostFields,
+  room: z
+    .object({
+      name: z.string().refine(isRoomName),
+      secret: bytesOf(32),
+      stun: z.array(z.string().refine(isHostAndPort)).max(limits.inviteStunServers),
+      subject: z.string().refine(isSubject).default(defaultSubject),
+    })
+    .optional(),
+})
+
+/** One word of lower-case letters and digits. Throws a Problem (`invite`) where a field is beyond its limits. */
+export function writeHostCard(crypto: Crypto, { host, room }: HostCard): string {
+  const wire = {
+    ...hostToWire(host),
+    ...(room && {
+      room: {
+        ...{ name: room.name, secret: room.secret, stun: room.stunServers },
+        ...(room.subject === defaultSubject ? {} : { subject: room.subject }),
+      },
+    }),
+  }
+  const checked = wireSchema.safeParse(wire)
+  if (!checked.success) {
+    const field = checked.error.issues[0]?.path.join('.')
+    throw new Problem('invite', `A card cannot hold this ${field}.`, 'Correct it in the host settings.')
+  }
+  return writeWord(crypto, prefix, encodeCbor(wire))
+}
+
+/** Takes a card out of text as people paste it. */
+export function readHostCard(crypto: Crypto, text: string): HostCardReading {
+  const word = readWord(crypto, prefix, text)
+  if (!word.ok) {
+    if (word.fault !== 'no-word') return { ok: false, fault: word.fault }
+    const isNewer = /peerposthost[2-9]/.test(compactText(text.slice(0, limits.inviteTextCharacters)))
+    return { ok: false, fault: isNewer ? 'unknown-version' : 'not-a-card' }
+  }
+  const read = wireSchema.safeParse(decodeCbor(word.content))
+  if (!read.success) return { ok: false, fault: 'not-a-card' }
+  const { address, identity, sealing, room } = read.data
+  return {
+    ok: true,
+    card: {
+      host: { address, identity, sealingKey: sealing },
+      room: room
+        ? { name: room.name, secret: room.secret, stunServers: room.stun, subject: room.subject }
+        : null,
+    },
+  }
+}

@@ -1,0 +1,60 @@
+// Bytes as one word of lower-case letters and digits that survives being copied by people: a prefix, then base32 of
+// length of the content (2 bytes, big-endian), checksum (5), content.
+
+import { concatBytes, equalBytes, viewOf } from '../base/bytes.ts'
+import type { Crypto } from '../base/crypto.ts'
+import { base32Characters, fromBase32, toBase32 } from './base32.ts'
+import { limits } from './limits.ts'
+
+/** `incomplete`: shorter than it says; `typo`: complete, but a character is wrong. Both can be the other where the
+ *  damage hit the length. */
+export type WordFault = 'no-word' | 'incomplete' | 'typo'
+
+export type WordReading =
+  | { readonly ok: true; readonly content: Uint8Array }
+  | { readonly ok: false; readonly fault: WordFault }
+
+const checksumBytes = 5
+const headerBytes = 2 + checksumBytes
+const headerCharacters = 16
+
+/** `prefix` ends with a digit outside base32, so that it cannot occur in the content. */
+export function writeWord(crypto: Crypto, prefix: string, content: Uint8Array): string {
+  const length = Uint8Array.of(content.length >> 8, content.length & 0xff)
+  return prefix + toBase32(concatBytes(length, checksumOf(crypto, content), content))
+}
+
+/** Letters and digits of a text as people paste it: quoted, broken over lines, in capitals, in a sentence. */
+export function compactText(text: string): string {
+  return text.toLowerCase().replace(/[^a-z0-9]+/g, '')
+}
+
+/** Takes the last such word out of a text. */
+export function readWord(crypto: Crypto, prefix: string, text: string): WordReading {
+  if (text.length > limits.inviteTextCharacters) return fault('no-word')
+  const compact = compactText(text)
+  const at = compact.lastIndexOf(prefix)
+  if (at < 0) return fault('no-word')
+  const characters = compact.slice(at + prefix.length)
+  if (characters.length < headerCharacters) return fault('incomplete')
+  const header = fromBase32(characters.slice(0, headerCharacters))
+  if (!header) return fault('typo')
+  const length = viewOf(header).getUint16(0)
+  if (length > limits.inviteBytes) return fault('typo')
+  const expected = base32Characters(headerBytes + length)
+  if (characters.length < expected) return fault('incomplete')
+  // What follows the expected characters is the rest of the sentence it was pasted from.
+  const bytes = fromBase32(characters.slice(0, expected))
+  if (!bytes) return fault('typo')
+  const content = bytes.subarray(headerBytes)
+  if (!equalBytes(bytes.subarray(2, headerBytes), checksumOf(crypto, content))) return fault('typo')
+  return { ok: true, content }
+}
+
+function checksumOf(crypto: Crypto, content: Uint8Array): Uint8Array {
+  return crypto.hash(content, 16).subarray(0, checksumBytes)
+}
+
+function fault(reason: WordFault): WordReading {
+  return { ok: false, fault: reason }
+}
