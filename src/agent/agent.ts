@@ -113,6 +113,11 @@ export class Agent {
       onReply: (letter, session) => {
         const sinceRequestMs = Math.round(clock.now() - session.requestedAt)
         this.#mailMs = sinceRequestMs
+        if (letter.decline) {
+          onEvent({ event: 'declined', ...letter.decline })
+          this.#enquiry.declined(letter.decline.againInMs)
+          return
+        }
         onEvent({ event: 'replied', peers: letter.peers.length, sinceRequestMs })
         this.#enquiry.answered(letter.expiresInMs, session === this.#sessions.newest)
         this.#roster.offered(letter.peers, nameOf, clock.now())

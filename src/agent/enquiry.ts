@@ -20,6 +20,8 @@ const mostBetweenRequestsMs = 10 * 60_000
  *  host says. */
 const refreshAfter = 0.5
 const leastRefreshMs = 60_000
+/** No host can keep us away for longer. */
+const mostDeclinedMs = 24 * 3_600_000
 
 export class Enquiry {
   readonly #options: EnquiryOptions
@@ -28,6 +30,8 @@ export class Enquiry {
   #unansweredMs: number
   /** Since the last request something happened that the host should know: no answer puts the next one off. */
   #hasNews = false
+  /** A host wants to hear nothing before; monotonic ms. */
+  #declinedUntil = Number.NEGATIVE_INFINITY
   #stopped = false
 
   constructor(options: EnquiryOptions) {
@@ -49,7 +53,17 @@ export class Enquiry {
   /** `newest`: the answer is to the latest request, not to one before it. */
   answered(expiresInMs: number, newest: boolean): void {
     this.#unansweredMs = this.#options.askAgainMs
+    this.#declinedUntil = Number.NEGATIVE_INFINITY
     if (newest && !this.#hasNews) this.#askIn(Math.max(leastRefreshMs, expiresInMs * refreshAfter))
+  }
+
+  /** The host wants no request for so long, and will not answer one; what is new waits too. Where another host answers,
+   *  that counts. */
+  declined(againInMs: number): void {
+    const waitMs = Math.min(Math.max(againInMs, leastRefreshMs), mostDeclinedMs)
+    this.#declinedUntil = this.#options.clock.now() + waitMs
+    this.#unansweredMs = this.#options.askAgainMs
+    this.#askIn(waitMs)
   }
 
   stop(): void {
@@ -62,7 +76,7 @@ export class Enquiry {
     if (this.#stopped) return
     const { clock, onUnanswered } = this.#options
     const askedAt = this.#askedAt ?? clock.now()
-    const earliest = askedAt + leastBetweenRequestsMs - clock.now()
+    const earliest = Math.max(askedAt + leastBetweenRequestsMs, this.#declinedUntil) - clock.now()
     this.#cancel = clock.after(Math.max(delayMs, earliest), () => {
       if (reason === 'unanswered') onUnanswered(Math.round(clock.now() - askedAt))
       if (!this.#stopped) this.#ask()

@@ -25,6 +25,8 @@ export type AgentEvent =
   /** No answer for so long; the request is repeated. */
   | { readonly event: 'unanswered'; readonly sinceRequestMs: number }
   | { readonly event: 'replied'; readonly peers: number; readonly sinceRequestMs: number }
+  /** The host does not grant our request, and hears nothing from us for so long. */
+  | { readonly event: 'declined'; readonly reason: string; readonly againInMs: number }
   | { readonly event: 'introduced'; readonly peer: PeerName }
   | { readonly event: 'punching'; readonly peer: PeerName; readonly plan: string }
   | {

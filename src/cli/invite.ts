@@ -15,7 +15,7 @@ import {
 } from '../setup/host-invites.ts'
 import { readHostKeys, roomNamed } from '../setup/host-keys.ts'
 import { loadSodium } from '../sodium.ts'
-import { paint, table } from './output.ts'
+import { paint, table, tellEvent } from './output.ts'
 import { parseUntil } from './until.ts'
 
 export type InviteOptions = {
@@ -54,7 +54,7 @@ function make(folder: HostFolder, { room: name, until, uses, name: label, json }
     { ...terms, ...(label !== undefined && { name: label }) },
     now,
   )
-  if (json) tell('invite', { id, room: room.name, invite: text })
+  if (json) tellEvent(systemClock.wallNow(), 'invite', { id, room: room.name, invite: text })
   else process.stdout.write(`${text}\n`)
 }
 
@@ -64,7 +64,7 @@ function list(folder: HostFolder, { room, json }: InviteOptions): void {
     ({ roomName }) => wanted === null || roomName === wanted,
   )
   if (json) {
-    for (const invite of invites) tell('invite', fieldsOf(invite))
+    for (const invite of invites) tellEvent(systemClock.wallNow(), 'invite', fieldsOf(invite))
     return
   }
   if (invites.length === 0) {
@@ -80,7 +80,13 @@ function list(folder: HostFolder, { room, json }: InviteOptions): void {
 
 function revoke(folder: HostFolder, which: string, { json }: InviteOptions): void {
   const { invite, removed } = revokeInvite(folder, which, systemClock.wallNow())
-  if (json) tell('revoked', { id: invite.id, room: invite.roomName, name: invite.name, removed })
+  if (json)
+    tellEvent(systemClock.wallNow(), 'revoked', {
+      id: invite.id,
+      room: invite.roomName,
+      name: invite.name,
+      removed,
+    })
   else {
     const name = invite.name === '' ? '' : ` (${invite.name})`
     const out =
@@ -113,11 +119,6 @@ function fieldsOf({ id, roomName, name, madeAt, until, uses, used, present, stat
     ...{ id, room: roomName, name, state, used, present, uses: uses ?? null },
     ...{ until: until === undefined ? null : instant(until), madeAt: instant(madeAt) },
   }
-}
-
-function tell(event: string, fields: object): void {
-  const at = new Date(systemClock.wallNow()).toISOString()
-  process.stdout.write(`${JSON.stringify({ event, at, ...fields })}\n`)
 }
 
 function parseUses(text: string): number {

@@ -22,6 +22,11 @@ export function table(
   return all.map(({ tone, cells }) => paint(tone, line(cells).trimEnd())).join('\n')
 }
 
+/** One event of a command that tells and ends. `wallNow` is Unix ms. */
+export function tellEvent(wallNow: number, event: string, fields: object): void {
+  process.stdout.write(`${JSON.stringify({ event, at: new Date(wallNow).toISOString(), ...fields })}\n`)
+}
+
 export type Reporter<Event> = (event: Event) => void
 
 /** `describe` gives a sentence for a person, or null for what only programs want to know; `onTold` gets what is

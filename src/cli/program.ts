@@ -107,6 +107,15 @@ Start here:
     )
     .addOption(jsonOption())
     .action(async (options) => (await import('./invite.ts')).runInvite(options))
+  program
+    .command('block')
+    .description("keep an agent out of a host's rooms")
+    .argument('[who]', 'its user ID, or its nickname while it is in the table')
+    .requiredOption('--config <file>', "the host's config file")
+    .option('--remove', 'let it in again')
+    .addOption(new Option('--list', 'show who is blocked').conflicts(['remove']))
+    .addOption(jsonOption())
+    .action(async (who, options) => (await import('./block.ts')).runBlock(who, options))
   const host = program
     .command('host')
     .description('run the host at its mailbox until stopped')

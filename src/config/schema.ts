@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { defaultSubject } from '../letter/invite.ts'
 import { limits } from '../letter/limits.ts'
 import { isHostAndPort, isMailAddress, isNickname, isRoomName, isSubject } from '../letter/text-rules.ts'
+import { readUserId } from '../letter/user-id.ts'
 import { parseDuration } from './duration.ts'
 import { areDistinctPlaces, isLoopbackPlace, maxPlaces, parsePlace } from './listen.ts'
 
@@ -105,6 +106,17 @@ export const hostSchema = z.strictObject({
       reply_peers: z.int().min(1).max(16).default(8),
       introduction_window: duration('250ms'),
       sweep: duration('60s'),
+    })
+    .prefault({}),
+  admission: z
+    .strictObject({
+      per_key: z.int().min(0).max(1_000_000).default(240),
+      per_address: z.int().min(0).max(1_000_000).default(480),
+      per_domain: z.int().min(0).max(1_000_000).default(20_000),
+      blocked: z
+        .array(text((id) => readUserId(id) !== null, 'must be a user ID, which agents print'))
+        .max(1000)
+        .default([]),
     })
     .prefault({}),
   same_nat: z

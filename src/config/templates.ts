@@ -131,6 +131,15 @@ servers = [${answers.stunServers.map(quoted).join(', ')}]
 # The mailbox is looked through at least this often, even if the server announces nothing.
 # sweep = "60s"
 
+[admission]
+# Letters in an hour that are granted to one agent, to one mail address and to one mail domain; 0 for any number.
+# Whoever sends more is told once when to come again, then nothing.
+# per_key = 240
+# per_address = 480
+# per_domain = 20000
+# User IDs that are let in nowhere; \`peerpost block\` does the same without a restart.
+# blocked = []
+
 [same_nat]
 # Two agents are behind the same NAT when this many leading bits of their public addresses agree.
 # Lower it for a network with several public addresses.

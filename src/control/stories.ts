@@ -51,6 +51,11 @@ export function describeAgentEvent(event: AgentEvent): Line | null {
         'plain',
         `The host named ${count(event.peers, 'player')} (${seconds(event.sinceRequestMs)}).`,
       )
+    case 'declined':
+      return line(
+        'bad',
+        `${declines[event.reason] ?? `The host declined: ${event.reason}.`} Asking again in ${minutes(event.againInMs)}.`,
+      )
     case 'introduced':
       return line('plain', `${event.peer.name} wants to meet.`)
     case 'punching':
@@ -94,6 +99,18 @@ const goodbyes: Readonly<Record<string, string>> = {
   closed: 'closed by us',
   'closed-by-peer': 'the other side left',
   lost: 'nothing came any more',
+}
+
+const declines: Readonly<Record<string, string>> = {
+  'too-often': 'The host was asked too often, by us or by others with our mail provider.',
+  'invite-ended': 'Your invite has ended. Ask whoever runs the host for a new one.',
+  'invite-revoked': 'Your invite was revoked. Ask whoever runs the host.',
+  'invite-used-up': 'As many agents as may came by this invite. Ask whoever runs the host for another one.',
+  'invite-required': 'The room now wants an invite of the newer kind. Ask whoever runs the host for one.',
+}
+
+function minutes(ms: number): string {
+  return count(Math.max(1, Math.ceil(ms / 60_000)), 'minute')
 }
 
 function rooms(names: readonly string[]): string {

@@ -1,7 +1,7 @@
 // Admission with the host's memory at hand: who is known, who is blocked, which invites are good.
 
-import { equalBytes } from '../base/bytes.ts'
-import type { Letter, RequestLetter } from '../letter/kinds.ts'
+import { equalBytes, toHex } from '../base/bytes.ts'
+import type { Letter, RequestLetter, UserId } from '../letter/kinds.ts'
 import { checkGrant, checkProof } from '../letter/room.ts'
 import type { ReadMail } from '../mail/mime-reader.ts'
 import { type Admission, admit, type Membership } from '../table/admission.ts'
@@ -14,7 +14,7 @@ export function admitLetter(
   mail: Pick<ReadMail, 'from' | 'date'>,
   wallNow: number,
 ): Admission {
-  const { self, seen, peers, settings } = parts
+  const { self, seen, peers, limits, settings, clock } = parts
   return admit(
     {
       letter,
@@ -24,11 +24,18 @@ export function admitLetter(
       forgottenUntil: seen.forgottenUntil,
       rooms: self.rooms,
       isSeen: ({ from, id }) => seen.has(from, id),
-      isKnown: ({ room, from }) => peers.find(room, from, wallNow) !== null,
+      isBlocked: (user) => isBlocked(parts, user),
+      returnAddressOf: ({ room, from }) => peers.find(room, from, wallNow)?.returnAddress ?? null,
+      count: (sender) => limits.take(clock.now(), sender),
       membershipOf: (request) => membershipOf(parts, request, wallNow),
     },
     settings,
   )
+}
+
+/** By the config or by a command. */
+export function isBlocked({ self, blocked }: HostGround, user: UserId): boolean {
+  return self.blocked.has(toHex(user)) || blocked.has(user)
 }
 
 /** By the room's secret, or by an invite of ours or of a host that we know: signatures first, for whoever has none learns nothing of invites. */

@@ -8,6 +8,7 @@ import type { FetchedMail } from '../mail/mailbox.ts'
 import { isDatabaseFailure } from '../table/database.ts'
 import { admitLetter } from './admitting.ts'
 import { isBetweenHosts } from './between-hosts.ts'
+import { declineRequest } from './declining.ts'
 import type { DropReason } from './events.ts'
 import { type HostParts, internalProblem, withDatabase } from './parts.ts'
 import { type Reading, readFetched } from './reading.ts'
@@ -55,7 +56,8 @@ export class Handler {
         ),
       )
       for (const { mail, handled } of settled) this.#notices.onHandled(mail, handled)
-      if (settled.some(({ handled }) => handled.outcome === 'accepted')) this.#notices.onCommit()
+      // A letter that was not admitted may have been declined by mail.
+      if (settled.some(({ handled }) => handled.kind !== 'unknown')) this.#notices.onCommit()
     }
   }
 
@@ -95,7 +97,11 @@ export class Handler {
     const wallNow = clock.wallNow()
     if (isBetweenHosts(letter)) return neighbours.take(letter, wallNow)
     const admission = admitLetter(this.#parts, letter, mail, wallNow)
-    if (!admission.admitted) return admission.reason
+    if (!admission.admitted) {
+      const { declined } = admission
+      if (declined) declineRequest(this.#parts, declined.letter, declined.decline, mail.messageId, wallNow)
+      return admission.reason
+    }
     const { from, id, sentAt } = admission.letter
     if (!seen.remember(from, id, sentAt)) return 'copy'
     return takeLetter(this.#parts, admission, { signed, messageId: mail.messageId }, wallNow)

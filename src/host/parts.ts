@@ -5,6 +5,7 @@ import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { messageOf, Problem } from '../base/problem.ts'
 import type { UserId } from '../letter/kinds.ts'
 import type { HostRoom } from '../table/admission.ts'
+import { BlockedKeys } from '../table/blocked-keys.ts'
 import type { HostDatabase } from '../table/database.ts'
 import { databaseProblem } from '../table/database.ts'
 import { IntroductionList } from '../table/introduction-list.ts'
@@ -12,6 +13,7 @@ import { InviteBook } from '../table/invite-book.ts'
 import { Outbox } from '../table/outbox.ts'
 import { PeerTable } from '../table/peer-table.ts'
 import { SeenLetters } from '../table/seen-letters.ts'
+import type { SenderLimits } from '../table/sender-limits.ts'
 import { UnreachableAddresses } from '../table/unreachable.ts'
 import type { HostEvent } from './events.ts'
 import type { Neighbours } from './neighbours.ts'
@@ -27,6 +29,8 @@ export type HostSelf = {
   readonly rooms: readonly HostRoom[]
   /** Hosts whose invites let in as ours do: this one and those that it exchanges tables with. */
   readonly hosts: readonly UserId[]
+  /** User IDs in hex that the config blocks. */
+  readonly blocked: ReadonlySet<string>
   /** For the Message-IDs of its mails, see postmark.ts. */
   readonly postmarkKey: Uint8Array
 }
@@ -36,6 +40,7 @@ export type HostMemory = {
   readonly peers: PeerTable
   readonly seen: SeenLetters
   readonly invites: InviteBook
+  readonly blocked: BlockedKeys
   readonly outbox: Outbox
   readonly introductions: IntroductionList
   readonly unreachable: UnreachableAddresses
@@ -43,6 +48,7 @@ export type HostMemory = {
 
 /** All of it but what is built upon it. */
 export type HostGround = HostMemory & {
+  readonly limits: SenderLimits
   readonly self: HostSelf
   readonly settings: HostSettings
   readonly clock: Clock
@@ -58,6 +64,7 @@ export function openMemory(database: HostDatabase, settings: HostSettings): Host
     peers: new PeerTable(database, settings),
     seen: new SeenLetters(database, { ...settings, capacity: settings.seenCapacity }),
     invites: new InviteBook(database),
+    blocked: new BlockedKeys(database),
     outbox: new Outbox(database, { capacity: settings.outboxCapacity }),
     introductions: new IntroductionList(database),
     unreachable: new UnreachableAddresses(database, settings.unreachable),

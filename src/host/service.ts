@@ -1,12 +1,15 @@
 // The host as a whole: puts its parts together, starts and stops them (design §5).
 
+import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { InviteHost } from '../letter/invite.ts'
+import type { UserId } from '../letter/kinds.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import type { HostRoom } from '../table/admission.ts'
 import { openHostDatabase } from '../table/database.ts'
+import { SenderLimits } from '../table/sender-limits.ts'
 import { Courier } from './courier.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { HostCounters, HostEvent } from './events.ts'
@@ -38,6 +41,8 @@ export type HostOptions = {
   readonly rooms: readonly (Pick<HostRoom, 'tag'> & Partial<HostRoom> & { readonly name: string })[]
   /** Other hosts with which the table is exchanged (A13); none if left out. */
   readonly hosts?: readonly InviteHost[]
+  /** Let in nowhere, beside those that a command blocked. */
+  readonly blocked?: readonly UserId[]
   /** Whatever is left out is as in `defaultHostSettings`. */
   readonly settings?: Partial<HostSettings>
   /** Path of the database file; made (mode 0600) if it is not there. */
@@ -122,10 +127,12 @@ class HostService implements Host {
       ...openMemory(database, this.#settings),
       self: {
         ...{ identity, sealingKeys, address, domain, subject },
+        blocked: new Set((this.#options.blocked ?? []).map(toHex)),
         rooms: rooms.map(({ tag, invitesRequired = false }) => ({ tag, invitesRequired })),
         hosts: [identity.publicKey, ...(this.#options.hosts ?? []).map((host) => host.identity)],
         postmarkKey: postmarkKey(crypto, identity),
       },
+      limits: new SenderLimits(clock.now(), this.#settings.limits),
       settings: this.#settings,
       clock,
       crypto,

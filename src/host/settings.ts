@@ -1,12 +1,15 @@
 // What can be set about a host, and what each setting is when nobody sets it.
 
 import type { Family } from '../base/endpoint.ts'
+import type { SenderLimitSettings } from '../table/sender-limits.ts'
 import { defaultUnreachable, type UnreachableSettings } from '../table/unreachable.ts'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 
 export type HostSettings = {
+  /** Letters of one sender that are granted. */
+  readonly limits: SenderLimitSettings
   /** Entries in the table over all rooms; newer overwrite oldest (A4). */
   readonly capacity: number
   /** How long an entry stays after its last request (A4). */
@@ -45,6 +48,7 @@ export type HostSettings = {
 }
 
 export const defaultHostSettings: HostSettings = {
+  limits: { perKey: 240, perAddress: 480, perDomain: 20_000 },
   capacity: 10_000,
   expiryMs: 12 * hourMs,
   freshnessMs: 12 * hourMs,

@@ -7,7 +7,7 @@ import { requestContent } from '../letter/encoding.ts'
 import type { RequestLetter, Statement, UserId } from '../letter/kinds.ts'
 import { verifyStatement } from '../letter/signature.ts'
 import { faultOf } from '../table/admission.ts'
-import { membershipOf } from './admitting.ts'
+import { isBlocked, membershipOf } from './admitting.ts'
 import type { Neighbours } from './neighbours.ts'
 import type { HostGround } from './parts.ts'
 import { entryOf } from './taking.ts'
@@ -25,7 +25,7 @@ export function takeStatement(
   if (!verified.ok) return
   const { letter } = verified
   const room = self.rooms.find(({ tag }) => equalBytes(tag, letter.room))
-  if (!room) return
+  if (!room || isBlocked(parts, letter.from)) return
   if (now - letter.sentAt > settings.freshnessMs || letter.sentAt - now > settings.futureToleranceMs) return
   if (letter.kind === 'request') {
     const membership = membershipOf(parts, letter, now)

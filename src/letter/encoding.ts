@@ -84,6 +84,9 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
         answers: letter.sessionId,
         expires: letter.expiresInMs,
         peers: letter.peers.map(peerFields),
+        ...(letter.decline && {
+          decline: { reason: letter.decline.reason, again: letter.decline.againInMs },
+        }),
       }
     case 'introduction':
       return { answers: letter.sessionId, peers: letter.peers.map(peerFields) }

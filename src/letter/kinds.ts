@@ -82,6 +82,8 @@ export type ReplyLetter = Base & {
   /** How long the entry will stay in the table, so that the agent knows when to ask again. */
   readonly expiresInMs: number
   readonly peers: readonly OfferedPeer[]
+  /** The request was not granted; there are no peers then. */
+  readonly decline?: { readonly reason: string; readonly againInMs: number }
 }
 
 /** The host tells an agent who was just offered its address, so that both punch (C2). */

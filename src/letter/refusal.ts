@@ -42,6 +42,10 @@ export type HostRefusal =
   | 'invite-revoked'
   /** As many different agents came by it as may. */
   | 'invite-used-up'
+  /** Its sender is blocked. */
+  | 'blocked'
+  /** More letters than a key, a return address or its domain may send. */
+  | 'too-often'
   /** A kind that nobody may send to a host. */
   | 'unexpected-kind'
   /** Its sender is not in the table. */

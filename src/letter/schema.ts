@@ -203,14 +203,21 @@ export const letterSchemas = {
     nickname: nick,
     returnAddress,
   })),
-  reply: body('reply', { answers: bytesOf(16), expires: duration, peers }).transform(
-    ({ v, sent, answers, expires, ...letter }) => ({
-      ...letter,
-      sentAt: sent,
-      sessionId: answers,
-      expiresInMs: expires,
-    }),
-  ),
+  reply: body('reply', {
+    answers: bytesOf(16),
+    expires: duration,
+    peers,
+    decline: z
+      .object({ reason: z.string().regex(/^[a-z-]{1,32}$/), again: duration })
+      .transform(({ reason, again }) => ({ reason, againInMs: again }))
+      .optional(),
+  }).transform(({ v, sent, answers, expires, decline, ...letter }) => ({
+    ...letter,
+    ...(decline && { decline }),
+    sentAt: sent,
+    sessionId: answers,
+    expiresInMs: expires,
+  })),
   introduction: body('introduction', { answers: bytesOf(16), peers }).transform(
     ({ v, sent, answers, ...letter }) => ({ ...letter, sentAt: sent, sessionId: answers }),
   ),

@@ -4,6 +4,7 @@ import type { Crypto } from '../base/crypto.ts'
 import type { Loaded } from '../config/load.ts'
 import type { HostConfig } from '../config/schema.ts'
 import { createHost, type Host, type HostEvent } from '../host/service.ts'
+import { readUserId } from '../letter/user-id.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { makeInvite } from './host-invites.ts'
 import { type HostKeys, roomNamed } from './host-keys.ts'
@@ -31,7 +32,13 @@ export function setUpHost({ crypto, loaded, keys, onEvent, onNotice }: HostSetup
     address: config.address,
     rooms: keys.rooms.map(({ name, keys, invitesRequired }) => ({ name, tag: keys.tag, invitesRequired })),
     hosts: knownHosts(crypto, config, keys.identity.publicKey),
+    blocked: config.admission.blocked.flatMap((id) => readUserId(id) ?? []),
     settings: {
+      limits: {
+        perKey: config.admission.per_key,
+        perAddress: config.admission.per_address,
+        perDomain: config.admission.per_domain,
+      },
       capacity: config.table.capacity,
       expiryMs: config.table.expiry,
       freshnessMs: config.letters.freshness,

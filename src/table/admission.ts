@@ -9,9 +9,11 @@ import type {
   RequestLetter,
   RoomTag,
   SignalLetter,
+  UserId,
 } from '../letter/kinds.ts'
 import type { HostRefusal } from '../letter/refusal.ts'
 import type { InviteState } from './invite-book.ts'
+import type { Sender } from './sender-limits.ts'
 
 /** Kinds that an agent may send to a host. */
 export type AgentLetter = RequestLetter | SignalLetter | FailureLetter | LeaveLetter
@@ -21,6 +23,9 @@ export type HostRoom = {
   /** Who has only the room's secret is not let in. */
   readonly invitesRequired: boolean
 }
+
+/** Whose invite is over asks again after an hour at the earliest: it may have been a mistake. */
+const overAgainMs = 3_600_000
 
 /** By what the sender of a request is in the room it names; `nothing` where a signature does not hold. */
 export type Membership =
@@ -45,14 +50,24 @@ export type AdmissionQuestion = {
   readonly rooms: readonly HostRoom[]
   readonly isSeen: (letter: AgentLetter) => boolean
   readonly membershipOf: (letter: RequestLetter) => Membership
-  /** Whether the letter's sender has a living entry in its room. */
-  readonly isKnown: (letter: SignalLetter | FailureLetter | LeaveLetter) => boolean
+  readonly isBlocked: (user: UserId) => boolean
+  /** Of the living entry that the letter's sender has in its room; null when there is none. */
+  readonly returnAddressOf: (letter: SignalLetter | FailureLetter | LeaveLetter) => string | null
+  /** Counts a letter of this sender: null when it is within its limits, or in how many ms it is worth coming again. */
+  readonly count: (sender: Sender) => number | null
 }
+
+/** A member's request that is not granted: it may be told why, and when to ask again. */
+export type Decline = { readonly reason: HostRefusal; readonly againInMs: number }
 
 export type Admission =
   /** `inviteId`: of a request that came by an invite. */
   | { readonly admitted: true; readonly letter: AgentLetter; readonly inviteId: number | null }
-  | { readonly admitted: false; readonly reason: HostRefusal }
+  | {
+      readonly admitted: false
+      readonly reason: HostRefusal
+      readonly declined?: { readonly letter: RequestLetter; readonly decline: Decline }
+    }
 
 export function admit(question: AdmissionQuestion, settings: AdmissionSettings): Admission {
   const { letter } = question
@@ -60,11 +75,31 @@ export function admit(question: AdmissionQuestion, settings: AdmissionSettings):
   const room = question.rooms.find(({ tag }) => equalBytes(tag, letter.room))
   const reason = reasonAgainst(letter, room, question, settings)
   if (reason !== null) return { admitted: false, reason }
-  if (letter.kind !== 'request' || !room) return { admitted: true, letter, inviteId: null }
+  if (!room) return { admitted: false, reason: 'not-a-member' }
+  return letter.kind === 'request' ? admitRequest(letter, room, question) : admitOther(letter, question)
+}
+
+function admitRequest(letter: RequestLetter, room: HostRoom, question: AdmissionQuestion): Admission {
   const membership = question.membershipOf(letter)
   const fault = faultOf(membership, room)
-  if (fault !== null) return { admitted: false, reason: fault }
+  if (fault === 'not-a-member') return { admitted: false, reason: fault }
+  if (fault !== null) return declined(letter, { reason: fault, againInMs: overAgainMs })
+  // Last, for only what is admitted counts: nobody can use up the limits of others.
+  const againInMs = question.count({ key: letter.from, address: letter.returnAddress })
+  if (againInMs !== null) return declined(letter, { reason: 'too-often', againInMs })
   return { admitted: true, letter, inviteId: membership.by === 'invite' ? membership.id : null }
+}
+
+function admitOther(letter: Exclude<AgentLetter, RequestLetter>, question: AdmissionQuestion): Admission {
+  const address = question.returnAddressOf(letter)
+  if (address === null) return { admitted: false, reason: 'unknown-sender' }
+  // A goodbye costs nothing and makes room.
+  const isTooMuch = letter.kind !== 'leave' && question.count({ key: letter.from, address }) !== null
+  return isTooMuch ? { admitted: false, reason: 'too-often' } : { admitted: true, letter, inviteId: null }
+}
+
+function declined(letter: RequestLetter, decline: Decline): Admission {
+  return { admitted: false, reason: decline.reason, declined: { letter, decline } }
 }
 
 function isAgentLetter(letter: Letter): letter is AgentLetter {
@@ -76,7 +111,7 @@ function isAgentLetter(letter: Letter): letter is AgentLetter {
   )
 }
 
-/** All but membership, which costs most. */
+/** All but membership and limits. */
 function reasonAgainst(
   letter: AgentLetter,
   room: HostRoom | undefined,
@@ -90,8 +125,9 @@ function reasonAgainst(
     if (date - question.wallNow > settings.futureToleranceMs) return 'from-the-future'
   }
   if (!room) return 'not-a-member'
+  if (question.isBlocked(letter.from)) return 'blocked'
   if (question.isSeen(letter)) return 'copy'
-  if (letter.kind !== 'request') return question.isKnown(letter) ? null : 'unknown-sender'
+  if (letter.kind !== 'request') return null
   return equalAddresses(letter.returnAddress, question.mailFrom) ? null : 'wrong-return-address'
 }
 

@@ -90,6 +90,31 @@ test('news before the start is part of the first request', async () => {
   assert.deepEqual(asked, [1])
 })
 
+test('whom the host declines asks nothing until the time is over, whatever happens meanwhile', async () => {
+  const { clock, asked, enquiry } = makeEnquiry()
+  enquiry.start()
+  await clock.advance(5_000)
+  enquiry.declined(360_000)
+  enquiry.tellNews()
+  await clock.advance(359_000)
+  assert.deepEqual(asked, [0])
+  await clock.advance(1_000)
+  assert.deepEqual(asked, [0, 365])
+})
+
+test('an answer of another host ends the waiting, and no host can make it endless', async () => {
+  const { clock, asked, enquiry } = makeEnquiry()
+  enquiry.start()
+  enquiry.declined(1_000 * hourMs)
+  enquiry.answered(12 * hourMs, true)
+  enquiry.tellNews()
+  await clock.advance(15_000)
+  assert.deepEqual(asked, [0, 15])
+  enquiry.declined(1_000 * hourMs)
+  await clock.advance(24 * hourMs)
+  assert.deepEqual(asked, [0, 15, 15 + 24 * 3_600])
+})
+
 test('once stopped nothing is asked, and no timer is left', async () => {
   const { clock, asked, enquiry } = makeEnquiry()
   enquiry.start()

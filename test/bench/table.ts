@@ -15,6 +15,7 @@ import { defaultHostSettings } from '../../src/host/settings.ts'
 import type { RoomKeys } from '../../src/letter/room.ts'
 import { systemClock } from '../../src/net/system-clock.ts'
 import { openHostDatabase } from '../../src/table/database.ts'
+import { SenderLimits } from '../../src/table/sender-limits.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { FakeAgent, hostAddress, makeHostKeys, makeRoom, subject } from '../host/fakes.ts'
 import type { FillOptions } from './fill-table.ts'
@@ -92,10 +93,12 @@ function prepare(
     ...openMemory(database, settings),
     self: {
       ...{ ...keys, address: hostAddress, domain: 'mail.test', subject },
+      blocked: new Set(),
       rooms: rooms.map(({ tag }) => ({ tag, invitesRequired: false })),
       postmarkKey: postmarkKey(realCrypto, keys.identity),
       hosts: [keys.identity.publicKey],
     },
+    limits: new SenderLimits(systemClock.now(), { perKey: 0, perAddress: 0, perDomain: 1e9 }),
     settings,
     clock: systemClock,
     crypto: realCrypto,

@@ -53,6 +53,7 @@ test('help names every command, and each command explains its options', () => {
   for (const command of [
     'init',
     'invite',
+    'block',
     'host',
     'agent',
     'login',
@@ -185,6 +186,19 @@ test('invites are listed, and revoked by ID or name', () => {
   fails(2, /"--until 2020-01-01" is in the past/, 'invite', ...config, '--until', '2020-01-01')
   fails(2, /"--uses 0" is no number of agents/, 'invite', ...config, '--uses', '0')
   fails(2, /cannot be used with/, 'invite', ...config, '--list', '--uses', '2')
+})
+
+test('an agent is blocked by its user ID, listed, and let in again', () => {
+  const block = (...args: string[]) => ['block', ...args, '--config', join(folder, 'host', 'host.toml')]
+  const id = 'a'.repeat(52)
+  assert.match(peerpost(...block(id)).out, /^Blocked a{52}\. It is out/)
+  assert.match(peerpost(...block('--list')).out, /^SINCE .*\n\d{4}-\d\d-\d\d {2}a{52}/)
+  assert.equal(JSON.parse(peerpost(...block('--list', '--json')).out).id, id)
+  assert.match(peerpost(...block(id, '--remove')).out, /^Unblocked/)
+  assert.equal(peerpost(...block('--list')).out, 'Nobody is blocked.\n')
+  fails(2, /No agent called "anna" is in the table\. Name it by its user ID/, ...block('anna'))
+  fails(2, /No agent called "anna" is blocked/, ...block('anna', '--remove'))
+  fails(2, /Nobody was named/, ...block())
 })
 
 test('an invite is one line, and a typo in it is told from a missing end', () => {

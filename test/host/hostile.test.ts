@@ -32,6 +32,8 @@ const reasons: Readonly<Record<DropReason, 'here' | string>> = {
   'invite-ended': 'invites.test.ts',
   'invite-revoked': 'invites.test.ts',
   'invite-used-up': 'invites.test.ts',
+  blocked: 'limits.test.ts',
+  'too-often': 'limits.test.ts',
   'unexpected-kind': 'here',
   'unknown-host': 'here',
   'unknown-sender': 'here',

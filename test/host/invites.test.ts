@@ -20,7 +20,8 @@ async function ask(stage: Stage, name: string, room: RoomKeys): Promise<string |
   stage.deliver(agent.mailRequest(stage.now))
   await stage.settle()
   const drop = stage.drops()[before] ?? null
-  assert.equal(stage.lettersTo(agent).length, drop === null ? 1 : 0)
+  const granted = stage.lettersTo(agent).filter((letter) => letter.kind === 'reply' && !letter.decline)
+  assert.equal(granted.length, drop === null ? 1 : 0)
   return drop
 }
 
@@ -63,7 +64,7 @@ test('an invite for two agents lets in two, each as often as it likes, also afte
   assert.equal(await ask(stage, 'bob', invite), null)
   assert.equal(await ask(stage, 'cid', invite), 'invite-used-up')
   await stage.restart()
-  assert.equal(await ask(stage, 'cid', invite), 'invite-used-up')
+  assert.equal(await ask(stage, 'dan', invite), 'invite-used-up')
   stage.deliver(ann.mailRequest(stage.now))
   await stage.settle()
   assert.equal(stage.lettersTo(ann).length, 4)

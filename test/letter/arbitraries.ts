@@ -153,13 +153,13 @@ export const requestLetter: Arbitrary<RequestLetter> = perhapsWithTcp(
   fc.oneof(record(requestFields), record({ ...requestFields, grant })),
 )
 
-export const replyLetter: Arbitrary<ReplyLetter> = record({
-  kind: kind('reply'),
-  ...base,
-  sessionId: bytes(16),
-  expiresInMs: duration,
-  peers,
-})
+const replyFields = { kind: kind('reply'), ...base, sessionId: bytes(16), expiresInMs: duration }
+const decline = record({ reason: fc.stringMatching(/^[a-z-]{1,32}$/), againInMs: duration })
+
+export const replyLetter: Arbitrary<ReplyLetter> = fc.oneof(
+  record({ ...replyFields, peers }),
+  record({ ...replyFields, peers: fc.constant([]), decline }),
+)
 
 export const introductionLetter: Arbitrary<IntroductionLetter> = record({
   kind: kind('introduction'),

@@ -1,0 +1,51 @@
+// `peerpost block`: keeps an agent out of a host's rooms, or lets it in again.
+
+import { Problem } from '../base/problem.ts'
+import { loadHostConfig } from '../config/load.ts'
+import { systemClock } from '../net/system-clock.ts'
+import { blockAgent, type ListedBlock, listBlocked, unblockAgent } from '../setup/host-blocks.ts'
+import { paint, table, tellEvent } from './output.ts'
+
+export type BlockOptions = {
+  readonly config: string
+  readonly list?: boolean
+  readonly remove?: boolean
+  readonly json?: boolean
+}
+
+export async function runBlock(who: string | undefined, options: BlockOptions): Promise<void> {
+  const loaded = loadHostConfig(options.config, process.env)
+  const now = systemClock.wallNow()
+  if (options.list) return show(listBlocked(loaded), options)
+  if (who === undefined) {
+    throw new Problem(
+      'usage',
+      'Nobody was named.',
+      'Name an agent by its user ID or nickname, or use --list.',
+    )
+  }
+  const one = options.remove ? unblockAgent(loaded, who) : blockAgent(loaded, who, now)
+  if (options.json) tellEvent(now, options.remove ? 'unblocked' : 'blocked', { id: one.id, name: one.name })
+  else {
+    const name = one.name === '' ? one.id : `${one.name} (${one.id})`
+    const [done, then] = options.remove
+      ? ['Unblocked', 'It may come again with an invite.']
+      : ['Blocked', 'It is out of all rooms; links that it has go on.']
+    process.stdout.write(`${paint('good', `${done} ${name}.`)} ${then}\n`)
+  }
+}
+
+function show(all: readonly ListedBlock[], { json }: BlockOptions): void {
+  if (json) {
+    for (const { id, name, blockedAt } of all)
+      tellEvent(systemClock.wallNow(), 'blocked', { id, name, since: new Date(blockedAt).toISOString() })
+    return
+  }
+  const rows = all.map(({ id, name, blockedAt }) => ({
+    tone: 'plain' as const,
+    cells: [new Date(blockedAt).toISOString().slice(0, 10), id, name],
+  }))
+  process.stdout.write(
+    rows.length === 0 ? 'Nobody is blocked.\n' : `${table(['SINCE', 'ID', 'NAME'], rows)}\n`,
+  )
+}
