@@ -15,6 +15,8 @@ if (major < 22 || (major === 22 && minor < 12)) {
   // multiple of what is in use, to save a few percent of time.
   setFlagsFromString('--semi-space-growth-factor=1')
   setFlagsFromString('--heap-growing-percent=25')
+  // With helpers, the young generation's collector waits for other threads to get a processor, and games wait with it.
+  setFlagsFromString('--no-parallel-scavenge')
   const { run } = await import('./program.ts')
   process.exitCode = await run(process.argv.slice(2))
 }
