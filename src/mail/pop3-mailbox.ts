@@ -64,6 +64,8 @@ export class Pop3Mailbox implements Mailbox {
   #session: Pop3Session | null = null
   /** Why there is no connection; null while all is well. */
   #lostBecause: string | null = 'it is not open'
+  /** The password was refused at the last login. */
+  #isRefused = false
   #attempt = 0
   /** What the server asks us to leave between two logins. */
   #spacingMs = 0
@@ -134,8 +136,10 @@ export class Pop3Mailbox implements Mailbox {
     })
   }
 
+  /** A look as soon as the server bears one; not with a password that was refused. */
   check(): void {
-    if (this.#state === 'open') this.#pollIn(0)
+    if (this.#state !== 'open' || this.#isRefused) return
+    this.#pollIn(Math.max(0, this.#lookedAt + this.#spacingMs - this.#options.clock.now()))
   }
 
   async close(): Promise<void> {
@@ -231,6 +235,7 @@ export class Pop3Mailbox implements Mailbox {
 
   #nowConnected(): void {
     this.#attempt = 0
+    this.#isRefused = false
     if (this.#state !== 'open' || this.#lostBecause === null) return
     this.#lostBecause = null
     this.onState({ state: 'connected' })
@@ -246,7 +251,8 @@ export class Pop3Mailbox implements Mailbox {
     const { retry, loginRetry } = this.#timing
     // Twice as long each time until it is content, for it does not say how long.
     if (isLoginDelay(problem)) this.#spacingMs = Math.min(1_800_000, Math.max(30_000, 2 * this.#pollMs))
-    const backoff = problem.code === 'mail-login' ? loginRetry : retry
+    this.#isRefused = problem.code === 'mail-login'
+    const backoff = this.#isRefused ? loginRetry : retry
     const retryInMs = Math.max(this.#spacingMs, backoffMs(this.#attempt++, backoff, this.#options.random))
     this.#lostBecause = messageOf(problem).replace(/\.$/, '')
     this.#pollIn(retryInMs)

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import type { Clock } from '../../src/base/clock.ts'
 import { Problem } from '../../src/base/problem.ts'
 import { openMailbox } from '../../src/mail/open.ts'
 import type { Pop3Timing } from '../../src/mail/pop3-mailbox.ts'
@@ -23,14 +24,23 @@ async function stage(context: TestContext, script: Partial<Pop3Script>, timing: 
   const defer = deferIn(context)
   const server = await startScriptedPop3(script)
   defer(() => server.stop())
+  /** Of all timers that were set. */
+  const delays: number[] = []
+  const watchedClock: Clock = {
+    ...clock,
+    after(delayMs, callback) {
+      delays.push(delayMs)
+      return clock.after(delayMs, callback)
+    },
+  }
   const make = (settings = '') => {
     const filter = { subject: testSubject, address, maxBytes }
     const url = `pop3://ann:secret@127.0.0.1:${server.port}${settings}`
-    const mailbox = openMailbox(url, filter, { clock, pop3: { ...quick, ...timing } })
+    const mailbox = openMailbox(url, filter, { clock: watchedClock, pop3: { ...quick, ...timing } })
     defer(() => mailbox.close())
     return { mailbox, watched: watchMailbox(mailbox) }
   }
-  return { server, make, ...make() }
+  return { server, make, delays, ...make() }
 }
 
 test('a mailbox that another program has locked is waited for, also at the start', async (context) => {
@@ -73,7 +83,7 @@ test('without a code the words tell a locked mailbox from a wrong password', asy
 })
 
 test('the time between two logins that a server asks for is kept', async (context) => {
-  const { mailbox, server } = await stage(context, {
+  const { mailbox, server, delays } = await stage(context, {
     capabilities: ['USER', 'UIDL', 'TOP', 'LOGIN-DELAY 3600 USER'],
     mails: new Map([['a', letter()]]),
   })
@@ -85,6 +95,8 @@ test('the time between two logins that a server asks for is kept', async (contex
   // Several looks would have been due by now; none may be made for these either.
   assert.deepEqual(await mailbox.fetch(1), [])
   await mailbox.remove(['b'])
+  mailbox.check?.()
+  assert.ok((delays.at(-1) ?? 0) > 3_500_000, String(delays.at(-1)))
   await mailbox.close()
   assert.equal(server.commands.filter((command) => command === 'connect').length, 1)
 })
@@ -103,12 +115,16 @@ test('a server that is asked too often is asked less often', async (context) => 
 
 test('a changed password is not tried again and again', async (context) => {
   let logins = 0
-  const { mailbox, watched } = await stage(context, {
+  const { mailbox, watched, delays } = await stage(context, {
     answer: (command) => (command.startsWith('PASS') && ++logins > 1 ? '-ERR [AUTH] wrong' : undefined),
   })
   await mailbox.open()
   const state = await watched.nextState('disconnected')
   assert.ok(state.state === 'disconnected' && state.retryInMs >= 150_000, JSON.stringify(state))
+  // Not after a change of network either.
+  const timers = delays.length
+  mailbox.check?.()
+  assert.equal(delays.length, timers)
 })
 
 test('all IDs changing costs looking again and nothing else', async (context) => {
