@@ -1,6 +1,6 @@
 // `npm run bench`: measures the product against bare loops over the same libraries and servers. Arguments name single
 // benches; `nat --runs=5` makes do with so few runs of each pair and weather, `link --part=stream` with one part,
-// `hostile --letters=5000` with so many letters. Those that take long and compare nothing run only when named. One JSON
+// `hostile --letters=5000` with so many letters, `soak --minutes=1` for so long. Those that take long and compare nothing run only when named. One JSON
 // line each on stdout, a table on stderr; exit code 1 when a target is missed.
 
 import { Quiet } from './quiet.ts'
@@ -14,6 +14,10 @@ const letters = Number(
   process.argv.find((argument) => argument.startsWith('--letters='))?.slice('--letters='.length) ?? 100_000,
 )
 
+const minutes = Number(
+  process.argv.find((argument) => argument.startsWith('--minutes='))?.slice('--minutes='.length) ?? 10,
+)
+
 const part = process.argv.find((argument) => argument.startsWith('--part='))?.slice('--part='.length)
 
 const benches: Readonly<Record<string, (quiet: Quiet) => Promise<Report | readonly Report[]>>> = {
@@ -21,6 +25,7 @@ const benches: Readonly<Record<string, (quiet: Quiet) => Promise<Report | readon
   backlog: async (quiet) => (await import('./backlog.ts')).benchBacklog(quiet),
   table: async (quiet) => (await import('./table.ts')).benchTable(quiet),
   hostile: async () => (await import('./hostile.ts')).benchHostile(letters),
+  soak: async () => (await import('./soak.ts')).benchSoak(minutes),
   link: async (quiet) => (await import('./link.ts')).benchLink(quiet, part),
   nat: async (quiet) => {
     const { benchNat, natOptions } = await import('./nat.ts')
@@ -29,7 +34,7 @@ const benches: Readonly<Record<string, (quiet: Quiet) => Promise<Report | readon
   },
 }
 
-const onlyNamed = ['hostile']
+const onlyNamed = ['hostile', 'soak']
 
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const unknown = named.find((name) => benches[name] === undefined)

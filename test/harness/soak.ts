@@ -1,0 +1,178 @@
+// Requests over real mail servers for a while, with faults at random on the lines to both servers and in the process;
+// then every request must have exactly one reply.
+
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { toHex } from '../../src/base/bytes.ts'
+import { createSender } from '../../src/mail/open.ts'
+import { systemClock } from '../../src/net/system-clock.ts'
+import { FakeAgent, headerOf, hostAddress, makeRoom, subject } from '../host/fakes.ts'
+import { HostProcess } from '../host/host-process.ts'
+import type { RealHostOptions } from '../host/real-host.ts'
+import { startPostOffice } from './post-office.ts'
+import { startLineProxy } from './post-office-proxy.ts'
+import { realCrypto, seededRandom } from './seeded-crypto.ts'
+
+export type SoakReport = {
+  readonly requests: number
+  /** Requests without a reply, and with more than one. */
+  readonly unanswered: number
+  readonly doubled: number
+  readonly faults: Readonly<Record<string, number>>
+  /** Of the host that runs at the time: after each tenth. */
+  readonly rssMB: readonly number[]
+  readonly openFiles: readonly number[]
+  readonly leftInMailbox: number
+}
+
+/** Mailboxes that all agents share. */
+const mailboxes = 50
+/** Between two faults, on average. */
+const faultEveryMs = 2_500
+const drainMs = 120_000
+
+const sleep = (forMs: number) => new Promise<void>((resolve) => setTimeout(resolve, forMs))
+
+export async function soak(options: {
+  readonly durationMs: number
+  readonly seed: number
+  readonly onProgress?: (line: string) => void
+}): Promise<SoakReport> {
+  const { durationMs, seed, onProgress = () => undefined } = options
+  const random = seededRandom(seed)
+  const office = await startPostOffice()
+  const folder = mkdtempSync(join(tmpdir(), 'peerpost-soak-'))
+  const imapLine = await startLineProxy({ port: office.ports.imap })
+  const smtpLine = await startLineProxy({ port: office.ports.smtp })
+  const seeds = { identity: realCrypto.randomBytes(32), sealing: realCrypto.randomBytes(32) }
+  const keys = {
+    identity: realCrypto.signKeyPair(seeds.identity),
+    sealingKeys: realCrypto.boxKeyPair(seeds.sealing),
+  }
+  const room = makeRoom()
+  const hostOptions: RealHostOptions = {
+    identitySeedHex: toHex(seeds.identity),
+    sealingSeedHex: toHex(seeds.sealing),
+    roomTagHex: toHex(room.tag),
+    address: hostAddress,
+    subject,
+    imapUrl: office.imapUrl('host').replace(/:\d+$/, `:${imapLine.port}`),
+    smtpUrl: office.smtpUrl('host').replace(/:\d+$/, `:${smtpLine.port}`),
+    database: join(folder, 'host.sqlite'),
+    settings: { retryFirstMs: 200, retryMaxMs: 2_000, capacity: 500 },
+  }
+  const posting = createSender(office.smtpUrl('agents'), { clock: systemClock })
+  office.maildirOf('host')
+  const folders = Array.from({ length: mailboxes }, (_, index) => office.maildirOf(`agent${index}`))
+  const startHost = async () => {
+    const started = new HostProcess()
+    await started.heard('loaded')
+    started.go(hostOptions)
+    await started.heard('ready')
+    return started
+  }
+  let host = await startHost()
+  const faults: Record<string, number> = {}
+  const asked = new Set<string>()
+  const until = performance.now() + durationMs
+
+  const ask = async () => {
+    for (let made = Math.floor(random() * 1e6); performance.now() < until; made++) {
+      const agent = new FakeAgent(`agent${made % mailboxes}`, keys, room)
+      const mail = { raw: new TextEncoder().encode(agent.mailRequest(Date.now())) }
+      const { outcome } = await posting.send({ ...mail, from: agent.address, to: [hostAddress] })
+      if (outcome === 'sent') asked.add(headerOf(mail, 'Message-ID') ?? '')
+      // Not more waiting than the host works off, or the end would be spent on draining.
+      while (mailsIn(office.maildirOf('host')) > 200) await sleep(50)
+    }
+  }
+  const disturb = async () => {
+    while (performance.now() < until) {
+      await sleep(2 * faultEveryMs * random())
+      const [name, work] = pick(random(), {
+        'IMAP cut': async () => imapLine.cut(),
+        'SMTP cut': async () => smtpLine.cut(),
+        'IMAP dead for a second': async () => {
+          imapLine.goDead('pass')
+          await sleep(1_000)
+          imapLine.cut()
+        },
+        'SMTP refused for a second': async () => {
+          smtpLine.goDead('refuse')
+          await sleep(1_000)
+          smtpLine.heal()
+          smtpLine.cut()
+        },
+        'host killed': async () => {
+          await host.kill('SIGKILL')
+          host = await startHost()
+        },
+      })
+      faults[name] = (faults[name] ?? 0) + 1
+      await work()
+    }
+  }
+  const rssMB: number[] = []
+  const openFiles: number[] = []
+  const watch = async () => {
+    for (let tenth = 1; tenth <= 10; tenth++) {
+      await sleep(durationMs / 10)
+      const status = `/proc/${host.pid}/status`
+      if (!existsSync(status)) continue
+      rssMB.push(Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(status, 'utf8'))?.[1]) / 100) / 10)
+      openFiles.push(readdirSync(`/proc/${host.pid}/fd`).length)
+      onProgress(
+        `${asked.size} requests, ${rssMB.at(-1)} MB, ${openFiles.at(-1)} files, ${JSON.stringify(faults)}`,
+      )
+    }
+  }
+  try {
+    await Promise.all([ask(), ask(), ask(), disturb(), watch()])
+    const end = performance.now() + drainMs
+    let replies = repliesIn(folders)
+    while (
+      performance.now() < end &&
+      (mailsIn(office.maildirOf('host')) > 0 || [...asked].some((id) => !replies.has(id)))
+    ) {
+      await sleep(500)
+      replies = repliesIn(folders)
+    }
+    await host.kill('SIGTERM')
+    return {
+      requests: asked.size,
+      unanswered: [...asked].filter((id) => !replies.has(id)).length,
+      doubled: [...replies.values()].filter(({ size }) => size > 1).length,
+      ...{ faults, rssMB, openFiles, leftInMailbox: mailsIn(office.maildirOf('host')) },
+    }
+  } finally {
+    await host.kill('SIGKILL')
+    await posting.close()
+    await Promise.all([imapLine.stop(), smtpLine.stop()])
+    await office.stop()
+    rmSync(folder, { recursive: true })
+  }
+}
+
+function pick<T>(chance: number, all: Readonly<Record<string, T>>): [string, T] {
+  const entries = Object.entries(all)
+  return entries[Math.floor(chance * entries.length)] as [string, T]
+}
+
+function mailsIn(maildir: string): number {
+  return ['new', 'cur'].reduce((sum, part) => sum + readdirSync(join(maildir, part)).length, 0)
+}
+
+/** By the Message-ID of the request, the Message-IDs of its replies: a mail sent twice after a fault is one mail. */
+function repliesIn(folders: readonly string[]): Map<string, Set<string>> {
+  const replies = new Map<string, Set<string>>()
+  for (const folder of folders) {
+    for (const name of readdirSync(join(folder, 'new'))) {
+      const mail = { raw: readFileSync(join(folder, 'new', name)) }
+      const answers = headerOf(mail, 'In-Reply-To')
+      if (answers)
+        replies.set(answers, (replies.get(answers) ?? new Set()).add(headerOf(mail, 'Message-ID') ?? ''))
+    }
+  }
+  return replies
+}
