@@ -1,7 +1,12 @@
 // Running until told to stop: SIGTERM and SIGINT end a command cleanly, a second one at once.
 
-/** Resolves with the first SIGTERM or SIGINT, or when `stop` is called; a second signal exits at once. */
-export function untilStopped(): { readonly stopped: Promise<void>; readonly stop: () => void } {
+export type Lifetime = {
+  /** Resolves with the first SIGTERM or SIGINT, or when `stop` is called; a second signal exits at once. */
+  readonly stopped: Promise<void>
+  readonly stop: () => void
+}
+
+export function untilStopped(): Lifetime {
   let stop = (): void => {}
   const stopped = new Promise<void>((resolve) => {
     stop = resolve

@@ -9,6 +9,8 @@ function gather(value: string, gathered: readonly string[] | undefined): string[
 }
 
 const jsonOption = () => new Option('--json', 'one JSON object a line on standard output')
+const quietOption = () =>
+  new Option('--quiet', 'nothing on standard output; the log goes to standard error').conflicts('json')
 
 /** Runs the command named by `args`; resolves to the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -121,6 +123,7 @@ Start here:
     .description('run the host at its mailbox until stopped')
     .requiredOption('--config <file>', "the host's config file")
     .addOption(jsonOption())
+    .addOption(quietOption())
     .action(async (options) => (await import('./host.ts')).runHost(options))
   host
     .command('card')
@@ -158,6 +161,7 @@ Start here:
       gather,
     )
     .addOption(jsonOption())
+    .addOption(quietOption())
     .action(async (options) => (await import('./agent.ts')).runAgent(options))
   program
     .command('nat')

@@ -63,6 +63,10 @@ const oauth = z
     'needs provider = "google" or "microsoft", or a token_url',
   )
 
+const log = z
+  .strictObject({ level: z.enum(['auto', 'silent', 'error', 'warn', 'info', 'debug']).default('auto') })
+  .prefault({})
+
 const mail = z.strictObject({
   receive: line(1000),
   send: line(1000),
@@ -132,6 +136,7 @@ export const hostSchema = z.strictObject({
     .default([]),
   address_server: z.strictObject({ listen: places.default([]) }).prefault({}),
   control,
+  log,
 })
 
 const portNumber = z.int().min(1).max(65535)
@@ -203,6 +208,7 @@ export const agentSchema = z.strictObject({
     })
     .prefault({}),
   control,
+  log,
 })
 
 export type HostConfig = z.infer<typeof hostSchema>

@@ -75,6 +75,11 @@ const controlSection = `[control]
 # enabled = true
 # A file with a token of your own, 20 to 128 letters and digits, that lets Prometheus read /metrics and nothing else.
 # metrics_token_file = ""
+
+[log]
+# What the daemon writes on standard error, as JSON lines: "error", "warn", "info", "debug" or "silent". "auto" is "info",
+# but nothing on a terminal, where standard output says the same.
+# level = "auto"
 `
 
 export function hostTemplate(answers: HostAnswers): string {

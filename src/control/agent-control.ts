@@ -37,6 +37,14 @@ export type AgentControlOptions = {
   readonly onEvent: (event: AgentEvent) => void
 }
 
+/** What can change while an agent runs. */
+export type AgentConfigured = {
+  /** User IDs. */
+  readonly friends: readonly string[]
+  readonly blocked: readonly string[]
+  readonly forwards: readonly Forward[]
+}
+
 const notJoined = new Fault(409, 'not-joined', 'The agent is not in the room now.', 'Join the room first.')
 const noForward = new Fault(404, 'unknown-forward', 'No forward has this local port.', 'Name it like udp:7.')
 
@@ -45,6 +53,8 @@ export class AgentControl implements Probed {
   readonly #startedAt: number
   #agent: ControlledAgent | null = null
   #forwards: readonly Forward[]
+  /** Those of the forwards that are the config's, as text. */
+  #configured: ReadonlySet<string>
   #state: AgentStatus['state'] = 'starting'
   #stateAt: number
   #trouble: AgentStatus['trouble'] = null
@@ -56,6 +66,7 @@ export class AgentControl implements Probed {
   constructor(options: AgentControlOptions) {
     this.#options = options
     this.#forwards = options.forwards
+    this.#configured = new Set(options.forwards.map(forwardText))
     this.#startedAt = options.clock.wallNow()
     this.#stateAt = this.#startedAt
     this.#news = new AgentNews(this.#startedAt)
@@ -126,6 +137,27 @@ export class AgentControl implements Probed {
     const id = readUserId(found.id)
     if (standing === 'blocked' && id) this.#agent?.disconnect(id)
     return null
+  }
+
+  /** What the config says now, in the place of what it said before. Rejects with a Problem where a port cannot be had;
+   *  the rest has been done then. */
+  async configure(next: AgentConfigured): Promise<void> {
+    this.#options.standings.configure(next)
+    for (const { id } of this.#options.standings.list('blocked')) {
+      this.#agent?.disconnect(readUserId(id) ?? new Uint8Array())
+    }
+    const [old, now] = [this.#configured, new Set(next.forwards.map(forwardText))]
+    this.#configured = now
+    for (const forward of this.#forwards.filter(
+      (one) => old.has(forwardText(one)) && !now.has(forwardText(one)),
+    )) {
+      this.#forwards = this.#forwards.filter((other) => other !== forward)
+      await this.#agent?.removeForward(forward)
+    }
+    for (const forward of next.forwards.filter((one) => !old.has(forwardText(one)))) {
+      this.#forwards = [...this.#forwards, forward]
+      if (this.#state === 'joined') await this.#agent?.addForward(forward)
+    }
   }
 
   /** Until the program ends. Rejects with a Problem when the text is no forward, or its port cannot be had. */

@@ -21,7 +21,7 @@ export type HostControlOptions = {
 }
 
 export class HostControl implements Probed {
-  readonly #options: HostControlOptions
+  #options: HostControlOptions
   readonly #startedAt: number
   #isReady = false
   #stateAt: number
@@ -33,6 +33,13 @@ export class HostControl implements Probed {
     this.#startedAt = options.clock.wallNow()
     this.#stateAt = this.#startedAt
     this.#mailbox = { state: 'connecting', reason: null, since: instant(this.#startedAt) }
+  }
+
+  /** Another host takes the place of the one before. */
+  follow(next: Omit<HostControlOptions, 'clock'>): void {
+    this.#options = { ...this.#options, ...next }
+    this.#isReady = false
+    this.#stateAt = this.#options.clock.wallNow()
   }
 
   /** Every event of the host, as it comes. */

@@ -40,7 +40,7 @@ export class Standings {
   readonly friends = new Set<string>()
   readonly blocked = new Set<string>()
   readonly #file: string | null
-  readonly #config: { readonly friends: readonly string[]; readonly blocked: readonly string[] }
+  #config: { readonly friends: readonly string[]; readonly blocked: readonly string[] }
   /** By user ID. */
   #changes = new Map<string, Change>()
   /** Sent away by hand: as good as blocked until they are asked for again, or the agent is started again. */
@@ -63,6 +63,12 @@ export class Standings {
     if (change) return change.standing
     if (this.#config.blocked.includes(id)) return 'blocked'
     return this.#config.friends.includes(id) ? 'friend' : 'none'
+  }
+
+  /** What the config says now; changes made by the API go on counting more. */
+  configure(config: { readonly friends: readonly string[]; readonly blocked: readonly string[] }): void {
+    this.#config = config
+    this.#refresh()
   }
 
   /** Written before it counts. Throws a Problem when that fails. */

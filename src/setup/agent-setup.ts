@@ -6,7 +6,7 @@ import { Problem } from '../base/problem.ts'
 import { knownNat } from '../config/known-nat.ts'
 import type { Loaded } from '../config/load.ts'
 import type { AgentConfig } from '../config/schema.ts'
-import { AgentControl } from '../control/agent-control.ts'
+import { type AgentConfigured, AgentControl } from '../control/agent-control.ts'
 import { Standings } from '../control/standings.ts'
 import type { Doors } from '../forward/doors.ts'
 import type { Forward } from '../forward/forwarder.ts'
@@ -40,12 +40,9 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
   const { crypto, identity, invite, loaded, onEvent } = setup
   const { config } = loaded
   const exposes = [...config.games.expose, ...setup.exposes]
-  const forwards = parseForwards([...config.games.forward, ...setup.forwards])
+  const { forwards, ...peers } = readConfigured(config, setup.forwards)
   const parsedExposes = parseExposes(exposes)
-  const standings = new Standings(setup.standingsFile, {
-    friends: userIds('friends', config.peers.friends),
-    blocked: userIds('blocked', config.peers.blocked),
-  })
+  const standings = new Standings(setup.standingsFile, peers)
   const makeAgent = (heard: (event: AgentEvent) => void, open: readonly Forward[]) => {
     const subject = config.mail.subject ?? invite.invite.subject
     const filter = { subject, address: config.address }
@@ -82,6 +79,16 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
     ...{ clock: systemClock, makeAgent, standings, exposes, forwards, invite: invite.line, onEvent },
     ...{ name: config.name, id: userIdText(identity.publicKey), room: invite.invite.room.name },
   })
+}
+
+/** What can change while the agent runs, with forwards beside those of the settings. Throws a Problem for what cannot
+ *  work. */
+export function readConfigured({ games, peers }: AgentConfig, forwards: readonly string[]): AgentConfigured {
+  return {
+    friends: userIds('friends', peers.friends),
+    blocked: userIds('blocked', peers.blocked),
+    forwards: parseForwards([...games.forward, ...forwards]),
+  }
 }
 
 /** Of a list of the config's [peers]; throws a Problem for what is none. */

@@ -35,6 +35,8 @@ export type Part =
   | 'iperf3'
   | 'teeworlds-server'
   | 'chromium'
+  | 'systemd-notify'
+  | 'systemd-analyze'
   | 'network namespaces'
 
 /** As `lacks`, for a program that no Debian package brings: `test:all` cannot promise it. */

@@ -22,6 +22,7 @@ export class SmallTown {
   readonly #ends: (() => Promise<unknown>)[] = []
   #smtpPort = 0
   #invite = ''
+  #host: PeerpostProcess | null = null
 
   /** With a host that is ready. `defer` is called with what ends it all. */
   static async open(defer: (end: () => Promise<unknown>) => void): Promise<SmallTown> {
@@ -48,8 +49,32 @@ export class SmallTown {
   }
 
   run(name: string, ...more: readonly string[]): PeerpostProcess {
-    const command = name === 'host' ? 'host' : 'agent'
-    const child = new PeerpostProcess(name, [command, '--config', this.configOf(name), '--json', ...more])
+    return this.runWith([], name, ...more)
+  }
+
+  /** `prefix` is a command that runs the program, such as `env NAME=VALUE`. */
+  runWith(prefix: readonly string[], name: string, ...more: readonly string[]): PeerpostProcess {
+    return this.#start(prefix, name, ['--json', ...more])
+  }
+
+  /** Without anything on standard output. */
+  runQuietly(name: string, environment: readonly string[]): PeerpostProcess {
+    return this.#start(['env', ...environment], name, ['--quiet'])
+  }
+
+  /** The host that `open` started. */
+  get host(): PeerpostProcess {
+    if (!this.#host) throw new Error('there is no host')
+    return this.#host
+  }
+
+  async stopHost(): Promise<void> {
+    await this.host.stop(stopMs)
+  }
+
+  #start(prefix: readonly string[], name: string, more: readonly string[]): PeerpostProcess {
+    const command = [name === 'host' ? 'host' : 'agent', '--config', this.configOf(name), ...more]
+    const child = new PeerpostProcess(name, command, undefined, prefix)
     this.#ends.push(() => child.stop(stopMs))
     return child
   }
@@ -68,7 +93,8 @@ export class SmallTown {
     const args = ['init', 'host', '--dir', join(this.folder, 'host'), ...(await this.#mailOf('host'))]
     await PeerpostProcess.run('init host', [...args, ...servers])
     this.#invite = await PeerpostProcess.run('invite', ['invite', '--config', this.configOf('host')])
-    await this.run('host').waitFor('ready')
+    this.#host = this.run('host')
+    await this.#host.waitFor('ready')
   }
 
   async #mailOf(name: string): Promise<string[]> {

@@ -1,0 +1,119 @@
+// The host that a command runs, and the next one when its config is read again. Hosts lose nothing when they stop: so
+// a new one is put in the place of the old, and every setting of it can change.
+
+import type { Crypto } from '../base/crypto.ts'
+import { changedSettings } from '../config/changes.ts'
+import { type Loaded, loadHostConfig } from '../config/load.ts'
+import type { HostConfig } from '../config/schema.ts'
+import { HostControl } from '../control/host-control.ts'
+import { defaultHostSettings, type Host, type HostEvent } from '../host/service.ts'
+import { systemClock } from '../net/system-clock.ts'
+import { type HostKeys, readHostKeys } from '../setup/host-keys.ts'
+import { setUpHost } from '../setup/host-setup.ts'
+import { openMail } from '../setup/open-mail.ts'
+import { notReloaded, type ReloadEvent } from './reload.ts'
+
+export type HostDaemonOptions = {
+  readonly crypto: Crypto
+  readonly configFile: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly loaded: Loaded<HostConfig>
+  readonly report: (event: HostEvent | ReloadEvent) => void
+  readonly onNotice: (notice: string) => void
+}
+
+/** Sections that belong to the command and not to the host. */
+const needRestart = /^(?:control|address_server|log)\./
+/** Sweeps that may fail, or take so long, before the host counts as not ready. */
+const scanSweeps = 3
+
+type Made = { readonly loaded: Loaded<HostConfig>; readonly keys: HostKeys; readonly host: Host }
+
+export class HostDaemon {
+  readonly control: HostControl
+  readonly #options: HostDaemonOptions
+  #made: Made
+  #stopped = false
+  #starting: Promise<void> = Promise.resolve()
+  #reloading: Promise<void> = Promise.resolve()
+
+  /** Nothing is open yet. Throws a Problem for what cannot work. */
+  constructor(options: HostDaemonOptions) {
+    this.#options = options
+    this.#made = this.#make(options.loaded)
+    this.control = new HostControl({ clock: systemClock, ...viewOf(this.#made) })
+  }
+
+  start(): Promise<void> {
+    this.#starting = this.#made.host.start()
+    return this.#starting
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#made.host.stop()
+    await this.#reloading
+  }
+
+  /** Tells what came of it. Rejects only when no host runs any more: the new one failed, and so did the old. */
+  reload(): Promise<void> {
+    this.#reloading = this.#reload()
+    return this.#reloading
+  }
+
+  async #reload(): Promise<void> {
+    await this.#starting
+    const { report, configFile, environment } = this.#options
+    const before = this.#made
+    try {
+      const next = this.#make(loadHostConfig(configFile, environment))
+      await this.#tryMail(next)
+      await this.#replace(next)
+      const changed = changedSettings(before.loaded.config, next.loaded.config)
+      report({ event: 'reloaded', needsRestart: changed.filter((path) => needRestart.test(path)) })
+    } catch (thrown) {
+      if (!this.#stopped && this.#made !== before) await this.#replace(this.#make(before.loaded))
+      report(notReloaded(thrown))
+    }
+  }
+
+  #make(loaded: Loaded<HostConfig>): Made {
+    const { crypto, report, onNotice } = this.#options
+    const keys = readHostKeys(crypto, loaded)
+    const onEvent = (event: HostEvent) => {
+      this.control.heard(event)
+      report(event)
+    }
+    return { loaded, keys, host: setUpHost({ crypto, loaded, keys, onEvent, onNotice }) }
+  }
+
+  /** Before the running host is stopped: whether the new servers let us in. */
+  async #tryMail({ loaded: { config, path } }: Made): Promise<void> {
+    const filter = { subject: config.mail.subject, address: config.address }
+    const { mailbox, sender } = openMail(config.mail, path, filter, () => {})
+    try {
+      await mailbox.open()
+      await sender.verify()
+    } finally {
+      await Promise.allSettled([mailbox.close(), sender.close()])
+    }
+  }
+
+  async #replace(next: Made): Promise<void> {
+    await this.#made.host.stop()
+    if (this.#stopped) return
+    this.#made = next
+    this.control.follow(viewOf(next))
+    await next.host.start()
+  }
+}
+
+function viewOf({ loaded: { config }, keys, host }: Made) {
+  return {
+    host,
+    address: config.address,
+    rooms: keys.rooms.map(({ name }) => name),
+    settings: { ...defaultHostSettings, capacity: config.table.capacity },
+    scanLimitMs: scanSweeps * config.letters.sweep,
+  }
+}
