@@ -24,6 +24,7 @@ const benches: Readonly<Record<string, (quiet: Quiet) => Promise<Report | readon
   reply: async (quiet) => (await import('./reply.ts')).benchReply(quiet),
   backlog: async (quiet) => (await import('./backlog.ts')).benchBacklog(quiet),
   table: async (quiet) => (await import('./table.ts')).benchTable(quiet),
+  hosts: async () => (await import('./hosts.ts')).benchHosts(),
   hostile: async () => (await import('./hostile.ts')).benchHostile(letters),
   soak: async () => (await import('./soak.ts')).benchSoak(minutes),
   link: async (quiet) => (await import('./link.ts')).benchLink(quiet, part),
@@ -34,7 +35,7 @@ const benches: Readonly<Record<string, (quiet: Quiet) => Promise<Report | readon
   },
 }
 
-const onlyNamed = ['hostile', 'soak']
+const onlyNamed = ['hostile', 'hosts', 'soak']
 
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const unknown = named.find((name) => benches[name] === undefined)

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { createHost, type Host, type HostEvent, type HostSettings } from '../../src/host/service.ts'
+import type { InviteHost } from '../../src/letter/invite.ts'
 import type { Letter } from '../../src/letter/kinds.ts'
 import { makePass, memberKeys, type RoomKeys } from '../../src/letter/room.ts'
 import { openSharedDatabase } from '../../src/table/database.ts'
@@ -37,6 +38,8 @@ export class Stage {
   readonly settings: Partial<HostSettings>
   /** Counts from the next start. */
   invitesRequired = false
+  /** Other hosts that it knows, from the next start on. */
+  hosts: readonly InviteHost[] = []
   host: Host
 
   constructor(settings: Partial<HostSettings> = {}, sender = new FakeSender()) {
@@ -53,6 +56,7 @@ export class Stage {
       address: hostAddress,
       subject,
       rooms: [{ name: 'lobby', tag: this.room.tag, invitesRequired: this.invitesRequired }],
+      hosts: this.hosts,
       settings: this.settings,
       database: this.database,
       mailbox: this.mailbox,
