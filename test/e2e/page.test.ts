@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { controlFileOf, readControlFile } from '../../src/control/control-file.ts'
+import { freeTcpPort } from '../forward/pair.ts'
 import { Browser, type Page } from '../harness/browser.ts'
 import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
@@ -90,7 +91,7 @@ test(
           '- button "Block ben"',
           '- region "Your network":',
           '- region "You and the host":',
-          '- region "Ports":',
+          '- region "Ports of games":',
           '- region "What happened":',
         ].join('[\\s\\S]*'),
       ),
@@ -124,6 +125,30 @@ test(
     const unfriend = ben.getByRole('button', { name: 'ben is no friend any more' })
     await unfriend.waitFor()
     assert.equal(await page.evaluate(nameOfFocused), 'ben is no friend any more')
+
+    // A port of ben's, led here and closed again; one that is wrong is told so.
+    const ports = page.getByRole('region', { name: 'Ports of games' })
+    await ports.getByText('UDP port 7777 here is open to the room.').waitFor()
+    const lead = async (local: number) => {
+      await ports.getByRole('combobox', { name: 'Protocol' }).selectOption('TCP')
+      await ports.getByRole('spinbutton', { name: 'Port here' }).fill(`${local}`)
+      await ports.getByRole('combobox', { name: 'Player' }).fill('ben')
+      await ports.getByRole('spinbutton', { name: 'Port there' }).fill('80')
+      await page.keyboard.press('Enter')
+    }
+    const local = await freeTcpPort()
+    await lead(local)
+    await ports.getByText(`TCP port ${local} here leads to ben’s port 80.`).waitFor()
+    await page.getByRole('status').filter({ hasText: 'leads to ben now' }).waitFor()
+    await lead(local)
+    await page
+      .getByRole('status')
+      .filter({ hasText: `use local TCP port ${local}` })
+      .waitFor()
+    await browser.shoot(page, 'agent-forward')
+    await ports.getByRole('button', { name: `Close TCP port ${local}` }).focus()
+    await page.keyboard.press('Enter')
+    await ports.getByText('leads to ben’s').waitFor({ state: 'detached' })
 
     await page.getByRole('button', { name: 'Copy the invite' }).click()
     await page.getByRole('status').filter({ hasText: 'The invite is copied' }).waitFor()
@@ -160,7 +185,8 @@ test(
     await page.getByRole('status').filter({ hasText: 'The daemon does not answer' }).waitFor()
     assert.deepEqual(
       complaints.filter(
-        (text) => !/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE/.test(text),
+        (text) =>
+          !/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|400 \(Bad Request\)/.test(text),
       ),
       [],
     )

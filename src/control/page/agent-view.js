@@ -3,6 +3,7 @@
 import { el } from './dom.js'
 import { badge, button, column, events, facts, mailboxBadge, section } from './parts.js'
 import { player } from './players.js'
+import { portsSection } from './ports.js'
 import { count, since } from './words.js'
 
 /** @import { AgentStatus, PeerStatus } from '../agent-schemas.ts' */
@@ -43,7 +44,7 @@ export function agentView(status, peers, standings, news) {
     playersSection(status, peers),
     standingsSection(standings, peers),
     networkSection(status),
-    column('rest', mailSection(status), portsSection(status), events(news)),
+    column('rest', mailSection(status), portsSection(status, peers), events(news)),
   ]
 }
 
@@ -114,21 +115,6 @@ function mailSection({ id, mailbox, lastRequest, lastReply }) {
           : 'not yet',
       ],
     ]),
-  )
-}
-
-/** @param {AgentStatus} status */
-function portsSection({ exposes, forwards }) {
-  if (exposes.length + forwards.length === 0) return null
-  return section(
-    'ports',
-    'Ports',
-    el(
-      'ul',
-      {},
-      ...exposes.map((text) => el('li', {}, el('code', {}, text), ' is open to the room')),
-      ...forwards.map((text) => el('li', {}, el('code', {}, text), ' leads to a player')),
-    ),
   )
 }
 

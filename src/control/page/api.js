@@ -25,10 +25,12 @@ export async function enter() {
 /**
  * @param {string} method
  * @param {string} path
+ * @param {object} [body]
  * @returns {Promise<any>} what was answered; throws with the sentence of the fault
  */
-export async function ask(method, path) {
-  const response = await fetch(path, { method, headers: heads() })
+export async function ask(method, path, body) {
+  const headers = body ? { ...heads(), 'content-type': 'application/json' } : heads()
+  const response = await fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) })
   if (response.status === 401) throw new NotAdmitted()
   const answer = /** @type {Refused} */ (await response.json())
   if (response.ok) return answer

@@ -146,6 +146,29 @@ async function copyInvite() {
   say('The invite is copied. Whoever gets it can join the room.')
 }
 
+/** @param {HTMLFormElement} form */
+async function addForward(form) {
+  const [protocol, local, nick, port] = ['protocol', 'local', 'nick', 'port'].map((name) =>
+    new FormData(form).get(name),
+  )
+  await ask('POST', '/v1/forwards', { forward: `${protocol}:${local}=${nick}:${port}` })
+  form.reset()
+  say(`Port ${local} here leads to ${nick} now.`)
+}
+
+document.addEventListener('submit', async (event) => {
+  event.preventDefault()
+  if (!(event.target instanceof HTMLFormElement)) return
+  try {
+    await addForward(event.target)
+  } catch (thrown) {
+    if (thrown instanceof NotAdmitted) return showNotAdmitted()
+    say(thrown instanceof Error ? thrown.message : String(thrown))
+  } finally {
+    lookIn(0)
+  }
+})
+
 document.addEventListener('click', async ({ target }) => {
   const pressed = target instanceof Element ? target.closest('button[data-action]') : null
   const action = pressed?.getAttribute('data-action')
