@@ -32,7 +32,7 @@ export function parseForwards(texts: readonly string[]): Forward[] {
     if (taken.has(key))
       throw new Problem(
         'usage',
-        `Two --forward options use local ${protocol.toUpperCase()} port ${localPort}.`,
+        `Two forwards use local ${protocol.toUpperCase()} port ${localPort}.`,
         'Give each its own local port.',
       )
     taken.add(key)
