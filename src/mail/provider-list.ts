@@ -1,6 +1,6 @@
 // What is known of mail providers: their servers, how they let programs in, and the limits they have published. Facts
-// only; what nobody has published is left out. Servers are those of Mozilla's ISP database and the providers' own pages,
-// read in November 2026.
+// only; what nobody has published is left out. Those of Outlook, GMX, WEB.DE, iCloud, T-Online and Yandex were compared
+// with Mozilla's ISP database in November 2026.
 
 import type { ServerPlace } from './server-problem.ts'
 
