@@ -5,7 +5,7 @@ import { equalBytes, toHex } from '../base/bytes.ts'
 import type { KeyPair } from '../base/crypto.ts'
 import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
-import { readLetter } from '../letter/mail-text.ts'
+import { isSealedTo, readLetter } from '../letter/mail-text.ts'
 import type { FetchedMail, Mailbox, MailboxState } from '../mail/mailbox.ts'
 import { readMail } from '../mail/mime-reader.ts'
 import { ForeignMails } from './foreign-mails.ts'
@@ -56,8 +56,9 @@ export class Correspondence {
 
   /** Rejects with a Problem when the mailbox or the sender cannot be used. */
   async open(): Promise<void> {
-    const { mailbox, sender, onState } = this.#options
+    const { mailbox, sender, onState, crypto, sessions } = this.#options
     mailbox.onState = onState
+    mailbox.opens = (text) => isSealedTo(crypto, text, sessions.keyPairs)
     mailbox.onWake = () => this.#look()
     await Promise.all([mailbox.open(), sender.verify()])
     this.#look()

@@ -1,6 +1,7 @@
 // `peerpost agent`: the program beside the game.
 
 import type { AgentEvent } from '../agent/agent.ts'
+import type { Crypto } from '../base/crypto.ts'
 import { changedSettings } from '../config/changes.ts'
 import { loadAgentConfig } from '../config/load.ts'
 import type { AgentConfig } from '../config/schema.ts'
@@ -12,12 +13,22 @@ import { describeAgentEvent } from '../control/stories.ts'
 import type { Line } from '../control/words.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { readConfigured, setUpAgent } from '../setup/agent-setup.ts'
+import { readHostFolder } from '../setup/host-keys.ts'
 import { inviteFrom } from '../setup/invite-text.ts'
+import { ownInvite, shareMail } from '../setup/own-host.ts'
 import { loadSodium } from '../sodium.ts'
 import { prepareControl } from './control.ts'
 import { untilStopped } from './lifetime.ts'
 import { openLog } from './log.ts'
 import { createReporter } from './output.ts'
+import {
+  describeOwnHost,
+  isOwnHostEvent,
+  loadOwnHost,
+  type OwnHost,
+  type OwnHostEvent,
+  prepareOwnHost,
+} from './own-host.ts'
 import { describeReload, isReloadEvent, notReloaded, type ReloadEvent } from './reload.ts'
 import { reloadOnHangUp, serviceManager } from './service.ts'
 
@@ -28,9 +39,11 @@ export type AgentCommandOptions = {
   readonly quiet?: boolean
   readonly expose?: readonly string[]
   readonly forward?: readonly string[]
+  /** Config of a host to run, too; instead of the config's. */
+  readonly host?: string
 }
 
-type ToldEvent = AgentEvent | ReloadEvent
+type ToldEvent = AgentEvent | ReloadEvent | OwnHostEvent
 
 export async function runAgent(options: AgentCommandOptions): Promise<void> {
   const lifetime = untilStopped()
@@ -38,42 +51,63 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
   const crypto = await loadSodium()
   const loaded = loadAgentConfig(options.config, process.env)
   const { config, path } = loaded
-  const inviteFile = path(config.room.invite_file)
+  const hostFile = options.host ?? (config.host.config && path(config.host.config))
   const control = prepareControl({
     ...{ clock: systemClock, crypto, settings: config.control, path },
     ...{ configFile: options.config, json: options.json, isMasked: false },
     describe: (event) => describe(event as ToldEvent),
   })
   const log = await openLog({ level: config.log.level, describe: (event) => describe(event as ToldEvent) })
+  let host: OwnHost | null = null
   const report = createReporter(
     options.json,
     systemClock.wallNow,
     options.quiet ? () => null : describe,
     (told) => {
-      control.tell(told)
+      if (isOwnHostEvent(told)) host?.tell(told)
+      else control.tell(told)
       log.tell(told)
     },
   )
+  const identity = crypto.signKeyPair(readSeed(path(config.keys.identity_file), 'Your identity key'))
+  const folder = hostFile ? readHostFolder(crypto, loadOwnHost(hostFile)) : null
+  const notice = (text: string) => report({ event: 'notice', notice: text })
+  const shared = folder && shareMail(loaded, folder, identity.publicKey, notice)
+  host =
+    folder &&
+    prepareOwnHost({
+      ...{ ...folder, configFile: hostFile, json: options.json, report },
+      ...{ beside: shared?.host ?? null, onNotice: notice },
+    })
   const agent = setUpAgent({
-    ...{ crypto, loaded, exposes: options.expose ?? [], forwards: options.forward ?? [] },
-    invite: inviteFrom(crypto, readSecret(inviteFile, 'The invite'), inviteFile),
-    identity: crypto.signKeyPair(readSeed(path(config.keys.identity_file), 'Your identity key')),
+    ...{ crypto, loaded, exposes: options.expose ?? [], forwards: options.forward ?? [], identity },
+    invite: folder ? ownInvite(folder) : readInviteFile(crypto, path(config.room.invite_file)),
     standingsFile: standingsFileOf(options.config),
     onEvent: report,
+    ...(shared && { mail: shared.agent }),
   })
-  const manager = serviceManager((notice) => report({ event: 'notice', notice }))
+  const manager = serviceManager(notice)
   const server = await control.start(agentRoutes(agent))
   try {
-    void reloadOnHangUp(lifetime, manager, async () => report(await reload(options, config, agent)))
+    const failed = reloadOnHangUp(lifetime, manager, async () => {
+      report(await reload(options, config, agent))
+      await host?.reload()
+    })
+    await Promise.race([host?.start(), stopped])
     await Promise.race([agent.start(), stopped])
     manager.ready('In the room.')
-    await stopped
+    await Promise.race([stopped, failed])
     const told = manager.stopping()
     await agent.stop()
     await told
   } finally {
+    await host?.stop()
     await server?.close()
   }
+}
+
+function readInviteFile(crypto: Crypto, file: string) {
+  return inviteFrom(crypto, readSecret(file, 'The invite'), file)
 }
 
 /** Friends, blocked players and forwards change at once; a link to a game is not broken for the rest. */
@@ -95,5 +129,6 @@ async function reload(
 const changeAtOnce = ['peers.friends', 'peers.blocked', 'games.forward']
 
 function describe(event: ToldEvent): Line | null {
+  if (isOwnHostEvent(event)) return describeOwnHost(event)
   return isReloadEvent(event) ? describeReload(event) : describeAgentEvent(event)
 }

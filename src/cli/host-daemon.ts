@@ -9,7 +9,7 @@ import { HostControl } from '../control/host-control.ts'
 import { defaultHostSettings, type Host, type HostEvent } from '../host/service.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { type HostKeys, readHostKeys } from '../setup/host-keys.ts'
-import { setUpHost } from '../setup/host-setup.ts'
+import { type HostSetup, setUpHost } from '../setup/host-setup.ts'
 import { openMail } from '../setup/open-mail.ts'
 import { notReloaded, type ReloadEvent } from './reload.ts'
 
@@ -20,6 +20,7 @@ export type HostDaemonOptions = {
   readonly loaded: Loaded<HostConfig>
   readonly report: (event: HostEvent | ReloadEvent) => void
   readonly onNotice: (notice: string) => void
+  readonly beside?: HostSetup['beside']
 }
 
 /** Sections that belong to the command and not to the host. */
@@ -78,17 +79,23 @@ export class HostDaemon {
   }
 
   #make(loaded: Loaded<HostConfig>): Made {
-    const { crypto, report, onNotice } = this.#options
+    const { crypto, report, onNotice, beside } = this.#options
     const keys = readHostKeys(crypto, loaded)
     const onEvent = (event: HostEvent) => {
       this.control.heard(event)
       report(event)
     }
-    return { loaded, keys, host: setUpHost({ crypto, loaded, keys, onEvent, onNotice }) }
+    return {
+      loaded,
+      keys,
+      host: setUpHost({ crypto, loaded, keys, onEvent, onNotice, ...(beside && { beside }) }),
+    }
   }
 
   /** Before the running host is stopped: whether the new servers let us in. */
   async #tryMail({ loaded: { config, path } }: Made): Promise<void> {
+    // The agent's, which stays.
+    if (this.#options.beside) return
     const filter = { subject: config.mail.subject, address: config.address }
     const { mailbox, sender } = openMail(config.mail, path, filter, () => {})
     try {

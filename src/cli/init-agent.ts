@@ -18,13 +18,7 @@ export async function initAgent(options: InitAgentOptions): Promise<void> {
   const text = await answer(options.invite, 'invite', 'The invite you were sent?', 'peerpost1…', yes)
   const { invite, line } = inviteFrom(crypto, text, '--invite')
   const name = await answer(options.name, 'name', 'What shall the others call you?', 'anna', yes)
-  if (!isNickname(name)) {
-    throw new Problem(
-      'usage',
-      'That name will not do.',
-      'Use one line of at most 32 characters, such as anna.',
-    )
-  }
+  if (!isNickname(name)) throw unfitNickname()
   const { secrets, ...mail } = await askForMail(options)
   const configFile = join(options.dir, 'agent.toml')
   makeFolder({
@@ -41,4 +35,12 @@ export async function initAgent(options: InitAgentOptions): Promise<void> {
 Next:
 ${loginStep(mail, configFile)}  peerpost agent --config ${configFile}
 `)
+}
+
+export function unfitNickname(): Problem {
+  return new Problem(
+    'usage',
+    'That name will not do.',
+    'Use one line of at most 32 characters, such as anna.',
+  )
 }

@@ -5,11 +5,12 @@ import type { Crypto } from '../base/crypto.ts'
 import { Problem } from '../base/problem.ts'
 import { defaultStunServers } from '../config/schema.ts'
 import { seedText } from '../config/secrets.ts'
-import { hostTemplate } from '../config/templates.ts'
+import { agentTemplate, hostTemplate } from '../config/templates.ts'
 import { writeHostCard } from '../letter/host-card.ts'
-import { isHostAndPort, isRoomName } from '../letter/text-rules.ts'
+import { isHostAndPort, isNickname, isRoomName } from '../letter/text-rules.ts'
 import { hostCardFrom } from '../setup/known-hosts.ts'
 import { loadSodium } from '../sodium.ts'
+import { unfitNickname } from './init-agent.ts'
 import { type Asked, askForMail, loginStep } from './mail-answers.ts'
 import { makeFolder } from './new-folder.ts'
 
@@ -17,6 +18,8 @@ export type InitHostOptions = Asked & {
   readonly room?: string
   readonly stun?: readonly string[]
   readonly join?: string
+  /** Nickname of an agent in the same program. */
+  readonly agent?: string
 }
 
 export async function initHost(options: InitHostOptions): Promise<void> {
@@ -31,8 +34,11 @@ export async function initHost(options: InitHostOptions): Promise<void> {
   if (odd !== undefined) {
     throw new Problem('usage', `"--stun ${odd}" is not HOST:PORT.`, 'Write it like stun.example.org:3478.')
   }
+  const { agent: name } = options
+  if (name !== undefined && !isNickname(name)) throw unfitNickname()
   const { secrets, ...mail } = await askForMail(options)
   const configFile = join(options.dir, 'host.toml')
+  const agentFile = join(options.dir, 'agent.toml')
   makeFolder({
     dir: options.dir,
     configFile: 'host.toml',
@@ -51,11 +57,17 @@ export async function initHost(options: InitHostOptions): Promise<void> {
       { file: 'identity.key', text: seedText(crypto.randomBytes(32)) },
       { file: 'sealing.key', text: seedText(crypto.randomBytes(32)) },
       { file: 'room.secret', text: seedText(joined?.room.secret ?? crypto.randomBytes(32)) },
+      ...(name === undefined
+        ? []
+        : [
+            { file: 'agent.key', text: seedText(crypto.randomBytes(32)) },
+            { file: 'agent.toml', text: agentTemplate({ ...mail, name, hostConfig: 'host.toml' }) },
+          ]),
     ],
   })
   process.stdout.write(`A host for ${mail.address} is ready in ${options.dir}.
 Next:
-${loginStep(mail, configFile)}  peerpost host --config ${configFile}      run it
+${loginStep(mail, configFile)}  ${name === undefined ? `peerpost host --config ${configFile}      run it` : `peerpost agent --config ${agentFile}    run it with your agent`}
   peerpost invite --config ${configFile}    print the invite for your friends
 `)
   if (!joined) return

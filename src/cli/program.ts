@@ -70,6 +70,7 @@ Start here:
     .option('--oauth-client <id>', 'log in by OAuth 2.0 (Gmail, Outlook) with this client ID')
     .option('--room <name>', 'name of the first room (default: friends)')
     .option('--stun <host:port>', 'STUN server for the agents; may be given again', gather)
+    .option('--agent <nick>', 'make an agent of this name, too, that runs in one program with the host')
     .option('--join <card>', 'make another host of a room, by a card of its host with the room in it')
     .option('--yes', 'ask nothing')
     .action(async (options) => (await import('./init-host.ts')).initHost(options))
@@ -160,6 +161,7 @@ Start here:
       "lead a port here to a player's port; may be given again",
       gather,
     )
+    .option('--host <file>', "run the host of this config in the same program; instead of the config's")
     .addOption(jsonOption())
     .addOption(quietOption())
     .action(async (options) => (await import('./agent.ts')).runAgent(options))

@@ -176,6 +176,8 @@ export const agentSchema = z.strictObject({
   mail: mail.extend({ subject: subject.optional() }),
   keys: z.strictObject({ identity_file: line(4096).default('identity.key') }).prefault({}),
   room: z.strictObject({ invite_file: line(4096).default('invite.secret') }).prefault({}),
+  /** A host in the same program; empty for none. */
+  host: z.strictObject({ config: z.string().max(4096).default('') }).prefault({}),
   stun: z.strictObject({ servers: z.array(serverName).max(8).default([]) }).prefault({}),
   network: z
     .strictObject({

@@ -34,6 +34,8 @@ export type AgentAnswers = {
   readonly receivePasswordFile: string | null
   readonly sendPasswordFile: string | null
   readonly oauth: OAuthAnswers | null
+  /** Of a host in the same folder, which runs in the same program. */
+  readonly hostConfig?: string
 }
 
 /** A TOML basic string; JSON's escapes are among TOML's. */
@@ -66,6 +68,10 @@ function subjectLine(subject = defaultSubject): string {
 
 function hostLines(host: HostAnswers['host']): string {
   return host ? `# ${host.address}\n[[hosts]]\ncard = ${quoted(host.card)}\n` : ''
+}
+
+function hostConfigLine(file = ''): string {
+  return `${file === '' ? '# ' : ''}config = ${quoted(file)}`
 }
 
 const controlSection = `[control]
@@ -186,11 +192,16 @@ ${passwordLine('send_password_file', answers.sendPasswordFile)}
 ${oauthSection(answers.oauth)}
 [keys]
 # Who you are to the others in the room. Keep a backup.
-identity_file = "identity.key"
+identity_file = ${quoted(answers.hostConfig === undefined ? 'identity.key' : 'agent.key')}
 
 [room]
 # The invite you were sent. It lets whoever has it into the room.
-invite_file = "invite.secret"
+${answers.hostConfig === undefined ? '' : '# '}invite_file = "invite.secret"
+
+[host]
+# The config of a host that runs in this program, too. At the same mail address the two share the mailbox; the agent is
+# in the host's first room and needs no invite.
+${hostConfigLine(answers.hostConfig)}
 
 [stun]
 # Asked for your public address instead of the invite's servers.

@@ -29,6 +29,8 @@ export type HostSelf = {
   readonly rooms: readonly HostRoom[]
   /** Hosts whose invites let in as ours do: this one and those that it exchanges tables with. */
   readonly hosts: readonly UserId[]
+  /** The agent that runs in the same program at the same address, if one does. */
+  readonly ownAgent: UserId | null
   /** User IDs in hex that the config blocks. */
   readonly blocked: ReadonlySet<string>
   /** For the Message-IDs of its mails, see postmark.ts. */

@@ -1,5 +1,6 @@
 // From a mail in the mailbox to a letter somebody signed, or the reason why it is none.
 
+import { equalBytes } from '../base/bytes.ts'
 import type { Letter } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
 import { readLetter } from '../letter/mail-text.ts'
@@ -10,7 +11,7 @@ import { readDeliveryReport } from '../mail/delivery-report.ts'
 import { quickHeaders } from '../mail/header-fields.ts'
 import type { FetchedMail } from '../mail/mailbox.ts'
 import { type ReadMail, readMail } from '../mail/mime-reader.ts'
-import type { HostParts } from './parts.ts'
+import type { HostParts, HostSelf } from './parts.ts'
 import { readPostmark } from './postmark.ts'
 
 /** A mail of ours came back. */
@@ -44,13 +45,18 @@ export async function readFetched(reader: Reader, fetched: FetchedMail): Promise
   const read = await readMail(fetched.raw, limits.mailBytes)
   if (!read.ok) return read
   const { self, crypto } = reader
-  // Whatever claims to come from ourselves would be answered to ourselves.
-  if (sameAddress(read.mail.from, self.address)) return { ok: false, refusal: 'automatic' }
   const opened = readLetter(crypto, read.mail.text, {
     identity: self.identity.publicKey,
     keyPairs: [self.sealingKeys],
   })
+  // Whatever claims to come from ourselves would be answered to ourselves; but for the agent that shares our address.
+  if (sameAddress(read.mail.from, self.address) && !(opened.ok && isOwnAgent(self, opened.letter)))
+    return { ok: false, refusal: 'automatic' }
   return opened.ok ? { ok: true, letter: opened.letter, signed: opened.signed, mail: read.mail } : opened
+}
+
+function isOwnAgent({ ownAgent }: HostSelf, letter: Letter): boolean {
+  return ownAgent !== null && equalBytes(letter.from, ownAgent)
 }
 
 /** Null unless the mail is a report about a mail that we really sent to somebody it names. */

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { InviteHost } from '../letter/invite.ts'
 import type { UserId } from '../letter/kinds.ts'
+import { isSealedTo } from '../letter/mail-text.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import type { HostRoom } from '../table/admission.ts'
@@ -41,6 +42,8 @@ export type HostOptions = {
   readonly rooms: readonly (Pick<HostRoom, 'tag'> & Partial<HostRoom> & { readonly name: string })[]
   /** Other hosts with which the table is exchanged (A13); none if left out. */
   readonly hosts?: readonly InviteHost[]
+  /** The agent that shares this host's mail address (A15); none if left out. */
+  readonly ownAgent?: UserId
   /** Let in nowhere, beside those that a command blocked. */
   readonly blocked?: readonly UserId[]
   /** Whatever is left out is as in `defaultHostSettings`. */
@@ -127,6 +130,7 @@ class HostService implements Host {
       ...openMemory(database, this.#settings),
       self: {
         ...{ identity, sealingKeys, address, domain, subject },
+        ownAgent: this.#options.ownAgent ?? null,
         blocked: new Set((this.#options.blocked ?? []).map(toHex)),
         rooms: rooms.map(({ tag, invitesRequired = false }) => ({ tag, invitesRequired })),
         hosts: [identity.publicKey, ...(this.#options.hosts ?? []).map((host) => host.identity)],
@@ -154,6 +158,7 @@ class HostService implements Host {
     const housekeeper = new Housekeeper(parts, (order) => dispatcher.isBusyWith(order))
     mailbox.onWake = () => courier.wake()
     mailbox.isOurReport = (raw) => bounceOf(parts, raw) !== null
+    mailbox.opens = (text) => isSealedTo(crypto, text, [sealingKeys])
     mailbox.onState = (state) => this.#emit({ event: 'mailbox', ...state })
     return { parts, courier, dispatcher, introducer, housekeeper }
   }

@@ -1,6 +1,6 @@
 // The whole way of a letter between the program and the text of a mail.
 
-import type { Crypto } from '../base/crypto.ts'
+import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { armorLetter, readArmor } from './armor.ts'
 import type { Letter } from './kinds.ts'
 import { type Refused, refuse } from './refusal.ts'
@@ -9,6 +9,13 @@ import { type Opened, type OpeningKeys, openLetter, type SealingKeys, sealLetter
 /** Signs, seals and armors: 7-bit text, LF line ends. Throws a Problem (`internal`) as `sealLetter` does. */
 export function writeLetter(crypto: Crypto, letter: Letter, keys: SealingKeys): string {
   return armorLetter(crypto, sealLetter(crypto, letter, keys))
+}
+
+/** Whether any letter in the text is sealed to one of these X25519 pairs, whatever it says. */
+export function isSealedTo(crypto: Crypto, text: string, keyPairs: readonly KeyPair[]): boolean {
+  const armored = readArmor(crypto, text)
+  if (!armored.ok) return false
+  return armored.boxes.some((box) => keyPairs.some((keyPair) => crypto.openSealed(box, keyPair) !== null))
 }
 
 /** The letter that is sealed to us, perhaps beside others for others. Never throws, whatever the text. */

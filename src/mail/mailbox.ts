@@ -24,6 +24,9 @@ export interface Mailbox {
    *  set before `open`. */
   isOurReport?: (raw: Uint8Array) => boolean
 
+  /** Whether a letter in this mail is sealed to us: a mailbox that several share asks. To be set before `open`. */
+  opens?: (text: string) => boolean
+
   /** Connects once and keeps the connection from then on. Rejects with a Problem if the first attempt fails
    *  for a reason that waiting will not mend (wrong password, no such host, folder missing). */
   open(): Promise<void>

@@ -15,7 +15,7 @@ import type { Invite } from '../letter/invite.ts'
 import { memberKeys } from '../letter/room.ts'
 import { readUserId, userIdText } from '../letter/user-id.ts'
 import { systemClock } from '../net/system-clock.ts'
-import { openMail } from './open-mail.ts'
+import { type OpenMail, openMail } from './open-mail.ts'
 
 export type AgentSetup = {
   readonly crypto: Crypto
@@ -28,6 +28,8 @@ export type AgentSetup = {
   /** Beside those of the settings, as `--expose` and `--forward` take them. */
   readonly exposes: readonly string[]
   readonly forwards: readonly string[]
+  /** Of an agent that shares its mailbox with a host; opened by the settings if left out. */
+  readonly mail?: () => OpenMail
   /** What the program opens to other programs by name. */
   readonly doors?: Doors
   readonly onEvent: (event: AgentEvent) => void
@@ -49,7 +51,8 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
     const agent = new Agent({
       ...{ clock: systemClock, crypto, identity, subject },
       ...{ name: config.name, address: config.address },
-      ...openMail(config.mail, loaded.path, filter, (notice) => heard({ event: 'notice', notice })),
+      ...(setup.mail?.() ??
+        openMail(config.mail, loaded.path, filter, (notice) => heard({ event: 'notice', notice }))),
       roomName: invite.invite.room.name,
       room: memberKeys(crypto, invite.invite.room),
       hosts: [invite.invite.host, ...invite.invite.otherHosts],

@@ -29,10 +29,11 @@ export function draftInvite(
   { crypto, loaded, keys }: HostFolder,
   room: HostKeys['rooms'][number],
   terms: InviteTerms,
+  seed = crypto.randomBytes(32),
 ): { readonly text: string; readonly grant: Grant } {
   const { address, stun, mail } = loaded.config
   const { identity, sealingKeys } = keys
-  const pass = makePass(crypto, room.keys, identity, crypto.randomBytes(32), terms)
+  const pass = makePass(crypto, room.keys, identity, seed, terms)
   const text = writeInvite(crypto, {
     host: { address, identity: identity.publicKey, sealingKey: sealingKeys.publicKey },
     room: { name: room.name, pass },

@@ -32,6 +32,10 @@ export function readHostKeys(crypto: Crypto, { config, path }: Loaded<HostConfig
   }
 }
 
+export function readHostFolder(crypto: Crypto, loaded: Loaded<HostConfig>) {
+  return { crypto, loaded, keys: readHostKeys(crypto, loaded) }
+}
+
 /** The first when no name is given. Throws a Problem when there is none. */
 export function roomNamed({ rooms }: HostKeys, wanted?: string): HostKeys['rooms'][number] {
   const room = wanted === undefined ? rooms[0] : rooms.find(({ name }) => name === wanted)

@@ -4,12 +4,13 @@ import type { Crypto } from '../base/crypto.ts'
 import type { Loaded } from '../config/load.ts'
 import type { HostConfig } from '../config/schema.ts'
 import { createHost, type Host, type HostEvent } from '../host/service.ts'
+import type { UserId } from '../letter/kinds.ts'
 import { readUserId } from '../letter/user-id.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { makeInvite } from './host-invites.ts'
 import { type HostKeys, roomNamed } from './host-keys.ts'
 import { knownHosts } from './known-hosts.ts'
-import { openMail } from './open-mail.ts'
+import { type OpenMail, openMail } from './open-mail.ts'
 
 export type HostSetup = {
   readonly crypto: Crypto
@@ -18,15 +19,18 @@ export type HostSetup = {
   readonly onEvent: (event: HostEvent) => void
   /** One sentence for a person. */
   readonly onNotice: (notice: string) => void
+  /** The agent in the same program, and what the two share. */
+  readonly beside?: { readonly agent: UserId; readonly mail: () => OpenMail }
 }
 
 /** Not started; nothing is open yet. */
-export function setUpHost({ crypto, loaded, keys, onEvent, onNotice }: HostSetup): Host {
+export function setUpHost({ crypto, loaded, keys, onEvent, onNotice, beside }: HostSetup): Host {
   const { config, path } = loaded
   const { subject } = config.mail
   return createHost({
     ...{ clock: systemClock, crypto, subject, onEvent },
-    ...openMail(config.mail, path, { subject, address: config.address }, onNotice),
+    ...(beside?.mail() ?? openMail(config.mail, path, { subject, address: config.address }, onNotice)),
+    ...(beside && { ownAgent: beside.agent }),
     identity: keys.identity,
     sealingKeys: keys.sealingKeys,
     address: config.address,

@@ -41,12 +41,14 @@ export function readMailUrls(
   }
 }
 
+export type OpenMail = { readonly mailbox: Mailbox; readonly sender: MailSender }
+
 export function openMail(
   settings: MailSettings,
   path: (text: string) => string,
   filter: { readonly subject: string; readonly address: string },
   onNotice: (notice: string) => void,
-): { readonly mailbox: Mailbox; readonly sender: MailSender } {
+): OpenMail {
   const { receive, send, tokens } = readMailUrls(settings, path)
   return {
     mailbox: openMailbox(

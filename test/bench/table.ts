@@ -97,6 +97,7 @@ function prepare(
       rooms: rooms.map(({ tag }) => ({ tag, invitesRequired: false })),
       postmarkKey: postmarkKey(realCrypto, keys.identity),
       hosts: [keys.identity.publicKey],
+      ownAgent: null,
     },
     limits: new SenderLimits(systemClock.now(), { perKey: 0, perAddress: 0, perDomain: 1e9 }),
     settings,
