@@ -179,6 +179,12 @@ Start here:
     .addOption(jsonOption())
     .action(async (options) => (await import('./login.ts')).runLogin(options))
   program
+    .command('backup')
+    .description("copy a host's database to a new file, also while the host runs")
+    .argument('<file>', 'the copy; must not be there yet')
+    .requiredOption('--config <file>', "the host's config file")
+    .action(async (file, options) => (await import('./backup.ts')).backUp(file, options))
+  program
     .command('doctor')
     .description('look for what is wrong with an agent or a host, and say what to do')
     .requiredOption('--config <file>', 'its config file; the daemon may run meanwhile')

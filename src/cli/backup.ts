@@ -1,0 +1,12 @@
+// `peerpost backup`: a copy of a host's database, also while the host runs.
+
+import { resolve } from 'node:path'
+import { loadHostConfig } from '../config/load.ts'
+import { sizeWords } from '../control/words.ts'
+import { backUpDatabase } from '../table/backup.ts'
+
+export async function backUp(target: string, options: { readonly config: string }): Promise<void> {
+  const { config, path } = loadHostConfig(options.config, process.env)
+  const size = await backUpDatabase(path(config.table.path), resolve(target))
+  process.stdout.write(`${target}: ${sizeWords(size)}. Keys, secrets and config are not in it.\n`)
+}
