@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import BetterSqlite3 from 'better-sqlite3'
 import { formatEndpoint } from '../../src/base/endpoint.ts'
@@ -130,6 +130,8 @@ test('database from a newer version', { skip }, async () => {
 
 test('database of another program', { skip }, async () => {
   const patient = ward.patient()
+  // The invite that was given out is in one of ours already.
+  rmSync(patient.path('host.sqlite'))
   const other = new BetterSqlite3(patient.path('host.sqlite'))
   other.exec('CREATE TABLE thing (a)')
   other.close()
@@ -148,8 +150,7 @@ test('disk that is full', { skip: skip || lacks('network namespaces') }, async (
 })
 
 test('setting that is misspelt', { skip }, async () => {
-  const patient = ward.patient()
-  appendFileSync(patient.config, '\nlissten = "127.0.0.1:0"\n')
+  const patient = ward.patient().change('# listen = "127.0.0.1:0"', 'lissten = "127.0.0.1:0"')
   const { code, out, err } = await runDoctor(patient, [])
   assert.equal(code, 1)
   assert.match(out, /^fault {4}config {4}.*unknown key "lissten".*\n {19}Did you mean "listen"\?$/)
