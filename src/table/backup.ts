@@ -32,8 +32,10 @@ export async function backUpDatabase(path: string, target: string): Promise<numb
     renameSync(fresh, target)
     return statSync(target).size
   } catch (thrown) {
-    if (thrown instanceof Problem || thrown instanceof BetterSqlite3.SqliteError)
-      throw databaseProblem(path, thrown)
+    if (thrown instanceof Problem) throw thrown
+    // What is full or cannot be opened is the copy: the database was read already.
+    const isOfCopy = thrown instanceof BetterSqlite3.SqliteError && /_(FULL|CANTOPEN|PERM)/.test(thrown.code)
+    if (thrown instanceof BetterSqlite3.SqliteError && !isOfCopy) throw databaseProblem(path, thrown)
     throw new Problem(
       'file',
       `The backup ${target} cannot be written: ${messageOf(thrown)}.`,

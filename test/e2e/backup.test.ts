@@ -1,0 +1,75 @@
+// `peerpost backup` as a host's owner runs it: while letters come, and then in the place of what was lost.
+
+import assert from 'node:assert/strict'
+import { renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Problem } from '../../src/base/problem.ts'
+import { PeerpostProcess } from '../../src/cli/child-process.ts'
+import { openSharedDatabase } from '../../src/table/database.ts'
+import { inspectHostDatabase } from '../../src/table/inspect.ts'
+import { deferIn } from '../harness/defer.ts'
+import { SmallTown } from '../harness/small-town.ts'
+
+const early = ['anna', 'ben', 'carol', 'dora'] as const
+
+test('copies made while agents ask are whole, and a host goes on from one, also with letters that came meanwhile', {
+  timeout: 300_000,
+}, async (context) => {
+  const town = await SmallTown.open(deferIn(context))
+  const config = town.configOf('host')
+  const database = join(town.folder, 'host', 'host.sqlite')
+  const backUp = (file: string) => PeerpostProcess.run('backup', ['backup', file, '--config', config])
+  for (const name of [...early, 'erik', 'fay']) await town.settle(name)
+
+  const agents = early.map((name) => town.run(name))
+  let areAnswered = false
+  const answered = Promise.all(agents.map((agent) => agent.waitFor('replied'))).finally(() => {
+    areAnswered = true
+  })
+  const copies: string[] = []
+  do {
+    const copy = join(town.folder, `copy-${copies.length}.sqlite`)
+    const line = await backUp(copy)
+    assert.ok(
+      line.startsWith(`${copy}: `) && /kB\. Keys, secrets and config are not in it\.$/.test(line),
+      line,
+    )
+    copies.push(copy)
+  } while (!areAnswered)
+  await answered
+  for (const copy of copies) {
+    assert.equal(inspectHostDatabase(copy).state, 'sound')
+    assert.equal(statSync(copy).mode & 0o777, 0o600)
+  }
+
+  const last = join(town.folder, 'last.sqlite')
+  await backUp(last)
+  await assert.rejects(
+    backUp(last),
+    (thrown) => thrown instanceof Problem && /last\.sqlite exists already/.test(thrown.line),
+  )
+  // Who comes after the copy is forgotten with the file, and met again by its next request.
+  await town.run('erik').waitFor('replied', ({ peers }) => Number(peers) >= early.length)
+  assert.equal(
+    town.host.events.some(({ event }) => event === 'trouble'),
+    false,
+  )
+
+  await town.stopHost()
+  for (const name of [database, `${database}-wal`, `${database}-shm`]) rmSync(name, { force: true })
+  renameSync(last, database)
+  const fay = town.run('fay')
+  await fay.waitFor('requested')
+  const host = town.run('host')
+  await host.waitFor('ready')
+  await fay.waitFor('replied', ({ peers }) => Number(peers) >= early.length)
+  const restored = openSharedDatabase(database)
+  const { entries } = restored.counts()
+  restored.close()
+  assert.ok(entries > early.length, `${entries} entries`)
+  assert.equal(
+    host.events.some(({ event }) => event === 'trouble'),
+    false,
+  )
+})
