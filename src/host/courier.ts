@@ -3,8 +3,9 @@
 
 import { messageOf, Problem } from '../base/problem.ts'
 import type { FetchedMail, Mailbox } from '../mail/mailbox.ts'
-import { type Handled, Handler } from './handling.ts'
-import { type HostParts, withDatabase } from './parts.ts'
+import type { Desk, Handled } from './desk.ts'
+import { Handler } from './handling.ts'
+import { type HostGround, withDatabase } from './parts.ts'
 
 export type CourierNotices = {
   /** A letter was committed: there may be mails to send and introductions to make. */
@@ -12,7 +13,8 @@ export type CourierNotices = {
 }
 
 export class Courier {
-  readonly #parts: HostParts
+  readonly #parts: HostGround
+  readonly #desk: Desk
   readonly #mailbox: Mailbox
   readonly #handler: Handler
   /** There may be mail that was not looked at. */
@@ -28,10 +30,11 @@ export class Courier {
   #failures = 0
   #scannedAt: number | null = null
 
-  constructor(parts: HostParts, mailbox: Mailbox, notices: CourierNotices) {
+  constructor(parts: HostGround, mailbox: Mailbox, desk: Desk, notices: CourierNotices) {
     this.#parts = parts
+    this.#desk = desk
     this.#mailbox = mailbox
-    this.#handler = new Handler(parts, {
+    this.#handler = new Handler(parts, desk, {
       onHandled: (mail, handled) => this.#note(mail, handled),
       onCommit: notices.onCommit,
     })
@@ -104,14 +107,13 @@ export class Courier {
       await Promise.allSettled([coming, removing])
     }
     await removing
-    if (this.#parts.outbox.room('reply') === 0) await this.#waitForRoom()
+    if (this.#desk.room() === 0) await this.#waitForRoom()
   }
 
   /** Nothing while the outbox is full: then letters wait in the mailbox. */
   async #fetch(): Promise<readonly FetchedMail[]> {
-    const { outbox, settings, database } = this.#parts
-    const room =
-      withDatabase(database, () => outbox.room('reply')) - (this.#held.size - this.#finished.length)
+    const { settings, database } = this.#parts
+    const room = withDatabase(database, () => this.#desk.room()) - (this.#held.size - this.#finished.length)
     if (room <= 0) return []
     const mails = await this.#mailbox.fetch(Math.min(room, settings.batchMails), this.#held)
     for (const { ref } of mails) this.#held.add(ref)

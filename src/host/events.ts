@@ -4,9 +4,10 @@ import type { Problem } from '../base/problem.ts'
 import type { LetterKind } from '../letter/kinds.ts'
 import type { HostRefusal } from '../letter/refusal.ts'
 import type { MailboxState } from '../mail/mailbox.ts'
+import type { OutboxKind } from '../table/outbox.ts'
 
 /** Kinds that a host sends. */
-export type SentKind = 'reply' | 'introduction' | 'signal' | 'table' | 'table-request'
+export type SentKind = OutboxKind
 
 export type DropReason =
   | HostRefusal

@@ -3,26 +3,13 @@
 
 import { setImmediate } from 'node:timers/promises'
 import { Problem } from '../base/problem.ts'
-import type { LetterKind } from '../letter/kinds.ts'
 import type { FetchedMail } from '../mail/mailbox.ts'
 import { isDatabaseFailure } from '../table/database.ts'
-import { admitLetter } from './admitting.ts'
-import { isBetweenHosts } from './between-hosts.ts'
-import { declineRequest } from './declining.ts'
-import type { DropReason } from './events.ts'
-import { type HostParts, internalProblem, withDatabase } from './parts.ts'
-import { type Reading, readFetched } from './reading.ts'
-import { takeLetter } from './taking.ts'
-
-/** When this is told, whatever the letter asks for is on disk, or nothing of it; the mail can go. */
-export type Handled =
-  | { readonly outcome: 'accepted'; readonly kind: LetterKind }
-  | { readonly outcome: 'dropped'; readonly kind: LetterKind | 'unknown'; readonly reason: DropReason }
+import type { Case, Desk, Handled } from './desk.ts'
+import { type HostGround, internalProblem, withDatabase } from './parts.ts'
 
 /** Letters in one commit, at most. */
 const groupLetters = 16
-
-type Taken = Extract<Reading, { ok: true }>
 
 export type HandlerNotices = {
   readonly onHandled: (mail: FetchedMail, handled: Handled) => void
@@ -31,11 +18,13 @@ export type HandlerNotices = {
 }
 
 export class Handler {
-  readonly #parts: HostParts
+  readonly #parts: HostGround
+  readonly #desk: Desk
   readonly #notices: HandlerNotices
 
-  constructor(parts: HostParts, notices: HandlerNotices) {
+  constructor(parts: HostGround, desk: Desk, notices: HandlerNotices) {
     this.#parts = parts
+    this.#desk = desk
     this.#notices = notices
   }
 
@@ -43,68 +32,48 @@ export class Handler {
    *  what was told of until then is done. */
   async handle(mails: readonly FetchedMail[], isEnough: () => boolean): Promise<void> {
     for (let at = 0; at < mails.length && !isEnough(); at += groupLetters) {
-      const group: { readonly mail: FetchedMail; readonly reading: Reading }[] = []
+      const group: { readonly mail: FetchedMail; readonly one: Case }[] = []
       for (const mail of mails.slice(at, at + groupLetters)) {
-        group.push({ mail, reading: await this.#read(mail) })
+        group.push({ mail, one: await this.#read(mail) })
         // Mails under way go on meanwhile: without this the mail server would wait for us, then we for it.
         await setImmediate()
       }
       const { database } = this.#parts
       const settled = withDatabase(database, () =>
-        database.transaction(() =>
-          group.map(({ mail, reading }) => ({ mail, handled: this.#settle(reading) })),
-        ),
+        database.transaction(() => group.map(({ mail, one }) => ({ mail, one, handled: this.#settle(one) }))),
       )
-      for (const { mail, handled } of settled) this.#notices.onHandled(mail, handled)
+      for (const { mail, one, handled } of settled) {
+        one.onCommit?.()
+        this.#notices.onHandled(mail, handled)
+      }
       // A letter that was not admitted may have been declined by mail.
       if (settled.some(({ handled }) => handled.kind !== 'unknown')) this.#notices.onCommit()
     }
   }
 
-  async #read(mail: FetchedMail): Promise<Reading> {
+  async #read(mail: FetchedMail): Promise<Case> {
     try {
-      return await readFetched(this.#parts, mail)
+      return await this.#desk.read(mail)
     } catch (thrown) {
       this.#tell(thrown)
-      return { ok: false, refusal: 'malformed' }
+      return { kind: 'unknown', settle: () => 'malformed' }
     }
   }
 
   /** Inside the group's transaction, in one of its own: a letter that our own code cannot stand leaves no trace,
    *  and does not keep all others waiting for ever. */
-  #settle(reading: Reading): Handled {
-    if (!reading.ok) {
-      if (reading.refusal === 'bounce' && reading.bounce.isFinal) {
-        const { recipient, sentAt } = reading.bounce
-        this.#parts.unreachable.note(recipient, sentAt, this.#parts.clock.wallNow())
-      }
-      return { outcome: 'dropped', kind: 'unknown', reason: reading.refusal }
-    }
-    const { kind } = reading.letter
+  #settle({ kind, settle }: Case): Handled {
     try {
-      const reason = this.#parts.database.transaction(() => this.#take(reading))
-      return reason === null ? { outcome: 'accepted', kind } : { outcome: 'dropped', kind, reason }
+      const reason = this.#parts.database.transaction(settle)
+      if (reason !== null) return { outcome: 'dropped', kind, reason }
+      return kind === 'unknown'
+        ? { outcome: 'dropped', kind, reason: 'malformed' }
+        : { outcome: 'accepted', kind }
     } catch (thrown) {
       if (isDatabaseFailure(thrown)) throw thrown
       this.#tell(thrown)
       return { outcome: 'dropped', kind, reason: 'malformed' }
     }
-  }
-
-  /** Null, or why the letter has no effect. */
-  #take({ letter, signed, mail }: Taken): DropReason | null {
-    const { clock, seen, neighbours } = this.#parts
-    const wallNow = clock.wallNow()
-    if (isBetweenHosts(letter)) return neighbours.take(letter, wallNow)
-    const admission = admitLetter(this.#parts, letter, mail, wallNow)
-    if (!admission.admitted) {
-      const { declined } = admission
-      if (declined) declineRequest(this.#parts, declined.letter, declined.decline, mail.messageId, wallNow)
-      return admission.reason
-    }
-    const { from, id, sentAt } = admission.letter
-    if (!seen.remember(from, id, sentAt)) return 'copy'
-    return takeLetter(this.#parts, admission, { signed, messageId: mail.messageId }, wallNow)
   }
 
   #tell(thrown: unknown): void {
@@ -114,9 +83,9 @@ export class Handler {
 }
 
 /** One mail by itself. */
-export async function handleMail(parts: HostParts, mail: FetchedMail): Promise<Handled> {
+export async function handleMail(parts: HostGround, desk: Desk, mail: FetchedMail): Promise<Handled> {
   const { promise: handled, resolve } = Promise.withResolvers<Handled>()
-  const handler = new Handler(parts, { onHandled: (_, one) => resolve(one), onCommit: () => {} })
+  const handler = new Handler(parts, desk, { onHandled: (_, one) => resolve(one), onCommit: () => {} })
   await handler.handle([mail], () => false)
   return handled
 }

@@ -18,12 +18,12 @@ import type {
 } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
 import { Statements } from '../table/statements.ts'
-import type { BetweenHosts } from './between-hosts.ts'
+import { type BetweenHosts, repeats } from './between-hosts.ts'
 import type { DropReason } from './events.ts'
 import { type HostGround, withDatabase } from './parts.ts'
 import { takeStatement } from './statement-taking.ts'
 import { relaySignal } from './taking.ts'
-import { freezeLetter, type HostLetter, letterHead } from './writer.ts'
+import { freezeLetter, type HostLetter, letterHeadBetweenHosts } from './writer.ts'
 
 /** Wishes for introductions to one host that go together; beyond it they are lost, as a lost mail would be. */
 const mostWishes = 1_024
@@ -71,10 +71,9 @@ export class Neighbours {
   /** Inside the letter's transaction. Null when it was taken, or why it has no effect. */
   take(letter: BetweenHosts, now: number): DropReason | null {
     const from = toHex(letter.from)
-    const { seen, settings } = this.#parts
     if (!this.#hosts.has(from)) return 'unknown-host'
-    if (letter.sentAt <= seen.forgottenUntil || now - letter.sentAt > settings.freshnessMs) return 'stale'
-    if (!seen.remember(letter.from, letter.id, letter.sentAt)) return 'copy'
+    const again = repeats(this.#parts, letter, now)
+    if (again !== null) return again
     switch (letter.kind) {
       case 'table-request':
         this.#perform(
@@ -88,6 +87,8 @@ export class Neighbours {
         return null
       case 'signal':
         return this.#takeSignal(letter, from, now)
+      default:
+        return 'unexpected-kind'
     }
   }
 
@@ -99,9 +100,11 @@ export class Neighbours {
     flagged = false,
   ): void {
     if (this.#hosts.size === 0) return
-    const { crypto } = this.#parts
+    const { crypto, self } = this.#parts
     const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
-    const key = this.#statements.put(letter.room, letter.from, { version, flagged, signed, toldBy })
+    // Workers of one representative are the same host to agents: each may write to those that the others tell of.
+    const via = equalBytes(letter.to, self.front.identity.publicKey) ? null : toldBy
+    const key = this.#statements.put(letter.room, letter.from, { version, flagged, signed, toldBy: via })
     this.#noteChange(key, toldBy)
   }
 
@@ -200,7 +203,7 @@ export class Neighbours {
         const introduce = wishes.slice(at, at + wishesInLetter)
         const askers = new Set(introduce.map(({ room, asker }) => this.#statements.keyOf(room, asker)))
         this.#send(host, {
-          ...letterHead(this.#parts, host.identity),
+          ...letterHeadBetweenHosts(this.#parts, host.identity),
           ...this.#table([...askers]),
           introduce,
         })
@@ -221,14 +224,14 @@ export class Neighbours {
   }
 
   #sendSignal(host: InviteHost, signal: Pick<SignalLetter, 'room' | 'peer' | 'box' | 'relay'>): void {
-    this.#send(host, { ...letterHead(this.#parts, host.identity), kind: 'signal', ...signal })
+    this.#send(host, { ...letterHeadBetweenHosts(this.#parts, host.identity), kind: 'signal', ...signal })
   }
 
   #perform(actions: readonly ExchangeAction[]): void {
     for (const action of actions) {
       const host = this.#hosts.get(action.to)
       if (!host) continue
-      const head = letterHead(this.#parts, host.identity)
+      const head = letterHeadBetweenHosts(this.#parts, host.identity)
       if (action.type === 'compare') {
         this.#send(host, { ...head, kind: 'table-request', comparison: action.comparison })
       } else this.#send(host, { ...head, ...this.#table(action.keys) })

@@ -3,6 +3,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { messageOf, Problem } from '../base/problem.ts'
+import type { InviteHost } from '../letter/invite.ts'
 import type { UserId } from '../letter/kinds.ts'
 import type { HostRoom } from '../table/admission.ts'
 import { BlockedKeys } from '../table/blocked-keys.ts'
@@ -19,10 +20,16 @@ import type { HostEvent } from './events.ts'
 import type { Neighbours } from './neighbours.ts'
 import type { HostSettings } from './settings.ts'
 
+/** Ed25519 and X25519. */
+export type HostKeyPairs = { readonly identity: KeyPair; readonly sealingKeys: KeyPair }
+
 /** Who the host is and how its mails look. */
-export type HostSelf = {
-  readonly identity: KeyPair
-  readonly sealingKeys: KeyPair
+export type HostSelf = HostKeyPairs & {
+  /** As agents know it: a worker of a representative host goes by keys that all its workers share (A14), any other host by
+   *  its own. */
+  readonly front: HostKeyPairs
+  /** It hands on letters of agents to us; null when they come straight here. */
+  readonly representative: InviteHost | null
   readonly address: string
   readonly domain: string
   readonly subject: string

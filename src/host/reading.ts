@@ -1,9 +1,11 @@
 // From a mail in the mailbox to a letter somebody signed, or the reason why it is none.
 
 import { equalBytes } from '../base/bytes.ts'
-import type { Letter } from '../letter/kinds.ts'
+import { readArmor } from '../letter/armor.ts'
+import { openForwarded } from '../letter/forwarding.ts'
+import type { ForwardLetter, Letter } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
-import { readLetter } from '../letter/mail-text.ts'
+import { openOneOf } from '../letter/mail-text.ts'
 import type { Refusal } from '../letter/refusal.ts'
 import { sameAddress } from '../mail/address.ts'
 import { automaticKind, isReportLike } from '../mail/automatic.ts'
@@ -29,9 +31,11 @@ export type Reading =
       readonly letter: Letter
       /** As its sender signed it, to be passed on to other hosts. */
       readonly signed: Uint8Array
-      readonly mail: Omit<ReadMail, 'text'>
+      readonly mail: Pick<ReadMail, 'from' | 'date' | 'messageId'>
+      /** By which it came from our representative. */
+      readonly forward?: ForwardLetter
     }
-  | { readonly ok: false; readonly refusal: Refusal | 'automatic' }
+  | { readonly ok: false; readonly refusal: Refusal | 'automatic'; readonly forward?: ForwardLetter }
   | { readonly ok: false; readonly refusal: 'bounce'; readonly bounce: Bounce }
 
 type Reader = Pick<HostParts, 'self' | 'crypto'>
@@ -45,14 +49,34 @@ export async function readFetched(reader: Reader, fetched: FetchedMail): Promise
   const read = await readMail(fetched.raw, limits.mailBytes)
   if (!read.ok) return read
   const { self, crypto } = reader
-  const opened = readLetter(crypto, read.mail.text, {
-    identity: self.identity.publicKey,
-    keyPairs: [self.sealingKeys],
-  })
+  const armored = readArmor(crypto, read.mail.text)
+  const opened = armored.ok ? openOneOf(crypto, armored.boxes, openingKeysOf(self)) : armored
   // Whatever claims to come from ourselves would be answered to ourselves; but for the agent that shares our address.
   if (sameAddress(read.mail.from, self.address) && !(opened.ok && isOwnAgent(self, opened.letter)))
     return { ok: false, refusal: 'automatic' }
-  return opened.ok ? { ok: true, letter: opened.letter, signed: opened.signed, mail: read.mail } : opened
+  if (!armored.ok) return armored
+  if (!opened.ok) return opened
+  const { letter, signed } = opened
+  const isForward = letter.kind === 'forward' && self.representative !== null
+  return isForward && equalBytes(letter.from, self.representative.identity)
+    ? readForwarded(reader, letter, armored.boxes)
+    : { ok: true, letter, signed, mail: read.mail }
+}
+
+/** As the mail was when it came to the representative. */
+function readForwarded(
+  { self, crypto }: Reader,
+  forward: ForwardLetter,
+  boxes: readonly Uint8Array[],
+): Reading {
+  const opened = openForwarded(crypto, forward, boxes, openingKeysOf(self.front))
+  if (!opened.ok) return { ...opened, forward }
+  const { mailFrom: from, mailDate: date = null, messageId = null } = forward
+  return { ok: true, letter: opened.letter, signed: opened.signed, mail: { from, date, messageId }, forward }
+}
+
+export function openingKeysOf({ identity, sealingKeys }: Pick<HostSelf, 'identity' | 'sealingKeys'>) {
+  return { identity: identity.publicKey, keyPairs: [sealingKeys] }
 }
 
 function isOwnAgent({ ownAgent }: HostSelf, letter: Letter): boolean {

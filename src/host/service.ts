@@ -11,13 +11,16 @@ import type { MailSender } from '../mail/sender.ts'
 import type { HostRoom } from '../table/admission.ts'
 import { openHostDatabase } from '../table/database.ts'
 import { SenderLimits } from '../table/sender-limits.ts'
+import { AdmissionDesk } from './admission-desk.ts'
 import { Courier } from './courier.ts'
+import { Deputy } from './deputy.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { HostCounters, HostEvent } from './events.ts'
+import { ForwardingDesk } from './forwarding-desk.ts'
 import { Housekeeper } from './housekeeper.ts'
 import { Introducer } from './introductions.ts'
 import { Neighbours } from './neighbours.ts'
-import { type HostGround, type HostParts, openMemory } from './parts.ts'
+import { type HostGround, type HostKeyPairs, type HostParts, openMemory } from './parts.ts'
 import { postmarkKey } from './postmark.ts'
 import { bounceOf } from './reading.ts'
 import { defaultHostSettings, type HostSettings } from './settings.ts'
@@ -44,6 +47,10 @@ export type HostOptions = {
   readonly hosts?: readonly InviteHost[]
   /** The agent that shares this host's mail address (A15); none if left out. */
   readonly ownAgent?: UserId
+  /** Makes this host a representative, which hands the letters of agents on to these unopened (A14). It has no rooms. */
+  readonly workers?: readonly InviteHost[]
+  /** Makes this host a worker: it answers agents in the name of the keys that all workers of a representative share. */
+  readonly represents?: HostKeyPairs & { readonly representative: InviteHost }
   /** Let in nowhere, beside those that a command blocked. */
   readonly blocked?: readonly UserId[]
   /** Whatever is left out is as in `defaultHostSettings`. */
@@ -120,20 +127,25 @@ class HostService implements Host {
     running.introducer.wake()
     running.housekeeper.start()
     running.parts.neighbours.start()
+    running.forwarding?.start()
+    running.deputy?.start()
   }
 
   #putTogether(): Running {
     const { clock, crypto, identity, sealingKeys, address, subject, rooms, mailbox, sender } = this.#options
     const domain = this.#options.domain ?? address.slice(address.lastIndexOf('@') + 1)
+    const { represents, workers } = this.#options
+    const front = represents ?? { identity, sealingKeys }
     const database = openHostDatabase(this.#options.database)
     const ground: HostGround = {
       ...openMemory(database, this.#settings),
       self: {
-        ...{ identity, sealingKeys, address, domain, subject },
+        ...{ identity, sealingKeys, address, domain, subject, front },
+        representative: represents?.representative ?? null,
         ownAgent: this.#options.ownAgent ?? null,
         blocked: new Set((this.#options.blocked ?? []).map(toHex)),
         rooms: rooms.map(({ tag, invitesRequired = false }) => ({ tag, invitesRequired })),
-        hosts: [identity.publicKey, ...(this.#options.hosts ?? []).map((host) => host.identity)],
+        hosts: [front.identity.publicKey, ...(this.#options.hosts ?? []).map((host) => host.identity)],
         postmarkKey: postmarkKey(crypto, identity),
       },
       limits: new SenderLimits(clock.now(), this.#settings.limits),
@@ -144,12 +156,15 @@ class HostService implements Host {
     }
     const neighbours = new Neighbours(ground, this.#options.hosts ?? [], () => dispatcher.pump())
     const parts: HostParts = { ...ground, neighbours }
+    const forwarding = workers && new ForwardingDesk(ground, workers, () => dispatcher.pump())
+    const deputy = represents && new Deputy(ground, represents.representative, () => dispatcher.pump())
+    const desk = forwarding ?? new AdmissionDesk(parts, (id) => deputy?.noteTaken(id))
     const dispatcher = new Dispatcher(parts, sender)
     const introducer = new Introducer(parts, {
       isBacklog: () => courier.isBusy || dispatcher.mayHoldReplies,
       onCommit: () => dispatcher.pump(['patient']),
     })
-    const courier = new Courier(parts, mailbox, {
+    const courier = new Courier(parts, mailbox, desk, {
       onCommit: () => {
         dispatcher.pump()
         introducer.wake()
@@ -160,7 +175,7 @@ class HostService implements Host {
     mailbox.isOurReport = (raw) => bounceOf(parts, raw) !== null
     mailbox.opens = (text) => isSealedTo(crypto, text, [sealingKeys])
     mailbox.onState = (state) => this.#emit({ event: 'mailbox', ...state })
-    return { parts, courier, dispatcher, introducer, housekeeper }
+    return { parts, courier, dispatcher, introducer, housekeeper, forwarding, deputy }
   }
 
   async #stop(): Promise<void> {
@@ -175,6 +190,8 @@ class HostService implements Host {
     await this.#forAWhile(handled)
     await mailbox.close().catch(() => undefined)
     await this.#forAWhile(handled)
+    running.deputy?.stop()
+    running.forwarding?.stop()
     await running.dispatcher.stop(this.#settings.stopGraceMs)
     await sender.close().catch(() => undefined)
     this.#tally.freeze(running.parts.database.counts())
@@ -208,4 +225,6 @@ type Running = {
   readonly dispatcher: Dispatcher
   readonly introducer: Introducer
   readonly housekeeper: Housekeeper
+  readonly forwarding: ForwardingDesk | undefined
+  readonly deputy: Deputy | undefined
 }

@@ -41,6 +41,17 @@ export type HostSettings = {
   readonly keepUnsentMs: number
   /** Where mail came back from, and for how long nothing goes there. */
   readonly unreachable: UnreachableSettings
+  /** A letter that a representative host gave to a worker, which took it no sooner, goes to another (A14); and a worker not
+   *  heard for so long meanwhile counts as dead until it is. */
+  readonly forwardSilenceMs: number
+  /** Senders whose worker a representative host remembers, at most; beyond it those silent longest get one anew. */
+  readonly forwardSenders: number
+  /** Letters no worker took yet, at most; then no more are taken from the mailbox. */
+  readonly forwardsWaiting: number
+  /** A worker gathers this long what it took into one letter to its representative. */
+  readonly takenAfterMs: number
+  /** A worker tells its representative that it is there this often, if nothing else did. */
+  readonly signOfLifeMs: number
   /** How long `stop` waits for mails that are under way. */
   readonly stopGraceMs: number
   /** Time between the small steps of housekeeping. */
@@ -65,6 +76,11 @@ export const defaultHostSettings: HostSettings = {
   retryMaxMs: 10 * minuteMs,
   keepUnsentMs: 12 * hourMs,
   unreachable: defaultUnreachable,
+  forwardSilenceMs: 2 * minuteMs,
+  forwardSenders: 100_000,
+  forwardsWaiting: 10_000,
+  takenAfterMs: 2_000,
+  signOfLifeMs: 10 * minuteMs,
   stopGraceMs: 5_000,
   housekeepingMs: 5_000,
 }

@@ -1,21 +1,14 @@
 // A letter of the host as the mail it will stay, byte for byte, until it is sent.
 
-import type {
-  IntroductionLetter,
-  ReplyLetter,
-  SignalLetter,
-  TableLetter,
-  TableRequestLetter,
-  UserId,
-} from '../letter/kinds.ts'
+import type { IntroductionLetter, ReplyLetter, SignalLetter, UserId } from '../letter/kinds.ts'
 import { writeLetter } from '../letter/mail-text.ts'
 import { composeMail, newMessageId } from '../mail/compose.ts'
 import type { FrozenMail } from '../table/outbox.ts'
-import { isBetweenHosts } from './between-hosts.ts'
+import { type BetweenHosts, isBetweenHosts } from './between-hosts.ts'
 import type { HostParts } from './parts.ts'
 import { postmark } from './postmark.ts'
 
-export type HostLetter = ReplyLetter | IntroductionLetter | SignalLetter | TableLetter | TableRequestLetter
+export type HostLetter = ReplyLetter | IntroductionLetter | SignalLetter | BetweenHosts
 
 export type Recipient = {
   readonly returnAddress: string
@@ -23,39 +16,53 @@ export type Recipient = {
   readonly sessionKey: Uint8Array
 }
 
-/** The fields all letters of a host begin with: a new letter ID, signed now. */
-export function letterHead(parts: Pick<HostParts, 'self' | 'crypto' | 'clock'>, to: UserId) {
-  return {
-    from: parts.self.identity.publicKey,
-    to,
-    id: parts.crypto.randomBytes(16),
-    sentAt: parts.clock.wallNow(),
-  }
+type Signer = Pick<HostParts, 'self' | 'crypto' | 'clock'>
+
+/** The fields all letters of a host to agents begin with: a new letter ID, signed now. */
+export function letterHead({ self, crypto, clock }: Signer, to: UserId) {
+  return { from: self.front.identity.publicKey, to, id: crypto.randomBytes(16), sentAt: clock.wallNow() }
+}
+
+export function letterHeadBetweenHosts({ self, crypto, clock }: Signer, to: UserId) {
+  return { from: self.identity.publicKey, to, id: crypto.randomBytes(16), sentAt: clock.wallNow() }
 }
 
 /** `answers` is the Message-ID of the mail that is answered, if there is one; an odd one is left out. */
 export function freezeLetter(
-  { self, crypto }: Pick<HostParts, 'self' | 'crypto'>,
+  parts: Pick<HostParts, 'self' | 'crypto'>,
   letter: HostLetter,
   recipient: Recipient,
   answers: string | null = null,
 ): FrozenMail {
+  const { identity } = isBetweenHosts(letter) ? parts.self : parts.self.front
+  const text = writeLetter(parts.crypto, letter, { identity, recipientKey: recipient.sessionKey })
+  return freezeText(parts, letter, text, recipient.returnAddress, answers)
+}
+
+/** `text`: of the mail, with the letter in it. */
+export function freezeText(
+  { self, crypto }: Pick<HostParts, 'self' | 'crypto'>,
+  letter: HostLetter,
+  text: string,
+  returnAddress: string,
+  answers: string | null = null,
+): FrozenMail {
   const messageId = newMessageId(
-    postmark(crypto, self.postmarkKey, recipient.returnAddress, letter.sentAt),
+    postmark(crypto, self.postmarkKey, returnAddress, letter.sentAt),
     self.domain,
   )
   const raw = composeMail({
     from: self.address,
-    to: [recipient.returnAddress],
+    to: [returnAddress],
     subject: self.subject,
-    text: writeLetter(crypto, letter, { identity: self.identity, recipientKey: recipient.sessionKey }),
+    text,
     messageId,
     date: letter.sentAt,
     // Hosts take no answers of programs, so what they tell each other is none.
     auto: isBetweenHosts(letter) ? 'generated' : 'replied',
     ...(isMessageId(answers) ? { inReplyTo: answers, references: [answers] } : {}),
   })
-  return { messageId, kind: letter.kind, recipient: recipient.returnAddress, raw }
+  return { messageId, kind: letter.kind, recipient: returnAddress, raw }
 }
 
 function isMessageId(text: string | null): text is string {

@@ -36,18 +36,21 @@ function checksumOf(crypto: Crypto, prefix: Uint8Array, content: Uint8Array): Ui
   return crypto.hash(concatBytes(prefix, content), 16).subarray(0, checksumBytes)
 }
 
-/** Whether so many sealed letters of these sizes go into one mail. */
+/** Whether so many sealed letters of these sizes go into one mail of an agent. */
 export function fitOneMail(sizes: readonly number[]): boolean {
-  if (sizes.length === 0 || sizes.length > limits.letterBoxes) return false
+  return fit(sizes, limits.letterBoxes, limits.blockBytes)
+}
+
+function fit(sizes: readonly number[], mostBoxes: number, mostBytes: number): boolean {
+  if (sizes.length === 0 || sizes.length > mostBoxes) return false
   if (sizes.some((size) => size > limits.sealedBytes)) return false
-  return (
-    sizes.length === 1 || sizes.reduce((sum, size) => sum + boxLengthBytes + size, 0) <= limits.blockBytes
-  )
+  return sizes.length === 1 || sizes.reduce((sum, size) => sum + boxLengthBytes + size, 0) <= mostBytes
 }
 
 /** 7-bit text with lines of at most 64 characters, each ended by LF: a note to people, then the block. */
 export function armorLetter(crypto: Crypto, ...boxes: readonly Uint8Array[]): string {
-  if (!fitOneMail(boxes.map(({ length }) => length))) {
+  const sizes = boxes.map(({ length }) => length)
+  if (!fit(sizes, limits.forwardedBoxes, limits.forwardedBlockBytes)) {
     throw new Problem('internal', 'A sealed letter is too long for a mail.', 'Please report this.')
   }
   const [first] = boxes
@@ -80,7 +83,7 @@ export function holdsLetter(text: string): boolean {
   return compact(text.slice(0, limits.armorTextCharacters)).includes(begin)
 }
 
-/** `boxes`: sealed letters, 1 to `limits.letterBoxes`. */
+/** `boxes`: sealed letters, 1 to `limits.forwardedBoxes`. */
 export type ReadArmor = { readonly ok: true; readonly boxes: readonly Uint8Array[] }
 
 /** Finds the one block in a mail's text. Never throws; one pass over the text, at most one decoding. */
@@ -93,7 +96,7 @@ export function readArmor(crypto: Crypto, text: string): ReadArmor | Refused {
   if (compacted.includes(begin, blockAt)) return refuse('several-letters')
   const endAt = compacted.indexOf(end, blockAt)
   if (endAt < 0) return refuse('mangled')
-  if (endAt - blockAt > base32Characters(headerBytes + limits.blockBytes)) return refuse('too-big')
+  if (endAt - blockAt > base32Characters(headerBytes + limits.forwardedBlockBytes)) return refuse('too-big')
   const bytes = fromBase32(compacted.slice(blockAt, endAt))
   return bytes ? readBlock(crypto, bytes) : refuse('mangled')
 }
@@ -121,7 +124,7 @@ function readBoxes(content: Uint8Array): ReadArmor | Refused {
   const view = viewOf(content)
   const boxes: Uint8Array[] = []
   for (let at = 0; at < content.length; ) {
-    if (boxes.length === limits.letterBoxes || at + boxLengthBytes > content.length)
+    if (boxes.length === limits.forwardedBoxes || at + boxLengthBytes > content.length)
       return refuse('malformed')
     const end = at + boxLengthBytes + view.getUint16(at)
     if (end > content.length) return refuse('malformed')

@@ -110,6 +110,15 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
           ...{ room, asker, to: recipient, hops: hopsLeft },
         })),
       }
+    case 'forward':
+      return {
+        sender: letter.mailFrom,
+        ...(letter.mailDate !== undefined && { date: letter.mailDate }),
+        ...(letter.messageId !== undefined && { message: letter.messageId }),
+        boxes: letter.boxes,
+      }
+    case 'taken':
+      return { ids: letter.ids }
   }
 }
 

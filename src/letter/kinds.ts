@@ -162,6 +162,27 @@ export type TableLetter = Base & {
   readonly introduce: readonly IntroductionWish[]
 }
 
+/** The letters in a mail that came to a representative host, for one of its workers (A14). They stand sealed in the same
+ *  mail; this says where they came from. */
+export type ForwardLetter = Base & {
+  readonly kind: 'forward'
+  /** The mail's only From address. */
+  readonly mailFrom: string
+  /** The mail's Date as Unix ms; left out when it has none. */
+  readonly mailDate?: number
+  /** With angle brackets; left out when it has none. */
+  readonly messageId?: string
+  /** BLAKE2b, 32 bytes, of the boxes one after the other. */
+  readonly boxes: Uint8Array
+}
+
+/** A worker tells its representative which forwards it took. Without any it is a sign of life. */
+export type TakenLetter = Base & {
+  readonly kind: 'taken'
+  /** IDs of forward letters, 16 bytes each, joined. */
+  readonly ids: Uint8Array
+}
+
 export type Letter =
   | RequestLetter
   | ReplyLetter
@@ -171,5 +192,7 @@ export type Letter =
   | LeaveLetter
   | TableRequestLetter
   | TableLetter
+  | ForwardLetter
+  | TakenLetter
 
 export type LetterKind = Letter['kind']

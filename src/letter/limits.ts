@@ -21,6 +21,12 @@ export const limits = {
   letterBoxes: 9,
   /** Content of a block with several letters: nine requests of the usual size, lengths included. */
   blockBytes: 24_576,
+  /** A representative host puts one more before them, and sends them on. */
+  forwardedBoxes: 10,
+  forwardedBlockBytes: 26_624,
+  messageIdCharacters: 252,
+  /** Forwards that one letter of a worker tells of. */
+  forwardsTaken: 512,
 
   /** A whole mail as it arrives: relays add headers, lists add HTML twins. Larger ones are never downloaded. */
   mailBytes: 262_144,

@@ -21,8 +21,12 @@ export function isSealedTo(crypto: Crypto, text: string, keyPairs: readonly KeyP
 /** The letter that is sealed to us, perhaps beside others for others. Never throws, whatever the text. */
 export function readLetter(crypto: Crypto, text: string, keys: OpeningKeys): Opened | Refused {
   const armored = readArmor(crypto, text)
-  if (!armored.ok) return armored
-  for (const sealed of armored.boxes) {
+  return armored.ok ? openOneOf(crypto, armored.boxes, keys) : armored
+}
+
+/** The first of the boxes that is sealed to us. */
+export function openOneOf(crypto: Crypto, boxes: readonly Uint8Array[], keys: OpeningKeys): Opened | Refused {
+  for (const sealed of boxes) {
     const opened = openLetter(crypto, sealed, keys)
     if (opened.ok || opened.refusal !== 'wrong-key') return opened
   }

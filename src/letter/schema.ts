@@ -6,7 +6,7 @@ import { type Candidate, decodeEndpoint, type Endpoint, familyOf } from '../base
 import type { Allocation, NatProfile } from '../base/nat-profile.ts'
 import type { Grant, Letter, LetterKind } from './kinds.ts'
 import { limits } from './limits.ts'
-import { isMailAddress, isNickname } from './text-rules.ts'
+import { isMailAddress, isMessageId, isNickname } from './text-rules.ts'
 import { isUsableBoxKey } from './x25519.ts'
 
 export const protocolVersion = 1
@@ -279,4 +279,20 @@ export const letterSchemas = {
       )
       .max(limits.tableStatements),
   }).transform(({ v, sent, ...letter }) => ({ ...letter, sentAt: sent })),
+  forward: body('forward', {
+    sender: textThat(isMailAddress),
+    date: instant.optional(),
+    message: textThat(isMessageId).optional(),
+    boxes: bytesOf(32),
+  }).transform(({ v, sent, sender, date, message, ...letter }) => ({
+    ...letter,
+    ...(date !== undefined && { mailDate: date }),
+    ...(message !== undefined && { messageId: message }),
+    sentAt: sent,
+    mailFrom: sender,
+  })),
+  taken: body('taken', { ids: recordsOf(16, limits.forwardsTaken) }).transform(({ v, sent, ...letter }) => ({
+    ...letter,
+    sentAt: sent,
+  })),
 } satisfies { [Kind in LetterKind]: z.ZodType<Extract<Letter, { kind: Kind }>> }

@@ -45,6 +45,11 @@ export function isMailAddress(text: string): boolean {
   return localPart.test(text.slice(0, at)) && isDomain(text.slice(at + 1))
 }
 
+/** With its angle brackets, as one word. */
+export function isMessageId(text: string): boolean {
+  return text.length <= limits.messageIdCharacters && /^<[!-;=?-~]+>$/.test(text)
+}
+
 /** `name:port`, `1.2.3.4:port` or `[::1]:port`. */
 export function isHostAndPort(text: string): boolean {
   if (text.length > 259) return false

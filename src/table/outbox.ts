@@ -3,7 +3,7 @@
 
 import type { Connection, HostDatabase, Statement } from './database.ts'
 
-export type OutboxKind = 'reply' | 'introduction' | 'signal' | 'table' | 'table-request'
+export type OutboxKind = 'reply' | 'introduction' | 'signal' | 'table' | 'table-request' | 'forward' | 'taken'
 
 export type FrozenMail = {
   readonly messageId: string
@@ -26,7 +26,8 @@ export type OutboxSettings = {
   readonly capacity: number
 }
 
-/** Somebody waits for a reply or a signal; introductions and letters to hosts may take the gaps. */
+/** Somebody waits for a reply, a signal or what becomes of a request that is forwarded; introductions and other letters to
+ *  hosts may take the gaps. */
 export type Urgency = 'urgent' | 'patient'
 
 const urgencies = {
@@ -35,6 +36,8 @@ const urgencies = {
   introduction: 'patient',
   table: 'patient',
   'table-request': 'patient',
+  forward: 'urgent',
+  taken: 'patient',
 } as const satisfies Record<OutboxKind, Urgency>
 
 /** As the table has it. */

@@ -222,6 +222,62 @@ export const migrations: readonly string[] = [
   CREATE TRIGGER mail_added AFTER INSERT ON mail BEGIN UPDATE tally SET mails = mails + 1; END;
   CREATE TRIGGER mail_gone AFTER DELETE ON mail BEGIN UPDATE tally SET mails = mails - 1; END;
   `,
+  `
+  -- Of a representative host: which worker has a sender's letters. The sender is a keyed hash of a mail address.
+  CREATE TABLE worker_choice (
+    sender BLOB NOT NULL PRIMARY KEY CHECK (length(sender) = 16),
+    worker BLOB NOT NULL CHECK (length(worker) = 32),
+    used_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX worker_choice_by_age ON worker_choice (used_at);
+
+  -- Letters that no worker has taken yet, as far as we know; the boxes are a CBOR array. message_id is of the mail that
+  -- carries them.
+  CREATE TABLE forward (
+    forward_id BLOB NOT NULL PRIMARY KEY CHECK (length(forward_id) = 16),
+    sender BLOB NOT NULL CHECK (length(sender) = 16),
+    worker BLOB NOT NULL CHECK (length(worker) = 32),
+    mail_from TEXT NOT NULL,
+    mail_date INTEGER,
+    mail_id TEXT,
+    boxes BLOB NOT NULL,
+    message_id TEXT NOT NULL,
+    tries INTEGER NOT NULL,
+    forwarded_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX forward_by_worker ON forward (worker, forwarded_at);
+  ALTER TABLE tally ADD COLUMN choices INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE tally ADD COLUMN forwards INTEGER NOT NULL DEFAULT 0;
+  CREATE TRIGGER choice_added AFTER INSERT ON worker_choice BEGIN UPDATE tally SET choices = choices + 1; END;
+  CREATE TRIGGER choice_gone AFTER DELETE ON worker_choice BEGIN UPDATE tally SET choices = choices - 1; END;
+  CREATE TRIGGER forward_added AFTER INSERT ON forward BEGIN UPDATE tally SET forwards = forwards + 1; END;
+  CREATE TRIGGER forward_gone AFTER DELETE ON forward BEGIN UPDATE tally SET forwards = forwards - 1; END;
+
+  -- What kinds of mail there are is the program's to say: each new one would mean a new table.
+  ALTER TABLE mail RENAME TO former_mail;
+  DROP TRIGGER mail_added;
+  DROP TRIGGER mail_gone;
+  CREATE TABLE mail (
+    mail_order INTEGER PRIMARY KEY,
+    message_id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    lane INTEGER NOT NULL CHECK (lane IN (0, 1)),
+    recipient TEXT NOT NULL,
+    raw BLOB NOT NULL,
+    attempts INTEGER NOT NULL,
+    added_at INTEGER NOT NULL,
+    next_attempt_at INTEGER NOT NULL,
+    user_id BLOB
+  ) STRICT;
+  INSERT INTO mail SELECT mail_order, message_id, kind, lane, recipient, raw, attempts, added_at, next_attempt_at,
+    user_id FROM former_mail;
+  DROP TABLE former_mail;
+  CREATE INDEX mail_due ON mail (lane, next_attempt_at);
+  CREATE INDEX mail_by_age ON mail (added_at);
+  CREATE INDEX mail_by_user ON mail (user_id) WHERE user_id IS NOT NULL;
+  CREATE TRIGGER mail_added AFTER INSERT ON mail BEGIN UPDATE tally SET mails = mails + 1; END;
+  CREATE TRIGGER mail_gone AFTER DELETE ON mail BEGIN UPDATE tally SET mails = mails - 1; END;
+  `,
 ]
 
 /** Makes the counts true again, in case somebody changed the file by hand. */
@@ -231,5 +287,7 @@ export const recountSql = `
     seen_letters = (SELECT COUNT(*) FROM seen_letter),
     mails = (SELECT COUNT(*) FROM mail),
     introductions = (SELECT COUNT(*) FROM introduction),
-    departures = (SELECT COUNT(*) FROM departure)
+    departures = (SELECT COUNT(*) FROM departure),
+    choices = (SELECT COUNT(*) FROM worker_choice),
+    forwards = (SELECT COUNT(*) FROM forward)
 `

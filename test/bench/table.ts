@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { AdmissionDesk } from '../../src/host/admission-desk.ts'
 import { handleMail } from '../../src/host/handling.ts'
 import { Neighbours } from '../../src/host/neighbours.ts'
 import { type HostGround, type HostParts, openMemory } from '../../src/host/parts.ts'
@@ -98,6 +99,8 @@ function prepare(
       postmarkKey: postmarkKey(realCrypto, keys.identity),
       hosts: [keys.identity.publicKey],
       ownAgent: null,
+      front: keys,
+      representative: null,
     },
     limits: new SenderLimits(systemClock.now(), { perKey: 0, perAddress: 0, perDomain: 1e9 }),
     settings,
@@ -123,7 +126,7 @@ async function ask(one: Case, keys: ReturnType<typeof makeHostKeys>, round: numb
   const raw = new TextEncoder().encode(new FakeAgent('newcomer', keys, room).mailRequest(Date.now()))
   const mail = { ref: '1', raw, sizeBytes: raw.length }
   const from = performance.now()
-  const handled = await handleMail(parts, mail)
+  const handled = await handleMail(parts, new AdmissionDesk(parts), mail)
   const took = performance.now() - from
   if (handled.outcome !== 'accepted') throw new Error(`${one.name}: dropped as ${handled.reason}`)
   if (round >= 0) tookMs.push(took)

@@ -7,6 +7,7 @@ import type { Invite, InviteHost } from '../../src/letter/invite.ts'
 import { defaultSubject } from '../../src/letter/invite.ts'
 import type {
   FailureLetter,
+  ForwardLetter,
   Grant,
   IntroductionLetter,
   LeaveLetter,
@@ -19,6 +20,7 @@ import type {
   SignalLetter,
   TableLetter,
   TableRequestLetter,
+  TakenLetter,
 } from '../../src/letter/kinds.ts'
 import { limits } from '../../src/letter/limits.ts'
 import { isNickname, isRoomName, isSubject } from '../../src/letter/text-rules.ts'
@@ -229,6 +231,24 @@ export const tableLetter: Arbitrary<TableLetter> = record({
   ),
 })
 
+const forwardLetter: Arbitrary<ForwardLetter> = fc.record(
+  {
+    kind: kind('forward'),
+    ...base,
+    mailFrom: mailAddress,
+    mailDate: fc.nat(limits.durationMs),
+    messageId: fc.stringMatching(/^<[0-9a-z]{1,40}@[a-z]{1,20}>$/),
+    boxes: bytes(32),
+  },
+  { requiredKeys: ['kind', 'from', 'to', 'id', 'sentAt', 'mailFrom', 'boxes'], noNullPrototype: true },
+)
+
+const takenLetter: Arbitrary<TakenLetter> = record({
+  kind: kind('taken'),
+  ...base,
+  ids: fc.nat(limits.forwardsTaken).chain((ids) => bytes(16 * ids)),
+})
+
 export const lettersByKind: { readonly [Kind in LetterKind]: Arbitrary<Extract<Letter, { kind: Kind }>> } = {
   request: requestLetter,
   reply: replyLetter,
@@ -238,6 +258,8 @@ export const lettersByKind: { readonly [Kind in LetterKind]: Arbitrary<Extract<L
   leave: leaveLetter,
   'table-request': tableRequestLetter,
   table: tableLetter,
+  forward: forwardLetter,
+  taken: takenLetter,
 }
 
 export const letter: Arbitrary<Letter> = fc.oneof(...Object.values<Arbitrary<Letter>>(lettersByKind))

@@ -50,20 +50,25 @@ test('the largest sealed letter fits, a larger one is not armored', () => {
 
 test('several boxes share one armor, and all come back in their order', () => {
   fc.assert(
-    fc.property(fc.array(some.bytes(0, 2600), { minLength: 2, maxLength: limits.letterBoxes }), (boxes) => {
-      assert.deepEqual(readArmor(crypto, armorLetter(crypto, ...boxes)), { ok: true, boxes })
-    }),
+    fc.property(
+      fc.array(some.bytes(0, 2600), { minLength: 2, maxLength: limits.forwardedBoxes }),
+      (boxes) => {
+        assert.deepEqual(readArmor(crypto, armorLetter(crypto, ...boxes)), { ok: true, boxes })
+      },
+    ),
   )
 })
 
-test('a block holds nine requests of the usual size, and no more than nine boxes', () => {
+test('a mail of an agent holds nine requests of the usual size, and one more box when it is forwarded', () => {
   const box = new Uint8Array(2_048 + 48)
   assert.ok(fitOneMail(new Array<number>(9).fill(box.length)))
   assert.ok(!fitOneMail(new Array<number>(10).fill(1)))
   assert.ok(!fitOneMail([limits.sealedBytes, limits.sealedBytes]))
   assert.ok(!fitOneMail([]))
   assert.throws(() => armorLetter(crypto), Problem)
-  assert.throws(() => armorLetter(crypto, ...new Array<Uint8Array>(10).fill(box)), Problem)
+  const forwarded = new Array<Uint8Array>(limits.forwardedBoxes).fill(box)
+  assert.deepEqual(readArmor(crypto, armorLetter(crypto, ...forwarded)), { ok: true, boxes: forwarded })
+  assert.throws(() => armorLetter(crypto, ...forwarded, box), Problem)
 })
 
 test('a block of several boxes must be filled by them exactly', () => {
@@ -77,7 +82,7 @@ test('a block of several boxes must be filled by them exactly', () => {
   assert.equal(boxes(one, [0, 3, 7, 7]), 'malformed')
   assert.equal(boxes(one), 'malformed', 'one box has a form of its own')
   assert.equal(boxes(), 'malformed')
-  assert.equal(boxes(...new Array<number[]>(10).fill(one)), 'malformed')
+  assert.equal(boxes(...new Array<number[]>(11).fill(one)), 'malformed')
 })
 
 test('armor is 7-bit text whose lines no mail system has a reason to change', () => {
@@ -273,7 +278,7 @@ test('hostile text of the greatest size costs at most one decoding of one letter
     '\n',
     '\u0130',
   ]
-  const most = limits.blockBytes + 8
+  const most = limits.forwardedBlockBytes + 8
   for (const piece of pieces) {
     const filling = piece.repeat(Math.floor((limits.armorTextCharacters - 100) / piece.length))
     for (const text of [
@@ -289,5 +294,5 @@ test('hostile text of the greatest size costs at most one decoding of one letter
 })
 
 test('a block longer than any letter is too big, though the mail is not', () => {
-  assert.equal(refusalOf(`[peerpost letter begins]${'a'.repeat(40_000)}[peerpost letter ends]`), 'too-big')
+  assert.equal(refusalOf(`[peerpost letter begins]${'a'.repeat(44_000)}[peerpost letter ends]`), 'too-big')
 })

@@ -129,6 +129,23 @@ export const letters: { readonly [Kind in LetterKind]: Extract<Letter, { kind: K
     statements: [{ signed: signLetter(crypto, request, anna), flagged: false, ageMs: 61_000 }],
     introduce: [{ room: room.tag, asker: anna.publicKey, recipient: ben.publicKey, hopsLeft: 3 }],
   },
+  forward: {
+    kind: 'forward',
+    from: host.publicKey,
+    to: otherHost.publicKey,
+    sentAt,
+    id: counting(0x42, 16),
+    mailFrom: 'anna@example.org',
+    boxes: counting(0x60, 32),
+  },
+  taken: {
+    kind: 'taken',
+    from: otherHost.publicKey,
+    to: host.publicKey,
+    sentAt,
+    id: counting(0x43, 16),
+    ids: counting(0x42, 16),
+  },
 }
 
 const identities: readonly KeyPair[] = [host, anna, ben, otherHost]

@@ -1,0 +1,84 @@
+// A worker's letters to its representative host (mission A14): which forwards it took, so that they need not go to
+// another worker, and that it is there.
+
+import { concatBytes } from '../base/bytes.ts'
+import { Problem } from '../base/problem.ts'
+import type { InviteHost } from '../letter/invite.ts'
+import type { LetterId } from '../letter/kinds.ts'
+import { limits } from '../letter/limits.ts'
+import { type HostGround, withDatabase } from './parts.ts'
+import { freezeLetter, letterHeadBetweenHosts } from './writer.ts'
+
+export class Deputy {
+  readonly #parts: HostGround
+  readonly #representative: InviteHost
+  readonly #onMail: () => void
+  /** To be told of; kept in memory, for what is not told comes again and is known then. One letter's worth at most: a full
+   *  one goes at once. */
+  #taken: LetterId[] = []
+  #cancelTimer: () => void = () => {}
+  #isHurrying = false
+  #isRunning = false
+
+  /** `onMail`: there is a mail in the outbox. */
+  constructor(parts: HostGround, representative: InviteHost, onMail: () => void) {
+    this.#parts = parts
+    this.#representative = representative
+    this.#onMail = onMail
+  }
+
+  /** Tells at once that it is there: it may have counted as dead. */
+  start(): void {
+    this.#isRunning = true
+    this.#tellIn(this.#parts.settings.takenAfterMs)
+  }
+
+  /** What was taken and not told yet is told first. */
+  stop(): void {
+    this.#cancelTimer()
+    if (this.#isRunning && this.#taken.length > 0) this.#tell()
+    this.#isRunning = false
+  }
+
+  /** Its transaction is committed. */
+  noteTaken(id: LetterId): void {
+    if (!this.#isRunning) return
+    this.#taken.push(id)
+    if (this.#taken.length >= limits.forwardsTaken) this.#turn()
+    else if (!this.#isHurrying) {
+      this.#isHurrying = true
+      this.#tellIn(this.#parts.settings.takenAfterMs)
+    }
+  }
+
+  #tellIn(delayMs: number): void {
+    this.#cancelTimer()
+    this.#cancelTimer = this.#parts.clock.after(delayMs, () => this.#turn())
+  }
+
+  #turn(): void {
+    this.#tell()
+    this.#isHurrying = false
+    this.#tellIn(this.#parts.settings.signOfLifeMs)
+  }
+
+  /** Into the outbox. When that is full or the disk fails, the representative sends again what it does not hear of. */
+  #tell(): void {
+    const { database, outbox, clock, emit } = this.#parts
+    const { identity, address, sealingKey } = this.#representative
+    const ids = concatBytes(...this.#taken)
+    this.#taken = []
+    try {
+      withDatabase(database, () => {
+        if (outbox.room('taken') === 0) return
+        const letter = { ...letterHeadBetweenHosts(this.#parts, identity), kind: 'taken', ids } as const
+        const recipient = { returnAddress: address, sessionKey: sealingKey }
+        outbox.add(freezeLetter(this.#parts, letter, recipient), clock.wallNow())
+      })
+    } catch (thrown) {
+      if (!(thrown instanceof Problem)) throw thrown
+      emit({ event: 'trouble', problem: thrown })
+    }
+    this.#onMail()
+  }
+}

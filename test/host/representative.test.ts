@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { toHex } from '../../src/base/bytes.ts'
+import { writeLetter } from '../../src/letter/mail-text.ts'
+import { realCrypto } from '../harness/seeded-crypto.ts'
+import { type FakeAgent, headerOf, mailText, makeHostKeys, textOf } from './fakes.ts'
+import { type Member, Representation } from './representation.ts'
+
+/** How many forwards each worker got. */
+function shares({ workers, representative }: Representation): number[] {
+  return workers.map(
+    ({ card }) => representative.sender.sent.filter(({ to }) => to[0] === card.address).length,
+  )
+}
+
+function repliesSent({ workers }: Representation): number {
+  return workers.reduce((sum, { host }) => sum + (host.counters().mails['reply sent'] ?? 0), 0)
+}
+
+async function represented(
+  workers: number,
+  work: (stage: Representation) => Promise<void>,
+  settings: ConstructorParameters<typeof Representation>[1] = {},
+): Promise<void> {
+  const stage = await new Representation(workers, settings).start()
+  try {
+    await work(stage)
+  } finally {
+    await stage.end()
+  }
+}
+
+/** The one reply that each got, and who sent it. */
+function repliesTo(stage: Representation, agent: FakeAgent) {
+  return stage.mailsTo(agent).flatMap(({ worker, mail }) => {
+    const letter = agent.read(mail)
+    return letter.kind === 'reply' ? [{ worker, mail, letter }] : []
+  })
+}
+
+test('a thousand requests are shared evenly by three workers, and each is answered as one host would', async () => {
+  await represented(3, async (stage) => {
+    const agents = Array.from({ length: 1_000 }, (_, index) => stage.agent(`agent${index}`))
+    for (const [index, agent] of agents.entries()) {
+      stage.post(agent.mailRequest(stage.clock.wallNow()))
+      if (index % 50 === 49) await stage.clock.advance(100)
+    }
+    await stage.until(() => repliesSent(stage) === 1_000, 10)
+    for (const share of shares(stage)) assert.ok(share >= 267 && share <= 400, `${shares(stage)}`)
+    for (const agent of agents) {
+      const replies = repliesTo(stage, agent)
+      assert.equal(replies.length, 1)
+      assert.equal(toHex(replies[0]?.letter.from ?? new Uint8Array()), toHex(stage.front.identity.publicKey))
+    }
+    assert.equal(stage.representative.sender.sent.length, 1_000)
+  })
+})
+
+test('the reply goes straight to the agent and answers its own mail', async () => {
+  await represented(3, async (stage) => {
+    const ann = stage.agent('ann')
+    const request = ann.request(stage.clock.wallNow())
+    const mail = ann.mail(request)
+    stage.post(mail)
+    await stage.until(() => repliesTo(stage, ann).length === 1)
+    const [reply] = repliesTo(stage, ann)
+    assert.ok(reply)
+    assert.equal(reply.letter.kind === 'reply' && toHex(reply.letter.sessionId), toHex(request.session.id))
+    assert.equal(
+      headerOf(reply.mail, 'In-Reply-To'),
+      headerOf({ raw: new TextEncoder().encode(mail) }, 'Message-ID'),
+    )
+    assert.equal(
+      stage.representative.sender.sent.some(({ to }) => to[0] === ann.address),
+      false,
+    )
+  })
+})
+
+test('the same agent always goes to the same worker, also after the representative was restarted', async () => {
+  await represented(3, async (stage) => {
+    const agents = Array.from({ length: 12 }, (_, index) => stage.agent(`agent${index}`))
+    const seen = new Map<FakeAgent, Member>()
+    for (let round = 1; round <= 4; round++) {
+      if (round === 3) {
+        await stage.bringDown(stage.representative)
+        await stage.bringUp(stage.representative)
+      }
+      for (const agent of agents) stage.post(agent.mailRequest(stage.clock.wallNow()))
+      await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length === round))
+      for (const agent of agents) {
+        const by = new Set(repliesTo(stage, agent).map(({ worker }) => worker))
+        assert.equal(by.size, 1)
+        const [worker] = by
+        assert.ok(worker)
+        assert.equal(seen.get(agent) ?? worker, worker)
+        seen.set(agent, worker)
+      }
+    }
+    for (const worker of stage.workers) {
+      assert.equal([...seen.values()].filter((one) => one === worker).length, 4)
+    }
+  })
+})
+
+test('the agents of a worker that died are answered by the others, and it is used again when it is back', async () => {
+  await represented(3, async (stage) => {
+    const agents = Array.from({ length: 9 }, (_, index) => stage.agent(`agent${index}`))
+    const ask = () => {
+      for (const agent of agents) stage.post(agent.mailRequest(stage.clock.wallNow()))
+    }
+    ask()
+    await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length === 1))
+    await stage.clock.advance(10_000)
+    const [dead] = stage.workers
+    assert.ok(dead)
+    await stage.bringDown(dead)
+    ask()
+    await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length >= 2), 100)
+    assert.equal(repliesTo(stage, agents[0] as FakeAgent).at(-1)?.worker === dead, false)
+    // Known to be dead now: nobody has to wait for it.
+    const before = shares(stage)[0]
+    const asked = stage.clock.now()
+    ask()
+    await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length >= 3))
+    assert.ok(stage.clock.now() - asked < 5_000)
+    assert.equal(shares(stage)[0], before)
+    await stage.bringUp(dead)
+    await stage.clock.advance(10_000)
+    const newcomers = Array.from({ length: 3 }, (_, index) => stage.agent(`newcomer${index}`))
+    for (const agent of newcomers) stage.post(agent.mailRequest(stage.clock.wallNow()))
+    await stage.until(() => newcomers.every((agent) => repliesTo(stage, agent).length === 1))
+    assert.ok(newcomers.some((agent) => repliesTo(stage, agent)[0]?.worker === dead))
+  })
+})
+
+test('while all workers are dead letters wait, and none is lost', async () => {
+  await represented(2, async (stage) => {
+    for (const worker of stage.workers) await stage.bringDown(worker)
+    const ann = stage.agent('ann')
+    stage.post(ann.mailRequest(stage.clock.wallNow()))
+    await stage.clock.advance(30 * 60_000)
+    for (const worker of stage.workers) await stage.bringUp(worker)
+    await stage.until(() => repliesTo(stage, ann).length > 0)
+  })
+})
+
+test('a forward that was lost by mail is sent again, and one that comes twice is answered once', async () => {
+  await represented(2, async (stage) => {
+    const { sender } = stage.representative
+    const deliver = sender.answer
+    let lost = 0
+    sender.answer = (mail) => (lost++ === 0 ? { outcome: 'sent' } : deliver(mail))
+    const ann = stage.agent('ann')
+    stage.post(ann.mailRequest(stage.clock.wallNow()))
+    await stage.until(() => repliesTo(stage, ann).length === 1, 100)
+    sender.answer = (mail) => {
+      deliver(mail)
+      return deliver(mail)
+    }
+    stage.post(ann.mailRequest(stage.clock.wallNow()))
+    await stage.clock.advance(60_000)
+    assert.equal(repliesTo(stage, ann).length, 2)
+    // Taken, and told: nothing is sent a third time.
+    const sent = sender.sent.length
+    await stage.clock.advance(30 * 60_000)
+    assert.equal(sender.sent.length, sent)
+  })
+})
+
+test('agents of different workers are introduced to each other', async () => {
+  await represented(3, async (stage) => {
+    const ann = stage.agent('ann')
+    const ben = stage.agent('ben')
+    stage.post(ann.mailRequest(stage.clock.wallNow()))
+    await stage.until(() => repliesTo(stage, ann).length === 1)
+    await stage.clock.advance(60_000)
+    stage.post(ben.mailRequest(stage.clock.wallNow()))
+    await stage.until(() => stage.mailsTo(ann).length === 2)
+    const [reply] = repliesTo(stage, ben)
+    assert.deepEqual(reply?.letter.kind === 'reply' && reply.letter.peers.map(({ nickname }) => nickname), [
+      'ann',
+    ])
+    assert.notEqual(reply?.worker, repliesTo(stage, ann)[0]?.worker)
+    const introduction = stage.mailsTo(ann).map(({ mail }) => ann.read(mail))[1]
+    assert.equal(introduction?.kind, 'introduction')
+    assert.equal(toHex(introduction?.from ?? new Uint8Array()), toHex(stage.front.identity.publicKey))
+  })
+})
+
+test('a request whose return address is not the From of its mail is not answered', async () => {
+  await represented(1, async (stage) => {
+    const ann = stage.agent('ann')
+    stage.post(ann.mail(ann.request(stage.clock.wallNow()), { from: 'mallory@mail.test' }))
+    await stage.clock.advance(30_000)
+    assert.equal(stage.mailsTo(ann).length, 0)
+    const letters = stage.workers[0]?.host.counters().letters ?? {}
+    assert.equal(letters['request dropped wrong-return-address'], 1)
+  })
+})
+
+test('a worker takes forwards of its representative only, and no letter of an agent that came another way', async () => {
+  await represented(2, async (stage) => {
+    const [worker] = stage.workers
+    assert.ok(worker)
+    const ann = stage.agent('ann')
+    worker.mailbox.deliver(ann.mailRequest(stage.clock.wallNow()))
+    const stranger = makeHostKeys()
+    const forged = writeLetter(
+      realCrypto,
+      {
+        kind: 'forward',
+        from: stranger.identity.publicKey,
+        to: worker.card.identity,
+        id: realCrypto.randomBytes(16),
+        sentAt: stage.clock.wallNow(),
+        mailFrom: ann.address,
+        boxes: realCrypto.randomBytes(32),
+      },
+      { identity: stranger.identity, recipientKey: worker.card.sealingKey },
+    )
+    worker.mailbox.deliver(
+      mailText({ from: 'mallory@mail.test', text: forged, dateMs: stage.clock.wallNow() }),
+    )
+    await stage.clock.advance(10_000)
+    assert.equal(stage.mailsTo(ann).length, 0)
+    const { letters } = worker.host.counters()
+    assert.equal(letters['unknown dropped wrong-key'], 1)
+    assert.equal(letters['forward dropped unknown-host'], 1)
+  })
+})
+
+test('what strangers write to the representative is not forwarded unless it looks like a letter', async () => {
+  await represented(1, async (stage) => {
+    const ann = stage.agent('ann')
+    const now = stage.clock.wallNow()
+    const mails = [
+      mailText({ from: 'ann@mail.test', text: 'Hello!\n', dateMs: now }),
+      ann.mailRequest(now).replace(/^[a-z2-7]{64}\r\n/m, ''),
+      ann.mailRequest(now).replace('Subject:', 'Auto-Submitted: auto-replied\r\nSubject:'),
+      ann.mail(ann.request(now), { from: stage.representative.card.address }),
+      ann.mail(ann.request(now), { from: stage.workers[0]?.card.address ?? '' }),
+    ]
+    for (const mail of mails) stage.post(mail)
+    await stage.until(() => stage.representative.mailbox.mails.length === 0)
+    assert.equal(stage.representative.sender.sent.length, 0)
+  })
+})
+
+test('a mail that is read twice is forwarded once, and what is forwarded tells no more than the mail did', async () => {
+  await represented(1, async (stage) => {
+    const ann = stage.agent('ann')
+    const mail = ann.mailRequest(stage.clock.wallNow())
+    stage.post(mail)
+    stage.post(mail)
+    await stage.clock.advance(10_000)
+    const [forward, ...more] = stage.representative.sender.sent
+    assert.ok(forward)
+    assert.equal(more.length, 0)
+    assert.equal(textOf(forward).includes(ann.address), false)
+  })
+})
