@@ -57,7 +57,10 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
     ...{ configFile: options.config, json: options.json, isMasked: false },
     describe: (event) => describe(event as ToldEvent),
   })
-  const log = await openLog({ level: config.log.level, describe: (event) => describe(event as ToldEvent) })
+  const log = await openLog({
+    ...{ level: config.log.level, isQuiet: options.quiet === true },
+    describe: (event) => describe(event as ToldEvent),
+  })
   let host: OwnHost | null = null
   const report = createReporter(
     options.json,

@@ -35,7 +35,10 @@ export async function runHost(options: HostCommandOptions): Promise<void> {
     ...{ configFile: options.config, json: options.json, isMasked: true },
     describe: (event) => describe(event as ToldEvent),
   })
-  const log = await openLog({ level: config.log.level, describe: (event) => describe(event as ToldEvent) })
+  const log = await openLog({
+    ...{ level: config.log.level, isQuiet: options.quiet === true },
+    describe: (event) => describe(event as ToldEvent),
+  })
   const report = createReporter(
     options.json,
     systemClock.wallNow,

@@ -8,8 +8,9 @@ import type { Line } from '../control/words.ts'
 export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug'
 
 export type LogOptions = {
-  /** `auto` is `info`, but nothing on a terminal, where standard output says the same. */
+  /** `auto` is `info` where standard output says nothing (`--quiet`), and nothing where it says the same. */
   readonly level: LogLevel | 'auto'
+  readonly isQuiet: boolean
   /** A sentence for an event, if there is one. */
   readonly describe: (event: object) => Line | null
 }
@@ -31,9 +32,9 @@ const levels: Readonly<Record<string, Exclude<LogLevel, 'silent'>>> = {
 /** What waits for a reader who is slow; beyond it lines are lost rather than the daemon held up. */
 const mostWaitingBytes = 1_000_000
 
-export async function openLog({ level, describe }: LogOptions): Promise<Log> {
+export async function openLog({ level, isQuiet, describe }: LogOptions): Promise<Log> {
   const isTerminal = process.stderr.isTTY === true
-  const chosen = level === 'auto' ? (isTerminal ? 'silent' : 'info') : level
+  const chosen = level === 'auto' ? (isQuiet ? 'info' : 'silent') : level
   if (chosen === 'silent') {
     return { tell: () => {}, notice: (text) => void process.stderr.write(`peerpost: ${text}\n`) }
   }

@@ -83,8 +83,8 @@ const controlSection = `[control]
 # metrics_token_file = ""
 
 [log]
-# What the daemon writes on standard error, as JSON lines: "error", "warn", "info", "debug" or "silent". "auto" is "info",
-# but nothing on a terminal, where standard output says the same.
+# What the daemon writes on standard error, as JSON lines: "error", "warn", "info", "debug" or "silent". "auto" is "info"
+# with --quiet, and nothing where standard output says the same.
 # level = "auto"
 `
 
