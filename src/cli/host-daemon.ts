@@ -9,7 +9,7 @@ import { HostControl } from '../control/host-control.ts'
 import { defaultHostSettings, type Host, type HostEvent } from '../host/service.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { type HostKeys, readHostKeys } from '../setup/host-keys.ts'
-import { type HostSetup, setUpHost } from '../setup/host-setup.ts'
+import { type HostSetup, hostSettings, setUpHost } from '../setup/host-setup.ts'
 import { openMail } from '../setup/open-mail.ts'
 import { notReloaded, type ReloadEvent } from './reload.ts'
 
@@ -120,7 +120,7 @@ function viewOf({ loaded: { config }, keys, host }: Made) {
     host,
     address: config.address,
     rooms: keys.rooms.map(({ name }) => name),
-    settings: { ...defaultHostSettings, capacity: config.table.capacity },
+    settings: { ...defaultHostSettings, ...hostSettings(config) },
     scanLimitMs: scanSweeps * config.letters.sweep,
   }
 }

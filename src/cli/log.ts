@@ -24,7 +24,14 @@ export type Log = {
 
 /** Events whose level is not `info`; what comes for each letter is for whoever looks closely. */
 const levels: Readonly<Record<string, Exclude<LogLevel, 'silent'>>> = {
-  ...{ trouble: 'error', 'not-reloaded': 'error', notice: 'warn', unsent: 'warn', unanswered: 'warn' },
+  ...{
+    trouble: 'error',
+    'not-reloaded': 'error',
+    notice: 'warn',
+    unsent: 'warn',
+    budget: 'warn',
+    unanswered: 'warn',
+  },
   ...{ letter: 'debug', sent: 'debug', served: 'debug', requested: 'debug', replied: 'debug' },
   ...{ introduced: 'debug', punching: 'debug', path: 'debug', waiting: 'debug' },
 }

@@ -96,6 +96,7 @@ function hostStory(status: HostStatus, now: number): Line[] {
       'outbox',
       `${budgets.outbox.used} of ${count(budgets.outbox.limit, 'mail')} waiting, ${count(waitingIntroductions, 'introduction')} to be made`,
     ),
+    ...budgetRows(budgets.sentInDay),
     row(
       sum('refused') + sum('given-up') > 0 ? 'bad' : 'plain',
       'mails',
@@ -110,6 +111,13 @@ function hostStory(status: HostStatus, now: number): Line[] {
       ),
     ),
   ]
+}
+
+function budgetRows({ used, limit }: HostStatus['budgets']['sentInDay']): Line[] {
+  if (limit === null) return []
+  const tone = used >= 0.75 * limit ? 'bad' : 'plain'
+  const words = used >= limit ? ', replies wait' : tone === 'bad' ? ', no introductions' : ''
+  return [row(tone, 'budget', `${used} of ${count(limit, 'mail')} sent in a day${words}`)]
 }
 
 function mailboxRow({ state, since, reason }: AgentStatus['mailbox'], now: number): Line {

@@ -117,6 +117,7 @@ export const hostSchema = z.strictObject({
       per_key: z.int().min(0).max(1_000_000).default(240),
       per_address: z.int().min(0).max(1_000_000).default(480),
       per_domain: z.int().min(0).max(1_000_000).default(20_000),
+      per_day: z.union([z.literal('provider'), z.int().min(0).max(10_000_000)]).default('provider'),
       blocked: z
         .array(text((id) => readUserId(id) !== null, 'must be a user ID, which agents print'))
         .max(1000)

@@ -148,6 +148,9 @@ servers = [${answers.stunServers.map(quoted).join(', ')}]
 # per_key = 240
 # per_address = 480
 # per_domain = 20000
+# Mails that the host sends in a day, 0 for any number; "provider" is four fifths of what its provider is known to allow
+# (Gmail: 400), any number where nothing is known. Introductions stop at three quarters of it; beyond it replies wait.
+# per_day = "provider"
 # User IDs that are let in nowhere; \`peerpost block\` does the same without a restart.
 # blocked = []
 

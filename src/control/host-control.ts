@@ -13,7 +13,7 @@ import type { Probed } from './probe-routes.ts'
 export type HostControlOptions = {
   readonly clock: Clock
   readonly host: Pick<Host, 'counters' | 'scannedAt'>
-  readonly settings: Pick<HostSettings, 'capacity' | 'outboxCapacity' | 'seenCapacity'>
+  readonly settings: Pick<HostSettings, 'capacity' | 'outboxCapacity' | 'seenCapacity' | 'perDay'>
   readonly address: string
   readonly rooms: readonly string[]
   /** The mailbox must have been looked through so lately for the host to count as ready. */
@@ -102,6 +102,7 @@ export class HostControl implements Probed {
         table: { used: counters.entries, limit: settings.capacity },
         outbox: { used: counters.waitingMails, limit: settings.outboxCapacity },
         letterIds: { used: counters.seenLetters, limit: settings.seenCapacity },
+        sentInDay: { used: counters.sentInDay, limit: settings.perDay === 0 ? null : settings.perDay },
       },
       trouble: this.#trouble,
     }

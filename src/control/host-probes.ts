@@ -66,6 +66,12 @@ export function hostMetrics({ status, scanAgeMs }: HostVitals): readonly Metric[
     ),
     gauge('peerpost_letter_ids', 'IDs of letters that are remembered.', budgets.letterIds.used),
     gauge('peerpost_letter_ids_capacity', 'IDs that can be remembered.', budgets.letterIds.limit),
+    gauge('peerpost_mails_sent_in_day', 'Mails sent in the last day.', budgets.sentInDay.used),
+    gauge(
+      'peerpost_mails_per_day',
+      'Mails that may be sent in a day; left out where any number may.',
+      budgets.sentInDay.limit,
+    ),
     gauge('peerpost_introductions_waiting', 'Introductions to be made.', waitingIntroductions),
     gauge(
       'peerpost_mailbox_connected',

@@ -33,6 +33,11 @@ export const hostStatusSchema = z.strictObject({
     table: budget.describe('Agents in the table.'),
     outbox: budget.describe('Mails waiting to be sent; when it is full no letters are taken.'),
     letterIds: budget.describe('IDs of letters seen; when it is full, old letters are refused.'),
+    sentInDay: z
+      .strictObject({ used: count, limit: count.nullable() })
+      .describe(
+        'Mails sent in the last day; introductions stop at three quarters of the limit, and at the limit replies wait. Null: none.',
+      ),
   }),
   trouble: z
     .strictObject({ at: instant, message: z.string(), remedy: z.string() })

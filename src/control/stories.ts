@@ -23,11 +23,22 @@ export function describeHostEvent(event: HostEvent): Line | null {
       )
     case 'unsent':
       return line('bad', `A ${event.kind} could not be sent (${event.outcome}): ${event.reason}`)
+    case 'budget':
+      return describeBudget(event)
     case 'mailbox':
       return describeMailbox(event)
     case 'trouble':
       return line('bad', event.problem.line)
   }
+}
+
+function describeBudget({ state, sent, perDay, moreInMs }: Extract<HostEvent, { event: 'budget' }>): Line {
+  const figures = `${sent} of ${count(perDay, 'mail')} a day`
+  if (moreInMs === null) return line('good', `${figures} sent: all mails go out again.`)
+  const until = `for ${minutes(moreInMs)} or more`
+  return state === 'used-up'
+    ? line('bad', `${figures} sent: replies wait ${until}.`)
+    : line('bad', `${figures} sent: no introductions ${until}, so that replies go on.`)
 }
 
 export function describeAgentEvent(event: AgentEvent): Line | null {

@@ -1,8 +1,10 @@
-// Sends what is in the outbox, beside the courier: several at once, replies first, each again until it is gone.
+// Sends what is in the outbox, beside the courier: several at once, replies first, each again until it is gone, and in
+// a day no more than the budget.
 
 import { messageOf, Problem } from '../base/problem.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../mail/sender.ts'
 import type { Urgency, WaitingMail } from '../table/outbox.ts'
+import type { BudgetState } from '../table/send-budget.ts'
 import { type HostParts, withDatabase } from './parts.ts'
 
 /** Sent mails are marked together, so that a mail costs less than one sync to disk. A mail sent but not yet
@@ -21,8 +23,12 @@ export class Dispatcher {
   readonly #queues: Readonly<Record<Urgency, WaitingMail[]>> = { urgent: [], patient: [] }
   /** Whether the outbox may hold due mails that are not in the queue. */
   readonly #mayHoldMore: Record<Urgency, boolean> = { urgent: true, patient: true }
-  #done: number[] = []
+  #done: WaitingMail[] = []
+  /** Of those, what counts towards the budget. */
+  #sentUnmarked = 0
   #underWay = 0
+  /** As it was told. */
+  #budgetState: BudgetState = 'ample'
   /** Failures since the last success: when all that is under way fails, the trouble is the server's. */
   #failuresInRow = 0
   /** Monotonic ms. */
@@ -82,17 +88,43 @@ export class Dispatcher {
       this.#comeBackIn(pauseMs)
       return
     }
+    this.#watchBudget()
     while (this.#underWay < this.#sender.concurrency) {
-      const mail = this.#next('urgent') ?? this.#next('patient')
+      const mail = this.#nextOf('urgent') ?? this.#nextOf('patient')
       if (mail === undefined) break
       this.#start(mail)
     }
   }
 
-  #next(urgency: Urgency): WaitingMail | undefined {
+  #nextOf(urgency: Urgency): WaitingMail | undefined {
+    if (!this.#mayStart(urgency)) return undefined
     const queue = this.#queues[urgency]
     if (queue.length === 0 && this.#mayHoldMore[urgency]) this.#refill(urgency)
     return queue.shift()
+  }
+
+  /** Whatever is under way may yet count. */
+  #mayStart(urgency: Urgency): boolean {
+    const { budget, clock, database } = this.#parts
+    const left = withDatabase(database, () => budget.left(urgency, clock.wallNow()))
+    return left > this.#underWay + this.#sentUnmarked
+  }
+
+  #watchBudget(): void {
+    const { budget, clock, database, settings, emit } = this.#parts
+    const now = clock.wallNow()
+    const state = withDatabase(database, () => budget.state(now))
+    let moreInMs: number | null = null
+    if (state !== 'ample') {
+      const urgency = state === 'used-up' ? 'urgent' : 'patient'
+      moreInMs = Math.max(1, withDatabase(database, () => budget.freeAt(urgency, now)) - now)
+      // The wall clock may jump, so no timer trusts it for long.
+      this.#comeBackIn(Math.min(settings.retryMaxMs, moreInMs))
+    }
+    if (state === this.#budgetState) return
+    this.#budgetState = state
+    const sent = withDatabase(database, () => budget.sent(now))
+    emit({ event: 'budget', state, sent, perDay: settings.perDay, moreInMs })
   }
 
   #refill(urgency: Urgency): void {
@@ -108,7 +140,7 @@ export class Dispatcher {
   }
 
   #start(mail: WaitingMail): void {
-    const raw = withDatabase(this.#parts.database, () => this.#parts.outbox.raw(mail.order))
+    const raw = withDatabase(this.#parts.database, () => this.#parts.outbox.raw(mail))
     if (raw === null) return
     this.#busy.add(mail.order)
     this.#underWay++
@@ -135,11 +167,12 @@ export class Dispatcher {
     if (outcome.outcome !== 'later') {
       if (outcome.outcome === 'sent') {
         this.#failuresInRow = 0
+        this.#sentUnmarked++
         emit({ event: 'sent', kind: mail.kind })
       } else {
         emit({ event: 'unsent', kind: mail.kind, outcome: 'refused', reason: outcome.reason })
       }
-      this.#done.push(mail.order)
+      this.#done.push(mail)
       this.#markSoon()
       // Refused at the door or sent back later: it is the same address that takes no mail of ours.
       const now = clock.wallNow()
@@ -181,9 +214,21 @@ export class Dispatcher {
   #mark(): void {
     this.#cancelMark?.()
     this.#cancelMark = null
-    withDatabase(this.#parts.database, () => this.#parts.outbox.drop(this.#done))
-    for (const order of this.#done) this.#busy.delete(order)
+    const { database, outbox, budget, clock } = this.#parts
+    if (this.#done.length === 0) return
+    const dropped = withDatabase(database, () =>
+      database.transaction(() => {
+        budget.count(this.#sentUnmarked, clock.wallNow())
+        return outbox.drop(this.#done)
+      }),
+    )
+    const isReplaced = dropped < this.#done.length
+    for (const { order } of this.#done) this.#busy.delete(order)
     this.#done = []
+    this.#sentUnmarked = 0
+    this.#watchBudget()
+    // A newer reply took the place of one that was under way.
+    if (isReplaced) this.pump(['urgent'])
   }
 
   /** A database that fails stops the sending for a while; what was sent stays noted here meanwhile. */

@@ -5,6 +5,7 @@ import type { LetterKind } from '../letter/kinds.ts'
 import type { HostRefusal } from '../letter/refusal.ts'
 import type { MailboxState } from '../mail/mailbox.ts'
 import type { OutboxKind } from '../table/outbox.ts'
+import type { BudgetState } from '../table/send-budget.ts'
 
 /** Kinds that a host sends. */
 export type SentKind = OutboxKind
@@ -41,6 +42,16 @@ export type HostEvent =
       readonly outcome: 'later' | 'refused' | 'given-up'
       readonly reason: string
     }
+  /** Of what may be sent in a day: told when it changes. */
+  | {
+      readonly event: 'budget'
+      readonly state: BudgetState
+      /** In the last day. */
+      readonly sent: number
+      readonly perDay: number
+      /** Until what waits may be sent again; null while nothing waits. */
+      readonly moreInMs: number | null
+    }
   | ({ readonly event: 'mailbox' } & MailboxState)
   /** The database or the mailbox failed: no letters are taken until it works again, and none is lost. Or our own
    *  code failed on one letter, which was dropped. */
@@ -56,4 +67,6 @@ export type HostCounters = {
   readonly waitingMails: number
   readonly waitingIntroductions: number
   readonly seenLetters: number
+  /** In the last day, also before the start. */
+  readonly sentInDay: number
 }

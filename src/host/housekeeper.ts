@@ -48,8 +48,9 @@ export class Housekeeper {
   }
 
   #work(): readonly number[] {
-    const { peers, seen, invites, outbox, introductions, unreachable, settings, clock } = this.#parts
+    const { peers, seen, invites, outbox, introductions, unreachable, settings, clock, budget } = this.#parts
     const now = clock.wallNow()
+    budget.clampFuture(now)
     return [
       peers.removeExpired(now, stepRows),
       peers.clampFuture(now, stepRows),
@@ -68,7 +69,7 @@ export class Housekeeper {
   #giveUp(addedUntil: number): number {
     const { outbox, emit } = this.#parts
     const old = outbox.tooOld(addedUntil, stepRows).filter(({ order }) => !this.#isBusyWith(order))
-    outbox.drop(old.map(({ order }) => order))
+    outbox.drop(old)
     for (const { kind } of old) {
       emit({ event: 'unsent', kind, outcome: 'given-up', reason: 'it could not be sent for too long' })
     }

@@ -12,6 +12,9 @@ import { freezeLetter, letterHead } from './writer.ts'
 
 /** Made in one transaction, at most: its sync to disk costs more than an introduction. */
 const groupIntroductions = 4
+/** While the day's budget leaves none for introductions. By this time the asker has given up those it was offered. */
+const worthlessAfterMs = 300_000
+const noBudgetPaceMs = 60_000
 /** While a backlog is worked off: replies matter more, but nobody waits for ever. */
 const backlogPaceMs = 160
 
@@ -68,7 +71,7 @@ export class Introducer {
 
   /** How long until it is worth coming back; null when nobody is to be introduced. */
   #makeDue(): number | null {
-    const { settings, introductions, outbox, clock, database } = this.#parts
+    const { settings, introductions, outbox, clock, database, budget } = this.#parts
     const { introductionWindowMs, introductionHoldMs, retryFirstMs } = settings
     const isBacklog = this.#notices.isBacklog()
     const waitMs = isBacklog ? introductionHoldMs : introductionWindowMs
@@ -76,6 +79,10 @@ export class Introducer {
     const oldest = withDatabase(database, () => introductions.oldestNotedAt())
     if (oldest === null) return null
     if (oldest > now - waitMs) return Math.min(introductionWindowMs, oldest + waitMs - now)
+    if (withDatabase(database, () => budget.left('patient', now)) === 0) {
+      withDatabase(database, () => introductions.forget(now - worthlessAfterMs))
+      return noBudgetPaceMs
+    }
     if (withDatabase(database, () => outbox.room('introduction')) === 0) return retryFirstMs
     this.#makeGroup(now - waitMs)
     return isBacklog ? backlogPaceMs : 0

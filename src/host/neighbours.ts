@@ -241,8 +241,8 @@ export class Neighbours {
 
   /** Into the outbox, unless that is full: then the next comparison finds what is missing. */
   #send(host: InviteHost, letter: HostLetter): void {
-    const { outbox, clock } = this.#parts
-    if (outbox.room(letter.kind) === 0) return
+    const { outbox, clock, budget } = this.#parts
+    if (outbox.room(letter.kind) === 0 || budget.left('patient', clock.wallNow()) === 0) return
     const recipient = { returnAddress: host.address, sessionKey: host.sealingKey }
     outbox.add(freezeLetter(this.#parts, letter, recipient), clock.wallNow())
     this.#onMail()

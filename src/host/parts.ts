@@ -14,6 +14,7 @@ import { InviteBook } from '../table/invite-book.ts'
 import { Outbox } from '../table/outbox.ts'
 import { PeerTable } from '../table/peer-table.ts'
 import { SeenLetters } from '../table/seen-letters.ts'
+import { SendBudget } from '../table/send-budget.ts'
 import type { SenderLimits } from '../table/sender-limits.ts'
 import { UnreachableAddresses } from '../table/unreachable.ts'
 import type { HostEvent } from './events.ts'
@@ -51,6 +52,7 @@ export type HostMemory = {
   readonly invites: InviteBook
   readonly blocked: BlockedKeys
   readonly outbox: Outbox
+  readonly budget: SendBudget
   readonly introductions: IntroductionList
   readonly unreachable: UnreachableAddresses
 }
@@ -75,6 +77,7 @@ export function openMemory(database: HostDatabase, settings: HostSettings): Host
     invites: new InviteBook(database),
     blocked: new BlockedKeys(database),
     outbox: new Outbox(database, { capacity: settings.outboxCapacity }),
+    budget: new SendBudget(database, settings),
     introductions: new IntroductionList(database),
     unreachable: new UnreachableAddresses(database, settings.unreachable),
   }

@@ -103,7 +103,7 @@ class HostService implements Host {
   }
 
   counters(): HostCounters {
-    return this.#tally.counters(this.#running?.parts.database.counts() ?? null)
+    return this.#tally.counters(this.#running ? levelsOf(this.#running.parts) : null)
   }
 
   get scannedAt(): number | null {
@@ -194,7 +194,7 @@ class HostService implements Host {
     running.forwarding?.stop()
     await running.dispatcher.stop(this.#settings.stopGraceMs)
     await sender.close().catch(() => undefined)
-    this.#tally.freeze(running.parts.database.counts())
+    this.#tally.freeze(levelsOf(running.parts))
     this.#running = null
     running.parts.database.close()
   }
@@ -217,6 +217,10 @@ class HostService implements Host {
       // Whoever listens must not be able to stop the host between two steps.
     }
   }
+}
+
+function levelsOf({ database, budget, clock }: HostParts) {
+  return { ...database.counts(), sentInDay: budget.sent(clock.wallNow()) }
 }
 
 type Running = {

@@ -10,6 +10,8 @@ const hourMs = 60 * minuteMs
 export type HostSettings = {
   /** Letters of one sender that are granted. */
   readonly limits: SenderLimitSettings
+  /** Mails that leave the mailbox in a day; 0 for any number. */
+  readonly perDay: number
   /** Entries in the table over all rooms; newer overwrite oldest (A4). */
   readonly capacity: number
   /** How long an entry stays after its last request (A4). */
@@ -60,6 +62,7 @@ export type HostSettings = {
 
 export const defaultHostSettings: HostSettings = {
   limits: { perKey: 240, perAddress: 480, perDomain: 20_000 },
+  perDay: 0,
   capacity: 10_000,
   expiryMs: 12 * hourMs,
   freshnessMs: 12 * hourMs,

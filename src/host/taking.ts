@@ -4,6 +4,7 @@
 import { equalBytes } from '../base/bytes.ts'
 import type { FailureLetter, RequestLetter, SignalLetter, UserId } from '../letter/kinds.ts'
 import type { Admission } from '../table/admission.ts'
+import type { FrozenMail } from '../table/outbox.ts'
 import type { Entry, NewEntry } from '../table/peer-table.ts'
 import { offerPeer } from '../table/selection.ts'
 import type { DropReason } from './events.ts'
@@ -47,7 +48,7 @@ function takeRequest(
   { signed, messageId }: LetterSource,
   now: number,
 ): DropReason | null {
-  const { peers, outbox, introductions, unreachable, settings, neighbours } = parts
+  const { peers, introductions, unreachable, settings, neighbours } = parts
   const { room, from } = letter
   if (unreachable.has(letter.returnAddress, now)) return 'unreachable'
   const others = peers.recent(room, from, settings.replyPeers, now)
@@ -67,7 +68,7 @@ function takeRequest(
     { returnAddress: letter.returnAddress, sessionKey: letter.session.publicKey },
     messageId,
   )
-  outbox.add(frozen, now)
+  addReply(parts, frozen, from, now)
   if (isNewest) {
     // What the reply tells the asker need not be told again; what it tells of others, those must learn.
     const offered = others.map(({ user }) => user)
@@ -76,6 +77,13 @@ function takeRequest(
     introductions.note(room, neighbours.introduce(room, offered, from), from, now)
   }
   return null
+}
+
+/** While nothing can be sent the latest of an agent's replies is enough: each one that waited would cost the budget of
+ *  the next day. */
+function addReply({ outbox, budget }: HostParts, reply: FrozenMail, user: UserId, now: number): void {
+  if (budget.state(now) === 'used-up') outbox.addLatest(reply, now, user)
+  else outbox.add(reply, now, user)
 }
 
 /** Relayed unread: the box is sealed from agent to agent, only what is around it is made anew. */

@@ -6,12 +6,15 @@ import type { HostCounters, HostEvent } from './events.ts'
 /** Bounded by the closed lists of kinds, outcomes and reasons. */
 type Tallies = Record<string, number>
 
-const nothing: Counts = { entries: 0, seenLetters: 0, mails: 0, introductions: 0 }
+/** How full the host's memory is. */
+type Levels = Counts & Pick<HostCounters, 'sentInDay'>
+
+const nothing: Levels = { entries: 0, seenLetters: 0, mails: 0, introductions: 0, sentInDay: 0 }
 
 export class Tally {
   readonly #letters: Tallies = {}
   readonly #mails: Tallies = {}
-  #last: Counts = nothing
+  #last: Levels = nothing
 
   count(event: HostEvent): void {
     if (event.event === 'letter') {
@@ -23,19 +26,19 @@ export class Tally {
   }
 
   /** The database is about to close: these are its last counts. */
-  freeze(counts: Counts): void {
+  freeze(counts: Levels): void {
     this.#last = counts
   }
 
-  counters(counts: Counts | null): HostCounters {
-    const { entries, seenLetters, mails, introductions } = counts ?? this.#last
+  counters(counts: Levels | null): HostCounters {
+    const { entries, seenLetters, mails, introductions, sentInDay } = counts ?? this.#last
     return {
       letters: { ...this.#letters },
       mails: { ...this.#mails },
       entries,
       waitingMails: mails,
       waitingIntroductions: introductions,
-      seenLetters,
+      ...{ seenLetters, sentInDay },
     }
   }
 }

@@ -3,9 +3,11 @@
 import type { Crypto } from '../base/crypto.ts'
 import type { Loaded } from '../config/load.ts'
 import type { HostConfig } from '../config/schema.ts'
-import { createHost, type Host, type HostEvent } from '../host/service.ts'
+import { createHost, type Host, type HostEvent, type HostSettings } from '../host/service.ts'
 import type { UserId } from '../letter/kinds.ts'
 import { readUserId } from '../letter/user-id.ts'
+import { parseSendUrl } from '../mail/mail-url.ts'
+import { providerOfServer } from '../mail/providers.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { makeInvite } from './host-invites.ts'
 import { type HostKeys, roomNamed } from './host-keys.ts'
@@ -37,23 +39,36 @@ export function setUpHost({ crypto, loaded, keys, onEvent, onNotice, beside }: H
     rooms: keys.rooms.map(({ name, keys, invitesRequired }) => ({ name, tag: keys.tag, invitesRequired })),
     hosts: knownHosts(crypto, config, keys.identity.publicKey),
     blocked: config.admission.blocked.flatMap((id) => readUserId(id) ?? []),
-    settings: {
-      limits: {
-        perKey: config.admission.per_key,
-        perAddress: config.admission.per_address,
-        perDomain: config.admission.per_domain,
-      },
-      capacity: config.table.capacity,
-      expiryMs: config.table.expiry,
-      freshnessMs: config.letters.freshness,
-      futureToleranceMs: config.letters.future_tolerance,
-      replyPeers: config.letters.reply_peers,
-      introductionWindowMs: config.letters.introduction_window,
-      sweepMs: config.letters.sweep,
-      natPrefix: { 4: config.same_nat.ipv4_prefix, 6: config.same_nat.ipv6_prefix },
-    },
+    settings: hostSettings(config),
     database: path(config.table.path),
   })
+}
+
+/** What the config says of the host itself. */
+export function hostSettings(config: HostConfig) {
+  const perDay = config.admission.per_day
+  return {
+    limits: {
+      perKey: config.admission.per_key,
+      perAddress: config.admission.per_address,
+      perDomain: config.admission.per_domain,
+    },
+    perDay: perDay === 'provider' ? sendsADayAt(config.mail.send) : perDay,
+    capacity: config.table.capacity,
+    expiryMs: config.table.expiry,
+    freshnessMs: config.letters.freshness,
+    futureToleranceMs: config.letters.future_tolerance,
+    replyPeers: config.letters.reply_peers,
+    introductionWindowMs: config.letters.introduction_window,
+    sweepMs: config.letters.sweep,
+    natPrefix: { 4: config.same_nat.ipv4_prefix, 6: config.same_nat.ipv6_prefix },
+  } satisfies Partial<HostSettings>
+}
+
+/** What the provider's limit leaves when a fifth of it is for people and for mails that go out twice; 0 where no
+ *  limit is known. */
+function sendsADayAt(send: string): number {
+  return Math.floor((providerOfServer(parseSendUrl(send).host)?.sendsADay ?? 0) * 0.8)
 }
 
 /** A new invite to one of the host's rooms, the first if left out, on one line. Throws a Problem when there is none. */

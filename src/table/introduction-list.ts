@@ -59,6 +59,11 @@ export class IntroductionList {
     }
   }
 
+  /** Those noted at `notedUntil` (Unix ms) or before come too late to be of use. */
+  forget(notedUntil: number): void {
+    this.#statements.forget.run(notedUntil)
+  }
+
   /** After our clock was set back, so that nobody waits for it to catch up. At most `limit` a step. */
   clampFuture(now: number, limit: number): number {
     return this.#statements.clampFuture.run(now, now, limit).changes
@@ -83,6 +88,7 @@ function prepare(connection: Connection) {
     askers: statement(
       'SELECT asker FROM introduction WHERE room_id = ? AND recipient = ? ORDER BY noted_at LIMIT ?',
     ).pluck(),
+    forget: statement('DELETE FROM introduction WHERE noted_at <= ?'),
     clampFuture: statement(
       `UPDATE introduction SET noted_at = ? WHERE (room_id, recipient, asker) IN
          (SELECT room_id, recipient, asker FROM introduction WHERE noted_at > ? LIMIT ?)`,

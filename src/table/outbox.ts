@@ -1,6 +1,7 @@
 // Frozen mails on their way: what was promised in a letter's transaction goes out as the very same bytes, however
 // often the host is killed in between.
 
+import type { UserId } from '../letter/kinds.ts'
 import type { Connection, HostDatabase, Statement } from './database.ts'
 
 export type OutboxKind = 'reply' | 'introduction' | 'signal' | 'table' | 'table-request' | 'forward' | 'taken'
@@ -13,8 +14,9 @@ export type FrozenMail = {
 }
 
 export type WaitingMail = {
-  /** Names the mail in this outbox. */
+  /** Its place in this outbox, which another mail may have had before, and may have after it. */
   readonly order: number
+  readonly messageId: string
   readonly kind: OutboxKind
   readonly recipient: string
   /** Failed attempts so far. */
@@ -50,8 +52,8 @@ export class Outbox {
   readonly #settings: OutboxSettings
   readonly #database: HostDatabase
   readonly #statements: ReturnType<typeof prepare>
-  /** By order. What is here was written in this run, though perhaps not committed: only for mails seen by `due`. */
-  readonly #fresh = new Map<number, Uint8Array>()
+  /** By order. What is here was written in this run, though perhaps undone. */
+  readonly #fresh = new Map<number, Pick<FrozenMail, 'messageId' | 'raw'>>()
 
   constructor(database: HostDatabase, settings: OutboxSettings) {
     this.#settings = settings
@@ -70,12 +72,31 @@ export class Outbox {
     return Math.max(0, share - this.size)
   }
 
-  /** Throws when the Message-ID is already there. */
-  add(mail: FrozenMail, now: number): void {
+  /** Throws when the Message-ID is already there. `user`: whom a reply is for. */
+  add(mail: FrozenMail, now: number, user: UserId | null = null): void {
     const { messageId, kind, recipient, raw } = mail
     const lane = laneOf[urgencies[kind]]
-    const { lastInsertRowid } = this.#statements.add.run(messageId, kind, lane, recipient, raw, now, now)
-    this.#keepFresh(Number(lastInsertRowid), raw)
+    const { lastInsertRowid } = this.#statements.add.run(
+      messageId,
+      kind,
+      lane,
+      recipient,
+      raw,
+      now,
+      now,
+      user,
+    )
+    // SQLite gives the number of a mail that is gone, or never came to be, to another one.
+    this.#fresh.delete(Number(lastInsertRowid))
+    if (this.#fresh.size < freshMails) this.#fresh.set(Number(lastInsertRowid), { messageId, raw })
+  }
+
+  /** In the place of the reply to the same agent that waits longest, if one does: nobody needs both. */
+  addLatest(mail: FrozenMail, now: number, user: UserId): void {
+    const { messageId, recipient, raw } = mail
+    const order = this.#statements.replace.get(messageId, raw, now, user, recipient) as number | undefined
+    if (order === undefined) this.add(mail, now, user)
+    else this.#fresh.delete(order)
   }
 
   /** What may be tried now, longest due first. */
@@ -83,17 +104,11 @@ export class Outbox {
     return this.#statements.due.all(laneOf[urgency], now, limit) as WaitingMail[]
   }
 
-  /** SQLite gives the number of a mail that is gone, or never came to be, to another one. */
-  #keepFresh(order: number, raw: Uint8Array): void {
-    this.#fresh.delete(order)
-    if (this.#fresh.size < freshMails) this.#fresh.set(order, raw)
-  }
-
-  /** Of a mail that `due` told of. Null when it is gone. */
-  raw(order: number): Uint8Array | null {
+  /** Of a mail that `due` told of. Null when it is gone, or another has taken its place. */
+  raw({ order, messageId }: WaitingMail): Uint8Array | null {
     const fresh = this.#fresh.get(order)
-    if (this.#fresh.delete(order) && fresh) return fresh
-    const raw = this.#statements.raw.get(order) as Uint8Array | undefined
+    if (this.#fresh.delete(order) && fresh?.messageId === messageId) return fresh.raw
+    const raw = this.#statements.raw.get(order, messageId) as Uint8Array | undefined
     return raw === undefined ? null : new Uint8Array(raw)
   }
 
@@ -105,13 +120,17 @@ export class Outbox {
     return earliest.length === 0 ? null : Math.min(...earliest)
   }
 
-  /** Takes out mails that were sent, refused or given up; one sync to disk for all of them. */
-  drop(orders: readonly number[]): void {
-    if (orders.length === 0) return
-    this.#database.transaction(() => {
-      for (const order of orders) this.#statements.drop.run(order)
-    })
-    for (const order of orders) this.#fresh.delete(order)
+  /** Takes out mails that were sent, refused or given up; one sync to disk for all of them. What has taken the place of
+   *  one stays. Says how many there were. */
+  drop(mails: readonly WaitingMail[]): number {
+    if (mails.length === 0) return 0
+    for (const { order } of mails) this.#fresh.delete(order)
+    return this.#database.inTransaction(() =>
+      mails.reduce(
+        (sum, { order, messageId }) => sum + this.#statements.drop.run(order, messageId).changes,
+        0,
+      ),
+    )
   }
 
   /** The attempt failed; the same bytes are due again at `nextAttemptAt` (Unix ms). */
@@ -133,22 +152,27 @@ export class Outbox {
 
 function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
-  const waiting = 'mail_order AS "order", kind, recipient, attempts'
+  const waiting = 'mail_order AS "order", message_id AS messageId, kind, recipient, attempts'
   return {
     size: statement('SELECT mails FROM tally WHERE tally_id = 1').pluck(),
     add: statement(
-      `INSERT INTO mail (message_id, kind, lane, recipient, raw, attempts, added_at, next_attempt_at)
-       VALUES (?, ?, ?, ?, ?, 0, ?, ?)`,
+      `INSERT INTO mail (message_id, kind, lane, recipient, raw, attempts, added_at, next_attempt_at, user_id)
+       VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?)`,
     ),
+    replace: statement(
+      `UPDATE mail SET message_id = ?, raw = ?, added_at = ? WHERE mail_order =
+         (SELECT mail_order FROM mail WHERE user_id = ? AND recipient = ? AND kind = 'reply'
+          ORDER BY next_attempt_at, mail_order LIMIT 1) RETURNING mail_order`,
+    ).pluck(),
     due: statement(
       `SELECT ${waiting} FROM mail WHERE lane = ? AND next_attempt_at <= ?
        ORDER BY next_attempt_at, mail_order LIMIT ?`,
     ),
-    raw: statement('SELECT raw FROM mail WHERE mail_order = ?').pluck(),
+    raw: statement('SELECT raw FROM mail WHERE mail_order = ? AND message_id = ?').pluck(),
     next: statement(
       'SELECT next_attempt_at FROM mail WHERE lane = ? AND next_attempt_at > ? ORDER BY next_attempt_at LIMIT 1',
     ).pluck(),
-    drop: statement('DELETE FROM mail WHERE mail_order = ?'),
+    drop: statement('DELETE FROM mail WHERE mail_order = ? AND message_id = ?'),
     postpone: statement('UPDATE mail SET attempts = attempts + 1, next_attempt_at = ? WHERE mail_order = ?'),
     tooOld: statement(`SELECT ${waiting} FROM mail WHERE added_at <= ? ORDER BY added_at LIMIT ?`),
     clampAttempt: statement(

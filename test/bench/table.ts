@@ -132,7 +132,7 @@ async function ask(one: Case, keys: ReturnType<typeof makeHostKeys>, round: numb
   if (round >= 0) tookMs.push(took)
   // As the dispatcher and the introducer would: otherwise these two would grow with the requests.
   const { outbox, introductions, peers } = parts
-  outbox.drop(outbox.due('urgent', Number.MAX_SAFE_INTEGER, 10).map(({ order }) => order))
+  outbox.drop(outbox.due('urgent', Number.MAX_SAFE_INTEGER, 10))
   const owed = introductions.next(Number.MAX_SAFE_INTEGER, 16)
   if (owed && peers.size > 0) introductions.settle(owed.room, owed.recipient, owed.askers)
 }

@@ -11,9 +11,17 @@ import { inWorld } from '../harness/world.ts'
 import { ApiClient } from './api-client.ts'
 
 const scanLimitMs = 180_000
-const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000 }
+const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000, perDay: 400 }
 const nothing: HostCounters = {
-  ...{ letters: {}, mails: {}, entries: 0, waitingMails: 0, waitingIntroductions: 0, seenLetters: 0 },
+  ...{
+    letters: {},
+    mails: {},
+    entries: 0,
+    waitingMails: 0,
+    waitingIntroductions: 0,
+    seenLetters: 0,
+    sentInDay: 0,
+  },
 }
 
 test('a host tells how full it is, what came of letters and mails, and nothing of who meets', async () => {

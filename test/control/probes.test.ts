@@ -20,7 +20,7 @@ import { assertExposition } from './exposition-format.ts'
 const counters: HostCounters = {
   letters: { 'request accepted': 3, 'unknown dropped wrong-key': 2 },
   mails: { 'reply sent': 3 },
-  ...{ entries: 2, waitingMails: 1, waitingIntroductions: 0, seenLetters: 5 },
+  ...{ entries: 2, waitingMails: 1, waitingIntroductions: 0, seenLetters: 5, sentInDay: 7 },
 }
 
 function watchedHost(clock: VirtualClock) {
@@ -28,7 +28,7 @@ function watchedHost(clock: VirtualClock) {
     scannedAt: null,
     counters: () => counters,
   }
-  const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000 }
+  const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000, perDay: 400 }
   const control = new HostControl({
     ...{ clock, host, settings, address: 'meet@mail.test', rooms: ['lobby'], scanLimitMs: 180_000 },
   })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Outbox } from '../../src/table/outbox.ts'
-import { openMemory } from './entries.ts'
+import { openMemory, userId } from './entries.ts'
 
 function mail(name: string, kind: 'reply' | 'introduction' | 'signal' = 'reply') {
   return {
@@ -36,10 +36,10 @@ test('a postponed mail keeps its bytes and comes again when its time has come', 
   assert.equal(outbox.nextAttemptAfter(99), 100)
   assert.equal(outbox.nextAttemptAfter(100), null)
   assert.deepEqual(outbox.due('urgent', 100, 1), [{ ...first, attempts: 1 }])
-  assert.deepEqual(outbox.raw(first.order), new Uint8Array([1, 2]))
-  outbox.drop([first.order])
+  assert.deepEqual(outbox.raw(first), new Uint8Array([1, 2]))
+  outbox.drop([first])
   assert.equal(outbox.size, 0)
-  assert.equal(outbox.raw(first.order), null)
+  assert.equal(outbox.raw(first), null)
 })
 
 test('the outbox says how much room is left, and less of it to introductions', () => {
@@ -77,13 +77,38 @@ test('every mail goes out with its own bytes, though some were undone or dropped
   // More than are kept in memory.
   for (let byte = 0; byte < 100; byte++) add(byte)
   const last = outbox.due('urgent', 1_000, 1_000).slice(-3)
-  outbox.drop(last.map(({ order }) => order))
+  outbox.drop(last)
   for (let byte = 97; byte < 100; byte++) add(byte + 50)
-  const bytes = outbox.due('urgent', 1_000, 1_000).map(({ order }) => outbox.raw(order)?.[0])
+  const bytes = outbox.due('urgent', 1_000, 1_000).map((waiting) => outbox.raw(waiting)?.[0])
   assert.deepEqual(bytes, [...Array.from({ length: 97 }, (_, byte) => byte), 147, 148, 149])
-  for (const { order } of last) outbox.drop([order])
+  for (const waiting of last) outbox.drop([waiting])
   assert.deepEqual(
-    last.map(({ order }) => outbox.raw(order)),
+    last.map((waiting) => outbox.raw(waiting)),
     [null, null, null],
   )
+})
+
+test('the latest reply to an agent takes the place of the one that waits, and what becomes of that one does not touch it', () => {
+  const outbox = new Outbox(openMemory(), { capacity: 10 })
+  const reply = (name: string, recipient: string) => ({
+    ...{ messageId: `<${name}@mail.test>`, kind: 'reply' as const, recipient },
+    raw: new TextEncoder().encode(name),
+  })
+  const [ann, bob] = [userId(1), userId(2)]
+  outbox.addLatest(reply('a1', 'ann'), 1, ann)
+  outbox.addLatest(reply('b1', 'bob'), 2, bob)
+  outbox.add({ ...reply('signal', 'ann'), kind: 'signal' }, 3)
+  const before = outbox.due('urgent', 9, 9)
+  outbox.addLatest(reply('a2', 'ann'), 4, ann)
+  // To another address it is another mail.
+  outbox.addLatest(reply('a3', 'ann2'), 5, ann)
+  for (const waiting of before.slice(0, 1)) {
+    assert.equal(outbox.raw(waiting), null)
+    assert.equal(outbox.drop([waiting]), 0)
+  }
+  const names = outbox
+    .due('urgent', 9, 9)
+    .map((waiting) => new TextDecoder().decode(outbox.raw(waiting) ?? undefined))
+  assert.deepEqual(names, ['a2', 'b1', 'signal', 'a3'])
+  assert.equal(outbox.drop(outbox.due('urgent', 9, 9)), 4)
 })

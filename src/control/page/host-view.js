@@ -53,6 +53,13 @@ export function hostView(status, news) {
           budgets.outbox,
           'When it is full, letters wait in the mailbox.',
         ),
+        budgets.sentInDay.limit !== null &&
+          gauge(
+            'sent-in-day',
+            'Mails sent in a day',
+            { used: budgets.sentInDay.used, limit: budgets.sentInDay.limit },
+            'From three quarters on no introductions are sent; when it is full, replies wait.',
+          ),
         gauge('letter-ids', 'Letters remembered', budgets.letterIds, 'So that a second copy has no effect.'),
       ),
     ),
