@@ -12,7 +12,7 @@ export type ChildEvent = { readonly event: string; readonly [field: string]: unk
 
 /** Output and errors kept, for whoever asks later; older ones are forgotten. */
 const keptEvents = 1000
-const keptErrorCharacters = 4000
+const keptErrorCharacters = 32_000
 
 export class PeerpostProcess {
   readonly #child: ChildProcess

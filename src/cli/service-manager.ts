@@ -50,13 +50,12 @@ export function openServiceManager(options: ServiceManagerOptions): ServiceManag
     return said
   }
   const everyMs = watchdogMs(options)
+  let isStopping = false
   let cancel = () => {}
   const watch = () => {
-    if (everyMs === null) return
-    cancel = clock.after(everyMs, () => {
-      void say('WATCHDOG=1')
-      watch()
-    })
+    if (everyMs === null || isStopping) return
+    // The next one when this one was said: on a busy machine they would queue up before what matters more.
+    cancel = clock.after(everyMs, () => void say('WATCHDOG=1').then(watch))
   }
   watch()
   return {
@@ -64,6 +63,7 @@ export function openServiceManager(options: ServiceManagerOptions): ServiceManag
     // Newer systemds want to know which reload it is.
     reloading: () => void say('RELOADING=1', `MONOTONIC_USEC=${hrtime.bigint() / 1000n}`),
     stopping: () => {
+      isStopping = true
       cancel()
       return say('STOPPING=1')
     },
