@@ -9,6 +9,7 @@
 // and the other types (end, message, destroy, heartbeat) would only give a peer more to try.
 
 import { viewOf } from '../base/bytes.ts'
+import { Slab } from '../base/slab.ts'
 import type { UdxPacket } from './stream-frame.ts'
 
 export const udxTypes = { state: 0, data: 1, selective: 4 } as const
@@ -35,17 +36,21 @@ export function readUdxPacket(bytes: Uint8Array): { readonly id: number; readonl
   return { id: view.getUint32(4, true), packet }
 }
 
-export function writeUdxPacket(id: number, { type, padding, seq, ack, payload }: UdxPacket): Uint8Array {
-  const bytes = new Uint8Array(headerBytes + payload.length)
-  const view = viewOf(bytes)
-  bytes[0] = magic
-  bytes[1] = version
-  bytes[2] = type
-  bytes[3] = padding
-  view.setUint32(4, id, true)
-  view.setUint32(8, window, true)
-  view.setUint32(12, seq, true)
-  view.setUint32(16, ack, true)
-  bytes.set(payload, headerBytes)
-  return bytes
+export class UdxPacketWriter {
+  readonly #slab = new Slab()
+
+  write(id: number, { type, padding, seq, ack, payload }: UdxPacket): Uint8Array {
+    const bytes = this.#slab.take(headerBytes + payload.length)
+    const view = viewOf(bytes)
+    bytes[0] = magic
+    bytes[1] = version
+    bytes[2] = type
+    bytes[3] = padding
+    view.setUint32(4, id, true)
+    view.setUint32(8, window, true)
+    view.setUint32(12, seq, true)
+    view.setUint32(16, ack, true)
+    bytes.set(payload, headerBytes)
+    return bytes
+  }
 }

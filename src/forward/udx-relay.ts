@@ -13,7 +13,7 @@ import type UDX from 'udx-native'
 import type { Stream, Socket as UdxSocket } from 'udx-native'
 import type { UdxPacket } from './stream-frame.ts'
 import { UdxGuard } from './udx-guard.ts'
-import { readUdxPacket, writeUdxPacket } from './udx-packet.ts'
+import { readUdxPacket, UdxPacketWriter, udxTypes } from './udx-packet.ts'
 
 export type PipeOptions = {
   /** First sequence numbers, both sides'. */
@@ -40,6 +40,8 @@ export interface Pipe {
   destroy(): void
 }
 
+type SendToUdx = (id: number, packet: UdxPacket) => void
+
 const loopback = '127.0.0.1'
 /** The system may give less. */
 const receiveBufferBytes = 1024 * 1024
@@ -54,30 +56,33 @@ export class UdxRelay {
   /** `random` draws whole numbers of 32 bits. Loads the library only here: most agents need no TCP. */
   static async open(random: () => number): Promise<UdxRelay> {
     const { default: Udx } = await import('udx-native')
+    const udx = new Udx()
+    const socket = udx.createSocket()
+    socket.bind(0, loopback)
     const relay = createSocket({ type: 'udp4', recvBufferSize: receiveBufferBytes })
     relay.bind({ address: loopback, port: 0, exclusive: true })
     await once(relay, 'listening')
-    return new UdxRelay(new Udx(), relay, random)
+    // The kernel then drops what comes from elsewhere, and no packet needs an address of its own.
+    relay.connect(socket.address()?.port ?? 0, loopback)
+    await once(relay, 'connect')
+    return new UdxRelay(udx, socket, relay, random)
   }
 
-  private constructor(udx: UDX, relay: Socket, random: () => number) {
+  private constructor(udx: UDX, socket: UdxSocket, relay: Socket, random: () => number) {
     this.#udx = udx
+    this.#socket = socket
     this.#relay = relay
     this.#random = random
-    this.#socket = udx.createSocket()
-    this.#socket.bind(0, loopback)
-    const udxPort = this.#socket.address()?.port ?? 0
-    relay.on('message', (bytes, { port }) => {
-      if (port === udxPort) this.#carry(bytes)
-    })
+    relay.on('message', (bytes) => this.#carry(bytes))
     // Without a listener a stray error would end the process; what is lost comes again.
     relay.on('error', () => {})
+    const writer = new UdxPacketWriter()
     // Without a callback: what the kernel does not take comes again.
-    this.#send = (bytes) => relay.send(bytes, udxPort, loopback)
+    this.#send = (id, packet) => relay.send(writer.write(id, packet))
     this.#port = relay.address().port
   }
 
-  readonly #send: (bytes: Uint8Array) => void
+  readonly #send: SendToUdx
   readonly #port: number
 
   createPipe(options: PipeOptions): Pipe {
@@ -108,17 +113,13 @@ class UdxPipe implements Pipe {
   readonly #stream: Stream
   readonly #guard: UdxGuard
   readonly #onPacket: PipeOptions['onPacket']
-  readonly #send: (bytes: Uint8Array) => void
+  readonly #send: SendToUdx
   readonly #forget: () => void
+  /** What udx acknowledged last, still to be carried. */
+  #acknowledgement: UdxPacket | null = null
   #over = false
 
-  constructor(
-    id: number,
-    stream: Stream,
-    options: PipeOptions,
-    send: (bytes: Uint8Array) => void,
-    forget: () => void,
-  ) {
+  constructor(id: number, stream: Stream, options: PipeOptions, send: SendToUdx, forget: () => void) {
     const { ownSeq, peerSeq, maxBytesAhead, onPacket, onData, onDrain, onLost } = options
     this.#id = id
     this.#stream = stream
@@ -147,13 +148,26 @@ class UdxPipe implements Pipe {
     return !this.#over && (await this.#stream.flush())
   }
 
+  /** udx acknowledges each packet, and each acknowledgement tells all that the ones before told: of those that come in one
+   *  turn of the loop only the last is carried. In a fast stream they would be half of all packets on the link. */
   carry(packet: UdxPacket): void {
     this.#guard.noteSent(packet)
-    this.#onPacket(packet)
+    if (packet.type === udxTypes.data) {
+      this.#onPacket(packet)
+      return
+    }
+    if (this.#acknowledgement === null) setImmediate(() => this.#carryAcknowledgement())
+    this.#acknowledgement = packet
+  }
+
+  #carryAcknowledgement(): void {
+    const packet = this.#acknowledgement
+    this.#acknowledgement = null
+    if (packet) this.#onPacket(packet)
   }
 
   receive(packet: UdxPacket): void {
-    if (!this.#over && this.#guard.admits(packet)) this.#send(writeUdxPacket(this.#id, packet))
+    if (!this.#over && this.#guard.admits(packet)) this.#send(this.#id, packet)
   }
 
   destroy(): void {
@@ -163,6 +177,8 @@ class UdxPipe implements Pipe {
   #end(): boolean {
     if (this.#over) return false
     this.#over = true
+    // Before the word that the stream is over.
+    this.#carryAcknowledgement()
     this.#forget()
     return true
   }

@@ -10,7 +10,7 @@ import {
   isStreamFrame,
   type StreamFrame,
 } from '../../src/forward/stream-frame.ts'
-import { readUdxPacket, udxTypes, writeUdxPacket } from '../../src/forward/udx-packet.ts'
+import { readUdxPacket, UdxPacketWriter, udxTypes } from '../../src/forward/udx-packet.ts'
 
 const packet = { type: 1, padding: 0, seq: 0x01020304, ack: 5, payload: utf8('hi') }
 const golden: readonly (readonly [StreamFrame, string])[] = [
@@ -115,7 +115,7 @@ test('a stream frame that is too short or too long, of port 0 or for no known re
 
 test('udx packets are read as they were written, and none of another type is carried', () => {
   const check = (packet: StreamFrame & { kind: 'packet' }) => {
-    const bytes = writeUdxPacket(packet.number, packet.packet)
+    const bytes = new UdxPacketWriter().write(packet.number, packet.packet)
     assert.deepEqual(readUdxPacket(bytes), { id: packet.number, packet: packet.packet })
   }
   const stream = fc.record(
@@ -124,6 +124,6 @@ test('udx packets are read as they were written, and none of another type is car
   )
   fc.assert(fc.property(stream, check))
   for (const type of [2, 3, 5, 8, 16, 32, 255])
-    assert.equal(readUdxPacket(writeUdxPacket(1, { ...packet, type })), null)
+    assert.equal(readUdxPacket(new UdxPacketWriter().write(1, { ...packet, type })), null)
   for (const bytes of [new Uint8Array(19), new Uint8Array(40)]) assert.equal(readUdxPacket(bytes), null)
 })
