@@ -25,6 +25,7 @@ export async function printCard({
   const card = writeHostCard(crypto, {
     host: { address, identity: identity.publicKey, sealingKey: sealingKeys.publicKey },
     room: room && { name: room.name, secret: room.secret, stunServers: stun.servers, subject: mail.subject },
+    ...(room && keys.represented && { front: keys.represented }),
   })
   process.stdout.write(`${card}\n`)
 }
@@ -42,11 +43,19 @@ export async function addPeer(text: string, { config }: Options): Promise<void> 
     return
   }
   append(config, `\n# ${host.address}\n[[hosts]]\ncard = "${writeHostCard(crypto, { host, room: null })}"\n`)
-  process.stdout.write(`The host ${host.address} is known from the next start on.
-Give it the card of this one, too:
+  const { role } = loaded.config
+  process.stdout.write(`The host ${host.address} is known from the next start on.\n`)
+  if (role === 'representative') {
+    process.stdout.write('It then gets its share of the letters.\n')
+    return
+  }
+  process.stdout.write(`Give it the card of this one, too:
   peerpost host card --config ${config}
-New invites name both; those given out before name only the hosts that were known then.
 `)
+  if (keys.represented) return
+  process.stdout.write(
+    'New invites name both; those given out before name only the hosts that were known then.\n',
+  )
 }
 
 export async function listPeers({ config, json }: Options): Promise<void> {

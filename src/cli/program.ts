@@ -72,6 +72,8 @@ Start here:
     .option('--stun <host:port>', 'STUN server for the agents; may be given again', gather)
     .option('--agent <nick>', 'make an agent of this name, too, that runs in one program with the host')
     .option('--join <card>', 'make another host of a room, by a card of its host with the room in it')
+    .option('--representative', 'make a host that hands letters on to other hosts, its workers')
+    .option('--represent <card>', 'make the first worker of a representative host, by its card')
     .option('--yes', 'ask nothing')
     .action(async (options) => (await import('./init-host.ts')).initHost(options))
   init

@@ -84,7 +84,7 @@ function hostStory(status: HostStatus, now: number): Line[] {
   return [
     line(
       state === 'ready' ? 'good' : 'bad',
-      `Host at ${address} for ${rooms.join(', ')}: ${state} for ${ago(status.since, now)}`,
+      `Host at ${address} for ${rooms.length > 0 ? rooms.join(', ') : 'its workers'}: ${state} for ${ago(status.since, now)}`,
     ),
     ...(trouble
       ? [row('bad', 'trouble', `${ago(trouble.at, now)} ago: ${trouble.message} ${trouble.remedy}`)]

@@ -78,6 +78,8 @@ const mail = z.strictObject({
 
 export const hostSchema = z.strictObject({
   address: mailAddress,
+  /** A representative hands the letters of agents on to its [[hosts]]. */
+  role: z.enum(['host', 'representative']).default('host'),
   mail,
   keys: z
     .strictObject({
@@ -93,8 +95,16 @@ export const hostSchema = z.strictObject({
         invites_required: z.boolean().default(false),
       }),
     )
-    .min(1)
-    .max(64),
+    .max(64)
+    .default([]),
+  /** Of a worker: whose letters it answers, and by which keys. */
+  represents: z
+    .strictObject({
+      card: line(8192),
+      identity_file: line(4096).default('shared-identity.key'),
+      sealing_file: line(4096).default('shared-sealing.key'),
+    })
+    .optional(),
   stun: z.strictObject({ servers: z.array(serverName).max(8).default(defaultStunServers) }).prefault({}),
   table: z
     .strictObject({
@@ -110,6 +120,7 @@ export const hostSchema = z.strictObject({
       reply_peers: z.int().min(1).max(16).default(8),
       introduction_window: duration('250ms'),
       sweep: duration('60s'),
+      worker_silence: duration('2m'),
     })
     .prefault({}),
   admission: z

@@ -17,13 +17,16 @@ export type HostAnswers = {
   readonly receivePasswordFile: string | null
   readonly sendPasswordFile: string | null
   readonly oauth: OAuthAnswers | null
-  readonly room: string
+  /** Null for a representative host. */
+  readonly room: string | null
   readonly roomSecretFile: string
   readonly stunServers: readonly string[]
   /** Of the room of another host; the default if left out. */
   readonly subject?: string
   /** That other host. */
   readonly host?: { readonly address: string; readonly card: string }
+  /** The representative host whose worker this is. */
+  readonly representative?: { readonly address: string; readonly card: string }
 }
 
 export type AgentAnswers = {
@@ -70,6 +73,30 @@ function hostLines(host: HostAnswers['host']): string {
   return host ? `# ${host.address}\n[[hosts]]\ncard = ${quoted(host.card)}\n` : ''
 }
 
+function roomSection({ room, roomSecretFile }: HostAnswers): string {
+  if (room === null) return ''
+  return `
+# A room is a group of agents that may meet. Whoever has an invite to it is in; \`peerpost invite\` makes one.
+[[rooms]]
+name = ${quoted(room)}
+secret_file = ${quoted(roomSecretFile)}
+# Whoever knows the room's secret itself is in as well, and cannot be put out; true turns such requests away.
+# invites_required = false
+`
+}
+
+function representsSection({ representative }: HostAnswers): string {
+  if (!representative) return ''
+  return `
+# The representative host ${representative.address}, which hands letters on to this one and other workers. They share these
+# two keys, by which agents know all of them as one host.
+[represents]
+card = ${quoted(representative.card)}
+identity_file = "shared-identity.key"
+sealing_file = "shared-sealing.key"
+`
+}
+
 function hostConfigLine(file = ''): string {
   return `${file === '' ? '# ' : ''}config = ${quoted(file)}`
 }
@@ -94,6 +121,8 @@ export function hostTemplate(answers: HostAnswers): string {
 
 # The mailbox that agents write to.
 address = ${quoted(answers.address)}
+# "representative": letters of agents are handed on, unopened and evenly, to the [[hosts]] below, which answer them.
+${answers.room === null ? 'role = "representative"' : '# role = "host"'}
 
 [mail]
 # Where letters are read: imaps://USER@SERVER, pop3s://USER@SERVER, maildir:///PATH, mailpit+http://SERVER:8025.
@@ -110,14 +139,7 @@ ${oauthSection(answers.oauth)}
 # Who this host is, and what letters to it are sealed with. Losing them makes all invites worthless: keep a backup.
 identity_file = "identity.key"
 sealing_file = "sealing.key"
-
-# A room is a group of agents that may meet. Whoever has an invite to it is in; \`peerpost invite\` makes one.
-[[rooms]]
-name = ${quoted(answers.room)}
-secret_file = ${quoted(answers.roomSecretFile)}
-# Whoever knows the room's secret itself is in as well, and cannot be put out; true turns such requests away.
-# invites_required = false
-
+${representsSection(answers)}${roomSection(answers)}
 [stun]
 # Told to agents in the invite, so that they find their public address. Two on different networks are best.
 servers = [${answers.stunServers.map(quoted).join(', ')}]
@@ -141,6 +163,8 @@ servers = [${answers.stunServers.map(quoted).join(', ')}]
 # introduction_window = "250ms"
 # The mailbox is looked through at least this often, even if the server announces nothing.
 # sweep = "60s"
+# A representative host gives a letter to another worker when its own did not say for so long that it took it.
+# worker_silence = "2m"
 
 [admission]
 # Letters in an hour that are granted to one agent, to one mail address and to one mail domain; 0 for any number.

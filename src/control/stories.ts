@@ -125,6 +125,7 @@ function minutes(ms: number): string {
 }
 
 function rooms(names: readonly string[]): string {
+  if (names.length === 0) return 'its workers'
   return names.length === 1 ? `the room ${names[0]}` : `the rooms ${names.join(', ')}`
 }
 

@@ -148,7 +148,8 @@ class HostService implements Host {
         hosts: [front.identity.publicKey, ...(this.#options.hosts ?? []).map((host) => host.identity)],
         postmarkKey: postmarkKey(crypto, identity),
       },
-      limits: new SenderLimits(clock.now(), this.#settings.limits),
+      // Who has which key only workers see.
+      limits: new SenderLimits(clock.now(), { ...this.#settings.limits, ...(workers && { perKey: 0 }) }),
       settings: this.#settings,
       clock,
       crypto,

@@ -18,7 +18,19 @@ export type SharedRoom = {
   readonly subject: string
 }
 
-export type HostCard = { readonly host: InviteHost; readonly room: SharedRoom | null }
+/** The keys that all workers of a representative host share, and the representative itself. */
+export type SharedFront = {
+  readonly representative: InviteHost
+  readonly identitySeed: Uint8Array
+  readonly sealingSeed: Uint8Array
+}
+
+export type HostCard = {
+  readonly host: InviteHost
+  readonly room: SharedRoom | null
+  /** Beside a room only: makes another worker. */
+  readonly front?: SharedFront
+}
 
 export type HostCardFault = 'not-a-card' | 'incomplete' | 'typo' | 'unknown-version'
 
@@ -38,16 +50,24 @@ const wireSchema = z.object({
       subject: z.string().refine(isSubject).default(defaultSubject),
     })
     .optional(),
+  front: z.object({ ...hostFields, identitySeed: bytesOf(32), sealingSeed: bytesOf(32) }).optional(),
 })
 
 /** One word of lower-case letters and digits. Throws a Problem (`invite`) where a field is beyond its limits. */
-export function writeHostCard(crypto: Crypto, { host, room }: HostCard): string {
+export function writeHostCard(crypto: Crypto, { host, room, front }: HostCard): string {
   const wire = {
     ...hostToWire(host),
     ...(room && {
       room: {
         ...{ name: room.name, secret: room.secret, stun: room.stunServers },
         ...(room.subject === defaultSubject ? {} : { subject: room.subject }),
+      },
+    }),
+    ...(front && {
+      front: {
+        ...hostToWire(front.representative),
+        identitySeed: front.identitySeed,
+        sealingSeed: front.sealingSeed,
       },
     }),
   }
@@ -69,7 +89,7 @@ export function readHostCard(crypto: Crypto, text: string): HostCardReading {
   }
   const read = wireSchema.safeParse(decodeCbor(word.content))
   if (!read.success) return { ok: false, fault: 'not-a-card' }
-  const { address, identity, sealing, room } = read.data
+  const { address, identity, sealing, room, front } = read.data
   return {
     ok: true,
     card: {
@@ -77,6 +97,14 @@ export function readHostCard(crypto: Crypto, text: string): HostCardReading {
       room: room
         ? { name: room.name, secret: room.secret, stunServers: room.stun, subject: room.subject }
         : null,
+      ...(room &&
+        front && {
+          front: {
+            representative: { address: front.address, identity: front.identity, sealingKey: front.sealing },
+            identitySeed: front.identitySeed,
+            sealingSeed: front.sealingSeed,
+          },
+        }),
     },
   }
 }

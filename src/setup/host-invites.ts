@@ -12,6 +12,7 @@ import { databaseProblem, openSharedDatabase } from '../table/database.ts'
 import { InviteBook, type InviteNote, type InviteTerms, mostInvites } from '../table/invite-book.ts'
 import type { HostKeys } from './host-keys.ts'
 import { knownHosts } from './known-hosts.ts'
+import { frontOf } from './represented.ts'
 
 export type HostFolder = {
   readonly crypto: Crypto
@@ -32,13 +33,14 @@ export function draftInvite(
   seed = crypto.randomBytes(32),
 ): { readonly text: string; readonly grant: Grant } {
   const { address, stun, mail } = loaded.config
-  const { identity, sealingKeys } = keys
-  const pass = makePass(crypto, room.keys, identity, seed, terms)
+  const front = frontOf(address, keys)
+  const pass = makePass(crypto, room.keys, front.keys.identity, seed, terms)
   const text = writeInvite(crypto, {
-    host: { address, identity: identity.publicKey, sealingKey: sealingKeys.publicKey },
+    host: front.host,
     room: { name: room.name, pass },
     stunServers: stun.servers,
-    otherHosts: knownHosts(crypto, loaded.config, identity.publicKey),
+    // To agents all workers are one host, their representative.
+    otherHosts: keys.represented ? [] : knownHosts(crypto, loaded.config, keys.identity.publicKey),
     subject: mail.subject,
   })
   return { text, grant: pass.grant }

@@ -6,6 +6,7 @@ import type { Loaded } from '../config/load.ts'
 import type { HostConfig } from '../config/schema.ts'
 import { readSeed } from '../config/secrets.ts'
 import { type RoomKeys, roomKeys } from '../letter/room.ts'
+import { type Represented, readRepresented } from './represented.ts'
 
 export type HostKeys = {
   readonly identity: KeyPair
@@ -16,16 +17,30 @@ export type HostKeys = {
     readonly keys: RoomKeys
     readonly invitesRequired: boolean
   }[]
+  /** Of a worker of a representative host. */
+  readonly represented: Represented | null
 }
 
-export function readHostKeys(crypto: Crypto, { config, path }: Loaded<HostConfig>): HostKeys {
+export function readHostKeys(crypto: Crypto, loaded: Loaded<HostConfig>): HostKeys {
+  const { config, path } = loaded
   const rooms = config.rooms.map(({ name, secret_file, invites_required: invitesRequired }) => {
     const secret = readSeed(path(secret_file), `The secret of room ${name}`)
     return { name, secret, keys: roomKeys(crypto, secret), invitesRequired }
   })
   const twice = rooms.find(({ name }, index) => rooms.findIndex((room) => room.name === name) !== index)
   if (twice) throw new Problem('config', `Two rooms are called "${twice.name}".`, 'Rename one of them.')
+  const isRepresentative = config.role === 'representative'
+  if (isRepresentative !== (rooms.length === 0)) {
+    throw new Problem(
+      'config',
+      isRepresentative ? 'A representative host has no [[rooms]].' : 'There is no room in the config.',
+      isRepresentative
+        ? 'Take them out: its workers have them.'
+        : 'Add a section [[rooms]], as config/ shows.',
+    )
+  }
   return {
+    represented: readRepresented(crypto, loaded),
     identity: crypto.signKeyPair(readSeed(path(config.keys.identity_file), "The host's identity key")),
     sealingKeys: crypto.boxKeyPair(readSeed(path(config.keys.sealing_file), "The host's sealing key")),
     rooms,
@@ -40,6 +55,13 @@ export function readHostFolder(crypto: Crypto, loaded: Loaded<HostConfig>) {
 export function roomNamed({ rooms }: HostKeys, wanted?: string): HostKeys['rooms'][number] {
   const room = wanted === undefined ? rooms[0] : rooms.find(({ name }) => name === wanted)
   if (room) return room
+  if (rooms.length === 0) {
+    throw new Problem(
+      'usage',
+      'A representative host has no rooms.',
+      'Name the config of one of its workers.',
+    )
+  }
   const names = rooms.map(({ name }) => name).join(', ')
   throw new Problem('usage', `There is no room "${wanted}".`, `Name one of: ${names}.`)
 }

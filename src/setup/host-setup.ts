@@ -29,6 +29,10 @@ export type HostSetup = {
 export function setUpHost({ crypto, loaded, keys, onEvent, onNotice, beside }: HostSetup): Host {
   const { config, path } = loaded
   const { subject } = config.mail
+  const known = knownHosts(crypto, config, keys.identity.publicKey)
+  if (config.role === 'representative' && known.length === 0) {
+    onNotice('No worker is known yet, so letters wait. `peerpost host peer add` puts one in by its card.')
+  }
   return createHost({
     ...{ clock: systemClock, crypto, subject, onEvent },
     ...(beside?.mail() ?? openMail(config.mail, path, { subject, address: config.address }, onNotice)),
@@ -37,7 +41,8 @@ export function setUpHost({ crypto, loaded, keys, onEvent, onNotice, beside }: H
     sealingKeys: keys.sealingKeys,
     address: config.address,
     rooms: keys.rooms.map(({ name, keys, invitesRequired }) => ({ name, tag: keys.tag, invitesRequired })),
-    hosts: knownHosts(crypto, config, keys.identity.publicKey),
+    ...(config.role === 'representative' ? { workers: known } : { hosts: known }),
+    ...(keys.represented && { represents: keys.represented }),
     blocked: config.admission.blocked.flatMap((id) => readUserId(id) ?? []),
     settings: hostSettings(config),
     database: path(config.table.path),
@@ -61,6 +66,7 @@ export function hostSettings(config: HostConfig) {
     replyPeers: config.letters.reply_peers,
     introductionWindowMs: config.letters.introduction_window,
     sweepMs: config.letters.sweep,
+    forwardSilenceMs: config.letters.worker_silence,
     natPrefix: { 4: config.same_nat.ipv4_prefix, 6: config.same_nat.ipv6_prefix },
   } satisfies Partial<HostSettings>
 }

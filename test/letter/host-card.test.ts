@@ -14,9 +14,17 @@ const withRoom: HostCard = {
   ...bare,
   room: { name: 'Friends', secret: roomSecret, stunServers: ['stun.example.org:3478'], subject: 'a game' },
 }
+const ofWorker: HostCard = {
+  ...withRoom,
+  front: {
+    representative: { ...bare.host, address: 'front@example.org' },
+    identitySeed: new Uint8Array(32).fill(10),
+    sealingSeed: new Uint8Array(32).fill(11),
+  },
+}
 
-test('a card comes back as it was, with a room and without, however it was pasted', () => {
-  for (const card of [bare, withRoom]) {
+test('a card comes back as it was, with a room, with shared keys and without, however it was pasted', () => {
+  for (const card of [bare, withRoom, ofWorker]) {
     const word = writeHostCard(crypto, card)
     assert.match(word, /^peerposthost1[a-z2-7]+$/)
     const broken = word.replace(/.{40}/g, '$&\n> ')
