@@ -50,6 +50,7 @@ export async function initHost(options: InitHostOptions): Promise<void> {
     configFile: 'host.toml',
     config: hostTemplate({
       ...{ ...mail, room: isRepresentative ? null : room, roomSecretFile: 'room.secret', stunServers },
+      standby: name !== undefined,
       ...(front && {
         representative: {
           address: front.representative.address,

@@ -146,6 +146,7 @@ export const hostSchema = z.strictObject({
     .array(z.strictObject({ card: line(8192) }))
     .max(limits.inviteHosts)
     .default([]),
+  standby: z.strictObject({ enabled: z.boolean().default(false), patience: duration('15s') }).prefault({}),
   address_server: z.strictObject({ listen: places.default([]) }).prefault({}),
   control,
   log,

@@ -23,6 +23,8 @@ export type HostAnswers = {
   readonly stunServers: readonly string[]
   /** Of the room of another host; the default if left out. */
   readonly subject?: string
+  /** Whether it answers only when no other host does. */
+  readonly standby?: boolean
   /** That other host. */
   readonly host?: { readonly address: string; readonly card: string }
   /** The representative host whose worker this is. */
@@ -189,6 +191,12 @@ servers = [${answers.stunServers.map(quoted).join(', ')}]
 # server does. Name them in [stun] too, so that invites pass them on. Of two addresses with two ports, such as
 # ["192.0.2.1:3478", "192.0.2.2:3479"], all four combinations are opened: agents then learn what their NAT filters.
 # listen = []
+
+[standby]
+# Whether this host answers only while no other of the [[hosts]] does. All hosts of a room should have it the same.
+${answers.standby ? '' : '# '}enabled = ${answers.standby ? 'true' : 'false'}
+# How long another host may take to show that it has answered a request; longer than mail takes from host to host.
+# patience = "15s"
 
 # Other hosts that serve the same rooms: this host exchanges tables with them, and invites name them, so that any of
 # them may be down. \`peerpost host peer add\` puts a host in by its card, in a section [[hosts]] each.

@@ -25,6 +25,10 @@ export function describeHostEvent(event: HostEvent): Line | null {
       return line('bad', `A ${event.kind} could not be sent (${event.outcome}): ${event.reason}`)
     case 'budget':
       return describeBudget(event)
+    case 'standing':
+      return event.state === 'awake'
+        ? line('good', 'No other host answers: this one does now.')
+        : line('plain', 'This host stands by, and answers when no other one does.')
     case 'mailbox':
       return describeMailbox(event)
     case 'trouble':

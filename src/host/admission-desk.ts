@@ -52,7 +52,8 @@ export class AdmissionDesk implements Desk {
     const admission = admitLetter(this.#parts, letter, mail, wallNow)
     if (!admission.admitted) {
       const { declined } = admission
-      if (declined) declineRequest(this.#parts, declined.letter, declined.decline, mail.messageId, wallNow)
+      if (declined && neighbours.standby.isAwake)
+        declineRequest(this.#parts, declined.letter, declined.decline, mail.messageId, wallNow)
       return admission.reason
     }
     const { from, id, sentAt } = admission.letter

@@ -52,6 +52,8 @@ export type HostEvent =
       /** Until what waits may be sent again; null while nothing waits. */
       readonly moreInMs: number | null
     }
+  /** Of a host that may stand by: whether it answers. */
+  | { readonly event: 'standing'; readonly state: 'awake' | 'standby' }
   | ({ readonly event: 'mailbox' } & MailboxState)
   /** The database or the mailbox failed: no letters are taken until it works again, and none is lost. Or our own
    *  code failed on one letter, which was dropped. */

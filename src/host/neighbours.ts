@@ -2,9 +2,8 @@
 // and what only they can pass on to an agent goes by them.
 
 import { equalBytes, toHex } from '../base/bytes.ts'
-import { Problem } from '../base/problem.ts'
 import { defaultExchangeSettings, Exchange, type ExchangeAction, type HostId } from '../exchange/exchange.ts'
-import { itemVersion } from '../exchange/item.ts'
+import { itemVersion, signedAt } from '../exchange/item.ts'
 import { requestContent } from '../letter/encoding.ts'
 import type { InviteHost } from '../letter/invite.ts'
 import type {
@@ -20,38 +19,57 @@ import { limits } from '../letter/limits.ts'
 import { Statements } from '../table/statements.ts'
 import { type BetweenHosts, repeats } from './between-hosts.ts'
 import type { DropReason } from './events.ts'
-import { type HostGround, withDatabase } from './parts.ts'
+import { type HostGround, tryTransaction } from './parts.ts'
+import { type HeldRequest, Standby } from './standby.ts'
 import { takeStatement } from './statement-taking.ts'
 import { relaySignal } from './taking.ts'
+import { Wishes } from './wishes.ts'
 import { freezeLetter, type HostLetter, letterHeadBetweenHosts } from './writer.ts'
 
-/** Wishes for introductions to one host that go together; beyond it they are lost, as a lost mail would be. */
-const mostWishes = 1_024
+export type NeighbourNotices = {
+  /** There is a mail in the outbox. */
+  readonly onMail: () => void
+  /** No other host answered these: inside a transaction. */
+  readonly onAnswer: (held: readonly HeldRequest[]) => void
+}
 
 export class Neighbours {
+  readonly standby: Standby
   readonly #parts: HostGround
   readonly #hosts: ReadonlyMap<HostId, InviteHost>
   readonly #statements: Statements
   readonly #onMail: () => void
   #exchange: Exchange | null = null
-  /** By host. */
-  readonly #wishes = new Map<HostId, IntroductionWish[]>()
+  readonly #wishes: Wishes
   #cancelTimer: () => void = () => {}
-  #cancelWishes: (() => void) | null = null
   #isRunning = false
 
-  /** `onMail`: there is a mail in the outbox. */
-  constructor(parts: HostGround, hosts: readonly InviteHost[], onMail: () => void) {
+  constructor(parts: HostGround, hosts: readonly InviteHost[], { onMail, onAnswer }: NeighbourNotices) {
     this.#parts = parts
     this.#hosts = new Map(hosts.map((host) => [toHex(host.identity), host]))
     this.#statements = new Statements(parts.database, parts.crypto, parts.settings)
     this.#onMail = onMail
+    this.#wishes = new Wishes({
+      clock: parts.clock,
+      gatherMs: parts.settings.introductionWindowMs,
+      send: (to, wishes) => this.#sendWishes(to, wishes),
+      guarded: (work) => this.#guarded(work),
+    })
+    this.standby = new Standby(parts, [...this.#hosts.keys()], {
+      onAnswer: (held) => {
+        onAnswer(held)
+        onMail()
+      },
+      onAnnounce: (to) => this.#announce(to),
+    })
   }
 
   start(): void {
+    this.standby.start()
     if (this.#hosts.size === 0) return
     const { clock, crypto } = this.#parts
     this.#isRunning = true
+    this.#wishes.start()
     this.#exchange = new Exchange({
       hosts: [...this.#hosts.keys()],
       table: this.#statements,
@@ -63,9 +81,10 @@ export class Neighbours {
   }
 
   stop(): void {
+    this.standby.stop()
     this.#isRunning = false
     this.#cancelTimer()
-    this.#cancelWishes?.()
+    this.#wishes.stop()
   }
 
   /** Inside the letter's transaction. Null when it was taken, or why it has no effect. */
@@ -81,6 +100,7 @@ export class Neighbours {
         )
         return null
       case 'table':
+        if (letter.statements.length + letter.introduce.length === 0) this.standby.noteAnnouncement(from)
         for (const statement of letter.statements)
           takeStatement(this.#parts, this, statement, letter.from, now)
         for (const wish of letter.introduce) this.#introduceFor(wish, from, now)
@@ -90,6 +110,20 @@ export class Neighbours {
       default:
         return 'unexpected-kind'
     }
+  }
+
+  /** Whether another host told of this very request before its agent's letter came. */
+  isTold({ room, from, sentAt }: RequestLetter): boolean {
+    const known = this.#statements.find(this.#statements.keyOf(room, from))
+    return known !== null && this.#statements.toldBy(room, from) !== null && signedAt(known) >= sentAt
+  }
+
+  /** The request is left to another host for now. It is told to nobody before it is answered: hosts that both stand by would
+   *  take each other for the one that answers. */
+  hold(held: HeldRequest): void {
+    const { letter } = held
+    const version = itemVersion(this.#parts.crypto, letter.sentAt, requestContent(letter))
+    this.standby.hold(this.#statements.keyOf(letter.room, letter.from), version, held)
   }
 
   /** A request was taken into the table. `toldBy`: the host that passed it on; left out when its agent sent it. */
@@ -102,9 +136,15 @@ export class Neighbours {
     if (this.#hosts.size === 0) return
     const { crypto, self } = this.#parts
     const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
-    // Workers of one representative are the same host to agents: each may write to those that the others tell of.
-    const via = equalBytes(letter.to, self.front.identity.publicKey) ? null : toldBy
-    const key = this.#statements.put(letter.room, letter.from, { version, flagged, signed, toldBy: via })
+    const key = this.#statements.keyOf(letter.room, letter.from)
+    // Some host has answered it; of an agent that asked us, too, we know how to reach it. Workers of one representative are
+    // the same host to agents: each may write to those that the others tell of.
+    const knowsUs =
+      toldBy === null ||
+      this.standby.noteTold(key, version) ||
+      equalBytes(letter.to, self.front.identity.publicKey)
+    const told = { version, flagged, signed, toldBy: knowsUs ? null : toldBy }
+    this.#statements.put(letter.room, letter.from, told)
     this.#noteChange(key, toldBy)
   }
 
@@ -138,7 +178,7 @@ export class Neighbours {
     if (this.#hosts.size === 0) return offered
     return offered.filter((recipient) => {
       const host = this.#hostOf(room, recipient)
-      if (host) this.#wish(host, { room, asker, recipient, hopsLeft: limits.hostHops })
+      if (host) this.#wishes.add(toHex(host.identity), { room, asker, recipient, hopsLeft: limits.hostHops })
       return host === null
     })
   }
@@ -168,7 +208,7 @@ export class Neighbours {
     const host = this.#hostOf(room, recipient)
     if (host === null) introductions.note(room, [recipient], asker, now)
     else if (hopsLeft > 0 && toHex(host.identity) !== from)
-      this.#wish(host, { ...wish, hopsLeft: hopsLeft - 1 })
+      this.#wishes.add(toHex(host.identity), { ...wish, hopsLeft: hopsLeft - 1 })
   }
 
   /** The host that knows how to reach this agent; null when the agent knows us. */
@@ -177,39 +217,23 @@ export class Neighbours {
     return (host && this.#hosts.get(toHex(host))) ?? null
   }
 
+  /** While we stand by, what agents tell us is told to the others by the host that answers. */
   #noteChange(key: string, toldBy: UserId | null): void {
+    if (toldBy === null && !this.standby.isAwake) return
     this.#exchange?.noteChange(this.#parts.clock.now(), key, toldBy && toHex(toldBy))
     this.#arm()
   }
 
-  /** A little later, for others may follow and the statement of the asker has to be there first. */
-  #wish(host: InviteHost, wish: IntroductionWish): void {
-    const id = toHex(host.identity)
-    const wishes = this.#wishes.get(id) ?? []
-    if (wishes.length < mostWishes) wishes.push(wish)
-    this.#wishes.set(id, wishes)
-    if (!this.#isRunning || this.#cancelWishes) return
-    this.#cancelWishes = this.#parts.clock.after(this.#parts.settings.introductionWindowMs, () => {
-      this.#cancelWishes = null
-      this.#guarded(() => this.#sendWishes())
-    })
-  }
-
   /** With what their askers signed, in case the other host has not heard it. */
-  #sendWishes(): void {
-    for (const [id, wishes] of this.#wishes) {
-      const host = this.#hosts.get(id)
-      for (let at = 0; host && at < wishes.length; at += wishesInLetter) {
-        const introduce = wishes.slice(at, at + wishesInLetter)
-        const askers = new Set(introduce.map(({ room, asker }) => this.#statements.keyOf(room, asker)))
-        this.#send(host, {
-          ...letterHeadBetweenHosts(this.#parts, host.identity),
-          ...this.#table([...askers]),
-          introduce,
-        })
-      }
-    }
-    this.#wishes.clear()
+  #sendWishes(to: HostId, introduce: readonly IntroductionWish[]): void {
+    const host = this.#hosts.get(to)
+    if (!host) return
+    const askers = new Set(introduce.map(({ room, asker }) => this.#statements.keyOf(room, asker)))
+    this.#send(host, {
+      ...letterHeadBetweenHosts(this.#parts, host.identity),
+      ...this.#table([...askers]),
+      introduce,
+    })
   }
 
   #table(keys: readonly string[]): Pick<TableLetter, 'kind' | 'statements' | 'introduce'> {
@@ -221,6 +245,12 @@ export class Neighbours {
       return [{ signed: told.signed, flagged: told.flagged, ageMs }]
     })
     return { kind: 'table', statements, introduce: [] }
+  }
+
+  /** A table letter with nothing in it says only that its sender is awake. */
+  #announce(to: HostId): void {
+    const host = this.#hosts.get(to)
+    if (host) this.#send(host, { ...letterHeadBetweenHosts(this.#parts, host.identity), ...this.#table([]) })
   }
 
   #sendSignal(host: InviteHost, signal: Pick<SignalLetter, 'room' | 'peer' | 'box' | 'relay'>): void {
@@ -259,16 +289,7 @@ export class Neighbours {
   }
 
   #guarded(work: () => void): void {
-    const { database, emit } = this.#parts
-    try {
-      withDatabase(database, () => database.transaction(work))
-    } catch (thrown) {
-      if (thrown instanceof Problem) emit({ event: 'trouble', problem: thrown })
-      else throw thrown
-    }
+    tryTransaction(this.#parts, work)
     this.#arm()
   }
 }
-
-/** Each with what its asker signed. */
-const wishesInLetter = 16

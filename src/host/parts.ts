@@ -92,6 +92,16 @@ export function withDatabase<T>(database: HostDatabase, work: () => T): T {
   }
 }
 
+/** In one transaction; what the database cannot do is told, and left. */
+export function tryTransaction({ database, emit }: HostGround, work: () => void): void {
+  try {
+    withDatabase(database, () => database.transaction(work))
+  } catch (thrown) {
+    if (!(thrown instanceof Problem)) throw thrown
+    emit({ event: 'trouble', problem: thrown })
+  }
+}
+
 /** For what should never be thrown; `what` begins the sentence. */
 export function internalProblem(what: string, thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown

@@ -24,6 +24,7 @@ import { type HostGround, type HostKeyPairs, type HostParts, openMemory } from '
 import { postmarkKey } from './postmark.ts'
 import { bounceOf } from './reading.ts'
 import { defaultHostSettings, type HostSettings } from './settings.ts'
+import { answerHeld } from './taking.ts'
 import { Tally } from './tally.ts'
 
 export type { DropReason, HostCounters, HostEvent, SentKind } from './events.ts'
@@ -155,7 +156,13 @@ class HostService implements Host {
       crypto,
       emit: (event) => this.#emit(event),
     }
-    const neighbours = new Neighbours(ground, this.#options.hosts ?? [], () => dispatcher.pump())
+    const neighbours = new Neighbours(ground, this.#options.hosts ?? [], {
+      onMail: () => dispatcher.pump(),
+      onAnswer: (held) => {
+        answerHeld(parts, held, clock.wallNow())
+        introducer.wake()
+      },
+    })
     const parts: HostParts = { ...ground, neighbours }
     const forwarding = workers && new ForwardingDesk(ground, workers, () => dispatcher.pump())
     const deputy = represents && new Deputy(ground, represents.representative, () => dispatcher.pump())

@@ -56,6 +56,9 @@ export type HostSettings = {
   readonly signOfLifeMs: number
   /** How long `stop` waits for mails that are under way. */
   readonly stopGraceMs: number
+  /** A host that stands by answers when no other one tells of a request for so long, twice as long if one comes before it,
+   *  and so on; null: it never stands by. */
+  readonly standbyMs: number | null
   /** Time between the small steps of housekeeping. */
   readonly housekeepingMs: number
 }
@@ -85,5 +88,6 @@ export const defaultHostSettings: HostSettings = {
   takenAfterMs: 2_000,
   signOfLifeMs: 10 * minuteMs,
   stopGraceMs: 5_000,
+  standbyMs: null,
   housekeepingMs: 5_000,
 }

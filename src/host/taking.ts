@@ -9,6 +9,7 @@ import type { Entry, NewEntry } from '../table/peer-table.ts'
 import { offerPeer } from '../table/selection.ts'
 import type { DropReason } from './events.ts'
 import type { HostGround, HostParts } from './parts.ts'
+import type { HeldRequest } from './standby.ts'
 import { freezeLetter, letterHead } from './writer.ts'
 
 export type LetterSource = {
@@ -45,15 +46,44 @@ function takeRequest(
   parts: HostParts,
   letter: RequestLetter,
   inviteId: number | null,
-  { signed, messageId }: LetterSource,
+  source: LetterSource,
   now: number,
 ): DropReason | null {
-  const { peers, introductions, unreachable, settings, neighbours } = parts
-  const { room, from } = letter
+  const { peers, unreachable, neighbours, settings } = parts
   if (unreachable.has(letter.returnAddress, now)) return 'unreachable'
-  const others = peers.recent(room, from, settings.replyPeers, now)
+  const { isAwake } = neighbours.standby
+  const isAnswered = !isAwake && neighbours.isTold(letter)
+  // Before the newest pushes the oldest out.
+  const others = peers.recent(letter.room, letter.from, settings.replyPeers, now)
   // A letter that was overtaken by a later one of the same agent is answered, but changes nothing.
-  const isNewest = peers.upsert(room, entryOf(letter, inviteId), now) !== 'older'
+  const isNewest = peers.upsert(letter.room, entryOf(letter, inviteId), now) !== 'older'
+  if (isAwake) answerRequest(parts, letter, source, { others, isNewest }, now)
+  // Its agent knows us, too.
+  else if (isNewest && isAnswered) neighbours.noteRequest(letter, source.signed)
+  else if (isNewest) neighbours.hold({ letter, ...source })
+  return null
+}
+
+/** Of a host that stood by: requests that no other one answered. */
+export function answerHeld(parts: HostParts, held: readonly HeldRequest[], now: number): void {
+  for (const { letter, ...source } of held) {
+    const { peers, settings } = parts
+    const entry = peers.find(letter.room, letter.from, now)
+    if (!entry || !equalBytes(entry.session.id, letter.session.id)) continue
+    const others = peers.recent(letter.room, letter.from, settings.replyPeers, now)
+    answerRequest(parts, letter, source, { others, isNewest: true }, now)
+  }
+}
+
+function answerRequest(
+  parts: HostParts,
+  letter: RequestLetter,
+  { signed, messageId }: LetterSource,
+  { others, isNewest }: { readonly others: readonly Entry[]; readonly isNewest: boolean },
+  now: number,
+): void {
+  const { peers, introductions, settings, neighbours } = parts
+  const { room, from } = letter
   const frozen = freezeLetter(
     parts,
     {
@@ -76,7 +106,6 @@ function takeRequest(
     introductions.settle(room, from, offered)
     introductions.note(room, neighbours.introduce(room, offered, from), from, now)
   }
-  return null
 }
 
 /** While nothing can be sent the latest of an agent's replies is enough: each one that waited would cost the budget of
@@ -90,6 +119,8 @@ function addReply({ outbox, budget }: HostParts, reply: FrozenMail, user: UserId
 function takeSignal(parts: HostParts, letter: SignalLetter, now: number): DropReason | null {
   const recipient = findPeer(parts, letter, now)
   if (recipient === null) return 'unknown-peer'
+  // The host that is awake has it, too.
+  if (!parts.neighbours.standby.isAwake) return null
   if (parts.neighbours.passOn(letter)) return null
   return relaySignal(parts, recipient, letter, letter.from, now)
 }

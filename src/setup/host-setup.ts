@@ -67,6 +67,7 @@ export function hostSettings(config: HostConfig) {
     introductionWindowMs: config.letters.introduction_window,
     sweepMs: config.letters.sweep,
     forwardSilenceMs: config.letters.worker_silence,
+    standbyMs: config.standby.enabled ? config.standby.patience : null,
     natPrefix: { 4: config.same_nat.ipv4_prefix, 6: config.same_nat.ipv6_prefix },
   } satisfies Partial<HostSettings>
 }

@@ -108,7 +108,10 @@ function prepare(
     crypto: realCrypto,
     emit: () => undefined,
   }
-  const parts: HostParts = { ...ground, neighbours: new Neighbours(ground, [], () => undefined) }
+  const parts: HostParts = {
+    ...ground,
+    neighbours: new Neighbours(ground, [], { onMail: () => undefined, onAnswer: () => undefined }),
+  }
   return { name, size, rooms, parts, file, tookMs: [] }
 }
 

@@ -29,7 +29,7 @@ export type WorldOptions = {
   readonly hosts?: number
 }
 
-type PlayerChoices = Pick<PlayerOptions, 'settings' | 'friends' | 'blocked' | 'address'> & {
+type PlayerChoices = Pick<PlayerOptions, 'settings' | 'friends' | 'blocked' | 'address' | 'site'> & {
   /** Those of the player's invite; default: all. */
   readonly hosts?: readonly HostSite[]
 }

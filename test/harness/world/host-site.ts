@@ -3,7 +3,11 @@
 import { join } from 'node:path'
 import { createHost, type Host, type HostEvent, type HostSettings } from '../../../src/host/service.ts'
 import type { InviteHost } from '../../../src/letter/invite.ts'
-import type { RoomTag } from '../../../src/letter/kinds.ts'
+import type { RoomTag, UserId } from '../../../src/letter/kinds.ts'
+import type { Mailbox } from '../../../src/mail/mailbox.ts'
+import type { MailSender } from '../../../src/mail/sender.ts'
+import { SharedMailbox } from '../../../src/mail/shared-mailbox.ts'
+import { SharedSender } from '../../../src/mail/shared-sender.ts'
 import { type HostKeys, subject } from '../../host/fakes.ts'
 import { seededCrypto } from '../seeded-crypto.ts'
 import type { Post } from './post.ts'
@@ -27,11 +31,23 @@ export class HostSite {
   readonly events: HostEvent[] = []
   /** Hosts it exchanges tables with, from its next start on. */
   hosts: readonly HostSite[] = []
+  /** An agent at the same mail address in the same program, from the next start on. */
+  ownAgent: UserId | null = null
+  readonly #mailbox: SharedMailbox
+  readonly #sender: SharedSender
   #host: Host | null = null
   #runs = 0
 
   constructor(options: HostSiteOptions) {
     this.#options = options
+    const { clock, post, address } = options
+    this.#mailbox = new SharedMailbox(() => post.mailbox(address, clock))
+    this.#sender = new SharedSender(() => post.sender(clock), address, this.#mailbox)
+  }
+
+  /** Views of what agent and host share. */
+  mail(reader: 'agent' | 'host'): { readonly mailbox: Mailbox; readonly sender: MailSender } {
+    return { mailbox: this.#mailbox.view(reader), sender: this.#sender.view() }
   }
 
   get name(): string {
@@ -57,8 +73,9 @@ export class HostSite {
       hosts: this.hosts.map(({ known }) => known),
       settings,
       database: join(folder, `${name}.sqlite`),
-      mailbox: post.mailbox(address, clock),
-      sender: post.sender(clock),
+      ...(this.ownAgent
+        ? { ...this.mail('host'), ownAgent: this.ownAgent }
+        : { mailbox: post.mailbox(address, clock), sender: post.sender(clock) }),
       onEvent: (event) => this.events.push(event),
     })
     return this.#host.start()
@@ -73,6 +90,12 @@ export class HostSite {
     const host = this.#host
     this.#host = null
     await host?.stop()
+  }
+
+  /** Of a host that may stand by. */
+  get isAwake(): boolean {
+    const last = this.events.findLast((event) => event.event === 'standing')
+    return this.#host !== null && last?.state === 'awake'
   }
 
   accepted(kind: string): number {

@@ -8,9 +8,11 @@ import type { Forward } from '../../../src/forward/forwarder.ts'
 import type { InviteHost } from '../../../src/letter/invite.ts'
 import type { RoomKeys } from '../../../src/letter/room.ts'
 import { userIdText } from '../../../src/letter/user-id.ts'
+import type { Mailbox } from '../../../src/mail/mailbox.ts'
 import { seededCrypto } from '../seeded-crypto.ts'
 import type { Computer } from './computer.ts'
-import type { Post, PostMailbox } from './post.ts'
+import type { HostSite } from './host-site.ts'
+import type { Post } from './post.ts'
 import { Power } from './power.ts'
 import type { WorldClock } from './world-clock.ts'
 
@@ -29,6 +31,8 @@ export type PlayerOptions = {
   readonly blocked?: readonly Player[]
   /** Default: one of their own. */
   readonly address?: string
+  /** Runs in the same program, at the same mail address. */
+  readonly site?: HostSite
 }
 
 export type Told = AgentEvent & { readonly at: number }
@@ -53,13 +57,15 @@ export class Player {
   readonly events: Told[] = []
   #agent: Agent | null = null
   #power: Power
-  #mailbox: PostMailbox | null = null
+  #mailbox: Mailbox | null = null
   #runs = 0
 
   constructor(options: PlayerOptions) {
     this.#options = options
     this.identity = seededCrypto(options.seed).signKeyPair()
-    this.address = options.address ?? `${options.name}@mail.test`
+    const { site } = options
+    this.address = site?.known.address ?? options.address ?? `${options.name}@mail.test`
+    if (site) site.ownAgent = this.identity.publicKey
     this.#power = new Power(options.clock)
   }
 
@@ -109,10 +115,15 @@ export class Player {
     onEvent: (event: AgentEvent) => void,
     forwards: readonly Forward[] = [],
   ): Agent {
-    const { clock, computer, post, room, subject, hosts, stunServers, settings, seed, name } = this.#options
+    const { clock, computer, post, room, subject, hosts, stunServers, settings, seed, name, site } =
+      this.#options
     const power = new Power(clock)
     this.#power = power
-    this.#mailbox = post.mailbox(this.address, power)
+    const mail = site?.mail('agent') ?? {
+      mailbox: post.mailbox(this.address, power),
+      sender: post.sender(power),
+    }
+    this.#mailbox = mail.mailbox
     this.#agent = new Agent({
       clock: power,
       crypto: seededCrypto(seed + 1_000 * ++this.#runs),
@@ -128,8 +139,7 @@ export class Player {
       settings: { ...defaults, ...settings },
       exposes: [],
       forwards,
-      mailbox: this.#mailbox,
-      sender: post.sender(power),
+      ...mail,
       onEvent: (event) => {
         if (power.isOn) onEvent(event)
       },

@@ -1,0 +1,92 @@
+// Agents that are hosts, too: one of them answers while the others stand by, whoever comes and goes; and chains of hosts
+// (mission A15).
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { inWorld, nat, type Player, type World } from '../harness/world.ts'
+
+const standbyMs = 5_000
+const home = nat('EIM', 'APDF')
+
+/** One agent at each host, all in the same program; none is started. */
+async function atTheHosts(world: World, ...names: readonly string[]): Promise<Player[]> {
+  await world.stopHost()
+  return names.map((name, index) => world.player(name, home, { site: world.site(index) }))
+}
+
+function awake(world: World): number[] {
+  return [...world.sites.keys()].filter((index) => world.site(index).isAwake)
+}
+
+test('two agents without any host on line: one becomes host, they connect', async () => {
+  await inWorld({ seed: 21, hosts: 2, host: { standbyMs } }, async (world) => {
+    const [anna, ben] = await atTheHosts(world, 'anna', 'ben')
+    assert.ok(anna && ben)
+    await world.startHost()
+    await world.finish(Promise.all([anna.start(), ben.start()]))
+    await world.until('both are linked', () => world.areLinked(anna, ben), 60_000)
+    await world.pass(120_000)
+    assert.equal(awake(world).length, 1)
+    for (const player of [anna, ben]) assert.equal(player.told('failed').length, 0)
+  })
+})
+
+test('while one host answers, the others send no replies, and hold the same table', async () => {
+  await inWorld({ seed: 22, hosts: 3, host: { standbyMs } }, async (world) => {
+    const players = ['anna', 'ben', 'cleo'].map((name) => world.player(name))
+    await world.join(...players)
+    await world.until('all are linked', () => world.areLinked(...players), 120_000)
+    await world.pass(120_000)
+    const [host] = awake(world)
+    assert.equal(awake(world).length, 1)
+    const dora = world.player('dora')
+    const before = world.sites.map((site) => site.sent('reply'))
+    await world.join(dora)
+    await world.pass(60_000)
+    for (const [index, site] of world.sites.entries()) {
+      assert.equal(site.sent('reply') - (before[index] ?? 0), index === host ? 1 : 0, site.name)
+      assert.equal(site.host.counters().entries, 4)
+    }
+  })
+})
+
+test('when the host that answers dies, another one takes its place; back again, it stands by', async () => {
+  await inWorld({ seed: 23, hosts: 3, host: { standbyMs } }, async (world) => {
+    const [anna, ben, cleo] = ['anna', 'ben', 'cleo'].map((name) => world.player(name))
+    assert.ok(anna && ben && cleo)
+    await world.join(anna)
+    await world.pass(60_000)
+    const [dead] = awake(world)
+    assert.ok(dead !== undefined)
+    await world.finish(world.site(dead).stop())
+    await world.join(ben)
+    await world.until('both are linked', () => world.areLinked(anna, ben), 60_000)
+    await world.pass(60_000)
+    const [next] = awake(world)
+    assert.equal(awake(world).length, 1)
+    assert.notEqual(next, dead)
+    await world.finish(world.site(dead).start())
+    await world.join(cleo)
+    await world.until('all are linked', () => world.areLinked(anna, ben, cleo), 60_000)
+    await world.pass(120_000)
+    assert.deepEqual(awake(world), [next])
+  })
+})
+
+test('agents at both ends of a chain of three hosts meet', async () => {
+  await inWorld({ seed: 24, hosts: 3 }, async (world) => {
+    await world.stopHost()
+    const [first, middle, last] = [world.site(0), world.site(1), world.site(2)]
+    first.hosts = [middle]
+    middle.hosts = [first, last]
+    last.hosts = [middle]
+    await world.startHost()
+    const anna = world.player('anna', home, { hosts: [first] })
+    const ben = world.player('ben', nat('APDM', 'APDF', { allocation: 1 }), { hosts: [last] })
+    await world.join(anna)
+    await world.until('the last knows her', () => last.host.counters().entries === 1, 60_000)
+    await world.join(ben)
+    await world.until('both are linked', () => world.areLinked(anna, ben), 60_000)
+    assert.equal(anna.told('introduced', ben).length, 1)
+  })
+})
