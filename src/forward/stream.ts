@@ -104,8 +104,6 @@ export class ForwardedStream {
   /** From the local program to the peer. */
   #pump(): void {
     if (this.#over || this.#tcpIsBroken) return
-    // Asking for nothing lets the socket read on, and tell of its end.
-    if (this.#tcp.readableLength === 0) this.#tcp.read(0)
     while (!this.#over && !this.#pipeIsFull && this.#credit > 0 && this.#tcp.readableLength > 0) {
       const wanted = Math.min(this.#credit, this.#tcp.readableLength, maxDataBytes)
       const bytes: Uint8Array | null = this.#tcp.read(wanted)
@@ -114,6 +112,9 @@ export class ForwardedStream {
       this.#pipe.write(dataHeader(bytes.length))
       this.#pipeIsFull = !this.#pipe.write(bytes)
     }
+    // Asking for nothing lets the socket read on, and tell of its end: also of one that came before the last bytes were
+    // taken, for taking exactly what there is does not.
+    if (!this.#over && this.#tcp.readableLength === 0) this.#tcp.read(0)
   }
 
   #end(): void {
