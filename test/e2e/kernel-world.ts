@@ -13,8 +13,11 @@ import { startStunServer } from '../harness/stun-server.ts'
 
 export const lacksOfWorld = lacks('postfix', 'dovecot', 'turnserver', 'nft', 'network namespaces')
 
-/** One world: backbone with mail and STUN, a running host, and the invite to its room. */
-export async function makeWorld(context: TestContext, options: InternetOptions = {}) {
+/** One world: backbone with mail and STUN, a running host, and the invite to its room. `overTcp`: STUN, too. */
+export async function makeWorld(
+  context: TestContext,
+  { overTcp = false, ...options }: InternetOptions & { readonly overTcp?: boolean } = {},
+) {
   const defer = deferIn(context)
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-e2e-'))
   defer(() => rmSync(folder, { recursive: true, force: true }))
@@ -23,7 +26,7 @@ export async function makeWorld(context: TestContext, options: InternetOptions =
   const { backbone, serverAddresses } = internet
   const [office, stun] = await Promise.all([
     startPostOffice({ listen: serverAddresses[0], netns: backbone }),
-    startStunServer({ addresses: serverAddresses, port: 3478, prefix: within(backbone) }),
+    startStunServer({ addresses: serverAddresses, port: 3478, prefix: within(backbone), overTcp }),
   ])
   defer(() => office.stop())
   defer(() => stun.stop())

@@ -83,7 +83,7 @@ test('two agents behind NATs that drop all UDP meet by simultaneous open, and mo
   skip,
   timeout,
 }, async (context) => {
-  const world = await makeWorld(context)
+  const world = await makeWorld(context, { overTcp: true })
   const { internet, defer } = world
   const [annas, bens] = [internet.addLan(), internet.addLan()]
   const [annasHost, bensHost] = [annas.addHost(), bens.addHost()]
@@ -114,7 +114,7 @@ test('where a firewall drops all UDP, a port that the router opens for TCP is ca
   timeout,
 }, async (context) => {
   // Addresses that miniupnpd takes for public ones; a NAT with another port for each destination leaves no other way.
-  const world = await makeWorld(context, { network: '11.9.0' })
+  const world = await makeWorld(context, { network: '11.9.0', overTcp: true })
   const { internet, defer } = world
   const [annas, bens] = [
     internet.addLan('', undefined, 'fully-random'),
@@ -133,7 +133,7 @@ test('where a firewall drops all UDP, a port that the router opens for TCP is ca
 })
 
 test('one without a NAT whose firewall drops UDP is called by TCP', { skip, timeout }, async (context) => {
-  const world = await makeWorld(context)
+  const world = await makeWorld(context, { overTcp: true })
   const { internet, defer } = world
   const annasHost = internet.addPublicHost().netns
   const bensHost = internet.addLan().addHost()

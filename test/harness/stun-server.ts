@@ -13,12 +13,15 @@ export type StunServerOptions = {
   readonly port: number
   /** Command that runs it, such as `ip netns exec NAME`. */
   readonly prefix?: readonly string[]
+  /** Whether it answers over TCP, too; most STUN servers do not. */
+  readonly overTcp?: boolean
 }
 
 export async function startStunServer({
   addresses,
   port,
   prefix = [],
+  overTcp = false,
 }: StunServerOptions): Promise<StunServer> {
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-coturn-'))
   const [command = '', ...args] = [
@@ -27,7 +30,7 @@ export async function startStunServer({
     '-n',
     '--stun-only',
     ...addresses.flatMap((address) => ['-L', address]),
-    ...['-p', String(port), '--no-tls', '--no-dtls', '--no-cli'],
+    ...['-p', String(port), ...(overTcp ? [] : ['--no-tcp']), '--no-tls', '--no-dtls', '--no-cli'],
     ...['--log-file', 'stdout', '--simple-log'],
     ...['--pidfile', join(folder, 'pid'), '--db', join(folder, 'db')],
   ]
