@@ -183,6 +183,11 @@ export class Neighbours {
     })
   }
 
+  /** Whether this agent knows us, so that it takes our letters. */
+  isKnownTo(room: RoomTag, user: UserId): boolean {
+    return this.#hostOf(room, user) === null
+  }
+
   /** True when another host relays this agent's signal, because its recipient does not know us. */
   passOn({ room, peer, from, box }: SignalLetter): boolean {
     const host = this.#hostOf(room, peer)

@@ -12,6 +12,9 @@ import type { Neighbours } from './neighbours.ts'
 import type { HostGround } from './parts.ts'
 import { entryOf } from './taking.ts'
 
+/** A letter between hosts takes no longer, on most days. */
+const crossingMs = 60_000
+
 /** Inside the transaction of the letter it came in. `toldBy`: the host that sent it. */
 export function takeStatement(
   parts: HostGround,
@@ -42,12 +45,13 @@ export function takeStatement(
 }
 
 function takeRequest(
-  { crypto, peers, settings, invites }: HostGround,
+  ground: HostGround,
   neighbours: Neighbours,
   told: Statement & { readonly letter: RequestLetter; readonly inviteId: number | null },
   toldBy: UserId,
   now: number,
 ): void {
+  const { crypto, peers, settings, invites } = ground
   const { letter, inviteId, signed, flagged, ageMs } = told
   if (ageMs >= settings.expiryMs) return
   const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
@@ -62,4 +66,21 @@ function takeRequest(
   if (inviteId !== null) invites.use(inviteId, letter.from, now)
   if (flagged) peers.flag(letter.room, letter.from)
   neighbours.noteRequest(letter, signed, toldBy, flagged)
+  introduceCrossed(ground, neighbours, letter, now - ageMs, now)
+}
+
+/** Who asked here while this request was on its way from another host was not offered its agent, nor the other way
+ *  round: each host tells those who know it. */
+function introduceCrossed(
+  { peers, introductions, settings }: HostGround,
+  neighbours: Neighbours,
+  { room, from }: RequestLetter,
+  askedAt: number,
+  now: number,
+): void {
+  const crossed = peers
+    .recent(room, from, settings.replyPeers, now)
+    .filter(({ acceptedAt }) => Math.abs(acceptedAt - askedAt) < crossingMs)
+  const recipients = crossed.map(({ user }) => user).filter((user) => neighbours.isKnownTo(room, user))
+  if (recipients.length > 0) introductions.note(room, recipients, from, now)
 }

@@ -113,3 +113,17 @@ test('hosts parted for a day are in step soon after', async () => {
     await world.until('both know her', () => entriesOf(world).every((count) => count === 1), 3_600_000)
   })
 })
+
+test('agents that ask different hosts at the same moment meet, for each host tells its own', async () => {
+  await inWorld({ seed: 8, hosts: 2 }, async (world) => {
+    const anna = world.player('anna', nat('EIM', 'APDF'), { hosts: [world.site(0)] })
+    const ben = world.player('ben', nat('EIM', 'APDF'), { hosts: [world.site(1)] })
+    await world.finish(Promise.all([anna.start(), ben.start()]))
+    await world.until('both are linked', () => world.areLinked(anna, ben), 30_000)
+    assert.deepEqual(
+      [anna, ben].map((player) => player.told('replied')[0]?.peers),
+      [0, 0],
+      'neither was offered the other',
+    )
+  })
+})
