@@ -11,6 +11,8 @@ export type SmtpSink = {
   readonly url: string
   /** Every mail whose bytes came in whole, also those that were answered otherwise or not at all. */
   readonly mails: SinkMail[]
+  /** Connections open now. */
+  readonly connections: number
   repliesTo(address: string): readonly string[]
   stop(): Promise<void>
 }
@@ -40,8 +42,7 @@ export async function startSmtpSink(
         if (verdict === 'take') return callback()
         if (verdict !== 'hang up')
           return callback(Object.assign(new Error(verdict.text), { responseCode: verdict.code }))
-        const { connections } = server as unknown as { connections: Set<{ id: string; close(): void }> }
-        for (const connection of connections) if (connection.id === session.id) connection.close()
+        for (const connection of server.connections) if (connection.id === session.id) connection.close()
       })
     },
   })
@@ -53,6 +54,9 @@ export async function startSmtpSink(
     port,
     url: `smtp://127.0.0.1:${port}`,
     mails,
+    get connections() {
+      return server.connections.size
+    },
     repliesTo: (address) =>
       mails.flatMap(({ to, text }) => (to === address && /^In-Reply-To: /m.test(text) ? [text] : [])),
     stop: () => new Promise<void>((resolve) => server.close(() => resolve())),

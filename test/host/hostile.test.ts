@@ -104,5 +104,8 @@ test(`thousands of hostile mails get no answer, and who asks in between gets one
     if (where === 'here') assert.ok((report.dropped[reason] ?? 0) > 0, reason)
   }
   assert.equal(report.entries, report.controls)
-  assert.equal(report.openFiles.at(-1), report.openFiles[0])
+  assert.ok(
+    report.filesAfter <= report.filesBefore,
+    `${report.filesBefore} files, later ${report.filesAfter}`,
+  )
 })

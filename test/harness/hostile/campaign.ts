@@ -10,6 +10,7 @@ import { defaultHostSettings } from '../../../src/host/settings.ts'
 import { limits } from '../../../src/letter/limits.ts'
 import { quickHeaders } from '../../../src/mail/header-fields.ts'
 import { isOurs, mayBeReport } from '../../../src/mail/mail-match.ts'
+import { type HostDatabase, openSharedDatabase } from '../../../src/table/database.ts'
 import { FakeAgent, hostAddress, makeRoom, subject } from '../../host/fakes.ts'
 import { HostProcess } from '../../host/host-process.ts'
 import { TestMaildir } from '../maildir.ts'
@@ -46,7 +47,10 @@ export type CampaignReport = {
   readonly tookMs: number
   /** Resident, after each tenth of the letters. */
   readonly rssMB: readonly number[]
-  readonly openFiles: readonly number[]
+  /** But for connections to the SMTP server, which are kept for a while, when the first good letters were dealt with. */
+  readonly filesBefore: number
+  /** The fewest seen before giving up waiting for `filesBefore`. */
+  readonly filesAfter: number
 }
 
 const filter = { subject, address: hostAddress, maxBytes: limits.mailBytes }
@@ -80,7 +84,12 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
       },
     })
     await host.heard('ready')
-    return await attack(options, { host, maildir, post, enemy })
+    const database = openSharedDatabase(join(folder, 'host.sqlite'))
+    try {
+      return await attack(options, { host, maildir, post, enemy, database })
+    } finally {
+      database.close()
+    }
   } finally {
     await host.kill('SIGKILL')
     await post.stop()
@@ -93,10 +102,11 @@ type Field = {
   readonly maildir: TestMaildir
   readonly post: SmtpSink
   readonly enemy: Enemy
+  readonly database: HostDatabase
 }
 
 async function attack(options: CampaignOptions, field: Field): Promise<CampaignReport> {
-  const { host, maildir, post, enemy } = field
+  const { host, maildir, post, enemy, database } = field
   let letters = 0
   let good = 0
   const dealtWith = () => until(() => (host.counts.get('letter') ?? 0) >= letters, host)
@@ -130,8 +140,13 @@ async function attack(options: CampaignOptions, field: Field): Promise<CampaignR
   }
   const expected: Record<string, number> = { bounce: 1 }
   const rssMB: number[] = []
-  const openFiles: number[] = []
   let leftAlone = 0
+  const nothingWaits = () => {
+    const { mails, introductions } = database.counts()
+    return mails + introductions === 0
+  }
+  const files = () => readdirSync(`/proc/${host.pid}/fd`).length - post.connections
+  const filesBefore = files()
   const from = performance.now()
   for (let delivered = 0; delivered < options.letters; ) {
     for (let at = Math.min(options.batch, options.letters - delivered); at > 0; at--, delivered++) {
@@ -151,15 +166,14 @@ async function attack(options: CampaignOptions, field: Field): Promise<CampaignR
       enemy.remember(mail)
     }
     if (Math.floor((delivered * 10) / options.letters) > rssMB.length) {
-      const { rss, files: open } = processOf(host.pid)
+      const rss = residentMB(host.pid)
       rssMB.push(rss)
-      openFiles.push(open)
-      options.onProgress?.(
-        `${delivered} letters, ${rss} MB, ${open} files, ${Math.round(performance.now() - from)} ms`,
-      )
+      options.onProgress?.(`${delivered} letters, ${rss} MB, ${Math.round(performance.now() - from)} ms`)
     }
   }
   const tookMs = Math.round(performance.now() - from)
+  await until(nothingWaits, host)
+  const filesAfter = await fewest(files, filesBefore)
   await host.kill('SIGTERM')
   const counters = host.last.get('stopped')?.counters as HostCounters
   const dropped: Record<string, number> = {}
@@ -187,7 +201,8 @@ async function attack(options: CampaignOptions, field: Field): Promise<CampaignR
       troubles: host.counts.get('trouble') ?? 0,
       tookMs,
       rssMB,
-      openFiles,
+      filesBefore,
+      filesAfter,
     },
   }
 }
@@ -225,7 +240,19 @@ async function until(condition: () => boolean, host: HostProcess): Promise<void>
   }
 }
 
-function processOf(pid: number): { readonly rss: number; readonly files: number } {
+function residentMB(pid: number): number {
   const kibibytes = Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
-  return { rss: Math.round((kibibytes * 1024) / 1e5) / 10, files: readdirSync(`/proc/${pid}/fd`).length }
+  return Math.round((kibibytes * 1024) / 1e5) / 10
+}
+
+/** The least count of all that were looked at until one was `enough`, or for ten seconds: letters being read are open
+ *  files, too. */
+async function fewest(count: () => number, enough: number): Promise<number> {
+  const deadline = performance.now() + 10_000
+  let least = count()
+  while (least > enough && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    least = Math.min(least, count())
+  }
+  return least
 }
