@@ -3,7 +3,7 @@
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'
 import { messageOf, Problem } from '../base/problem.ts'
-import { databaseProblem, schemaVersionOf } from './database.ts'
+import { schemaVersionOf, sqliteProblem } from './sqlite-file.ts'
 
 /** More than any database has: one step under one lock for readers. Page by page, each letter would start it anew. */
 const allPages = 2 ** 31 - 1
@@ -35,7 +35,7 @@ export async function backUpDatabase(path: string, target: string): Promise<numb
     if (thrown instanceof Problem) throw thrown
     // What is full or cannot be opened is the copy: the database was read already.
     const isOfCopy = thrown instanceof BetterSqlite3.SqliteError && /_(FULL|CANTOPEN|PERM)/.test(thrown.code)
-    if (thrown instanceof BetterSqlite3.SqliteError && !isOfCopy) throw databaseProblem(path, thrown)
+    if (thrown instanceof BetterSqlite3.SqliteError && !isOfCopy) throw sqliteProblem(path, thrown)
     throw new Problem(
       'file',
       `The backup ${target} cannot be written: ${messageOf(thrown)}.`,

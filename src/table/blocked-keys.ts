@@ -66,11 +66,11 @@ function prepare(connection: Connection) {
   return {
     size: statement('SELECT COUNT(*) FROM blocked').pluck(),
     has: statement('SELECT 1 FROM blocked WHERE user_id = ?').pluck(),
-    add: statement('INSERT OR IGNORE INTO blocked (user_id, name, blocked_at) VALUES (?, ?, ?)'),
+    add: statement('INSERT INTO blocked (user_id, name, blocked_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
     remove: statement('DELETE FROM blocked WHERE user_id = ?'),
     removeEntries: statement(`DELETE ${entriesOf}`),
     list: statement(
-      'SELECT user_id AS user, name, blocked_at AS blockedAt FROM blocked ORDER BY blocked_at, user_id',
+      'SELECT user_id AS "user", name, blocked_at AS "blockedAt" FROM blocked ORDER BY blocked_at, user_id',
     ),
     named: statement('SELECT DISTINCT user_id FROM entry WHERE nickname = ? LIMIT 100').pluck(),
     name: statement(`SELECT nickname ${entriesOf} ORDER BY accepted_at DESC LIMIT 1`).pluck(),

@@ -50,7 +50,8 @@ function prepare(connection: Connection) {
     since: statement('SELECT 1 FROM departure WHERE room_id = ? AND user_id = ? AND sent_at >= ?').pluck(),
     note: statement(
       `INSERT INTO departure (room_id, user_id, sent_at) VALUES (?, ?, ?)
-       ON CONFLICT (room_id, user_id) DO UPDATE SET sent_at = max(sent_at, excluded.sent_at)`,
+       ON CONFLICT (room_id, user_id) DO UPDATE SET sent_at = excluded.sent_at
+       WHERE excluded.sent_at > departure.sent_at`,
     ),
     oldest: statement('SELECT sent_at FROM departure WHERE sent_at <= ? ORDER BY sent_at LIMIT ?').pluck(),
     forget: statement('DELETE FROM departure WHERE sent_at <= ?'),

@@ -133,11 +133,11 @@ function prepare(connection: Connection) {
          (forward_id, sender, worker, mail_from, mail_date, mail_id, boxes, message_id, tries, forwarded_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
        ON CONFLICT (forward_id) DO UPDATE SET worker = excluded.worker, message_id = excluded.message_id,
-         tries = tries + 1, forwarded_at = excluded.forwarded_at`,
+         tries = forward.tries + 1, forwarded_at = excluded.forwarded_at`,
     ),
     drop: statement('DELETE FROM forward WHERE forward_id = ?'),
     waiting: statement(
-      `SELECT forward_id AS id, sender, worker, mail_from AS mailFrom, mail_date AS mailDate, mail_id AS mailId, boxes, tries
+      `SELECT forward_id AS id, sender, worker, mail_from AS "mailFrom", mail_date AS "mailDate", mail_id AS "mailId", boxes, tries
        FROM forward WHERE worker = ? AND forwarded_at <= ?
          AND NOT EXISTS (SELECT 1 FROM mail WHERE mail.message_id = forward.message_id)
        ORDER BY forwarded_at LIMIT ?`,

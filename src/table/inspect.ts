@@ -3,8 +3,8 @@
 import { existsSync, statSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'
 import { Problem } from '../base/problem.ts'
-import { databaseProblem, refuseNetworkDisk, schemaVersionOf } from './database.ts'
 import { migrations } from './schema.ts'
+import { refuseNetworkDisk, schemaVersionOf, sqliteProblem } from './sqlite-file.ts'
 
 export type Inspection =
   /** The host will make it. */
@@ -39,7 +39,7 @@ export function inspectHostDatabase(path: string): Inspection {
   } catch (thrown) {
     const code = thrown instanceof BetterSqlite3.SqliteError ? thrown.code : ''
     if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return { state: 'in-use' }
-    throw databaseProblem(path, thrown)
+    throw sqliteProblem(path, thrown)
   } finally {
     connection?.close()
   }

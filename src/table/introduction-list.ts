@@ -28,14 +28,14 @@ export class IntroductionList {
 
   /** The asker is to be made known to the recipients. The room must have had an entry. */
   note(room: RoomTag, recipients: readonly UserId[], asker: UserId, now: number): void {
-    const roomId = this.#statements.roomId.get(room)
+    const roomId = this.#statements.roomId.get(room) as number | undefined
     if (roomId === undefined || this.size + recipients.length > maxPairs) return
     for (const recipient of recipients) this.#statements.note.run(roomId, recipient, asker, now)
   }
 
   /** The recipient knows the askers by now, or one of them is gone. */
   settle(room: RoomTag, recipient: UserId, askers: readonly UserId[]): void {
-    const roomId = this.#statements.roomId.get(room)
+    const roomId = this.#statements.roomId.get(room) as number | undefined
     if (roomId === undefined || this.#statements.any.get(roomId, recipient) === undefined) return
     for (const asker of askers) this.#statements.settle.run(roomId, recipient, asker)
   }
@@ -76,7 +76,7 @@ function prepare(connection: Connection) {
     size: statement('SELECT introductions FROM tally WHERE tally_id = 1').pluck(),
     roomId: statement('SELECT room_id FROM room WHERE tag = ?').pluck(),
     note: statement(
-      'INSERT OR IGNORE INTO introduction (room_id, recipient, asker, noted_at) VALUES (?, ?, ?, ?)',
+      'INSERT INTO introduction (room_id, recipient, asker, noted_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
     ),
     any: statement('SELECT 1 FROM introduction WHERE room_id = ? AND recipient = ? LIMIT 1').pluck(),
     settle: statement('DELETE FROM introduction WHERE room_id = ? AND recipient = ? AND asker = ?'),

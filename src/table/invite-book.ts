@@ -156,7 +156,7 @@ function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
   return {
     size: statement('SELECT COUNT(*) FROM invite').pluck(),
-    addRoom: statement('INSERT OR IGNORE INTO room (tag) VALUES (?)'),
+    addRoom: statement('INSERT INTO room (tag) VALUES (?) ON CONFLICT DO NOTHING'),
     add: statement(
       `INSERT INTO invite (key, room_id, name, made_at, until_at, uses)
        VALUES (?, (SELECT room_id FROM room WHERE tag = ?), ?, ?, ?, ?)`,

@@ -76,19 +76,10 @@ export class Outbox {
   add(mail: FrozenMail, now: number, user: UserId | null = null): void {
     const { messageId, kind, recipient, raw } = mail
     const lane = laneOf[urgencies[kind]]
-    const { lastInsertRowid } = this.#statements.add.run(
-      messageId,
-      kind,
-      lane,
-      recipient,
-      raw,
-      now,
-      now,
-      user,
-    )
+    const order = this.#statements.add.get(messageId, kind, lane, recipient, raw, now, now, user) as number
     // SQLite gives the number of a mail that is gone, or never came to be, to another one.
-    this.#fresh.delete(Number(lastInsertRowid))
-    if (this.#fresh.size < freshMails) this.#fresh.set(Number(lastInsertRowid), { messageId, raw })
+    this.#fresh.delete(order)
+    if (this.#fresh.size < freshMails) this.#fresh.set(order, { messageId, raw })
   }
 
   /** In the place of the reply to the same agent that waits longest, if one does: nobody needs both. */
@@ -152,13 +143,13 @@ export class Outbox {
 
 function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
-  const waiting = 'mail_order AS "order", message_id AS messageId, kind, recipient, attempts'
+  const waiting = 'mail_order AS "order", message_id AS "messageId", kind, recipient, attempts'
   return {
     size: statement('SELECT mails FROM tally WHERE tally_id = 1').pluck(),
     add: statement(
       `INSERT INTO mail (message_id, kind, lane, recipient, raw, attempts, added_at, next_attempt_at, user_id)
-       VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?)`,
-    ),
+       VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?) RETURNING mail_order`,
+    ).pluck(),
     replace: statement(
       `UPDATE mail SET message_id = ?, raw = ?, added_at = ? WHERE mail_order =
          (SELECT mail_order FROM mail WHERE user_id = ? AND recipient = ? AND kind = 'reply'

@@ -91,7 +91,7 @@ export class PeerTable {
       if (present !== undefined && present > entry.sentAt) return 'older'
       if (this.#departures.isSince(roomId, entry.user, entry.sentAt)) return 'older'
       if (present !== undefined) this.#statements.remove.run(roomId, entry.user)
-      const { lastInsertRowid } = this.#statements.insert.run(
+      const order = this.#statements.insert.get(
         roomId,
         entry.user,
         entry.nickname,
@@ -104,9 +104,9 @@ export class PeerTable {
         entry.sentAt,
         now,
         entry.inviteId,
-      )
+      ) as number
       // SQLite gives the number of a row that is gone to another one.
-      this.#decoded.delete(Number(lastInsertRowid))
+      this.#decoded.delete(order)
       this.#keepCapacity()
       return present === undefined ? 'added' : 'refreshed'
     })
@@ -193,7 +193,7 @@ export class PeerTable {
   }
 
   #addRoom(room: RoomTag): number {
-    return Number(this.#statements.addRoom.run(room).lastInsertRowid)
+    return this.#statements.addRoom.get(room) as number
   }
 }
 
@@ -202,12 +202,13 @@ function prepare(connection: Connection) {
   return {
     size: statement('SELECT entries FROM tally WHERE tally_id = 1').pluck(),
     roomId: statement('SELECT room_id FROM room WHERE tag = ?').pluck(),
-    addRoom: statement('INSERT INTO room (tag) VALUES (?)'),
+    addRoom: statement('INSERT INTO room (tag) VALUES (?) RETURNING room_id').pluck(),
     sentAt: statement('SELECT sent_at FROM entry WHERE room_id = ? AND user_id = ?').pluck(),
     insert: statement(
       `INSERT INTO entry (room_id, user_id, nickname, session_id, session_key, return_address, candidates,
-         tcp_candidates, nat, flagged, sent_at, accepted_at, invite_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
-    ),
+         tcp_candidates, nat, flagged, sent_at, accepted_at, invite_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)
+       RETURNING entry_order`,
+    ).pluck(),
     remove: statement('DELETE FROM entry WHERE room_id = ? AND user_id = ?'),
     leave: statement('DELETE FROM entry WHERE room_id = ? AND user_id = ? AND sent_at <= ?'),
     removeOldest: statement(

@@ -69,7 +69,9 @@ function prepare(connection: Connection) {
     size: statement('SELECT seen_letters FROM tally WHERE tally_id = 1').pluck(),
     forgottenUntil: statement('SELECT forgotten_until FROM tally WHERE tally_id = 1').pluck(),
     has: statement('SELECT 1 FROM seen_letter WHERE sender = ? AND letter_id = ?').pluck(),
-    add: statement('INSERT OR IGNORE INTO seen_letter (sender, letter_id, sent_at) VALUES (?, ?, ?)'),
+    add: statement(
+      'INSERT INTO seen_letter (sender, letter_id, sent_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+    ),
     oldest: statement('SELECT sent_at FROM seen_letter WHERE sent_at <= ? ORDER BY sent_at LIMIT ?').pluck(),
     forget: statement('DELETE FROM seen_letter WHERE sent_at <= ?'),
   }

@@ -94,7 +94,7 @@ function prepare(connection: Connection) {
     sent: statement('SELECT COALESCE(SUM(mails), 0) FROM sent_hour WHERE hour >= ?').pluck(),
     hours: statement('SELECT hour, mails FROM sent_hour WHERE hour >= ? ORDER BY hour'),
     count: statement(
-      'INSERT INTO sent_hour (hour, mails) VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET mails = mails + excluded.mails',
+      'INSERT INTO sent_hour (hour, mails) VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET mails = sent_hour.mails + excluded.mails',
     ),
     forget: statement('DELETE FROM sent_hour WHERE hour < ?'),
     later: statement('SELECT COALESCE(SUM(mails), 0) FROM sent_hour WHERE hour > ?').pluck(),

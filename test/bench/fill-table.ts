@@ -1,6 +1,7 @@
 // Fills a host's database with entries and seen letters up to a number, quickly: one transaction, no sync. Takes its
 // options as JSON in the first argument.
 
+import BetterSqlite3 from 'better-sqlite3'
 import { openHostDatabase } from '../../src/table/database.ts'
 
 export type FillOptions = {
@@ -21,13 +22,13 @@ const candidates = JSON.stringify([
 const nat = JSON.stringify({ mapping: 'EIM', filtering: 'APDF', allocation: { type: 'preserving' } })
 
 function fill({ file, entries, roomTagsHex }: FillOptions): void {
-  const database = openHostDatabase(file)
-  const { connection } = database
+  openHostDatabase(file).close()
+  const connection = new BetterSqlite3(file)
   connection.pragma('synchronous = OFF')
   connection.pragma('cache_size = -1048576')
   const start = Date.now() - oldestMs
   const step = (oldestMs - youngestMs) / entries
-  database.transaction(() => {
+  connection.transaction(() => {
     const addRoom = connection.prepare('INSERT INTO room (room_id, tag) VALUES (?, ?)')
     for (const [index, tag] of roomTagsHex.entries()) addRoom.run(index + 1, Buffer.from(tag, 'hex'))
     connection
@@ -46,9 +47,9 @@ function fill({ file, entries, roomTagsHex }: FillOptions): void {
          SELECT user_id, randomblob(16), sent_at FROM entry`,
       )
       .run()
-  })
+  })()
   connection.pragma('wal_checkpoint(TRUNCATE)')
-  database.close()
+  connection.close()
 }
 
 fill(JSON.parse(process.argv[2] ?? '') as FillOptions)

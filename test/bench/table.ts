@@ -142,7 +142,7 @@ async function ask(one: Case, keys: ReturnType<typeof makeHostKeys>, round: numb
 
 function check({ name, size, parts }: Case): void {
   if (parts.peers.size !== size) throw new Error(`${name}: it holds ${parts.peers.size} entries`)
-  const mode = parts.database.connection.pragma('synchronous', { simple: true })
+  const mode = parts.database.connection.prepare('PRAGMA synchronous').pluck().get()
   if (mode !== 2) throw new Error(`${name}: synchronous is ${mode}, not FULL`)
 }
 

@@ -123,7 +123,7 @@ test('database that is damaged', { skip }, async () => {
 test('database from a newer version', { skip }, async () => {
   const patient = ward.patient()
   const database = openHostDatabase(patient.path('host.sqlite'))
-  database.connection.pragma(`user_version = ${migrations.length + 1}`)
+  database.connection.exec(`PRAGMA user_version = ${migrations.length + 1}`)
   database.close()
   assertNamed(await patient.examined(), 'database', /written by a newer peerpost/, /Install that version/)
 })
