@@ -51,6 +51,7 @@ export class ForwardedStream {
   #takenSinceCredit = 0
   #takenSinceGrowth = 0
   #pipeIsFull = false
+  #isGathering = false
   #sentEnd = false
   #endArrived = false
   /** The peer is yet to learn of it. */
@@ -149,8 +150,21 @@ export class ForwardedStream {
       this.break('reset')
       return
     }
+    this.#gather()
     this.#tcp.write(bytes, (error) => {
       if (!error) this.#taken(bytes.length)
+    })
+  }
+
+  /** What comes in one turn of the loop goes to the local program at once: a write of its own for each packet costs as
+   *  much as all else that is done with it. */
+  #gather(): void {
+    if (this.#isGathering) return
+    this.#isGathering = true
+    this.#tcp.cork()
+    setImmediate(() => {
+      this.#isGathering = false
+      this.#tcp.uncork()
     })
   }
 

@@ -44,7 +44,7 @@ type SendToUdx = (id: number, packet: UdxPacket) => void
 
 const loopback = '127.0.0.1'
 /** The system may give less. */
-const receiveBufferBytes = 1024 * 1024
+const receiveBufferBytes = 4 * 1024 * 1024
 
 export class UdxRelay {
   readonly #udx: UDX

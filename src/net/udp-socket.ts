@@ -9,7 +9,7 @@ export const maxDatagramBytes = 1472
 /** Datagrams handed to the kernel and not yet taken; beyond it new ones are dropped, as a full link would. */
 const maxWaiting = 1024
 /** For what comes while we are busy: streams come in bursts. The system may give less. */
-const receiveBufferBytes = 1024 * 1024
+const receiveBufferBytes = 4 * 1024 * 1024
 /** Senders' addresses remembered; then the memory starts anew. */
 const maxAddresses = 256
 /** RFC 1700; what systems give by themselves. */

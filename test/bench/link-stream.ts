@@ -14,12 +14,21 @@ const roundTripMs = 50
 const loss = 0.01
 const seconds = 8
 const turns = ['plain', 'link', 'link', 'plain', 'cubic', 'plain', 'link'] as const
+/** A path without a rate is as fast as this computer, which both agents, both iperf3 and the path share; one with a rate is
+ *  what a player has. */
+const rates = [0, 100] as const
 const leastShare = 0.9
 const port = 5201
 /** Public as far as `addressScope` is concerned. */
 const addresses = ['198.18.77.1', '198.18.77.2'] as const
 
-export async function benchStream(quiet: Pick<Quiet, 'wait'>): Promise<Report> {
+export async function benchStream(quiet: Pick<Quiet, 'wait'>): Promise<Report[]> {
+  const reports: Report[] = []
+  for (const rate of rates) reports.push(await benchOn(rate, quiet))
+  return reports
+}
+
+async function benchOn(mbitPerS: number, quiet: Pick<Quiet, 'wait'>): Promise<Report> {
   const missing = lacks('network namespaces', 'iperf3')
   if (missing) throw new Error(missing)
   const names = ['a', 'b'].map((end) => `ppt-${process.pid}-slow-${end}`) as [string, string]
@@ -30,12 +39,12 @@ export async function benchStream(quiet: Pick<Quiet, 'wait'>): Promise<Report> {
       endings.push(() => ip('netns', 'delete', name))
       ip('-n', name, 'link', 'set', 'lo', 'up')
     }
-    const path = await openPath(names)
+    const path = await openPath(names, mbitPerS)
     endings.push(async () => {
       path.stdin?.end()
       if (path.exitCode === null) await once(path, 'close')
     })
-    return await measure(names, endings, quiet)
+    return await measure(names, mbitPerS, endings, quiet)
   } finally {
     for (const end of endings.reverse()) await end()
   }
@@ -43,6 +52,7 @@ export async function benchStream(quiet: Pick<Quiet, 'wait'>): Promise<Report> {
 
 async function measure(
   [home, away]: readonly [string, string],
+  mbitPerS: number,
   endings: (() => unknown)[],
   quiet: Pick<Quiet, 'wait'>,
 ): Promise<Report> {
@@ -58,7 +68,7 @@ async function measure(
   const player = room.start('player', playerConfig, ['--forward', `tcp:${port}=game:${port}`], away)
   await Promise.all([game.waitFor('connected'), player.waitFor('connected')])
 
-  const rates: Record<(typeof turns)[number], number[]> = { plain: [], cubic: [], link: [] }
+  const measured: Record<(typeof turns)[number], number[]> = { plain: [], cubic: [], link: [] }
   for (const turn of turns) {
     await quiet.wait()
     const rate = transfer(
@@ -66,22 +76,28 @@ async function measure(
       turn === 'link' ? '127.0.0.1' : addresses[0],
       turn === 'cubic' ? ['-C', 'cubic'] : [],
     )
-    rates[turn].push(rate)
+    measured[turn].push(rate)
     tell(`${turn}: ${round(rate, 2)} MB/s`)
   }
   for (const agent of [player, game]) await agent.stop(5_000)
-  const [plain, link] = [quantile(rates.plain, 0.5), quantile(rates.link, 0.5)]
+  const [plain, link] = [quantile(measured.plain, 0.5), quantile(measured.link, 0.5)]
   return {
-    bench: 'link stream',
+    bench: mbitPerS === 0 ? 'link stream' : `link stream at ${mbitPerS} Mbit/s`,
     ratio: round(link / plain),
     target: `>= ${leastShare}`,
     pass: link / plain >= leastShare,
     baseline: {
-      ...{ MBPerS: round(plain, 2), all: rates.plain.map((rate) => round(rate, 2)) },
-      'MBPerS with cubic': round(quantile(rates.cubic, 0.5), 2),
+      ...{ MBPerS: round(plain, 2), all: measured.plain.map((rate) => round(rate, 2)) },
+      'MBPerS with cubic': round(quantile(measured.cubic, 0.5), 2),
     },
-    measured: { MBPerS: round(link, 2), all: rates.link.map((rate) => round(rate, 2)) },
-    inputs: { roundTripMs, loss, seconds, kernel: congestionControl(away) },
+    measured: { MBPerS: round(link, 2), all: measured.link.map((rate) => round(rate, 2)) },
+    inputs: {
+      roundTripMs,
+      loss,
+      ...(mbitPerS > 0 && { mbitPerS }),
+      seconds,
+      kernel: congestionControl(away),
+    },
   }
 }
 
@@ -97,9 +113,19 @@ function transfer(netns: string, host: string, options: readonly string[]): numb
   return (result.end.sum_received?.bits_per_second ?? 0) / 8e6
 }
 
-async function openPath([first, second]: readonly [string, string]): Promise<ChildProcess> {
+async function openPath([first, second]: readonly [string, string], mbitPerS: number): Promise<ChildProcess> {
   const script = fileURLToPath(new URL('./slow-path.py', import.meta.url))
-  const args = [script, first, addresses[0], second, addresses[1], String(roundTripMs / 2), String(loss), '1']
+  const args = [
+    script,
+    first,
+    addresses[0],
+    second,
+    addresses[1],
+    String(roundTripMs / 2),
+    String(loss),
+    String(mbitPerS),
+    '1',
+  ]
   const python = ['/usr/bin/python3', findProgram('python3')].find((file) => file !== undefined) as string
   const path = spawn(python, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   await Promise.race([once(path.stdout as NodeJS.ReadableStream, 'data'), once(path, 'close')])

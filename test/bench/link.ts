@@ -9,7 +9,7 @@ import { benchStream } from './link-stream.ts'
 import type { Quiet } from './quiet.ts'
 import type { Report } from './report.ts'
 
-const parts: Readonly<Record<string, (quiet: Pick<Quiet, 'wait'>) => Promise<Report>>> = {
+const parts: Readonly<Record<string, (quiet: Pick<Quiet, 'wait'>) => Promise<Report | Report[]>>> = {
   latency: (quiet) => inRoom((room) => benchLatency(room, quiet)),
   flow: (quiet) => inRoom((room) => benchFlow(room, quiet)),
   stream: (quiet) => benchStream(quiet),
@@ -19,7 +19,7 @@ const parts: Readonly<Record<string, (quiet: Pick<Quiet, 'wait'>) => Promise<Rep
 export async function benchLink(quiet: Pick<Quiet, 'wait'>, only?: string): Promise<Report[]> {
   const reports: Report[] = []
   for (const [name, bench] of Object.entries(parts)) {
-    if (only === undefined || only === name) reports.push(await bench(quiet))
+    if (only === undefined || only === name) reports.push(...[await bench(quiet)].flat())
   }
   return reports
 }

@@ -1,11 +1,12 @@
 """A path between two network namespaces with delay and loss, for kernels without netem: a TUN device in each, and this
 program between them. Arguments: namespace and address of one end, of the other, milliseconds each way, share lost,
-seed. Prints "ready"; ends when its input does."""
+Mbit/s each way (0: as many as there are), seed. In front of a path with a rate is a queue of 50 ms. Prints "ready"; ends when its input does."""
 
 import fcntl, heapq, os, random, selectors, struct, subprocess, sys, time
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 MOST_WAITING = 20_000
+QUEUE_SECONDS = 0.05
 
 def open_tun(name):
     device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
@@ -16,8 +17,10 @@ def ip(*arguments):
     subprocess.run(["ip", *arguments], check=True)
 
 def main():
-    first, first_address, second, second_address, delay_ms, loss, seed = sys.argv[1:]
+    first, first_address, second, second_address, delay_ms, loss, rate, seed = sys.argv[1:]
     delay, loss, chance = float(delay_ms) / 1000, float(loss), random.Random(int(seed))
+    seconds_a_byte = 8 / (float(rate) * 1e6) if float(rate) > 0 else 0
+    free_at = {}
     names = [f"slow{os.getpid()}{end}" for end in "ab"]
     devices = [open_tun(name) for name in names]
     for name, netns, own, other in ((names[0], first, first_address, second_address),
@@ -46,10 +49,15 @@ def main():
                     packet = os.read(key.fd, 2000)
                 except BlockingIOError:
                     break
-                if chance.random() >= loss and len(waiting) < MOST_WAITING:
-                    count += 1
-                    other = devices[1] if key.fd == devices[0] else devices[0]
-                    heapq.heappush(waiting, (now + delay, count, other, packet))
+                if chance.random() < loss or len(waiting) >= MOST_WAITING:
+                    continue
+                other = devices[1] if key.fd == devices[0] else devices[0]
+                begin = max(now, free_at.get(other, 0))
+                if begin - now > QUEUE_SECONDS:
+                    continue
+                free_at[other] = begin + len(packet) * seconds_a_byte
+                count += 1
+                heapq.heappush(waiting, (free_at[other] + delay, count, other, packet))
         now = time.monotonic()
         while waiting and waiting[0][0] <= now:
             _, _, device, packet = heapq.heappop(waiting)
