@@ -25,9 +25,9 @@ export async function benchFlow(room: LinkRoom, quiet: Pick<Quiet, 'wait'>): Pro
   await sink.waitFor('replied')
   const agent = room.start('source', source, ['--forward', `udp:${local}=sink:${gamePort}`])
   await Promise.all([agent.waitFor('connected'), sink.waitFor('connected')])
-  const second = new Child('./link-copy.ts', gamePort)
-  const first = new Child('./link-copy.ts', Number((await second.heard('ready')).port))
-  const copyPort = Number((await first.heard('ready')).port)
+  const second = new Child('./link-copy.ts', [gamePort])
+  const first = new Child('./link-copy.ts', (await second.heard('ready')).ports)
+  const [copyPort] = (await first.heard('ready')).ports as [number]
 
   const rates = new Map<string, number[]>()
   const ratesOf = (who: string, size: number) => rates.get(`${who} ${size}`) ?? []

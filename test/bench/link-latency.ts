@@ -1,7 +1,9 @@
 // What peerpost adds to a datagram's way: a game sends 200 bytes at 60 Hz to each of 16 players over links, and to 16
-// players directly over loopback in the same run. Each datagram's time is taken by the process that sends and receives it.
+// players directly over loopback in the same run; and, to know what of it is the computer's, through two programs that
+// only copy. Each datagram's time is taken by the process that sends and receives it.
 
 import { createSocket, type Socket } from 'node:dgram'
+import { Child } from './child.ts'
 import type { LinkRoom } from './link-room.ts'
 import type { Quiet } from './quiet.ts'
 import { quantile, type Report, round, sleep, tell } from './report.ts'
@@ -18,7 +20,7 @@ type Player = Place & { readonly socket: Socket; readonly took: number[] }
 
 export async function benchLatency(room: LinkRoom, quiet: Pick<Quiet, 'wait'>): Promise<Report> {
   const game = await openSocket()
-  const [far, near] = [await openPlayers(), await openPlayers()]
+  const [far, near, copied] = [await openPlayers(), await openPlayers(), await openPlayers()]
   const gamePort = game.address().port
   const config = await room.setUp('server')
   const agents = await Promise.all(
@@ -36,34 +38,47 @@ export async function benchLatency(room: LinkRoom, quiet: Pick<Quiet, 'wait'>): 
     agents.map(({ local }) => local),
   )
   tell(`${players} players are linked`)
+  const second = new Child(
+    './link-copy.ts',
+    copied.map(({ port }) => port),
+  )
+  const first = new Child('./link-copy.ts', (await second.heard('ready')).ports)
+  const copies = ((await first.heard('ready')).ports as number[]).map((port) => ({
+    port,
+    address: '127.0.0.1',
+  }))
+  const ways = [places, near, copies]
 
   await quiet.wait()
   // The game's 16 datagrams of one tick are spread over the tick: they go to 16 computers, which here is one.
   const from = performance.now()
   const end = from + warmUpMs + measureMs
-  const gapMs = 1_000 / perSecond / players / 2
+  const gapMs = 1_000 / perSecond / players / ways.length
   for (let count = 0; ; count++) {
     const dueAt = from + count * gapMs
     if (dueAt > end) break
     while (performance.now() < dueAt) await sleep(1)
-    if (performance.now() - from < warmUpMs) clear(far, near)
-    const player = (count >> 1) % players
-    const place = count % 2 === 0 ? places[player] : near[player]
+    if (performance.now() - from < warmUpMs) clear(far, near, copied)
+    const place = ways[count % ways.length]?.[Math.floor(count / ways.length) % players]
     if (place) game.send(stamped(), place.port, place.address)
   }
   await sleep(500)
-  const [linked, direct] = [all(far), all(near)]
-  for (const { socket } of [...far, ...near]) socket.close()
+  const [linked, direct, relayed] = [all(far), all(near), all(copied)]
+  for (const { socket } of [...far, ...near, ...copied]) socket.close()
   game.close()
+  for (const copy of [first, second]) await copy.end()
   await server.stop(5_000)
-  const added = (share: number) => round(quantile(linked, share) - quantile(direct, share))
+  const added = (share: number, times = linked) => round(quantile(times, share) - quantile(direct, share))
   const [p50, p99] = [added(0.5), added(0.99)]
   return {
     bench: 'link latency',
     ratio: round(p50 / wantedMs.p50),
     target: `p50 +${wantedMs.p50} ms, p99 +${wantedMs.p99} ms`,
     pass: p50 <= wantedMs.p50 && p99 <= wantedMs.p99,
-    baseline: { p50Ms: round(quantile(direct, 0.5)), p99Ms: round(quantile(direct, 0.99)) },
+    baseline: {
+      ...{ p50Ms: round(quantile(direct, 0.5)), p99Ms: round(quantile(direct, 0.99)) },
+      ...{ 'copies add p50Ms': added(0.5, relayed), 'copies add p99Ms': added(0.99, relayed) },
+    },
     measured: {
       ...{ p50Ms: round(quantile(linked, 0.5)), p99Ms: round(quantile(linked, 0.99)) },
       ...{ addedP50Ms: p50, addedP99Ms: p99 },
