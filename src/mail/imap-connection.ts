@@ -3,9 +3,10 @@
 
 import { ImapFlow, type ImapFlowOptions } from 'imapflow'
 import { Problem } from '../base/problem.ts'
+import { connectProblem } from './imap-problem.ts'
 import type { Credentials } from './login.ts'
 import { type ImapUrl, isLoopbackHost, mayStayInClear, serverName } from './mail-url.ts'
-import { clearTextProblem, fieldsOf, loginProblem, reasonOf, serverProblem } from './server-problem.ts'
+import { fieldsOf, reasonOf } from './server-problem.ts'
 
 export type ImapTiming = {
   /** From the last command to IDLE. Short, because Dovecot announces new mail only in IDLE; not zero,
@@ -133,18 +134,6 @@ async function openFolder(client: ImapFlow, url: ImapUrl) {
     `The IMAP server ${serverName(url)} opens the folder ${url.folder} for reading only.`,
     'Letters must be deleted after reading: use a folder of your own.',
   )
-}
-
-function connectProblem(url: ImapUrl, error: unknown): Problem {
-  const fields = fieldsOf(error)
-  // [UNAVAILABLE] (RFC 5530): the server cannot check passwords just now; that says nothing about ours.
-  if (fields.authenticationFailed === true && fields.serverResponseCode !== 'UNAVAILABLE') {
-    return loginProblem('IMAP', url, error)
-  }
-  if (fields.tlsFailed === true && /not support STARTTLS/i.test(reasonOf(error))) {
-    return clearTextProblem('IMAP', url)
-  }
-  return serverProblem('IMAP', url, error)
 }
 
 export class ImapConnection {

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import { messageOf, Problem } from '../base/problem.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { connectImap, type ImapConnection, type ImapTiming, imapTiming } from './imap-connection.ts'
+import { isPassing } from './imap-problem.ts'
 import { connectWith, type Login } from './login.ts'
 import { type ImapUrl, serverName } from './mail-url.ts'
 import type { MailboxState } from './mailbox.ts'
@@ -13,6 +14,8 @@ export type SupervisorTiming = ImapTiming & {
   readonly retry: Backoff
   /** A password that once worked and is refused now: somebody has to act, and providers lock eager callers out. */
   readonly loginRetry: Backoff
+  /** A server that lets nobody in for a while, for it is asked too often already. */
+  readonly throttledRetry: Backoff
   /** One search, one batch of mails or one deletion; beyond it the connection is given up. */
   readonly operationMs: number
   /** When nothing has worked for this long the server is asked; no answer within `answerMs` ends the connection. */
@@ -26,6 +29,7 @@ export const supervisorTiming: SupervisorTiming = {
   ...imapTiming,
   retry: { firstMs: 1_000, lastMs: 60_000 },
   loginRetry: { firstMs: 300_000, lastMs: 1_800_000 },
+  throttledRetry: { firstMs: 15_000, lastMs: 900_000 },
   operationMs: 60_000,
   watchdogMs: 60_000,
   answerMs: 30_000,
@@ -62,13 +66,14 @@ export class ImapSupervisor {
     this.#options = options
   }
 
-  /** Rejects with a Problem when the first attempt fails; it is over then. */
+  /** Rejects with a Problem when the first attempt fails for a reason that waiting will not mend; it is over then. */
   async open(): Promise<void> {
     if (this.#state !== 'new') throw new Problem('internal', 'A mailbox was opened twice.', 'Make a new one.')
     this.#state = 'open'
     try {
       await this.#connect()
     } catch (error) {
+      if (isPassing(error)) return this.#retryAfter(error)
       this.#state = 'closed'
       throw error
     }
@@ -101,7 +106,7 @@ export class ImapSupervisor {
     if (this.#connection) return this.#connection
     throw new Problem(
       'mail-connection',
-      `There is no connection to the IMAP server ${serverName(this.#options.url)}: ${this.#lostBecause}.`,
+      `There is no connection to the IMAP server ${serverName(this.#options.url)}: ${this.#lostBecause.replace(/\.+$/, '')}.`,
       'It is tried again by itself.',
     )
   }
@@ -169,17 +174,23 @@ export class ImapSupervisor {
     this.#retryLater(reason, this.#options.timing.retry)
   }
 
+  #retryAfter(error: unknown): void {
+    const { retry, loginRetry, throttledRetry } = this.#options.timing
+    const isLoginRefused = error instanceof Problem && error.code === 'mail-login'
+    this.#retryLater(
+      messageOf(error),
+      isPassing(error) ? throttledRetry : isLoginRefused ? loginRetry : retry,
+    )
+  }
+
   #retryLater(reason: string, backoff: Backoff): void {
     this.#lostBecause = reason
     if (this.#state === 'closed') return
-    const { clock, random, timing, onState } = this.#options
+    const { clock, random, onState } = this.#options
     const retryInMs = backoffMs(this.#attempt++, backoff, random)
     this.#cancelTimer()
     this.#cancelTimer = clock.after(retryInMs, () => {
-      this.#connect().catch((error: unknown) => {
-        const loginRefused = error instanceof Problem && error.code === 'mail-login'
-        this.#retryLater(messageOf(error), loginRefused ? timing.loginRetry : timing.retry)
-      })
+      this.#connect().catch((error: unknown) => this.#retryAfter(error))
     })
     onState({ state: 'disconnected', reason, retryInMs })
   }
