@@ -2,7 +2,7 @@
 # Installs the mail servers, network tools and browser the full test run needs, without starting any of them.
 set -euo pipefail
 
-packages=(postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-sieve coturn nftables iproute2 miniupnpd-nftables procps iperf3 teeworlds-server chromium systemd)
+packages=(postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-sieve coturn nftables iproute2 miniupnpd-nftables procps iperf3 teeworlds-server chromium systemd postgresql)
 
 fail() {
   echo "install-debian-packages: $1" >&2

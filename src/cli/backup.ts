@@ -1,12 +1,20 @@
 // `peerpost backup`: a copy of a host's database, also while the host runs.
 
 import { resolve } from 'node:path'
+import { Problem } from '../base/problem.ts'
 import { loadHostConfig } from '../config/load.ts'
 import { sizeWords } from '../control/words.ts'
 import { backUpDatabase } from '../table/backup.ts'
 
 export async function backUp(target: string, options: { readonly config: string }): Promise<void> {
   const { config, path } = loadHostConfig(options.config, process.env)
+  if (config.table.url !== undefined) {
+    throw new Problem(
+      'usage',
+      "This host's table is in PostgreSQL, which has a program of its own for copies.",
+      'Use `pg_dump --schema=peerpost`.',
+    )
+  }
   const size = await backUpDatabase(path(config.table.path), resolve(target))
   process.stdout.write(`${target}: ${sizeWords(size)}. Keys, secrets and config are not in it.\n`)
 }

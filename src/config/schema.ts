@@ -30,6 +30,8 @@ const line = (most: number) =>
 
 const text = (rule: (text: string) => boolean, complaint: string) => z.string().refine(rule, complaint)
 
+/** No space, so that no password with one is cut in half. */
+const isPostgresUrl = (url: string) => /^postgres(ql)?:\/\/[!-~]{1,1000}$/.test(url)
 const mailAddress = text(isMailAddress, 'must be a mail address such as meet@example.org')
 const subject = text(isSubject, 'must be one line of at most 100 characters')
 const serverName = text(isHostAndPort, 'must be HOST:PORT')
@@ -109,6 +111,9 @@ export const hostSchema = z.strictObject({
   table: z
     .strictObject({
       path: line(4096).default('host.sqlite'),
+      /** In place of a file, for several processes together. */
+      url: text(isPostgresUrl, 'must be postgres://USER@SERVER/DATABASE').optional(),
+      password_file: line(4096).optional(),
       capacity: z.int().min(2).max(10_000_000).default(10_000),
       expiry: duration('12h'),
     })

@@ -149,6 +149,10 @@ servers = [${answers.stunServers.map(quoted).join(', ')}]
 [table]
 # The memory of who asked lately. A local disk, never a network share.
 # path = "host.sqlite"
+# Or PostgreSQL, which several host processes with one mailbox may share: see docs/scaling.md. The password stands in a
+# file of its own, in PGPASSWORD or in ~/.pgpass.
+# url = "postgres://peerpost@db.example.org/peerpost?sslmode=verify-full"
+# password_file = "table.password"
 # At most so many entries; newer ones push the oldest out.
 # capacity = 10000
 # Entries are forgotten after this time unless the agent asks again, which it does.

@@ -3,6 +3,7 @@
 
 import { messageOf, Problem } from '../base/problem.ts'
 import type { FetchedMail, Mailbox } from '../mail/mailbox.ts'
+import type { Claims } from '../table/claims.ts'
 import type { Desk, Handled } from './desk.ts'
 import { Handler } from './handling.ts'
 import { type HostGround, withDatabase } from './parts.ts'
@@ -34,6 +35,8 @@ export class Courier {
     this.#parts = parts
     this.#desk = desk
     this.#mailbox = mailbox
+    const { claims } = parts
+    if (claims) mailbox.claim = (refs) => this.#claim(claims, refs)
     this.#handler = new Handler(parts, desk, {
       onHandled: (mail, handled) => this.#note(mail, handled),
       onCommit: notices.onCommit,
@@ -68,7 +71,7 @@ export class Courier {
 
   async #run(): Promise<void> {
     while (!this.#stopping) {
-      if (!this.#dirty) await this.#rest(this.#parts.settings.sweepMs)
+      if (!this.#dirty) await this.#rest(this.#sweepMs)
       if (this.#stopping) break
       this.#dirty = false
       try {
@@ -80,6 +83,12 @@ export class Courier {
       }
     }
     await this.#removeFinished().catch(() => undefined)
+  }
+
+  /** What other processes had in hand may be left by them when their claims end. */
+  get #sweepMs(): number {
+    const { settings, claims } = this.#parts
+    return claims ? Math.min(settings.sweepMs, settings.letterClaimMs) : settings.sweepMs
   }
 
   /** Until the mailbox has nothing more for us. The next batch is fetched and the last one removed while this one
@@ -118,6 +127,17 @@ export class Courier {
     const mails = await this.#mailbox.fetch(Math.min(room, settings.batchMails), this.#held)
     for (const { ref } of mails) this.#held.add(ref)
     return mails
+  }
+
+  #claim(claims: Claims, refs: readonly string[]): ReadonlySet<string> {
+    const { self, settings, clock, database } = this.#parts
+    const now = clock.wallNow()
+    // Processes of one database may have mailboxes of their own.
+    const names = new Map(refs.map((ref) => [`${self.address} ${ref}`, ref]))
+    const ours = withDatabase(database, () =>
+      claims.letters([...names.keys()], now, now + settings.letterClaimMs),
+    )
+    return new Set([...ours].flatMap((name) => names.get(name) ?? []))
   }
 
   #note(mail: FetchedMail, handled: Handled): void {

@@ -3,6 +3,7 @@
 
 import { messageOf, Problem } from '../base/problem.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../mail/sender.ts'
+import type { Claims } from '../table/claims.ts'
 import type { Urgency, WaitingMail } from '../table/outbox.ts'
 import type { BudgetState } from '../table/send-budget.ts'
 import { type HostParts, withDatabase } from './parts.ts'
@@ -97,7 +98,8 @@ export class Dispatcher {
   }
 
   #nextOf(urgency: Urgency): WaitingMail | undefined {
-    if (!this.#mayStart(urgency)) return undefined
+    // What is claimed is within the budget already.
+    if (!this.#parts.claims && !this.#mayStart(urgency)) return undefined
     const queue = this.#queues[urgency]
     if (queue.length === 0 && this.#mayHoldMore[urgency]) this.#refill(urgency)
     return queue.shift()
@@ -131,11 +133,26 @@ export class Dispatcher {
     const { clock, outbox, database } = this.#parts
     const now = clock.wallNow()
     withDatabase(database, () => {
-      const due = outbox.due(urgency, now, this.#busy.size + lookAhead)
+      const due = this.#parts.claims
+        ? this.#claim(this.#parts.claims, urgency, now)
+        : outbox.due(urgency, now, this.#busy.size + lookAhead)
       this.#queues[urgency].push(...due.filter(({ order }) => !this.#busy.has(order)).slice(0, lookAhead))
       this.#mayHoldMore[urgency] = this.#queues[urgency].length > 0
       const later = outbox.nextAttemptAfter(now)
       if (later !== null) this.#comeBackIn(later - now)
+    })
+  }
+
+  /** As many as can be started at once, so that no claim is older than its mail's sending. */
+  #claim(claims: Claims, urgency: Urgency, now: number): readonly WaitingMail[] {
+    const { settings, budget } = this.#parts
+    // What others leave, by failing or by being killed, nobody tells of.
+    this.#comeBackIn(settings.retryFirstMs)
+    return claims.mails(urgency, {
+      now,
+      until: now + settings.mailClaimMs,
+      limit: this.#sender.concurrency - this.#underWay,
+      most: (underWay) => budget.left(urgency, now) - underWay,
     })
   }
 
@@ -163,7 +180,7 @@ export class Dispatcher {
   }
 
   #settle(mail: WaitingMail, outcome: SendOutcome): void {
-    const { emit, clock, outbox, unreachable, database } = this.#parts
+    const { emit, clock, outbox, unreachable, database, claims } = this.#parts
     if (outcome.outcome !== 'later') {
       if (outcome.outcome === 'sent') {
         this.#failuresInRow = 0
@@ -188,7 +205,12 @@ export class Dispatcher {
     }
     const nextAttemptAt = clock.wallNow() + this.#backoffMs(mail.attempts)
     try {
-      withDatabase(database, () => outbox.postpone(mail.order, nextAttemptAt))
+      withDatabase(database, () =>
+        database.inTransaction(() => {
+          outbox.postpone(mail.order, nextAttemptAt)
+          claims?.release([mail])
+        }),
+      )
     } finally {
       this.#busy.delete(mail.order)
       this.#comeBackIn(nextAttemptAt - clock.wallNow())
@@ -237,6 +259,8 @@ export class Dispatcher {
       work()
     } catch (thrown) {
       if (!(thrown instanceof Problem)) throw thrown
+      // What was claimed and not begun comes again when its claim has ended.
+      if (this.#parts.claims) for (const queue of Object.values(this.#queues)) queue.length = 0
       this.#parts.emit({ event: 'trouble', problem: thrown })
       this.#pausedUntil = this.#parts.clock.now() + this.#backoffMs(0)
       this.#comeBackIn(this.#backoffMs(0))

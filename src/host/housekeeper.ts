@@ -48,7 +48,8 @@ export class Housekeeper {
   }
 
   #work(): readonly number[] {
-    const { peers, seen, invites, outbox, introductions, unreachable, settings, clock, budget } = this.#parts
+    const { peers, seen, invites, outbox, introductions, unreachable, settings, clock, budget, claims } =
+      this.#parts
     const now = clock.wallNow()
     budget.clampFuture(now)
     return [
@@ -63,12 +64,14 @@ export class Housekeeper {
       introductions.clampFuture(now, stepRows),
       unreachable.forget(now, stepRows),
       unreachable.clampFuture(now, stepRows),
+      claims?.forget(now, now + settings.mailClaimMs, stepRows) ?? 0,
     ]
   }
 
   #giveUp(addedUntil: number): number {
-    const { outbox, emit } = this.#parts
-    const old = outbox.tooOld(addedUntil, stepRows).filter(({ order }) => !this.#isBusyWith(order))
+    const { outbox, emit, claims, clock } = this.#parts
+    const late = outbox.tooOld(addedUntil, stepRows).filter(({ order }) => !this.#isBusyWith(order))
+    const old = claims && late.length > 0 ? claims.free(late, clock.wallNow()) : late
     outbox.drop(old)
     for (const { kind } of old) {
       emit({ event: 'unsent', kind, outcome: 'given-up', reason: 'it could not be sent for too long' })

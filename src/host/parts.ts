@@ -7,6 +7,7 @@ import type { InviteHost } from '../letter/invite.ts'
 import type { UserId } from '../letter/kinds.ts'
 import type { HostRoom } from '../table/admission.ts'
 import { BlockedKeys } from '../table/blocked-keys.ts'
+import { Claims } from '../table/claims.ts'
 import type { HostDatabase } from '../table/database.ts'
 import { databaseProblem } from '../table/database.ts'
 import { IntroductionList } from '../table/introduction-list.ts'
@@ -55,6 +56,8 @@ export type HostMemory = {
   readonly budget: SendBudget
   readonly introductions: IntroductionList
   readonly unreachable: UnreachableAddresses
+  /** Null where no other process uses the same tables. */
+  readonly claims: Claims | null
 }
 
 /** All of it but what is built upon it. */
@@ -69,7 +72,8 @@ export type HostGround = HostMemory & {
 
 export type HostParts = HostGround & { readonly neighbours: Neighbours }
 
-export function openMemory(database: HostDatabase, settings: HostSettings): HostMemory {
+/** `owner`: no other process, now or later, has the same. */
+export function openMemory(database: HostDatabase, settings: HostSettings, owner: string): HostMemory {
   return {
     database,
     peers: new PeerTable(database, settings),
@@ -80,6 +84,7 @@ export function openMemory(database: HostDatabase, settings: HostSettings): Host
     budget: new SendBudget(database, settings),
     introductions: new IntroductionList(database),
     unreachable: new UnreachableAddresses(database, settings.unreachable),
+    claims: database.connection.isShared ? new Claims(database, owner) : null,
   }
 }
 

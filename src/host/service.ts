@@ -3,13 +3,14 @@
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
+import { Problem } from '../base/problem.ts'
 import type { InviteHost } from '../letter/invite.ts'
 import type { UserId } from '../letter/kinds.ts'
 import { isSealedTo } from '../letter/mail-text.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import type { HostRoom } from '../table/admission.ts'
-import { openHostDatabase } from '../table/database.ts'
+import { type DatabasePlace, type HostDatabase, openHostDatabase } from '../table/database.ts'
 import { SenderLimits } from '../table/sender-limits.ts'
 import { AdmissionDesk } from './admission-desk.ts'
 import { Courier } from './courier.ts'
@@ -20,7 +21,14 @@ import { ForwardingDesk } from './forwarding-desk.ts'
 import { Housekeeper } from './housekeeper.ts'
 import { Introducer } from './introductions.ts'
 import { Neighbours } from './neighbours.ts'
-import { type HostGround, type HostKeyPairs, type HostParts, openMemory } from './parts.ts'
+import {
+  type HostGround,
+  type HostKeyPairs,
+  type HostMemory,
+  type HostParts,
+  openMemory,
+  withDatabase,
+} from './parts.ts'
 import { postmarkKey } from './postmark.ts'
 import { bounceOf } from './reading.ts'
 import { defaultHostSettings, type HostSettings } from './settings.ts'
@@ -56,8 +64,8 @@ export type HostOptions = {
   readonly blocked?: readonly UserId[]
   /** Whatever is left out is as in `defaultHostSettings`. */
   readonly settings?: Partial<HostSettings>
-  /** Path of the database file; made (mode 0600) if it is not there. */
-  readonly database: string
+  /** Path of the database file; made (mode 0600) if it is not there. Or PostgreSQL, for as many processes as there are. */
+  readonly database: DatabasePlace
   /** Not yet open; the host opens and closes it and sets its callbacks. */
   readonly mailbox: Mailbox
   /** The host verifies and closes it. */
@@ -104,7 +112,8 @@ class HostService implements Host {
   }
 
   counters(): HostCounters {
-    return this.#tally.counters(this.#running ? levelsOf(this.#running.parts) : null)
+    const parts = this.#running?.parts
+    return this.#tally.counters(parts ? withDatabase(parts.database, () => levelsOf(parts)) : null)
   }
 
   get scannedAt(): number | null {
@@ -139,7 +148,7 @@ class HostService implements Host {
     const front = represents ?? { identity, sealingKeys }
     const database = openHostDatabase(this.#options.database)
     const ground: HostGround = {
-      ...openMemory(database, this.#settings),
+      ...this.#openMemory(database),
       self: {
         ...{ identity, sealingKeys, address, domain, subject, front },
         representative: represents?.representative ?? null,
@@ -186,6 +195,19 @@ class HostService implements Host {
     return { parts, courier, dispatcher, introducer, housekeeper, forwarding, deputy }
   }
 
+  #openMemory(database: HostDatabase): HostMemory {
+    const { crypto, hosts = [], workers, represents } = this.#options
+    try {
+      const isAlone = hosts.length === 0 && !workers && !represents
+      if (database.connection.isShared && !isAlone) throw notOnPostgres
+      const owner = toHex(crypto.randomBytes(16))
+      return withDatabase(database, () => openMemory(database, this.#settings, owner))
+    } catch (thrown) {
+      database.close()
+      throw thrown
+    }
+  }
+
   async #stop(): Promise<void> {
     const running = this.#running
     if (!running) return
@@ -202,7 +224,11 @@ class HostService implements Host {
     running.forwarding?.stop()
     await running.dispatcher.stop(this.#settings.stopGraceMs)
     await sender.close().catch(() => undefined)
-    this.#tally.freeze(levelsOf(running.parts))
+    try {
+      this.#tally.freeze(levelsOf(running.parts))
+    } catch {
+      // The database is gone; that must not keep the host from ending.
+    }
     this.#running = null
     running.parts.database.close()
   }
@@ -226,6 +252,13 @@ class HostService implements Host {
     }
   }
 }
+
+/** What they remember of each other is in the memory of one process. */
+const notOnPostgres = new Problem(
+  'config',
+  'A host on PostgreSQL cannot exchange tables with other hosts, represent them or work for one.',
+  'Take out [[hosts]] and [represents], or keep its table in a file: [table] path instead of url.',
+)
 
 function levelsOf({ database, budget, clock }: HostParts) {
   return { ...database.counts(), sentInDay: budget.sent(clock.wallNow()) }

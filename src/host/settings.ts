@@ -59,6 +59,10 @@ export type HostSettings = {
   /** A host that stands by answers when no other one tells of a request for so long, twice as long if one comes before it,
    *  and so on; null: it never stands by. */
   readonly standbyMs: number | null
+  /** Of several processes on one database: how long the mails of the mailbox that one has in hand are left to it … */
+  readonly letterClaimMs: number
+  /** … and those of the outbox that it sends. Twice as long as the longest sending at least, or one goes out twice. */
+  readonly mailClaimMs: number
   /** Time between the small steps of housekeeping. */
   readonly housekeepingMs: number
 }
@@ -89,5 +93,7 @@ export const defaultHostSettings: HostSettings = {
   signOfLifeMs: 10 * minuteMs,
   stopGraceMs: 5_000,
   standbyMs: null,
+  letterClaimMs: minuteMs,
+  mailClaimMs: 10 * minuteMs,
   housekeepingMs: 5_000,
 }

@@ -45,6 +45,7 @@ export class ImapMailbox implements Mailbox {
   onWake: () => void = () => undefined
   onState: (state: MailboxState) => void = () => undefined
   isOurReport?: (raw: Uint8Array) => boolean
+  claim?: (refs: readonly string[]) => ReadonlySet<string>
 
   readonly #url: ImapUrl
   readonly #filter: MailFilter
@@ -112,14 +113,24 @@ export class ImapMailbox implements Mailbox {
       for (;;) {
         const { uidValidity } = this.#supervisor.live
         const held = (uid: number) => taken.has(uid) || except.has(`${uidValidity}:${uid}`)
-        const uids = this.#ledger.next(Math.min(fetchBatch, limit - mails.length), held)
-        if (uids.length === 0) return mails
+        const found = this.#ledger.next(Math.min(fetchBatch, limit - mails.length), held)
+        if (found.length === 0) return mails
+        const uids = this.#claimed(found, uidValidity)
+        // Left to others, or done.
+        for (const uid of found) taken.add(uid)
+        if (uids.length === 0) continue
         const items = await this.#supervisor.run((connection) => connection.fetch(uids))
-        for (const { uid } of items) taken.add(uid)
-        this.#ledger.noteGone(uids.filter((uid) => !taken.has(uid)))
+        const there = new Set(items.map(({ uid }) => uid))
+        this.#ledger.noteGone(uids.filter((uid) => !there.has(uid)))
         mails.push(...this.#ours(items, uidValidity))
       }
     })
+  }
+
+  #claimed(uids: readonly number[], uidValidity: string): readonly number[] {
+    if (!this.claim) return uids
+    const ours = this.claim(uids.map((uid) => `${uidValidity}:${uid}`))
+    return uids.filter((uid) => ours.has(`${uidValidity}:${uid}`))
   }
 
   /** Those of the mails that are ours; the others are kept in mind so that they are not read again. */

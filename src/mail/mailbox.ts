@@ -27,6 +27,10 @@ export interface Mailbox {
   /** Whether a letter in this mail is sealed to us: a mailbox that several share asks. To be set before `open`. */
   opens?: (text: string) => boolean
 
+  /** Of these refs, those that no other process has in hand; asked before mails are downloaded. A mailbox that knows
+   *  nothing of it shows all to everybody. To be set before `open`. */
+  claim?: (refs: readonly string[]) => ReadonlySet<string>
+
   /** Connects once and keeps the connection from then on. Rejects with a Problem if the first attempt fails
    *  for a reason that waiting will not mend (wrong password, no such host, folder missing). */
   open(): Promise<void>

@@ -7,6 +7,7 @@ import type { UserId } from '../letter/kinds.ts'
 import { readUserId, userIdText } from '../letter/user-id.ts'
 import { type BlockedKey, BlockedKeys, mostBlocked } from '../table/blocked-keys.ts'
 import { databaseProblem, openSharedDatabase } from '../table/database.ts'
+import { databasePlace } from './database-place.ts'
 
 export type ListedBlock = Omit<BlockedKey, 'user'> & { readonly id: string }
 
@@ -61,8 +62,8 @@ function listed({ user, ...rest }: BlockedKey): ListedBlock {
   return { id: userIdText(user), ...rest }
 }
 
-function withBlocked<T>({ config, path }: Loaded<HostConfig>, work: (blocked: BlockedKeys) => T): T {
-  const database = openSharedDatabase(path(config.table.path))
+function withBlocked<T>(loaded: Loaded<HostConfig>, work: (blocked: BlockedKeys) => T): T {
+  const database = openSharedDatabase(databasePlace(loaded))
   try {
     return work(new BlockedKeys(database))
   } catch (thrown) {

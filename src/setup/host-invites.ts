@@ -10,6 +10,7 @@ import { makePass } from '../letter/room.ts'
 import { userIdText } from '../letter/user-id.ts'
 import { databaseProblem, openSharedDatabase } from '../table/database.ts'
 import { InviteBook, type InviteNote, type InviteTerms, mostInvites } from '../table/invite-book.ts'
+import { databasePlace } from './database-place.ts'
 import type { HostKeys } from './host-keys.ts'
 import { knownHosts } from './known-hosts.ts'
 import { frontOf } from './represented.ts'
@@ -106,7 +107,7 @@ function inviteId(key: Uint8Array): string {
 }
 
 function withInvites<T>({ loaded }: HostFolder, work: (invites: InviteBook) => T): T {
-  const database = openSharedDatabase(loaded.path(loaded.config.table.path))
+  const database = openSharedDatabase(databasePlace(loaded))
   try {
     return work(new InviteBook(database))
   } catch (thrown) {

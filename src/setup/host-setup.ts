@@ -9,6 +9,7 @@ import { readUserId } from '../letter/user-id.ts'
 import { parseSendUrl } from '../mail/mail-url.ts'
 import { providerOfServer } from '../mail/providers.ts'
 import { systemClock } from '../net/system-clock.ts'
+import { databasePlace } from './database-place.ts'
 import { makeInvite } from './host-invites.ts'
 import { type HostKeys, roomNamed } from './host-keys.ts'
 import { knownHosts } from './known-hosts.ts'
@@ -45,7 +46,7 @@ export function setUpHost({ crypto, loaded, keys, onEvent, onNotice, beside }: H
     ...(keys.represented && { represents: keys.represented }),
     blocked: config.admission.blocked.flatMap((id) => readUserId(id) ?? []),
     settings: hostSettings(config),
-    database: path(config.table.path),
+    database: databasePlace(loaded),
   })
 }
 

@@ -4,6 +4,14 @@
 import BetterSqlite3 from 'better-sqlite3'
 import { Problem } from '../base/problem.ts'
 import type { Connection, Statement } from './connection.ts'
+import {
+  isPostgresFailure,
+  isPostgresUrl,
+  nameOfPlace,
+  openPostgres,
+  type PostgresPlace,
+  postgresProblem,
+} from './postgres.ts'
 import { openSqlite, sqliteProblem } from './sqlite-file.ts'
 
 export type { Connection, Statement } from './connection.ts'
@@ -16,6 +24,7 @@ export type Counts = {
 }
 
 export class HostDatabase {
+  /** The file, or server and database; for people. */
   readonly path: string
   readonly connection: Connection
   readonly #counts: Statement
@@ -66,25 +75,37 @@ export class HostDatabase {
   }
 }
 
+/** A file, a PostgreSQL URL, or that with its password. */
+export type DatabasePlace = string | PostgresPlace
+
 /** For a host that uses it. Throws a Problem 'database' when it cannot be used; then nothing stays open. A file is for one
- *  host at a time; `:memory:` is for tests. */
-export function openHostDatabase(place: string): HostDatabase {
-  return new HostDatabase(place, openSqlite(place, { hold: true }))
+ *  host at a time, tables in PostgreSQL are for as many as there are; `:memory:` is for tests. */
+export function openHostDatabase(place: DatabasePlace): HostDatabase {
+  return open(place, { hold: true })
 }
 
 /** For a command that reads or writes a few rows while a host may be running. */
-export function openSharedDatabase(place: string): HostDatabase {
-  return new HostDatabase(place, openSqlite(place, { hold: false }))
+export function openSharedDatabase(place: DatabasePlace): HostDatabase {
+  return open(place, { hold: false })
+}
+
+function open(place: DatabasePlace, options: { readonly hold: boolean }): HostDatabase {
+  const postgres = typeof place !== 'string' ? place : isPostgresUrl(place) ? { url: place } : null
+  return postgres
+    ? new HostDatabase(nameOfPlace(postgres.url), openPostgres(postgres))
+    : new HostDatabase(place as string, openSqlite(place as string, options))
 }
 
 /** Whether the database is at fault, rather than what was to be done in it. */
 export function isDatabaseFailure(thrown: unknown): boolean {
   return (
-    thrown instanceof BetterSqlite3.SqliteError || (thrown instanceof Problem && thrown.code === 'database')
+    thrown instanceof BetterSqlite3.SqliteError ||
+    isPostgresFailure(thrown) ||
+    (thrown instanceof Problem && thrown.code === 'database')
   )
 }
 
-/** The sentence for whatever the database threw. */
+/** The sentence for whatever the database threw. `path`: of a HostDatabase. */
 export function databaseProblem(path: string, thrown: unknown): Problem {
-  return sqliteProblem(path, thrown)
+  return isPostgresUrl(path) ? postgresProblem(path, thrown) : sqliteProblem(path, thrown)
 }

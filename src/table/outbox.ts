@@ -43,7 +43,7 @@ const urgencies = {
 } as const satisfies Record<OutboxKind, Urgency>
 
 /** As the table has it. */
-const laneOf = { urgent: 0, patient: 1 } as const satisfies Record<Urgency, number>
+export const laneOf = { urgent: 0, patient: 1 } as const satisfies Record<Urgency, number>
 
 /** Mails whose bytes are kept in memory until they are sent, so that those need not be read again; the others are. */
 const freshMails = 64
@@ -79,6 +79,8 @@ export class Outbox {
     const order = this.#statements.add.get(messageId, kind, lane, recipient, raw, now, now, user) as number
     // SQLite gives the number of a mail that is gone, or never came to be, to another one.
     this.#fresh.delete(order)
+    // Another process may send what was written here; then nobody asks for it.
+    if (this.#database.connection.isShared && this.#fresh.size >= freshMails) this.#fresh.clear()
     if (this.#fresh.size < freshMails) this.#fresh.set(order, { messageId, raw })
   }
 
@@ -141,9 +143,11 @@ export class Outbox {
   }
 }
 
+/** Of a WaitingMail. */
+export const waitingColumns = 'mail_order AS "order", message_id AS "messageId", kind, recipient, attempts'
+
 function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
-  const waiting = 'mail_order AS "order", message_id AS "messageId", kind, recipient, attempts'
   return {
     size: statement('SELECT mails FROM tally WHERE tally_id = 1').pluck(),
     add: statement(
@@ -156,7 +160,7 @@ function prepare(connection: Connection) {
           ORDER BY next_attempt_at, mail_order LIMIT 1) RETURNING mail_order`,
     ).pluck(),
     due: statement(
-      `SELECT ${waiting} FROM mail WHERE lane = ? AND next_attempt_at <= ?
+      `SELECT ${waitingColumns} FROM mail WHERE lane = ? AND next_attempt_at <= ?
        ORDER BY next_attempt_at, mail_order LIMIT ?`,
     ),
     raw: statement('SELECT raw FROM mail WHERE mail_order = ? AND message_id = ?').pluck(),
@@ -165,7 +169,7 @@ function prepare(connection: Connection) {
     ).pluck(),
     drop: statement('DELETE FROM mail WHERE mail_order = ? AND message_id = ?'),
     postpone: statement('UPDATE mail SET attempts = attempts + 1, next_attempt_at = ? WHERE mail_order = ?'),
-    tooOld: statement(`SELECT ${waiting} FROM mail WHERE added_at <= ? ORDER BY added_at LIMIT ?`),
+    tooOld: statement(`SELECT ${waitingColumns} FROM mail WHERE added_at <= ? ORDER BY added_at LIMIT ?`),
     clampAttempt: statement(
       `UPDATE mail SET next_attempt_at = ? WHERE mail_order IN
          (SELECT mail_order FROM mail WHERE lane = ? AND next_attempt_at > ? LIMIT ?)`,

@@ -127,16 +127,19 @@ export class PeerTable {
   /** The most recent others of a room, latest first, none of them expired (A5). */
   recent(room: RoomTag, except: UserId, limit: number, now: number): readonly Entry[] {
     const rows = this.#statements.recent.all(this.#roomId(room), now - this.#settings.expiryMs, except, limit)
-    return (rows as Glimpse[]).map((row) => this.#decode(row))
+    return (rows as Glimpse[]).flatMap((row) => this.#decode(row) ?? [])
   }
 
-  #decode({ entry_order, flagged, accepted_at: acceptedAt }: Glimpse): Entry {
+  /** Null when another process has taken it out meanwhile. */
+  #decode({ entry_order, flagged, accepted_at: acceptedAt }: Glimpse): Entry | null {
     const { rollbacks } = this.#database
     if (rollbacks !== this.#rollbacks || this.#decoded.size >= decodedLimit) this.#decoded.clear()
     this.#rollbacks = rollbacks
     const known = this.#decoded.get(entry_order)
     if (known && known.flagged === (flagged === 1) && known.acceptedAt === acceptedAt) return known
-    const entry = entryOf(this.#statements.byOrder.get(entry_order) as Row)
+    const row = this.#statements.byOrder.get(entry_order) as Row | undefined
+    if (row === undefined) return null
+    const entry = entryOf(row)
     this.#decoded.set(entry_order, entry)
     return entry
   }

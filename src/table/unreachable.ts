@@ -34,7 +34,7 @@ export class UnreachableAddresses {
     this.#settings = settings
     this.#database = database
     this.#statements = prepare(database.connection)
-    this.#mayHoldAny = this.size > 0
+    this.#mayHoldAny = database.connection.isShared || this.size > 0
   }
 
   get size(): number {

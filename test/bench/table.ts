@@ -91,7 +91,7 @@ function prepare(
   const database = openHostDatabase(file)
   tell(`table ${name}: ${round(statSync(file).size / 2 ** 20, 1)} MiB`)
   const ground: HostGround = {
-    ...openMemory(database, settings),
+    ...openMemory(database, settings, ''),
     self: {
       ...{ ...keys, address: hostAddress, domain: 'mail.test', subject },
       blocked: new Set(),

@@ -2,13 +2,22 @@
 // `npm run test:all`, which promised to have every part.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-const searchPath = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin${delimiter}/usr/games`
+/** Debian keeps each version of PostgreSQL in a folder of its own. */
+const postgres = '/usr/lib/postgresql'
+const versions = existsSync(postgres) ? readdirSync(postgres).sort((a, b) => Number(b) - Number(a)) : []
+const postgresFolders = versions.map((version) => join(postgres, version, 'bin'))
+
+const folders = [
+  ...postgresFolders,
+  ...(process.env.PATH ?? '').split(delimiter),
+  ...['/usr/sbin', '/sbin', '/usr/games'],
+]
 
 export function findProgram(name: string): string | undefined {
-  for (const folder of searchPath.split(delimiter)) {
+  for (const folder of folders) {
     const file = join(folder, name)
     if (folder !== '' && existsSync(file)) return file
   }
@@ -35,6 +44,7 @@ export type Part =
   | 'iperf3'
   | 'teeworlds-server'
   | 'chromium'
+  | 'postgresql'
   | 'systemd-notify'
   | 'systemd-analyze'
   | 'network namespaces'
@@ -48,7 +58,7 @@ export function lacksUnpackaged(program: 'mailpit'): string | false {
 }
 
 /** Where the part is not called like its program. */
-const programs: Readonly<Record<string, string>> = { 'dovecot-sieve': 'sievec' }
+const programs: Readonly<Record<string, string>> = { 'dovecot-sieve': 'sievec', postgresql: 'initdb' }
 
 /** For `test(name, { skip: lacks('postfix', 'dovecot') }, …)`: false, or the sentence that says what is missing. */
 export function lacks(...parts: readonly Part[]): string | false {

@@ -1,7 +1,7 @@
 // The host is killed again and again over real mail servers, and nobody is the worse for it.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -11,24 +11,14 @@ import { systemClock } from '../../src/net/system-clock.ts'
 import { lacks } from '../harness/needs.ts'
 import { startPostOffice } from '../harness/post-office.ts'
 import { realCrypto, seededRandom } from '../harness/seeded-crypto.ts'
-import { FakeAgent, headerOf, hostAddress, makeRoom, subject, textOf } from './fakes.ts'
+import { FakeAgent, hostAddress, makeRoom, subject } from './fakes.ts'
 import { HostProcess } from './host-process.ts'
 import type { RealHostOptions } from './real-host.ts'
+import { mailsIn, oneReplyEach } from './replies.ts'
 
 const requests = 200
 const kills = 50
 const seed = Number(process.env.PEERPOST_TEST_SEED ?? 20261121)
-
-function mailsIn(maildir: string): { readonly raw: Uint8Array }[] {
-  return ['new', 'cur'].flatMap((part) =>
-    readdirSync(join(maildir, part)).map((name) => ({ raw: readFileSync(join(maildir, part, name)) })),
-  )
-}
-
-function bodyOf(mail: { readonly raw: Uint8Array }): string {
-  const text = textOf(mail).replaceAll('\r\n', '\n')
-  return text.slice(text.indexOf('\n\n'))
-}
 
 function sleep(forMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, forMs))
@@ -102,21 +92,7 @@ test(`${requests} requests get their one reply each while the host is killed ${k
     assert.equal(await next.kill('SIGTERM'), 0, next.stderr)
     running.delete(next)
 
-    const replies = new Set<string>()
-    const bodies = new Map<string, string>()
-    for (const agent of agents) {
-      const own = new Set<string>()
-      for (const mail of mailsIn(office.maildirOf(agent.name))) {
-        const messageId = headerOf(mail, 'Message-ID') ?? ''
-        const body = bodyOf(mail)
-        assert.equal(bodies.get(messageId) ?? body, body, `${messageId} came with two bodies`)
-        bodies.set(messageId, body)
-        if (agent.read(mail).kind === 'reply') own.add(messageId)
-      }
-      assert.equal(own.size, 1, `${agent.name} got ${own.size} different replies`)
-      for (const messageId of own) replies.add(messageId)
-    }
-    assert.equal(replies.size, requests)
+    oneReplyEach(agents, ({ name }) => office.maildirOf(name))
     assert.equal(left(), 0)
   } finally {
     for (const host of running) await host.kill('SIGKILL')

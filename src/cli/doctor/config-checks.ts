@@ -49,6 +49,7 @@ export function examineSecrets(file: string, { role, config, path }: LoadedConfi
     [config.keys.identity_file, 'The identity key', 'key'],
     ...(role === 'host'
       ? [
+          [config.table.password_file, 'The password of PostgreSQL', 'line'] as const,
           [config.keys.sealing_file, 'The sealing key', 'key'] as const,
           ...config.rooms.map(
             (room) => [room.secret_file, `The secret of room ${room.name}`, 'key'] as const,
@@ -72,17 +73,19 @@ export function examineSecrets(file: string, { role, config, path }: LoadedConfi
   return [ok('secrets', `${count(number, 'secret')} there, for this user only.`)]
 }
 
-function examineConfigFile(file: string, { mail }: AgentConfig | HostConfig): readonly Finding[] {
+function examineConfigFile(file: string, config: AgentConfig | HostConfig): readonly Finding[] {
   if (process.platform === 'win32') return []
   const findings: Finding[] = []
   const mode = statSync(file).mode
-  const hasPassword = [mail.receive, mail.send].some((url) => /^[^:]+:\/\/[^/?#]*:[^/?#]*@/.test(url))
+  const table = 'table' in config && 'url' in config.table ? config.table.url : undefined
+  const urls = [config.mail.receive, config.mail.send, table ?? '']
+  const hasPassword = urls.some((url) => /^[^:]+:\/\/[^/?#]*:[^/?#]*@/.test(url))
   if (hasPassword && (mode & 0o077) !== 0) {
     findings.push(
       fault(
         'secrets',
-        `The mail password in ${file} can be read by others.`,
-        `Run \`chmod 600 ${file}\`, or move it to a file of its own that receive_password_file or send_password_file names.`,
+        `A password in ${file} can be read by others.`,
+        `Run \`chmod 600 ${file}\`, or move it to a file of its own that receive_password_file, send_password_file or [table] password_file names.`,
       ),
     )
   }

@@ -1,12 +1,16 @@
-// The host's database and the disk it is on.
+// The host's database, and the disk it is on.
 
 import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { sizeWords } from '../../control/words.ts'
+import type { DatabasePlace } from '../../table/database.ts'
 import { inspectHostDatabase } from '../../table/inspect.ts'
+import { inspectPostgres, nameOfPlace, type PostgresPlace } from '../../table/postgres.ts'
 import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
 
-export function examineDatabase(path: string): Finding {
+export function examineDatabase(place: DatabasePlace): Finding {
+  if (typeof place !== 'string') return examinePostgres(place)
+  const path = place
   try {
     const found = inspectHostDatabase(path)
     if (found.state === 'absent') return ok('database', `There is no ${path} yet; the host makes it.`)
@@ -18,6 +22,18 @@ export function examineDatabase(path: string): Finding {
         ? `of version ${found.version}, which the host will bring to ${found.ownVersion}`
         : `of version ${found.version}`
     return ok('database', `${path} is whole, ${age}, ${sizeWords(found.sizeBytes)}.`)
+  } catch (thrown) {
+    return faultOf('database', thrown)
+  }
+}
+
+function examinePostgres(place: PostgresPlace): Finding {
+  const name = nameOfPlace(place.url)
+  try {
+    const { version, ownVersion, sizeBytes } = inspectPostgres(place)
+    if (version === null) return ok('database', `${name} answers and has no tables yet; the host makes them.`)
+    const age = version < ownVersion ? `${version}, which the host will bring to ${ownVersion}` : `${version}`
+    return ok('database', `${name} answers, its tables are of version ${age}, ${sizeWords(sizeBytes)}.`)
   } catch (thrown) {
     return faultOf('database', thrown)
   }

@@ -6,6 +6,7 @@ import type { Crypto } from '../../base/crypto.ts'
 import { type LoadedConfig, loadConfig } from '../../config/load.ts'
 import { defaultHostSettings } from '../../host/settings.ts'
 import type { Invite } from '../../letter/invite.ts'
+import { databasePlace } from '../../setup/database-place.ts'
 import { readMailUrls } from '../../setup/open-mail.ts'
 import { examineConfig, examineInvite, examineSecrets } from './config-checks.ts'
 import { examineDaemon } from './daemon-check.ts'
@@ -51,8 +52,9 @@ export async function examine(examination: Examination, notebook: Notebook): Pro
   tell(await examineDaemon(configFile))
   if (loaded.role === 'host') {
     progress('reading the database')
-    tell(examineDatabase(loaded.path(loaded.config.table.path)))
-    tell(examineDisk(loaded.path(loaded.config.table.path)))
+    const { table } = loaded.config
+    if (areSecretsThere) tell(examineDatabase(databasePlace(loaded)))
+    tell(examineDisk(table.url === undefined ? loaded.path(table.path) : resolve(configFile)))
   } else {
     tell(examineDisk(resolve(configFile)))
   }

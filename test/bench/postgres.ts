@@ -1,0 +1,94 @@
+// Host processes on one PostgreSQL and one mailbox: what 1, 2 and 4 of them get done beside one host on SQLite, and that
+// four of them answer each of 1,000 requests once while they are killed at random.
+
+import { PostgresCluster } from '../harness/postgres.ts'
+import { seededRandom } from '../harness/seeded-crypto.ts'
+import { Crew, killAtRandom } from '../host/crew.ts'
+import type { Quiet } from './quiet.ts'
+import { type Report, round, tell } from './report.ts'
+
+const backlog = 300
+const crews = [1, 2, 4]
+const killed = { requests: 1_000, places: 4, kills: 40, seed: 20261124 }
+
+export async function benchPostgres(quiet: Pick<Quiet, 'wait'>, part?: string): Promise<readonly Report[]> {
+  const cluster = await PostgresCluster.start()
+  try {
+    return [
+      ...(part === 'kills' ? [] : [await throughput(cluster, quiet)]),
+      ...(part === 'throughput' ? [] : [await kills(cluster)]),
+    ]
+  } finally {
+    await cluster.stop()
+  }
+}
+
+async function throughput(cluster: PostgresCluster, quiet: Pick<Quiet, 'wait'>): Promise<Report> {
+  await quiet.wait()
+  const sqlite = await rate(1, null)
+  const rates = new Map<number, number>()
+  for (const processes of crews) rates.set(processes, await rate(processes, await cluster.database()))
+  const one = rates.get(1) ?? Number.NaN
+  const ratios = crews.map((processes) => [
+    `x${processes} of x1`,
+    round((rates.get(processes) ?? Number.NaN) / one, 2),
+  ])
+  return {
+    bench: 'postgres-throughput',
+    ratio: round((rates.get(4) ?? Number.NaN) / one, 2),
+    target: 'told, not held to a bound',
+    pass: true,
+    baseline: { 'sqlite x1 lettersPerSecond': round(sqlite, 1) },
+    measured: {
+      ...Object.fromEntries(
+        [...rates].map(([count, rate]) => [`x${count} lettersPerSecond`, round(rate, 1)]),
+      ),
+      ...Object.fromEntries(ratios),
+      'x1 of sqlite': round(one / sqlite, 2),
+    },
+    inputs: { backlog },
+  }
+}
+
+/** Requests answered in a second, of those that waited when the last process was ready. */
+async function rate(processes: number, database: string | null): Promise<number> {
+  const crew = await Crew.gather(backlog, database, { retryFirstMs: 500 })
+  try {
+    await crew.ask()
+    await crew.prepare(processes)
+    const began = performance.now()
+    await crew.begin()
+    await crew.finish(60_000)
+    const seconds = (performance.now() - began) / 1_000
+    await crew.dismiss()
+    crew.oneReplyEach()
+    tell(`postgres: ${processes} on ${database ? 'PostgreSQL' : 'SQLite'}: ${round(backlog / seconds, 1)}/s`)
+    return backlog / seconds
+  } finally {
+    await crew.disband()
+  }
+}
+
+async function kills(cluster: PostgresCluster): Promise<Report> {
+  const { requests, places, seed } = killed
+  const crew = await Crew.gather(requests, await cluster.database())
+  try {
+    for (let place = 0; place < places; place++) await crew.hire(place)
+    const random = seededRandom(seed)
+    await Promise.all([crew.ask(), killAtRandom(crew, { ...killed, random })])
+    await crew.finish(300_000)
+    await crew.dismiss()
+    const { copies } = crew.oneReplyEach()
+    return {
+      bench: 'postgres-kills',
+      ratio: 1,
+      target: '1: one reply to each request',
+      pass: true,
+      baseline: { requests },
+      measured: { replies: requests, sentAgainAsTheSameBytes: copies },
+      inputs: killed,
+    }
+  } finally {
+    await crew.disband()
+  }
+}
