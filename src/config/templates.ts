@@ -149,10 +149,8 @@ servers = [${answers.stunServers.map(quoted).join(', ')}]
 [table]
 # The memory of who asked lately. A local disk, never a network share.
 # path = "host.sqlite"
-# Or PostgreSQL, which several host processes with one mailbox may share: see docs/scaling.md. The password stands in a
-# file of its own, in PGPASSWORD or in ~/.pgpass.
-# url = "postgres://peerpost@db.example.org/peerpost?sslmode=verify-full"
-# password_file = "table.password"
+# Or PostgreSQL, for several host processes with one mailbox, instead of path: url = "postgres://USER@SERVER/DATABASE"
+# and password_file = "table.password". See docs/scaling.md.
 # At most so many entries; newer ones push the oldest out.
 # capacity = 10000
 # Entries are forgotten after this time unless the agent asks again, which it does.

@@ -1,5 +1,6 @@
 // `npm run bench`: measures the product against bare loops over the same libraries and servers. Arguments name single
-// benches; `nat --runs=5` makes do with so few runs of each pair and weather, `link --part=stream` with one part,
+// benches; `nat --runs=5` makes do with so few runs of each pair and weather, `link --part=stream` and
+// `postgres --part=kills` with one part,
 // `hostile --letters=5000` with so many letters, `soak --minutes=1` for so long. Those that take long and compare nothing run only when named. One JSON
 // line each on stdout, a table on stderr; exit code 1 when a target is missed.
 
@@ -25,6 +26,7 @@ const benches: Readonly<Record<string, (quiet: Quiet) => Promise<Report | readon
   backlog: async (quiet) => (await import('./backlog.ts')).benchBacklog(quiet),
   table: async (quiet) => (await import('./table.ts')).benchTable(quiet),
   hosts: async () => (await import('./hosts.ts')).benchHosts(),
+  postgres: async (quiet) => (await import('./postgres.ts')).benchPostgres(quiet, part),
   hostile: async () => (await import('./hostile.ts')).benchHostile(letters),
   soak: async () => (await import('./soak.ts')).benchSoak(minutes),
   link: async (quiet) => (await import('./link.ts')).benchLink(quiet, part),
@@ -35,7 +37,7 @@ const benches: Readonly<Record<string, (quiet: Quiet) => Promise<Report | readon
   },
 }
 
-const onlyNamed = ['hostile', 'hosts', 'soak']
+const onlyNamed = ['hostile', 'hosts', 'postgres', 'soak']
 
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const unknown = named.find((name) => benches[name] === undefined)

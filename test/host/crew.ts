@@ -14,10 +14,15 @@ import { waitUntil } from '../harness/wait-until.ts'
 import { FakeAgent, hostAddress, makeRoom, subject } from './fakes.ts'
 import { HostProcess } from './host-process.ts'
 import type { RealHostOptions } from './real-host.ts'
-import { mailsIn, oneReplyEach } from './replies.ts'
+import { namesIn, oneReplyEach } from './replies.ts'
 
 /** Mails handed to the mail server at a time. */
 const askAtATime = 20
+
+/** Claims of a killed process are over soon enough for a test. */
+const brisk: RealHostOptions['settings'] = {
+  ...{ batchMails: 10, retryFirstMs: 500, sweepMs: 2_000, letterClaimMs: 3_000, mailClaimMs: 8_000 },
+}
 
 export class Crew {
   readonly agents: readonly FakeAgent[]
@@ -26,7 +31,12 @@ export class Crew {
   readonly #options: RealHostOptions
   readonly #hosts: HostProcess[] = []
 
-  private constructor(office: PostOffice, requests: number, database: string | null) {
+  private constructor(
+    office: PostOffice,
+    requests: number,
+    database: string | null,
+    settings: RealHostOptions['settings'],
+  ) {
     this.#office = office
     const seeds = { identity: realCrypto.randomBytes(32), sealing: realCrypto.randomBytes(32) }
     const keys = {
@@ -44,22 +54,19 @@ export class Crew {
       imapUrl: office.imapUrl('host'),
       smtpUrl: office.smtpUrl('host'),
       database: database ?? join(this.#folder, 'host.db'),
-      // Claims of a killed process are over soon enough for a test.
-      settings: {
-        batchMails: 10,
-        retryFirstMs: 500,
-        sweepMs: 2_000,
-        letterClaimMs: 3_000,
-        mailClaimMs: 8_000,
-      },
+      settings,
     }
   }
 
   /** `database`: the URL of one in PostgreSQL; null for a file. */
-  static async gather(requests: number, database: string | null): Promise<Crew> {
+  static async gather(
+    requests: number,
+    database: string | null,
+    settings: RealHostOptions['settings'] = brisk,
+  ): Promise<Crew> {
     const office = await startPostOffice()
     office.maildirOf('host')
-    return new Crew(office, requests, database)
+    return new Crew(office, requests, database, settings)
   }
 
   /** So many processes that have loaded their code and wait for `begin`. */
@@ -142,7 +149,7 @@ export class Crew {
   }
 
   #mails(name: string): number {
-    return mailsIn(this.#office.maildirOf(name)).length
+    return namesIn(this.#office.maildirOf(name)).length
   }
 }
 

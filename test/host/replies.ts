@@ -6,8 +6,12 @@ import { join } from 'node:path'
 import { type FakeAgent, headerOf, textOf } from './fakes.ts'
 
 export function mailsIn(maildir: string): { readonly raw: Uint8Array }[] {
+  return namesIn(maildir).map((file) => ({ raw: readFileSync(file) }))
+}
+
+export function namesIn(maildir: string): readonly string[] {
   return ['new', 'cur'].flatMap((part) =>
-    readdirSync(join(maildir, part)).map((name) => ({ raw: readFileSync(join(maildir, part, name)) })),
+    readdirSync(join(maildir, part)).map((name) => join(maildir, part, name)),
   )
 }
 
