@@ -1,0 +1,60 @@
+// The commands of a host whose table is in PostgreSQL.
+
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Problem } from '../../src/base/problem.ts'
+import { PeerpostProcess } from '../../src/cli/child-process.ts'
+import { examineDatabase } from '../../src/cli/doctor/disk-checks.ts'
+import type { Finding } from '../../src/cli/doctor/findings.ts'
+import { loadHostConfig } from '../../src/config/load.ts'
+import { writeSecret } from '../../src/config/secrets.ts'
+import { databasePlace } from '../../src/setup/database-place.ts'
+import { deferIn } from '../harness/defer.ts'
+import { lacks } from '../harness/needs.ts'
+import { PostgresCluster } from '../harness/postgres.ts'
+import { SmallTown } from '../harness/small-town.ts'
+
+test('invites, blocks, the doctor and two hosts use one PostgreSQL, and its password stays in its file', {
+  skip: lacks('postgresql'),
+  timeout: 120_000,
+}, async (context) => {
+  const defer = deferIn(context)
+  const cluster = await PostgresCluster.start()
+  defer(() => cluster.stop())
+  const town = await SmallTown.open(defer)
+  await town.stopHost()
+  const config = town.configOf('host')
+  const url = await cluster.database()
+  writeSecret(join(town.folder, 'host', 'table.password'), 'open-sesame')
+  const section = `[table]\nurl = ${JSON.stringify(url)}\npassword_file = "table.password"\n`
+  writeFileSync(config, readFileSync(config, 'utf8').replace('[table]\n', section))
+  const place = databasePlace(loadHostConfig(config, {}))
+  assert.deepEqual(place, { url, password: 'open-sesame' })
+  const before = examineDatabase(place)
+  assert.match(wordsOf(before), /^ok .* answers and has no tables yet/)
+
+  const command = (...args: readonly string[]) =>
+    PeerpostProcess.run(args[0] ?? '', [...args, '--config', config])
+  await command('invite', '--name', 'friends')
+  assert.match(await command('invite', '--list'), /friends/)
+  assert.match(wordsOf(examineDatabase(place)), /^ok .* its tables are of version 1, /)
+  assert.match(await command('block', '--list'), /Nobody is blocked/)
+  await assert.rejects(
+    command('backup', join(town.folder, 'copy')),
+    (thrown) => thrown instanceof Problem && /pg_dump --schema=peerpost/.test(thrown.line),
+  )
+
+  await town.settle('anna')
+  await town.settle('ben')
+  const hosts = [town.run('host'), town.run('host')]
+  for (const host of hosts) await host.waitFor('ready')
+  await town.run('anna').waitFor('replied')
+  await town.run('ben').waitFor('replied', ({ peers }) => Number(peers) === 1)
+  for (const { events } of hosts) assert.doesNotMatch(JSON.stringify(events), /trouble|open-sesame/)
+})
+
+function wordsOf({ outcome, text }: Finding): string {
+  return `${outcome} ${text}`
+}
