@@ -48,8 +48,19 @@ export class Housekeeper {
   }
 
   #work(): readonly number[] {
-    const { peers, seen, invites, outbox, introductions, unreachable, settings, clock, budget, claims } =
-      this.#parts
+    const {
+      peers,
+      seen,
+      invites,
+      revocations,
+      outbox,
+      introductions,
+      unreachable,
+      settings,
+      clock,
+      budget,
+      claims,
+    } = this.#parts
     const now = clock.wallNow()
     budget.clampFuture(now)
     return [
@@ -59,6 +70,7 @@ export class Housekeeper {
       peers.forgetDepartures(now - settings.freshnessMs - settings.futureToleranceMs, stepRows),
       invites.removeEnded(now - settings.expiryMs, now, stepRows),
       invites.forgetOver(now, stepRows),
+      revocations.forgetOver(now, stepRows),
       this.#giveUp(now - settings.keepUnsentMs),
       outbox.clampFuture(now, now + settings.retryMaxMs, stepRows),
       introductions.clampFuture(now, stepRows),

@@ -20,6 +20,7 @@ import { Statements } from '../table/statements.ts'
 import { type BetweenHosts, repeats } from './between-hosts.ts'
 import type { DropReason } from './events.ts'
 import { type HostGround, tryTransaction } from './parts.ts'
+import { Revoking } from './revoking.ts'
 import { type HeldRequest, Standby } from './standby.ts'
 import { takeStatement } from './statement-taking.ts'
 import { relaySignal } from './taking.ts'
@@ -37,23 +38,27 @@ export class Neighbours {
   readonly standby: Standby
   readonly #parts: HostGround
   readonly #hosts: ReadonlyMap<HostId, InviteHost>
-  readonly #statements: Statements
+  readonly statements: Statements
   readonly #onMail: () => void
   #exchange: Exchange | null = null
   readonly #wishes: Wishes
+  readonly #revoking: Revoking
   #cancelTimer: () => void = () => {}
   #isRunning = false
 
   constructor(parts: HostGround, hosts: readonly InviteHost[], { onMail, onAnswer }: NeighbourNotices) {
     this.#parts = parts
     this.#hosts = new Map(hosts.map((host) => [toHex(host.identity), host]))
-    this.#statements = new Statements(parts.database, parts.crypto, parts.settings)
+    this.statements = new Statements(parts.database, parts.crypto, parts.settings)
     this.#onMail = onMail
     this.#wishes = new Wishes({
       clock: parts.clock,
       gatherMs: parts.settings.introductionWindowMs,
       send: (to, wishes) => this.#sendWishes(to, wishes),
       guarded: (work) => this.#guarded(work),
+    })
+    this.#revoking = new Revoking(parts, (revoked) => {
+      for (const host of hosts) this.#sendTable(host, [], { revoked })
     })
     this.standby = new Standby(parts, [...this.#hosts.keys()], {
       onAnswer: (held) => {
@@ -70,9 +75,10 @@ export class Neighbours {
     const { clock, crypto } = this.#parts
     this.#isRunning = true
     this.#wishes.start()
+    this.#revoking.start()
     this.#exchange = new Exchange({
       hosts: [...this.#hosts.keys()],
-      table: this.#statements,
+      table: this.statements,
       random: () => (crypto.randomBytes(1)[0] as number) / 256,
       settings: defaultExchangeSettings,
       now: clock.now(),
@@ -85,22 +91,27 @@ export class Neighbours {
     this.#isRunning = false
     this.#cancelTimer()
     this.#wishes.stop()
+    this.#revoking.stop()
   }
 
   /** Inside the letter's transaction. Null when it was taken, or why it has no effect. */
   take(letter: BetweenHosts, now: number): DropReason | null {
     const from = toHex(letter.from)
-    if (!this.#hosts.has(from)) return 'unknown-host'
+    const host = this.#hosts.get(from)
+    if (!host) return 'unknown-host'
     const again = repeats(this.#parts, letter, now)
     if (again !== null) return again
+    const monotonic = this.#parts.clock.now()
     switch (letter.kind) {
       case 'table-request':
-        this.#perform(
-          this.#exchange?.handleComparison(this.#parts.clock.now(), from, letter.comparison) ?? [],
-        )
+        this.#perform(this.#exchange?.handleComparison(monotonic, from, letter.comparison) ?? [])
+        if (letter.comparison.newest)
+          for (const some of this.#revoking.all) this.#sendTable(host, [], { revoked: some })
         return null
       case 'table':
-        if (letter.statements.length + letter.introduce.length === 0) this.standby.noteAnnouncement(from)
+        if (letter.statements.length + letter.introduce.length === 0 && !letter.revoked)
+          this.standby.noteAnnouncement(from)
+        this.#revoking.take(letter.revoked ?? [])
         for (const statement of letter.statements)
           takeStatement(this.#parts, this, statement, letter.from, now)
         for (const wish of letter.introduce) this.#introduceFor(wish, from, now)
@@ -114,8 +125,8 @@ export class Neighbours {
 
   /** Whether another host told of this very request before its agent's letter came. */
   isTold({ room, from, sentAt }: RequestLetter): boolean {
-    const known = this.#statements.find(this.#statements.keyOf(room, from))
-    return known !== null && this.#statements.toldBy(room, from) !== null && signedAt(known) >= sentAt
+    const known = this.statements.find(this.statements.keyOf(room, from))
+    return known !== null && this.statements.toldBy(room, from) !== null && signedAt(known) >= sentAt
   }
 
   /** The request is left to another host for now. It is told to nobody before it is answered: hosts that both stand by would
@@ -123,7 +134,7 @@ export class Neighbours {
   hold(held: HeldRequest): void {
     const { letter } = held
     const version = itemVersion(this.#parts.crypto, letter.sentAt, requestContent(letter))
-    this.standby.hold(this.#statements.keyOf(letter.room, letter.from), version, held)
+    this.standby.hold(this.statements.keyOf(letter.room, letter.from), version, held)
   }
 
   /** A request was taken into the table. `toldBy`: the host that passed it on; left out when its agent sent it. */
@@ -136,7 +147,7 @@ export class Neighbours {
     if (this.#hosts.size === 0) return
     const { crypto, self } = this.#parts
     const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
-    const key = this.#statements.keyOf(letter.room, letter.from)
+    const key = this.statements.keyOf(letter.room, letter.from)
     // Some host has answered it; of an agent that asked us, too, we know how to reach it. Workers of one representative are
     // the same host to agents: each may write to those that the others tell of.
     const knowsUs =
@@ -144,33 +155,19 @@ export class Neighbours {
       this.standby.noteTold(key, version) ||
       equalBytes(letter.to, self.front.identity.publicKey)
     const told = { version, flagged, signed, toldBy: knowsUs ? null : toldBy }
-    this.#statements.put(letter.room, letter.from, told)
+    this.statements.put(letter.room, letter.from, told)
     this.#noteChange(key, toldBy)
   }
 
   noteGoodbye(letter: LeaveLetter, signed: Uint8Array, toldBy: UserId | null): void {
     if (this.#hosts.size === 0) return
-    this.#noteChange(this.#statements.putGoodbye(letter.room, letter.from, letter.sentAt, signed), toldBy)
+    this.#noteChange(this.statements.putGoodbye(letter.room, letter.from, letter.sentAt, signed), toldBy)
   }
 
   noteFlag(room: RoomTag, user: UserId, toldBy: UserId | null = null): void {
     if (this.#hosts.size === 0) return
-    const key = this.#statements.flag(room, user)
+    const key = this.statements.flag(room, user)
     if (key !== null) this.#noteChange(key, toldBy)
-  }
-
-  /** What is known of this user compared with another version of it. */
-  isNews(room: RoomTag, user: UserId, version: string): 'newer' | 'same' | 'older' {
-    const known = this.#statements.find(this.#statements.keyOf(room, user))
-    if (known === null || version > known.version) return 'newer'
-    return version === known.version ? 'same' : 'older'
-  }
-
-  hasRoomFor(room: RoomTag, user: UserId, version: string): boolean {
-    const key = this.#statements.keyOf(room, user)
-    return (
-      this.#statements.find(key) !== null || this.#statements.hasRoomFor({ key, version, flagged: false })
-    )
   }
 
   /** Those of `offered` who know us; the others' hosts are asked to introduce the asker to them. */
@@ -218,7 +215,7 @@ export class Neighbours {
 
   /** The host that knows how to reach this agent; null when the agent knows us. */
   #hostOf(room: RoomTag, user: UserId): InviteHost | null {
-    const host = this.#hosts.size > 0 ? this.#statements.toldBy(room, user) : null
+    const host = this.#hosts.size > 0 ? this.statements.toldBy(room, user) : null
     return (host && this.#hosts.get(toHex(host))) ?? null
   }
 
@@ -233,29 +230,31 @@ export class Neighbours {
   #sendWishes(to: HostId, introduce: readonly IntroductionWish[]): void {
     const host = this.#hosts.get(to)
     if (!host) return
-    const askers = new Set(introduce.map(({ room, asker }) => this.#statements.keyOf(room, asker)))
-    this.#send(host, {
-      ...letterHeadBetweenHosts(this.#parts, host.identity),
-      ...this.#table([...askers]),
-      introduce,
-    })
+    const askers = new Set(introduce.map(({ room, asker }) => this.statements.keyOf(room, asker)))
+    this.#sendTable(host, [...askers], { introduce })
   }
 
-  #table(keys: readonly string[]): Pick<TableLetter, 'kind' | 'statements' | 'introduce'> {
+  /** What was signed of the entries under these keys, and more. */
+  #sendTable(
+    host: InviteHost,
+    keys: readonly string[],
+    more: Partial<Pick<TableLetter, 'introduce' | 'revoked'>> = {},
+  ): void {
     const now = this.#parts.clock.wallNow()
     const statements = keys.flatMap((key) => {
-      const told = this.#statements.told(key)
+      const told = this.statements.told(key)
       if (told === null) return []
       const ageMs = Math.min(limits.durationMs, Math.max(0, now - told.acceptedAt))
       return [{ signed: told.signed, flagged: told.flagged, ageMs }]
     })
-    return { kind: 'table', statements, introduce: [] }
+    const head = letterHeadBetweenHosts(this.#parts, host.identity)
+    this.#send(host, { ...head, kind: 'table', statements, introduce: [], ...more })
   }
 
   /** A table letter with nothing in it says only that its sender is awake. */
   #announce(to: HostId): void {
     const host = this.#hosts.get(to)
-    if (host) this.#send(host, { ...letterHeadBetweenHosts(this.#parts, host.identity), ...this.#table([]) })
+    if (host) this.#sendTable(host, [])
   }
 
   #sendSignal(host: InviteHost, signal: Pick<SignalLetter, 'room' | 'peer' | 'box' | 'relay'>): void {
@@ -269,7 +268,7 @@ export class Neighbours {
       const head = letterHeadBetweenHosts(this.#parts, host.identity)
       if (action.type === 'compare') {
         this.#send(host, { ...head, kind: 'table-request', comparison: action.comparison })
-      } else this.#send(host, { ...head, ...this.#table(action.keys) })
+      } else this.#sendTable(host, action.keys)
     }
     this.#arm()
   }

@@ -14,6 +14,7 @@ import { IntroductionList } from '../table/introduction-list.ts'
 import { InviteBook } from '../table/invite-book.ts'
 import { Outbox } from '../table/outbox.ts'
 import { PeerTable } from '../table/peer-table.ts'
+import { Revocations } from '../table/revocations.ts'
 import { SeenLetters } from '../table/seen-letters.ts'
 import { SendBudget } from '../table/send-budget.ts'
 import type { SenderLimits } from '../table/sender-limits.ts'
@@ -51,6 +52,7 @@ export type HostMemory = {
   readonly peers: PeerTable
   readonly seen: SeenLetters
   readonly invites: InviteBook
+  readonly revocations: Revocations
   readonly blocked: BlockedKeys
   readonly outbox: Outbox
   readonly budget: SendBudget
@@ -79,6 +81,7 @@ export function openMemory(database: HostDatabase, settings: HostSettings, owner
     peers: new PeerTable(database, settings),
     seen: new SeenLetters(database, { ...settings, capacity: settings.seenCapacity }),
     invites: new InviteBook(database),
+    revocations: new Revocations(database),
     blocked: new BlockedKeys(database),
     outbox: new Outbox(database, { capacity: settings.outboxCapacity }),
     budget: new SendBudget(database, settings),

@@ -38,7 +38,9 @@ export function takeStatement(
     return
   }
   // Of somebody we never heard of there is nothing to remove, and strangers could fill the memory of those who left.
-  const isNews = neighbours.isNews(letter.room, letter.from, goodbyeVersion(letter.sentAt)) === 'newer'
+  const { statements } = neighbours
+  const key = statements.keyOf(letter.room, letter.from)
+  const isNews = statements.newsOf(key, goodbyeVersion(letter.sentAt)) === 'newer'
   if (!isNews || peers.find(letter.room, letter.from, now) === null) return
   peers.leave(letter.room, letter.from, letter.sentAt)
   neighbours.noteGoodbye(letter, statement.signed, toldBy)
@@ -55,13 +57,16 @@ function takeRequest(
   const { letter, inviteId, signed, flagged, ageMs } = told
   if (ageMs >= settings.expiryMs) return
   const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
-  const news = neighbours.isNews(letter.room, letter.from, version)
+  const { statements } = neighbours
+  const key = statements.keyOf(letter.room, letter.from)
+  const news = statements.newsOf(key, version)
   if (news === 'same') {
     if (!flagged || !peers.flag(letter.room, letter.from)) return
     neighbours.noteFlag(letter.room, letter.from, toldBy)
     return
   }
-  if (news === 'older' || !neighbours.hasRoomFor(letter.room, letter.from, version)) return
+  if (news === 'older') return
+  if (statements.find(key) === null && !statements.hasRoomFor({ key, version, flagged: false })) return
   if (peers.upsert(letter.room, entryOf(letter, inviteId), now - ageMs) === 'older') return
   if (inviteId !== null) invites.use(inviteId, letter.from, now)
   if (flagged) peers.flag(letter.room, letter.from)

@@ -109,6 +109,9 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
         introduce: letter.introduce.map(({ room, asker, recipient, hopsLeft }) => ({
           ...{ room, asker, to: recipient, hops: hopsLeft },
         })),
+        ...(letter.revoked && {
+          revoked: letter.revoked.map(({ signature, ...rest }) => ({ ...rest, sig: signature })),
+        }),
       }
     case 'forward':
       return {

@@ -38,6 +38,19 @@ export type Grant = {
   readonly signature: Uint8Array
 }
 
+/** Whoever made an invite signed that nobody comes by it any more, so that other hosts can be told (A13). */
+export type Revocation = {
+  /** Of the invite, as in its grant. */
+  readonly key: Uint8Array
+  /** The host that made it. */
+  readonly host: UserId
+  /** Unix ms. */
+  readonly at: number
+  /** The invite's own end, after which nobody needs to know any more. */
+  readonly until?: number
+  readonly signature: Uint8Array
+}
+
 /** An agent asks for peers and offers itself (A1). */
 export type RequestLetter = Base & {
   readonly kind: 'request'
@@ -160,6 +173,8 @@ export type TableLetter = Base & {
   readonly kind: 'table'
   readonly statements: readonly Statement[]
   readonly introduce: readonly IntroductionWish[]
+  /** Left out where there are none. */
+  readonly revoked?: readonly Revocation[]
 }
 
 /** The letters in a mail that came to a representative host, for one of its workers (A14). They stand sealed in the same

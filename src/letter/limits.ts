@@ -46,6 +46,8 @@ export const limits = {
   mailAddressCharacters: 254,
   signalBoxBytes: 8192,
   tableStatements: 32,
+  /** Revoked invites in one table letter. */
+  tableRevocations: 32,
   /** Frame, body and signature of a request as a table letter carries it; the largest is smaller. */
   signedRequestBytes: 2048,
   /** The tree in which two hosts compare their tables: groups, leaves in each, and bytes of a print. */

@@ -3,9 +3,9 @@
 
 import { z } from 'zod'
 import { type Candidate, decodeEndpoint, type Endpoint, familyOf } from '../base/endpoint.ts'
-import type { Allocation, NatProfile } from '../base/nat-profile.ts'
 import type { Grant, Letter, LetterKind } from './kinds.ts'
 import { limits } from './limits.ts'
+import { natProfile as nat } from './nat-schema.ts'
 import { isMailAddress, isMessageId, isNickname } from './text-rules.ts'
 import { isUsableBoxKey } from './x25519.ts'
 
@@ -63,50 +63,6 @@ const candidate = z.unknown().transform((pair, context): Candidate => {
 const candidates = z.array(candidate).max(limits.candidates)
 const tcp = z.array(candidate).max(limits.tcpCandidates).optional()
 
-const natCommon = {
-  map: z.enum(['none', 'EIM', 'ADM', 'APDM', 'unknown']),
-  filter: z.enum(['EIF', 'ADF', 'APDF', 'unknown']),
-  life: integer(0, limits.durationMs).optional(),
-}
-const port = integer(1, 65_535)
-const block = z
-  .tuple([port, port])
-  .refine(([first, last]) => first <= last)
-  .optional()
-const nat = z
-  .discriminatedUnion('alloc', [
-    z.object({ ...natCommon, alloc: z.enum(['preserving', 'unknown']) }),
-    z.object({ ...natCommon, alloc: z.literal('random'), block }),
-    z.object({
-      ...natCommon,
-      alloc: z.literal('sequential'),
-      // A step of 0 would keep a reader that walks the ports where it is.
-      step: integer(-limits.portStep, limits.portStep).refine((step) => step !== 0),
-      block,
-    }),
-  ])
-  .transform(
-    (wire): NatProfile => ({
-      mapping: wire.map,
-      filtering: wire.filter,
-      allocation: allocationOf(wire),
-      ...(wire.life !== undefined && { lifetimeMs: wire.life }),
-    }),
-  )
-
-type WireAllocation = {
-  readonly alloc: Allocation['type']
-  readonly step?: number | undefined
-  readonly block?: readonly [number, number] | undefined
-}
-
-function allocationOf({ alloc, step, block: bounds }: WireAllocation): Allocation {
-  const inside = bounds && { block: { first: bounds[0], last: bounds[1] } }
-  if (alloc === 'sequential' && step !== undefined) return { type: alloc, step, ...inside }
-  if (alloc === 'random') return { type: alloc, ...inside }
-  return { type: alloc === 'preserving' ? alloc : 'unknown' }
-}
-
 const nickname = textThat(isNickname)
 const session = z
   .object({ id: bytesOf(16), key: boxKey() })
@@ -160,6 +116,14 @@ function recordsOf(bytes: number, most: number) {
     (value) => value instanceof Uint8Array && value.length % bytes === 0 && value.length <= bytes * most,
   )
 }
+
+const revocation = z
+  .object({ key: bytesOf(32), host: bytesOf(32), at: instant, until: grantFields.until, sig: bytesOf(64) })
+  .transform(({ sig, until, ...rest }) => ({
+    ...rest,
+    ...(until !== undefined && { until }),
+    signature: sig,
+  }))
 
 const hops = integer(0, limits.hostHops)
 const prints = bytesOf(limits.tableLeavesInGroup * limits.tablePrintBytes)
@@ -278,7 +242,12 @@ export const letterSchemas = {
           .transform(({ to, hops, ...wish }) => ({ ...wish, recipient: to, hopsLeft: hops })),
       )
       .max(limits.tableStatements),
-  }).transform(({ v, sent, ...letter }) => ({ ...letter, sentAt: sent })),
+    revoked: z.array(revocation).max(limits.tableRevocations).optional(),
+  }).transform(({ v, sent, revoked, ...letter }) => ({
+    ...letter,
+    ...(revoked && { revoked }),
+    sentAt: sent,
+  })),
   forward: body('forward', {
     sender: textThat(isMailAddress),
     date: instant.optional(),

@@ -6,10 +6,12 @@ import type { Loaded } from '../config/load.ts'
 import type { HostConfig } from '../config/schema.ts'
 import { writeInvite } from '../letter/invite.ts'
 import type { Grant } from '../letter/kinds.ts'
+import { makeRevocation } from '../letter/revocation.ts'
 import { makePass } from '../letter/room.ts'
 import { userIdText } from '../letter/user-id.ts'
 import { databaseProblem, openSharedDatabase } from '../table/database.ts'
 import { InviteBook, type InviteNote, type InviteTerms, mostInvites } from '../table/invite-book.ts'
+import { Revocations } from '../table/revocations.ts'
 import { databasePlace } from './database-place.ts'
 import type { HostKeys } from './host-keys.ts'
 import { knownHosts } from './known-hosts.ts'
@@ -83,7 +85,17 @@ export function revokeInvite(
   now: number,
 ): { readonly invite: ListedInvite; readonly removed: number } {
   const invite = oneOf(listInvites(folder, now), which)
-  return { invite, removed: withInvites(folder, (invites) => invites.revoke(invite.key, now)) }
+  const { crypto, loaded, keys } = folder
+  const { identity } = frontOf(loaded.config.address, keys).keys
+  const { key, until } = invite
+  const revocation = makeRevocation(crypto, identity, { key, at: now, ...(until !== undefined && { until }) })
+  const removed = withInvites(folder, (invites, revocations) => {
+    const count = invites.revoke(key, now)
+    // Of an invite that another host made our word is worth nothing to others, and is not kept.
+    if (invites.isMadeBy(key, identity.publicKey)) revocations.take(revocation)
+    return count
+  })
+  return { invite, removed }
 }
 
 function oneOf(invites: readonly ListedInvite[], which: string): ListedInvite {
@@ -106,10 +118,13 @@ function inviteId(key: Uint8Array): string {
   return userIdText(key).slice(0, 8)
 }
 
-function withInvites<T>({ loaded }: HostFolder, work: (invites: InviteBook) => T): T {
+function withInvites<T>(
+  { loaded }: HostFolder,
+  work: (invites: InviteBook, revocations: Revocations) => T,
+): T {
   const database = openSharedDatabase(databasePlace(loaded))
   try {
-    return work(new InviteBook(database))
+    return work(new InviteBook(database), new Revocations(database))
   } catch (thrown) {
     throw databaseProblem(database.path, thrown)
   } finally {

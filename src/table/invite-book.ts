@@ -13,7 +13,7 @@ const mostNoted = limits.inviteUses
 
 const dayMs = 24 * 3_600_000
 /** Until then one that is over is still listed. */
-const keepOverMs = 90 * dayMs
+export const keepOverMs = 90 * dayMs
 
 /** Entries taken out in one transaction, so that no letter waits long. */
 const stepEntries = 500
@@ -61,14 +61,15 @@ export class InviteBook {
   /** False when there are as many as there may be. Also for one that this database has forgotten. */
   add(
     room: RoomTag,
-    { key, until, uses }: InviteTerms & Pick<Grant, 'key'>,
+    { key, until, uses, host }: InviteTerms & Pick<Grant, 'key'> & Partial<Pick<Grant, 'host'>>,
     name: string,
     now: number,
   ): boolean {
     return this.#database.inTransaction(() => {
       if ((this.#statements.size.get() as number) >= mostInvites) return false
       this.#statements.addRoom.run(room)
-      this.#statements.add.run(key, room, name, now, until ?? null, uses ?? null)
+      const maker = host ?? null
+      this.#statements.add.run(key, room, name, now, until ?? null, uses ?? null, maker, maker, key)
       return true
     })
   }
@@ -112,6 +113,11 @@ export class InviteBook {
       removed += step
       if (step < stepEntries) return removed
     }
+  }
+
+  /** Also where it was not noted who made it. */
+  isMadeBy(key: Uint8Array, host: UserId): boolean {
+    return this.#statements.madeBy.get(key, host) !== undefined
   }
 
   /** One small step of housekeeping: takes out at most `limit` entries whose invite has ended since
@@ -158,8 +164,9 @@ function prepare(connection: Connection) {
     size: statement('SELECT COUNT(*) FROM invite').pluck(),
     addRoom: statement('INSERT INTO room (tag) VALUES (?) ON CONFLICT DO NOTHING'),
     add: statement(
-      `INSERT INTO invite (key, room_id, name, made_at, until_at, uses)
-       VALUES (?, (SELECT room_id FROM room WHERE tag = ?), ?, ?, ?, ?)`,
+      `INSERT INTO invite (key, room_id, name, made_at, until_at, uses, host, revoked_at)
+       VALUES (?, (SELECT room_id FROM room WHERE tag = ?), ?, ?, ?, ?, ?,
+         (SELECT revoked_at FROM revocation WHERE host = ? AND key = ?))`,
     ),
     list: statement(
       `SELECT invite_id, key, tag, name, made_at, until_at, uses, revoked_at,
@@ -174,6 +181,7 @@ function prepare(connection: Connection) {
     hasUser: statement('SELECT 1 FROM invite_user WHERE invite_id = ? AND user_id = ?').pluck(),
     users: statement('SELECT COUNT(*) FROM invite_user WHERE invite_id = ?').pluck(),
     addUser: statement('INSERT INTO invite_user (invite_id, user_id, first_at) VALUES (?, ?, ?)'),
+    madeBy: statement('SELECT 1 FROM invite WHERE key = ? AND (host = ? OR host IS NULL)').pluck(),
     revoke: statement('UPDATE invite SET revoked_at = ? WHERE key = ? AND revoked_at IS NULL'),
     removeEntries: statement(
       `DELETE FROM entry WHERE entry_order IN

@@ -210,6 +210,19 @@ export const postgresMigrations: readonly string[] = [
   END $$;
   CREATE TRIGGER statement_gone AFTER DELETE ON statement FOR EACH ROW EXECUTE FUNCTION statement_gone();
   `,
+  `
+  ALTER TABLE invite ADD COLUMN host bytea;
+  CREATE TABLE revocation (
+    host bytea NOT NULL CHECK (length(host) = 32),
+    key bytea NOT NULL CHECK (length(key) = 32),
+    revoked_at bigint NOT NULL,
+    until_at bigint,
+    signature bytea NOT NULL CHECK (length(signature) = 64),
+    told_at bigint NOT NULL,
+    PRIMARY KEY (host, key)
+  );
+  CREATE INDEX revocation_by_telling ON revocation (told_at);
+  `,
 ]
 
 /** Once for each statement, however many rows it changes. */

@@ -1,6 +1,8 @@
 // The tables, and how a file made by an older version becomes one of this version. A migration that has been
 // released is never edited; a change is a new one at the end.
 
+import { revocationSql } from './revocation-schema.ts'
+
 /** `PRAGMA application_id`: "ppst". Tells our file from any other SQLite file. */
 export const applicationId = 0x70707374
 
@@ -278,6 +280,7 @@ export const migrations: readonly string[] = [
   CREATE TRIGGER mail_added AFTER INSERT ON mail BEGIN UPDATE tally SET mails = mails + 1; END;
   CREATE TRIGGER mail_gone AFTER DELETE ON mail BEGIN UPDATE tally SET mails = mails - 1; END;
   `,
+  revocationSql,
 ]
 
 /** Makes the counts true again, in case somebody changed the file by hand. */

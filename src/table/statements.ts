@@ -126,6 +126,13 @@ export class Statements implements ExchangedTable {
     return left === undefined ? null : { key, version: goodbyeVersion(left), flagged: false }
   }
 
+  /** What is known under this key compared with another version of it. */
+  newsOf(key: ItemKey, version: string): 'newer' | 'same' | 'older' {
+    const known = this.find(key)
+    if (known === null || version > known.version) return 'newer'
+    return version === known.version ? 'same' : 'older'
+  }
+
   hasRoomFor(item: Item): boolean {
     if ((this.#sql.size.get() as number) < this.#capacity) return true
     const oldest = this.#sql.oldest.get() as number | undefined

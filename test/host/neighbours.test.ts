@@ -2,46 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { KeyPair } from '../../src/base/crypto.ts'
 import { exchangeLimits } from '../../src/exchange/exchange.ts'
-import type { Letter, Statement, TableLetter } from '../../src/letter/kinds.ts'
+import type { Letter, Statement } from '../../src/letter/kinds.ts'
 import { limits } from '../../src/letter/limits.ts'
 import { signLetter } from '../../src/letter/signature.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { FakeAgent, makeHostKeys, makeRoom } from './fakes.ts'
-import { Stage } from './stage.ts'
+import { withNeighbour } from './other-host.ts'
+import type { Stage } from './stage.ts'
 
 const crypto = realCrypto
-
-/** A host that the stage's host knows, and that may say anything. */
-class OtherHost extends FakeAgent {
-  readonly known
-
-  constructor(stage: Stage) {
-    super('other', stage.keys, stage.room)
-    const sealing: KeyPair = crypto.boxKeyPair()
-    this.sessions.push(sealing)
-    this.known = { address: this.address, identity: this.id, sealingKey: sealing.publicKey }
-  }
-
-  table(stage: Stage, ...statements: readonly Statement[]): TableLetter {
-    return { ...this.head(stage.now), kind: 'table', statements, introduce: [] }
-  }
-
-  /** Told as what the agent signed. */
-  tell(stage: Stage, ...statements: readonly Statement[]): void {
-    stage.deliver(this.mail(this.table(stage, ...statements)))
-  }
-}
-
-async function withNeighbour(settings = {}): Promise<{ stage: Stage; other: OtherHost }> {
-  const stage = new Stage(settings)
-  const other = new OtherHost(stage)
-  stage.hosts = [other.known]
-  stage.host = stage.makeHost()
-  await stage.start()
-  return { stage, other }
-}
 
 /** An agent that asked another host. */
 function agentOf(stage: Stage, name: string, room = stage.room): FakeAgent {

@@ -10,6 +10,7 @@ import type { Letter } from '../../src/letter/kinds.ts'
 import { makePass, memberKeys, type RoomKeys } from '../../src/letter/room.ts'
 import { openSharedDatabase } from '../../src/table/database.ts'
 import { InviteBook, type InviteTerms } from '../../src/table/invite-book.ts'
+import { Revocations } from '../../src/table/revocations.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 import { FakeAgent, FakeMailbox, FakeSender, hostAddress, makeHostKeys, makeRoom, subject } from './fakes.ts'
@@ -99,10 +100,10 @@ export class Stage {
   }
 
   /** Opens the database as a command does, beside the running host. */
-  command<T>(work: (invites: InviteBook) => T): T {
+  command<T>(work: (invites: InviteBook, revocations: Revocations) => T): T {
     const database = openSharedDatabase(this.database)
     try {
-      return work(new InviteBook(database))
+      return work(new InviteBook(database), new Revocations(database))
     } finally {
       database.close()
     }

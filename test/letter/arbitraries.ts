@@ -16,6 +16,7 @@ import type {
   OfferedPeer,
   ReplyLetter,
   RequestLetter,
+  Revocation,
   Session,
   SignalLetter,
   TableLetter,
@@ -218,18 +219,33 @@ export const tableRequestLetter: Arbitrary<TableRequestLetter> = record({
   ),
 })
 
-export const tableLetter: Arbitrary<TableLetter> = record({
-  kind: kind('table'),
-  ...base,
-  statements: fc.array(
-    record({ signed: bytes(66, 300), flagged: fc.boolean(), ageMs: fc.nat(limits.durationMs) }),
-    { maxLength: limits.tableStatements },
-  ),
-  introduce: fc.array(
-    record({ room: bytes(32), asker: bytes(32), recipient: bytes(32), hopsLeft: fc.nat(3) }),
-    { maxLength: 32 },
-  ),
-})
+const revocation: Arbitrary<Revocation> = fc.record(
+  {
+    ...{ key: bytes(32), host: bytes(32), signature: bytes(64) },
+    ...{ at: fc.nat(limits.durationMs), until: fc.nat(limits.durationMs) },
+  },
+  { requiredKeys: ['key', 'host', 'signature', 'at'], noNullPrototype: true },
+)
+
+export const tableLetter: Arbitrary<TableLetter> = fc.record(
+  {
+    kind: kind('table'),
+    ...base,
+    statements: fc.array(
+      record({ signed: bytes(66, 300), flagged: fc.boolean(), ageMs: fc.nat(limits.durationMs) }),
+      { maxLength: limits.tableStatements },
+    ),
+    introduce: fc.array(
+      record({ room: bytes(32), asker: bytes(32), recipient: bytes(32), hopsLeft: fc.nat(3) }),
+      { maxLength: 32 },
+    ),
+    revoked: fc.array(revocation, { maxLength: limits.tableRevocations }),
+  },
+  {
+    requiredKeys: ['kind', 'from', 'to', 'id', 'sentAt', 'statements', 'introduce'],
+    noNullPrototype: true,
+  },
+)
 
 const forwardLetter: Arbitrary<ForwardLetter> = fc.record(
   {
