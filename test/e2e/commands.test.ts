@@ -18,8 +18,13 @@ import { after, before, test } from 'node:test'
 import { startAddressServer } from '../../src/address-server/address-server.ts'
 import { formatEndpoint } from '../../src/base/endpoint.ts'
 import { PeerpostProcess } from '../../src/cli/child-process.ts'
+import type { Revocation } from '../../src/letter/kinds.ts'
+import { checkRevocation } from '../../src/letter/revocation.ts'
+import { openSharedDatabase } from '../../src/table/database.ts'
+import { Revocations } from '../../src/table/revocations.ts'
 import { lacks } from '../harness/needs.ts'
 import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import { realCrypto } from '../harness/seeded-crypto.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'peerpost-commands-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -174,6 +179,13 @@ test('invites are listed, and revoked by ID or name', () => {
     /^Revoked [a-z2-7]{8} \(chess club\)\./,
   )
   assert.equal(listed()[0].state, 'revoked')
+  const database = openSharedDatabase(join(folder, 'host', 'host.sqlite'))
+  const words = new Revocations(database).latest(2)
+  database.close()
+  assert.equal(words.length, 1)
+  const [word] = words as [Revocation]
+  assert.equal(word.until, Date.parse(until))
+  assert.ok(checkRevocation(realCrypto, word))
   fails(
     2,
     /There is no invite "chess club"\. `peerpost invite --list` shows/,
