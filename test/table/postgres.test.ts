@@ -19,7 +19,7 @@ const tables = [
     'seen_letter',
     'mail',
   ],
-  ...['sent_hour', 'unreachable'],
+  ...['sent_hour', 'unreachable', 'revocation'],
 ]
 const numbered = ['room_room_id', 'entry_entry_order', 'mail_mail_order', 'invite_invite_id']
 const emptySql = [
@@ -42,6 +42,6 @@ else {
     database.close = () => undefined
     return database
   })
-  for (const name of ['outbox', 'peer-table', 'seen-letters', 'send-budget', 'unreachable'])
+  for (const name of ['outbox', 'peer-table', 'seen-letters', 'revocations', 'send-budget', 'unreachable'])
     await import(`./${name}.test.ts`)
 }
