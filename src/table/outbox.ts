@@ -39,7 +39,8 @@ const urgencies = {
   table: 'patient',
   'table-request': 'patient',
   forward: 'urgent',
-  taken: 'patient',
+  // Without it the representative takes the worker for dead, and another one answers once more.
+  taken: 'urgent',
 } as const satisfies Record<OutboxKind, Urgency>
 
 /** As the table has it. */

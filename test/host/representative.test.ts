@@ -134,6 +134,28 @@ test('the agents of a worker that died are answered by the others, and it is use
   })
 })
 
+test('a worker that may send no more introductions today still tells its representative what it took', async () => {
+  await represented(
+    1,
+    async (stage) => {
+      const [worker] = stage.workers as [Member]
+      for (let index = 0; index < 34; index++)
+        stage.post(stage.agent(`agent${index}`).mailRequest(stage.clock.wallNow()))
+      await stage.until(() => repliesSent(stage) === 34)
+      await stage.clock.advance(5_000)
+      assert.ok(worker.host.counters().sentInDay >= 30)
+      const told = () =>
+        worker.sender.sent.filter(({ to }) => to[0] === stage.representative.card.address).length
+      const before = told()
+      stage.post(stage.agent('late').mailRequest(stage.clock.wallNow()))
+      await stage.until(() => repliesSent(stage) === 35)
+      await stage.clock.advance(10_000)
+      assert.ok(told() > before)
+    },
+    { perDay: 40 },
+  )
+})
+
 test('while all workers are dead letters wait, and none is lost', async () => {
   await represented(2, async (stage) => {
     for (const worker of stage.workers) await stage.bringDown(worker)
