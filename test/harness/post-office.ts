@@ -237,8 +237,8 @@ function makeCertificate(folder: string): void {
 function makeMaildir(path: string): string {
   for (const part of ['', 'tmp', 'new', 'cur']) {
     const folder = join(path, part)
-    if (existsSync(folder)) continue
-    mkdirSync(folder)
+    // A mail server may make it at this very moment.
+    if (mkdirSync(folder, { recursive: true }) === undefined) continue
     chownSync(folder, mailOwnerId, mailOwnerId)
   }
   return path
