@@ -130,7 +130,7 @@ export class Dispatcher {
   }
 
   #refill(urgency: Urgency): void {
-    const { clock, outbox, database } = this.#parts
+    const { clock, outbox, database, settings } = this.#parts
     const now = clock.wallNow()
     withDatabase(database, () => {
       const due = this.#parts.claims
@@ -139,7 +139,8 @@ export class Dispatcher {
       this.#queues[urgency].push(...due.filter(({ order }) => !this.#busy.has(order)).slice(0, lookAhead))
       this.#mayHoldMore[urgency] = this.#queues[urgency].length > 0
       const later = outbox.nextAttemptAfter(now)
-      if (later !== null) this.#comeBackIn(later - now)
+      // The wall clock may jump, so no timer trusts it for long.
+      if (later !== null) this.#comeBackIn(Math.min(settings.sweepMs, later - now))
     })
   }
 
