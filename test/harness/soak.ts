@@ -1,7 +1,7 @@
 // Requests over real mail servers for a while, with faults at random on the lines to both servers and in the process;
 // then every request must have exactly one reply.
 
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { toHex } from '../../src/base/bytes.ts'
@@ -20,12 +20,22 @@ export type SoakReport = {
   readonly unanswered: number
   readonly doubled: number
   readonly faults: Readonly<Record<string, number>>
-  /** Of the host that runs at the time: after each tenth. */
-  readonly rssMB: readonly number[]
-  readonly openFiles: readonly number[]
+  /** After each tenth, of the host that runs at the time, unless it was just killed. */
+  readonly samples: readonly SoakSample[]
   readonly leftInMailbox: number
 }
 
+export type SoakSample = {
+  /** Of this host's life. */
+  readonly ageMs: number
+  readonly rssMB: number
+  /** In use once everything that could be collected was: of JavaScript, and bytes outside its heap. */
+  readonly heapMB: number
+  readonly openFiles: number
+}
+
+/** Afterwards the host lives on, so that it can be seen whether it grows. */
+const killedUntil = 0.4
 /** Mailboxes that all agents share. */
 const mailboxes = 50
 /** Between two faults, on average. */
@@ -73,6 +83,7 @@ export async function soak(options: {
     return started
   }
   let host = await startHost()
+  let startedAt = performance.now()
   const faults: Record<string, number> = {}
   const asked = new Set<string>()
   const until = performance.now() + durationMs
@@ -90,7 +101,7 @@ export async function soak(options: {
   const disturb = async () => {
     while (performance.now() < until) {
       await sleep(2 * faultEveryMs * random())
-      const [name, work] = pick(random(), {
+      const works: Record<string, () => unknown> = {
         'IMAP cut': async () => imapLine.cut(),
         'SMTP cut': async () => smtpLine.cut(),
         'IMAP dead for a second': async () => {
@@ -107,24 +118,22 @@ export async function soak(options: {
         'host killed': async () => {
           await host.kill('SIGKILL')
           host = await startHost()
+          startedAt = performance.now()
         },
-      })
+      }
+      if (performance.now() > until - (1 - killedUntil) * durationMs) delete works['host killed']
+      const [name, work] = pick(random(), works)
       faults[name] = (faults[name] ?? 0) + 1
       await work()
     }
   }
-  const rssMB: number[] = []
-  const openFiles: number[] = []
+  const samples: SoakSample[] = []
   const watch = async () => {
     for (let tenth = 1; tenth <= 10; tenth++) {
       await sleep(durationMs / 10)
-      const status = `/proc/${host.pid}/status`
-      if (!existsSync(status)) continue
-      rssMB.push(Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(status, 'utf8'))?.[1]) / 100) / 10)
-      openFiles.push(readdirSync(`/proc/${host.pid}/fd`).length)
-      onProgress(
-        `${asked.size} requests, ${rssMB.at(-1)} MB, ${openFiles.at(-1)} files, ${JSON.stringify(faults)}`,
-      )
+      const sample = await sampleOf(host, performance.now() - startedAt)
+      if (sample) samples.push(sample)
+      onProgress(`${asked.size} requests, ${JSON.stringify(sample)}, ${JSON.stringify(faults)}`)
     }
   }
   try {
@@ -143,7 +152,7 @@ export async function soak(options: {
       requests: asked.size,
       unanswered: [...asked].filter((id) => !replies.has(id)).length,
       doubled: [...replies.values()].filter(({ size }) => size > 1).length,
-      ...{ faults, rssMB, openFiles, leftInMailbox: mailsIn(office.maildirOf('host')) },
+      ...{ faults, samples, leftInMailbox: mailsIn(office.maildirOf('host')) },
     }
   } finally {
     await host.kill('SIGKILL')
@@ -151,6 +160,20 @@ export async function soak(options: {
     await Promise.all([imapLine.stop(), smtpLine.stop()])
     await office.stop()
     rmSync(folder, { recursive: true })
+  }
+}
+
+async function sampleOf(host: HostProcess, ageMs: number): Promise<SoakSample | null> {
+  const memory = await host.memory()
+  if (!memory) return null
+  try {
+    const openFiles = readdirSync(`/proc/${host.pid}/fd`).length
+    const mega = (bytes: number) => Math.round(bytes / 1e5) / 10
+    const { rss, heapUsed, external } = memory
+    return { ageMs: Math.round(ageMs), rssMB: mega(rss), heapMB: mega(heapUsed + external), openFiles }
+  } catch {
+    // Killed since it told.
+    return null
   }
 }
 

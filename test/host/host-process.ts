@@ -19,11 +19,12 @@ export class HostProcess {
   readonly counts = new Map<string, number>()
   #rest = ''
 
-  /** Loads its code and then waits for `go`. */
-  constructor() {
-    // As the program itself sets them.
-    const flags = ['--semi-space-growth-factor=1', '--heap-growing-percent=25']
-    this.#child = spawn(process.execPath, [...flags, script], { stdio: 'pipe' })
+  /** Loads its code and then waits for `go`. `wrapper`: a command that becomes the host in the end. */
+  constructor(wrapper: readonly string[] = []) {
+    // The last two as the program itself sets them.
+    const flags = ['--expose-gc', '--semi-space-growth-factor=1', '--heap-growing-percent=25']
+    const [program = process.execPath, ...rest] = [...wrapper, process.execPath, ...flags, script]
+    this.#child = spawn(program, rest, { stdio: 'pipe' })
     this.#exited = once(this.#child, 'exit')
     this.#child.stdin.on('error', () => undefined)
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -49,6 +50,22 @@ export class HostProcess {
     })
     await Promise.race([heard, exited])
     exited.catch(() => undefined)
+  }
+
+  /** What it holds when all that could be collected is gone, once it was `loaded`; null when it ends before it says so. */
+  async memory(): Promise<NodeJS.MemoryUsage | null> {
+    this.#told.delete('memory')
+    this.#child.kill('SIGUSR2')
+    return this.heard('memory').then(
+      () => this.last.get('memory') as unknown as NodeJS.MemoryUsage,
+      () => null,
+    )
+  }
+
+  /** The exit code of a host that ends by itself. */
+  async ended(): Promise<number | null> {
+    await this.#exited
+    return this.#child.exitCode
   }
 
   async kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {

@@ -1,5 +1,6 @@
 // A host process over real mail servers, for tests that kill it. Reads its options as one line of JSON on stdin,
-// so that it can be started before it is wanted; tells its events on stdout. Ends cleanly on SIGTERM.
+// so that it can be started before it is wanted; tells its events on stdout. Tells its memory, without what could be
+// collected, on SIGUSR2; ends cleanly on SIGTERM.
 
 import { createInterface } from 'node:readline'
 import { createHost, type HostSettings } from '../../src/host/service.ts'
@@ -42,6 +43,7 @@ async function run(options: RealHostOptions): Promise<void> {
     ),
     sender: createSender(options.smtpUrl, { clock: systemClock }),
     onEvent: (event) => console.log(JSON.stringify(event)),
+    onFailed: () => void host.stop().then(() => process.exit(1)),
   })
   process.once('SIGTERM', () => {
     void host.stop().then(() => {
@@ -59,6 +61,10 @@ async function run(options: RealHostOptions): Promise<void> {
   await host.start()
 }
 
+process.on('SIGUSR2', () => {
+  globalThis.gc?.()
+  console.log(JSON.stringify({ event: 'memory', ...process.memoryUsage() }))
+})
 const lines = createInterface({ input: process.stdin })
 lines.once('line', (line) => {
   lines.close()
