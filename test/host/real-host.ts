@@ -43,7 +43,6 @@ async function run(options: RealHostOptions): Promise<void> {
     ),
     sender: createSender(options.smtpUrl, { clock: systemClock }),
     onEvent: (event) => console.log(JSON.stringify(event)),
-    onFailed: () => void host.stop().then(() => process.exit(1)),
   })
   process.once('SIGTERM', () => {
     void host.stop().then(() => {
