@@ -25,7 +25,7 @@ const networkFileSystems = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x53
 export function openSqlite(path: string, { hold }: { readonly hold: boolean }): SqliteConnection {
   if (path === ':memory:') return open(path, null)
   prepareFile(path)
-  const lock = hold ? withSentence(path, () => HostLock.take(path, busyTimeoutMs)) : null
+  const lock = hold ? takeLock(path) : null
   try {
     return open(path, lock)
   } catch (thrown) {
@@ -53,6 +53,20 @@ function open(path: string, lock: HostLock | null): SqliteConnection {
       throw thrown
     }
   })
+}
+
+function takeLock(path: string): HostLock {
+  try {
+    return HostLock.take(path, busyTimeoutMs)
+  } catch (thrown) {
+    if (!isBusy(codeOf(thrown))) throw sqliteProblem(path, thrown)
+    throw new Problem(
+      'database',
+      `Another host is using the database ${path}.`,
+      'Stop that one first, or give this one a file of its own.',
+      { cause: thrown },
+    )
+  }
 }
 
 function withSentence<T>(path: string, work: () => T): T {
@@ -127,22 +141,29 @@ function migrate(path: string, connection: BetterSqlite3.Database): void {
 /** The sentence for whatever SQLite threw. */
 export function sqliteProblem(path: string, thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown
-  const code = thrown instanceof BetterSqlite3.SqliteError ? thrown.code : ''
-  const [message, remedy] = sentenceFor(path, code, messageOf(thrown))
+  const [message, remedy] = sentenceFor(path, codeOf(thrown), messageOf(thrown))
   return new Problem('database', message, remedy, { cause: thrown })
 }
 
+function codeOf(thrown: unknown): string {
+  return thrown instanceof BetterSqlite3.SqliteError ? thrown.code : ''
+}
+
+function isBusy(code: string): boolean {
+  return code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')
+}
+
 function sentenceFor(path: string, code: string, text: string): readonly [string, string] {
-  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
+  if (isBusy(code)) {
     return [
-      `Another host is using the database ${path}.`,
-      'Stop that one first, or give this one a file of its own.',
+      `Another program keeps the database ${path} locked.`,
+      'End whatever has it open; a host that runs goes on by itself then.',
     ]
   }
   if (code.startsWith('SQLITE_NOTADB') || code.startsWith('SQLITE_CORRUPT')) {
     return [
       `The file ${path} is damaged or is not a database (${text}).`,
-      'Move it away: the host makes a new one, and agents fill it again as they ask.',
+      'Move it away: the host makes a new one, and agents fill it again as they ask. Or put a backup in its place.',
     ]
   }
   if (code.startsWith('SQLITE_FULL')) {

@@ -1,0 +1,130 @@
+// A host whose database cannot be written while letters come: as a process of its own, between a Maildir
+// and an SMTP server, so that disk, locks and exit codes are real.
+
+import assert from 'node:assert/strict'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, unlinkSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import BetterSqlite3 from 'better-sqlite3'
+import { toHex } from '../../src/base/bytes.ts'
+import { deferIn } from '../harness/defer.ts'
+import { TestMaildir } from '../harness/maildir.ts'
+import { lacks } from '../harness/needs.ts'
+import { realCrypto } from '../harness/seeded-crypto.ts'
+import { startSmtpSink } from '../harness/smtp-sink.ts'
+import { waitUntil } from '../harness/wait-until.ts'
+import { FakeAgent, hostAddress, makeRoom, subject } from './fakes.ts'
+import { HostProcess } from './host-process.ts'
+
+const patienceMs = 60_000
+
+/** `diskBytes`: the database is on a disk of its own, so small, that only the host sees. */
+async function stage(context: TestContext, diskBytes = 0) {
+  const defer = deferIn(context)
+  const folder = mkdtempSync(join(tmpdir(), 'peerpost-database-faults-'))
+  defer(() => rmSync(folder, { recursive: true }))
+  const maildir = new TestMaildir(join(folder, 'mail'))
+  const sink = await startSmtpSink()
+  defer(() => sink.stop())
+  const disk = join(folder, 'disk')
+  mkdirSync(disk)
+  const seeds = { identity: realCrypto.randomBytes(32), sealing: realCrypto.randomBytes(32) }
+  const keys = {
+    identity: realCrypto.signKeyPair(seeds.identity),
+    sealingKeys: realCrypto.boxKeyPair(seeds.sealing),
+  }
+  const room = makeRoom()
+  const mount = `mount -t tmpfs -o size=${diskBytes} peerpost "$0" && exec "$@"`
+  const wrapper =
+    diskBytes === 0 ? [] : ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', mount, disk]
+  const database = join(disk, 'host.sqlite')
+  const start = async () => {
+    const host = new HostProcess(wrapper)
+    defer(() => host.kill('SIGKILL'))
+    await host.heard('loaded')
+    host.go({
+      ...{ identitySeedHex: toHex(seeds.identity), sealingSeedHex: toHex(seeds.sealing) },
+      ...{ roomTagHex: toHex(room.tag), address: hostAddress, subject, database },
+      ...{ imapUrl: maildir.url, smtpUrl: sink.url },
+      settings: { retryFirstMs: 200, retryMaxMs: 400, introductionWindowMs: 60_000, sweepMs: 1_000 },
+    })
+    return host
+  }
+  const agents: FakeAgent[] = []
+  const ask = (count: number) => {
+    for (let left = count; left > 0; left--) {
+      const agent = new FakeAgent(`agent${agents.length}`, keys, room)
+      agents.push(agent)
+      maildir.deliver(agent.mailRequest(Date.now()))
+    }
+  }
+  /** Message-IDs of the replies that each agent got: a mail that comes twice is one. */
+  const replies = () =>
+    agents.map(
+      ({ address }) =>
+        new Set(sink.repliesTo(address).map((text) => /^Message-ID: (.+)$/m.exec(text)?.[1])).size,
+    )
+  const answered = (host: HostProcess, count = agents.length) =>
+    waitUntil(
+      () => replies().filter((number) => number > 0).length >= count,
+      () => `${replies().join('')} ${host.stderr} ${JSON.stringify(host.last.get('trouble') ?? {})}`,
+      patienceMs,
+    )
+  return { start, ask, answered, replies, agents, maildir, database, disk }
+}
+
+type Trouble = { readonly code: string; readonly message: string; readonly remedy: string }
+
+function troubleOf(host: HostProcess): Trouble {
+  return host.last.get('trouble')?.problem as Trouble
+}
+
+test('while the disk is full letters wait and it is said; with room again each is answered once', {
+  skip: lacks('network namespaces'),
+}, async (context) => {
+  const { start, ask, answered, replies, agents, maildir, disk } = await stage(context, 6_000_000)
+  const host = await start()
+  await host.heard('ready')
+  ask(3)
+  await answered(host)
+  // The host's own view of the disk.
+  const filler = join(`/proc/${host.pid}/root`, disk, 'filler')
+  const file = openSync(filler, 'w')
+  try {
+    for (;;) writeSync(file, new Uint8Array(4_096))
+  } catch (thrown) {
+    assert.equal((thrown as NodeJS.ErrnoException).code, 'ENOSPC')
+  }
+  closeSync(file)
+  ask(400)
+  await host.heard('trouble')
+  assert.match(troubleOf(host).message, /disk that holds the database .*host\.sqlite is full/)
+  assert.match(troubleOf(host).remedy, /Make room/)
+  assert.ok(maildir.mails.length > 0)
+  unlinkSync(filler)
+  await answered(host)
+  assert.deepEqual([...new Set(replies())], [1])
+  assert.equal(agents.length, 403)
+  assert.equal(await host.kill('SIGTERM'), 0)
+  assert.equal(maildir.mails.length, 0)
+})
+
+test('while another program keeps the database locked letters wait and it is said, then each is answered once', async (context) => {
+  const { start, ask, answered, replies, maildir, database } = await stage(context)
+  const host = await start()
+  await host.heard('ready')
+  const other = new BetterSqlite3(database)
+  other.exec('BEGIN IMMEDIATE')
+  ask(5)
+  await host.heard('trouble')
+  assert.match(troubleOf(host).message, /Another program keeps the database .* locked/)
+  assert.match(troubleOf(host).remedy, /goes on by itself/)
+  assert.deepEqual(replies(), [0, 0, 0, 0, 0])
+  assert.equal(maildir.mails.length, 5)
+  other.exec('ROLLBACK')
+  other.close()
+  await answered(host)
+  assert.deepEqual([...new Set(replies())], [1])
+  assert.equal(await host.kill('SIGTERM'), 0)
+})
