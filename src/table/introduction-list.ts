@@ -3,10 +3,12 @@
 
 import type { RoomTag, UserId } from '../letter/kinds.ts'
 import type { Connection, HostDatabase, Statement } from './database.ts'
+import { RoomNumbers } from './room-numbers.ts'
 
 /** Pairs waiting, at most; when it is full, new ones are not noted: the asker punches all the same, and
  *  whoever it was offered learns of it with its own next reply. */
 const maxPairs = 100_000
+const mostAtOnce = 16
 
 export type OwedIntroduction = {
   readonly room: RoomTag
@@ -17,8 +19,10 @@ export type OwedIntroduction = {
 
 export class IntroductionList {
   readonly #statements: ReturnType<typeof prepare>
+  readonly #rooms: RoomNumbers
 
   constructor(database: HostDatabase) {
+    this.#rooms = new RoomNumbers(database)
     this.#statements = prepare(database.connection)
   }
 
@@ -28,16 +32,19 @@ export class IntroductionList {
 
   /** The asker is to be made known to the recipients. The room must have had an entry. */
   note(room: RoomTag, recipients: readonly UserId[], asker: UserId, now: number): void {
-    const roomId = this.#statements.roomId.get(room) as number | undefined
-    if (roomId === undefined || this.size + recipients.length > maxPairs) return
-    for (const recipient of recipients) this.#statements.note.run(roomId, recipient, asker, now)
+    const roomId = this.#rooms.of(room)
+    if (roomId === null || recipients.length === 0 || this.size + recipients.length > maxPairs) return
+    for (const some of pieces(recipients)) {
+      const values = some.flatMap((recipient) => [roomId, recipient, asker, now])
+      this.#statements.note(some.length).run(...values)
+    }
   }
 
   /** The recipient knows the askers by now, or one of them is gone. */
   settle(room: RoomTag, recipient: UserId, askers: readonly UserId[]): void {
-    const roomId = this.#statements.roomId.get(room) as number | undefined
-    if (roomId === undefined || this.#statements.any.get(roomId, recipient) === undefined) return
-    for (const asker of askers) this.#statements.settle.run(roomId, recipient, asker)
+    const roomId = this.#rooms.of(room)
+    if (roomId === null || this.#statements.any.get(roomId, recipient) === undefined) return
+    for (const some of pieces(askers)) this.#statements.settle(some.length).run(roomId, recipient, ...some)
   }
 
   /** Unix ms when the longest waiting was noted; null when nobody waits. */
@@ -70,16 +77,38 @@ export class IntroductionList {
   }
 }
 
+/** Few enough for one statement: with PostgreSQL each is a round trip. */
+function pieces(users: readonly UserId[]): readonly (readonly UserId[])[] {
+  const starts = Array.from({ length: Math.ceil(users.length / mostAtOnce) }, (_, at) => at * mostAtOnce)
+  return starts.map((start) => users.slice(start, start + mostAtOnce))
+}
+
+/** One statement for each number of rows, made when it is first needed. */
+function forCount(make: (count: number) => Statement): (count: number) => Statement {
+  const made = new Map<number, Statement>()
+  return (count) => {
+    const statement = made.get(count) ?? make(count)
+    made.set(count, statement)
+    return statement
+  }
+}
+
 function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
   return {
     size: statement('SELECT introductions FROM tally WHERE tally_id = 1').pluck(),
-    roomId: statement('SELECT room_id FROM room WHERE tag = ?').pluck(),
-    note: statement(
-      'INSERT INTO introduction (room_id, recipient, asker, noted_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+    note: forCount((count) =>
+      statement(
+        `INSERT INTO introduction (room_id, recipient, asker, noted_at)
+         VALUES ${Array(count).fill('(?, ?, ?, ?)').join(', ')} ON CONFLICT DO NOTHING`,
+      ),
     ),
     any: statement('SELECT 1 FROM introduction WHERE room_id = ? AND recipient = ? LIMIT 1').pluck(),
-    settle: statement('DELETE FROM introduction WHERE room_id = ? AND recipient = ? AND asker = ?'),
+    settle: forCount((count) =>
+      statement(
+        `DELETE FROM introduction WHERE room_id = ? AND recipient = ? AND asker IN (${Array(count).fill('?').join(', ')})`,
+      ),
+    ),
     oldest: statement('SELECT noted_at FROM introduction ORDER BY noted_at LIMIT 1').pluck(),
     first: statement(
       `SELECT room_id, tag, recipient FROM introduction JOIN room USING (room_id)

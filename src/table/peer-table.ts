@@ -7,6 +7,7 @@ import type { RoomTag, Session, UserId } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
 import type { Connection, HostDatabase, Statement } from './database.ts'
 import { Departures } from './departures.ts'
+import { RoomNumbers } from './room-numbers.ts'
 
 export type Entry = {
   readonly user: UserId
@@ -64,6 +65,7 @@ export class PeerTable {
   readonly #database: HostDatabase
   readonly #settings: PeerTableSettings
   readonly #statements: ReturnType<typeof prepare>
+  readonly #rooms: RoomNumbers
   readonly #departures: Departures
   /** By `entry_order`. */
   readonly #decoded = new Map<number, Entry>()
@@ -74,6 +76,7 @@ export class PeerTable {
     this.#database = database
     this.#settings = settings
     this.#statements = prepare(database.connection)
+    this.#rooms = new RoomNumbers(database)
     this.#departures = new Departures(database)
     this.#keepCapacity()
   }
@@ -86,7 +89,7 @@ export class PeerTable {
    *  has left since. */
   upsert(room: RoomTag, entry: NewEntry, now: number): 'added' | 'refreshed' | 'older' {
     return this.#database.inTransaction(() => {
-      const roomId = this.#roomId(room) ?? this.#addRoom(room)
+      const roomId = this.#rooms.ofNew(room)
       const present = this.#statements.sentAt.get(roomId, entry.user) as number | undefined
       if (present !== undefined && present > entry.sentAt) return 'older'
       if (this.#departures.isSince(roomId, entry.user, entry.sentAt)) return 'older'
@@ -114,19 +117,24 @@ export class PeerTable {
 
   /** Null when there is none or it has expired. */
   find(room: RoomTag, user: UserId, now: number): Entry | null {
-    const row = this.#statements.find.get(this.#roomId(room), user, now - this.#settings.expiryMs)
+    const row = this.#statements.find.get(this.#rooms.of(room), user, now - this.#settings.expiryMs)
     return row === undefined ? null : entryOf(row as Row)
   }
 
   /** Unix ms by our clock; null when there is no entry or it has expired. */
   acceptedAt(room: RoomTag, user: UserId, now: number): number | null {
     const oldest = now - this.#settings.expiryMs
-    return (this.#statements.acceptedAt.get(this.#roomId(room), user, oldest) as number | undefined) ?? null
+    return (this.#statements.acceptedAt.get(this.#rooms.of(room), user, oldest) as number | undefined) ?? null
   }
 
   /** The most recent others of a room, latest first, none of them expired (A5). */
   recent(room: RoomTag, except: UserId, limit: number, now: number): readonly Entry[] {
-    const rows = this.#statements.recent.all(this.#roomId(room), now - this.#settings.expiryMs, except, limit)
+    const rows = this.#statements.recent.all(
+      this.#rooms.of(room),
+      now - this.#settings.expiryMs,
+      except,
+      limit,
+    )
     return (rows as Glimpse[]).flatMap((row) => this.#decode(row) ?? [])
   }
 
@@ -154,14 +162,14 @@ export class PeerTable {
 
   /** Somebody could not reach it; its next request clears this. False when there is no such entry. */
   flag(room: RoomTag, user: UserId): boolean {
-    return this.#statements.flag.run(this.#roomId(room), user).changes > 0
+    return this.#statements.flag.run(this.#rooms.of(room), user).changes > 0
   }
 
   /** Its agent left at `sentAt`: a request signed later stays, one signed before will not count any more. False when
    *  nothing was removed. */
   leave(room: RoomTag, user: UserId, sentAt: number): boolean {
     return this.#database.inTransaction(() => {
-      const roomId = this.#roomId(room)
+      const roomId = this.#rooms.of(room)
       if (roomId === null) return false
       this.#departures.note(roomId, user, sentAt)
       return this.#statements.leave.run(roomId, user, sentAt).changes > 0
@@ -189,23 +197,12 @@ export class PeerTable {
     const excess = this.size - this.#settings.capacity
     if (excess > 0) this.#statements.removeOldest.run(excess)
   }
-
-  /** Null matches no row. */
-  #roomId(room: RoomTag): number | null {
-    return (this.#statements.roomId.get(room) as number | undefined) ?? null
-  }
-
-  #addRoom(room: RoomTag): number {
-    return this.#statements.addRoom.get(room) as number
-  }
 }
 
 function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
   return {
     size: statement('SELECT entries FROM tally WHERE tally_id = 1').pluck(),
-    roomId: statement('SELECT room_id FROM room WHERE tag = ?').pluck(),
-    addRoom: statement('INSERT INTO room (tag) VALUES (?) RETURNING room_id').pluck(),
     sentAt: statement('SELECT sent_at FROM entry WHERE room_id = ? AND user_id = ?').pluck(),
     insert: statement(
       `INSERT INTO entry (room_id, user_id, nickname, session_id, session_key, return_address, candidates,

@@ -21,6 +21,8 @@ export const defaultUnreachable: UnreachableSettings = {
   capacity: 10_000,
 }
 
+const rereadMs = 5_000
+
 type Row = { readonly bounces: number; readonly until: number }
 
 export class UnreachableAddresses {
@@ -29,12 +31,16 @@ export class UnreachableAddresses {
   readonly #statements: ReturnType<typeof prepare>
   /** Most hosts never have one, and each letter asks about several addresses. */
   #mayHoldAny: boolean
+  readonly #isShared: boolean
+  #paused: ReadonlyMap<string, number> = new Map()
+  #readAt = -Infinity
 
   constructor(database: HostDatabase, settings: UnreachableSettings) {
     this.#settings = settings
     this.#database = database
     this.#statements = prepare(database.connection)
-    this.#mayHoldAny = database.connection.isShared || this.size > 0
+    this.#isShared = database.connection.isShared
+    this.#mayHoldAny = this.#isShared || this.size > 0
   }
 
   get size(): number {
@@ -42,8 +48,23 @@ export class UnreachableAddresses {
   }
 
   has(address: string, now: number): boolean {
-    const row = this.#find(address)
-    return row !== undefined && row.until > now
+    const until = this.#isShared
+      ? this.#pausedByAll(now).get(address.toLowerCase())
+      : this.#find(address)?.until
+    return until !== undefined && until > now
+  }
+
+  /** Where other processes mark, too, and each question is a round trip: what was marked a few seconds ago at the latest. */
+  #pausedByAll(now: number): ReadonlyMap<string, number> {
+    if (Math.abs(now - this.#readAt) >= rereadMs) {
+      const rows = this.#statements.paused.all(now, this.#settings.capacity) as {
+        address: string
+        until: number
+      }[]
+      this.#paused = new Map(rows.map(({ address, until }) => [address, until]))
+      this.#readAt = now
+    }
+    return this.#paused
   }
 
   /** A mail that was sent at `sentAt` (Unix ms) came back. One sent before the last pause was over tells nothing new.
@@ -58,6 +79,7 @@ export class UnreachableAddresses {
       const bounces = (row?.bounces ?? 0) + 1
       const until = now + Math.min(lastMs, firstMs * 2 ** Math.min(bounces - 1, 20))
       this.#statements.put.run(address.toLowerCase(), bounces, until)
+      this.#readAt = -Infinity
       const excess = this.size - capacity
       if (excess > 0) this.#statements.forgetFirst.run(excess)
       return true
@@ -87,6 +109,9 @@ function prepare(connection: Connection) {
     // Bounded by the capacity, and counted only when one was added.
     size: statement('SELECT COUNT(*) FROM unreachable').pluck(),
     find: statement('SELECT bounces, paused_until AS until FROM unreachable WHERE address = ?'),
+    paused: statement(
+      'SELECT address, paused_until AS until FROM unreachable WHERE paused_until > ? LIMIT ?',
+    ),
     put: statement(
       `INSERT INTO unreachable (address, bounces, paused_until) VALUES (?, ?, ?)
        ON CONFLICT (address) DO UPDATE SET bounces = excluded.bounces, paused_until = excluded.paused_until`,
