@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import BetterSqlite3 from 'better-sqlite3'
 import { toHex } from '../../src/base/bytes.ts'
-import { makePass, memberKeys, type RoomKeys } from '../../src/letter/room.ts'
+import { makePass, memberKeys, type RoomKeys, roomKeys } from '../../src/letter/room.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { makeHostKeys, makeRoom } from './fakes.ts'
 import { Stage } from './stage.ts'
@@ -174,3 +175,33 @@ test('an invite that the database does not know is taken in with its terms when 
   assert.deepEqual({ until, uses }, { until: invite.grant?.until, uses: 1 })
   await stage.stop()
 })
+
+test('nobody is let in by anything that stands in a stolen database', async () => {
+  const stage = await new Stage().start()
+  const invite = stage.invite()
+  assert.equal(await ask(stage, 'ann', invite), null)
+  assert.equal(await ask(stage, 'ben', stage.room), null)
+  const stolen = bytesIn(stage.database).filter((bytes) => bytes.length === 32)
+  // The invite's key, the room's tag, both users and the keys of their sessions at least.
+  assert.ok(stolen.length >= 6)
+  for (const [index, seed] of stolen.entries()) {
+    const proofKeyPair = realCrypto.signKeyPair(seed)
+    assert.notEqual(await ask(stage, `thief${index}`, { ...stage.room, proofKeyPair }), null)
+    assert.notEqual(await ask(stage, `heir${index}`, { ...invite, proofKeyPair }), null)
+    assert.notEqual(await ask(stage, `guest${index}`, roomKeys(realCrypto, seed)), null)
+  }
+  assert.equal(await ask(stage, 'cid', invite), null)
+  await stage.stop()
+})
+
+/** All binary values in a database file, each once. */
+function bytesIn(path: string): Uint8Array[] {
+  const database = new BetterSqlite3(path, { readonly: true })
+  const found = new Map<string, Uint8Array>()
+  const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all()
+  for (const table of tables)
+    for (const row of database.prepare(`SELECT * FROM "${table}"`).raw().all() as unknown[][])
+      for (const value of row) if (value instanceof Uint8Array) found.set(toHex(value), new Uint8Array(value))
+  database.close()
+  return [...found.values()]
+}

@@ -144,6 +144,25 @@ for (const [name, reason, make] of bad) {
   })
 }
 
+test('a request that names somebody else’s address draws no mail, to there or to where it came from', async () => {
+  const stage = await new Stage().start()
+  const ann = stage.agent('ann')
+  const named = ann.request(stage.now, { returnAddress: 'victim@elsewhere.test' })
+  stage.deliver(ann.mail(named, { from: ann.address }))
+  stage.deliver(ann.mail(ann.request(stage.now), { from: 'victim@elsewhere.test' }))
+  await stage.settle()
+  assert.deepEqual(stage.drops(), ['wrong-return-address', 'wrong-return-address'])
+  assert.equal(stage.sender.tried.length, 0)
+  // The same request from where it says is answered, so that it was for this reason.
+  stage.deliver(ann.mailRequest(stage.now))
+  await stage.settle()
+  assert.deepEqual(
+    stage.sender.sent.map(({ to }) => to),
+    [[ann.address]],
+  )
+  await stage.stop()
+})
+
 test('a letter signed by somebody else than it says is dropped as unsigned', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')

@@ -54,6 +54,12 @@ test('of several key pairs the right one opens the letter, and is named', () => 
   assert.equal(opened.keyPair, cast.hostSealing)
 })
 
+test('a letter that lies in a mailbox opens with no key but its recipient’s, not with its sender’s either', () => {
+  const others = [cast.annaSession, cast.benSession, crypto.boxKeyPair()]
+  const opened = openLetter(crypto, sealedRequest(), { ...hostKeys, keyPairs: others })
+  assert.deepEqual(opened, { ok: false, refusal: 'wrong-key' })
+})
+
 test('only the first few key pairs are tried', () => {
   let tries = 0
   const counting: Crypto = {
