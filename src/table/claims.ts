@@ -34,6 +34,9 @@ export class Claims {
       most,
     }: { now: number; until: number; limit: number; most: (underWay: number) => number },
   ): readonly WaitingMail[] {
+    // Without a budget nothing has to be counted, so no other process has to be waited for.
+    if (most(0) === Number.POSITIVE_INFINITY)
+      return this.#statements.claimDue.all(laneOf[urgency], now, now, limit, until) as WaitingMail[]
     return this.#database.inTransaction(() => {
       const left = Math.min(limit, most(this.#statements.underWay.get(now) as number))
       if (left <= 0) return []
@@ -82,6 +85,14 @@ function prepare(connection: Connection) {
     due: statement(
       `SELECT ${waitingColumns} FROM mail WHERE lane = ? AND next_attempt_at <= ? AND claimed_until <= ?
        ORDER BY next_attempt_at, mail_order LIMIT ?`,
+    ),
+    claimDue: statement(
+      `WITH due AS (
+         SELECT mail_order FROM mail WHERE lane = ? AND next_attempt_at <= ? AND claimed_until <= ?
+         ORDER BY next_attempt_at, mail_order LIMIT ? FOR UPDATE SKIP LOCKED),
+       claimed AS (
+         UPDATE mail SET claimed_until = ? FROM due WHERE mail.mail_order = due.mail_order RETURNING mail.*)
+       SELECT ${waitingColumns} FROM claimed ORDER BY next_attempt_at, mail_order`,
     ),
     claim: statement(`UPDATE mail SET claimed_until = ? WHERE mail_order IN ${listed}`),
     free: statement(

@@ -79,6 +79,29 @@ test('a mail of the outbox is claimed by one process, and by the next when the c
   other.close()
 })
 
+test('without a budget each mail is claimed once, and nobody waits for another process’s transaction', {
+  skip,
+}, async () => {
+  const url = await cluster.database()
+  const databases = [1, 2, 3].map(() => openHostDatabase(url))
+  const [busy, one, other] = databases as [HostDatabase, HostDatabase, HostDatabase]
+  const outbox = new Outbox(busy, { capacity: 9 })
+  for (const name of ['a', 'b', 'c', 'd']) outbox.add(mail(name), 1)
+  const take = (database: HostDatabase, now: number, limit: number) =>
+    new Claims(database, 'anybody')
+      .mails('urgent', { now, until: now + 100, limit, most: () => Number.POSITIVE_INFINITY })
+      .map(({ messageId }) => messageId)
+  busy.transaction(() => {
+    // Of the very rows, too: it is about to send them.
+    assert.deepEqual(take(busy, 10, 1), ['<a@mail.test>'])
+    assert.deepEqual(take(one, 10, 2), ['<b@mail.test>', '<c@mail.test>'])
+    assert.deepEqual(take(other, 10, 9), ['<d@mail.test>'])
+  })
+  assert.deepEqual(take(one, 109, 9), [])
+  assert.deepEqual(take(other, 110, 9), ['<a@mail.test>', '<b@mail.test>', '<c@mail.test>', '<d@mail.test>'])
+  for (const database of databases) database.close()
+})
+
 test('a letter is claimed by one process, and its own claim does not keep it out', { skip }, async () => {
   const url = await cluster.database()
   const [one, other] = [openHostDatabase(url), openHostDatabase(url)]
