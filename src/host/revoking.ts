@@ -2,6 +2,7 @@
 // Each is told on once by whoever hears of it, and again every day, for a mail can be lost.
 
 import { equalBytes } from '../base/bytes.ts'
+import { piecesOf } from '../base/pieces.ts'
 import type { Revocation } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
 import { checkRevocation } from '../letter/revocation.ts'
@@ -46,11 +47,7 @@ export class Revoking {
 
   /** In pieces for one letter each. */
   get all(): readonly (readonly Revocation[])[] {
-    const latest = this.#parts.revocations.latest(mostAtOnce)
-    const letters = Math.ceil(latest.length / limits.tableRevocations)
-    return Array.from({ length: letters }, (_, at) =>
-      latest.slice(at * limits.tableRevocations, (at + 1) * limits.tableRevocations),
-    )
+    return piecesOf(this.#parts.revocations.latest(mostAtOnce), limits.tableRevocations)
   }
 
   #tellDue(): void {

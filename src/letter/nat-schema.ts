@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Allocation, NatProfile } from '../base/nat-profile.ts'
 import { limits } from './limits.ts'
 
-function integer(min: number, max: number) {
+export function integer(min: number, max: number) {
   return z.int().min(min).max(max)
 }
 

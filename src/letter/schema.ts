@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { type Candidate, decodeEndpoint, type Endpoint, familyOf } from '../base/endpoint.ts'
 import type { Grant, Letter, LetterKind } from './kinds.ts'
 import { limits } from './limits.ts'
-import { natProfile as nat } from './nat-schema.ts'
+import { integer, natProfile as nat } from './nat-schema.ts'
 import { isMailAddress, isMessageId, isNickname } from './text-rules.ts'
 import { isUsableBoxKey } from './x25519.ts'
 
@@ -38,10 +38,6 @@ export function boxKey() {
 
 function textThat(holds: (text: string) => boolean) {
   return z.custom<string>((value) => typeof value === 'string' && holds(value))
-}
-
-function integer(min: number, max: number) {
-  return z.int().min(min).max(max)
 }
 
 /** An IPv4 address in IPv6 form is refused: each endpoint has one form. */

@@ -1,6 +1,7 @@
 // Who still has to be told of whom (C2). Kept in the database, so that an introduction owed when the host is killed
 // is made after it starts again.
 
+import { piecesOf } from '../base/pieces.ts'
 import type { RoomTag, UserId } from '../letter/kinds.ts'
 import type { Connection, HostDatabase, Statement } from './database.ts'
 import { RoomNumbers } from './room-numbers.ts'
@@ -8,6 +9,7 @@ import { RoomNumbers } from './room-numbers.ts'
 /** Pairs waiting, at most; when it is full, new ones are not noted: the asker punches all the same, and
  *  whoever it was offered learns of it with its own next reply. */
 const maxPairs = 100_000
+/** In one statement: with PostgreSQL each is a round trip. */
 const mostAtOnce = 16
 
 export type OwedIntroduction = {
@@ -34,7 +36,7 @@ export class IntroductionList {
   note(room: RoomTag, recipients: readonly UserId[], asker: UserId, now: number): void {
     const roomId = this.#rooms.of(room)
     if (roomId === null || recipients.length === 0 || this.size + recipients.length > maxPairs) return
-    for (const some of pieces(recipients)) {
+    for (const some of piecesOf(recipients, mostAtOnce)) {
       const values = some.flatMap((recipient) => [roomId, recipient, asker, now])
       this.#statements.note(some.length).run(...values)
     }
@@ -44,7 +46,8 @@ export class IntroductionList {
   settle(room: RoomTag, recipient: UserId, askers: readonly UserId[]): void {
     const roomId = this.#rooms.of(room)
     if (roomId === null || this.#statements.any.get(roomId, recipient) === undefined) return
-    for (const some of pieces(askers)) this.#statements.settle(some.length).run(roomId, recipient, ...some)
+    for (const some of piecesOf(askers, mostAtOnce))
+      this.#statements.settle(some.length).run(roomId, recipient, ...some)
   }
 
   /** Unix ms when the longest waiting was noted; null when nobody waits. */
@@ -75,12 +78,6 @@ export class IntroductionList {
   clampFuture(now: number, limit: number): number {
     return this.#statements.clampFuture.run(now, now, limit).changes
   }
-}
-
-/** Few enough for one statement: with PostgreSQL each is a round trip. */
-function pieces(users: readonly UserId[]): readonly (readonly UserId[])[] {
-  const starts = Array.from({ length: Math.ceil(users.length / mostAtOnce) }, (_, at) => at * mostAtOnce)
-  return starts.map((start) => users.slice(start, start + mostAtOnce))
 }
 
 /** One statement for each number of rows, made when it is first needed. */
