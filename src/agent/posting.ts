@@ -117,7 +117,7 @@ export class Posting {
         const result = await sender.send({ ...mail, to })
         if (result.outcome === 'sent') return true
         if (unsent.givenUp) return false
-        onUnsent(kind, result.reason)
+        onUnsent(kind, (result.outcome === 'later' && result.problem?.line) || result.reason)
         if (result.outcome === 'refused') return false
         if (result.outcome === 'partly') {
           // The other hosts have it; theirs must not get it twice.

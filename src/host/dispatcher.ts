@@ -7,6 +7,7 @@ import type { Claims } from '../table/claims.ts'
 import type { Urgency, WaitingMail } from '../table/outbox.ts'
 import type { BudgetState } from '../table/send-budget.ts'
 import { type HostParts, withDatabase } from './parts.ts'
+import { SendingPause } from './sending-pause.ts'
 
 /** Sent mails are marked together, so that a mail costs less than one sync to disk. A mail sent but not yet
  *  marked when the host is killed goes out again, with the same bytes. */
@@ -30,10 +31,7 @@ export class Dispatcher {
   #underWay = 0
   /** As it was told. */
   #budgetState: BudgetState = 'ample'
-  /** Failures since the last success: when all that is under way fails, the trouble is the server's. */
-  #failuresInRow = 0
-  /** Monotonic ms. */
-  #pausedUntil = 0
+  readonly #pause: SendingPause
   #cancelTimer: (() => void) | null = null
   /** Monotonic ms; of the timer, while there is one. */
   #timerAt = 0
@@ -45,6 +43,12 @@ export class Dispatcher {
   constructor(parts: HostParts, sender: MailSender) {
     this.#parts = parts
     this.#sender = sender
+    this.#pause = new SendingPause({
+      clock: parts.clock,
+      failures: Math.max(3, sender.concurrency),
+      backoffMs: (rounds) => this.#backoffMs(rounds),
+      onTrouble: (problem) => parts.emit({ event: 'trouble', problem }),
+    })
   }
 
   isBusyWith(order: number): boolean {
@@ -84,9 +88,8 @@ export class Dispatcher {
   }
 
   #launch(): void {
-    const pauseMs = this.#pausedUntil - this.#parts.clock.now()
-    if (pauseMs > 0) {
-      this.#comeBackIn(pauseMs)
+    if (this.#pause.leftMs > 0) {
+      this.#comeBackIn(this.#pause.leftMs)
       return
     }
     this.#watchBudget()
@@ -183,8 +186,8 @@ export class Dispatcher {
   #settle(mail: WaitingMail, outcome: SendOutcome): void {
     const { emit, clock, outbox, unreachable, database, claims } = this.#parts
     if (outcome.outcome !== 'later') {
+      this.#pause.succeeded()
       if (outcome.outcome === 'sent') {
-        this.#failuresInRow = 0
         this.#sentUnmarked++
         emit({ event: 'sent', kind: mail.kind })
       } else {
@@ -194,16 +197,12 @@ export class Dispatcher {
       this.#markSoon()
       // Refused at the door or sent back later: it is the same address that takes no mail of ours.
       const now = clock.wallNow()
-      if (outcome.outcome === 'refused')
+      if (outcome.outcome === 'refused' && outcome.about === 'recipient')
         withDatabase(database, () => unreachable.note(mail.recipient, now, now))
       return
     }
     emit({ event: 'unsent', kind: mail.kind, outcome: 'later', reason: outcome.reason })
-    this.#failuresInRow++
-    if (this.#failuresInRow >= Math.max(3, this.#sender.concurrency)) {
-      const rounds = Math.floor(this.#failuresInRow / Math.max(3, this.#sender.concurrency))
-      this.#pausedUntil = clock.now() + this.#backoffMs(rounds - 1)
-    }
+    this.#pause.failed(outcome.problem)
     const nextAttemptAt = clock.wallNow() + this.#backoffMs(mail.attempts)
     try {
       withDatabase(database, () =>
@@ -263,7 +262,7 @@ export class Dispatcher {
       // What was claimed and not begun comes again when its claim has ended.
       if (this.#parts.claims) for (const queue of Object.values(this.#queues)) queue.length = 0
       this.#parts.emit({ event: 'trouble', problem: thrown })
-      this.#pausedUntil = this.#parts.clock.now() + this.#backoffMs(0)
+      this.#pause.pause(this.#backoffMs(0))
       this.#comeBackIn(this.#backoffMs(0))
     }
   }

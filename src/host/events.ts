@@ -55,8 +55,8 @@ export type HostEvent =
   /** Of a host that may stand by: whether it answers. */
   | { readonly event: 'standing'; readonly state: 'awake' | 'standby' }
   | ({ readonly event: 'mailbox' } & MailboxState)
-  /** The database or the mailbox failed: no letters are taken until it works again, and none is lost. Or our own
-   *  code failed on one letter, which was dropped. */
+  /** The database or the mailbox failed: no letters are taken until it works again, and none is lost. Or the server that
+   *  takes our mails, or our account there: they wait. Or our own code failed on one letter, which was dropped. */
   | { readonly event: 'trouble'; readonly problem: Problem }
 
 /** Counts since the start. Keys of `letters` are `kind accepted` or `kind dropped reason`. */

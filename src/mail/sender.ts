@@ -1,5 +1,7 @@
 // Sending, as host and agent see it. The bytes are frozen before they come here.
 
+import type { Problem } from '../base/problem.ts'
+
 export type OutgoingMail = {
   /** Envelope sender. */
   readonly from: string
@@ -11,12 +13,13 @@ export type OutgoingMail = {
 
 export type SendOutcome =
   | { readonly outcome: 'sent' }
-  /** Try the same bytes again later. `reason` is one line for the log. */
-  | { readonly outcome: 'later'; readonly reason: string }
+  /** Try the same bytes again later. `reason` is one line for the log. `problem`: any other mail would meet the same, for the
+   *  trouble is the server's, or that of our account there. */
+  | { readonly outcome: 'later'; readonly reason: string; readonly problem?: Problem }
   /** Taken, but not for all recipients. `again`: those for whom the same bytes may be tried later; never all. */
   | { readonly outcome: 'partly'; readonly again: readonly string[]; readonly reason: string }
-  /** The server will never take this mail for this recipient. */
-  | { readonly outcome: 'refused'; readonly reason: string }
+  /** The server will never take this mail for this recipient; nor, where it is about the recipient, any other one. */
+  | { readonly outcome: 'refused'; readonly reason: string; readonly about: 'recipient' | 'mail' }
 
 export interface MailSender {
   /** Never rejects. An outcome unknown (connection lost after DATA) is `later`: same bytes, same Message-ID. */

@@ -21,6 +21,8 @@ export type ServerError = {
   readonly authenticationFailed?: unknown
   readonly tlsFailed?: unknown
   readonly command?: unknown
+  /** Set by us: it failed before any mail was begun. */
+  readonly isAtOpening?: unknown
 }
 
 export function fieldsOf(error: unknown): ServerError {

@@ -1,6 +1,7 @@
 // One connection to an SMTP server, logged in, over nodemailer's. A connection that failed is never mended: the pool
 // opens another.
 
+import { Readable } from 'node:stream'
 import NodemailerConnection, {
   type SMTPConnectionAuth,
   type SMTPConnectionOptions,
@@ -54,21 +55,31 @@ export class SmtpConnection {
   async open(): Promise<void> {
     // Here, so that a Problem with it comes out as it is.
     if (this.#login?.oauth2) await this.#token?.()
-    return this.#step((done) => {
+    const opened = this.#step((done) => {
       this.#client.connect((error) => {
         if (error || this.#login === null || !this.#client.allowsAuth) done(error)
         else this.#client.login(this.#login, (failure) => done(failure))
       })
     })
+    return opened.catch((error: Error) => {
+      throw Object.assign(error, { isAtOpening: true })
+    })
   }
 
   /** Resolves with the recipients that were refused while the mail was taken for others. Not to be called again
-   *  before that. */
-  send({ from, to, raw }: OutgoingMail): Promise<readonly RejectedRecipient[]> {
+   *  before that. `onData`: from now on the server may have taken it, whatever it says. */
+  send({ from, to, raw }: OutgoingMail, onData: () => void): Promise<readonly RejectedRecipient[]> {
     this.#mails++
-    const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength)
+    // Read only when the server wants the data.
+    const bytes = new Readable({
+      read() {
+        onData()
+        this.push(raw)
+        this.push(null)
+      },
+    })
     return this.#step((done) => {
-      const envelope = { from, to: [...to], size: bytes.length }
+      const envelope = { from, to: [...to], size: raw.length }
       this.#client.send(envelope, bytes, (error, info) => done(error, rejectedOf(info)))
     })
   }

@@ -34,7 +34,12 @@ const finalAtRecipient = new Set([550, 551, 553, 556])
 
 /** The outcome for an error of nodemailer's about a whole mail. */
 export function outcomeOf(error: unknown): Extract<SendOutcome, { outcome: 'later' | 'refused' }> {
-  return { outcome: isFinal(error) ? 'refused' : 'later', reason: reasonOf(error) }
+  const reason = reasonOf(error)
+  if (!isFinal(error)) return { outcome: 'later', reason }
+  const { responseCode } = fieldsOf(error)
+  const subject = enhancedCodeOf(error)?.subject
+  const isAboutMail = typeof responseCode !== 'number' || subject === 3 || subject === 6
+  return { outcome: 'refused', reason, about: isAboutMail ? 'mail' : 'recipient' }
 }
 
 /** The outcome for a mail that was taken for all recipients but these. */
@@ -46,15 +51,22 @@ export function outcomeWithout(rejected: readonly RejectedRecipient[]): SendOutc
 }
 
 function isFinal(error: unknown): boolean {
-  const { code, responseCode, response, command } = fieldsOf(error)
+  const { code, responseCode, command } = fieldsOf(error)
   if (typeof responseCode !== 'number') {
     // Found before anything was sent: larger than the SIZE the server announced, or no valid recipient.
     return code === 'EMESSAGE' || (code === 'EENVELOPE' && command === 'API')
   }
   if (responseCode < 500 || responseCode > 599 || code === 'EAUTH' || command === 'MAIL FROM') return false
-  const enhanced = typeof response === 'string' ? /^\d{3}[ -]5\.(\d{1,3})\.(\d{1,3})\b/.exec(response) : null
-  if (enhanced) return isFinalDetail(Number(enhanced[1]), Number(enhanced[2]))
+  const enhanced = enhancedCodeOf(error)
+  if (enhanced) return isFinalDetail(enhanced.subject, enhanced.detail)
   return command === 'RCPT TO' && finalAtRecipient.has(responseCode)
+}
+
+/** Null where the server gives none. */
+export function enhancedCodeOf(error: unknown): { readonly subject: number; readonly detail: number } | null {
+  const { response } = fieldsOf(error)
+  const code = typeof response === 'string' ? /^(\d)\d\d[ -]\1\.(\d{1,3})\.(\d{1,3})\b/.exec(response) : null
+  return code && { subject: Number(code[2]), detail: Number(code[3]) }
 }
 
 /** The connection ended on its own: the server tired of an idle one, or went away. */

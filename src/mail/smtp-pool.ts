@@ -19,11 +19,14 @@ type Job = {
   readonly resolve: (rejected: readonly RejectedRecipient[]) => void
   readonly reject: (error: unknown) => void
   connection: SmtpConnection | null
+  mayBeTaken: boolean
 }
 
 export type Sending = {
   /** Resolves with the recipients that were refused while the mail was taken for others. */
   readonly taken: Promise<readonly RejectedRecipient[]>
+  /** The server had its bytes. */
+  readonly mayBeTaken: boolean
   cancel(): void
 }
 
@@ -54,10 +57,16 @@ export class SmtpPool {
 
   send(mail: OutgoingMail): Sending {
     const { promise: taken, resolve, reject } = Promise.withResolvers<readonly RejectedRecipient[]>()
-    const job: Job = { mail, resolve, reject, connection: null }
+    const job: Job = { mail, resolve, reject, connection: null, mayBeTaken: false }
     this.#waiting.push(job)
     this.#assign()
-    return { taken, cancel: () => this.#cancel(job) }
+    return {
+      taken,
+      cancel: () => this.#cancel(job),
+      get mayBeTaken() {
+        return job.mayBeTaken
+      },
+    }
   }
 
   /** Connects and logs in once. */
@@ -104,7 +113,9 @@ export class SmtpPool {
     job.connection = connection
     try {
       if (isNew) await connection.open()
-      const rejected = await connection.send(job.mail)
+      const rejected = await connection.send(job.mail, () => {
+        job.mayBeTaken = true
+      })
       this.#release(connection)
       job.resolve(rejected)
     } catch (error) {

@@ -7,10 +7,10 @@ import { isPlainAddress } from './address.ts'
 import type { AccessToken } from './login.ts'
 import { type SmtpUrl, serverName } from './mail-url.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from './sender.ts'
-import { clearTextProblem, fieldsOf, loginProblem, serverProblem } from './server-problem.ts'
 import type { SmtpTiming } from './smtp-connection.ts'
 import { isLostConnection, outcomeOf, outcomeWithout } from './smtp-outcome.ts'
 import { SmtpPool } from './smtp-pool.ts'
+import { openingProblem, sendingProblem } from './smtp-trouble.ts'
 
 export type { SmtpTiming } from './smtp-connection.ts'
 
@@ -59,7 +59,8 @@ export class SmtpSender implements MailSender {
     }
     const addresses = [mail.from, ...mail.to]
     if (mail.to.length === 0 || !addresses.every(isPlainAddress)) {
-      return Promise.resolve({ outcome: 'refused', reason: 'an address in the envelope is not valid' })
+      const reason = 'an address in the envelope is not valid'
+      return Promise.resolve({ outcome: 'refused', reason, about: 'recipient' })
     }
     const sending = this.#sendWithinTime(mail)
     this.#pending.add(sending)
@@ -75,15 +76,18 @@ export class SmtpSender implements MailSender {
     })
     try {
       const rejected = await sending.taken.catch((error: unknown) => {
-        // A server may have dropped a pooled connection while it was idle. The bytes are the same, so a
-        // second attempt is as harmless as the caller's own would be.
-        if (!isLostConnection(error) || isTooLate || this.#closed) throw error
+        // A server may have dropped a pooled connection while it was idle. One that took the mail and could not say so
+        // need not get it again at once.
+        if (sending.mayBeTaken || !isLostConnection(error) || isTooLate || this.#closed) throw error
         sending = this.#pool.send(mail)
         return sending.taken
       })
       return outcomeWithout(rejected)
     } catch (error) {
-      return isTooLate ? { outcome: 'later', reason: 'the server took too long' } : outcomeOf(error)
+      if (isTooLate) return { outcome: 'later', reason: 'the server took too long' }
+      const outcome = outcomeOf(error)
+      const problem = sendingProblem(this.#url, error)
+      return problem && outcome.outcome === 'later' ? { ...outcome, problem } : outcome
     } finally {
       cancel()
     }
@@ -93,7 +97,7 @@ export class SmtpSender implements MailSender {
     try {
       await this.#pool.verify()
     } catch (error) {
-      throw verifyProblem(this.#url, error)
+      throw openingProblem(this.#url, error)
     }
   }
 
@@ -107,14 +111,4 @@ export class SmtpSender implements MailSender {
     await Promise.allSettled(this.#pending)
     this.#pool.close()
   }
-}
-
-function verifyProblem(url: SmtpUrl, error: unknown): Problem {
-  const { code, responseCode, command } = fieldsOf(error)
-  const refusedForGood = typeof responseCode === 'number' && responseCode >= 500
-  if (code === 'EAUTH' && (refusedForGood || responseCode === undefined))
-    return loginProblem('SMTP', url, error)
-  // Asked for STARTTLS because we insist, answered "unknown command".
-  if (code === 'ETLS' && command === 'STARTTLS' && refusedForGood) return clearTextProblem('SMTP', url)
-  return serverProblem('SMTP', url, error)
 }

@@ -62,7 +62,7 @@ test('a mail put off is sent again, the same bytes, after 2, 4, 8 s and at last 
 
 test('a mail refused for good is told and not tried again', async () => {
   const stage = await new CorrespondenceStage().open()
-  stage.answerWith({ outcome: 'refused', reason: '550 no such user' })
+  stage.answerWith({ outcome: 'refused', reason: '550 no such user', about: 'recipient' })
   const state = await post(stage, 'failure')
   assert.equal(state.isSent, false)
   await stage.pass(600_000)

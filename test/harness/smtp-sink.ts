@@ -18,17 +18,42 @@ export type SmtpSink = {
 }
 
 /** What becomes of a mail whose bytes have come: taken, the connection lost before the answer, or an answer of its own. */
-export type SinkVerdict = 'take' | 'hang up' | { readonly code: number; readonly text: string }
+export type SinkVerdict = 'take' | 'hang up' | SinkAnswer
+
+export type SinkAnswer = { readonly code: number; readonly text: string }
+
+/** Answers before a mail's bytes come; null lets pass. With `login` everybody has to log in. */
+export type SinkDoors = {
+  readonly login?: (user: string, password: string) => SinkAnswer | null
+  readonly from?: (address: string) => SinkAnswer | null
+  readonly to?: (address: string) => SinkAnswer | null
+  /** The command DATA. */
+  readonly data?: () => SinkAnswer | null
+}
 
 export async function startSmtpSink(
   judge: (mail: SinkMail) => SinkVerdict = () => 'take',
+  { login, from, to, data }: SinkDoors = {},
 ): Promise<SmtpSink> {
   const mails: SinkMail[] = []
   const server = new SMTPServer({
-    authOptional: true,
-    disabledCommands: ['STARTTLS', 'AUTH'],
+    authOptional: login === undefined,
+    disabledCommands: login ? ['STARTTLS'] : ['STARTTLS', 'AUTH'],
+    allowInsecureAuth: true,
     disableReverseLookup: true,
     closeTimeout: 100,
+    onConnect: (session, callback) => {
+      for (const connection of server.connections)
+        if (connection.id === session.id) guardData(connection, data)
+      callback()
+    },
+    onAuth: ({ username, password }, _session, callback) => {
+      const refusal = errorOf(login?.(username ?? '', password ?? ''))
+      if (refusal) callback(refusal)
+      else callback(null, { user: username })
+    },
+    onMailFrom: ({ address }, _session, callback) => callback(errorOf(from?.(address))),
+    onRcptTo: ({ address }, _session, callback) => callback(errorOf(to?.(address))),
     onData: (stream, session, callback) => {
       const chunks: Buffer[] = []
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -40,8 +65,7 @@ export async function startSmtpSink(
         mails.push(mail)
         const verdict = judge(mail)
         if (verdict === 'take') return callback()
-        if (verdict !== 'hang up')
-          return callback(Object.assign(new Error(verdict.text), { responseCode: verdict.code }))
+        if (verdict !== 'hang up') return callback(errorOf(verdict))
         for (const connection of server.connections) if (connection.id === session.id) connection.close()
       })
     },
@@ -60,5 +84,23 @@ export async function startSmtpSink(
     repliesTo: (address) =>
       mails.flatMap(({ to, text }) => (to === address && /^In-Reply-To: /m.test(text) ? [text] : [])),
     stop: () => new Promise<void>((resolve) => server.close(() => resolve())),
+  }
+}
+
+function errorOf(answer: SinkAnswer | null | undefined): Error | null {
+  return answer ? Object.assign(new Error(answer.text), { responseCode: answer.code }) : null
+}
+
+type DataHandler = (command: Buffer, callback: () => void) => void
+
+/** smtp-server itself asks nobody at the command DATA. */
+function guardData(connection: object, data: SinkDoors['data']): void {
+  const guarded = connection as { handler_DATA: DataHandler; send(code: number, text: string): void }
+  const pass = guarded.handler_DATA.bind(connection)
+  guarded.handler_DATA = (command, callback) => {
+    const refusal = data?.()
+    if (!refusal) return pass(command, callback)
+    guarded.send(refusal.code, refusal.text)
+    callback()
   }
 }

@@ -185,7 +185,7 @@ test('when a reply comes back its address is flagged and gets nothing for a whil
 test('a mail refused at the door marks its address as a bounce does', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
-  stage.sender.answer = () => ({ outcome: 'refused', reason: '550 5.1.1 User unknown' })
+  stage.sender.answer = () => ({ outcome: 'refused', reason: '550 5.1.1 User unknown', about: 'recipient' })
   stage.deliver(ann.mailRequest(stage.now))
   await stage.settle()
   stage.deliver(ann.mailRequest(stage.now))

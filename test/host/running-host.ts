@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createHost, type HostEvent, type HostSettings } from '../../src/host/service.ts'
 import { limits } from '../../src/letter/limits.ts'
+import type { RoomKeys } from '../../src/letter/room.ts'
 import { createSender, openMailbox } from '../../src/mail/open.ts'
 import { systemClock } from '../../src/net/system-clock.ts'
 import type { PostOffice } from '../harness/post-office.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
-import { FakeAgent, makeHostKeys, makeRoom, subject } from './fakes.ts'
+import { FakeAgent, type HostKeys, makeHostKeys, makeRoom, subject } from './fakes.ts'
 
 export type RunningHost = {
   readonly events: HostEvent[]
@@ -25,15 +26,16 @@ export type RunningHostOptions = {
   readonly sendUrl: string
   readonly address: string
   readonly settings?: Partial<HostSettings>
+  /** New ones if left out. */
+  readonly keys?: HostKeys
+  readonly room?: RoomKeys
 }
 
 const longestMs = 20_000
 
 export async function runHostOn(options: RunningHostOptions): Promise<RunningHost> {
-  const { receiveUrl, sendUrl, address, settings = {} } = options
+  const { receiveUrl, sendUrl, address, settings = {}, keys = makeHostKeys(), room = makeRoom() } = options
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-running-'))
-  const keys = makeHostKeys()
-  const room = makeRoom()
   const events: HostEvent[] = []
   let tell = Promise.withResolvers<void>()
   const filter = { subject, address, maxBytes: limits.mailBytes }
@@ -76,7 +78,12 @@ export async function runHostOn(options: RunningHostOptions): Promise<RunningHos
 }
 
 /** For the mailbox of `user`, with a way to send mail to it as anybody. */
-export async function runHost(office: PostOffice, user: string, settings: Partial<HostSettings> = {}) {
+export async function runHost(
+  office: PostOffice,
+  user: string,
+  settings: Partial<HostSettings> = {},
+  identities: Pick<RunningHostOptions, 'keys' | 'room'> = {},
+) {
   office.maildirOf(user)
   const posting = createSender(office.smtpUrl('poster'), { clock: systemClock })
   const host = await runHostOn({
@@ -84,6 +91,7 @@ export async function runHost(office: PostOffice, user: string, settings: Partia
     sendUrl: office.smtpUrl(user),
     address: office.address(user),
     settings,
+    ...identities,
   })
   return {
     ...host,

@@ -92,7 +92,7 @@ test('while replies wait, an agent’s newer one takes the place of its older on
 
 test('mails that are refused use up nothing', async () => {
   const stage = await budgeted(2)
-  stage.sender.answer = () => ({ outcome: 'refused', reason: '550 no such user' })
+  stage.sender.answer = () => ({ outcome: 'refused', reason: '550 no such user', about: 'recipient' })
   await ask(stage, ...agents(stage, 3))
   assert.equal(stage.host.counters().sentInDay, 0)
   assert.deepEqual(states(stage), [])

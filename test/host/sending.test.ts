@@ -32,7 +32,7 @@ test('a mail that does not go is tried again with the same bytes, also after a r
 
 test('a mail that is refused is dropped and counted', async () => {
   const stage = await new Stage().start()
-  stage.sender.answer = () => ({ outcome: 'refused', reason: '550 no such user' })
+  stage.sender.answer = () => ({ outcome: 'refused', reason: '550 no such user', about: 'recipient' })
   stage.deliver(stage.agent('ann').mailRequest(stage.now))
   await stage.settle()
   await stage.pass(3_600_000)

@@ -77,7 +77,8 @@ export class Post {
   take(mail: OutgoingMail): SendOutcome {
     if (this.#down.has(mail.from)) return { outcome: 'later', reason: 'the server cannot be reached' }
     if (this.#random() < this.weather.putOff) return { outcome: 'later', reason: '451 try again' }
-    if (mail.to.some((to) => this.refused.has(to))) return { outcome: 'refused', reason: '550 no such user' }
+    if (mail.to.some((to) => this.refused.has(to)))
+      return { outcome: 'refused', reason: '550 no such user', about: 'recipient' }
     this.taken.push(mail)
     for (const to of mail.to) this.carry(to, mail.raw)
     return { outcome: 'sent' }

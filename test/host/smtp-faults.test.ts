@@ -1,0 +1,306 @@
+// What becomes of a reply when the SMTP server has a bad day, from the host's mailbox to the server's answer.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { createSender } from '../../src/mail/open.ts'
+import { systemClock } from '../../src/net/system-clock.ts'
+import { mailCount, queueIsEmpty } from '../bench/post.ts'
+import { deferIn } from '../harness/defer.ts'
+import { TestMaildir } from '../harness/maildir.ts'
+import { lacks } from '../harness/needs.ts'
+import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import {
+  type SinkAnswer,
+  type SinkDoors,
+  type SinkMail,
+  type SinkVerdict,
+  startSmtpSink,
+} from '../harness/smtp-sink.ts'
+import { waitUntil } from '../harness/wait-until.ts'
+import { FakeAgent, hostAddress, makeHostKeys, makeRoom } from './fakes.ts'
+import { type RunningHost, runHost, runHostOn } from './running-host.ts'
+
+const skip = lacks('postfix', 'dovecot')
+
+type Server = {
+  readonly judge?: (mail: SinkMail) => SinkVerdict
+  readonly doors?: SinkDoors
+  /** `user:password@` before the server's name. */
+  readonly login?: string
+}
+
+async function stage(context: TestContext, { judge, doors, login = '' }: Server) {
+  const defer = deferIn(context)
+  const folder = mkdtempSync(join(tmpdir(), 'peerpost-smtp-faults-'))
+  defer(() => rmSync(folder, { recursive: true }))
+  const maildir = new TestMaildir(join(folder, 'mail'))
+  const sink = await startSmtpSink(judge, doors)
+  defer(() => sink.stop())
+  const host = await runHostOn({
+    receiveUrl: maildir.url,
+    sendUrl: sink.url.replace('//', `//${login}`),
+    address: hostAddress,
+    settings: { retryFirstMs: 50, retryMaxMs: 100 },
+  })
+  defer(() => host.stop())
+  return { host, sink, maildir }
+}
+
+function troublesOf({ events }: RunningHost) {
+  return events.flatMap((event) => (event.event === 'trouble' ? [event.problem] : []))
+}
+
+const isReplySent = (event: RunningHost['events'][number]) => event.event === 'sent' && event.kind === 'reply'
+
+/** `told`: the trouble is the server's or our account's. */
+type Fault = {
+  readonly at: 'from' | 'to' | 'data' | 'end'
+  readonly answer: SinkVerdict
+  readonly told?: RegExp
+}
+
+const passing: Readonly<Record<string, Fault>> = {
+  '451 at MAIL': {
+    at: 'from',
+    answer: { code: 451, text: '4.3.0 Try again' },
+    told: /takes no mails for now/,
+  },
+  '452 no storage at MAIL': {
+    at: 'from',
+    answer: { code: 452, text: '4.3.1 Insufficient system storage' },
+    told: /takes no more mails from us for now/,
+  },
+  '552 our own mailbox full at MAIL': {
+    at: 'from',
+    answer: { code: 552, text: '5.2.2 Your mailbox is over quota' },
+    told: /takes no more mails from us for now/,
+  },
+  '450 a rate at MAIL': {
+    at: 'from',
+    answer: { code: 450, text: '4.7.1 Error: too many mails from this account' },
+    told: /takes no more mails from us for now/,
+  },
+  '553 at MAIL, the address is not ours': {
+    at: 'from',
+    answer: { code: 553, text: '5.7.1 Sender address rejected: not owned by user' },
+    told: /takes no mails from our address.*not owned by user/,
+  },
+  '450 greylisting at RCPT': { at: 'to', answer: { code: 450, text: '4.7.1 Greylisted, see you later' } },
+  '451 at RCPT': { at: 'to', answer: { code: 451, text: '4.3.0 Temporary lookup failure' } },
+  '452 mailbox full at RCPT': { at: 'to', answer: { code: 452, text: '4.2.2 Mailbox full' } },
+  '552 over quota at RCPT': { at: 'to', answer: { code: 552, text: '5.2.2 Over quota' } },
+  '554 a policy at RCPT': { at: 'to', answer: { code: 554, text: '5.7.1 Relay access denied' } },
+  '550 our daily quota at RCPT': {
+    at: 'to',
+    answer: { code: 550, text: '5.4.5 Daily user sending limit exceeded' },
+    told: /takes no more mails from us for now.*Daily user sending limit/,
+  },
+  '421 closing at RCPT': {
+    at: 'to',
+    answer: { code: 421, text: '4.7.0 Closing connection' },
+    told: /takes no mails for now/,
+  },
+  '451 at DATA': { at: 'data', answer: { code: 451, text: '4.3.0 Queue file write error' } },
+  '554 at DATA': { at: 'data', answer: { code: 554, text: '5.5.1 No valid recipients' } },
+  '451 at the end of data': { at: 'end', answer: { code: 451, text: '4.3.0 Try again' } },
+  '452 mailbox full at the end of data': { at: 'end', answer: { code: 452, text: '4.2.2 Mailbox full' } },
+  '554 taken for spam at the end of data': {
+    at: 'end',
+    answer: { code: 554, text: '5.7.1 Looks like spam' },
+  },
+  '550 our daily quota at the end of data': {
+    at: 'end',
+    answer: { code: 550, text: '5.4.5 Daily sending quota exceeded' },
+    told: /takes no more mails from us for now.*Daily sending quota/,
+  },
+  '421 closing at the end of data': {
+    at: 'end',
+    answer: { code: 421, text: '4.3.2 Shutting down' },
+    told: /takes no mails for now/,
+  },
+  'the connection lost after the data': { at: 'end', answer: 'hang up' },
+}
+
+for (const [name, { at, answer, told }] of Object.entries(passing)) {
+  test(`${name}: the same bytes go again until they are taken, then never more, and nobody is marked`, async (context) => {
+    let failures = 3
+    const fail = <T>(step: Fault['at'], otherwise: T): SinkVerdict | T =>
+      step === at && failures-- > 0 ? answer : otherwise
+    const refuse = (step: Fault['at']) => fail(step, null) as SinkAnswer | null
+    const { host, sink, maildir } = await stage(context, {
+      judge: () => fail('end', 'take'),
+      doors: { from: () => refuse('from'), to: () => refuse('to'), data: () => refuse('data') },
+    })
+    const [ann, bob] = [host.agent('ann'), host.agent('bob')]
+    maildir.deliver(ann.mailRequest(Date.now()))
+    await host.until(isReplySent)
+    assert.ok(host.events.some((event) => event.event === 'unsent' && event.outcome === 'later'))
+    // Who was marked unreachable would get nothing now.
+    for (const agent of [bob, ann]) maildir.deliver(agent.mailRequest(Date.now()))
+    await host.until(isReplySent, 3)
+    await host.stop()
+    const copies = new Map<string, Set<string>>()
+    for (const text of [...sink.repliesTo(ann.address), ...sink.repliesTo(bob.address)]) {
+      const id = /^Message-ID: (.+)$/m.exec(text)?.[1] ?? ''
+      copies.set(id, (copies.get(id) ?? new Set()).add(text))
+    }
+    assert.equal(copies.size, 3)
+    for (const texts of copies.values()) assert.equal(texts.size, 1)
+    assert.equal(maildir.mails.length, 0)
+    const lines = troublesOf(host).map(({ line }) => line)
+    assert.equal(lines.length, told ? 1 : 0, lines.join('\n'))
+    if (told) assert.match(lines[0] ?? '', told)
+  })
+}
+
+test('a server that takes mails and loses the answer each time gets one copy an attempt, all with the same Message-ID', async (context) => {
+  let lost = 4
+  const { host, sink, maildir } = await stage(context, { judge: () => (lost-- > 0 ? 'hang up' : 'take') })
+  const ann = host.agent('ann')
+  maildir.deliver(ann.mailRequest(Date.now()))
+  await host.until(isReplySent)
+  await host.stop()
+  const attempts = host.events.filter(({ event }) => event === 'unsent').length + 1
+  assert.equal(sink.repliesTo(ann.address).length, attempts)
+  assert.equal(attempts, 5)
+  assert.equal(new Set(sink.repliesTo(ann.address)).size, 1)
+})
+
+test('only who is refused for good is sent nothing for a while; a mail refused for what it holds marks nobody', async (context) => {
+  const answers: Readonly<Record<string, SinkAnswer>> = {
+    'gone@mail.test': { code: 550, text: '5.1.1 User unknown' },
+    'full@mail.test': { code: 552, text: '5.3.4 Message too big for system' },
+  }
+  const { host, sink, maildir } = await stage(context, { judge: ({ to }) => answers[to] ?? 'take' })
+  const [gone, full, bob] = [host.agent('gone'), host.agent('full'), host.agent('bob')]
+  const ask = (...agents: FakeAgent[]) => {
+    for (const agent of agents) maildir.deliver(agent.mailRequest(Date.now()))
+  }
+  const isRefused = (event: RunningHost['events'][number]) =>
+    event.event === 'unsent' && event.kind === 'reply' && event.outcome === 'refused'
+  ask(gone, full)
+  await host.until(isRefused, 2)
+  ask(gone, full, bob)
+  await host.until(isReplySent)
+  await host.until(isRefused, 3)
+  await host.until((event) => event.event === 'letter' && event.outcome === 'dropped')
+  await host.stop()
+  assert.deepEqual(
+    host.events.flatMap((event) => (event.event === 'letter' && 'reason' in event ? [event.reason] : [])),
+    ['unreachable'],
+  )
+  const replies = [gone, full, bob].map(({ address }) => sink.repliesTo(address).length)
+  assert.deepEqual(replies, [1, 2, 1])
+  assert.deepEqual(troublesOf(host), [])
+})
+
+test('when the server lets us in no more, all sending pauses and it is told once; let in again, each is answered once', async (context) => {
+  let isOpen = true
+  let logins = 0
+  const { host, sink, maildir } = await stage(context, {
+    login: 'host:old@',
+    doors: {
+      login: () => {
+        logins++
+        return isOpen ? null : { code: 535, text: '5.7.8 Password has expired' }
+      },
+    },
+  })
+  isOpen = false
+  const agents = Array.from({ length: 40 }, (_, index) => host.agent(`agent${index}`))
+  for (const agent of agents) maildir.deliver(agent.mailRequest(Date.now()))
+  await host.until((event) => event.event === 'letter', agents.length)
+  // The connection of the start is still good for some.
+  const sent = sink.mails.length
+  const before = logins
+  await host.until(
+    ({ event }) => event === 'unsent',
+    host.events.filter(({ event }) => event === 'unsent').length + 10,
+  )
+  const tries = logins - before
+  assert.ok(tries <= 25, `${tries} logins`)
+  const [trouble, ...more] = troublesOf(host)
+  assert.deepEqual(more, [])
+  assert.equal(trouble?.code, 'mail-login')
+  assert.match(
+    trouble?.line ?? '',
+    /does not let host in: .*Password has expired.*Check the user name and password/,
+  )
+  assert.ok(sent < agents.length)
+  isOpen = true
+  await host.until(isReplySent, agents.length)
+  await host.stop()
+  assert.deepEqual(new Set(agents.map(({ address }) => sink.repliesTo(address).length)), new Set([1]))
+})
+
+async function letIn(office: PostOffice, agents: readonly FakeAgent[]): Promise<void> {
+  const posting = createSender(office.smtpUrl('agents'), { clock: systemClock })
+  for (const agent of agents) {
+    const raw = new TextEncoder().encode(agent.mailRequest(Date.now()))
+    const { outcome } = await posting.send({ from: agent.address, to: [office.address('host')], raw })
+    assert.equal(outcome, 'sent')
+  }
+  await posting.close()
+  await queueIsEmpty(office)
+}
+
+test('a host whose mailbox was full when it started empties it, and gets letters again', {
+  skip,
+}, async (context) => {
+  const defer = deferIn(context)
+  const office = await startPostOffice({ quotaBytes: 60_000 })
+  defer(() => office.stop())
+  const [keys, room] = [makeHostKeys(), makeRoom()]
+  office.maildirOf('host')
+  const agents = Array.from({ length: 40 }, (_, index) => new FakeAgent(`agent${index}`, keys, room))
+  await letIn(office, agents)
+  const fitted = mailCount(office, 'host')
+  assert.ok(fitted > 0 && fitted < agents.length, `${fitted} of ${agents.length} letters fitted`)
+  const host = await runHost(office, 'host', {}, { keys, room })
+  defer(() => host.stop())
+  await host.until(isReplySent, fitted)
+  await waitUntil(
+    () => mailCount(office, 'host') === 0,
+    () => JSON.stringify(host.events.slice(-5)),
+    20_000,
+  )
+  const ann = host.agent('ann')
+  await host.post(ann.address, office.address('host'), ann.mailRequest(Date.now()))
+  await host.until(isReplySent, fitted + 1)
+})
+
+test('a reply that finds its recipient’s mailbox full comes back and is not sent again, and others go on', {
+  skip,
+}, async (context) => {
+  const defer = deferIn(context)
+  const office = await startPostOffice({ quotaBytes: 60_000 })
+  defer(() => office.stop())
+  const host = await runHost(office, 'host')
+  defer(() => host.stop())
+  const [ann, bob] = [host.agent('ann'), host.agent('bob')]
+  office.maildirOf('ann')
+  // What does not fit comes back to a mailbox that is no part of this.
+  for (const lines of [...Array<number>(7).fill(150), ...Array<number>(10).fill(10)]) {
+    const text = `${'x'.repeat(70)}\r\n`.repeat(lines)
+    await host.post(
+      'poster@mail.test',
+      ann.address,
+      `From: <poster@mail.test>\r\nTo: <${ann.address}>\r\nSubject: x\r\n\r\n${text}`,
+    )
+  }
+  await queueIsEmpty(office)
+  const fillers = mailCount(office, 'ann')
+  await host.post(ann.address, office.address('host'), ann.mailRequest(Date.now()))
+  await host.until((event) => event.event === 'letter' && 'reason' in event && event.reason === 'bounce')
+  for (const agent of [ann, bob])
+    await host.post(agent.address, office.address('host'), agent.mailRequest(Date.now()))
+  await host.until(isReplySent, 2)
+  await host.until((event) => event.event === 'letter' && 'reason' in event && event.reason === 'unreachable')
+  await queueIsEmpty(office)
+  assert.equal(mailCount(office, 'ann'), fillers)
+  assert.equal(mailCount(office, 'bob'), 1)
+  assert.equal(mailCount(office, 'host'), 0)
+})
