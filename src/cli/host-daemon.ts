@@ -2,6 +2,7 @@
 // a new one is put in the place of the old, and every setting of it can change.
 
 import type { Crypto } from '../base/crypto.ts'
+import type { Problem } from '../base/problem.ts'
 import { changedSettings } from '../config/changes.ts'
 import { type Loaded, loadHostConfig } from '../config/load.ts'
 import type { HostConfig } from '../config/schema.ts'
@@ -32,6 +33,9 @@ type Made = { readonly loaded: Loaded<HostConfig>; readonly keys: HostKeys; read
 
 export class HostDaemon {
   readonly control: HostControl
+  /** Rejects when the host has stopped because it can do nothing any more until a person has acted. */
+  readonly failed: Promise<never>
+  readonly #fail: (problem: Problem) => void
   readonly #options: HostDaemonOptions
   #made: Made
   #stopped = false
@@ -41,6 +45,11 @@ export class HostDaemon {
   /** Nothing is open yet. Throws a Problem for what cannot work. */
   constructor(options: HostDaemonOptions) {
     this.#options = options
+    const { promise, reject } = Promise.withResolvers<never>()
+    // Where nobody waits for it, an event told the same.
+    promise.catch(() => undefined)
+    this.failed = promise
+    this.#fail = reject
     this.#made = this.#make(options.loaded)
     this.control = new HostControl({ clock: systemClock, ...viewOf(this.#made) })
   }
@@ -85,11 +94,11 @@ export class HostDaemon {
       this.control.heard(event)
       report(event)
     }
-    return {
-      loaded,
-      keys,
-      host: setUpHost({ crypto, loaded, keys, onEvent, onNotice, ...(beside && { beside }) }),
-    }
+    const host = setUpHost({
+      ...{ crypto, loaded, keys, onEvent, onNotice },
+      ...{ onFailed: this.#fail, ...(beside && { beside }) },
+    })
+    return { loaded, keys, host }
   }
 
   /** Before the running host is stopped: whether the new servers let us in. */

@@ -59,10 +59,13 @@ export async function runHost(options: HostCommandOptions): Promise<void> {
     const failed = reloadOnHangUp(lifetime, manager, () => daemon.reload())
     await Promise.race([daemon.start(), stopped])
     manager.ready('Taking letters.')
-    await Promise.race([stopped, failed])
-    const told = manager.stopping()
-    await daemon.stop()
-    await told
+    try {
+      await Promise.race([stopped, failed, daemon.failed])
+    } finally {
+      const told = manager.stopping()
+      await daemon.stop()
+      await told
+    }
   } finally {
     await addressServer?.close()
     await server?.close()

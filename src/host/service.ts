@@ -10,7 +10,7 @@ import { isSealedTo } from '../letter/mail-text.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import type { HostRoom } from '../table/admission.ts'
-import { type DatabasePlace, type HostDatabase, openHostDatabase } from '../table/database.ts'
+import { type DatabasePlace, type HostDatabase, meetsDamage, openHostDatabase } from '../table/database.ts'
 import { SenderLimits } from '../table/sender-limits.ts'
 import { AdmissionDesk } from './admission-desk.ts'
 import { Courier } from './courier.ts'
@@ -71,6 +71,8 @@ export type HostOptions = {
   /** The host verifies and closes it. */
   readonly sender: MailSender
   readonly onEvent: (event: HostEvent) => void
+  /** Once, when it can do nothing any more until a person has acted: its database is damaged. It stops by itself. */
+  readonly onFailed?: (problem: Problem) => void
 }
 
 export interface Host {
@@ -95,6 +97,7 @@ class HostService implements Host {
   #running: Running | null = null
   #starting: Promise<void> | null = null
   #stopping: Promise<void> | null = null
+  #hasFailed = false
 
   constructor(options: HostOptions) {
     this.#options = options
@@ -250,6 +253,14 @@ class HostService implements Host {
     } catch {
       // Whoever listens must not be able to stop the host between two steps.
     }
+    if (event.event === 'trouble') this.#endIfDamaged(event.problem)
+  }
+
+  /** What is written to a damaged file may be lost, and what is read from it wrong. */
+  #endIfDamaged(problem: Problem): void {
+    if (this.#hasFailed || !this.#running || !meetsDamage(this.#running.parts.database, problem)) return
+    this.#hasFailed = true
+    void this.stop().then(() => this.#options.onFailed?.(problem))
   }
 }
 

@@ -14,7 +14,7 @@ import { type HostOptions, readHostOptions } from './options.ts'
  * Watches a mailbox and introduces players to each other. It needs no open port; one runs at a mailbox at a time.
  *
  * Emits what `peerpost host --json` prints, each event under its own name: `ready`, `letter`, `sent`, `unsent`, `budget`,
- * `mailbox`, `trouble` (it goes on by itself), and each under `event`.
+ * `mailbox`, `trouble` (it goes on by itself, but for a damaged database: then it stops), and each under `event`.
  */
 export class Host extends EventEmitter<HostEvents> {
   readonly #options: HostOptions

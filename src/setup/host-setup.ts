@@ -1,6 +1,7 @@
 // A host from its settings, the same for command line and library.
 
 import type { Crypto } from '../base/crypto.ts'
+import type { Problem } from '../base/problem.ts'
 import type { Loaded } from '../config/load.ts'
 import type { HostConfig } from '../config/schema.ts'
 import { createHost, type Host, type HostEvent, type HostSettings } from '../host/service.ts'
@@ -20,6 +21,7 @@ export type HostSetup = {
   readonly loaded: Loaded<HostConfig>
   readonly keys: HostKeys
   readonly onEvent: (event: HostEvent) => void
+  readonly onFailed?: (problem: Problem) => void
   /** One sentence for a person. */
   readonly onNotice: (notice: string) => void
   /** The agent in the same program, and what the two share. */
@@ -27,7 +29,7 @@ export type HostSetup = {
 }
 
 /** Not started; nothing is open yet. */
-export function setUpHost({ crypto, loaded, keys, onEvent, onNotice, beside }: HostSetup): Host {
+export function setUpHost({ crypto, loaded, keys, onEvent, onFailed, onNotice, beside }: HostSetup): Host {
   const { config, path } = loaded
   const { subject } = config.mail
   const known = knownHosts(crypto, config, keys.identity.publicKey)
@@ -37,6 +39,7 @@ export function setUpHost({ crypto, loaded, keys, onEvent, onNotice, beside }: H
   return createHost({
     ...{ clock: systemClock, crypto, subject, onEvent },
     ...(beside?.mail() ?? openMail(config.mail, path, { subject, address: config.address }, onNotice)),
+    ...(onFailed && { onFailed }),
     ...(beside && { ownAgent: beside.agent }),
     identity: keys.identity,
     sealingKeys: keys.sealingKeys,

@@ -3,6 +3,7 @@
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'
 import { messageOf, Problem } from '../base/problem.ts'
+import { damageProblem } from './sqlite-damage.ts'
 import { schemaVersionOf, sqliteProblem } from './sqlite-file.ts'
 
 /** More than any database has: one step under one lock for readers. Page by page, each letter would start it anew. */
@@ -29,6 +30,7 @@ export async function backUpDatabase(path: string, target: string): Promise<numb
     } finally {
       source.close()
     }
+    refuseDamage(path, fresh)
     renameSync(fresh, target)
     return statSync(target).size
   } catch (thrown) {
@@ -45,6 +47,17 @@ export async function backUpDatabase(path: string, target: string): Promise<numb
   } finally {
     process.umask(mask)
     rmSync(fresh, { force: true })
+  }
+}
+
+/** A copy of a damaged file must not take the place of an older, sound one. */
+function refuseDamage(path: string, copy: string): void {
+  const connection = new BetterSqlite3(copy, { readonly: true })
+  try {
+    const told = String(connection.pragma('quick_check(1)', { simple: true }))
+    if (told !== 'ok') throw damageProblem(path, told)
+  } finally {
+    connection.close()
   }
 }
 

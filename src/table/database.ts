@@ -12,6 +12,7 @@ import {
   type PostgresPlace,
   postgresProblem,
 } from './postgres.ts'
+import { isDamage, noteDamage } from './sqlite-damage.ts'
 import { openSqlite, sqliteProblem } from './sqlite-file.ts'
 
 export type { Connection, Statement } from './connection.ts'
@@ -103,6 +104,14 @@ export function isDatabaseFailure(thrown: unknown): boolean {
     isPostgresFailure(thrown) ||
     (thrown instanceof Problem && thrown.code === 'database')
   )
+}
+
+/** Whether the database is of no use until a person has put another in its place. The next host that opens it will look
+ *  through it first. */
+export function meetsDamage({ path }: HostDatabase, problem: Problem): boolean {
+  if (!isDamage(problem)) return false
+  noteDamage(path)
+  return true
 }
 
 /** The sentence for whatever the database threw. `path`: of a HostDatabase. */

@@ -2,8 +2,8 @@
 
 import { existsSync, statSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'
-import { Problem } from '../base/problem.ts'
 import { migrations } from './schema.ts'
+import { damageProblem } from './sqlite-damage.ts'
 import { refuseNetworkDisk, schemaVersionOf, sqliteProblem } from './sqlite-file.ts'
 
 export type Inspection =
@@ -28,13 +28,7 @@ export function inspectHostDatabase(path: string): Inspection {
     connection = new BetterSqlite3(path, { readonly: true, fileMustExist: true, timeout: 200 })
     const version = schemaVersionOf(path, connection)
     const told = connection.pragma('integrity_check(1)', { simple: true }) as string
-    if (told !== 'ok') {
-      throw new Problem(
-        'database',
-        `The host's database ${path} is damaged: ${told.split('\n')[0]?.slice(0, 200)}.`,
-        'Stop the host and put a backup in its place, or move it away: agents fill a new one as they ask.',
-      )
-    }
+    if (told !== 'ok') throw damageProblem(path, told)
     return { state: 'sound', version, ownVersion: migrations.length, sizeBytes: statSync(path).size }
   } catch (thrown) {
     const code = thrown instanceof BetterSqlite3.SqliteError ? thrown.code : ''

@@ -8,6 +8,7 @@ import { messageOf, Problem } from '../base/problem.ts'
 import { HostLock } from './host-lock.ts'
 import { applicationId, migrations, recountSql } from './schema.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
+import { checkWholeness, damageProblem, howToCheck, isDamage, noteDamage } from './sqlite-damage.ts'
 
 /** Pages kept in memory. The rest of a big table is in the system's page cache, which is not ours to pay for;
  *  mmap would count it as ours. */
@@ -35,6 +36,7 @@ export function openSqlite(path: string, { hold }: { readonly hold: boolean }): 
 }
 
 function open(path: string, lock: HostLock | null): SqliteConnection {
+  const check = lock ? howToCheck(path) : 'not'
   return withSentence(path, () => {
     const connection = new BetterSqlite3(path, { timeout: busyTimeoutMs })
     try {
@@ -45,10 +47,13 @@ function open(path: string, lock: HostLock | null): SqliteConnection {
       connection.pragma('synchronous = FULL')
       connection.pragma('foreign_keys = ON')
       connection.pragma('trusted_schema = OFF')
+      schemaVersionOf(path, connection)
+      checkWholeness(path, connection, check)
       migrate(path, connection)
       if (lock) connection.exec(recountSql)
       return new SqliteConnection(connection, () => lock?.release())
     } catch (thrown) {
+      if (lock && isDamage(thrown)) noteDamage(path)
       connection.close()
       throw thrown
     }
@@ -141,6 +146,7 @@ function migrate(path: string, connection: BetterSqlite3.Database): void {
 /** The sentence for whatever SQLite threw. */
 export function sqliteProblem(path: string, thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown
+  if (isDamage(thrown)) return damageProblem(path, thrown)
   const [message, remedy] = sentenceFor(path, codeOf(thrown), messageOf(thrown))
   return new Problem('database', message, remedy, { cause: thrown })
 }
@@ -158,12 +164,6 @@ function sentenceFor(path: string, code: string, text: string): readonly [string
     return [
       `Another program keeps the database ${path} locked.`,
       'End whatever has it open; a host that runs goes on by itself then.',
-    ]
-  }
-  if (code.startsWith('SQLITE_NOTADB') || code.startsWith('SQLITE_CORRUPT')) {
-    return [
-      `The file ${path} is damaged or is not a database (${text}).`,
-      'Move it away: the host makes a new one, and agents fill it again as they ask. Or put a backup in its place.',
     ]
   }
   if (code.startsWith('SQLITE_FULL')) {

@@ -8,6 +8,7 @@ import { Problem } from '../../src/base/problem.ts'
 import { PeerpostProcess } from '../../src/cli/child-process.ts'
 import { openSharedDatabase } from '../../src/table/database.ts'
 import { inspectHostDatabase } from '../../src/table/inspect.ts'
+import { damageDatabase } from '../harness/damage.ts'
 import { deferIn } from '../harness/defer.ts'
 import { SmallTown } from '../harness/small-town.ts'
 
@@ -72,4 +73,35 @@ test('copies made while agents ask are whole, and a host goes on from one, also 
     host.events.some(({ event }) => event === 'trouble'),
     false,
   )
+})
+
+test('a host whose database is damaged ends with what to do, and the backup it names mends it', {
+  timeout: 300_000,
+}, async (context) => {
+  const town = await SmallTown.open(deferIn(context))
+  const config = town.configOf('host')
+  const database = join(town.folder, 'host', 'host.sqlite')
+  const copy = join(town.folder, 'copy.sqlite')
+  const backUp = (file: string) => PeerpostProcess.run('backup', ['backup', file, '--config', config])
+  await town.settle('anna')
+  await town.run('anna').waitFor('replied')
+  await backUp(copy)
+  damageDatabase(database)
+  await town.settle('ben')
+  const ben = town.run('ben')
+  assert.equal(await town.host.ended, 1)
+  const line =
+    /^peerpost: The host's database .*host\.sqlite is damaged .*move .*host\.sqlite away.*peerpost backup/m
+  assert.match(town.host.errors, line)
+  await assert.rejects(
+    backUp(join(town.folder, 'bad.sqlite')),
+    (thrown) => thrown instanceof Problem && /damaged/.test(thrown.line),
+  )
+  const again = town.run('host')
+  assert.equal(await again.ended, 1)
+  assert.match(again.errors, line)
+  for (const name of [database, `${database}-wal`, `${database}-shm`]) rmSync(name, { force: true })
+  renameSync(copy, database)
+  town.run('host')
+  await ben.waitFor('replied', ({ peers }) => peers === 1)
 })

@@ -2,12 +2,25 @@
 // and an SMTP server, so that disk, locks and exit codes are real.
 
 import assert from 'node:assert/strict'
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, unlinkSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import BetterSqlite3 from 'better-sqlite3'
 import { toHex } from '../../src/base/bytes.ts'
+import { openHostDatabase } from '../../src/table/database.ts'
+import { migrations } from '../../src/table/schema.ts'
+import { damageDatabase } from '../harness/damage.ts'
 import { deferIn } from '../harness/defer.ts'
 import { TestMaildir } from '../harness/maildir.ts'
 import { lacks } from '../harness/needs.ts'
@@ -127,4 +140,51 @@ test('while another program keeps the database locked letters wait and it is sai
   await answered(host)
   assert.deepEqual([...new Set(replies())], [1])
   assert.equal(await host.kill('SIGTERM'), 0)
+})
+
+test('a database that is damaged while the host runs ends it, no letter is lost, and a new file mends it', async (context) => {
+  const { start, ask, answered, replies, agents, maildir, database } = await stage(context)
+  const host = await start()
+  await host.heard('ready')
+  ask(5)
+  await answered(host)
+  await waitUntil(
+    () => maildir.mails.length === 0,
+    () => 'letters stay',
+    patienceMs,
+  )
+  damageDatabase(database)
+  ask(3)
+  assert.equal(await host.ended(), 1)
+  assert.equal(troubleOf(host).code, 'database')
+  assert.match(troubleOf(host).message, /host\.sqlite is damaged/)
+  assert.match(troubleOf(host).remedy, /move .*host\.sqlite away.*peerpost backup/)
+  assert.deepEqual(replies().slice(5), [0, 0, 0])
+  // The next one does not begin with it, and leaves it as it is.
+  const before = readFileSync(database)
+  const again = await start()
+  assert.equal(await again.ended(), 1)
+  assert.match(again.stderr, /host\.sqlite is damaged/)
+  assert.ok(readFileSync(database).equals(before))
+  assert.equal(maildir.mails.length, 3)
+  for (const end of ['', '-wal', '-shm']) rmSync(database + end, { force: true })
+  const mended = await start()
+  await answered(mended)
+  assert.deepEqual([...new Set(replies())], [1])
+  assert.equal(agents.length, 8)
+  assert.equal(existsSync(`${database}.damaged`), false)
+  assert.equal(await mended.kill('SIGTERM'), 0)
+})
+
+test('a database of a newer version ends the host at its start, and letters stay where they are', async (context) => {
+  const { start, ask, maildir, database } = await stage(context)
+  openHostDatabase(database).close()
+  const raw = new BetterSqlite3(database)
+  raw.pragma(`user_version = ${migrations.length + 1}`)
+  raw.close()
+  ask(2)
+  const host = await start()
+  assert.equal(await host.ended(), 1)
+  assert.match(host.stderr, /written by a newer peerpost.*its version is \d+, ours \d+/s)
+  assert.equal(maildir.mails.length, 2)
 })

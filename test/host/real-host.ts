@@ -43,6 +43,7 @@ async function run(options: RealHostOptions): Promise<void> {
     ),
     sender: createSender(options.smtpUrl, { clock: systemClock }),
     onEvent: (event) => console.log(JSON.stringify(event)),
+    onFailed: () => process.exit(1),
   })
   process.once('SIGTERM', () => {
     void host.stop().then(() => {

@@ -1,12 +1,26 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import BetterSqlite3 from 'better-sqlite3'
 import { Problem } from '../../src/base/problem.ts'
-import { openHostDatabase, openSharedDatabase } from '../../src/table/database.ts'
+import {
+  databaseProblem,
+  meetsDamage,
+  openHostDatabase,
+  openSharedDatabase,
+} from '../../src/table/database.ts'
 import { applicationId, migrations } from '../../src/table/schema.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'peerpost-database-'))
@@ -84,7 +98,7 @@ test('a file of the first version keeps what it holds, and is brought to this on
 test('a file that is no database is refused with what to do', () => {
   const path = join(folder, 'text.db')
   writeFileSync(path, 'not a database at all '.repeat(100))
-  refused(path, /damaged or is not a database.*Move it away/)
+  refused(path, /damaged or is not a database.*move .*text\.db away.*peerpost backup/)
 })
 
 test('a database of another program is left alone', () => {
@@ -115,4 +129,58 @@ test('counts changed behind our back are true again after opening', () => {
   const again = openHostDatabase(path)
   assert.deepEqual(again.counts(), { entries: 0, seenLetters: 0, mails: 0, introductions: 0 })
   again.close()
+})
+
+/** Of a file in which as many bytes of mail wait, the root page of the table of invites. */
+function damageInvites(path: string, mailBytes: number): void {
+  openHostDatabase(path).close()
+  const connection = new BetterSqlite3(path)
+  connection
+    .prepare(
+      `INSERT INTO mail (message_id, kind, lane, recipient, raw, attempts, added_at, next_attempt_at)
+       VALUES ('<a@b>', 'reply', 0, 'a@b.test', zeroblob(?), 0, 0, 0)`,
+    )
+    .run(mailBytes)
+  const page = connection.prepare(`SELECT rootpage FROM sqlite_schema WHERE name = 'invite'`).pluck().get()
+  const size = connection.pragma('page_size', { simple: true }) as number
+  connection.close()
+  const file = openSync(path, 'r+')
+  writeSync(file, new Uint8Array(size).fill(0xa5), 0, size, (Number(page) - 1) * size)
+  closeSync(file)
+}
+
+test('a small file is looked through whenever a host opens it', () => {
+  const path = join(folder, 'small.db')
+  damageInvites(path, 1_000)
+  refused(path, /small\.db is damaged.*move .*small\.db away.*peerpost backup/)
+  assert.ok(existsSync(path))
+  assert.equal(existsSync(`${path}.damaged`), false)
+})
+
+test('a large file is opened at once after a clean end, but looked through when damage was met in it', () => {
+  const path = join(folder, 'large.db')
+  damageInvites(path, 40_000_000)
+  const database = openHostDatabase(path)
+  try {
+    database.connection.prepare('SELECT * FROM invite').get()
+    assert.fail('it was read')
+  } catch (thrown) {
+    assert.ok(meetsDamage(database, databaseProblem(path, thrown)))
+  }
+  database.close()
+  refused(path, /large\.db is damaged/)
+  refused(path, /large\.db is damaged/)
+  rmSync(path)
+  openHostDatabase(path).close()
+  assert.equal(existsSync(`${path}.damaged`), false)
+})
+
+test('a large file is looked through when the host before did not close it', () => {
+  const path = join(folder, 'interrupted.db')
+  damageInvites(path, 40_000_000)
+  const script = `import { openHostDatabase } from ${JSON.stringify(import.meta.resolve('../../src/table/database.ts'))}
+    const { connection } = openHostDatabase(${JSON.stringify(path)})
+    connection.exec('UPDATE tally SET mails = 7'); process.kill(process.pid, 'SIGKILL')`
+  assert.equal(spawnSync(process.execPath, ['--input-type=module', '--eval', script]).signal, 'SIGKILL')
+  refused(path, /interrupted\.db is damaged/)
 })
