@@ -1,6 +1,7 @@
 // A host's own desk: letters of agents are admitted and done, those of other hosts taken. A worker's letters of agents
 // come by its representative (mission A14), and are treated as if they had come straight to it.
 
+import type { LetterId } from '../letter/kinds.ts'
 import type { FetchedMail } from '../mail/mailbox.ts'
 import { admitLetter } from './admitting.ts'
 import { isBetweenHosts, repeats } from './between-hosts.ts'
@@ -13,14 +14,24 @@ import { takeLetter } from './taking.ts'
 
 type Taken = Extract<Reading, { ok: true }>
 
+/** Of a worker: what it has to do with its representative. */
+export type ForwardNotices = {
+  /** Whether to leave the forward to the representative, which knows whether another worker has it. */
+  readonly asksFor: (id: LetterId) => boolean
+  /** It is settled. */
+  readonly onTaken: (id: LetterId) => void
+  /** It was left. */
+  readonly onWanted: (id: LetterId) => void
+}
+
 export class AdmissionDesk implements Desk {
   readonly #parts: HostParts
-  readonly #onForwardTaken: (id: Uint8Array) => void
+  /** Null for a host that is no worker. */
+  readonly #forwards: ForwardNotices | null
 
-  /** `onForwardTaken`: what the representative sent under this ID is settled. */
-  constructor(parts: HostParts, onForwardTaken: (id: Uint8Array) => void = () => {}) {
+  constructor(parts: HostParts, forwards: ForwardNotices | null = null) {
     this.#parts = parts
-    this.#onForwardTaken = onForwardTaken
+    this.#forwards = forwards
   }
 
   room(): number {
@@ -30,11 +41,19 @@ export class AdmissionDesk implements Desk {
   async read(mail: FetchedMail): Promise<Case> {
     const reading = await readFetched(this.#parts, mail)
     if ('bounce' in reading) return bounceCase(this.#parts, reading.bounce)
+    const kind = reading.ok ? reading.letter.kind : 'unknown'
     const { forward } = reading
+    if (!forward || !this.#forwards) return { kind, settle: () => this.#settle(reading) }
+    const { seen } = this.#parts
+    const { asksFor, onTaken, onWanted } = this.#forwards
+    let isLeft = false
     return {
-      kind: reading.ok ? reading.letter.kind : 'unknown',
-      settle: () => this.#settle(reading),
-      ...(forward && { onCommit: () => this.#onForwardTaken(forward.id) }),
+      kind,
+      settle: () => {
+        isLeft = !seen.has(forward.from, forward.id) && asksFor(forward.id)
+        return isLeft ? 'asked-for' : this.#settle(reading)
+      },
+      onCommit: () => (isLeft ? onWanted : onTaken)(forward.id),
     }
   }
 

@@ -1,13 +1,18 @@
 // A worker's letters to its representative host (mission A14): which forwards it took, so that they need not go to
-// another worker, and that it is there.
+// another worker, which it found after it was away, and that it is there.
 
 import { concatBytes } from '../base/bytes.ts'
 import { Problem } from '../base/problem.ts'
 import type { InviteHost } from '../letter/invite.ts'
 import type { LetterId } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
+import type { MailboxState } from '../mail/mailbox.ts'
+import { CatchingUp } from './catching-up.ts'
 import { type HostGround, withDatabase } from './parts.ts'
 import { freezeLetter, letterHeadBetweenHosts } from './writer.ts'
+
+/** Letters of one commit are told of together. */
+const gatherMs = 50
 
 export class Deputy {
   readonly #parts: HostGround
@@ -16,6 +21,11 @@ export class Deputy {
   /** To be told of; kept in memory, for what is not told comes again and is known then. One letter's worth at most: a full
    *  one goes at once. */
   #taken: LetterId[] = []
+  /** Likewise. */
+  #wanted: LetterId[] = []
+  readonly #catchingUp = new CatchingUp()
+  /** Monotonic ms. */
+  #toldAt = -Infinity
   #cancelTimer: () => void = () => {}
   #isHurrying = false
   #isRunning = false
@@ -30,24 +40,47 @@ export class Deputy {
   /** Tells at once that it is there: it may have counted as dead. */
   start(): void {
     this.#isRunning = true
+    this.#catchingUp.begin(this.#parts.clock.now())
     this.#tellIn(this.#parts.settings.takenAfterMs)
   }
 
   /** What was taken and not told yet is told first. */
   stop(): void {
     this.#cancelTimer()
-    if (this.#isRunning && this.#taken.length > 0) this.#tell()
+    if (this.#isRunning && this.#taken.length + this.#wanted.length > 0) this.#tell()
     this.#isRunning = false
+  }
+
+  noteMailbox({ state }: MailboxState): void {
+    const { clock, settings } = this.#parts
+    if (state === 'disconnected') this.#catchingUp.noteLost(clock.now())
+    else this.#catchingUp.noteBack(clock.now(), settings.forwardSilenceMs / 2)
+  }
+
+  /** Whether to leave this forward to the representative. `emptiedAt`: see catching-up.ts. */
+  asksFor(id: LetterId, emptiedAt: number | null): boolean {
+    return this.#isRunning && this.#catchingUp.asksFor(id, emptiedAt)
   }
 
   /** Its transaction is committed. */
   noteTaken(id: LetterId): void {
+    this.#note(this.#taken, id)
+  }
+
+  /** It was left to the representative. */
+  noteWanted(id: LetterId): void {
+    this.#note(this.#wanted, id)
+  }
+
+  #note(ids: LetterId[], id: LetterId): void {
     if (!this.#isRunning) return
-    this.#taken.push(id)
-    if (this.#taken.length >= limits.forwardsTaken) this.#turn()
+    ids.push(id)
+    const isFull = this.#taken.length >= limits.forwardsTaken || this.#wanted.length >= limits.forwardsWanted
+    if (isFull) this.#turn()
     else if (!this.#isHurrying) {
       this.#isHurrying = true
-      this.#tellIn(this.#parts.settings.takenAfterMs)
+      const { clock, settings } = this.#parts
+      this.#tellIn(Math.max(gatherMs, this.#toldAt + settings.takenAfterMs - clock.now()))
     }
   }
 
@@ -67,11 +100,19 @@ export class Deputy {
     const { database, outbox, clock, emit } = this.#parts
     const { identity, address, sealingKey } = this.#representative
     const ids = concatBytes(...this.#taken)
+    const wanted = concatBytes(...this.#wanted)
     this.#taken = []
+    this.#wanted = []
+    this.#toldAt = clock.now()
     try {
       withDatabase(database, () => {
         if (outbox.room('taken') === 0) return
-        const letter = { ...letterHeadBetweenHosts(this.#parts, identity), kind: 'taken', ids } as const
+        const letter = {
+          ...letterHeadBetweenHosts(this.#parts, identity),
+          kind: 'taken',
+          ids,
+          ...(wanted.length > 0 && { wanted }),
+        } as const
         const recipient = { returnAddress: address, sessionKey: sealingKey }
         outbox.add(freezeLetter(this.#parts, letter, recipient), clock.wallNow())
       })

@@ -20,6 +20,8 @@ export type DropReason =
   | 'bounce'
   /** A letter for hosts, from none that we know. */
   | 'unknown-host'
+  /** A worker found it after it was away: its representative is asked whether another one has it. */
+  | 'asked-for'
   /** Mail to its return address, or to the peer it is for, came back lately. */
   | 'unreachable'
 

@@ -102,8 +102,11 @@ export class ForwardingDesk implements Desk {
     const again = repeats(this.#parts, letter, clock.wallNow())
     if (again !== null) return again
     this.#choice.noteSignOfLife(clock.now(), toHex(letter.from))
-    for (let at = 0; at < letter.ids.length; at += idBytes)
-      this.#book.drop(letter.ids.slice(at, at + idBytes))
+    for (const id of idsIn(letter.ids)) this.#book.drop(id)
+    const { wanted } = letter
+    if (!wanted) return null
+    for (const id of idsIn(wanted)) this.#book.giveBack(id, letter.from)
+    this.#reviewIn(0)
     return null
   }
 
@@ -179,6 +182,7 @@ export class ForwardingDesk implements Desk {
   }
 
   #reviewIn(delayMs: number): void {
+    this.#cancelTimer()
     this.#cancelTimer = this.#parts.clock.after(Math.max(1, delayMs), () => {
       const isMore = this.#review()
       this.#reviewIn(isMore ? 50 : this.#parts.settings.forwardSilenceMs / 4)
@@ -221,6 +225,12 @@ export class ForwardingDesk implements Desk {
     }
     return again
   }
+}
+
+function idsIn(joined: Uint8Array): readonly Uint8Array[] {
+  return Array.from({ length: joined.length / idBytes }, (_, at) =>
+    joined.slice(at * idBytes, (at + 1) * idBytes),
+  )
 }
 
 function dropped(reason: DropReason): Case {

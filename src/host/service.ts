@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { Problem } from '../base/problem.ts'
 import type { InviteHost } from '../letter/invite.ts'
-import type { UserId } from '../letter/kinds.ts'
+import type { LetterId, UserId } from '../letter/kinds.ts'
 import { isSealedTo } from '../letter/mail-text.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
@@ -178,7 +178,12 @@ class HostService implements Host {
     const parts: HostParts = { ...ground, neighbours }
     const forwarding = workers && new ForwardingDesk(ground, workers, () => dispatcher.pump())
     const deputy = represents && new Deputy(ground, represents.representative, () => dispatcher.pump())
-    const desk = forwarding ?? new AdmissionDesk(parts, (id) => deputy?.noteTaken(id))
+    const forwards = deputy && {
+      asksFor: (id: LetterId) => deputy.asksFor(id, courier.scannedAt),
+      onTaken: (id: LetterId) => deputy.noteTaken(id),
+      onWanted: (id: LetterId) => deputy.noteWanted(id),
+    }
+    const desk = forwarding ?? new AdmissionDesk(parts, forwards)
     const dispatcher = new Dispatcher(parts, sender)
     const introducer = new Introducer(parts, {
       isBacklog: () => courier.isBusy || dispatcher.mayHoldReplies,
@@ -194,7 +199,10 @@ class HostService implements Host {
     mailbox.onWake = () => courier.wake()
     mailbox.isOurReport = (raw) => bounceOf(parts, raw) !== null
     mailbox.opens = (text) => isSealedTo(crypto, text, [sealingKeys])
-    mailbox.onState = (state) => this.#emit({ event: 'mailbox', ...state })
+    mailbox.onState = (state) => {
+      deputy?.noteMailbox(state)
+      this.#emit({ event: 'mailbox', ...state })
+    }
     return { parts, courier, dispatcher, introducer, housekeeper, forwarding, deputy }
   }
 

@@ -121,7 +121,7 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
         boxes: letter.boxes,
       }
     case 'taken':
-      return { ids: letter.ids }
+      return { ids: letter.ids, ...(letter.wanted && { wanted: letter.wanted }) }
   }
 }
 

@@ -196,6 +196,9 @@ export type TakenLetter = Base & {
   readonly kind: 'taken'
   /** IDs of forward letters, 16 bytes each, joined. */
   readonly ids: Uint8Array
+  /** Likewise: found after it was away and not taken, so to be sent again unless another worker has them by now. Left out
+   *  where there are none. */
+  readonly wanted?: Uint8Array
 }
 
 export type Letter =

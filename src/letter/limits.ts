@@ -27,6 +27,8 @@ export const limits = {
   messageIdCharacters: 252,
   /** Forwards that one letter of a worker tells of. */
   forwardsTaken: 512,
+  /** And that it asks for. */
+  forwardsWanted: 128,
 
   /** A whole mail as it arrives: relays add headers, lists add HTML twins. Larger ones are never downloaded. */
   mailBytes: 262_144,

@@ -256,8 +256,8 @@ export const letterSchemas = {
     sentAt: sent,
     mailFrom: sender,
   })),
-  taken: body('taken', { ids: recordsOf(16, limits.forwardsTaken) }).transform(({ v, sent, ...letter }) => ({
-    ...letter,
-    sentAt: sent,
-  })),
+  taken: body('taken', {
+    ids: recordsOf(16, limits.forwardsTaken),
+    wanted: recordsOf(16, limits.forwardsWanted).optional(),
+  }).transform(({ v, sent, wanted, ...letter }) => ({ ...letter, ...(wanted && { wanted }), sentAt: sent })),
 } satisfies { [Kind in LetterKind]: z.ZodType<Extract<Letter, { kind: Kind }>> }

@@ -80,6 +80,12 @@ export class ForwardBook {
     this.#sql.put.run(id, sender, worker, mailFrom, mailDate, mailId, content, messageId, now)
   }
 
+  /** Its worker found it and did not take it: it counts as waiting, and that time does not count as tried. Nothing when
+   *  another worker has it by now. */
+  giveBack(id: LetterId, worker: UserId): void {
+    this.#sql.giveBack.run(id, worker)
+  }
+
   /** A worker has it, or it is given up. */
   drop(id: LetterId): void {
     this.#sql.drop.run(id)
@@ -134,6 +140,9 @@ function prepare(connection: Connection) {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
        ON CONFLICT (forward_id) DO UPDATE SET worker = excluded.worker, message_id = excluded.message_id,
          tries = forward.tries + 1, forwarded_at = excluded.forwarded_at`,
+    ),
+    giveBack: statement(
+      'UPDATE forward SET forwarded_at = 0, tries = tries - 1 WHERE forward_id = ? AND worker = ?',
     ),
     drop: statement('DELETE FROM forward WHERE forward_id = ?'),
     waiting: statement(

@@ -1,4 +1,5 @@
-// Host processes on one database and one real mailbox, and agents that ask them; any of the processes may be killed.
+// Host processes over real mail servers, and agents that ask them; any of the processes may be killed. They share one
+// database and one mailbox, or are a representative host with its workers.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -11,10 +12,11 @@ import { systemClock } from '../../src/net/system-clock.ts'
 import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { waitUntil } from '../harness/wait-until.ts'
-import { FakeAgent, hostAddress, makeRoom, subject } from './fakes.ts'
+import { FakeAgent, headerOf, hostAddress, makeRoom, subject } from './fakes.ts'
 import { HostProcess } from './host-process.ts'
 import type { RealHostOptions } from './real-host.ts'
-import { namesIn, oneReplyEach } from './replies.ts'
+import { type Asked, namesIn, oneReplyEach, RepliesReader } from './replies.ts'
+import { type HostSeeds, keysOf, makeSeeds } from './seeds.ts'
 
 /** Mails handed to the mail server at a time. */
 const askAtATime = 20
@@ -24,38 +26,32 @@ const brisk: RealHostOptions['settings'] = {
   ...{ batchMails: 10, retryFirstMs: 500, sweepMs: 2_000, letterClaimMs: 3_000, mailClaimMs: 8_000 },
 }
 
-export class Crew {
+/** Of one room, who know the host of these keys. */
+export function gatherAgents(count: number, front: HostSeeds) {
+  const keys = keysOf(realCrypto, front)
+  const room = makeRoom()
+  const agents = Array.from({ length: count }, (_, index) => new FakeAgent(`agent${index}`, keys, room))
+  return { agents, roomTagHex: toHex(room.tag) }
+}
+
+/** Who works where. */
+export type CrewPlan = {
+  readonly office: PostOffice
+  /** For the databases; removed at the end. */
+  readonly folder: string
   readonly agents: readonly FakeAgent[]
-  readonly #office: PostOffice
-  readonly #folder = mkdtempSync(join(tmpdir(), 'peerpost-crew-'))
-  readonly #options: RealHostOptions
+  readonly optionsOf: (place: number) => RealHostOptions
+  /** The first is the one that agents write to. */
+  readonly mailboxes: readonly [string, ...string[]]
+}
+
+export class Crew {
+  readonly #plan: CrewPlan
   readonly #hosts: HostProcess[] = []
 
-  private constructor(
-    office: PostOffice,
-    requests: number,
-    database: string | null,
-    settings: RealHostOptions['settings'],
-  ) {
-    this.#office = office
-    const seeds = { identity: realCrypto.randomBytes(32), sealing: realCrypto.randomBytes(32) }
-    const keys = {
-      identity: realCrypto.signKeyPair(seeds.identity),
-      sealingKeys: realCrypto.boxKeyPair(seeds.sealing),
-    }
-    const room = makeRoom()
-    this.agents = Array.from({ length: requests }, (_, index) => new FakeAgent(`agent${index}`, keys, room))
-    this.#options = {
-      identitySeedHex: toHex(seeds.identity),
-      sealingSeedHex: toHex(seeds.sealing),
-      roomTagHex: toHex(room.tag),
-      address: hostAddress,
-      subject,
-      imapUrl: office.imapUrl('host'),
-      smtpUrl: office.smtpUrl('host'),
-      database: database ?? join(this.#folder, 'host.db'),
-      settings,
-    }
+  constructor(plan: CrewPlan) {
+    this.#plan = plan
+    for (const user of plan.mailboxes) plan.office.maildirOf(user)
   }
 
   /** `database`: the URL of one in PostgreSQL; null for a file. */
@@ -65,8 +61,24 @@ export class Crew {
     settings: RealHostOptions['settings'] = brisk,
   ): Promise<Crew> {
     const office = await startPostOffice()
-    office.maildirOf('host')
-    return new Crew(office, requests, database, settings)
+    const folder = mkdtempSync(join(tmpdir(), 'peerpost-crew-'))
+    const front = makeSeeds(realCrypto)
+    const { agents, roomTagHex } = gatherAgents(requests, front)
+    const options: RealHostOptions = {
+      ...front,
+      roomTagHex,
+      address: hostAddress,
+      subject,
+      imapUrl: office.imapUrl('host'),
+      smtpUrl: office.smtpUrl('host'),
+      database: database ?? join(folder, 'host.db'),
+      settings,
+    }
+    return new Crew({ office, folder, agents, optionsOf: () => options, mailboxes: ['host'] })
+  }
+
+  get agents(): readonly FakeAgent[] {
+    return this.#plan.agents
   }
 
   /** So many processes that have loaded their code and wait for `begin`. */
@@ -77,7 +89,7 @@ export class Crew {
 
   /** Resolves when all are ready. */
   async begin(): Promise<void> {
-    for (const host of this.#hosts) host.go(this.#options)
+    for (const [place, host] of this.#hosts.entries()) host.go(this.#plan.optionsOf(place))
     await Promise.all(this.#hosts.map((host) => host.heard('ready')))
   }
 
@@ -86,7 +98,7 @@ export class Crew {
     const host = new HostProcess()
     this.#hosts[place] = host
     await host.heard('loaded')
-    host.go(this.#options)
+    host.go(this.#plan.optionsOf(place))
     await host.heard('ready')
   }
 
@@ -103,26 +115,34 @@ export class Crew {
     return this.#hosts.map(({ last }) => last.get(event))
   }
 
-  async ask(first = 0, end = this.agents.length): Promise<void> {
-    const sender = createSender(this.#office.smtpUrl('agents'), { clock: systemClock })
+  /** Of those agents each asks once. Resolves to the Message-IDs of their mails. */
+  async ask(first = 0, end = this.agents.length): Promise<readonly Asked[]> {
+    const [mailbox] = this.#plan.mailboxes
+    const to = this.#plan.office.address(mailbox)
+    const asked: Asked[] = []
+    const sender = createSender(this.#plan.office.smtpUrl('agents'), { clock: systemClock })
     try {
       for (let at = first; at < end; at += askAtATime) {
         const asking = this.agents.slice(at, Math.min(end, at + askAtATime)).map(async (agent) => {
           const raw = new TextEncoder().encode(agent.mailRequest(Date.now()))
-          const { outcome } = await sender.send({ from: agent.address, to: [hostAddress], raw })
+          const { outcome } = await sender.send({ from: agent.address, to: [to], raw })
           assert.equal(outcome, 'sent')
+          asked.push({ agent, messageId: headerOf({ raw }, 'Message-ID') ?? '' })
         })
         await Promise.all(asking)
       }
     } finally {
       await sender.close()
     }
+    return asked
   }
 
-  /** Until every agent has a mail and the mailbox is empty. */
-  async finish(withinMs: number): Promise<void> {
-    const waiting = () => this.agents.filter(({ name }) => this.#mails(name) === 0).length
-    const left = () => this.#mails('host')
+  /** Until every agent has a mail, or `waiting` is 0, and the mailboxes are empty. */
+  async finish(
+    withinMs: number,
+    waiting = () => this.agents.filter(({ name }) => this.#mails(name) === 0).length,
+  ): Promise<void> {
+    const left = () => this.#plan.mailboxes.reduce((sum, user) => sum + this.#mails(user), 0)
     await waitUntil(
       () => left() === 0 && waiting() === 0,
       () =>
@@ -132,7 +152,12 @@ export class Crew {
   }
 
   oneReplyEach(): { readonly copies: number } {
-    return oneReplyEach(this.agents, ({ name }) => this.#office.maildirOf(name))
+    return oneReplyEach(this.agents, ({ name }) => this.#plan.office.maildirOf(name))
+  }
+
+  /** Of everybody, as far as there are any now. */
+  repliesReader(): RepliesReader {
+    return new RepliesReader(this.agents, ({ name }) => this.#plan.office.maildirOf(name))
   }
 
   /** Each that runs ends cleanly. */
@@ -144,12 +169,12 @@ export class Crew {
 
   async disband(): Promise<void> {
     await Promise.all(this.#hosts.map((host) => host.kill('SIGKILL')))
-    await this.#office.stop()
-    rmSync(this.#folder, { recursive: true })
+    await this.#plan.office.stop()
+    rmSync(this.#plan.folder, { recursive: true })
   }
 
   #mails(name: string): number {
-    return namesIn(this.#office.maildirOf(name)).length
+    return namesIn(this.#plan.office.maildirOf(name)).length
   }
 }
 

@@ -36,6 +36,7 @@ const reasons: Readonly<Record<DropReason, 'here' | string>> = {
   'too-often': 'limits.test.ts',
   'unexpected-kind': 'here',
   'unknown-host': 'here',
+  'asked-for': 'representative.test.ts',
   'unknown-sender': 'here',
   'unknown-peer': 'here',
   automatic: 'here',

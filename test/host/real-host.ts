@@ -8,11 +8,15 @@ import { limits } from '../../src/letter/limits.ts'
 import { createSender, openMailbox } from '../../src/mail/open.ts'
 import { systemClock } from '../../src/net/system-clock.ts'
 import { loadSodium } from '../../src/sodium.ts'
+import { bytesOf, cardOf, type HostSeeds, type HostSeedsAt, keysOf } from './seeds.ts'
 
-export type RealHostOptions = {
-  readonly identitySeedHex: string
-  readonly sealingSeedHex: string
-  readonly roomTagHex: string
+export type RealHostOptions = HostSeeds & {
+  /** Left out for a representative host, which has no room. */
+  readonly roomTagHex?: string
+  /** Other hosts that it knows. */
+  readonly hosts?: readonly HostSeedsAt[]
+  readonly workers?: readonly HostSeedsAt[]
+  readonly represents?: HostSeeds & { readonly representative: HostSeedsAt }
   readonly address: string
   readonly subject: string
   readonly imapUrl: string
@@ -22,18 +26,22 @@ export type RealHostOptions = {
 }
 
 const crypto = await loadSodium()
+const cardAt = (host: HostSeedsAt) => cardOf(crypto, host)
 
 async function run(options: RealHostOptions): Promise<void> {
-  const { address, subject, database, settings } = options
-  const bytes = (hex: string) => new Uint8Array(Buffer.from(hex, 'hex'))
+  const { address, subject, database, settings, roomTagHex, hosts, workers, represents } = options
   const host = createHost({
     clock: systemClock,
     crypto,
-    identity: crypto.signKeyPair(bytes(options.identitySeedHex)),
-    sealingKeys: crypto.boxKeyPair(bytes(options.sealingSeedHex)),
+    ...keysOf(crypto, options),
     address,
     subject,
-    rooms: [{ name: 'lobby', tag: bytes(options.roomTagHex) }],
+    rooms: roomTagHex === undefined ? [] : [{ name: 'lobby', tag: bytesOf(roomTagHex) }],
+    ...(hosts && { hosts: hosts.map(cardAt) }),
+    ...(workers && { workers: workers.map(cardAt) }),
+    ...(represents && {
+      represents: { ...keysOf(crypto, represents), representative: cardAt(represents.representative) },
+    }),
     settings,
     database,
     mailbox: openMailbox(

@@ -40,6 +40,49 @@ export function oneReplyEach(
   return { copies }
 }
 
+/** A request, by the Message-ID of its mail. */
+export type Asked = { readonly agent: FakeAgent; readonly messageId: string }
+
+export type FoundReply = {
+  readonly messageId: string
+  /** Mail address of the host that sent it. */
+  readonly from: string
+}
+
+/** Looks through maildirs again and again, into each mail once. */
+export class RepliesReader {
+  readonly #agents: readonly FakeAgent[]
+  readonly #maildirOf: (agent: FakeAgent) => string
+  readonly #read = new Set<string>()
+  /** By the Message-ID of the request, then by their own. */
+  readonly #replies = new Map<string, Map<string, FoundReply>>()
+
+  constructor(agents: readonly FakeAgent[], maildirOf: (agent: FakeAgent) => string) {
+    this.#agents = agents
+    this.#maildirOf = maildirOf
+  }
+
+  /** The same mail twice counts once. */
+  to({ messageId }: Asked): readonly FoundReply[] {
+    return [...(this.#replies.get(messageId)?.values() ?? [])]
+  }
+
+  look(): void {
+    for (const agent of this.#agents) {
+      for (const name of namesIn(this.#maildirOf(agent))) {
+        if (this.#read.has(name)) continue
+        this.#read.add(name)
+        const mail = { raw: readFileSync(name) }
+        const asked = headerOf(mail, 'In-Reply-To')
+        if (asked === undefined || agent.read(mail).kind !== 'reply') continue
+        const messageId = headerOf(mail, 'Message-ID') ?? ''
+        const replies = this.#replies.get(asked) ?? new Map<string, FoundReply>()
+        this.#replies.set(asked, replies.set(messageId, { messageId, from: headerOf(mail, 'From') ?? '' }))
+      }
+    }
+  }
+}
+
 function bodyOf(mail: { readonly raw: Uint8Array }): string {
   const text = textOf(mail).replaceAll('\r\n', '\n')
   return text.slice(text.indexOf('\n\n'))

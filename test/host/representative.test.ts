@@ -164,6 +164,43 @@ test('while all workers are dead letters wait, and none is lost', async () => {
     await stage.clock.advance(30 * 60_000)
     for (const worker of stage.workers) await stage.bringUp(worker)
     await stage.until(() => repliesTo(stage, ann).length > 0)
+    await stage.clock.advance(30 * 60_000)
+    assert.equal(repliesTo(stage, ann).length, 1)
+  })
+})
+
+test('a worker that is back asks for what it finds, and answers only what no other one has by now', async () => {
+  await represented(2, async (stage) => {
+    const agents = Array.from({ length: 8 }, (_, index) => stage.agent(`agent${index}`))
+    const ask = () => {
+      for (const agent of agents) stage.post(agent.mailRequest(stage.clock.wallNow()))
+    }
+    const answered = (round: number) => () =>
+      agents.every((agent) => repliesTo(stage, agent).length === round)
+    ask()
+    await stage.until(answered(1))
+    await stage.clock.advance(10_000)
+    const [first, second] = stage.workers as [Member, Member]
+    await stage.bringDown(first)
+    ask()
+    // The last of them has waited for less than a dead worker's letters may.
+    await stage.clock.advance(115_000)
+    stage.post((agents[0] as FakeAgent).mailRequest(stage.clock.wallNow()))
+    await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length >= 2), 100)
+    const replies = () => agents.reduce((sum, agent) => sum + repliesTo(stage, agent).length, 0)
+    const before = replies()
+    await stage.bringUp(first)
+    await stage.clock.advance(30 * 60_000)
+    assert.equal(first.mailbox.mails.length, 0)
+    assert.equal(replies(), before)
+    assert.ok((first.host.counters().letters['request dropped asked-for'] ?? 0) >= 4)
+    // Briefly: nobody has taken its letters over, so that it answers them as soon as it has asked.
+    await stage.bringDown(second)
+    ask()
+    await stage.clock.advance(5_000)
+    await stage.bringUp(second)
+    await stage.clock.advance(30_000)
+    assert.equal(replies(), before + agents.length)
   })
 })
 

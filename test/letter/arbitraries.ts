@@ -259,11 +259,15 @@ const forwardLetter: Arbitrary<ForwardLetter> = fc.record(
   { requiredKeys: ['kind', 'from', 'to', 'id', 'sentAt', 'mailFrom', 'boxes'], noNullPrototype: true },
 )
 
-const takenLetter: Arbitrary<TakenLetter> = record({
-  kind: kind('taken'),
-  ...base,
-  ids: fc.nat(limits.forwardsTaken).chain((ids) => bytes(16 * ids)),
-})
+const takenLetter: Arbitrary<TakenLetter> = fc.record(
+  {
+    kind: kind('taken'),
+    ...base,
+    ids: fc.nat(limits.forwardsTaken).chain((ids) => bytes(16 * ids)),
+    wanted: fc.nat(limits.forwardsWanted).chain((ids) => bytes(16 * ids)),
+  },
+  { requiredKeys: ['kind', 'from', 'to', 'id', 'sentAt', 'ids'], noNullPrototype: true },
+)
 
 export const lettersByKind: { readonly [Kind in LetterKind]: Arbitrary<Extract<Letter, { kind: Kind }>> } = {
   request: requestLetter,

@@ -1,0 +1,134 @@
+// A representative host and its workers are killed over real mail servers, and nobody is the worse for it.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { lacks } from '../harness/needs.ts'
+import { seededRandom } from '../harness/seeded-crypto.ts'
+import { waitUntil } from '../harness/wait-until.ts'
+import { type Crew, killAtRandom } from './crew.ts'
+import type { RealHostOptions } from './real-host.ts'
+import type { Asked } from './replies.ts'
+import { gatherRepresented } from './represented-crew.ts'
+
+const skip = lacks('postfix', 'dovecot')
+const seed = Number(process.env.PEERPOST_TEST_SEED ?? 20261124)
+/** The representative and three workers. */
+const places = [0, 1, 2, 3] as const
+const brisk = {
+  ...{ batchMails: 10, retryFirstMs: 500, sweepMs: 2_000, takenAfterMs: 500 },
+} as const satisfies RealHostOptions['settings']
+
+/** What was asked, and who answered. */
+class Record {
+  readonly asked: Asked[] = []
+  readonly #reader: ReturnType<Crew['repliesReader']>
+  readonly #crew: Crew
+
+  constructor(crew: Crew) {
+    this.#crew = crew
+    this.#reader = crew.repliesReader()
+  }
+
+  async ask(first?: number, end?: number): Promise<readonly Asked[]> {
+    const asked = await this.#crew.ask(first, end)
+    this.asked.push(...asked)
+    return asked
+  }
+
+  readonly waiting = (): number => {
+    this.#reader.look()
+    return this.asked.filter((one) => this.#reader.to(one).length === 0).length
+  }
+
+  answered(): Promise<void> {
+    return waitUntil(
+      () => this.waiting() === 0,
+      () => `${this.waiting()} requests wait`,
+      60_000,
+    )
+  }
+
+  /** The mail address of the worker that answered it; throws when not exactly one reply came. */
+  workerOf(one: Asked): string {
+    const replies = this.#reader.to(one)
+    assert.equal(
+      replies.length,
+      1,
+      `${one.agent.name} got ${replies.length} different replies to one request`,
+    )
+    return replies[0]?.from ?? ''
+  }
+
+  workersOf(asked: readonly Asked[] = this.asked): ReadonlyMap<string, ReadonlySet<string>> {
+    const workers = new Map<string, Set<string>>()
+    for (const one of asked) {
+      const { name } = one.agent
+      workers.set(name, (workers.get(name) ?? new Set()).add(this.workerOf(one)))
+    }
+    return workers
+  }
+}
+
+async function withCrew(
+  agents: number,
+  settings: RealHostOptions['settings'],
+  work: (crew: Crew, record: Record) => Promise<void>,
+): Promise<void> {
+  const crew = await gatherRepresented(agents, places.length - 1, { ...brisk, ...settings })
+  try {
+    await Promise.all(places.map((place) => crew.hire(place)))
+    await work(crew, new Record(crew))
+  } finally {
+    await crew.disband()
+  }
+}
+
+const [agents, rounds, kills] = (process.env.PEERPOST_TEST_KILLS ?? '20,3,6').split(',').map(Number) as [
+  number,
+  number,
+  number,
+]
+
+test(`${agents * rounds} requests get their one reply each while representative and workers are killed ${kills} times at random, and the same agent is always answered by the same worker (seed ${seed})`, {
+  ...{ skip, timeout: 300_000 },
+}, async () => {
+  // Longer than a killed process is away, also on a computer with other things to do.
+  await withCrew(agents, { forwardSilenceMs: 30_000 }, async (crew, record) => {
+    const asking = async () => {
+      for (let round = 0; round < rounds; round++) {
+        await record.ask()
+        await record.answered()
+      }
+    }
+    const random = seededRandom(seed)
+    await Promise.all([asking(), killAtRandom(crew, { kills, places: places.length, random })])
+    await crew.finish(60_000, record.waiting)
+    await crew.dismiss()
+    for (const [name, workers] of record.workersOf())
+      assert.equal(workers.size, 1, `${name} was answered by ${[...workers]}`)
+  })
+})
+
+test('a worker that stays dead is done without, answers nobody a second time when it is back, and is used again', {
+  ...{ skip, timeout: 240_000 },
+}, async () => {
+  await withCrew(24, { forwardSilenceMs: 5_000 }, async (crew, record) => {
+    const before = await record.ask(0, 18)
+    await crew.finish(60_000, record.waiting)
+    const dead = record.workerOf(before[0] as Asked)
+    const place = Number(/worker(\d)/.exec(dead)?.[1]) + 1
+    await crew.kill(place)
+    const meanwhile = await record.ask(0, 18)
+    await record.answered()
+    assert.ok(meanwhile.every((one) => record.workerOf(one) !== dead))
+    await crew.hire(place)
+    // Its mailbox is full of what others have answered.
+    await crew.finish(60_000, record.waiting)
+    await record.ask(0, 18)
+    const newcomers = await record.ask(18)
+    await crew.finish(60_000, record.waiting)
+    await crew.dismiss()
+    assert.ok(newcomers.some((one) => record.workerOf(one) === dead))
+    assert.equal(record.workersOf().size, 24)
+  })
+})
