@@ -37,6 +37,7 @@ export class Courier {
     this.#mailbox = mailbox
     const { claims } = parts
     if (claims) mailbox.claim = (refs) => this.#claim(claims, refs)
+    mailbox.mayTakeNewest = (waiting) => this.#canRemember(waiting)
     this.#handler = new Handler(parts, desk, {
       onHandled: (mail, handled) => this.#note(mail, handled),
       onCommit: notices.onCommit,
@@ -127,6 +128,13 @@ export class Courier {
     const mails = await this.#mailbox.fetch(Math.min(room, settings.batchMails), this.#held)
     for (const { ref } of mails) this.#held.add(ref)
     return mails
+  }
+
+  /** Letters that are older than one that was forgotten count as stale, whether taken or not: so none that waits may be
+   *  overtaken by more than can be remembered beside it. */
+  #canRemember(waiting: number): boolean {
+    const { seen, settings, database } = this.#parts
+    return withDatabase(database, () => seen.size) + waiting <= settings.seenCapacity
   }
 
   #claim(claims: Claims, refs: readonly string[]): ReadonlySet<string> {

@@ -98,7 +98,7 @@ function answerRequest(
     { returnAddress: letter.returnAddress, sessionKey: letter.session.publicKey },
     messageId,
   )
-  addReply(parts, frozen, from, now)
+  addReply(parts, frozen, letter, now)
   if (isNewest) {
     // What the reply tells the asker need not be told again; what it tells of others, those must learn.
     const offered = others.map(({ user }) => user)
@@ -110,9 +110,14 @@ function answerRequest(
 
 /** While nothing can be sent the latest of an agent's replies is enough: each one that waited would cost the budget of
  *  the next day. */
-function addReply({ outbox, budget }: HostParts, reply: FrozenMail, user: UserId, now: number): void {
-  if (budget.state(now) === 'used-up') outbox.addLatest(reply, now, user)
-  else outbox.add(reply, now, user)
+function addReply(
+  { outbox, budget }: HostParts,
+  reply: FrozenMail,
+  { from, sentAt }: RequestLetter,
+  now: number,
+): void {
+  if (budget.state(now) === 'used-up') outbox.addLatest(reply, now, from, sentAt)
+  else outbox.add(reply, now, from, sentAt)
 }
 
 /** Relayed unread: the box is sealed from agent to agent, only what is around it is made anew. */

@@ -2,6 +2,7 @@
 // One wake-up costs one search from the last known mail on and one fetch of what it found.
 
 import type { Clock } from '../base/clock.ts'
+import type { MayTakeNewest } from '../base/turns.ts'
 import { quickHeaders } from './header-fields.ts'
 import type { ImapConnection, ImapItem } from './imap-connection.ts'
 import { ImapSupervisor, type SupervisorTiming, supervisorTiming } from './imap-supervisor.ts'
@@ -46,6 +47,7 @@ export class ImapMailbox implements Mailbox {
   onState: (state: MailboxState) => void = () => undefined
   isOurReport?: (raw: Uint8Array) => boolean
   claim?: (refs: readonly string[]) => ReadonlySet<string>
+  mayTakeNewest?: MayTakeNewest
 
   readonly #url: ImapUrl
   readonly #filter: MailFilter
@@ -53,7 +55,7 @@ export class ImapMailbox implements Mailbox {
   readonly #timing: ImapMailboxTiming
   readonly #notice: (line: string) => void
   readonly #supervisor: ImapSupervisor
-  readonly #ledger = new UidLedger()
+  readonly #ledger = new UidLedger((waiting) => this.mayTakeNewest?.(waiting) === true)
 
   /** The server spoke of new mail since the last search. */
   #announced = true
@@ -174,7 +176,8 @@ export class ImapMailbox implements Mailbox {
 
   async #scanIfDue(): Promise<void> {
     const now = this.#clock.now()
-    const full = this.#fullScanAt === null || now - this.#fullScanAt >= this.#timing.fullScanMs
+    const isOld = this.#fullScanAt === null || now - this.#fullScanAt >= this.#timing.fullScanMs
+    const full = isOld || this.#ledger.needsFullScan
     const more = this.#announced || (this.#ledger.truncated && this.#ledger.waiting === 0)
     if (!full && !more && now - this.#scannedAt < this.#timing.rescanMs) return
     const whole = full || !more

@@ -1,6 +1,8 @@
 // A place where letters are read, whatever the protocol behind it. Only mail with our subject that is addressed to us is
 // ever shown; nothing else is read, marked or removed.
 
+import type { MayTakeNewest } from '../base/turns.ts'
+
 /** One mail taken from a mailbox, untouched there until it is removed. */
 export type FetchedMail = {
   /** Names the mail in this mailbox until `remove`; meaningless to anybody else. */
@@ -31,11 +33,14 @@ export interface Mailbox {
    *  nothing of it shows all to everybody. To be set before `open`. */
   claim?: (refs: readonly string[]) => ReadonlySet<string>
 
+  /** Without it the oldest always come first. To be set before `open`. */
+  mayTakeNewest?: MayTakeNewest
+
   /** Connects once and keeps the connection from then on. Rejects with a Problem if the first attempt fails
    *  for a reason that waiting will not mend (wrong password, no such host, folder missing). */
   open(): Promise<void>
 
-  /** Oldest first, at most `limit`. The same mails come again until they are removed, so a caller that died
+  /** Oldest first, or in turns where that is allowed and many wait; at most `limit`. The same mails come again until they are removed, so a caller that died
    *  half-way loses nothing; one that works on several batches at once passes the refs it still has in hand
    *  as `except`. Looks for new mail when a wake-up or some time says there may be some; a backlog is worked
    *  off without searching again. Rejects while disconnected or when the server fails; the supervisor

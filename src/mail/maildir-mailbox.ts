@@ -7,6 +7,7 @@ import { access, constants, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, Problem } from '../base/problem.ts'
+import { inTurns, type MayTakeNewest } from '../base/turns.ts'
 import { quickHeaders } from './header-fields.ts'
 import { isOurs, mayBeReport } from './mail-match.ts'
 import type { FetchedMail, Mailbox, MailboxState, MailFilter } from './mailbox.ts'
@@ -27,6 +28,7 @@ export class MaildirMailbox implements Mailbox {
   onWake: () => void = () => undefined
   onState: (state: MailboxState) => void = () => undefined
   isOurReport?: (raw: Uint8Array) => boolean
+  mayTakeNewest?: MayTakeNewest
 
   readonly #folder: string
   readonly #filter: MailFilter
@@ -73,9 +75,11 @@ export class MaildirMailbox implements Mailbox {
 
   async fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
     const mails: FetchedMail[] = []
-    for (const entry of await this.#list()) {
+    const oldestFirst = (await this.#list()).filter(
+      ({ base }) => !this.#foreign.has(base) && !except.has(base),
+    )
+    for (const entry of inTurns(oldestFirst, this.mayTakeNewest)) {
       if (mails.length >= limit) break
-      if (this.#foreign.has(entry.base) || except.has(entry.base)) continue
       const mail = await this.#read(entry)
       if (mail) mails.push(mail)
     }

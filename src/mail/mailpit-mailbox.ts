@@ -4,6 +4,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import { messageOf, Problem } from '../base/problem.ts'
+import { inTurns, type MayTakeNewest } from '../base/turns.ts'
 import { sameAddress } from './address.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { quickHeaders } from './header-fields.ts'
@@ -38,6 +39,7 @@ export type MailpitMailboxOptions = {
 export class MailpitMailbox implements Mailbox {
   onWake: () => void = () => undefined
   onState: (state: MailboxState) => void = () => undefined
+  mayTakeNewest?: MayTakeNewest
 
   readonly #url: MailpitUrl
   readonly #filter: MailFilter
@@ -84,7 +86,7 @@ export class MailpitMailbox implements Mailbox {
     return this.#inTurn(async () => {
       await this.#searchIfDue()
       const mails: FetchedMail[] = []
-      for (const summary of [...this.#waiting]) {
+      for (const summary of inTurns([...this.#waiting], this.mayTakeNewest)) {
         if (mails.length >= limit) break
         if (except.has(summary.id)) continue
         const mail = await this.#read(summary)

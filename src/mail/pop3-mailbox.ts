@@ -3,6 +3,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import { messageOf, Problem } from '../base/problem.ts'
+import { type MayTakeNewest, manyWaiting } from '../base/turns.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { connectWith, type Login } from './login.ts'
 import { isLoopbackHost, type Pop3Url, serverName } from './mail-url.ts'
@@ -54,6 +55,7 @@ export class Pop3Mailbox implements Mailbox {
   onWake: () => void = () => undefined
   onState: (state: MailboxState) => void = () => undefined
   isOurReport?: (raw: Uint8Array) => boolean
+  mayTakeNewest?: MayTakeNewest
 
   readonly #url: Pop3Url
   readonly #filter: MailFilter
@@ -111,11 +113,14 @@ export class Pop3Mailbox implements Mailbox {
     return this.#inTurn(async () => {
       this.#checkOpen()
       const { clock } = this.#options
-      if (!this.#session && clock.now() - this.#lookedAt >= this.#pollMs) await this.#look()
+      if (clock.now() - this.#lookedAt >= this.#pollMs) {
+        if (this.#session) await this.#endBacklog(this.#session)
+        if (!this.#session) await this.#look()
+      }
       const session = this.#session
       if (!session) return []
       const isTaken = (uid: string) => except.has(uid) || this.#doomed.has(uid)
-      return this.#using(() => session.fetch(limit, isTaken))
+      return this.#using(() => session.fetch(limit, isTaken, this.mayTakeNewest))
     })
   }
 
@@ -205,6 +210,14 @@ export class Pop3Mailbox implements Mailbox {
     this.#quietStat = isQuiet && !session.hasDeleted ? stat : null
     if (isQuiet) await this.#end()
     else this.#linger()
+  }
+
+  /** While many letters are worked off a session would hide for minutes what comes meanwhile. */
+  async #endBacklog({ waiting }: Pop3Session): Promise<void> {
+    if (waiting <= manyWaiting || !this.mayTakeNewest?.(waiting)) return
+    await this.#end().catch((error: unknown) => {
+      throw this.#lost(error)
+    })
   }
 
   async #using<T>(work: () => Promise<T>): Promise<T> {

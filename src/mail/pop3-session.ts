@@ -1,6 +1,7 @@
 // One look into a POP3 maildrop: its listing, which of it is ours, and what is to be deleted when it ends. The maildrop
 // is locked meanwhile and shows nothing new, so sessions are short.
 
+import { inTurns, type MayTakeNewest } from '../base/turns.ts'
 import { quickHeaders } from './header-fields.ts'
 import { isOurs, mayBeReport } from './mail-match.ts'
 import type { FetchedMail, MailFilter } from './mailbox.ts'
@@ -50,10 +51,20 @@ export class Pop3Session {
     return this.#mails.some(({ uid }) => this.#isWaiting(uid) && !except(uid))
   }
 
-  /** Ours, oldest first, at most `limit`. */
-  async fetch(limit: number, except: (uid: string) => boolean): Promise<FetchedMail[]> {
+  /** Not known to be foreign. */
+  get waiting(): number {
+    return this.#mails.reduce((sum, { uid }) => sum + (this.#isWaiting(uid) ? 1 : 0), 0)
+  }
+
+  /** Ours, oldest first or in turns, at most `limit`. */
+  async fetch(
+    limit: number,
+    except: (uid: string) => boolean,
+    mayTakeNewest?: MayTakeNewest,
+  ): Promise<FetchedMail[]> {
     const fetched: FetchedMail[] = []
-    const waiting = this.#mails.filter(({ uid }) => this.#isWaiting(uid) && !except(uid))
+    const oldestFirst = this.#mails.filter(({ uid }) => this.#isWaiting(uid) && !except(uid))
+    const waiting = [...inTurns(oldestFirst, mayTakeNewest)]
     for (let at = 0; at < waiting.length && fetched.length < limit; at += pop3Pipeline) {
       const batch = waiting.slice(at, at + pop3Pipeline)
       const unknown = batch.filter(({ uid }) => !this.#ours.has(uid))

@@ -2,6 +2,7 @@
 // whose keys open it. What nobody's keys open is shown to all, as each alone would see it, and removed once all are done
 // with it. Mails that one reader has for another in the same program are handed over here and never travel.
 
+import { inTurns, type MayTakeNewest } from '../base/turns.ts'
 import { limits } from '../letter/limits.ts'
 import type { FetchedMail, Mailbox, MailboxState } from './mailbox.ts'
 import { readMail } from './mime-reader.ts'
@@ -73,6 +74,8 @@ export class SharedMailbox {
         this.#each((one) => one.onState(state))
       }
       mailbox.isOurReport = (raw) => [...this.#views.values()].some((one) => one.isOurReport?.(raw) === true)
+      mailbox.mayTakeNewest = (waiting) =>
+        [...this.#views.values()].some((one) => one.mayTakeNewest?.(waiting) === true)
       this.#opening = mailbox.open()
     } else if (this.#state) view.onState(this.#state)
     await this.#opening
@@ -124,7 +127,7 @@ export class SharedMailbox {
       const ready = [...this.#handedOver.values(), ...this.#sorted.values()]
         .filter(wanted)
         .flatMap(({ mail }) => mail ?? [])
-      if (ready.length > 0) return ready.slice(0, limit)
+      if (ready.length > 0) return [...inTurns(ready, view.mayTakeNewest)].slice(0, limit)
       const mailbox = this.#mailbox
       const again = [...this.#sorted.values()].filter(wanted)
       if (mailbox === null || (again.length === 0 && this.#sorted.size >= sharedLimits.mails)) return []
@@ -190,6 +193,7 @@ class View implements Mailbox {
   onState: (state: MailboxState) => void = () => {}
   isOurReport?: (raw: Uint8Array) => boolean
   opens?: (text: string) => boolean
+  mayTakeNewest?: MayTakeNewest
   readonly reader: string
   readonly #shared: SharedMailbox
 

@@ -1,8 +1,11 @@
 // What we know of an IMAP folder: which mails wait for us, which only look like ours, and up to where we
 // have looked. It saves searching and downloading; losing it costs time, never a mail.
 
+import { inTurns, type MayTakeNewest } from '../base/turns.ts'
+
 export type LedgerLimits = {
-  /** UIDs waiting. Beyond it the newest are left for a later scan. */
+  /** UIDs waiting. Beyond it some are left for a later scan: the newest, or where the newest may come first those in the
+   *  middle. */
   readonly waiting: number
   /** UIDs that matched the search but are not ours. Beyond it the oldest are forgotten and read once more. */
   readonly foreign: number
@@ -16,10 +19,15 @@ export class UidLedger {
   #waiting: number[] = []
   readonly #foreign = new Set<number>()
   #scannedTo = 0
+  /** The newest were left out … */
   #truncated = false
+  /** … or so many in between. */
+  #gap = 0
   readonly #limits: LedgerLimits
+  readonly #mayTakeNewest: MayTakeNewest
 
-  constructor(limits: LedgerLimits = ledgerLimits) {
+  constructor(mayTakeNewest: MayTakeNewest = () => false, limits: LedgerLimits = ledgerLimits) {
+    this.#mayTakeNewest = mayTakeNewest
     this.#limits = limits
   }
 
@@ -31,6 +39,7 @@ export class UidLedger {
     this.#foreign.clear()
     this.#scannedTo = 0
     this.#truncated = false
+    this.#gap = 0
   }
 
   /** The first UID an incremental scan has to look at. */
@@ -43,6 +52,11 @@ export class UidLedger {
     return this.#truncated
   }
 
+  /** Of those left out some are older than what was looked at since. */
+  get needsFullScan(): boolean {
+    return this.#gap > 0 && this.#waiting.length === 0
+  }
+
   get waiting(): number {
     return this.#waiting.length
   }
@@ -52,6 +66,7 @@ export class UidLedger {
   noteFullScan(uids: readonly number[], existing: number): void {
     this.#waiting = []
     this.#scannedTo = 0
+    this.#gap = 0
     this.noteNew(uids)
     if (!this.#truncated) this.#scannedTo = Math.max(this.#scannedTo, existing)
   }
@@ -62,20 +77,23 @@ export class UidLedger {
     this.#truncated = false
     const from = this.scanFrom
     const fresh = uids.filter((uid) => uid >= from).sort((a, b) => a - b)
-    for (const uid of fresh) {
-      if (this.#waiting.length >= this.#limits.waiting) {
-        this.#truncated = true
-        break
-      }
-      if (!this.#foreign.has(uid)) this.#waiting.push(uid)
-      this.#scannedTo = uid
+    this.#waiting.push(...fresh.filter((uid) => !this.#foreign.has(uid)))
+    this.#scannedTo = fresh.at(-1) ?? this.#scannedTo
+    const { waiting: limit } = this.#limits
+    if (this.#waiting.length <= limit) return
+    if (this.#mayTakeNewest(this.#waiting.length + this.#gap)) {
+      this.#gap += this.#waiting.splice(Math.ceil(limit / 2), this.#waiting.length - limit).length
+    } else {
+      this.#waiting.length = limit
+      this.#scannedTo = this.#waiting.at(-1) ?? this.#scannedTo
+      this.#truncated = true
     }
   }
 
-  /** The oldest waiting ones that are not in somebody's hand. */
+  /** Of the waiting ones that are not in somebody's hand: the oldest, or in turns. */
   next(count: number, held: (uid: number) => boolean): number[] {
     const chosen: number[] = []
-    for (const uid of this.#waiting) {
+    for (const uid of inTurns(this.#waiting, (waiting) => this.#mayTakeNewest(waiting + this.#gap))) {
       if (chosen.length >= count) break
       if (!held(uid)) chosen.push(uid)
     }

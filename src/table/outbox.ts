@@ -1,6 +1,7 @@
 // Frozen mails on their way: what was promised in a letter's transaction goes out as the very same bytes, however
 // often the host is killed in between.
 
+import { alternately, manyWaiting } from '../base/turns.ts'
 import type { UserId } from '../letter/kinds.ts'
 import type { Connection, HostDatabase, Statement } from './database.ts'
 
@@ -73,11 +74,13 @@ export class Outbox {
     return Math.max(0, share - this.size)
   }
 
-  /** Throws when the Message-ID is already there. `user`: whom a reply is for. */
-  add(mail: FrozenMail, now: number, user: UserId | null = null): void {
+  /** Throws when the Message-ID is already there. `user`: whom a reply is for. `wantedSince`: when the letter was written
+   *  that it answers; of many that wait this tells the newest. */
+  add(mail: FrozenMail, now: number, user: UserId | null = null, wantedSince = now): void {
     const { messageId, kind, recipient, raw } = mail
     const lane = laneOf[urgencies[kind]]
-    const order = this.#statements.add.get(messageId, kind, lane, recipient, raw, now, now, user) as number
+    const due = Math.min(now, wantedSince)
+    const order = this.#statements.add.get(messageId, kind, lane, recipient, raw, now, due, user) as number
     // SQLite gives the number of a mail that is gone, or never came to be, to another one.
     this.#fresh.delete(order)
     // Another process may send what was written here; then nobody asks for it.
@@ -86,16 +89,20 @@ export class Outbox {
   }
 
   /** In the place of the reply to the same agent that waits longest, if one does: nobody needs both. */
-  addLatest(mail: FrozenMail, now: number, user: UserId): void {
+  addLatest(mail: FrozenMail, now: number, user: UserId, wantedSince = now): void {
     const { messageId, recipient, raw } = mail
     const order = this.#statements.replace.get(messageId, raw, now, user, recipient) as number | undefined
-    if (order === undefined) this.add(mail, now, user)
+    if (order === undefined) this.add(mail, now, user, wantedSince)
     else this.#fresh.delete(order)
   }
 
-  /** What may be tried now, longest due first. */
+  /** What may be tried now: longest due or wanted first, or in turns where many wait. */
   due(urgency: Urgency, now: number, limit: number): readonly WaitingMail[] {
-    return this.#statements.due.all(laneOf[urgency], now, limit) as WaitingMail[]
+    const oldest = this.#statements.due.all(laneOf[urgency], now, limit) as WaitingMail[]
+    if (oldest.length < limit || this.size <= manyWaiting) return oldest
+    const newest = this.#statements.dueLast.all(laneOf[urgency], now, limit) as WaitingMail[]
+    const byOrder = new Map([...oldest, ...newest.reverse()].map((mail) => [mail.order, mail]))
+    return [...alternately([...byOrder.values()])].slice(0, limit)
   }
 
   /** Of a mail that `due` told of. Null when it is gone, or another has taken its place. */
@@ -163,6 +170,10 @@ function prepare(connection: Connection) {
     due: statement(
       `SELECT ${waitingColumns} FROM mail WHERE lane = ? AND next_attempt_at <= ?
        ORDER BY next_attempt_at, mail_order LIMIT ?`,
+    ),
+    dueLast: statement(
+      `SELECT ${waitingColumns} FROM mail WHERE lane = ? AND next_attempt_at <= ?
+       ORDER BY next_attempt_at DESC, mail_order DESC LIMIT ?`,
     ),
     raw: statement('SELECT raw FROM mail WHERE mail_order = ? AND message_id = ?').pluck(),
     next: statement(

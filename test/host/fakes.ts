@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Crypto, KeyPair } from '../../src/base/crypto.ts'
 import type { Candidate } from '../../src/base/endpoint.ts'
+import { inTurns, type MayTakeNewest } from '../../src/base/turns.ts'
 import type { Letter, RequestLetter } from '../../src/letter/kinds.ts'
 import { readLetter, writeLetter } from '../../src/letter/mail-text.ts'
 import { proveMembership, type RoomKeys, roomKeys } from '../../src/letter/room.ts'
@@ -13,6 +14,7 @@ import { realCrypto } from '../harness/seeded-crypto.ts'
 export class FakeMailbox implements Mailbox {
   onWake: () => void = () => {}
   onState: (state: MailboxState) => void = () => {}
+  mayTakeNewest?: MayTakeNewest
   readonly mails: FetchedMail[] = []
   fetches = 0
   removals = 0
@@ -31,7 +33,8 @@ export class FakeMailbox implements Mailbox {
 
   async fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
     this.fetches++
-    return this.mails.filter(({ ref }) => !except.has(ref)).slice(0, limit)
+    const oldestFirst = this.mails.filter(({ ref }) => !except.has(ref))
+    return [...inTurns(oldestFirst, this.mayTakeNewest)].slice(0, limit)
   }
 
   async remove(refs: readonly string[]): Promise<void> {

@@ -194,3 +194,18 @@ test('nothing handed over is lost when too much waits: its sender tries again', 
   assert.equal(await takeAll(host), sharedLimits.handedOver)
   assert.equal((await send()).outcome, 'sent')
 })
+
+test('where many mails wait for one reader that may take the newest first it gets all of them, and so does the other', async () => {
+  const { mailbox, host, agent } = await readersOfBoth()
+  host.mayTakeNewest = () => true
+  for (let number = 0; number < 500; number++) mailbox.deliver(mailFor('host', number))
+  mailbox.deliver(mailFor('agent', 1))
+  assert.equal((await texts(host, 1))[0], 'host 499')
+  assert.equal(await takeAll(agent), 1)
+  mailbox.deliver(mailFor('host', 500))
+  // It looks for its own, and sorts what came meanwhile.
+  assert.deepEqual(await texts(agent), [])
+  assert.deepEqual(await texts(host, 1), ['host 500'])
+  assert.equal(await takeAll(host), 501)
+  assert.equal(mailbox.mails.length, 0)
+})

@@ -50,7 +50,7 @@ test('whatever the bounds, everything is handed out once, in order', () => {
       fc.integer({ min: 1, max: 20 }),
       fc.integer({ min: 1, max: 7 }),
       (all, bound, batch) => {
-        const ledger = new UidLedger({ waiting: bound, foreign: 5 })
+        const ledger = new UidLedger(undefined, { waiting: bound, foreign: 5 })
         const seen: number[] = []
         ledger.noteFullScan(all, 0)
         for (;;) {
@@ -67,5 +67,36 @@ test('whatever the bounds, everything is handed out once, in order', () => {
         )
       },
     ),
+  )
+})
+
+test('where the newest may come first a folder with more than are kept loses none, and hides none that comes meanwhile', () => {
+  const counts = fc.tuple(fc.integer({ min: 1, max: 1_000 }), fc.integer({ min: 2, max: 400 }))
+  fc.assert(
+    fc.property(counts, fc.integer({ min: 1, max: 60 }), ([count, bound], batch) => {
+      const ledger = new UidLedger(() => true, { waiting: bound, foreign: 5 })
+      const folder = new Set(Array.from({ length: count }, (_, index) => index + 1))
+      let last = count
+      ledger.noteFullScan([...folder], last)
+      const taken: number[] = []
+      while (folder.size > 0) {
+        assert.ok(ledger.waiting <= bound)
+        if (ledger.needsFullScan) ledger.noteFullScan([...folder], last)
+        const next = ledger.next(batch, none)
+        assert.ok(next.length > 0)
+        for (const uid of next) folder.delete(uid)
+        ledger.noteGone(next)
+        taken.push(...next)
+        if (taken.length % 7 === 0 && last < count + 20) {
+          folder.add(++last)
+          ledger.noteNew([last])
+          assert.ok(ledger.next(bound, none).includes(last))
+        }
+      }
+      assert.deepEqual(
+        taken.toSorted((a, b) => a - b),
+        Array.from({ length: last }, (_, index) => index + 1),
+      )
+    }),
   )
 })

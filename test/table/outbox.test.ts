@@ -112,3 +112,22 @@ test('the latest reply to an agent takes the place of the one that waits, and wh
   assert.deepEqual(names, ['a2', 'b1', 'signal', 'a3'])
   assert.equal(outbox.drop(outbox.due('urgent', 9, 9)), 4)
 })
+
+test('where many mails wait the newest come first, and the oldest with them', () => {
+  const outbox = new Outbox(openMemory(), { capacity: 1_000 })
+  for (let at = 1; at <= 500; at++) outbox.add(mail(`r${at}`), at)
+  outbox.add(mail('later'), 10_000)
+  const names = outbox.due('urgent', 500, 8).map(({ recipient }) => recipient.split('@')[0])
+  assert.deepEqual(names, ['r500', 'r499', 'r498', 'r1', 'r497', 'r496', 'r495', 'r2'])
+  const sent = new Set<string>()
+  for (let mails = outbox.due('urgent', 500, 32); mails.length > 0; mails = outbox.due('urgent', 500, 32)) {
+    for (const { messageId } of mails) sent.add(messageId)
+    outbox.drop(mails)
+  }
+  assert.equal(sent.size, 500)
+  // What was asked long ago is not new because it is answered only now.
+  for (let at = 1; at <= 300; at++) outbox.add(mail(`n${at}`), 600, null, at)
+  outbox.add(mail('asked just now'), 600, null, 700)
+  for (let at = 301; at <= 500; at++) outbox.add(mail(`n${at}`), 601, null, at)
+  assert.equal(outbox.due('urgent', 601, 8)[0]?.recipient, 'asked just now@mail.test')
+})

@@ -1,0 +1,67 @@
+// A host that starts with thousands of requests waiting: all are answered once, and whoever asks meanwhile does not wait
+// for the end of it.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { deferIn } from '../harness/defer.ts'
+import { dropMail } from '../harness/maildir-files.ts'
+import { lacks } from '../harness/needs.ts'
+import { startPostOffice } from '../harness/post-office.ts'
+import { startSmtpSink } from '../harness/smtp-sink.ts'
+import type { FakeAgent } from './fakes.ts'
+import { Stage } from './stage.ts'
+import { workOffBacklog } from './work-off-backlog.ts'
+
+const skip = lacks('postfix', 'dovecot')
+
+for (const [protocol, waiting] of [
+  ['imap', 2_000],
+  ['pop3', 1_000],
+  ['maildir', 1_000],
+] as const) {
+  test(`over ${protocol} ${waiting} waiting requests are answered once each, and who asks meanwhile at once`, {
+    skip,
+  }, async (context) => {
+    const defer = deferIn(context)
+    const office = await startPostOffice()
+    defer(() => office.stop())
+    const sink = await startSmtpSink()
+    defer(() => sink.stop())
+    const folder = office.maildirOf('host')
+    const run = await workOffBacklog({
+      ...{ defer, sink, waiting, address: office.address('host') },
+      receive: { imap: office.imapUrl('host'), pop3: office.pop3Url('host'), maildir: `maildir:${folder}` }[
+        protocol
+      ],
+      deliver: (mail) => void dropMail(folder, Buffer.from(mail, 'latin1')),
+    })
+    assert.deepEqual(run.repliesEach, [1])
+    for (const { oldUnanswered } of run.late)
+      assert.ok(oldUnanswered > waiting / 10, JSON.stringify(run.late))
+    // One in four is the oldest, so that the oldest tenth is done before half of all are.
+    assert.ok(run.tenthAt < 0.6 * waiting, `${run.tenthAt} of ${waiting}`)
+    const held = run.late.map(({ heldMB }) => heldMB)
+    assert.ok(Math.max(...held) - Math.min(...held) < 20, `${held.join(', ')} MB`)
+  })
+}
+
+test('a host that cannot remember all that waits takes the oldest first, and none is taken for stale', async () => {
+  const stage = new Stage({ seenCapacity: 300, batchMails: 10, replyPeers: 0 })
+  const agents = Array.from({ length: 400 }, (_, index) => stage.agent(`agent${index}`))
+  const ask = (agent: FakeAgent) => stage.deliver(agent.mailRequest(stage.now))
+  for (const agent of agents) {
+    ask(agent)
+    await stage.clock.advance(10)
+  }
+  await stage.start()
+  await stage.until(() => stage.sender.sent.length > 100)
+  const late = Array.from({ length: 20 }, (_, index) => stage.agent(`late${index}`))
+  for (const agent of late) {
+    ask(agent)
+    await stage.clock.advance(10)
+  }
+  await stage.settle()
+  assert.deepEqual(stage.drops(), [])
+  for (const agent of [...agents, ...late]) assert.equal(stage.lettersTo(agent).length, 1, agent.name)
+  await stage.stop()
+})
