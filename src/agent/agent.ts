@@ -10,11 +10,12 @@ import type { NatView } from '../nat/prober.ts'
 import { Correspondence } from './correspondence.ts'
 import { Enquiry } from './enquiry.ts'
 import type { AgentEvent, PeerName } from './events.ts'
+import { LetterTime } from './letter-time.ts'
 import { Meetings } from './meetings.ts'
 import { Network } from './network.ts'
 import { systemNetwork } from './network-contract.ts'
 import type { AgentOptions } from './options.ts'
-import { failureTo, leaveTo, requestTo, signalTo } from './own-letters.ts'
+import { type Author, failureTo, leaveTo, requestTo, signalTo } from './own-letters.ts'
 import { type AgentReport, reportOn } from './report.ts'
 import { Roster } from './roster.ts'
 import { Sessions } from './sessions.ts'
@@ -31,6 +32,8 @@ const leaveMs = 5_000
 
 export class Agent {
   readonly #options: AgentOptions
+  /** For the letters we write. */
+  readonly #letterTime: LetterTime
   readonly #sessions: Sessions
   readonly #roster = new Roster()
   readonly #network: Network
@@ -47,6 +50,7 @@ export class Agent {
     const { clock, crypto, identity, settings } = options
     const onEvent = (event: AgentEvent) => this.#tell(event)
     this.#options = options
+    this.#letterTime = new LetterTime(clock)
     this.#sessions = new Sessions(crypto)
     this.#forwarder = createForwarder({
       clock,
@@ -100,6 +104,7 @@ export class Agent {
     })
     this.#correspondence = new Correspondence({
       clock,
+      letterTime: this.#letterTime,
       crypto,
       identity,
       address: options.address,
@@ -113,6 +118,7 @@ export class Agent {
       onReply: (letter, session) => {
         const sinceRequestMs = Math.round(clock.now() - session.requestedAt)
         this.#mailMs = sinceRequestMs
+        this.#letterTime.answered(session.requestedAt)
         if (letter.decline) {
           onEvent({ event: 'declined', ...letter.decline })
           this.#enquiry.declined(letter.decline.againInMs)
@@ -136,7 +142,10 @@ export class Agent {
       clock,
       askAgainMs: settings.askAgainMs,
       ask: () => this.#ask(),
-      onUnanswered: (sinceRequestMs) => onEvent({ event: 'unanswered', sinceRequestMs }),
+      onUnanswered: (sinceRequestMs) => {
+        this.#letterTime.unanswered()
+        onEvent({ event: 'unanswered', sinceRequestMs })
+      },
     })
   }
 
@@ -230,26 +239,32 @@ export class Agent {
 
   #ask(): void {
     const { hosts, clock } = this.#options
-    const session = this.#sessions.create(clock.now())
+    const now = clock.now()
+    const session = this.#sessions.create(now)
     const { candidates, tcpCandidates, nat } = this.#network
     const whereabouts = { candidates, tcpCandidates, nat }
-    const sentAt = clock.wallNow()
-    void this.#correspondence.send((host) => requestTo(host, this.#options, session, whereabouts, sentAt))
+    const sentAt = this.#letterTime.wallNow()
+    this.#letterTime.asked(now, sentAt)
+    void this.#correspondence.send((host) => requestTo(host, this.#author, session, whereabouts, sentAt))
     this.#tell({ event: 'requested', hosts: hosts.length })
   }
 
+  get #author(): Author {
+    return { ...this.#options, clock: this.#letterTime }
+  }
+
   #passOn(peer: OfferedPeer, box: Uint8Array): void {
-    void this.#correspondence.send((host) => signalTo(host, this.#options, peer.id, box))
+    void this.#correspondence.send((host) => signalTo(host, this.#author, peer.id, box))
   }
 
   #reportFailure(peer: OfferedPeer, reason: FailureReason): void {
-    void this.#correspondence.send((host) => failureTo(host, this.#options, peer, reason))
+    void this.#correspondence.send((host) => failureTo(host, this.#author, peer, reason))
   }
 
   /** The hosts may forget us; if the mail server does not take the letter soon, the entry expires by itself. */
   async #sendLeave(): Promise<void> {
     const { clock } = this.#options
-    const sent = this.#correspondence.send((host) => leaveTo(host, this.#options))
+    const sent = this.#correspondence.send((host) => leaveTo(host, this.#author))
     let cancel = () => {}
     const late = new Promise<void>((resolve) => {
       cancel = clock.after(leaveMs, resolve)

@@ -44,6 +44,9 @@ export class Correspondence {
   readonly #posting: Posting
   readonly #seen = new Set<string>()
   readonly #foreign = new ForeignMails()
+  /** Monotonic and on the wall, at the start. */
+  readonly #madeAt: number
+  readonly #madeAtWall: number
   #dirty = false
   #looking: Promise<void> | null = null
   #cancelSweep: () => void = () => {}
@@ -51,6 +54,8 @@ export class Correspondence {
 
   constructor(options: CorrespondenceOptions) {
     this.#options = options
+    this.#madeAt = options.clock.now()
+    this.#madeAtWall = options.clock.wallNow()
     this.#posting = new Posting(options)
   }
 
@@ -162,8 +167,14 @@ export class Correspondence {
     })
     if (opened.ok) return this.#handle(opened.letter, opened.keyPair)
     if (opened.refusal !== 'wrong-key') return opened.refusal
-    const ageMs = read.mail.date === null ? 0 : clock.wallNow() - read.mail.date
+    const ageMs = read.mail.date === null ? 0 : this.#earliestNow() - read.mail.date
     return this.#foreign.note(ref, clock.now(), ageMs) ? 'foreign' : opened.refusal
+  }
+
+  /** Somebody who sets the clock forward must not make others' letters too old to be left alone. */
+  #earliestNow(): number {
+    const { clock } = this.#options
+    return Math.min(clock.wallNow(), this.#madeAtWall + clock.now() - this.#madeAt)
   }
 
   #handle(letter: Letter, openedWith: KeyPair): string | null {

@@ -17,6 +17,8 @@ export type Addressed = { readonly letter: Letter; readonly host: KnownHost }
 
 export type PostingOptions = {
   readonly clock: Clock
+  /** What mails bear as their Date. */
+  readonly letterTime: Pick<Clock, 'wallNow'>
   readonly crypto: Crypto
   readonly identity: KeyPair
   readonly address: string
@@ -88,7 +90,7 @@ export class Posting {
   }
 
   #compose(letters: readonly Addressed[]): readonly OutgoingMail[] {
-    const { crypto, clock, address, subject, identity } = this.#options
+    const { crypto, letterTime, address, subject, identity } = this.#options
     const sealed = letters.map(({ letter, host }) => ({
       box: sealLetter(crypto, letter, { identity, recipientKey: host.sealingKey }),
       address: host.address,
@@ -101,7 +103,7 @@ export class Posting {
         subject,
         text: armorLetter(crypto, ...group.map(({ box }) => box)),
         messageId: newMessageId(crypto.randomBytes(16), address.slice(address.lastIndexOf('@') + 1)),
-        date: clock.wallNow(),
+        date: letterTime.wallNow(),
         auto: 'generated',
       })
       return { from: address, to, raw }

@@ -117,6 +117,7 @@ async function openAgent(
   let arrived: (letter: ReplyLetter) => void = () => undefined
   const correspondence = new Correspondence({
     clock: systemClock,
+    letterTime: systemClock,
     crypto: realCrypto,
     identity,
     address,

@@ -59,6 +59,8 @@ export class Player {
   #power: Power
   #mailbox: Mailbox | null = null
   #runs = 0
+  /** By how much the computer's clock is wrong. */
+  wallOffsetMs = 0
 
   constructor(options: PlayerOptions) {
     this.#options = options
@@ -117,7 +119,7 @@ export class Player {
   ): Agent {
     const { clock, computer, post, room, subject, hosts, stunServers, settings, seed, name, site } =
       this.#options
-    const power = new Power(clock)
+    const power = new Power(clock, () => this.wallOffsetMs)
     this.#power = power
     const mail = site?.mail('agent') ?? {
       mailbox: post.mailbox(this.address, power),

@@ -6,10 +6,13 @@ import type { Clock } from '../../../src/base/clock.ts'
 export class Power implements Clock {
   readonly #clock: Clock
   readonly #cancels = new Set<() => void>()
+  readonly #wallOffsetMs: () => number
   #isOn = true
 
-  constructor(clock: Clock) {
+  /** `wallOffsetMs`: how wrong the computer's clock is. */
+  constructor(clock: Clock, wallOffsetMs = () => 0) {
     this.#clock = clock
+    this.#wallOffsetMs = wallOffsetMs
   }
 
   get isOn(): boolean {
@@ -32,7 +35,7 @@ export class Power implements Clock {
   }
 
   wallNow(): number {
-    return this.#clock.wallNow()
+    return this.#clock.wallNow() + this.#wallOffsetMs()
   }
 
   after(delayMs: number, callback: () => void): () => void {
