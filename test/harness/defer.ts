@@ -1,11 +1,12 @@
 // Cleaning up in the opposite order of making, whatever happened in between.
 
-import type { TestContext } from 'node:test'
-
 export type Defer = (work: () => unknown) => void
 
-/** Every piece of work runs at the test's end, the last first; the first failure is told after all have run. */
-export function deferIn(context: TestContext): Defer {
+/** A test, or who else ends some time. */
+export type Ending = { readonly after: (work: () => Promise<void>) => unknown }
+
+/** Every piece of work runs at the end, the last first; the first failure is told after all have run. */
+export function deferIn(context: Ending): Defer {
   const works: (() => unknown)[] = []
   context.after(async () => {
     const failures: unknown[] = []
