@@ -39,6 +39,13 @@ export function readHostKeys(crypto: Crypto, loaded: Loaded<HostConfig>): HostKe
         : 'Add a section [[rooms]], as config/ shows.',
     )
   }
+  if (isRepresentative && config.represents) {
+    throw new Problem(
+      'config',
+      'A representative host is not a worker as well.',
+      'Take out [represents], or `role = "representative"`.',
+    )
+  }
   return {
     represented: readRepresented(crypto, loaded),
     identity: crypto.signKeyPair(readSeed(path(config.keys.identity_file), "The host's identity key")),

@@ -51,6 +51,8 @@ export function examineSecrets(file: string, { role, config, path }: LoadedConfi
       ? [
           [config.table.password_file, 'The password of PostgreSQL', 'line'] as const,
           [config.keys.sealing_file, 'The sealing key', 'key'] as const,
+          [config.represents?.identity_file, 'The identity key that workers share', 'key'] as const,
+          [config.represents?.sealing_file, 'The sealing key that workers share', 'key'] as const,
           ...config.rooms.map(
             (room) => [room.secret_file, `The secret of room ${room.name}`, 'key'] as const,
           ),
@@ -126,7 +128,8 @@ export function examineInvite(
 function examineRooms(crypto: Crypto, loaded: Loaded<HostConfig>): readonly Finding[] {
   const keys = readHostKeys(crypto, loaded)
   const { rooms } = keys
-  const { stun } = loaded.config
+  const { stun, role } = loaded.config
+  if (role === 'representative') return [ok('invite', 'A representative host: its workers make the invites.')]
   for (const room of rooms) {
     inviteFrom(crypto, draftInvite({ crypto, loaded, keys }, room, {}).text, `The invite to ${room.name}`)
   }

@@ -16,6 +16,7 @@ import { examineMail } from './mail-checks.ts'
 import { examineNames } from './name-checks.ts'
 import { examineNetwork } from './network-checks.ts'
 import { examineProvider } from './provider-check.ts'
+import { examineRepresentation } from './representation-checks.ts'
 
 export type Examination = {
   readonly configFile: string
@@ -55,19 +56,31 @@ export async function examine(examination: Examination, notebook: Notebook): Pro
     const { table } = loaded.config
     if (areSecretsThere) tell(examineDatabase(databasePlace(loaded)))
     tell(examineDisk(table.url === undefined ? loaded.path(table.path) : resolve(configFile)))
+    if (areSecretsThere) {
+      progress('looking at representative and workers')
+      const wallNow = examination.clock.wallNow()
+      for (const finding of await examineRepresentation(crypto, configFile, loaded, wallNow)) tell(finding)
+    }
   } else {
     tell(examineDisk(resolve(configFile)))
   }
   const servers = stunServers(loaded, invite)
-  const network = examineNetwork({ crypto, servers, role: loaded.role })
+  const network = needsServers(loaded) ? examineNetwork({ crypto, servers, role: loaded.role }) : null
   if (areSecretsThere) await examinePost(examination, loaded, servers, notebook)
   else tell(warning('receive', 'The mail servers were not tried.', 'Mend the secrets first.'))
+  if (!network) return
   progress('asking STUN servers')
   for (const finding of await network) tell(finding)
 }
 
+/** A representative host makes no invites to name them in. */
+function needsServers({ role, config }: LoadedConfig): boolean {
+  return role === 'agent' || config.role === 'host'
+}
+
 function stunServers(loaded: LoadedConfig, invite: Invite | null): readonly string[] {
   const { servers } = loaded.config.stun
+  if (!needsServers(loaded)) return []
   if (servers.length > 0 || loaded.role === 'host') return servers
   return invite?.stunServers ?? []
 }

@@ -9,6 +9,7 @@ export type CheckName =
   | 'invite'
   | 'daemon'
   | 'database'
+  | 'workers'
   | 'disk'
   | 'names'
   | 'receive'
