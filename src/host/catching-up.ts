@@ -34,8 +34,9 @@ export class CatchingUp {
   asksFor(id: LetterId, emptiedAt: number | null): boolean {
     if (this.#since === null) return false
     const name = toHex(id)
-    // What was asked for comes behind all that was there.
-    const isOver = this.#asked.has(name) || (emptiedAt !== null && emptiedAt >= this.#since)
+    // Sent again as we asked. That may be read before older ones, so that it does not end anything.
+    if (this.#asked.has(name)) return false
+    const isOver = emptiedAt !== null && emptiedAt >= this.#since
     if (isOver || this.#asked.size >= mostAsked) {
       this.#since = null
       this.#asked.clear()
