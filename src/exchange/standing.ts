@@ -3,7 +3,10 @@
 // a request that nobody tells of was answered by nobody:
 //
 //     standby ── a request that no host tells of for patienceMs × (rank + 1) ──> awake, answers what waits
-//     awake ── a host that comes before us is awake, too ──> standby
+//     awake ── a host that comes before us is awake, too: our leader ──> standby
+//
+// Hosts need not all know each other. At rest no two that do are awake, and each agent asks one that is: of a chain
+// A–B–C, where A leads B, C wakes for its own agents, which do not know A; so B waits longest for those.
 //
 // An awake host says so when it wakes and ever more seldom afterwards, so that two that woke at once find each other.
 // Pure: time is handed in. Ranks are the order of the hosts' keys, the same for all.
@@ -35,32 +38,47 @@ type Waiting<Request> = { readonly version: string; readonly dueAt: number; read
 
 export class Standing<Request> {
   readonly #options: StandingOptions
-  readonly #waitMs: number
+  /** Of who comes next, and of who goes last. */
+  readonly #waitMs: { readonly ranked: number; readonly last: number }
   /** By its entry's key, oldest first. */
   readonly #waiting = new Map<ItemKey, Waiting<Request>>()
   #isAwake = false
+  /** Those that come before us and are awake, as far as we know. What none of them is asked, others should answer that have
+   *  no leader: if we did, ours would put us to sleep again, and nobody would be awake for those agents. */
+  readonly #leaders = new Set<HostId>()
   #announceAt = Infinity
   #announceMs = 0
 
   constructor(options: StandingOptions) {
     const { self, hosts, patienceMs } = options
     this.#options = options
-    this.#waitMs = patienceMs * (1 + hosts.filter((host) => host < self).length)
+    this.#waitMs = {
+      ranked: patienceMs * (1 + hosts.filter((host) => host < self).length),
+      last: patienceMs * (1.5 + hosts.length),
+    }
   }
 
   get isAwake(): boolean {
     return this.#isAwake
   }
 
-  /** An agent asked us. False when it has to be answered now. */
-  handleRequest(now: number, key: ItemKey, version: string, request: Request): boolean {
+  /** An agent asked us, and those of the other hosts that are `asked`. False when it has to be answered now. */
+  handleRequest(
+    now: number,
+    key: ItemKey,
+    version: string,
+    request: Request,
+    asked: readonly HostId[],
+  ): boolean {
     if (this.#isAwake) return false
     const before = this.#waiting.get(key)
     const [oldest] = this.#waiting.keys()
     if (!before && oldest !== undefined && this.#waiting.size >= standingLimits.waiting)
       this.#waiting.delete(oldest)
     // Whoever asks again is not put off.
-    this.#waiting.set(key, { version, dueAt: before?.dueAt ?? now + this.#waitMs, request })
+    const isLeadersToo = this.#leaders.size === 0 || asked.some((host) => this.#leaders.has(host))
+    const waitMs = isLeadersToo ? this.#waitMs.ranked : this.#waitMs.last
+    this.#waiting.set(key, { version, dueAt: before?.dueAt ?? now + waitMs, request })
     return true
   }
 
@@ -73,7 +91,9 @@ export class Standing<Request> {
   /** Another host says that it is awake. */
   handleAnnouncement(now: number, from: HostId): StandingAction<Request>[] {
     const { self, hosts } = this.#options
-    if (!this.#isAwake || !hosts.includes(from)) return []
+    if (!hosts.includes(from)) return []
+    if (from < self) this.#leaders.add(from)
+    if (!this.#isAwake) return []
     if (from < self) {
       this.#isAwake = false
       this.#announceAt = Infinity
@@ -88,6 +108,7 @@ export class Standing<Request> {
     const actions: StandingAction<Request>[] = []
     if (!this.#isAwake && now >= this.#dueAt) {
       this.#isAwake = true
+      this.#leaders.clear()
       actions.push({ type: 'wake', answer: [...this.#waiting.values()].map(({ request }) => request) })
       this.#waiting.clear()
       this.#announceSoon(now)
@@ -111,7 +132,8 @@ export class Standing<Request> {
   }
 
   get #dueAt(): number {
-    const [oldest] = this.#waiting.values()
-    return oldest?.dueAt ?? Infinity
+    let first = Infinity
+    for (const { dueAt } of this.#waiting.values()) first = Math.min(first, dueAt)
+    return first
   }
 }

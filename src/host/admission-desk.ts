@@ -71,13 +71,14 @@ export class AdmissionDesk implements Desk {
     const admission = admitLetter(this.#parts, letter, mail, wallNow)
     if (!admission.admitted) {
       const { declined } = admission
-      if (declined && neighbours.standby.isAwake)
+      if (declined && (neighbours.standby.isAwake || neighbours.among(mail.to).length === 0))
         declineRequest(this.#parts, declined.letter, declined.decline, mail.messageId, wallNow)
       return admission.reason
     }
     const { from, id, sentAt } = admission.letter
     if (!seen.remember(from, id, sentAt)) return 'copy'
-    return takeLetter(this.#parts, admission, { signed, messageId: mail.messageId }, wallNow)
+    const source = { signed, messageId: mail.messageId, asked: neighbours.among(mail.to) }
+    return takeLetter(this.#parts, admission, source, wallNow)
   }
 }
 

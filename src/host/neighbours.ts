@@ -1,30 +1,22 @@
-// The hosts that this one knows by their keys (mission A13): what they tell is taken, what changes here is told to them,
-// and what only they can pass on to an agent goes by them.
+// The hosts that this one knows by their keys (mission A13): what they tell is taken, and what changes here is told to
+// them.
 
 import { equalBytes, toHex } from '../base/bytes.ts'
 import { defaultExchangeSettings, Exchange, type ExchangeAction, type HostId } from '../exchange/exchange.ts'
 import { itemVersion, signedAt } from '../exchange/item.ts'
 import { requestContent } from '../letter/encoding.ts'
 import type { InviteHost } from '../letter/invite.ts'
-import type {
-  IntroductionWish,
-  LeaveLetter,
-  RequestLetter,
-  RoomTag,
-  SignalLetter,
-  TableLetter,
-  UserId,
-} from '../letter/kinds.ts'
+import type { LeaveLetter, RequestLetter, RoomTag, TableLetter, UserId } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
+import { sameAddress } from '../mail/address.ts'
 import { Statements } from '../table/statements.ts'
 import { type BetweenHosts, repeats } from './between-hosts.ts'
 import type { DropReason } from './events.ts'
 import { type HostGround, tryTransaction } from './parts.ts'
+import { Relaying } from './relaying.ts'
 import { Revoking } from './revoking.ts'
 import { type HeldRequest, Standby } from './standby.ts'
 import { takeStatement } from './statement-taking.ts'
-import { relaySignal } from './taking.ts'
-import { Wishes } from './wishes.ts'
 import { freezeLetter, type HostLetter, letterHeadBetweenHosts } from './writer.ts'
 
 export type NeighbourNotices = {
@@ -34,14 +26,21 @@ export type NeighbourNotices = {
   readonly onAnswer: (held: readonly HeldRequest[]) => void
 }
 
+export type RequestNews = {
+  /** The host that passed it on; null when its agent sent it. */
+  readonly toldBy?: UserId | null
+  readonly flagged?: boolean
+  readonly isAnsweredHere?: boolean
+}
+
 export class Neighbours {
   readonly standby: Standby
+  readonly relaying: Relaying
   readonly #parts: HostGround
   readonly #hosts: ReadonlyMap<HostId, InviteHost>
   readonly statements: Statements
   readonly #onMail: () => void
   #exchange: Exchange | null = null
-  readonly #wishes: Wishes
   readonly #revoking: Revoking
   #cancelTimer: () => void = () => {}
   #isRunning = false
@@ -51,10 +50,12 @@ export class Neighbours {
     this.#hosts = new Map(hosts.map((host) => [toHex(host.identity), host]))
     this.statements = new Statements(parts.database, parts.crypto, parts.settings)
     this.#onMail = onMail
-    this.#wishes = new Wishes({
-      clock: parts.clock,
-      gatherMs: parts.settings.introductionWindowMs,
-      send: (to, wishes) => this.#sendWishes(to, wishes),
+    this.relaying = new Relaying(parts, {
+      hosts: this.#hosts,
+      statements: this.statements,
+      sendSignal: (host, signal) =>
+        this.#send(host, { ...letterHeadBetweenHosts(parts, host.identity), kind: 'signal', ...signal }),
+      sendWishes: (host, keys, introduce) => this.#sendTable(host, keys, { introduce }),
       guarded: (work) => this.#guarded(work),
     })
     this.#revoking = new Revoking(parts, (revoked) => {
@@ -74,7 +75,7 @@ export class Neighbours {
     if (this.#hosts.size === 0) return
     const { clock, crypto } = this.#parts
     this.#isRunning = true
-    this.#wishes.start()
+    this.relaying.start()
     this.#revoking.start()
     this.#exchange = new Exchange({
       hosts: [...this.#hosts.keys()],
@@ -90,7 +91,7 @@ export class Neighbours {
     this.standby.stop()
     this.#isRunning = false
     this.#cancelTimer()
-    this.#wishes.stop()
+    this.relaying.stop()
     this.#revoking.stop()
   }
 
@@ -114,13 +115,20 @@ export class Neighbours {
         this.#revoking.take(letter.revoked ?? [])
         for (const statement of letter.statements)
           takeStatement(this.#parts, this, statement, letter.from, now)
-        for (const wish of letter.introduce) this.#introduceFor(wish, from, now)
+        for (const wish of letter.introduce) this.relaying.takeWish(wish, from, now)
         return null
       case 'signal':
-        return this.#takeSignal(letter, from, now)
+        return this.relaying.takeSignal(letter, from, now)
       default:
         return 'unexpected-kind'
     }
+  }
+
+  /** Those of the addresses of a mail that are hosts we know: it went to them as well. */
+  among(addresses: readonly string[]): readonly HostId[] {
+    return [...this.#hosts].flatMap(([id, { address }]) =>
+      addresses.some((other) => sameAddress(other, address)) ? [id] : [],
+    )
   }
 
   /** Whether another host told of this very request before its agent's letter came. */
@@ -131,18 +139,17 @@ export class Neighbours {
 
   /** The request is left to another host for now. It is told to nobody before it is answered: hosts that both stand by would
    *  take each other for the one that answers. */
-  hold(held: HeldRequest): void {
+  hold(held: HeldRequest, asked: readonly HostId[]): void {
     const { letter } = held
     const version = itemVersion(this.#parts.crypto, letter.sentAt, requestContent(letter))
-    this.standby.hold(this.statements.keyOf(letter.room, letter.from), version, held)
+    this.standby.hold(this.statements.keyOf(letter.room, letter.from), version, held, asked)
   }
 
-  /** A request was taken into the table. `toldBy`: the host that passed it on; left out when its agent sent it. */
+  /** A request was taken into the table. */
   noteRequest(
     letter: RequestLetter,
     signed: Uint8Array,
-    toldBy: UserId | null = null,
-    flagged = false,
+    { toldBy = null, flagged = false, isAnsweredHere = false }: RequestNews = {},
   ): void {
     if (this.#hosts.size === 0) return
     const { crypto, self } = this.#parts
@@ -156,7 +163,7 @@ export class Neighbours {
       equalBytes(letter.to, self.front.identity.publicKey)
     const told = { version, flagged, signed, toldBy: knowsUs ? null : toldBy }
     this.statements.put(letter.room, letter.from, told)
-    this.#noteChange(key, toldBy)
+    this.#noteChange(key, toldBy, isAnsweredHere)
   }
 
   noteGoodbye(letter: LeaveLetter, signed: Uint8Array, toldBy: UserId | null): void {
@@ -170,68 +177,11 @@ export class Neighbours {
     if (key !== null) this.#noteChange(key, toldBy)
   }
 
-  /** Those of `offered` who know us; the others' hosts are asked to introduce the asker to them. */
-  introduce(room: RoomTag, offered: readonly UserId[], asker: UserId): readonly UserId[] {
-    if (this.#hosts.size === 0) return offered
-    return offered.filter((recipient) => {
-      const host = this.#hostOf(room, recipient)
-      if (host) this.#wishes.add(toHex(host.identity), { room, asker, recipient, hopsLeft: limits.hostHops })
-      return host === null
-    })
-  }
-
-  /** Whether this agent knows us, so that it takes our letters. */
-  isKnownTo(room: RoomTag, user: UserId): boolean {
-    return this.#hostOf(room, user) === null
-  }
-
-  /** True when another host relays this agent's signal, because its recipient does not know us. */
-  passOn({ room, peer, from, box }: SignalLetter): boolean {
-    const host = this.#hostOf(room, peer)
-    if (host) this.#sendSignal(host, { room, peer, box, relay: { origin: from, hopsLeft: limits.hostHops } })
-    return host !== null
-  }
-
-  #takeSignal(letter: SignalLetter, from: HostId, now: number): DropReason | null {
-    const { room, peer, box, relay } = letter
-    const recipient = this.#parts.peers.find(room, peer, now)
-    if (!relay || recipient === null || equalBytes(relay.origin, peer)) return 'unknown-peer'
-    const host = this.#hostOf(room, peer)
-    if (host === null) return relaySignal(this.#parts, recipient, letter, relay.origin, now)
-    if (relay.hopsLeft === 0 || toHex(host.identity) === from) return 'unknown-peer'
-    this.#sendSignal(host, { room, peer, box, relay: { ...relay, hopsLeft: relay.hopsLeft - 1 } })
-    return null
-  }
-
-  #introduceFor(wish: IntroductionWish, from: HostId, now: number): void {
-    const { peers, introductions } = this.#parts
-    const { room, asker, recipient, hopsLeft } = wish
-    if (peers.find(room, recipient, now) === null || equalBytes(asker, recipient)) return
-    const host = this.#hostOf(room, recipient)
-    if (host === null) introductions.note(room, [recipient], asker, now)
-    else if (hopsLeft > 0 && toHex(host.identity) !== from)
-      this.#wishes.add(toHex(host.identity), { ...wish, hopsLeft: hopsLeft - 1 })
-  }
-
-  /** The host that knows how to reach this agent; null when the agent knows us. */
-  #hostOf(room: RoomTag, user: UserId): InviteHost | null {
-    const host = this.#hosts.size > 0 ? this.statements.toldBy(room, user) : null
-    return (host && this.#hosts.get(toHex(host))) ?? null
-  }
-
   /** While we stand by, what agents tell us is told to the others by the host that answers. */
-  #noteChange(key: string, toldBy: UserId | null): void {
-    if (toldBy === null && !this.standby.isAwake) return
+  #noteChange(key: string, toldBy: UserId | null, isAnsweredHere = false): void {
+    if (toldBy === null && !isAnsweredHere && !this.standby.isAwake) return
     this.#exchange?.noteChange(this.#parts.clock.now(), key, toldBy && toHex(toldBy))
     this.#arm()
-  }
-
-  /** With what their askers signed, in case the other host has not heard it. */
-  #sendWishes(to: HostId, introduce: readonly IntroductionWish[]): void {
-    const host = this.#hosts.get(to)
-    if (!host) return
-    const askers = new Set(introduce.map(({ room, asker }) => this.statements.keyOf(room, asker)))
-    this.#sendTable(host, [...askers], { introduce })
   }
 
   /** What was signed of the entries under these keys, and more. */
@@ -255,10 +205,6 @@ export class Neighbours {
   #announce(to: HostId): void {
     const host = this.#hosts.get(to)
     if (host) this.#sendTable(host, [])
-  }
-
-  #sendSignal(host: InviteHost, signal: Pick<SignalLetter, 'room' | 'peer' | 'box' | 'relay'>): void {
-    this.#send(host, { ...letterHeadBetweenHosts(this.#parts, host.identity), kind: 'signal', ...signal })
   }
 
   #perform(actions: readonly ExchangeAction[]): void {

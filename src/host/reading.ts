@@ -31,7 +31,7 @@ export type Reading =
       readonly letter: Letter
       /** As its sender signed it, to be passed on to other hosts. */
       readonly signed: Uint8Array
-      readonly mail: Pick<ReadMail, 'from' | 'date' | 'messageId'>
+      readonly mail: Pick<ReadMail, 'from' | 'to' | 'date' | 'messageId'>
       /** By which it came from our representative. */
       readonly forward?: ForwardLetter
     }
@@ -72,7 +72,13 @@ function readForwarded(
   const opened = openForwarded(crypto, forward, boxes, openingKeysOf(self.front))
   if (!opened.ok) return { ...opened, forward }
   const { mailFrom: from, mailDate: date = null, messageId = null } = forward
-  return { ok: true, letter: opened.letter, signed: opened.signed, mail: { from, date, messageId }, forward }
+  return {
+    ok: true,
+    letter: opened.letter,
+    signed: opened.signed,
+    mail: { from, to: [], date, messageId },
+    forward,
+  }
 }
 
 export function openingKeysOf({ identity, sealingKeys }: Pick<HostSelf, 'identity' | 'sealingKeys'>) {

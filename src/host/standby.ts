@@ -53,9 +53,9 @@ export class Standby {
     this.#cancelTimer()
   }
 
-  /** Until another host tells of it, or it is answered here. */
-  hold(key: ItemKey, version: string, held: HeldRequest): void {
-    this.#standing?.handleRequest(this.#parts.clock.now(), key, version, held)
+  /** Until another host tells of it, or it is answered here. `asked`: other hosts that its mail went to. */
+  hold(key: ItemKey, version: string, held: HeldRequest, asked: readonly HostId[]): void {
+    this.#standing?.handleRequest(this.#parts.clock.now(), key, version, held, asked)
     this.#arm()
   }
 

@@ -70,7 +70,7 @@ function takeRequest(
   if (peers.upsert(letter.room, entryOf(letter, inviteId), now - ageMs) === 'older') return
   if (inviteId !== null) invites.use(inviteId, letter.from, now)
   if (flagged) peers.flag(letter.room, letter.from)
-  neighbours.noteRequest(letter, signed, toldBy, flagged)
+  neighbours.noteRequest(letter, signed, { toldBy, flagged })
   introduceCrossed(ground, neighbours, letter, now - ageMs, now)
 }
 
@@ -86,6 +86,8 @@ function introduceCrossed(
   const crossed = peers
     .recent(room, from, settings.replyPeers, now)
     .filter(({ acceptedAt }) => Math.abs(acceptedAt - askedAt) < crossingMs)
-  const recipients = crossed.map(({ user }) => user).filter((user) => neighbours.isKnownTo(room, user))
+  const recipients = crossed
+    .map(({ user }) => user)
+    .filter((user) => neighbours.relaying.isKnownTo(room, user))
   if (recipients.length > 0) introductions.note(room, recipients, from, now)
 }

@@ -2,6 +2,7 @@
 // transaction.
 
 import { equalBytes } from '../base/bytes.ts'
+import type { HostId } from '../exchange/exchange.ts'
 import type { FailureLetter, RequestLetter, SignalLetter, UserId } from '../letter/kinds.ts'
 import type { Admission } from '../table/admission.ts'
 import type { FrozenMail } from '../table/outbox.ts'
@@ -17,6 +18,8 @@ export type LetterSource = {
   readonly signed: Uint8Array
   /** Of the mail it came in, for replies to refer to. */
   readonly messageId: string | null
+  /** Hosts that we know and that the same mail went to. */
+  readonly asked: readonly HostId[]
 }
 
 /** To be called inside the letter's transaction, once its ID is remembered. Null when it was taken, or why it has
@@ -32,7 +35,7 @@ export function takeLetter(
       if (inviteId !== null) parts.invites.use(inviteId, letter.from, now)
       return takeRequest(parts, letter, inviteId, source, now)
     case 'signal':
-      return takeSignal(parts, letter, now)
+      return takeSignal(parts, letter, source, now)
     case 'failure':
       return takeFailure(parts, letter, now)
     case 'leave':
@@ -51,17 +54,22 @@ function takeRequest(
 ): DropReason | null {
   const { peers, unreachable, neighbours, settings } = parts
   if (unreachable.has(letter.returnAddress, now)) return 'unreachable'
-  const { isAwake } = neighbours.standby
-  const isAnswered = !isAwake && neighbours.isTold(letter)
+  const isOurs = isForUs(parts, source)
+  const isAnswered = !isOurs && neighbours.isTold(letter)
   // Before the newest pushes the oldest out.
   const others = peers.recent(letter.room, letter.from, settings.replyPeers, now)
   // A letter that was overtaken by a later one of the same agent is answered, but changes nothing.
   const isNewest = peers.upsert(letter.room, entryOf(letter, inviteId), now) !== 'older'
-  if (isAwake) answerRequest(parts, letter, source, { others, isNewest }, now)
+  if (isOurs) answerRequest(parts, letter, source, { others, isNewest }, now)
   // Its agent knows us, too.
   else if (isNewest && isAnswered) neighbours.noteRequest(letter, source.signed)
-  else if (isNewest) neighbours.hold({ letter, ...source })
+  else if (isNewest) neighbours.hold({ letter, ...source }, source.asked)
   return null
+}
+
+/** Also while we stand by, where no other host can do it: its agent knows us alone. */
+function isForUs({ neighbours }: HostParts, { asked }: LetterSource): boolean {
+  return neighbours.standby.isAwake || asked.length === 0
 }
 
 /** Of a host that stood by: requests that no other one answered. */
@@ -78,7 +86,7 @@ export function answerHeld(parts: HostParts, held: readonly HeldRequest[], now: 
 function answerRequest(
   parts: HostParts,
   letter: RequestLetter,
-  { signed, messageId }: LetterSource,
+  { signed, messageId }: Pick<LetterSource, 'signed' | 'messageId'>,
   { others, isNewest }: { readonly others: readonly Entry[]; readonly isNewest: boolean },
   now: number,
 ): void {
@@ -102,9 +110,9 @@ function answerRequest(
   if (isNewest) {
     // What the reply tells the asker need not be told again; what it tells of others, those must learn.
     const offered = others.map(({ user }) => user)
-    neighbours.noteRequest(letter, signed)
+    neighbours.noteRequest(letter, signed, { isAnsweredHere: true })
     introductions.settle(room, from, offered)
-    introductions.note(room, neighbours.introduce(room, offered, from), from, now)
+    introductions.note(room, neighbours.relaying.introduce(room, offered, from), from, now)
   }
 }
 
@@ -121,12 +129,17 @@ function addReply(
 }
 
 /** Relayed unread: the box is sealed from agent to agent, only what is around it is made anew. */
-function takeSignal(parts: HostParts, letter: SignalLetter, now: number): DropReason | null {
+function takeSignal(
+  parts: HostParts,
+  letter: SignalLetter,
+  source: LetterSource,
+  now: number,
+): DropReason | null {
   const recipient = findPeer(parts, letter, now)
   if (recipient === null) return 'unknown-peer'
   // The host that is awake has it, too.
-  if (!parts.neighbours.standby.isAwake) return null
-  if (parts.neighbours.passOn(letter)) return null
+  if (!isForUs(parts, source)) return null
+  if (parts.neighbours.relaying.passOn(letter)) return null
   return relaySignal(parts, recipient, letter, letter.from, now)
 }
 

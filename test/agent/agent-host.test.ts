@@ -90,3 +90,51 @@ test('agents at both ends of a chain of three hosts meet', async () => {
     assert.equal(anna.told('introduced', ben).length, 1)
   })
 })
+
+test('an agent that knows only a host that stands by is answered by it at once, and meets the agents of the one awake', async () => {
+  await inWorld({ seed: 25, hosts: 2, host: { standbyMs } }, async (world) => {
+    const anna = world.player('anna')
+    await world.join(anna)
+    await world.pass(60_000)
+    const [acting] = awake(world)
+    assert.equal(awake(world).length, 1)
+    const other = world.site(acting === 0 ? 1 : 0)
+    const ben = world.player('ben', nat('APDM', 'APDF', { allocation: 1 }), { hosts: [other] })
+    await world.join(ben)
+    assert.ok((ben.told('replied')[0]?.sinceRequestMs ?? Infinity) < standbyMs)
+    await world.until('both are linked', () => world.areLinked(anna, ben), 60_000)
+    assert.deepEqual(awake(world), [acting])
+  })
+})
+
+for (const seed of [31, 32, 33]) {
+  test(`in a chain of four hosts that stand by, each agent soon asks one that is awake, and all meet (seed ${seed})`, async () => {
+    await inWorld({ seed, hosts: 4, host: { standbyMs } }, async (world) => {
+      await world.stopHost()
+      const { sites } = world
+      for (const [place, site] of sites.entries())
+        site.hosts = sites.filter((_, other) => Math.abs(place - other) === 1)
+      await world.startHost()
+      const playerAt = (name: string, place: number) => {
+        const site = world.site(place)
+        return world.player(name, home, { hosts: [site, ...site.hosts] })
+      }
+      const players = ['anna', 'ben', 'cleo', 'dora'].map((name, place) => playerAt(name, place))
+      for (const place of [0, 3, 1, 2]) {
+        await world.join(players[place] as (typeof players)[number])
+        await world.pass(60_000)
+      }
+      await world.until('all are linked', () => world.areLinked(...players), 120_000)
+      await world.pass(180_000)
+      const acting = awake(world)
+      assert.ok(acting.length > 0)
+      for (const place of acting) assert.ok(!acting.includes(place + 1), `awake: ${acting}`)
+      for (const place of sites.keys()) {
+        const late = playerAt(`late${place}`, place)
+        await world.join(late)
+        assert.ok((late.told('replied')[0]?.sinceRequestMs ?? Infinity) < standbyMs)
+      }
+      assert.deepEqual(awake(world), acting)
+    })
+  })
+}

@@ -1,16 +1,14 @@
 // Agent and host in one program at one mailbox, as people run them: two friends and nobody else (mission A15).
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, type TestContext, test } from 'node:test'
-import { startAddressServer } from '../../src/address-server/address-server.ts'
-import { formatEndpoint } from '../../src/base/endpoint.ts'
-import { PeerpostProcess } from '../../src/cli/child-process.ts'
-import { deferIn } from '../harness/defer.ts'
+import { after, before, test } from 'node:test'
+import type { PeerpostProcess } from '../../src/cli/child-process.ts'
 import { lacks } from '../harness/needs.ts'
 import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import { waitUntil } from '../harness/wait-until.ts'
+import { HostTown, linkedTo } from './host-town.ts'
 
 const skip = lacks('postfix', 'dovecot')
 
@@ -20,42 +18,18 @@ before(async () => {
 })
 after(() => office?.stop())
 
-/** A STUN server and what people do, with everything removed at the end. */
-async function townOf(context: TestContext) {
-  const defer = deferIn(context)
-  const folder = mkdtempSync(join(tmpdir(), 'peerpost-agent-host-'))
-  defer(() => rmSync(folder, { recursive: true, force: true }))
-  const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
-  defer(() => stun.close())
-  const servers = stun.endpoints.flatMap((endpoint) => ['--stun', formatEndpoint(endpoint)])
-  const run = (...args: string[]) => PeerpostProcess.run(args.slice(0, 2).join(' '), args)
-  const mail = (user: string) => [
-    ...['--address', office.address(user), '--receive', office.imapUrl(user), '--send', office.smtpUrl(user)],
-    '--yes',
-  ]
-  const start = (name: string, config: string) => {
-    const agent = new PeerpostProcess(name, ['agent', '--config', config, '--json'])
-    defer(() => agent.stop(5_000))
-    return agent
-  }
-  return { run, mail, servers, folder, start }
-}
-
 test('one person hosts the room and plays in it at one mailbox; a friend comes by an invite and they connect', {
   ...{ skip, timeout: 120_000 },
 }, async (context) => {
-  const { run, mail, servers, folder, start } = await townOf(context)
-  const anna = join(folder, 'anna')
-  const ben = join(folder, 'ben')
-  await run('init', 'host', '--dir', anna, '--agent', 'anna', ...mail('both'), ...servers)
-  const invite = await run('invite', '--config', join(anna, 'host.toml'))
-  await run('init', 'agent', '--dir', ben, '--invite', invite, '--name', 'ben', ...mail('ben'))
-  const hosting = start('anna', join(anna, 'agent.toml'))
+  const town = await HostTown.open(context, office)
+  await town.makeHost('anna', ['--agent', 'anna'])
+  await town.makeAgent('ben', 'anna')
+  const hosting = town.start('anna')
   await hosting.waitFor('replied')
-  const friend = start('ben', join(ben, 'agent.toml'))
+  const friend = town.start('ben')
   await Promise.all([hosting.waitFor('connected'), friend.waitFor('connected')])
-  assert.ok(existsSync(join(anna, 'host.control.json')))
-  assert.ok(existsSync(join(anna, 'agent.control.json')))
+  for (const role of ['host', 'agent'])
+    assert.ok(existsSync(join(town.folder, 'anna', `${role}.control.json`)))
   const dropped = hosting.events.filter((event) => event.event === 'letter' && event.outcome === 'dropped')
   assert.deepEqual(dropped, [])
   assert.equal(await hosting.stop(10_000), 0)
@@ -65,19 +39,70 @@ test('one person hosts the room and plays in it at one mailbox; a friend comes b
 test('two agents without any host on line: one becomes host, they connect', {
   ...{ skip, timeout: 180_000 },
 }, async (context) => {
-  const { run, mail, servers, folder, start } = await townOf(context)
-  const config = (name: string, kind: 'host' | 'agent') => join(folder, name, `${kind}.toml`)
-  await run('init', 'host', '--dir', join(folder, 'cleo'), '--agent', 'cleo', ...mail('cleo'), ...servers)
-  const room = await run('host', 'card', '--config', config('cleo', 'host'), '--room', 'friends')
-  const joined = ['--agent', 'dora', '--join', room]
-  await run('init', 'host', '--dir', join(folder, 'dora'), ...joined, ...mail('dora'))
-  const card = await run('host', 'card', '--config', config('dora', 'host'))
-  await run('host', 'peer', 'add', '--config', config('cleo', 'host'), card)
-  const agents = ['cleo', 'dora'].map((name) => start(name, config(name, 'agent')))
+  const town = await HostTown.open(context, office)
+  await town.makeHost('cleo', ['--agent', 'cleo'])
+  const room = await town.cardOf('cleo', '--room', 'friends')
+  await town.makeHost('dora', ['--agent', 'dora', '--join', room])
+  await town.introduce('dora', ['cleo'])
+  const agents = ['cleo', 'dora'].map((name) => town.start(name))
   await Promise.all(agents.map((agent) => agent.waitFor('connected')))
   const awake = agents.filter((agent) =>
     agent.events.some((event) => event.event === 'standing' && event.state === 'awake'),
   )
   assert.equal(awake.length, 1)
   for (const agent of agents) assert.equal(await agent.stop(10_000), 0)
+})
+
+test('three agents that are hosts in a chain meet; when the one that answers is killed a friend is answered by another, and who is back stands by', {
+  ...{ skip, timeout: 300_000 },
+}, async (context) => {
+  const names = ['gina', 'hugo', 'ida'] as const
+  const town = await HostTown.open(context, office)
+  // Each knows the next: who joins by a card knows the host that made it, and that one is given the card of who joined.
+  await town.makeHost('gina', ['--agent', 'gina'])
+  for (const [name, before] of [
+    ['hugo', 'gina'],
+    ['ida', 'hugo'],
+  ] as const) {
+    await town.makeHost(name, ['--agent', name, '--join', await town.cardOf(before, '--room', 'friends')])
+    await town.introduce(name, [before])
+  }
+  for (const name of names) {
+    const config = town.config(name)
+    writeFileSync(config, readFileSync(config, 'utf8').replace('# patience = "15s"', 'patience = "3s"'))
+  }
+  const agents = new Map(names.map((name) => [name, town.start(name)]))
+  const agent = (name: string) => agents.get(name as (typeof names)[number]) as PeerpostProcess
+  const awake = () =>
+    names.filter(
+      (name) => agent(name).events.findLast(({ event }) => event === 'standing')?.state === 'awake',
+    )
+  await waitUntil(
+    () => [...agents.values()].every((one) => linkedTo(one).size === 2),
+    () => [...agents].map(([name, one]) => `${name}: ${[...linkedTo(one)]}`).join('; '),
+    90_000,
+  )
+  const isSettled = () => !awake().includes('hugo') || awake().length === 1
+  await waitUntil(isSettled, () => `awake: ${awake()}`, 60_000)
+
+  const [acting = ''] = awake()
+  agent(acting).kill('SIGKILL')
+  await agent(acting).ended
+  // The invite of the one in the middle names all three.
+  await town.makeAgent('jan', 'hugo')
+  const jan = town.start('jan')
+  const alive = names.filter((name) => name !== acting)
+  await waitUntil(
+    () => alive.every((name) => linkedTo(jan).has(name)),
+    () => `jan: ${[...linkedTo(jan)]}`,
+    90_000,
+  )
+  assert.ok(awake().some((name) => name !== acting))
+  agents.set(acting as (typeof names)[number], town.start(acting))
+  await waitUntil(
+    () => linkedTo(agent(acting)).size === 3,
+    () => `${acting}: ${[...linkedTo(agent(acting))]}`,
+    90_000,
+  )
+  await waitUntil(isSettled, () => `awake: ${awake()}`, 60_000)
 })

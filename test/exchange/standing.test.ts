@@ -13,6 +13,8 @@ const mailMs = 4_000
 const tellAfterMs = 2_000
 
 type Asked = { readonly key: string; readonly version: string }
+/** Of two places, the lower first. */
+type Links = (first: number, second: number) => boolean
 type Host = { readonly id: string; standing: Standing<Asked> | null; readonly told: Map<string, string> }
 
 /** Hosts and agents around a mail system that loses letters while it is told to. */
@@ -24,9 +26,12 @@ class Village {
   /** By agent, the latest version that some host has answered. */
   readonly answered = new Map<string, string>()
   replies = 0
+  readonly #isLinked: Links
 
-  constructor(count: number, random: () => number) {
+  /** `isLinked`: which hosts know each other; all, if left out. */
+  constructor(count: number, random: () => number, isLinked: Links = () => true) {
     this.#random = random
+    this.#isLinked = isLinked
     this.hosts = Array.from({ length: count }, (_, index) => ({
       id: `host ${index}`,
       standing: null,
@@ -40,17 +45,21 @@ class Village {
   }
 
   start(host: Host): void {
-    const hosts = this.hosts.filter((other) => other !== host).map(({ id }) => id)
+    const hosts = this.#knownTo(host).map(({ id }) => id)
     host.standing = new Standing({ self: host.id, hosts, patienceMs })
   }
 
-  /** One request, to all hosts. */
-  ask(asked: Asked): void {
-    for (const host of this.hosts) {
+  /** One request, to a host and all that it knows, as its invite names them. */
+  ask(asked: Asked, inviter: Host = this.hosts[0] as Host): void {
+    const all = [inviter, ...this.#knownTo(inviter)]
+    for (const host of all) {
+      const others = all.filter((other) => other !== host && this.#knownTo(host).includes(other))
       this.#mail(() => {
         // Another host's letter may overtake the agent's.
         if (host.standing?.isAwake === false && (host.told.get(asked.key) ?? '') >= asked.version) return
-        const isHeld = host.standing?.handleRequest(this.time.now(), asked.key, asked.version, asked)
+        const isHeld = host.standing?.handleRequest(
+          ...([this.time.now(), asked.key, asked.version, asked, others.map(({ id }) => id)] as const),
+        )
         if (isHeld === false) this.#answer(host, asked)
         this.#arm(host)
       })
@@ -60,16 +69,30 @@ class Village {
   #answer(host: Host, { key, version }: Asked): void {
     this.replies++
     if (version > (this.answered.get(key) ?? '')) this.answered.set(key, version)
-    for (const other of this.hosts) {
-      if (other === host) continue
+    this.#tell(host, { key, version })
+  }
+
+  /** What is news to a host it tells on. */
+  #tell(host: Host, { key, version }: Asked): void {
+    for (const other of this.#knownTo(host)) {
       this.time.after(tellAfterMs, () => {
         if (!host.standing) return
         this.#mail(() => {
-          if (other.standing && version > (other.told.get(key) ?? '')) other.told.set(key, version)
+          const isNews = other.standing !== null && version > (other.told.get(key) ?? '')
           other.standing?.handleTold(key, version)
+          if (!isNews) return
+          other.told.set(key, version)
+          this.#tell(other, { key, version })
         })
       })
     }
+  }
+
+  #knownTo(host: Host): readonly Host[] {
+    const place = this.hosts.indexOf(host)
+    return this.hosts.filter(
+      (other, index) => other !== host && this.#isLinked(Math.min(place, index), Math.max(place, index)),
+    )
   }
 
   #perform(host: Host, actions: readonly StandingAction<Asked>[]): void {
@@ -155,11 +178,62 @@ test('under loss, delay, death and return every request is answered in time, and
   )
 })
 
+/** A tree over places in any order, which a chain is one of, and some links more. */
+const shapes = fc
+  .record({
+    order: fc.shuffledSubarray([0, 1, 2, 3, 4, 5], { minLength: 3, maxLength: 6 }),
+    parents: fc.array(fc.nat(), { minLength: 6, maxLength: 6 }),
+    more: fc.array(fc.tuple(fc.nat(5), fc.nat(5)), { maxLength: 3 }),
+  })
+  .map(({ order, parents, more }) => {
+    const ranks = order.map((place) => order.filter((other) => other < place).length)
+    const pairs = ranks
+      .slice(1)
+      .map((place, index) => [place, ranks[(parents[index] as number) % (index + 1)] as number] as const)
+    const names = [...pairs, ...more].map(([one, other]) => `${Math.min(one, other)}-${Math.max(one, other)}`)
+    return { count: ranks.length, links: new Set(names) }
+  })
+
+test('in a chain of hosts, and whatever else hangs together, no two that know each other are awake at rest, and nobody waits for an answer', () => {
+  fc.assert(
+    fc.property(shapes, seeds, ({ count, links }, seed) => {
+      const random = randomOf(seed)
+      const isLinked: Links = (first, second) => links.has(`${first}-${second}`)
+      const village = new Village(count, random, isLinked)
+      let number = 0
+      const ask = (place: number, withinMs: number): boolean => {
+        const asked = { key: `agent ${place}`, version: String(++number).padStart(8, '0') }
+        village.ask(asked, village.hosts[place])
+        village.time.run(withinMs)
+        return village.answered.get(asked.key) === asked.version
+      }
+      const long = 2 * count * patienceMs
+      village.lost = random() / 2
+      for (const host of village.hosts) {
+        ask(Math.floor(random() * count), random() * long)
+        if (random() < 0.3) {
+          host.standing = null
+          ask(Math.floor(random() * count), random() * long)
+          village.start(host)
+        }
+      }
+      village.lost = 0
+      for (let round = 0; round < 2 * count; round++)
+        for (let place = 0; place < count; place++) assert.ok(ask((place + round) % count, long))
+      village.time.run(2 * standingLimits.longestAnnounceMs)
+      const awake = village.hosts.flatMap(({ standing }, place) => (standing?.isAwake ? [place] : []))
+      for (const one of awake) for (const other of awake) assert.ok(one >= other || !isLinked(other, one))
+      for (let place = 0; place < count; place++) assert.ok(ask(place, mailMs), `${place} of ${[...links]}`)
+    }),
+    { numRuns: 300 },
+  )
+})
+
 test('hosts that woke at once agree on the one that comes first, whatever was lost before', () => {
   const village = new Village(3, randomOf(7))
   village.lost = 1
   for (const { standing } of village.hosts)
-    standing?.handleRequest(0, 'agent', '1', { key: 'agent', version: '1' })
+    standing?.handleRequest(0, 'agent', '1', { key: 'agent', version: '1' }, [])
   for (const { standing } of village.hosts) standing?.handleTimeout(3 * patienceMs)
   assert.equal(village.awake.length, 3)
   const [first, second, third] = village.hosts.map(({ standing }) => standing)
@@ -171,7 +245,7 @@ test('hosts that woke at once agree on the one that comes first, whatever was lo
 
 test('an announcement of a host that is not known has no effect', () => {
   const standing = new Standing({ self: 'b', hosts: ['c'], patienceMs })
-  standing.handleRequest(0, 'agent', '1', null)
+  standing.handleRequest(0, 'agent', '1', null, [])
   standing.handleTimeout(patienceMs)
   assert.equal(standing.isAwake, true)
   assert.deepEqual(standing.handleAnnouncement(1, 'a'), [])
@@ -180,9 +254,9 @@ test('an announcement of a host that is not known has no effect', () => {
 
 test('a request that an older statement tells of still waits, and whoever asks again is not put off', () => {
   const standing = new Standing<string>({ self: 'b', hosts: ['a'], patienceMs })
-  standing.handleRequest(0, 'agent', '2', 'second')
+  standing.handleRequest(0, 'agent', '2', 'second', [])
   standing.handleTold('agent', '1')
-  standing.handleRequest(10_000, 'agent', '3', 'third')
+  standing.handleRequest(10_000, 'agent', '3', 'third', [])
   assert.equal(standing.nextTimeout(), 2 * patienceMs)
   assert.deepEqual(standing.handleTimeout(2 * patienceMs), [
     { type: 'wake', answer: ['third'] },
@@ -193,7 +267,7 @@ test('a request that an older statement tells of still waits, and whoever asks a
 test('so many requests wait and no more', () => {
   const standing = new Standing<number>({ self: 'a', hosts: ['b'], patienceMs })
   for (let number = 0; number <= standingLimits.waiting; number++)
-    standing.handleRequest(number, `agent ${number}`, '1', number)
+    standing.handleRequest(number, `agent ${number}`, '1', number, [])
   const [wake] = standing.handleTimeout(1e9)
   assert.ok(wake?.type === 'wake')
   assert.equal(wake.answer.length, standingLimits.waiting)
