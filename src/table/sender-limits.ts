@@ -49,7 +49,7 @@ export class SenderLimits {
     this.#refusals = new TokenBucket(now, refusalRate)
   }
 
-  /** Counts one letter and says null; or counts nothing and says in how many ms it is worth coming again. */
+  /** Counts one letter and says null; or counts nothing and says in how many whole ms it is worth coming again. */
   take(now: number, sender: Sender): number | null {
     const buckets = this.#limits.map(({ perHour, buckets, of }) => ({
       perHour,
@@ -58,7 +58,8 @@ export class SenderLimits {
     const empty = buckets.filter(({ bucket }) => !bucket.has(now, 1))
     if (empty.length > 0) {
       const readyAt = empty.map(({ perHour, bucket }) => bucket.readyAt(Math.max(1, perHour * worthComing)))
-      return Math.max(...readyAt) - now
+      // Letters tell whole milliseconds.
+      return Math.ceil(Math.max(...readyAt) - now)
     }
     for (const { bucket } of buckets) bucket.take(now, 1)
     return null
