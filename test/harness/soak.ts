@@ -4,15 +4,14 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { toHex } from '../../src/base/bytes.ts'
 import { createSender } from '../../src/mail/open.ts'
 import { systemClock } from '../../src/net/system-clock.ts'
-import { FakeAgent, headerOf, hostAddress, makeRoom, subject } from '../host/fakes.ts'
+import { FakeAgent, headerOf, hostAddress } from '../host/fakes.ts'
 import { HostProcess } from '../host/host-process.ts'
-import type { RealHostOptions } from '../host/real-host.ts'
+import { planHost } from '../host/process-plan.ts'
 import { startPostOffice } from './post-office.ts'
 import { startLineProxy } from './post-office-proxy.ts'
-import { realCrypto, seededRandom } from './seeded-crypto.ts'
+import { seededRandom } from './seeded-crypto.ts'
 
 export type SoakReport = {
   readonly requests: number
@@ -56,18 +55,11 @@ export async function soak(options: {
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-soak-'))
   const imapLine = await startLineProxy({ port: office.ports.imap })
   const smtpLine = await startLineProxy({ port: office.ports.smtp })
-  const seeds = { identity: realCrypto.randomBytes(32), sealing: realCrypto.randomBytes(32) }
-  const keys = {
-    identity: realCrypto.signKeyPair(seeds.identity),
-    sealingKeys: realCrypto.boxKeyPair(seeds.sealing),
-  }
-  const room = makeRoom()
-  const hostOptions: RealHostOptions = {
-    identitySeedHex: toHex(seeds.identity),
-    sealingSeedHex: toHex(seeds.sealing),
-    roomTagHex: toHex(room.tag),
-    address: hostAddress,
-    subject,
+  const {
+    keys,
+    room,
+    options: hostOptions,
+  } = planHost({
     imapUrl: office.imapUrl('host').replace(/:\d+$/, `:${imapLine.port}`),
     smtpUrl: office.smtpUrl('host').replace(/:\d+$/, `:${smtpLine.port}`),
     database: join(folder, 'host.sqlite'),
@@ -76,7 +68,7 @@ export async function soak(options: {
       ...{ retryFirstMs: 200, retryMaxMs: 2_000, capacity: 500 },
       limits: { perKey: 0, perAddress: 0, perDomain: 0 },
     },
-  }
+  })
   const posting = createSender(office.smtpUrl('agents'), { clock: systemClock })
   office.maildirOf('host')
   const folders = Array.from({ length: mailboxes }, (_, index) => office.maildirOf(`agent${index}`))

@@ -5,15 +5,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { toHex } from '../../src/base/bytes.ts'
 import { createSender } from '../../src/mail/open.ts'
 import { systemClock } from '../../src/net/system-clock.ts'
 import { lacks } from '../harness/needs.ts'
 import { startPostOffice } from '../harness/post-office.ts'
-import { realCrypto, seededRandom } from '../harness/seeded-crypto.ts'
-import { FakeAgent, hostAddress, makeRoom, subject } from './fakes.ts'
+import { seededRandom } from '../harness/seeded-crypto.ts'
+import { FakeAgent, hostAddress } from './fakes.ts'
 import { HostProcess } from './host-process.ts'
-import type { RealHostOptions } from './real-host.ts'
+import { planHost } from './process-plan.ts'
 import { mailsIn, oneReplyEach } from './replies.ts'
 
 const requests = 200
@@ -31,23 +30,12 @@ test(`${requests} requests get their one reply each while the host is killed ${k
   const random = seededRandom(seed)
   const office = await startPostOffice()
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-kill-'))
-  const seeds = { identity: realCrypto.randomBytes(32), sealing: realCrypto.randomBytes(32) }
-  const keys = {
-    identity: realCrypto.signKeyPair(seeds.identity),
-    sealingKeys: realCrypto.boxKeyPair(seeds.sealing),
-  }
-  const room = makeRoom()
-  const options: RealHostOptions = {
-    identitySeedHex: toHex(seeds.identity),
-    sealingSeedHex: toHex(seeds.sealing),
-    roomTagHex: toHex(room.tag),
-    address: hostAddress,
-    subject,
+  const { keys, room, options } = planHost({
     imapUrl: office.imapUrl('host'),
     smtpUrl: office.smtpUrl('host'),
     database: join(folder, 'host.db'),
     settings: { batchMails: 10, retryFirstMs: 200 },
-  }
+  })
   const agents = Array.from({ length: requests }, (_, index) => new FakeAgent(`agent${index}`, keys, room))
   const sender = createSender(office.smtpUrl('agents'), { clock: systemClock })
   const ask = async (agent: FakeAgent) => {

@@ -4,17 +4,16 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { toHex } from '../../../src/base/bytes.ts'
 import type { HostCounters } from '../../../src/host/service.ts'
 import { defaultHostSettings } from '../../../src/host/settings.ts'
 import { limits } from '../../../src/letter/limits.ts'
 import { quickHeaders } from '../../../src/mail/header-fields.ts'
 import { isOurs, mayBeReport } from '../../../src/mail/mail-match.ts'
 import { type HostDatabase, openSharedDatabase } from '../../../src/table/database.ts'
-import { FakeAgent, hostAddress, makeRoom, subject } from '../../host/fakes.ts'
+import { FakeAgent, hostAddress, subject } from '../../host/fakes.ts'
 import { HostProcess } from '../../host/host-process.ts'
+import { planHost } from '../../host/process-plan.ts'
 import { TestMaildir } from '../maildir.ts'
-import { realCrypto } from '../seeded-crypto.ts'
 import { type SmtpSink, startSmtpSink } from '../smtp-sink.ts'
 import { Enemy } from './enemy.ts'
 import { hostileKinds } from './letters.ts'
@@ -62,20 +61,11 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
   const post = await startSmtpSink()
   const host = new HostProcess()
   try {
-    const seeds = { identity: realCrypto.randomBytes(32), sealing: realCrypto.randomBytes(32) }
-    const keys = {
-      identity: realCrypto.signKeyPair(seeds.identity),
-      sealingKeys: realCrypto.boxKeyPair(seeds.sealing),
-    }
-    const room = makeRoom()
-    const enemy = new Enemy(keys, room, options.seed)
-    await host.heard('loaded')
-    host.go({
-      identitySeedHex: toHex(seeds.identity),
-      sealingSeedHex: toHex(seeds.sealing),
-      roomTagHex: toHex(room.tag),
-      address: hostAddress,
-      subject,
+    const {
+      keys,
+      room,
+      options: plan,
+    } = planHost({
       imapUrl: maildir.url,
       smtpUrl: post.url,
       database: join(folder, 'host.sqlite'),
@@ -83,6 +73,9 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
         unreachable: { ...defaultHostSettings.unreachable, firstMs: defaultHostSettings.unreachable.lastMs },
       },
     })
+    const enemy = new Enemy(keys, room, options.seed)
+    await host.heard('loaded')
+    host.go(plan)
     await host.heard('ready')
     const database = openSharedDatabase(join(folder, 'host.sqlite'))
     try {
