@@ -120,8 +120,8 @@ export class Agent {
         this.#mailMs = sinceRequestMs
         this.#letterTime.answered(session.requestedAt)
         if (letter.decline) {
-          onEvent({ event: 'declined', ...letter.decline })
-          this.#enquiry.declined(letter.decline.againInMs)
+          const { reason, againInMs } = letter.decline
+          onEvent({ event: 'declined', reason, againInMs: this.#enquiry.declined(againInMs) })
           return
         }
         onEvent({ event: 'replied', peers: letter.peers.length, sinceRequestMs })

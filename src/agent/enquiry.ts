@@ -58,12 +58,13 @@ export class Enquiry {
   }
 
   /** The host wants no request for so long, and will not answer one; what is new waits too. Where another host answers,
-   *  that counts. */
-  declined(againInMs: number): void {
+   *  that counts. Says how long we keep quiet indeed. */
+  declined(againInMs: number): number {
     const waitMs = Math.min(Math.max(againInMs, leastRefreshMs), mostDeclinedMs)
     this.#declinedUntil = this.#options.clock.now() + waitMs
     this.#unansweredMs = this.#options.askAgainMs
     this.#askIn(waitMs)
+    return waitMs
   }
 
   stop(): void {

@@ -14,7 +14,7 @@ export function statusStory(status: DaemonStatus, wallNow: number): Line[] {
 }
 
 function agentStory(status: AgentStatus & { readonly peers: readonly PeerStatus[] }, now: number): Line[] {
-  const { name, room, state, trouble, lastReply, nat, exposes, forwards, peers } = status
+  const { name, room, state, trouble, lastReply, declined, nat, exposes, forwards, peers } = status
   const [first, ...more] = nat?.words ?? ['Not known yet.']
   return [
     line(
@@ -30,6 +30,7 @@ function agentStory(status: AgentStatus & { readonly peers: readonly PeerStatus[
         ? `answered ${ago(lastReply.at, now)} ago, after ${seconds(lastReply.sinceRequestMs)}, and named ${count(lastReply.peers, 'player')}`
         : 'no answer yet',
     ),
+    ...(declined ? [row('bad', '', `${declined.words} Asking again ${soon(declined.againAt, now)}.`)] : []),
     row('plain', 'network', first ?? ''),
     ...more
       .filter((text) => !text.startsWith('  ') && !text.endsWith(':'))
@@ -135,7 +136,15 @@ function row(tone: Tone, label: string, text: string): Line {
 
 /** How long before `now`, in the largest unit that says something. */
 function ago(instant: string, now: number): string {
-  const ms = Math.max(0, now - Date.parse(instant))
+  return span(now - Date.parse(instant))
+}
+
+function soon(instant: string, now: number): string {
+  return Date.parse(instant) <= now ? 'now' : `in ${span(Date.parse(instant) - now)}`
+}
+
+function span(spanMs: number): string {
+  const ms = Math.max(0, spanMs)
   if (ms < 120_000) return `${Math.round(ms / 1000)} s`
   if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`
   return ms < 172_800_000 ? `${Math.round(ms / 3_600_000)} h` : `${Math.round(ms / 86_400_000)} d`

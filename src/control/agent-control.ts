@@ -98,7 +98,7 @@ export class AgentControl implements Probed {
     switch (this.#state) {
       case 'joined':
         this.#agent?.askAgain()
-        return this.#state
+        return this.#news.declinedAt(this.#options.clock.wallNow()) ?? this.#state
       case 'leaving':
         return new Fault(409, 'leaving', 'The room is just being left.', 'Try again in a few seconds.')
       case 'starting':

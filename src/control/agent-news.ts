@@ -3,11 +3,14 @@
 import type { AgentEvent } from '../agent/events.ts'
 import type { AgentStatus } from './agent-schemas.ts'
 import { instant } from './agent-view.ts'
+import { Fault } from './fault.ts'
+import { declineWords } from './stories.ts'
 
 export class AgentNews {
   #mailbox: AgentStatus['mailbox']
   #lastRequest: AgentStatus['lastRequest'] = null
   #lastReply: AgentStatus['lastReply'] = null
+  #declined: AgentStatus['declined'] = null
   #isNatKnown = false
 
   /** `now`: Unix ms, here and below. */
@@ -31,6 +34,14 @@ export class AgentNews {
         return
       case 'replied':
         this.#lastReply = { at, peers: event.peers, sinceRequestMs: event.sinceRequestMs }
+        // Of several hosts one that answers is enough.
+        this.#declined = null
+        return
+      case 'declined':
+        this.#declined = {
+          ...{ at, reason: event.reason, words: declineWords(event.reason) },
+          againAt: instant(now + event.againInMs),
+        }
         return
     }
   }
@@ -39,6 +50,7 @@ export class AgentNews {
   closed(now: number): void {
     this.#mailbox = { state: 'closed', reason: null, since: instant(now) }
     this.#isNatKnown = false
+    this.#declined = null
   }
 
   /** Whether the NAT was looked at since the room was joined. */
@@ -46,7 +58,17 @@ export class AgentNews {
     return this.#isNatKnown
   }
 
-  get letters(): Pick<AgentStatus, 'mailbox' | 'lastRequest' | 'lastReply'> {
-    return { mailbox: this.#mailbox, lastRequest: this.#lastRequest, lastReply: this.#lastReply }
+  /** Why asking now is put off; null when it is not. */
+  declinedAt(now: number): Fault | null {
+    if (!this.#declined || Date.parse(this.#declined.againAt) <= now) return null
+    const { words, againAt } = this.#declined
+    return new Fault(409, 'declined', words, `The host is asked again by itself at ${againAt}.`)
+  }
+
+  get letters(): Pick<AgentStatus, 'mailbox' | 'lastRequest' | 'lastReply' | 'declined'> {
+    return {
+      ...{ mailbox: this.#mailbox, lastRequest: this.#lastRequest, lastReply: this.#lastReply },
+      declined: this.#declined,
+    }
   }
 }

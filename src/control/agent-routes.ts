@@ -69,7 +69,7 @@ export function agentRoutes(control: AgentControl): readonly Route[] {
       handle: ({ params }) => done(control.disconnect(params.peer ?? '')),
     },
     {
-      ...{ ...post, path: '/v1/room/join', answer: stateSchema, faults: { leaving: 409 } },
+      ...{ ...post, path: '/v1/room/join', answer: stateSchema, faults: { leaving: 409, declined: 409 } },
       summary: 'Comes back to the room after leaving it; asks the host again when in it.',
       handle: () => state(control.join()),
     },

@@ -43,6 +43,10 @@ export const agentStatusSchema = z.strictObject({
     .strictObject({ at: instant, peers: z.int(), sinceRequestMs: amount })
     .nullable()
     .describe('The latest answer of the host.'),
+  declined: z
+    .strictObject({ at: instant, reason: z.string(), words: z.string(), againAt: instant })
+    .nullable()
+    .describe('Why the host does not grant our requests, and when it is asked again; null when it does.'),
   nat: natSchema.nullable().describe('Null until it was looked at, and while out of the room.'),
   hasInvite: z.boolean(),
   exposes: z.array(z.string()).describe('Local ports that the room may reach, as --expose takes them.'),

@@ -67,10 +67,7 @@ export function describeAgentEvent(event: AgentEvent): Line | null {
         `The host named ${count(event.peers, 'player')} (${seconds(event.sinceRequestMs)}).`,
       )
     case 'declined':
-      return line(
-        'bad',
-        `${declines[event.reason] ?? `The host declined: ${event.reason}.`} Asking again in ${minutes(event.againInMs)}.`,
-      )
+      return line('bad', `${declineWords(event.reason)} Asking again in ${minutes(event.againInMs)}.`)
     case 'introduced':
       return line('plain', `${event.peer.name} wants to meet.`)
     case 'punching':
@@ -116,15 +113,20 @@ const goodbyes: Readonly<Record<string, string>> = {
   lost: 'nothing came any more',
 }
 
-const declines: Readonly<Record<string, string>> = {
-  'too-often': 'The host was asked too often, by us or by others with our mail provider.',
-  'invite-ended': 'Your invite has ended. Ask whoever runs the host for a new one.',
-  'invite-revoked': 'Your invite was revoked. Ask whoever runs the host.',
-  'invite-used-up': 'As many agents as may came by this invite. Ask whoever runs the host for another one.',
-  'invite-required': 'The room now wants an invite of the newer kind. Ask whoever runs the host for one.',
+export function declineWords(reason: string): string {
+  return declines.get(reason) ?? `The host declined: ${reason}.`
 }
 
+const declines: ReadonlyMap<string, string> = new Map([
+  ['too-often', 'The host was asked too often, by us or by others with our mail provider.'],
+  ['invite-ended', 'Your invite has ended. Ask whoever runs the host for a new one.'],
+  ['invite-revoked', 'Your invite was revoked. Ask whoever runs the host.'],
+  ['invite-used-up', 'As many agents as may came by this invite. Ask whoever runs the host for another one.'],
+  ['invite-required', 'The room now wants an invite of the newer kind. Ask whoever runs the host for one.'],
+])
+
 function minutes(ms: number): string {
+  if (ms > 7_200_000) return count(Math.ceil(ms / 3_600_000), 'hour')
   return count(Math.max(1, Math.ceil(ms / 60_000)), 'minute')
 }
 

@@ -8,13 +8,26 @@ import { formatEndpoint } from '../../src/base/endpoint.ts'
 import { PeerpostProcess } from '../../src/cli/child-process.ts'
 import { EmbeddedPostOffice } from '../../src/mail/embedded-post-office.ts'
 import { systemClock } from '../../src/net/system-clock.ts'
+import type { PostOffice } from './post-office.ts'
 
 const domain = 'town.test'
 /** A second is usual, and a busy machine needs many. */
 const stopMs = 30_000
 
+/** Of a config: an old line and the new one. */
+type Change = readonly [before: string, after: string]
+
+export type TownOptions = {
+  /** Real mail servers in the place of the embedded ones; they stay the caller's. */
+  readonly office?: PostOffice
+  readonly hostChanges?: readonly Change[]
+  /** `NAME=VALUE`, for all daemons. */
+  readonly environment?: readonly string[]
+}
+
 export class SmallTown {
   readonly folder = mkdtempSync(join(tmpdir(), 'peerpost-town-'))
+  readonly #options: TownOptions
   readonly #office = new EmbeddedPostOffice({
     clock: systemClock,
     folder: join(this.folder, 'mail'),
@@ -25,9 +38,16 @@ export class SmallTown {
   #invite = ''
   #host: PeerpostProcess | null = null
 
+  private constructor(options: TownOptions) {
+    this.#options = options
+  }
+
   /** With a host that is ready. `defer` is called with what ends it all. */
-  static async open(defer: (end: () => Promise<unknown>) => void): Promise<SmallTown> {
-    const town = new SmallTown()
+  static async open(
+    defer: (end: () => Promise<unknown>) => void,
+    options: TownOptions = {},
+  ): Promise<SmallTown> {
+    const town = new SmallTown(options)
     defer(() => town.close())
     await town.#open()
     return town
@@ -37,10 +57,14 @@ export class SmallTown {
     return join(this.folder, name, name === 'host' ? 'host.toml' : 'agent.toml')
   }
 
-  /** Makes the folder of an agent; `changes` are pairs of lines of its config, old and new. */
-  async settle(name: string, changes: readonly (readonly [string, string])[] = []): Promise<void> {
+  /** Makes the folder of an agent. */
+  async settle(name: string, changes: readonly Change[] = []): Promise<void> {
     const args = ['init', 'agent', '--dir', join(this.folder, name), '--invite', this.#invite, '--name', name]
     await PeerpostProcess.run(`init agent ${name}`, [...args, ...(await this.#mailOf(name))])
+    this.#change(name, changes)
+  }
+
+  #change(name: string, changes: readonly Change[]): void {
     let text = readFileSync(this.configOf(name), 'utf8')
     for (const [before, after] of changes) {
       if (!text.includes(before)) throw new Error(`the config of ${name} has no line ${before}`)
@@ -75,7 +99,9 @@ export class SmallTown {
 
   #start(prefix: readonly string[], name: string, more: readonly string[]): PeerpostProcess {
     const command = [name === 'host' ? 'host' : 'agent', '--config', this.configOf(name), ...more]
-    const child = new PeerpostProcess(name, command, undefined, prefix)
+    const { environment = [] } = this.#options
+    const everybodys = environment.length > 0 ? ['env', ...environment] : []
+    const child = new PeerpostProcess(name, command, undefined, [...everybodys, ...prefix])
     this.#ends.push(() => child.stop(stopMs))
     return child
   }
@@ -86,19 +112,27 @@ export class SmallTown {
   }
 
   async #open(): Promise<void> {
-    this.#smtpPort = await this.#office.start()
-    this.#ends.push(() => this.#office.stop())
+    if (!this.#options.office) {
+      this.#smtpPort = await this.#office.start()
+      this.#ends.push(() => this.#office.stop())
+    }
     const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
     this.#ends.push(() => stun.close())
     const servers = stun.endpoints.flatMap((endpoint) => ['--stun', formatEndpoint(endpoint)])
     const args = ['init', 'host', '--dir', join(this.folder, 'host'), ...(await this.#mailOf('host'))]
     await PeerpostProcess.run('init host', [...args, ...servers])
+    this.#change('host', this.#options.hostChanges ?? [])
     this.#invite = await PeerpostProcess.run('invite', ['invite', '--config', this.configOf('host')])
     this.#host = this.run('host')
     await this.#host.waitFor('ready')
   }
 
   async #mailOf(name: string): Promise<string[]> {
+    const { office } = this.#options
+    if (office) {
+      const mail = ['--address', office.address(name), '--receive', office.imapUrl(name)]
+      return [...mail, '--send', office.smtpUrl(name), '--yes']
+    }
     const address = `${name}@${domain}`
     const maildir = await this.#office.maildirOf(address)
     const send = `smtp://127.0.0.1:${this.#smtpPort}`

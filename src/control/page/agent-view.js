@@ -4,7 +4,7 @@ import { el } from './dom.js'
 import { badge, button, column, events, facts, mailboxBadge, section } from './parts.js'
 import { player } from './players.js'
 import { portsSection } from './ports.js'
-import { count, since } from './words.js'
+import { clock, count, since } from './words.js'
 
 /** @import { AgentStatus, PeerStatus } from '../agent-schemas.ts' */
 /** @import { News } from './parts.js' */
@@ -52,15 +52,17 @@ export function agentView(status, peers, standings, news) {
  * @param {AgentStatus} status
  * @param {readonly PeerStatus[]} peers
  */
-function playersSection({ lastReply, state }, peers) {
+function playersSection({ lastReply, declined, state }, peers) {
   // By name, so that none moves away from under the pointer.
   const sorted = [...peers].sort((a, b) => a.name.localeCompare(b.name) || a.id.localeCompare(b.id))
   const nobody =
     state === 'left'
       ? 'You are not in the room.'
-      : lastReply
-        ? 'Nobody else is in the room. Whoever comes will be introduced.'
-        : 'The host has not answered yet.'
+      : declined
+        ? declined.words
+        : lastReply
+          ? 'Nobody else is in the room. Whoever comes will be introduced.'
+          : 'The host has not answered yet.'
   return section(
     'players',
     'Players',
@@ -100,7 +102,7 @@ function story(words) {
 }
 
 /** @param {AgentStatus} status */
-function mailSection({ id, mailbox, lastRequest, lastReply }) {
+function mailSection({ id, mailbox, lastRequest, lastReply, declined }) {
   return section(
     'mail',
     'You and the host',
@@ -113,6 +115,11 @@ function mailSection({ id, mailbox, lastRequest, lastReply }) {
         lastReply
           ? `${since(lastReply.at)} ago, after ${(lastReply.sinceRequestMs / 1000).toFixed(2)} s, naming ${count(lastReply.peers, 'player')}`
           : 'not yet',
+      ],
+      [
+        'Declined',
+        declined &&
+          `${since(declined.at)} ago. ${declined.words} Asking again at ${clock(declined.againAt)}.`,
       ],
     ]),
   )
