@@ -133,6 +133,11 @@ export const hostSchema = z.strictObject({
       per_key: z.int().min(0).max(1_000_000).default(240),
       per_address: z.int().min(0).max(1_000_000).default(480),
       per_domain: z.int().min(0).max(1_000_000).default(20_000),
+      /** Empty: any mail counts. */
+      trusted_authserv_id: text(
+        (id) => id.length <= 253 && /^(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)?$/.test(id),
+        'must be the name of a mail server, such as "mx.example.org"',
+      ).default(''),
       per_day: z.union([z.literal('provider'), z.int().min(0).max(10_000_000)]).default('provider'),
       blocked: z
         .array(text((id) => readUserId(id) !== null, 'must be a user ID, which agents print'))

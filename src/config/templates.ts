@@ -179,6 +179,9 @@ servers = [${answers.stunServers.map(quoted).join(', ')}]
 # Mails that the host sends in a day, 0 for any number; "provider" is four fifths of what its provider is known to allow
 # (Gmail: 400), any number where nothing is known. Introductions stop at three quarters of it; beyond it replies wait.
 # per_day = "provider"
+# The name that your mail server writes into Authentication-Results fields, such as "mx.example.org": then only mail that
+# it found to come from where its From says counts. docs/operation.md says when that can be relied on.
+# trusted_authserv_id = ""
 # User IDs that are let in nowhere; \`peerpost block\` does the same without a restart.
 # blocked = []
 

@@ -21,7 +21,7 @@ import { repeats } from './between-hosts.ts'
 import type { Case, Desk } from './desk.ts'
 import type { DropReason } from './events.ts'
 import { type HostGround, withDatabase } from './parts.ts'
-import { bounceOf, openingKeysOf } from './reading.ts'
+import { bounceOf, isAuthentic, openingKeysOf } from './reading.ts'
 import { WorkerChoice } from './worker-choice.ts'
 import { freezeText, letterHeadBetweenHosts } from './writer.ts'
 
@@ -78,6 +78,7 @@ export class ForwardingDesk implements Desk {
     const { self, crypto } = this.#parts
     const { mail } = read
     if (sameAddress(mail.from, self.address)) return dropped('automatic')
+    if (!isAuthentic(this.#parts, raw, mail.from)) return dropped('unauthenticated')
     const armored = readArmor(crypto, mail.text)
     if (!armored.ok) return dropped(armored.refusal)
     const opened = openOneOf(crypto, armored.boxes, openingKeysOf(self))

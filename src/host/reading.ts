@@ -13,6 +13,7 @@ import { readDeliveryReport } from '../mail/delivery-report.ts'
 import { quickHeaders } from '../mail/header-fields.ts'
 import type { FetchedMail } from '../mail/mailbox.ts'
 import { type ReadMail, readMail } from '../mail/mime-reader.ts'
+import { checkSender } from '../mail/sender-check.ts'
 import type { HostParts, HostSelf } from './parts.ts'
 import { readPostmark } from './postmark.ts'
 
@@ -38,7 +39,7 @@ export type Reading =
   | { readonly ok: false; readonly refusal: Refusal | 'automatic'; readonly forward?: ForwardLetter }
   | { readonly ok: false; readonly refusal: 'bounce'; readonly bounce: Bounce }
 
-type Reader = Pick<HostParts, 'self' | 'crypto'>
+type Reader = Pick<HostParts, 'self' | 'crypto' | 'settings'>
 
 export async function readFetched(reader: Reader, fetched: FetchedMail): Promise<Reading> {
   if (fetched.raw === null) return { ok: false, refusal: 'too-big' }
@@ -49,10 +50,14 @@ export async function readFetched(reader: Reader, fetched: FetchedMail): Promise
   const read = await readMail(fetched.raw, limits.mailBytes)
   if (!read.ok) return read
   const { self, crypto } = reader
+  const isOwnAddress = sameAddress(read.mail.from, self.address)
+  // What shares our address was handed over inside this program, or is no letter for us.
+  if (!isOwnAddress && !isAuthentic(reader, fetched.raw, read.mail.from))
+    return { ok: false, refusal: 'unauthenticated' }
   const armored = readArmor(crypto, read.mail.text)
   const opened = armored.ok ? openOneOf(crypto, armored.boxes, openingKeysOf(self)) : armored
   // Whatever claims to come from ourselves would be answered to ourselves; but for the agent that shares our address.
-  if (sameAddress(read.mail.from, self.address) && !(opened.ok && isOwnAgent(self, opened.letter)))
+  if (isOwnAddress && !(opened.ok && isOwnAgent(self, opened.letter)))
     return { ok: false, refusal: 'automatic' }
   if (!armored.ok) return armored
   if (!opened.ok) return opened
@@ -61,6 +66,16 @@ export async function readFetched(reader: Reader, fetched: FetchedMail): Promise
   return isForward && equalBytes(letter.from, self.representative.identity)
     ? readForwarded(reader, letter, armored.boxes)
     : { ok: true, letter, signed, mail: read.mail }
+}
+
+/** Whether the mail is by its From, as far as the config wants to know. */
+export function isAuthentic(
+  { settings }: Pick<HostParts, 'settings'>,
+  raw: Uint8Array,
+  from: string,
+): boolean {
+  const { trustedAuthservId } = settings
+  return trustedAuthservId === null || checkSender(quickHeaders(raw), trustedAuthservId, from) === 'passes'
 }
 
 /** As the mail was when it came to the representative. */
@@ -90,7 +105,7 @@ function isOwnAgent({ ownAgent }: HostSelf, letter: Letter): boolean {
 }
 
 /** Null unless the mail is a report about a mail that we really sent to somebody it names. */
-export function bounceOf({ self, crypto }: Reader, raw: Uint8Array): Bounce | null {
+export function bounceOf({ self, crypto }: Pick<Reader, 'self' | 'crypto'>, raw: Uint8Array): Bounce | null {
   if (!isReportLike(quickHeaders(raw))) return null
   const { messageIds, recipients, isFinal } = readDeliveryReport(raw)
   for (const messageId of messageIds) {

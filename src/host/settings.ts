@@ -10,6 +10,8 @@ const hourMs = 60 * minuteMs
 export type HostSettings = {
   /** Letters of one sender that are granted. */
   readonly limits: SenderLimitSettings
+  /** Only mail that this server, at the border of our mail, found to be by its From counts; null: any mail. */
+  readonly trustedAuthservId: string | null
   /** Mails that leave the mailbox in a day; 0 for any number. */
   readonly perDay: number
   /** Entries in the table over all rooms; newer overwrite oldest (A4). */
@@ -69,6 +71,7 @@ export type HostSettings = {
 
 export const defaultHostSettings: HostSettings = {
   limits: { perKey: 240, perAddress: 480, perDomain: 20_000 },
+  trustedAuthservId: null,
   perDay: 0,
   capacity: 10_000,
   expiryMs: 12 * hourMs,

@@ -5,6 +5,8 @@ export type Refusal =
   | 'too-big'
   /** Not exactly one From with one address, or no readable text at all. */
   | 'bad-mail'
+  /** The border's mail server did not find that it comes from where its From says, where the config asks for that. */
+  | 'unauthenticated'
   /** No armored block in it. */
   | 'no-letter'
   /** More than one armored block. */

@@ -62,6 +62,7 @@ export function hostSettings(config: HostConfig) {
       perAddress: config.admission.per_address,
       perDomain: config.admission.per_domain,
     },
+    trustedAuthservId: config.admission.trusted_authserv_id || null,
     perDay: perDay === 'provider' ? sendsADayAt(config.mail.send) : perDay,
     capacity: config.table.capacity,
     expiryMs: config.table.expiry,

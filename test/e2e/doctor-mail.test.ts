@@ -56,6 +56,15 @@ test('wrong password for sending', { skip }, async () => {
   assertNamed(await patient.examined(), 'send', /SMTP server .* does not let host@mail\.test in/, /password/)
 })
 
+test('a mail server that does not write the fields the host wants of it', { skip }, async () => {
+  const patient = ward.patient().change('# trusted_authserv_id = ""', 'trusted_authserv_id = "mx.mail.test"')
+  const findings = await patient.examined()
+  const sender = findings.find(({ check }) => check === 'sender')
+  assert.equal(sender?.outcome, 'warning')
+  assert.match(sender.text, /without an Authentication-Results field of mx\.mail\.test/)
+  assert.deepEqual(faultsOf(findings), [])
+})
+
 test('wrong port', { skip }, async () => {
   const [port = 0] = await freePorts(1)
   const patient = ward.patient().change(`:${ward.office.ports.imap}`, `:${port}`)

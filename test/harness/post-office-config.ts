@@ -22,6 +22,8 @@ export type OfficePlan = {
   readonly imapCapability: string
   /** A Sieve script that runs for every mail that is delivered; empty: none. Needs dovecot-sieve. */
   readonly sieve: string
+  /** By user: what an Authentication-Results field on top of mail from there says. */
+  readonly authenticationResults: Readonly<Record<string, string>>
   /** What each mailbox may hold; 0: no limit. */
   readonly quotaBytes: number
   /** Where access tokens are looked up; empty: nobody has any. */
@@ -30,7 +32,10 @@ export type OfficePlan = {
   readonly tls: boolean
 }
 
-export function postfixMain({ folder, listen }: OfficePlan): string {
+export function postfixMain({ folder, listen, authenticationResults }: OfficePlan): string {
+  const results = Object.entries(authenticationResults).map(
+    ([user, text]) => `{${user}@${mailDomain} = PREPEND Authentication-Results: ${text}}`,
+  )
   return `compatibility_level = 3.6
 queue_directory = ${folder}/queue
 data_directory = ${folder}/postfix-data
@@ -53,7 +58,7 @@ transport_maps = inline:{ {${goneUser}@${mailDomain} = gone:} }
 smtpd_recipient_restrictions =
     check_recipient_access inline:{ {${unknownUser}@${mailDomain} = 550 5.1.1 User unknown} },
     permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
-smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
+${results.length === 0 ? '' : `smtpd_sender_restrictions = check_sender_access inline:{ ${results.join(', ')} }\n`}smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
 smtpd_sasl_auth_enable = yes
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = ${folder}/dovecot/sasl

@@ -56,6 +56,8 @@ export type PostOfficeOptions = {
   readonly imapCapability?: string
   /** Runs for every mail that is delivered. Needs dovecot-sieve. */
   readonly sieve?: string
+  /** What Postfix finds out of mail, by the user it comes from: an Authentication-Results field on top of it. */
+  readonly authenticationResults?: Readonly<Record<string, string>>
   /** What each mailbox may hold; no limit when left out. */
   readonly quotaBytes?: number
   /** Dovecot offers STARTTLS and STLS with a certificate that nobody has signed. */
@@ -88,6 +90,7 @@ async function prepare({
   password = mailPassword,
   imapCapability = '',
   sieve = '',
+  authenticationResults = {},
   quotaBytes = 0,
   tls = false,
   tokenInfoUrl = '',
@@ -105,6 +108,7 @@ async function prepare({
     password,
     imapCapability,
     sieve,
+    authenticationResults,
     quotaBytes,
     tls,
     tokenInfoUrl,

@@ -110,8 +110,7 @@ async function examinePost(
     role === 'host'
       ? { aheadMs: config.letters.future_tolerance, behindMs: config.letters.freshness }
       : { aheadMs: defaultHostSettings.futureToleranceMs, behindMs: defaultHostSettings.freshnessMs }
-  await examineMail(
-    { clock, crypto, address: config.address, receive, send, tokens, tolerance, letterMs, stopped },
-    notebook,
-  )
+  const trustedAuthservId = role === 'host' ? config.admission.trusted_authserv_id || null : null
+  const patient = { clock, crypto, address: config.address, receive, send, tokens, tolerance, letterMs }
+  await examineMail({ ...patient, trustedAuthservId, stopped }, notebook)
 }

@@ -18,6 +18,7 @@ export type CheckName =
   | 'room'
   | 'letter'
   | 'clock'
+  | 'sender'
   | 'stun'
   | 'nat'
 

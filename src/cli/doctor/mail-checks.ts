@@ -15,6 +15,7 @@ import { tokenFor } from '../../setup/open-mail.ts'
 import { examineClock, type Tolerance } from './clock-check.ts'
 import { type Finding, fault, faultOf, type Notebook, ok, warning } from './findings.ts'
 import { doctorSubject, takeAway, writeToSelf } from './own-letter.ts'
+import { senderFinding } from './sender-finding.ts'
 import { dayOf, probeTls, type TlsFacts } from './tls-probe.ts'
 
 export type MailPatient = {
@@ -26,6 +27,8 @@ export type MailPatient = {
   /** Where they are wanted instead of a password. */
   readonly tokens: AccessToken | undefined
   readonly tolerance: Tolerance
+  /** The mail server whose word a host wants for each mail. */
+  readonly trustedAuthservId: string | null
   readonly letterMs: number
   readonly stopped: Promise<unknown>
 }
@@ -154,13 +157,14 @@ async function examineLetter(
   sender: MailSender,
   { tell, progress }: Notebook,
 ): Promise<void> {
-  const { receive, send, address, letterMs, tolerance, stopped } = patient
+  const { receive, send, address, letterMs, tolerance, trustedAuthservId, stopped } = patient
   progress('waiting for a letter to ourselves')
   try {
     const letter = await writeToSelf({ ...patient, mailbox, sender, limitMs: letterMs })
     if (letter.outcome === 'arrived') {
       tell(travelFinding(letter.travelMs))
       tell(examineClock(letter, tolerance))
+      if (trustedAuthservId !== null) tell(senderFinding(letter.fields, trustedAuthservId, address))
     } else if (letter.outcome === 'not-taken') {
       const text = `The SMTP server ${serverName(send)} does not take a letter from ${address} to itself: ${letter.reason}.`
       const remedy = letter.isFinal

@@ -5,7 +5,7 @@ import { toHex } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto } from '../../base/crypto.ts'
 import { composeMail, newMessageId } from '../../mail/compose.ts'
-import { fieldValues, quickHeaders } from '../../mail/header-fields.ts'
+import { fieldValues, type HeaderField, quickHeaders } from '../../mail/header-fields.ts'
 import type { FetchedMail, Mailbox } from '../../mail/mailbox.ts'
 import type { MailSender } from '../../mail/sender.ts'
 
@@ -21,6 +21,7 @@ export type OwnLetter =
       /** Unix ms by our clock, before it was sent and after it was found. */
       readonly sentAt: number
       readonly foundAt: number
+      readonly fields: readonly HeaderField[]
     }
   | { readonly outcome: 'not-taken'; readonly isFinal: boolean; readonly reason: string }
   | { readonly outcome: 'missing' }
@@ -59,9 +60,9 @@ export async function writeToSelf(options: OwnLetterOptions): Promise<OwnLetter>
   }
   const mail = await find(options, token, startedAt + options.limitMs)
   if (!mail) return { outcome: 'missing' }
-  const stamps = stampsOf(mail.raw ?? new Uint8Array())
+  const fields = quickHeaders(mail.raw ?? new Uint8Array())
   const travelMs = clock.now() - startedAt
-  return { outcome: 'arrived', travelMs, stamps, sentAt, foundAt: clock.wallNow() }
+  return { outcome: 'arrived', travelMs, stamps: stampsOf(fields), sentAt, foundAt: clock.wallNow(), fields }
 }
 
 /** Looks once whether the letters of any doctor are here, and takes them away. */
@@ -114,8 +115,8 @@ function dateOf({ raw }: FetchedMail): number {
 }
 
 /** What servers write behind the last semicolon of a Received field (RFC 5321 §4.4). */
-function stampsOf(raw: Uint8Array): readonly number[] {
-  return fieldValues(quickHeaders(raw), 'received')
+function stampsOf(fields: readonly HeaderField[]): readonly number[] {
+  return fieldValues(fields, 'received')
     .map((value) => Date.parse(value.slice(value.lastIndexOf(';') + 1).replace(/\([^)]*\)/g, '')))
     .filter((stamp) => !Number.isNaN(stamp))
 }
