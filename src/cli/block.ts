@@ -4,6 +4,7 @@ import { Problem } from '../base/problem.ts'
 import { loadHostConfig } from '../config/load.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { blockAgent, type ListedBlock, listBlocked, unblockAgent } from '../setup/host-blocks.ts'
+import { blockFields } from '../setup/host-office.ts'
 import { paint, table, tellEvent } from './output.ts'
 
 export type BlockOptions = {
@@ -37,8 +38,7 @@ export async function runBlock(who: string | undefined, options: BlockOptions): 
 
 function show(all: readonly ListedBlock[], { json }: BlockOptions): void {
   if (json) {
-    for (const { id, name, blockedAt } of all)
-      tellEvent(systemClock.wallNow(), 'blocked', { id, name, since: new Date(blockedAt).toISOString() })
+    for (const one of all) tellEvent(systemClock.wallNow(), 'blocked', blockFields(one))
     return
   }
   const rows = all.map(({ id, name, blockedAt }) => ({

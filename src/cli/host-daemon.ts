@@ -10,6 +10,7 @@ import { HostControl } from '../control/host-control.ts'
 import { defaultHostSettings, type Host, type HostEvent } from '../host/service.ts'
 import { systemClock } from '../net/system-clock.ts'
 import { type HostKeys, readHostKeys } from '../setup/host-keys.ts'
+import { hostOffice } from '../setup/host-office.ts'
 import { type HostSetup, hostSettings, setUpHost } from '../setup/host-setup.ts'
 import { openMail } from '../setup/open-mail.ts'
 import { notReloaded, type ReloadEvent } from './reload.ts'
@@ -51,7 +52,7 @@ export class HostDaemon {
     this.failed = promise
     this.#fail = reject
     this.#made = this.#make(options.loaded)
-    this.control = new HostControl({ clock: systemClock, ...viewOf(this.#made) })
+    this.control = new HostControl({ clock: systemClock, ...viewOf(options.crypto, this.#made) })
   }
 
   start(): Promise<void> {
@@ -119,17 +120,19 @@ export class HostDaemon {
     await this.#made.host.stop()
     if (this.#stopped) return
     this.#made = next
-    this.control.follow(viewOf(next))
+    this.control.follow(viewOf(this.#options.crypto, next))
     await next.host.start()
   }
 }
 
-function viewOf({ loaded: { config }, keys, host }: Made) {
+function viewOf(crypto: Crypto, { loaded, keys, host }: Made) {
+  const { config } = loaded
   return {
     host,
     address: config.address,
     rooms: keys.rooms.map(({ name }) => name),
     settings: { ...defaultHostSettings, ...hostSettings(config) },
     scanLimitMs: scanSweeps * config.letters.sweep,
+    office: hostOffice({ crypto, loaded, keys }, systemClock.wallNow),
   }
 }

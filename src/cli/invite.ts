@@ -4,19 +4,12 @@ import { Problem } from '../base/problem.ts'
 import { loadHostConfig } from '../config/load.ts'
 import { count } from '../control/words.ts'
 import { limits } from '../letter/limits.ts'
-import { isRoomName } from '../letter/text-rules.ts'
 import { systemClock } from '../net/system-clock.ts'
-import {
-  type HostFolder,
-  type ListedInvite,
-  listInvites,
-  makeInvite,
-  revokeInvite,
-} from '../setup/host-invites.ts'
+import { type HostFolder, type ListedInvite, listInvites, revokeInvite } from '../setup/host-invites.ts'
 import { readHostKeys, roomNamed } from '../setup/host-keys.ts'
+import { inviteFields, orderInvite } from '../setup/host-office.ts'
 import { loadSodium } from '../sodium.ts'
 import { paint, table, tellEvent } from './output.ts'
-import { parseUntil } from './until.ts'
 
 export type InviteOptions = {
   readonly config: string
@@ -38,24 +31,11 @@ export async function runInvite(options: InviteOptions): Promise<void> {
   else make(folder, options)
 }
 
-function make(folder: HostFolder, { room: name, until, uses, name: label, json }: InviteOptions): void {
-  const now = systemClock.wallNow()
-  const room = roomNamed(folder.keys, name)
-  if (label !== undefined && !isRoomName(label)) {
-    throw new Problem('usage', 'That is no name for an invite.', 'Use one line of at most 64 characters.')
-  }
-  const terms = {
-    ...(until !== undefined && { until: parseUntil(until, now) }),
-    ...(uses !== undefined && { uses: parseUses(uses) }),
-  }
-  const { id, text } = makeInvite(
-    folder,
-    room,
-    { ...terms, ...(label !== undefined && { name: label }) },
-    now,
-  )
-  if (json) tellEvent(systemClock.wallNow(), 'invite', { id, room: room.name, invite: text })
-  else process.stdout.write(`${text}\n`)
+function make(folder: HostFolder, { room, until, uses, name, json }: InviteOptions): void {
+  const wishes = { room, name, until, ...(uses !== undefined && { uses: parseUses(uses) }) }
+  const made = orderInvite(folder, wishes, systemClock.wallNow())
+  if (json) tellEvent(systemClock.wallNow(), 'invite', made)
+  else process.stdout.write(`${made.invite}\n`)
 }
 
 function list(folder: HostFolder, { room, json }: InviteOptions): void {
@@ -64,7 +44,7 @@ function list(folder: HostFolder, { room, json }: InviteOptions): void {
     ({ roomName }) => wanted === null || roomName === wanted,
   )
   if (json) {
-    for (const invite of invites) tellEvent(systemClock.wallNow(), 'invite', fieldsOf(invite))
+    for (const invite of invites) tellEvent(systemClock.wallNow(), 'invite', inviteFields(invite))
     return
   }
   if (invites.length === 0) {
@@ -111,14 +91,6 @@ function endOf({ until }: ListedInvite): string {
   const two = (number: number) => String(number).padStart(2, '0')
   const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
   return `${day} ${two(at.getHours())}:${two(at.getMinutes())}`
-}
-
-function fieldsOf({ id, roomName, name, madeAt, until, uses, used, present, state }: ListedInvite) {
-  const instant = (ms: number) => new Date(ms).toISOString()
-  return {
-    ...{ id, room: roomName, name, state, used, present, uses: uses ?? null },
-    ...{ until: until === undefined ? null : instant(until), madeAt: instant(madeAt) },
-  }
 }
 
 function parseUses(text: string): number {

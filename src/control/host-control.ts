@@ -8,6 +8,7 @@ import type { Fault } from './fault.ts'
 import { type HostVitals, hostMetrics, hostUnready } from './host-probes.ts'
 import type { HostStatus } from './host-schemas.ts'
 import { maskText } from './mask.ts'
+import type { HostOffice } from './office-routes.ts'
 import type { Probed } from './probe-routes.ts'
 
 export type HostControlOptions = {
@@ -18,6 +19,7 @@ export type HostControlOptions = {
   readonly rooms: readonly string[]
   /** The mailbox must have been looked through so lately for the host to count as ready. */
   readonly scanLimitMs: number
+  readonly office: HostOffice
 }
 
 export class HostControl implements Probed {
@@ -59,6 +61,11 @@ export class HostControl implements Probed {
 
   get clock(): Clock {
     return this.#options.clock
+  }
+
+  /** Of the host that runs now. */
+  get office(): HostOffice {
+    return this.#options.office
   }
 
   unready(): Fault | null {

@@ -2,6 +2,7 @@
 
 import type { HostControl } from './host-control.ts'
 import { hostStatusSchema } from './host-schemas.ts'
+import { officeRoutes } from './office-routes.ts'
 import { probeRoutes } from './probe-routes.ts'
 import type { Route } from './routes.ts'
 
@@ -13,6 +14,7 @@ export function hostRoutes(control: HostControl): readonly Route[] {
       faults: { database: 503 },
       handle: () => control.status(),
     },
+    ...officeRoutes(control),
     ...probeRoutes(control),
   ]
 }

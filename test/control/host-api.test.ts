@@ -5,12 +5,15 @@ import { test } from 'node:test'
 import { Problem } from '../../src/base/problem.ts'
 import { HostControl } from '../../src/control/host-control.ts'
 import { hostRoutes } from '../../src/control/host-routes.ts'
+import type { HostOffice } from '../../src/control/office-routes.ts'
 import type { HostCounters } from '../../src/host/service.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 import { inWorld } from '../harness/world.ts'
 import { ApiClient } from './api-client.ts'
 
 const scanLimitMs = 180_000
+/** Of a host whose office no test asks. */
+const office = {} as HostOffice
 const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000, perDay: 400 }
 const nothing: HostCounters = {
   ...{
@@ -35,6 +38,7 @@ test('a host tells how full it is, what came of letters and mails, and nothing o
         host: world.host,
         settings,
         scanLimitMs,
+        office,
         address: 'meet@mail.test',
         rooms: ['lobby'],
       },
@@ -59,6 +63,7 @@ test('before it is ready, and in trouble, a host says so, without whole addresse
       host: { counters: () => counters, scannedAt: null },
       settings,
       scanLimitMs,
+      office,
       address: 'meet@mail.test',
       rooms: [],
     },
@@ -92,7 +97,15 @@ test('a database that cannot be read is a fault with the remedy, not the end', a
     throw new Problem('database', 'The database failed.', 'Look at the disk.')
   }
   const control = new HostControl({
-    ...{ clock, host: { counters, scannedAt: null }, settings, scanLimitMs, address: 'a@b.c', rooms: [] },
+    ...{
+      clock,
+      host: { counters, scannedAt: null },
+      settings,
+      scanLimitMs,
+      office,
+      address: 'a@b.c',
+      rooms: [],
+    },
   })
   const { status, body } = await new ApiClient(clock, hostRoutes(control)).ask('GET', '/v1/status')
   assert.deepEqual([status, body.error.remedy], [503, 'Look at the disk.'])

@@ -27,6 +27,7 @@ const reasons: Readonly<Record<DropReason, 'here' | string>> = {
   'from-the-future': 'here',
   copy: 'here',
   'wrong-return-address': 'here',
+  unauthenticated: 'authenticated.test.ts',
   'not-a-member': 'here',
   'invite-required': 'invites.test.ts',
   'invite-ended': 'invites.test.ts',
