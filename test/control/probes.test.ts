@@ -10,6 +10,7 @@ import { EventLog } from '../../src/control/event-log.ts'
 import { expose, gauge } from '../../src/control/exposition.ts'
 import { HostControl } from '../../src/control/host-control.ts'
 import { hostRoutes } from '../../src/control/host-routes.ts'
+import type { HostOffice } from '../../src/control/office-routes.ts'
 import type { Route } from '../../src/control/routes.ts'
 import type { HostCounters } from '../../src/host/service.ts'
 import { seededCrypto } from '../harness/seeded-crypto.ts'
@@ -31,6 +32,7 @@ function watchedHost(clock: VirtualClock) {
   const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000, perDay: 400 }
   const control = new HostControl({
     ...{ clock, host, settings, address: 'meet@mail.test', rooms: ['lobby'], scanLimitMs: 180_000 },
+    office: {} as HostOffice,
   })
   return { host, control, client: new ApiClient(clock, hostRoutes(control)) }
 }
