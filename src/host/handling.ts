@@ -6,7 +6,7 @@ import { Problem } from '../base/problem.ts'
 import type { FetchedMail } from '../mail/mailbox.ts'
 import { isDatabaseFailure } from '../table/database.ts'
 import type { Case, Desk, Handled } from './desk.ts'
-import { type HostGround, internalProblem, withDatabase } from './parts.ts'
+import { type HostGround, inTurn, internalProblem } from './parts.ts'
 
 /** Letters in one commit, at most. */
 const groupLetters = 16
@@ -39,8 +39,8 @@ export class Handler {
         await setImmediate()
       }
       const { database } = this.#parts
-      const settled = withDatabase(database, () =>
-        database.transaction(() => group.map(({ mail, one }) => ({ mail, one, handled: this.#settle(one) }))),
+      const settled = await inTurn(database, () =>
+        group.map(({ mail, one }) => ({ mail, one, handled: this.#settle(one) })),
       )
       for (const { mail, one, handled } of settled) {
         one.onCommit?.()

@@ -100,6 +100,15 @@ export function withDatabase<T>(database: HostDatabase, work: () => T): T {
   }
 }
 
+/** As `withDatabase`, in a transaction that waits for those of other processes without keeping ours from its work. */
+export async function inTurn<T>(database: HostDatabase, work: () => T): Promise<T> {
+  try {
+    return await database.turn(work)
+  } catch (thrown) {
+    throw databaseProblem(database.path, thrown)
+  }
+}
+
 /** In one transaction; what the database cannot do is told, and left. */
 export function tryTransaction({ database, emit }: HostGround, work: () => void): void {
   try {

@@ -21,6 +21,8 @@ export interface Connection {
   exec(sql: string): void
   /** All of `work` or nothing, one after the other for all processes. One that is nested may fail alone. */
   transaction<T>(work: () => T): T
+  /** As `transaction`, begun when no other process is in one; until then this one goes on with its other work. */
+  turn<T>(work: () => T): Promise<T>
   /** May be called again. */
   close(): void
 }

@@ -51,6 +51,16 @@ export class HostDatabase {
     }
   }
 
+  /** As `transaction`, begun when no other process is in one; until then this one goes on with its other work. */
+  async turn<T>(work: () => T): Promise<T> {
+    try {
+      return await this.connection.turn(work)
+    } catch (thrown) {
+      this.#rollbacks++
+      throw thrown
+    }
+  }
+
   /** As `transaction`, but where there is one already `work` is a part of it, and must not fail alone. */
   inTransaction<T>(work: () => T): T {
     return this.connection.inTransaction ? work() : this.transaction(work)

@@ -1,6 +1,7 @@
 // PostgreSQL as the tables see it. The host's thread hands a statement to another one and waits for its answer, never
 // longer than `answerMs`; transactions of all processes run one after the other, by one lock, as SQLite's do.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import type { Connection, Statement, Value } from './connection.ts'
 import type { Abandon, Answer, Query, Request, WorkerSettings } from './postgres-worker.ts'
@@ -16,6 +17,14 @@ const pauseMs = 1_000
 /** "ppst": one lock for the hosts of one database. */
 export const lockKey = 0x70707374
 const begin = `BEGIN; SELECT pg_advisory_xact_lock(${lockKey})`
+const tryLock: Query = {
+  ...{ name: 'peerpost_turn', text: `SELECT pg_try_advisory_xact_lock(${lockKey})::int`, values: [] },
+  rows: 'first-columns',
+}
+/** Between two attempts to have the lock; each stops the thread for a round trip or two. */
+const turnMs = { first: 2, most: 16 }
+/** Whoever waits in vain for so long gets in line for it: there nobody overtakes. */
+const patienceMs = 1_000
 
 /** `code`: SQLSTATE, or Node's of a connection. */
 export class PostgresFailure extends Error {
@@ -78,10 +87,37 @@ export class PostgresConnection implements Connection {
   }
 
   transaction<T>(work: () => T): T {
+    if (this.#depth === 0) this.#isSent = false
+    this.#before.push(this.#depth === 0 ? begin : `SAVEPOINT nested_${this.#depth}`)
+    return this.#within(work)
+  }
+
+  async turn<T>(work: () => T): Promise<T> {
+    const patientUntil = performance.now() + patienceMs
+    for (let pauseMs = turnMs.first; performance.now() < patientUntil; ) {
+      if (this.#tryBegin()) return this.#within(work)
+      await sleep(pauseMs)
+      pauseMs = Math.min(2 * pauseMs, turnMs.most)
+    }
+    return this.transaction(work)
+  }
+
+  /** Whether a transaction is open now: the next statement is to be its first. */
+  #tryBegin(): boolean {
+    this.#isSent = true
+    let isOurs = false
+    try {
+      isOurs = this.#send({ isFresh: true, before: 'BEGIN', query: tryLock, after: '' }).rows[0] === 1
+    } finally {
+      if (!isOurs) this.#rollBack()
+    }
+    return isOurs
+  }
+
+  /** The transaction, or the savepoint, is begun; here it ends. */
+  #within<T>(work: () => T): T {
     const savepoint = `nested_${this.#depth}`
     const isOutermost = this.#depth === 0
-    if (isOutermost) this.#isSent = false
-    this.#before.push(isOutermost ? begin : `SAVEPOINT ${savepoint}`)
     this.#depth++
     let result: T
     try {

@@ -32,6 +32,10 @@ export class SqliteConnection implements Connection {
     return this.#atomically.immediate(work) as T
   }
 
+  async turn<T>(work: () => T): Promise<T> {
+    return this.transaction(work)
+  }
+
   close(): void {
     this.#database.close()
     this.#onClosed()
