@@ -15,15 +15,16 @@ export function admitLetter(
   wallNow: number,
 ): Admission {
   const { self, seen, peers, limits, settings, clock } = parts
+  const { forgottenUntil, isSeen } = seen.memoryOf(letter.from, letter.id)
   return admit(
     {
       letter,
       mailFrom: mail.from,
       mailDate: mail.date,
       wallNow,
-      forgottenUntil: seen.forgottenUntil,
+      forgottenUntil,
       rooms: self.rooms,
-      isSeen: ({ from, id }) => seen.has(from, id),
+      isSeen,
       isBlocked: (user) => isBlocked(parts, user),
       returnAddressOf: ({ room, from }) => peers.find(room, from, wallNow)?.returnAddress ?? null,
       count: (sender) => limits.take(clock.now(), sender),

@@ -3,9 +3,9 @@
 
 import { messageOf, Problem } from '../base/problem.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../mail/sender.ts'
-import type { Claims } from '../table/claims.ts'
 import type { Urgency, WaitingMail } from '../table/outbox.ts'
 import type { BudgetState } from '../table/send-budget.ts'
+import { DueMails } from './due-mails.ts'
 import { type HostParts, withDatabase } from './parts.ts'
 import { SendingPause } from './sending-pause.ts'
 
@@ -13,18 +13,13 @@ import { SendingPause } from './sending-pause.ts'
  *  marked when the host is killed goes out again, with the same bytes. */
 const markAfterMs = 250
 const markAtMost = 128
-/** Mails looked up at a time, so that not every one costs a query. */
-const lookAhead = 32
 
 export class Dispatcher {
   readonly #parts: HostParts
   readonly #sender: MailSender
   /** Under way, or sent and not yet marked: not to be tried again. At most `concurrency` + `markAtMost`. */
   readonly #busy = new Set<number>()
-  /** Due, and next to be tried; at most `lookAhead` of each urgency. */
-  readonly #queues: Readonly<Record<Urgency, WaitingMail[]>> = { urgent: [], patient: [] }
-  /** Whether the outbox may hold due mails that are not in the queue. */
-  readonly #mayHoldMore: Record<Urgency, boolean> = { urgent: true, patient: true }
+  readonly #due: DueMails
   #done: WaitingMail[] = []
   /** Of those, what counts towards the budget. */
   #sentUnmarked = 0
@@ -49,6 +44,7 @@ export class Dispatcher {
       backoffMs: (rounds) => this.#backoffMs(rounds),
       onTrouble: (problem) => parts.emit({ event: 'trouble', problem }),
     })
+    this.#due = new DueMails(parts, sender, { busy: this.#busy, onMoreIn: (ms) => this.#comeBackIn(ms) })
   }
 
   isBusyWith(order: number): boolean {
@@ -57,12 +53,12 @@ export class Dispatcher {
 
   /** Whether replies wait to be sent, as far as is known without looking. */
   get mayHoldReplies(): boolean {
-    return this.#queues.urgent.length > 0 || this.#mayHoldMore.urgent
+    return this.#due.mayHoldReplies
   }
 
   /** There are new mails in the outbox, or it is time to try old ones again. */
   pump(urgencies: readonly Urgency[] = ['urgent', 'patient']): void {
-    for (const urgency of urgencies) this.#mayHoldMore[urgency] = true
+    this.#due.lookAgain(urgencies)
     this.#go()
   }
 
@@ -74,6 +70,7 @@ export class Dispatcher {
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true
     this.#cancelTimer?.()
+    this.#guarded(() => this.#due.giveBack())
     if (this.#underWay > 0) {
       await new Promise<void>((resolve) => {
         const cancel = this.#parts.clock.after(graceMs, resolve)
@@ -103,9 +100,7 @@ export class Dispatcher {
   #nextOf(urgency: Urgency): WaitingMail | undefined {
     // What is claimed is within the budget already.
     if (!this.#parts.claims && !this.#mayStart(urgency)) return undefined
-    const queue = this.#queues[urgency]
-    if (queue.length === 0 && this.#mayHoldMore[urgency]) this.#refill(urgency)
-    return queue.shift()
+    return this.#due.next(urgency)
   }
 
   /** Whatever is under way may yet count. */
@@ -132,36 +127,8 @@ export class Dispatcher {
     emit({ event: 'budget', state, sent, perDay: settings.perDay, moreInMs })
   }
 
-  #refill(urgency: Urgency): void {
-    const { clock, outbox, database, settings } = this.#parts
-    const now = clock.wallNow()
-    withDatabase(database, () => {
-      const due = this.#parts.claims
-        ? this.#claim(this.#parts.claims, urgency, now)
-        : outbox.due(urgency, now, this.#busy.size + lookAhead)
-      this.#queues[urgency].push(...due.filter(({ order }) => !this.#busy.has(order)).slice(0, lookAhead))
-      this.#mayHoldMore[urgency] = this.#queues[urgency].length > 0
-      const later = outbox.nextAttemptAfter(now)
-      // The wall clock may jump, so no timer trusts it for long.
-      if (later !== null) this.#comeBackIn(Math.min(settings.sweepMs, later - now))
-    })
-  }
-
-  /** As many as can be started at once, so that no claim is older than its mail's sending. */
-  #claim(claims: Claims, urgency: Urgency, now: number): readonly WaitingMail[] {
-    const { settings, budget } = this.#parts
-    // What others leave, by failing or by being killed, nobody tells of.
-    this.#comeBackIn(settings.retryFirstMs)
-    return claims.mails(urgency, {
-      now,
-      until: now + settings.mailClaimMs,
-      limit: this.#sender.concurrency - this.#underWay,
-      most: (underWay) => budget.left(urgency, now) - underWay,
-    })
-  }
-
   #start(mail: WaitingMail): void {
-    const raw = withDatabase(this.#parts.database, () => this.#parts.outbox.raw(mail))
+    const raw = mail.raw ?? withDatabase(this.#parts.database, () => this.#parts.outbox.raw(mail))
     if (raw === null) return
     this.#busy.add(mail.order)
     this.#underWay++
@@ -259,8 +226,7 @@ export class Dispatcher {
       work()
     } catch (thrown) {
       if (!(thrown instanceof Problem)) throw thrown
-      // What was claimed and not begun comes again when its claim has ended.
-      if (this.#parts.claims) for (const queue of Object.values(this.#queues)) queue.length = 0
+      this.#due.forget()
       this.#parts.emit({ event: 'trouble', problem: thrown })
       this.#pause.pause(this.#backoffMs(0))
       this.#comeBackIn(this.#backoffMs(0))

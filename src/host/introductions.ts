@@ -122,9 +122,9 @@ export class Introducer {
     const now = clock.wallNow()
     introductions.settle(room, user, users)
     const recipient = peers.find(room, user, now)
-    const askers = users.flatMap((asker) => peers.find(room, asker, now) ?? [])
-    if (recipient === null || askers.length === 0) return false
-    if (unreachable.has(recipient.returnAddress, now)) return false
+    if (recipient === null || unreachable.has(recipient.returnAddress, now)) return false
+    const askers = peers.findAll(room, users, now)
+    if (askers.length === 0) return false
     const frozen = freezeLetter(
       this.#parts,
       {

@@ -60,7 +60,8 @@ function takeRequest(
   const others = peers.recent(letter.room, letter.from, settings.replyPeers, now)
   // A letter that was overtaken by a later one of the same agent is answered, but changes nothing.
   const isNewest = peers.upsert(letter.room, entryOf(letter, inviteId), now) !== 'older'
-  if (isOurs) answerRequest(parts, letter, source, { others, isNewest }, now)
+  const expiresInMs = isNewest ? peers.lifeLeftMs(now, now) : peers.expiresInMs(letter.room, letter.from, now)
+  if (isOurs) answerRequest(parts, letter, source, { others, isNewest, expiresInMs }, now)
   // Its agent knows us, too.
   else if (isNewest && isAnswered) neighbours.noteRequest(letter, source.signed)
   else if (isNewest) neighbours.hold({ letter, ...source }, source.asked)
@@ -79,7 +80,8 @@ export function answerHeld(parts: HostParts, held: readonly HeldRequest[], now: 
     const entry = peers.find(letter.room, letter.from, now)
     if (!entry || !equalBytes(entry.session.id, letter.session.id)) continue
     const others = peers.recent(letter.room, letter.from, settings.replyPeers, now)
-    answerRequest(parts, letter, source, { others, isNewest: true }, now)
+    const expiresInMs = peers.lifeLeftMs(entry.acceptedAt, now)
+    answerRequest(parts, letter, source, { others, isNewest: true, expiresInMs }, now)
   }
 }
 
@@ -87,10 +89,14 @@ function answerRequest(
   parts: HostParts,
   letter: RequestLetter,
   { signed, messageId }: Pick<LetterSource, 'signed' | 'messageId'>,
-  { others, isNewest }: { readonly others: readonly Entry[]; readonly isNewest: boolean },
+  {
+    others,
+    isNewest,
+    expiresInMs,
+  }: { readonly others: readonly Entry[]; readonly isNewest: boolean; readonly expiresInMs: number },
   now: number,
 ): void {
-  const { peers, introductions, settings, neighbours } = parts
+  const { introductions, settings, neighbours } = parts
   const { room, from } = letter
   const frozen = freezeLetter(
     parts,
@@ -98,7 +104,7 @@ function answerRequest(
       ...letterHead(parts, from),
       kind: 'reply',
       sessionId: letter.session.id,
-      expiresInMs: peers.expiresInMs(room, from, now),
+      expiresInMs,
       peers: others.map((other) =>
         offerPeer(flagUnreachable(parts, other, now), letter, settings.natPrefix, now),
       ),

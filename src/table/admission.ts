@@ -48,7 +48,7 @@ export type AdmissionQuestion = {
   /** Letters signed at this time (Unix ms) or before may have been seen and forgotten. */
   readonly forgottenUntil: number
   readonly rooms: readonly HostRoom[]
-  readonly isSeen: (letter: AgentLetter) => boolean
+  readonly isSeen: boolean
   readonly membershipOf: (letter: RequestLetter) => Membership
   readonly isBlocked: (user: UserId) => boolean
   /** Of the living entry that the letter's sender has in its room; null when there is none. */
@@ -126,7 +126,7 @@ function reasonAgainst(
   }
   if (!room) return 'not-a-member'
   if (question.isBlocked(letter.from)) return 'blocked'
-  if (question.isSeen(letter)) return 'copy'
+  if (question.isSeen) return 'copy'
   if (letter.kind !== 'request') return null
   return equalAddresses(letter.returnAddress, question.mailFrom) ? null : 'wrong-return-address'
 }

@@ -92,7 +92,7 @@ function prepare(connection: Connection) {
          ORDER BY next_attempt_at, mail_order LIMIT ? FOR UPDATE SKIP LOCKED),
        claimed AS (
          UPDATE mail SET claimed_until = ? FROM due WHERE mail.mail_order = due.mail_order RETURNING mail.*)
-       SELECT ${waitingColumns} FROM claimed ORDER BY next_attempt_at, mail_order`,
+       SELECT ${waitingColumns}, raw FROM claimed ORDER BY next_attempt_at, mail_order`,
     ),
     claim: statement(`UPDATE mail SET claimed_until = ? WHERE mail_order IN ${listed}`),
     free: statement(

@@ -4,13 +4,12 @@
 import { piecesOf } from '../base/pieces.ts'
 import type { RoomTag, UserId } from '../letter/kinds.ts'
 import type { Connection, HostDatabase, Statement } from './database.ts'
+import { forCount, mostRows, times } from './for-count.ts'
 import { RoomNumbers } from './room-numbers.ts'
 
 /** Pairs waiting, at most; when it is full, new ones are not noted: the asker punches all the same, and
  *  whoever it was offered learns of it with its own next reply. */
 const maxPairs = 100_000
-/** In one statement: with PostgreSQL each is a round trip. */
-const mostAtOnce = 16
 
 export type OwedIntroduction = {
   readonly room: RoomTag
@@ -36,7 +35,7 @@ export class IntroductionList {
   note(room: RoomTag, recipients: readonly UserId[], asker: UserId, now: number): void {
     const roomId = this.#rooms.of(room)
     if (roomId === null || recipients.length === 0 || this.size + recipients.length > maxPairs) return
-    for (const some of piecesOf(recipients, mostAtOnce)) {
+    for (const some of piecesOf(recipients, mostRows)) {
       const values = some.flatMap((recipient) => [roomId, recipient, asker, now])
       this.#statements.note(some.length).run(...values)
     }
@@ -46,7 +45,7 @@ export class IntroductionList {
   settle(room: RoomTag, recipient: UserId, askers: readonly UserId[]): void {
     const roomId = this.#rooms.of(room)
     if (roomId === null || this.#statements.any.get(roomId, recipient) === undefined) return
-    for (const some of piecesOf(askers, mostAtOnce))
+    for (const some of piecesOf(askers, mostRows))
       this.#statements.settle(some.length).run(roomId, recipient, ...some)
   }
 
@@ -80,16 +79,6 @@ export class IntroductionList {
   }
 }
 
-/** One statement for each number of rows, made when it is first needed. */
-function forCount(make: (count: number) => Statement): (count: number) => Statement {
-  const made = new Map<number, Statement>()
-  return (count) => {
-    const statement = made.get(count) ?? make(count)
-    made.set(count, statement)
-    return statement
-  }
-}
-
 function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
   return {
@@ -97,13 +86,13 @@ function prepare(connection: Connection) {
     note: forCount((count) =>
       statement(
         `INSERT INTO introduction (room_id, recipient, asker, noted_at)
-         VALUES ${Array(count).fill('(?, ?, ?, ?)').join(', ')} ON CONFLICT DO NOTHING`,
+         VALUES ${times(count, '(?, ?, ?, ?)')} ON CONFLICT DO NOTHING`,
       ),
     ),
     any: statement('SELECT 1 FROM introduction WHERE room_id = ? AND recipient = ? LIMIT 1').pluck(),
     settle: forCount((count) =>
       statement(
-        `DELETE FROM introduction WHERE room_id = ? AND recipient = ? AND asker IN (${Array(count).fill('?').join(', ')})`,
+        `DELETE FROM introduction WHERE room_id = ? AND recipient = ? AND asker IN (${times(count, '?')})`,
       ),
     ),
     oldest: statement('SELECT noted_at FROM introduction ORDER BY noted_at LIMIT 1').pluck(),

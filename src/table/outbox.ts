@@ -2,8 +2,10 @@
 // often the host is killed in between.
 
 import { alternately, manyWaiting } from '../base/turns.ts'
+import { piecesOf } from '../base/pieces.ts'
 import type { UserId } from '../letter/kinds.ts'
 import type { Connection, HostDatabase, Statement } from './database.ts'
+import { forCount, mostRows, times } from './for-count.ts'
 
 export type OutboxKind = 'reply' | 'introduction' | 'signal' | 'table' | 'table-request' | 'forward' | 'taken'
 
@@ -22,6 +24,8 @@ export type WaitingMail = {
   readonly recipient: string
   /** Failed attempts so far. */
   readonly attempts: number
+  /** Where they came along; otherwise `Outbox.raw` has them. */
+  readonly raw?: Uint8Array
 }
 
 export type OutboxSettings = {
@@ -127,10 +131,10 @@ export class Outbox {
     if (mails.length === 0) return 0
     for (const { order } of mails) this.#fresh.delete(order)
     return this.#database.inTransaction(() =>
-      mails.reduce(
-        (sum, { order, messageId }) => sum + this.#statements.drop.run(order, messageId).changes,
-        0,
-      ),
+      piecesOf(mails, mostRows).reduce((sum, some) => {
+        const values = some.flatMap(({ order, messageId }) => [order, messageId])
+        return sum + this.#statements.drop(some.length).run(...values).changes
+      }, 0),
     )
   }
 
@@ -179,7 +183,9 @@ function prepare(connection: Connection) {
     next: statement(
       'SELECT next_attempt_at FROM mail WHERE lane = ? AND next_attempt_at > ? ORDER BY next_attempt_at LIMIT 1',
     ).pluck(),
-    drop: statement('DELETE FROM mail WHERE mail_order = ? AND message_id = ?'),
+    drop: forCount((count) =>
+      statement(`DELETE FROM mail WHERE ${times(count, '(mail_order = ? AND message_id = ?)', ' OR ')}`),
+    ),
     postpone: statement('UPDATE mail SET attempts = attempts + 1, next_attempt_at = ? WHERE mail_order = ?'),
     tooOld: statement(`SELECT ${waitingColumns} FROM mail WHERE added_at <= ? ORDER BY added_at LIMIT ?`),
     clampAttempt: statement(

@@ -1,12 +1,15 @@
 // Who asked lately, and from which addresses: the host's memory (mission A4). Every operation goes by an index,
 // so that its cost does not grow with the table.
 
+import { toHex } from '../base/bytes.ts'
 import type { Candidate } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
+import { piecesOf } from '../base/pieces.ts'
 import type { RoomTag, Session, UserId } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
 import type { Connection, HostDatabase, Statement } from './database.ts'
 import { Departures } from './departures.ts'
+import { forCount, mostRows, times } from './for-count.ts'
 import { RoomNumbers } from './room-numbers.ts'
 
 export type Entry = {
@@ -108,8 +111,9 @@ export class PeerTable {
         now,
         entry.inviteId,
       ) as number
-      // SQLite gives the number of a row that is gone to another one.
-      this.#decoded.delete(order)
+      // In place of another one: SQLite gives the number of a row that is gone again.
+      const { inviteId: _inviteId, ...rest } = entry
+      this.#remember(order, { ...rest, flagged: false, acceptedAt: now })
       this.#keepCapacity()
       return present === undefined ? 'added' : 'refreshed'
     })
@@ -119,6 +123,17 @@ export class PeerTable {
   find(room: RoomTag, user: UserId, now: number): Entry | null {
     const row = this.#statements.find.get(this.#rooms.of(room), user, now - this.#settings.expiryMs)
     return row === undefined ? null : entryOf(row as Row)
+  }
+
+  /** Those of them that are there and have not expired, in their order. */
+  findAll(room: RoomTag, users: readonly UserId[], now: number): readonly Entry[] {
+    const roomId = this.#rooms.of(room)
+    const oldest = now - this.#settings.expiryMs
+    const found = piecesOf(users, mostRows).flatMap((some) =>
+      (this.#statements.findAll(some.length).all(roomId, oldest, ...some) as Row[]).map(entryOf),
+    )
+    const byUser = new Map(found.map((entry) => [toHex(entry.user), entry]))
+    return users.flatMap((user) => byUser.get(toHex(user)) ?? [])
   }
 
   /** Unix ms by our clock; null when there is no entry or it has expired. */
@@ -141,21 +156,30 @@ export class PeerTable {
   /** Null when another process has taken it out meanwhile. */
   #decode({ entry_order, flagged, accepted_at: acceptedAt }: Glimpse): Entry | null {
     const { rollbacks } = this.#database
-    if (rollbacks !== this.#rollbacks || this.#decoded.size >= decodedLimit) this.#decoded.clear()
+    if (rollbacks !== this.#rollbacks) this.#decoded.clear()
     this.#rollbacks = rollbacks
     const known = this.#decoded.get(entry_order)
     if (known && known.flagged === (flagged === 1) && known.acceptedAt === acceptedAt) return known
     const row = this.#statements.byOrder.get(entry_order) as Row | undefined
     if (row === undefined) return null
     const entry = entryOf(row)
-    this.#decoded.set(entry_order, entry)
+    this.#remember(entry_order, entry)
     return entry
+  }
+
+  #remember(order: number, entry: Entry): void {
+    if (this.#decoded.size >= decodedLimit) this.#decoded.clear()
+    this.#decoded.set(order, entry)
   }
 
   /** Milliseconds until the entry expires if its agent does not ask again; 0 when there is none. */
   expiresInMs(room: RoomTag, user: UserId, now: number): number {
     const acceptedAt = this.acceptedAt(room, user, now)
-    if (acceptedAt === null) return 0
+    return acceptedAt === null ? 0 : this.lifeLeftMs(acceptedAt, now)
+  }
+
+  /** Of an entry accepted at `acceptedAt` (Unix ms). */
+  lifeLeftMs(acceptedAt: number, now: number): number {
     const left = acceptedAt + this.#settings.expiryMs - now
     return Math.min(this.#settings.expiryMs, limits.durationMs, Math.max(0, left))
   }
@@ -215,6 +239,11 @@ function prepare(connection: Connection) {
       'DELETE FROM entry WHERE entry_order IN (SELECT entry_order FROM entry ORDER BY entry_order LIMIT ?)',
     ),
     find: statement(`SELECT ${columns} FROM entry WHERE room_id = ? AND user_id = ? AND accepted_at > ?`),
+    findAll: forCount((count) =>
+      statement(
+        `SELECT ${columns} FROM entry WHERE room_id = ? AND accepted_at > ? AND user_id IN (${times(count, '?')})`,
+      ),
+    ),
     acceptedAt: statement(
       'SELECT accepted_at FROM entry WHERE room_id = ? AND user_id = ? AND accepted_at > ?',
     ).pluck(),

@@ -28,6 +28,15 @@ export class SeenLetters {
     return this.#statements.size.get() as number
   }
 
+  /** What is remembered that bears upon a letter: whether it was taken before, and `forgottenUntil`. */
+  memoryOf(sender: UserId, id: LetterId): { readonly isSeen: boolean; readonly forgottenUntil: number } {
+    const { seen, forgottenUntil } = this.#statements.memory.get(sender, id) as {
+      readonly seen: number
+      readonly forgottenUntil: number
+    }
+    return { isSeen: seen > 0, forgottenUntil }
+  }
+
   /** Unix ms: a letter signed then or before may have been seen and forgotten, so it must count as stale. This
    *  holds even when our clock is set back after letters were forgotten. */
   get forgottenUntil(): number {
@@ -68,6 +77,10 @@ function prepare(connection: Connection) {
   return {
     size: statement('SELECT seen_letters FROM tally WHERE tally_id = 1').pluck(),
     forgottenUntil: statement('SELECT forgotten_until FROM tally WHERE tally_id = 1').pluck(),
+    memory: statement(
+      `SELECT forgotten_until AS "forgottenUntil",
+         (SELECT COUNT(*) FROM seen_letter WHERE sender = ? AND letter_id = ?) AS seen FROM tally WHERE tally_id = 1`,
+    ),
     has: statement('SELECT 1 FROM seen_letter WHERE sender = ? AND letter_id = ?').pluck(),
     add: statement(
       'INSERT INTO seen_letter (sender, letter_id, sent_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
