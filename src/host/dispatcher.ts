@@ -12,6 +12,8 @@ import { SendingPause } from './sending-pause.ts'
 /** Sent mails are marked together, so that a mail costs less than one sync to disk. A mail sent but not yet
  *  marked when the host is killed goes out again, with the same bytes. */
 const markAfterMs = 250
+/** Where others would send them again as soon as their claims end. */
+const markSharedAfterMs = 30
 const markAtMost = 128
 
 export class Dispatcher {
@@ -193,7 +195,8 @@ export class Dispatcher {
     if (this.#done.length >= markAtMost) {
       this.#mark()
     } else {
-      this.#cancelMark ??= this.#parts.clock.after(markAfterMs, () => {
+      const { clock, claims } = this.#parts
+      this.#cancelMark ??= clock.after(claims ? markSharedAfterMs : markAfterMs, () => {
         this.#cancelMark = null
         if (!this.#closed) this.#guarded(() => this.#mark())
       })

@@ -102,6 +102,38 @@ test('without a budget each mail is claimed once, and nobody waits for another p
   for (const database of databases) database.close()
 })
 
+test('who waits for another process’s transaction goes on with other work, and has its turn afterwards', {
+  skip,
+}, async () => {
+  const url = await cluster.database()
+  const [busy, patient] = [openHostDatabase(url), openHostDatabase(url)]
+  const order: string[] = []
+  let turn: Promise<string> | undefined
+  busy.transaction(() => {
+    new Outbox(busy, { capacity: 9 }).add(mail('busy'), 1)
+    order.push('busy')
+    turn = patient.turn(() => {
+      order.push('turn')
+      new Outbox(patient, { capacity: 9 }).add(mail('patient'), 1)
+      return 'done'
+    })
+    order.push(`${patient.counts().mails} mails`)
+  })
+  assert.equal(await turn, 'done')
+  assert.deepEqual(order, ['busy', '0 mails', 'turn'])
+  assert.equal(busy.counts().mails, 2)
+  const failing = patient.turn(() => {
+    new Outbox(patient, { capacity: 9 }).add(mail('undone'), 1)
+    throw new Error('oh no')
+  })
+  await assert.rejects(failing, /oh no/)
+  assert.deepEqual([busy.counts().mails, patient.connection.inTransaction], [2, false])
+  // The lock went with it.
+  busy.transaction(() => new Outbox(busy, { capacity: 9 }).add(mail('later'), 1))
+  busy.close()
+  patient.close()
+})
+
 test('a letter is claimed by one process, and its own claim does not keep it out', { skip }, async () => {
   const url = await cluster.database()
   const [one, other] = [openHostDatabase(url), openHostDatabase(url)]
