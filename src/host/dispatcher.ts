@@ -6,7 +6,7 @@ import type { MailSender, OutgoingMail, SendOutcome } from '../mail/sender.ts'
 import type { Urgency, WaitingMail } from '../table/outbox.ts'
 import type { BudgetState } from '../table/send-budget.ts'
 import { DueMails } from './due-mails.ts'
-import { type HostParts, withDatabase } from './parts.ts'
+import { type HostParts, inTurn, withDatabase } from './parts.ts'
 import { SendingPause } from './sending-pause.ts'
 
 /** Sent mails are marked together, so that a mail costs less than one sync to disk. A mail sent but not yet
@@ -15,6 +15,13 @@ const markAfterMs = 250
 /** Where others would send them again as soon as their claims end. */
 const markSharedAfterMs = 30
 const markAtMost = 128
+
+/** Sent or refused, to be taken out of the outbox together. */
+type Lot = {
+  readonly mails: readonly WaitingMail[]
+  /** Of those, what counts towards the budget. */
+  readonly sent: number
+}
 
 export class Dispatcher {
   readonly #parts: HostParts
@@ -33,6 +40,7 @@ export class Dispatcher {
   /** Monotonic ms; of the timer, while there is one. */
   #timerAt = 0
   #cancelMark: (() => void) | null = null
+  #marking: Promise<void> | null = null
   #stopping = false
   #closed = false
   #onIdle: (() => void) | null = null
@@ -82,6 +90,7 @@ export class Dispatcher {
         }
       })
     }
+    await this.#marking
     this.#guarded(() => this.#mark())
     this.#closed = true
   }
@@ -192,35 +201,63 @@ export class Dispatcher {
   }
 
   #markSoon(): void {
+    const { clock, claims } = this.#parts
     if (this.#done.length >= markAtMost) {
-      this.#mark()
+      this.#markDone()
     } else {
-      const { clock, claims } = this.#parts
       this.#cancelMark ??= clock.after(claims ? markSharedAfterMs : markAfterMs, () => {
         this.#cancelMark = null
-        if (!this.#closed) this.#guarded(() => this.#mark())
+        if (!this.#closed) this.#markDone()
       })
     }
   }
 
+  #markDone(): void {
+    if (this.#parts.claims) this.#marking ??= this.#markInTurn()
+    else this.#guarded(() => this.#mark())
+  }
+
+  /** Mails go on meanwhile. */
+  async #markInTurn(): Promise<void> {
+    const lot = this.#lot()
+    try {
+      const dropped = await inTurn(this.#parts.database, () => this.#drop(lot))
+      this.#forget(lot, dropped)
+      if (this.#done.length > 0) this.#markSoon()
+    } catch (thrown) {
+      this.#recover(thrown)
+    } finally {
+      this.#marking = null
+    }
+  }
+
   #mark(): void {
+    const { database } = this.#parts
+    const lot = this.#lot()
+    if (lot.mails.length === 0) return
+    const dropped = withDatabase(database, () => database.transaction(() => this.#drop(lot)))
+    this.#forget(lot, dropped)
+  }
+
+  #lot(): Lot {
     this.#cancelMark?.()
     this.#cancelMark = null
-    const { database, outbox, budget, clock } = this.#parts
-    if (this.#done.length === 0) return
-    const dropped = withDatabase(database, () =>
-      database.transaction(() => {
-        budget.count(this.#sentUnmarked, clock.wallNow())
-        return outbox.drop(this.#done)
-      }),
-    )
-    const isReplaced = dropped < this.#done.length
-    for (const { order } of this.#done) this.#busy.delete(order)
-    this.#done = []
-    this.#sentUnmarked = 0
+    return { mails: [...this.#done], sent: this.#sentUnmarked }
+  }
+
+  #drop({ mails, sent }: Lot): number {
+    const { outbox, budget, clock } = this.#parts
+    budget.count(sent, clock.wallNow())
+    return outbox.drop(mails)
+  }
+
+  #forget({ mails, sent }: Lot, dropped: number): void {
+    for (const { order } of mails) this.#busy.delete(order)
+    this.#done = this.#done.slice(mails.length)
+    this.#sentUnmarked -= sent
     this.#watchBudget()
     // A newer reply took the place of one that was under way.
-    if (isReplaced) this.pump(['urgent'])
+    if (dropped < mails.length) this.pump(['urgent'])
   }
 
   /** A database that fails stops the sending for a while; what was sent stays noted here meanwhile. */
@@ -228,12 +265,16 @@ export class Dispatcher {
     try {
       work()
     } catch (thrown) {
-      if (!(thrown instanceof Problem)) throw thrown
-      this.#due.forget()
-      this.#parts.emit({ event: 'trouble', problem: thrown })
-      this.#pause.pause(this.#backoffMs(0))
-      this.#comeBackIn(this.#backoffMs(0))
+      this.#recover(thrown)
     }
+  }
+
+  #recover(thrown: unknown): void {
+    if (!(thrown instanceof Problem)) throw thrown
+    this.#due.forget()
+    this.#parts.emit({ event: 'trouble', problem: thrown })
+    this.#pause.pause(this.#backoffMs(0))
+    this.#comeBackIn(this.#backoffMs(0))
   }
 
   /** One timer: the earliest wish counts, and what is later is asked for again then. */
@@ -245,7 +286,7 @@ export class Dispatcher {
     this.#timerAt = at
     this.#cancelTimer = this.#parts.clock.after(at - this.#parts.clock.now(), () => {
       this.#cancelTimer = null
-      if (this.#done.length > 0) this.#guarded(() => this.#mark())
+      if (this.#done.length > 0) this.#markDone()
       this.pump()
     })
   }

@@ -6,7 +6,7 @@ import { limits } from '../letter/limits.ts'
 import { isDatabaseFailure } from '../table/database.ts'
 import type { OwedIntroduction } from '../table/introduction-list.ts'
 import { offerPeer } from '../table/selection.ts'
-import { type HostParts, internalProblem, withDatabase } from './parts.ts'
+import { type HostParts, inTurn, internalProblem, withDatabase } from './parts.ts'
 import { flagUnreachable } from './taking.ts'
 import { freezeLetter, letterHead } from './writer.ts'
 
@@ -30,6 +30,9 @@ export class Introducer {
   readonly #parts: HostParts
   readonly #notices: IntroducerNotices
   #cancelTimer: (() => void) | null = null
+  #isMaking = false
+  /** Somebody was noted while others were made known. */
+  #isWoken = false
   #stopping = false
 
   constructor(parts: HostParts, notices: IntroducerNotices) {
@@ -39,7 +42,8 @@ export class Introducer {
 
   /** Introductions may be owed: makes them when their time has come. */
   wake(): void {
-    if (this.#stopping || this.#cancelTimer) return
+    this.#isWoken = true
+    if (this.#stopping || this.#cancelTimer || this.#isMaking) return
     this.#comeBackIn(this.#parts.settings.introductionWindowMs)
   }
 
@@ -52,25 +56,30 @@ export class Introducer {
     if (this.#stopping) return
     this.#cancelTimer = this.#parts.clock.after(Math.max(1, delayMs), () => {
       this.#cancelTimer = null
-      this.#takeTurn()
+      void this.#takeTurn()
     })
   }
 
   /** A few at most: letters and mails under way have their turn in between. */
-  #takeTurn(): void {
+  async #takeTurn(): Promise<void> {
     const { settings, emit } = this.#parts
     let pauseMs: number | null = settings.retryFirstMs
+    this.#isMaking = true
+    this.#isWoken = false
     try {
-      pauseMs = this.#makeDue()
+      pauseMs = await this.#makeDue()
     } catch (thrown) {
       if (!(thrown instanceof Problem)) throw thrown
-      emit({ event: 'trouble', problem: thrown })
+      if (!this.#stopping) emit({ event: 'trouble', problem: thrown })
+    } finally {
+      this.#isMaking = false
     }
     if (pauseMs !== null) this.#comeBackIn(pauseMs)
+    else if (this.#isWoken) this.wake()
   }
 
   /** How long until it is worth coming back; null when nobody is to be introduced. */
-  #makeDue(): number | null {
+  async #makeDue(): Promise<number | null> {
     const { settings, introductions, outbox, clock, database, budget } = this.#parts
     const { introductionWindowMs, introductionHoldMs, retryFirstMs } = settings
     const isBacklog = this.#notices.isBacklog()
@@ -84,23 +93,21 @@ export class Introducer {
       return noBudgetPaceMs
     }
     if (withDatabase(database, () => outbox.room('introduction')) === 0) return retryFirstMs
-    this.#makeGroup(now - waitMs)
+    await this.#makeGroup(now - waitMs)
     return isBacklog ? backlogPaceMs : 0
   }
 
-  #makeGroup(notedUntil: number): void {
+  async #makeGroup(notedUntil: number): Promise<void> {
     const { introductions, outbox, database } = this.#parts
-    const mails = withDatabase(database, () =>
-      database.transaction(() => {
-        let frozen = 0
-        for (let made = 0; made < groupIntroductions; made++) {
-          const owed = introductions.next(notedUntil, limits.peers)
-          if (owed === null || outbox.room('introduction') === 0) break
-          if (this.#make(owed)) frozen++
-        }
-        return frozen
-      }),
-    )
+    const mails = await inTurn(database, () => {
+      let frozen = 0
+      for (let made = 0; made < groupIntroductions; made++) {
+        const owed = introductions.next(notedUntil, limits.peers)
+        if (owed === null || outbox.room('introduction') === 0) break
+        if (this.#make(owed)) frozen++
+      }
+      return frozen
+    })
     if (mails > 0) this.#notices.onCommit()
   }
 
