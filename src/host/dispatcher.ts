@@ -13,7 +13,7 @@ import { SendingPause } from './sending-pause.ts'
  *  marked when the host is killed goes out again, with the same bytes. */
 const markAfterMs = 250
 /** Where others would send them again as soon as their claims end. */
-const markSharedAfterMs = 30
+const markSharedAfterMs = 100
 const markAtMost = 128
 
 /** Sent or refused, to be taken out of the outbox together. */

@@ -21,7 +21,7 @@ export class Claims {
   letters(names: readonly string[], now: number, until: number): ReadonlySet<string> {
     if (names.length === 0) return new Set()
     const list = JSON.stringify(names)
-    return new Set(this.#statements.letters.all(this.#owner, until, list, now) as string[])
+    return new Set(this.#statements.letters.all(list, this.#owner, until, now) as string[])
   }
 
   /** Mails that are due, longest due first, as many as `most` of those that are under way anywhere allows. */
@@ -69,14 +69,18 @@ function listOf(mails: readonly WaitingMail[]): string {
   return JSON.stringify(mails.map(({ order }) => order))
 }
 
+/** As a row of the statement: its commit does not wait for the disk. A claim that a crash of the server takes away
+ *  within the next second was of this moment only. */
+const unsynced = `set_config('synchronous_commit', 'off', true) AS unsynced`
+
 /** PostgreSQL's alone: of a file in SQLite there is one host. */
 function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
   const listed = '(SELECT value::bigint FROM json_array_elements_text(?::json) AS value)'
   return {
     letters: statement(
-      `INSERT INTO letter_claim (letter, owner, claimed_until)
-       SELECT value, ?, ? FROM json_array_elements_text(?::json) AS value ORDER BY value
+      `WITH listed AS (SELECT value FROM json_array_elements_text(?::json) AS value, ${unsynced})
+       INSERT INTO letter_claim (letter, owner, claimed_until) SELECT value, ?, ? FROM listed ORDER BY value
        ON CONFLICT (letter) DO UPDATE SET owner = excluded.owner, claimed_until = excluded.claimed_until
          WHERE letter_claim.claimed_until <= ? OR letter_claim.owner = excluded.owner
        RETURNING letter`,
@@ -88,8 +92,8 @@ function prepare(connection: Connection) {
     ),
     claimDue: statement(
       `WITH due AS (
-         SELECT mail_order FROM mail WHERE lane = ? AND next_attempt_at <= ? AND claimed_until <= ?
-         ORDER BY next_attempt_at, mail_order LIMIT ? FOR UPDATE SKIP LOCKED),
+         SELECT mail_order FROM mail, ${unsynced} WHERE lane = ? AND next_attempt_at <= ? AND claimed_until <= ?
+         ORDER BY next_attempt_at, mail_order LIMIT ? FOR UPDATE OF mail SKIP LOCKED),
        claimed AS (
          UPDATE mail SET claimed_until = ? FROM due WHERE mail.mail_order = due.mail_order RETURNING mail.*)
        SELECT ${waitingColumns}, raw FROM claimed ORDER BY next_attempt_at, mail_order`,

@@ -7,7 +7,7 @@ import { Crew, killAtRandom } from '../host/crew.ts'
 import type { Quiet } from './quiet.ts'
 import { type Report, round, tell } from './report.ts'
 
-const backlog = 300
+const backlog = 500
 const crews = [1, 2, 4]
 const killed = { requests: 1_000, places: 4, kills: 40, seed: 20261124 }
 
@@ -58,7 +58,7 @@ async function rate(processes: number, database: string | null): Promise<number>
     await crew.prepare(processes)
     const began = performance.now()
     await crew.begin()
-    await crew.finish(60_000)
+    await crew.finish(180_000)
     const seconds = (performance.now() - began) / 1_000
     await crew.dismiss()
     crew.oneReplyEach()
