@@ -1,8 +1,8 @@
 // Frozen mails on their way: what was promised in a letter's transaction goes out as the very same bytes, however
 // often the host is killed in between.
 
-import { alternately, manyWaiting } from '../base/turns.ts'
 import { piecesOf } from '../base/pieces.ts'
+import { alternately, manyWaiting } from '../base/turns.ts'
 import type { UserId } from '../letter/kinds.ts'
 import type { Connection, HostDatabase, Statement } from './database.ts'
 import { forCount, mostRows, times } from './for-count.ts'
