@@ -83,7 +83,8 @@ export class Outbox {
   add(mail: FrozenMail, now: number, user: UserId | null = null, wantedSince = now): void {
     const { messageId, kind, recipient, raw } = mail
     const lane = laneOf[urgencies[kind]]
-    const due = Math.min(now, wantedSince)
+    // Mails that several processes claim go longest due first, and none may come before those that waited longer.
+    const due = this.#database.connection.isShared ? now : Math.min(now, wantedSince)
     const order = this.#statements.add.get(messageId, kind, lane, recipient, raw, now, due, user) as number
     // SQLite gives the number of a mail that is gone, or never came to be, to another one.
     this.#fresh.delete(order)
