@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { openHostDatabase } from '../../src/table/database.ts'
 import { Outbox } from '../../src/table/outbox.ts'
 import { openMemory, userId } from './entries.ts'
 
@@ -125,9 +126,14 @@ test('where many mails wait the newest come first, and the oldest with them', ()
     outbox.drop(mails)
   }
   assert.equal(sent.size, 500)
-  // What was asked long ago is not new because it is answered only now.
+})
+
+test('of many mails in a file the one that was asked for last goes first, though others were written later', () => {
+  const database = openHostDatabase(':memory:')
+  const outbox = new Outbox(database, { capacity: 1_000 })
   for (let at = 1; at <= 300; at++) outbox.add(mail(`n${at}`), 600, null, at)
   outbox.add(mail('asked just now'), 600, null, 700)
   for (let at = 301; at <= 500; at++) outbox.add(mail(`n${at}`), 601, null, at)
   assert.equal(outbox.due('urgent', 601, 8)[0]?.recipient, 'asked just now@mail.test')
+  database.close()
 })
