@@ -1,4 +1,4 @@
-// What the control API of a host answers. No address and no key is whole.
+// What the control API of a host answers. No address and no key is whole, but user IDs of blocked agents.
 
 import { z } from 'zod'
 import { mailboxSchema } from './agent-schemas.ts'
@@ -45,4 +45,24 @@ export const hostStatusSchema = z.strictObject({
     .describe('The latest.'),
 })
 
+export const inviteSchema = z.strictObject({
+  id: z.string().describe('The beginning of its key: names it, and lets nobody in.'),
+  room: z.string(),
+  name: z.string().describe('What it was called when it was made; may be empty.'),
+  state: z.enum(['open', 'ended', 'revoked', 'used-up']),
+  used: count.describe('Different agents that came by it.'),
+  uses: count.nullable().describe('How many may; null: any number.'),
+  present: count.describe('Of those, how many are in the table now.'),
+  until: instant.nullable().describe('Its end; null: none.'),
+  madeAt: instant,
+})
+
+export const blockSchema = z.strictObject({
+  id: z.string().describe('User ID.'),
+  name: z.string().describe('The nickname it had then; may be empty.'),
+  since: instant,
+})
+
 export type HostStatus = z.infer<typeof hostStatusSchema>
+export type ListedInvite = z.infer<typeof inviteSchema>
+export type ListedBlock = z.infer<typeof blockSchema>

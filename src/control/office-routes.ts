@@ -4,31 +4,13 @@
 import { z } from 'zod'
 import { limits } from '../letter/limits.ts'
 import type { HostControl } from './host-control.ts'
+import { blockSchema, inviteSchema, type ListedBlock, type ListedInvite } from './host-schemas.ts'
 import type { Route } from './routes.ts'
 
 /** Told in one answer; the newest, where there are more. */
 export const mostListed = 500
 
-const instant = z.iso.datetime()
 const count = z.int().nonnegative()
-
-const inviteSchema = z.strictObject({
-  id: z.string().describe('The beginning of its key: names it, and lets nobody in.'),
-  room: z.string(),
-  name: z.string().describe('What it was called when it was made; may be empty.'),
-  state: z.enum(['open', 'ended', 'revoked', 'used-up']),
-  used: count.describe('Different agents that came by it.'),
-  uses: count.nullable().describe('How many may; null: any number.'),
-  present: count.describe('Of those, how many are in the table now.'),
-  until: instant.nullable().describe('Its end; null: none.'),
-  madeAt: instant,
-})
-
-const blockSchema = z.strictObject({
-  id: z.string().describe('User ID.'),
-  name: z.string().describe('The nickname it had then; may be empty.'),
-  since: instant,
-})
 
 const orderSchema = z.strictObject({
   room: z.string().max(100).optional().describe('The first room if left out.'),
@@ -42,8 +24,6 @@ const madeSchema = z.strictObject({
   invite: z.string().describe('Whoever has it can join the room. It is told this once.'),
 })
 
-export type ListedInvite = z.infer<typeof inviteSchema>
-export type ListedBlock = z.infer<typeof blockSchema>
 export type InviteOrder = z.infer<typeof orderSchema>
 
 /** All of it throws a Problem for what cannot be done. */

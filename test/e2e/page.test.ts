@@ -248,6 +248,63 @@ test(
 )
 
 test(
+  'on the page of a host invites are made, shown once and revoked, and agents blocked and unblocked',
+  settings,
+  async (context) => {
+    const defer = deferIn(context)
+    const town = await SmallTown.open(defer)
+    await town.settle('anna')
+    const anna = town.run('anna')
+    const { id } = await anna.waitFor('ready')
+    await anna.waitFor('replied')
+    const browser = await Browser.open(defer)
+    const { page, complaints } = await browser.tab()
+    await page.goto(await addressOf(town.configOf('host')))
+    const invites = page.getByRole('region', { name: 'Invites' })
+    await invites.getByText('1 agent came by it').waitFor()
+    await invites.getByRole('textbox', { name: 'Name for the list' }).fill('chess club')
+    await invites.getByRole('combobox', { name: 'Ends' }).selectOption('in 30 days')
+    await invites.getByRole('spinbutton', { name: 'Agents, at most' }).fill('5')
+    await page.keyboard.press('Enter')
+    await page.getByRole('status').filter({ hasText: 'It is shown this once.' }).waitFor()
+    await invites.getByText(/chess club \(.+\) to friends: open, 0 of 5 agents came by it, until/).waitFor()
+    const secret = await invites.locator('.secret').textContent()
+    assert.match(secret ?? '', /^peerpost/)
+    for (const scheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme: scheme })
+      assert.deepEqual(await poorContrast(page), [], scheme)
+      await page.setViewportSize({ width: 360, height: 740 })
+      const widths = 'document.documentElement.scrollWidth <= document.documentElement.clientWidth'
+      assert.equal(await page.evaluate(widths), true, 'nothing is cut off beside')
+      await browser.shoot(page, `host-invites-narrow-${scheme}`)
+      await page.setViewportSize({ width: 1280, height: 900 })
+    }
+    await invites.getByRole('button', { name: 'Put it away' }).click()
+    await invites.locator('.secret').waitFor({ state: 'detached' })
+    assert.ok(!(await page.content()).includes(secret ?? ''))
+    await invites.getByRole('button', { name: /^Revoke chess club/ }).click()
+    await invites.getByText(/chess club .* revoked/).waitFor()
+
+    const blocked = page.getByRole('region', { name: 'Blocked agents' })
+    const who = blocked.getByRole('textbox', { name: 'User ID, or name' })
+    await who.fill('nobody')
+    await page.keyboard.press('Enter')
+    await page.getByRole('status').filter({ hasText: 'No agent called "nobody" is in the table.' }).waitFor()
+    await who.fill('anna')
+    await page.keyboard.press('Enter')
+    await blocked.getByText(`anna (${String(id).slice(0, 8)}…), since`).waitFor()
+    await page.locator('.figure', { hasText: '0 of 10,000' }).waitFor()
+    await blocked.getByRole('button', { name: /^Unblock anna/ }).click()
+    await blocked.getByText('Nobody is blocked here').waitFor()
+    // Browsers complain of every refusal; one was asked for.
+    assert.deepEqual(
+      complaints.filter((text) => !text.includes('400 (Bad Request)')),
+      [],
+    )
+  },
+)
+
+test(
   'whatever is shown after whatever, it comes out as it was made, and elements with a key stay',
   settings,
   async (context) => {

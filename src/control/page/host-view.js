@@ -1,10 +1,12 @@
 // The page of a host.
 
 import { el } from './dom.js'
+import { blockedSection, invitesSection } from './office.js'
 import { badge, column, events, facts, mailboxBadge, section } from './parts.js'
 import { amount, since } from './words.js'
 
 /** @import { HostStatus } from '../host-schemas.ts' */
+/** @import { Office } from './office.js' */
 /** @import { News } from './parts.js' */
 
 /** @param {HostStatus} status */
@@ -21,9 +23,10 @@ export function hostHeader({ address, state, since: at }) {
 
 /**
  * @param {HostStatus} status
+ * @param {Office} office
  * @param {readonly News[]} news
  */
-export function hostView(status, news) {
+export function hostView(status, office, news) {
   const { rooms, mailbox, budgets, letters, mails, waitingIntroductions, trouble } = status
   return [
     trouble !== null &&
@@ -84,6 +87,8 @@ export function hostView(status, news) {
         ),
       ),
     ),
+    invitesSection(office, rooms),
+    blockedSection(office),
     events(news),
   ]
 }

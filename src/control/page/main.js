@@ -9,6 +9,7 @@ import { hostHeader, hostView } from './host-view.js'
 /** @import { HostStatus } from '../host-schemas.ts' */
 /** @import { Standings } from './agent-view.js' */
 /** @import { Child } from './dom.js' */
+/** @import { Office } from './office.js' */
 /** @import { News } from './parts.js' */
 
 const lookMs = 5_000
@@ -16,17 +17,23 @@ const lookMs = 5_000
 const gatherMs = 120
 const againMs = 2_000
 const mostNews = 100
+/** Each look at invites reads the host's database. */
+const officeMs = 60_000
 
+/** @type {Office} */
+const noOffice = { invites: [], inviteTotal: 0, blocked: [], blockedTotal: 0, made: null }
 /**
  * @type {{
  *   status: AgentStatus | HostStatus | null,
  *   peers: readonly PeerStatus[],
  *   standings: Standings,
+ *   office: Office,
  *   news: readonly News[],
  * }}
  */
-const seen = { status: null, peers: [], standings: { friends: [], blocked: [] }, news: [] }
+const seen = { status: null, peers: [], standings: { friends: [], blocked: [] }, office: noOffice, news: [] }
 let told = 0
+let officeSeenAt = Number.NEGATIVE_INFINITY
 /** Events that were told before this page was opened are not read out. */
 let openedAt = 0
 let isLooking = false
@@ -58,7 +65,7 @@ async function look() {
     if (status.role === 'agent') {
       const [{ peers }, standings] = await Promise.all([ask('GET', '/v1/peers'), ask('GET', '/v1/standings')])
       Object.assign(seen, { peers, standings })
-    }
+    } else if (performance.now() - officeSeenAt > officeMs) await lookAtOffice()
     seen.status = status
     render()
     lookIn(lookMs)
@@ -71,14 +78,23 @@ async function look() {
   }
 }
 
+async function lookAtOffice() {
+  const [{ invites, total: inviteTotal }, { blocked, total: blockedTotal }] = await Promise.all([
+    ask('GET', '/v1/invites'),
+    ask('GET', '/v1/blocked'),
+  ])
+  seen.office = { ...seen.office, invites, inviteTotal, blocked, blockedTotal }
+  officeSeenAt = performance.now()
+}
+
 function render() {
-  const { status, peers, standings } = seen
+  const { status, peers, standings, office } = seen
   if (!status) return
   /** @type {readonly [readonly Child[], readonly Child[], string]} */
   const [top, content, title] =
     status.role === 'agent'
       ? [agentHeader(status), agentView(status, peers, standings, seen.news), status.name]
-      : [hostHeader(status), hostView(status, seen.news), 'host']
+      : [hostHeader(status), hostView(status, office, seen.news), 'host']
   document.body.className = status.role
   document.title = `${title} – peerpost`
   show(header, top)
@@ -156,15 +172,39 @@ async function addForward(form) {
   say(`Port ${local} here leads to ${nick} now.`)
 }
 
+/** @param {HTMLFormElement} form */
+async function makeInvite(form) {
+  const [room, name, until, uses] = ['room', 'name', 'until', 'uses'].map((key) =>
+    String(new FormData(form).get(key) ?? ''),
+  )
+  const wishes = { room, ...(name && { name }), ...(until && { until }), ...(uses && { uses: Number(uses) }) }
+  const made = await ask('POST', '/v1/invites', wishes)
+  seen.office = { ...seen.office, made }
+  form.reset()
+  say(`An invite to ${made.room} is made. It is shown this once.`)
+}
+
+/** @param {HTMLFormElement} form */
+async function blockAgent(form) {
+  const who = String(new FormData(form).get('agent') ?? '').trim()
+  const { id, name } = await ask('PUT', `/v1/blocked/${encodeURIComponent(who)}`)
+  form.reset()
+  say(`${name || id} is blocked.`)
+}
+
+/** @type {Readonly<Record<string, (form: HTMLFormElement) => Promise<void>>>} */
+const forms = { 'add-forward': addForward, 'make-invite': makeInvite, 'block-agent': blockAgent }
+
 document.addEventListener('submit', async (event) => {
   event.preventDefault()
   if (!(event.target instanceof HTMLFormElement)) return
   try {
-    await addForward(event.target)
+    await forms[event.target.dataset.action ?? '']?.(event.target)
   } catch (thrown) {
     if (thrown instanceof NotAdmitted) return showNotAdmitted()
     say(thrown instanceof Error ? thrown.message : String(thrown))
   } finally {
+    officeSeenAt = Number.NEGATIVE_INFINITY
     lookIn(0)
   }
 })
@@ -176,6 +216,8 @@ document.addEventListener('click', async ({ target }) => {
   pressed.setAttribute('aria-disabled', 'true')
   try {
     if (action === 'copy-invite') await copyInvite()
+    else if (action === 'copy-made') await navigator.clipboard.writeText(seen.office.made?.invite ?? '')
+    else if (action === 'hide-made') seen.office = { ...seen.office, made: null }
     else {
       const [method = '', path = ''] = action.split(' ')
       await ask(method, path)
@@ -186,6 +228,7 @@ document.addEventListener('click', async ({ target }) => {
     say(thrown instanceof Error ? thrown.message : String(thrown))
   } finally {
     pressed.removeAttribute('aria-disabled')
+    officeSeenAt = Number.NEGATIVE_INFINITY
     lookIn(0)
   }
 })

@@ -58,6 +58,16 @@ export function button(text, action, label) {
   return el('button', { type: 'button', 'data-action': action, 'aria-label': label ?? null }, text)
 }
 
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {HTMLElement} control
+ */
+export function field(name, label, control) {
+  control.setAttribute('name', name)
+  return el('label', {}, el('span', {}, label), control)
+}
+
 /** @param {AgentStatus['mailbox']} mailbox */
 export function mailboxBadge({ state, reason }) {
   const tones = /** @type {const} */ ({

@@ -1,7 +1,7 @@
 // Ports of games: those here that players may reach, and those here that lead to players, with what opens and closes them.
 
 import { el } from './dom.js'
-import { button, section } from './parts.js'
+import { button, field, section } from './parts.js'
 
 /** @import { AgentStatus, PeerStatus } from '../agent-schemas.ts' */
 
@@ -72,14 +72,4 @@ function form(peers) {
 
 function portInput() {
   return el('input', { type: 'number', required: true, min: 1, max: 65535 })
-}
-
-/**
- * @param {string} name
- * @param {string} label
- * @param {HTMLElement} control
- */
-function field(name, label, control) {
-  control.setAttribute('name', name)
-  return el('label', {}, el('span', {}, label), control)
 }

@@ -17,6 +17,11 @@ export function clock(instant) {
   return new Date(instant).toLocaleTimeString([], { hour12: false })
 }
 
+/** @param {string} instant */
+export function date(instant) {
+  return new Date(instant).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short', hour12: false })
+}
+
 /** @param {number} bytes */
 export function size(bytes) {
   if (bytes < 1_000) return `${bytes} B`
