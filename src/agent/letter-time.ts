@@ -36,7 +36,8 @@ export class LetterTime implements Clock {
   wallNow(): number {
     const wall = this.#clock.wallNow()
     if (this.#proven === null) return wall
-    const counted = this.#proven + this.#clock.now()
+    // Letters bear whole milliseconds, and monotonic clocks have fractions.
+    const counted = Math.round(this.#proven + this.#clock.now())
     const [likely, other] = wall >= counted ? [wall, counted] : [counted, wall]
     return Math.abs(wall - counted) > negligibleMs && this.#doubts % 2 === 1 ? other : likely
   }
