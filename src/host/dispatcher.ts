@@ -13,7 +13,7 @@ import { SendingPause } from './sending-pause.ts'
  *  marked when the host is killed goes out again, with the same bytes. */
 const markAfterMs = 250
 /** Where others would send them again as soon as their claims end. */
-const markSharedAfterMs = 100
+const markSharedAfterMs = 20
 const markAtMost = 128
 
 /** Sent or refused, to be taken out of the outbox together. */
@@ -213,11 +213,12 @@ export class Dispatcher {
   }
 
   #markDone(): void {
-    if (this.#parts.claims) this.#marking ??= this.#markInTurn()
+    const { claims, budget } = this.#parts
+    if (claims && budget.isLimited) this.#marking ??= this.#markInTurn()
     else this.#guarded(() => this.#mark())
   }
 
-  /** Mails go on meanwhile. */
+  /** Mails go on while other processes' transactions are waited for. */
   async #markInTurn(): Promise<void> {
     const lot = this.#lot()
     try {
@@ -232,10 +233,14 @@ export class Dispatcher {
   }
 
   #mark(): void {
-    const { database } = this.#parts
+    const { database, claims, budget, clock } = this.#parts
     const lot = this.#lot()
     if (lot.mails.length === 0) return
-    const dropped = withDatabase(database, () => database.transaction(() => this.#drop(lot)))
+    const dropped = withDatabase(database, () =>
+      claims && !budget.isLimited
+        ? claims.settle(lot.mails, lot.sent, clock.wallNow())
+        : database.transaction(() => this.#drop(lot)),
+    )
     this.#forget(lot, dropped)
   }
 

@@ -4,6 +4,7 @@
 
 import type { Connection, HostDatabase, Statement } from './database.ts'
 import { laneOf, type Urgency, type WaitingMail, waitingColumns } from './outbox.ts'
+import { firstHour, hourOf } from './send-budget.ts'
 
 export class Claims {
   readonly #database: HostDatabase
@@ -51,6 +52,14 @@ export class Claims {
     if (mails.length > 0) this.#statements.claim.run(0, listOf(mails))
   }
 
+  /** What nobody waits for any more, `sent` of it because it was sent, is taken out and counted without waiting for other
+   *  processes. Only without a budget, which must be known exactly. Says how many were there. */
+  settle(mails: readonly WaitingMail[], sent: number, now: number): number {
+    if (mails.length === 0) return 0
+    const list = JSON.stringify(mails.map(({ order, messageId }) => ({ order, messageId })))
+    return this.#statements.settle.get(list, hourOf(now), sent, sent, firstHour(now)) as number
+  }
+
   /** Of these, those that nobody is sending. */
   free(mails: readonly WaitingMail[], now: number): readonly WaitingMail[] {
     const free = new Set(this.#statements.free.all(now, listOf(mails)) as number[])
@@ -69,8 +78,8 @@ function listOf(mails: readonly WaitingMail[]): string {
   return JSON.stringify(mails.map(({ order }) => order))
 }
 
-/** As a row of the statement: its commit does not wait for the disk. A claim that a crash of the server takes away
- *  within the next second was of this moment only. */
+/** As a row of the statement: its commit does not wait for the disk. What a crash of the server takes away is of the last
+ *  second: a claim, or that a mail was sent, which is sent again then as the very same bytes. */
 const unsynced = `set_config('synchronous_commit', 'off', true) AS unsynced`
 
 /** PostgreSQL's alone: of a file in SQLite there is one host. */
@@ -99,6 +108,16 @@ function prepare(connection: Connection) {
        SELECT ${waitingColumns}, raw FROM claimed ORDER BY next_attempt_at, mail_order`,
     ),
     claim: statement(`UPDATE mail SET claimed_until = ? WHERE mail_order IN ${listed}`),
+    settle: statement(
+      `WITH gone AS (
+         DELETE FROM mail USING json_to_recordset(?::json) AS listed ("order" bigint, "messageId" text), ${unsynced}
+         WHERE mail_order = listed."order" AND message_id = listed."messageId" RETURNING 1),
+       counted AS (
+         INSERT INTO sent_hour (hour, mails) SELECT ?::bigint, ?::bigint WHERE ?::bigint > 0
+         ON CONFLICT (hour) DO UPDATE SET mails = sent_hour.mails + excluded.mails),
+       forgotten AS (DELETE FROM sent_hour WHERE hour < ?)
+       SELECT COUNT(*) FROM gone`,
+    ).pluck(),
     free: statement(
       `SELECT mail_order FROM mail WHERE claimed_until <= ? AND mail_order IN ${listed}`,
     ).pluck(),

@@ -37,7 +37,8 @@ export class HostDatabase {
     this.connection = connection
     this.#countAsStale = connection.prepare('UPDATE tally SET forgotten_until = ? WHERE forgotten_until < ?')
     this.#counts = connection.prepare(
-      'SELECT entries, seen_letters AS "seenLetters", mails, introductions FROM tally WHERE tally_id = 1',
+      `SELECT entries, seen_letters AS "seenLetters", ${mailCount(connection)} AS mails, introductions
+       FROM tally WHERE tally_id = 1`,
     )
   }
 
@@ -84,6 +85,11 @@ export class HostDatabase {
   close(): void {
     this.connection.close()
   }
+}
+
+/** As a column of `tally`: how many mails wait. */
+export function mailCount({ isShared }: Connection): string {
+  return isShared ? '(SELECT COUNT(*) FROM mail)' : 'mails'
 }
 
 /** A file, a PostgreSQL URL, or that with its password. */

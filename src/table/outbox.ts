@@ -4,7 +4,7 @@
 import { piecesOf } from '../base/pieces.ts'
 import { alternately, manyWaiting } from '../base/turns.ts'
 import type { UserId } from '../letter/kinds.ts'
-import type { Connection, HostDatabase, Statement } from './database.ts'
+import { type Connection, type HostDatabase, mailCount, type Statement } from './database.ts'
 import { forCount, mostRows, times } from './for-count.ts'
 
 export type OutboxKind = 'reply' | 'introduction' | 'signal' | 'table' | 'table-request' | 'forward' | 'taken'
@@ -162,7 +162,7 @@ export const waitingColumns = 'mail_order AS "order", message_id AS "messageId",
 function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
   return {
-    size: statement('SELECT mails FROM tally WHERE tally_id = 1').pluck(),
+    size: statement(`SELECT ${mailCount(connection)} FROM tally WHERE tally_id = 1`).pluck(),
     add: statement(
       `INSERT INTO mail (message_id, kind, lane, recipient, raw, attempts, added_at, next_attempt_at, user_id)
        VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?) RETURNING mail_order`,

@@ -43,6 +43,10 @@ export class SendBudget {
     this.#statements.forget.run(firstHour(now))
   }
 
+  get isLimited(): boolean {
+    return this.#perDay > 0
+  }
+
   /** How many more may be sent; Infinity without a budget. */
   left(urgency: Urgency, now: number): number {
     if (this.#perDay === 0) return Number.POSITIVE_INFINITY
@@ -80,11 +84,12 @@ export class SendBudget {
   }
 }
 
-function hourOf(now: number): number {
+export function hourOf(now: number): number {
   return Math.floor(now / hourMs)
 }
 
-function firstHour(now: number): number {
+/** The first that counts. */
+export function firstHour(now: number): number {
   return hourOf(now) - hoursCounted + 1
 }
 

@@ -9,9 +9,10 @@ import { databaseProblem, type HostDatabase, openHostDatabase } from '../../src/
 import { ForwardBook } from '../../src/table/forward-book.ts'
 import { IntroductionList } from '../../src/table/introduction-list.ts'
 import { InviteBook } from '../../src/table/invite-book.ts'
-import { Outbox } from '../../src/table/outbox.ts'
+import { Outbox, type WaitingMail } from '../../src/table/outbox.ts'
 import { PeerTable } from '../../src/table/peer-table.ts'
 import { SeenLetters } from '../../src/table/seen-letters.ts'
+import { SendBudget } from '../../src/table/send-budget.ts'
 import { Statements } from '../../src/table/statements.ts'
 import { lacks } from '../harness/needs.ts'
 import { PostgresCluster } from '../harness/postgres.ts'
@@ -100,6 +101,38 @@ test('without a budget each mail is claimed once, and nobody waits for another p
   assert.deepEqual(take(one, 109, 9), [])
   assert.deepEqual(take(other, 110, 9), ['<a@mail.test>', '<b@mail.test>', '<c@mail.test>', '<d@mail.test>'])
   for (const database of databases) database.close()
+})
+
+test('what was sent is taken out and counted once, while another process is in a transaction', {
+  skip,
+}, async () => {
+  const url = await cluster.database()
+  const [busy, sending] = [openHostDatabase(url), openHostDatabase(url)]
+  const outbox = new Outbox(sending, { capacity: 9 })
+  for (const name of ['a', 'b', 'c']) outbox.add(mail(name), 1)
+  const claims = new Claims(sending, 'sending')
+  const hourMs = 3_600_000
+  const now = 100 * hourMs
+  const unlimited = { now, until: now + 100, limit: 2, most: () => Number.POSITIVE_INFINITY }
+  const [a, b] = claims.mails('urgent', unlimited) as [WaitingMail, WaitingMail]
+  assert.deepEqual(new TextDecoder().decode(a.raw), 'a')
+  busy.transaction(() => {
+    new SeenLetters(busy, { freshnessMs: 1, futureToleranceMs: 1, capacity: 9 }).remember(
+      userId(1),
+      new Uint8Array(16),
+      1,
+    )
+    new Outbox(busy, { capacity: 9 }).add(mail('d'), 1)
+    assert.equal(claims.settle([a, b], 1, now), 2)
+    // Replaced by a later reply, or gone.
+    assert.equal(claims.settle([a, { ...b, messageId: '<other@mail.test>' }], 2, now + hourMs), 0)
+    assert.equal(sending.counts().mails, 1)
+  })
+  assert.equal(busy.counts().mails, 2)
+  const budget = new SendBudget(sending, { perDay: 9 })
+  assert.deepEqual([budget.sent(now + hourMs), budget.sent(now + 26 * hourMs)], [3, 0])
+  busy.close()
+  sending.close()
 })
 
 test('who waits for another process’s transaction goes on with other work, and has its turn afterwards', {
