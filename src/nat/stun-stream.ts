@@ -2,11 +2,15 @@
 
 import { viewOf } from '../base/bytes.ts'
 import { MessageSplitter } from '../base/message-splitter.ts'
-import { isStun, maxStunBytes, stunHeaderBytes } from './stun.ts'
+import { isStun, maxStunBytes, mayBeStun, stunHeaderBytes } from './stun.ts'
 
 export function stunSplitter(): MessageSplitter {
-  return new MessageSplitter(stunHeaderBytes, (head) => {
-    const length = stunHeaderBytes + viewOf(head).getUint16(2)
-    return isStun(head) && length <= maxStunBytes ? length : null
-  })
+  return new MessageSplitter(
+    stunHeaderBytes,
+    (head) => {
+      const length = stunHeaderBytes + viewOf(head).getUint16(2)
+      return isStun(head) && length <= maxStunBytes ? length : null
+    },
+    mayBeStun,
+  )
 }

@@ -75,9 +75,12 @@ export type StunDecoding =
 
 /** Whether a datagram is STUN rather than something else on the same socket (RFC 8489 §6.3: two zero bits, cookie). */
 export function isStun(bytes: Uint8Array): boolean {
-  return (
-    bytes.length >= stunHeaderBytes && (bytes[0] as number) < 0x40 && viewOf(bytes).getUint32(4) === cookie
-  )
+  return bytes.length >= stunHeaderBytes && mayBeStun(bytes)
+}
+
+/** Whether a message may begin with these bytes, at least one, as far as they tell. */
+export function mayBeStun(start: Uint8Array): boolean {
+  return (start[0] as number) < 0x40 && (start.length < 8 || viewOf(start).getUint32(4) === cookie)
 }
 
 /** A Binding request with FINGERPRINT, 28 to 44 bytes. */
