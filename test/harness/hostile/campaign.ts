@@ -71,6 +71,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
       database: join(folder, 'host.sqlite'),
       settings: {
         unreachable: { ...defaultHostSettings.unreachable, firstMs: defaultHostSettings.unreachable.lastMs },
+        // One member sends thousands here, each of which is to be dropped for what it is.
+        limits: { perKey: 0, perAddress: 0, perDomain: 0 },
       },
     })
     const enemy = new Enemy(keys, room, options.seed)
