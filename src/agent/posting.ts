@@ -2,6 +2,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
+import { domainOf } from '../base/mail-address.ts'
 import { messageOf } from '../base/problem.ts'
 import { armorLetter, fitOneMail } from '../letter/armor.ts'
 import type { InviteHost } from '../letter/invite.ts'
@@ -102,7 +103,7 @@ export class Posting {
         to,
         subject,
         text: armorLetter(crypto, ...group.map(({ box }) => box)),
-        messageId: newMessageId(crypto.randomBytes(16), address.slice(address.lastIndexOf('@') + 1)),
+        messageId: newMessageId(crypto.randomBytes(16), domainOf(address)),
         date: letterTime.wallNow(),
         auto: 'generated',
       })

@@ -10,7 +10,7 @@ import type { Case, Desk } from './desk.ts'
 import type { DropReason } from './events.ts'
 import type { HostParts } from './parts.ts'
 import { type Bounce, type Reading, readFetched } from './reading.ts'
-import { takeLetter } from './taking.ts'
+import { isForUs, takeLetter } from './taking.ts'
 
 type Taken = Extract<Reading, { ok: true }>
 
@@ -68,16 +68,17 @@ export class AdmissionDesk implements Desk {
     const { clock, seen, neighbours } = this.#parts
     const wallNow = clock.wallNow()
     if (isBetweenHosts(letter)) return neighbours.take(letter, wallNow)
+    const asked = neighbours.among(mail.to)
     const admission = admitLetter(this.#parts, letter, mail, wallNow)
     if (!admission.admitted) {
       const { declined } = admission
-      if (declined && (neighbours.standby.isAwake || neighbours.among(mail.to).length === 0))
+      if (declined && isForUs(this.#parts, { asked }))
         declineRequest(this.#parts, declined.letter, declined.decline, mail.messageId, wallNow)
       return admission.reason
     }
     const { from, id, sentAt } = admission.letter
     if (!seen.remember(from, id, sentAt)) return 'copy'
-    const source = { signed, messageId: mail.messageId, asked: neighbours.among(mail.to) }
+    const source = { signed, messageId: mail.messageId, asked }
     return takeLetter(this.#parts, admission, source, wallNow)
   }
 }

@@ -2,6 +2,7 @@
 // same agent's always to the same one. What a worker does not say it took goes out again.
 
 import { toHex, utf8 } from '../base/bytes.ts'
+import { sameAddress } from '../base/mail-address.ts'
 import { Problem } from '../base/problem.ts'
 import { fitOneMail, readArmor } from '../letter/armor.ts'
 import { boxesDigest, writeForward } from '../letter/forwarding.ts'
@@ -10,7 +11,6 @@ import type { ForwardLetter, Letter, TakenLetter } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
 import { openOneOf } from '../letter/mail-text.ts'
 import { isMailAddress, isMessageId } from '../letter/text-rules.ts'
-import { sameAddress } from '../mail/address.ts'
 import { automaticKind } from '../mail/automatic.ts'
 import { quickHeaders } from '../mail/header-fields.ts'
 import type { FetchedMail } from '../mail/mailbox.ts'

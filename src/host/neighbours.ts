@@ -2,13 +2,13 @@
 // them.
 
 import { equalBytes, toHex } from '../base/bytes.ts'
+import { sameAddress } from '../base/mail-address.ts'
 import { defaultExchangeSettings, Exchange, type ExchangeAction, type HostId } from '../exchange/exchange.ts'
 import { itemVersion, signedAt } from '../exchange/item.ts'
 import { requestContent } from '../letter/encoding.ts'
 import type { InviteHost } from '../letter/invite.ts'
 import type { LeaveLetter, RequestLetter, RoomTag, TableLetter, UserId } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
-import { sameAddress } from '../mail/address.ts'
 import { Statements } from '../table/statements.ts'
 import { type BetweenHosts, repeats } from './between-hosts.ts'
 import type { DropReason } from './events.ts'

@@ -1,13 +1,13 @@
 // From a mail in the mailbox to a letter somebody signed, or the reason why it is none.
 
 import { equalBytes } from '../base/bytes.ts'
+import { sameAddress } from '../base/mail-address.ts'
 import { readArmor } from '../letter/armor.ts'
 import { openForwarded } from '../letter/forwarding.ts'
 import type { ForwardLetter, Letter } from '../letter/kinds.ts'
 import { limits } from '../letter/limits.ts'
 import { openOneOf } from '../letter/mail-text.ts'
 import type { Refusal } from '../letter/refusal.ts'
-import { sameAddress } from '../mail/address.ts'
 import { automaticKind, isReportLike } from '../mail/automatic.ts'
 import { readDeliveryReport } from '../mail/delivery-report.ts'
 import { quickHeaders } from '../mail/header-fields.ts'

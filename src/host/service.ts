@@ -3,6 +3,7 @@
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
+import { domainOf } from '../base/mail-address.ts'
 import { Problem } from '../base/problem.ts'
 import type { InviteHost } from '../letter/invite.ts'
 import type { LetterId, UserId } from '../letter/kinds.ts'
@@ -146,7 +147,7 @@ class HostService implements Host {
 
   #putTogether(): Running {
     const { clock, crypto, identity, sealingKeys, address, subject, rooms, mailbox, sender } = this.#options
-    const domain = this.#options.domain ?? address.slice(address.lastIndexOf('@') + 1)
+    const domain = this.#options.domain ?? domainOf(address)
     const { represents, workers } = this.#options
     const front = represents ?? { identity, sealingKeys }
     const database = openHostDatabase(this.#options.database)

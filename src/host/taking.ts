@@ -60,16 +60,21 @@ function takeRequest(
   const others = peers.recent(letter.room, letter.from, settings.replyPeers, now)
   // A letter that was overtaken by a later one of the same agent is answered, but changes nothing.
   const isNewest = peers.upsert(letter.room, entryOf(letter, inviteId), now) !== 'older'
-  const expiresInMs = isNewest ? peers.lifeLeftMs(now, now) : peers.expiresInMs(letter.room, letter.from, now)
-  if (isOurs) answerRequest(parts, letter, source, { others, isNewest, expiresInMs }, now)
-  // Its agent knows us, too.
-  else if (isNewest && isAnswered) neighbours.noteRequest(letter, source.signed)
-  else if (isNewest) neighbours.hold({ letter, ...source }, source.asked)
+  if (isOurs) {
+    const { room, from } = letter
+    const expiresInMs = isNewest ? peers.lifeLeftMs(now, now) : peers.expiresInMs(room, from, now)
+    answerRequest(parts, letter, source, { others, isNewest, expiresInMs }, now)
+  } else if (isNewest && isAnswered) {
+    // Its agent knows us, too.
+    neighbours.noteRequest(letter, source.signed)
+  } else if (isNewest) {
+    neighbours.hold({ letter, ...source }, source.asked)
+  }
   return null
 }
 
 /** Also while we stand by, where no other host can do it: its agent knows us alone. */
-function isForUs({ neighbours }: HostParts, { asked }: LetterSource): boolean {
+export function isForUs({ neighbours }: HostParts, { asked }: Pick<LetterSource, 'asked'>): boolean {
   return neighbours.standby.isAwake || asked.length === 0
 }
 

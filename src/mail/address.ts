@@ -14,11 +14,6 @@ export function isPlainAddress(text: string): boolean {
   return domain.split('.').every((label) => label.length <= 63 && domainLabel.test(label))
 }
 
-/** Without regard to case, as every provider in use compares them. */
-export function sameAddress(a: string, b: string): boolean {
-  return a.toLowerCase() === b.toLowerCase()
-}
-
 /** A header value without quoted strings and comments (RFC 5322 §3.2.2, §3.2.4): a mark stays in the place of
  *  each quoted string. Null when one of them is not closed. */
 function withoutQuotesAndComments(value: string): string | null {

@@ -1,6 +1,7 @@
 // Whether a mail is ours: exactly our subject, sent to our address. Decided from the header alone.
 
-import { addressesOf, sameAddress } from './address.ts'
+import { sameAddress } from '../base/mail-address.ts'
+import { addressesOf } from './address.ts'
 import { isReportLike } from './automatic.ts'
 import { decodeWords, type HeaderField } from './header-fields.ts'
 import type { MailFilter } from './mailbox.ts'

@@ -3,9 +3,9 @@
 // finds what it did not say. It sends nothing on, so that no report of ours ever comes back.
 
 import type { Clock } from '../base/clock.ts'
+import { sameAddress } from '../base/mail-address.ts'
 import { messageOf, Problem } from '../base/problem.ts'
 import { inTurns, type MayTakeNewest } from '../base/turns.ts'
-import { sameAddress } from './address.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { quickHeaders } from './header-fields.ts'
 import { isOurs } from './mail-match.ts'

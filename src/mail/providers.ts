@@ -1,5 +1,6 @@
 // The mail provider of an address: where its mail is read and sent, and what a person has to do to be let in.
 
+import { domainOf } from '../base/mail-address.ts'
 import type { ImapUrl, SmtpUrl } from './mail-url.ts'
 import { type Provider, type ProviderServer, providers } from './provider-list.ts'
 
@@ -11,7 +12,7 @@ const byDomain = new Map(
 
 /** By the domain alone; null for one that is not known, such as one's own. */
 export function providerOf(address: string): Provider | null {
-  return byDomain.get(address.slice(address.lastIndexOf('@') + 1).toLowerCase()) ?? null
+  return byDomain.get(domainOf(address).toLowerCase()) ?? null
 }
 
 /** The provider that runs a server, whatever the address: one's own domain may be at Gmail. */

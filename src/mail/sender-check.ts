@@ -1,6 +1,7 @@
 // Whether the mail server at our border has found that a mail comes from where its From says (RFC 8601), for hosts whose
 // config names that server. What is relied on is written in docs/operation.md.
 
+import { domainOf } from '../base/mail-address.ts'
 import { type AuthenticationResults, readAuthenticationResults } from './authentication-results.ts'
 import type { HeaderField } from './header-fields.ts'
 
@@ -14,14 +15,14 @@ export type SenderCheck = 'passes' | 'fails' | 'none'
 export function checkSender(fields: readonly HeaderField[], authservId: string, from: string): SenderCheck {
   const found = borderResults(fields, authservId.toLowerCase())
   if (!found) return 'none'
-  const domain = domainOf(from)
+  const domain = lowerDomain(from)
   return found.results.some(({ method, result, properties }) => {
     if (result !== 'pass') return false
     const value = (name: string) => properties.get(name)
     switch (method) {
       case 'dmarc':
         // It is about the From domain by what it is; where it names one, that must be ours.
-        return value('header.from') === undefined || domainOf(value('header.from') ?? '') === domain
+        return value('header.from') === undefined || lowerDomain(value('header.from') ?? '') === domain
       case 'dkim':
         return speaksFor(value('header.d') ?? value('header.i'), domain)
       case 'spf':
@@ -70,7 +71,7 @@ function withoutComments(text: string): string {
 /** Whether who controls `signer` (an address or a domain) controls `domain`: it is the same, or above it. Not the other
  *  way round, which needs a list of the domains under which strangers have theirs. */
 function speaksFor(signer: string | undefined, domain: string): boolean {
-  const above = domainOf(signer ?? '')
+  const above = lowerDomain(signer ?? '')
   return above.includes('.') && isWithin(domain, above)
 }
 
@@ -78,6 +79,6 @@ function isWithin(name: string, domain: string): boolean {
   return name === domain || name.endsWith(`.${domain}`)
 }
 
-function domainOf(address: string): string {
-  return address.slice(address.lastIndexOf('@') + 1).toLowerCase()
+function lowerDomain(address: string): string {
+  return domainOf(address).toLowerCase()
 }

@@ -1,7 +1,7 @@
 // One sender that several readers of a shared mailbox have. What goes to their own address is handed over inside the
 // program; only what is for others travels.
 
-import { sameAddress } from './address.ts'
+import { sameAddress } from '../base/mail-address.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from './sender.ts'
 import type { SharedMailbox } from './shared-mailbox.ts'
 

@@ -2,10 +2,10 @@
 
 import { concatBytes, utf8 } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
+import { sameAddress } from '../base/mail-address.ts'
 import type { Loaded } from '../config/load.ts'
 import type { AgentConfig } from '../config/schema.ts'
 import type { UserId } from '../letter/kinds.ts'
-import { sameAddress } from '../mail/address.ts'
 import { SharedMailbox } from '../mail/shared-mailbox.ts'
 import { SharedSender } from '../mail/shared-sender.ts'
 import { draftInvite, type HostFolder } from './host-invites.ts'

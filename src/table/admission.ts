@@ -2,6 +2,7 @@
 // the cheap questions are asked first.
 
 import { equalBytes } from '../base/bytes.ts'
+import { sameAddress } from '../base/mail-address.ts'
 import type {
   FailureLetter,
   LeaveLetter,
@@ -128,7 +129,7 @@ function reasonAgainst(
   if (question.isBlocked(letter.from)) return 'blocked'
   if (question.isSeen) return 'copy'
   if (letter.kind !== 'request') return null
-  return equalAddresses(letter.returnAddress, question.mailFrom) ? null : 'wrong-return-address'
+  return sameAddress(letter.returnAddress, question.mailFrom) ? null : 'wrong-return-address'
 }
 
 const faultsOf = {
@@ -148,9 +149,4 @@ export function faultOf(membership: Membership, room: HostRoom): HostRefusal | n
     case 'invite':
       return faultsOf[membership.state]
   }
-}
-
-/** Without regard to case: mail servers rewrite it, and no provider tells users apart by it. */
-function equalAddresses(a: string, b: string): boolean {
-  return a.toLowerCase() === b.toLowerCase()
 }

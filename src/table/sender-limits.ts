@@ -3,6 +3,7 @@
 
 import { BucketMap } from '../base/bucket-map.ts'
 import { toHex } from '../base/bytes.ts'
+import { domainOf } from '../base/mail-address.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import type { UserId } from '../letter/kinds.ts'
 
@@ -44,7 +45,7 @@ export class SenderLimits {
     this.#limits = [
       limit(perKey, mostSenders, keyOf),
       limit(perAddress, mostSenders, addressOf),
-      limit(perDomain, mostDomains, domainOf),
+      limit(perDomain, mostDomains, lowerDomainOf),
     ].filter(({ perHour }) => perHour > 0)
     this.#refusals = new TokenBucket(now, refusalRate)
   }
@@ -92,6 +93,6 @@ function addressOf({ address }: Sender): string {
   return address.toLowerCase()
 }
 
-function domainOf({ address }: Sender): string {
-  return address.slice(address.lastIndexOf('@') + 1).toLowerCase()
+function lowerDomainOf({ address }: Sender): string {
+  return domainOf(address).toLowerCase()
 }

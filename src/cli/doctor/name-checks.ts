@@ -2,6 +2,7 @@
 
 import { lookup, Resolver } from 'node:dns/promises'
 import { isIP } from 'node:net'
+import { domainOf } from '../../base/mail-address.ts'
 import { messageOf } from '../../base/problem.ts'
 import { isLoopbackHost } from '../../mail/mail-url.ts'
 import { providerOf } from '../../mail/providers.ts'
@@ -23,7 +24,7 @@ export async function examineNames({ address, mail, stun }: Names): Promise<read
   const isOutside = mail.some((host) => !isLoopbackHost(host))
   const [failures, domain] = await Promise.all([
     Promise.all(names.map(failureOf)),
-    isOutside && !providerOf(address) ? examineDomain(address.slice(address.lastIndexOf('@') + 1)) : [],
+    isOutside && !providerOf(address) ? examineDomain(domainOf(address)) : [],
   ])
   const findings = failures.flatMap((failure, index) => {
     if (failure === null) return []

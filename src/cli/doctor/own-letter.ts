@@ -4,6 +4,7 @@
 import { toHex } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto } from '../../base/crypto.ts'
+import { domainOf } from '../../base/mail-address.ts'
 import { composeMail, newMessageId } from '../../mail/compose.ts'
 import { fieldValues, type HeaderField, quickHeaders } from '../../mail/header-fields.ts'
 import type { FetchedMail, Mailbox } from '../../mail/mailbox.ts'
@@ -52,7 +53,7 @@ export async function writeToSelf(options: OwnLetterOptions): Promise<OwnLetter>
   const raw = composeMail({
     ...{ from: address, to: [address], subject: doctorSubject, date: sentAt, auto: 'generated' },
     text: `peerpost doctor wrote this letter to itself to see how long mail takes.\nIt may be deleted.\n\n${markOf(token)}\n`,
-    messageId: newMessageId(crypto.randomBytes(16), address.slice(address.lastIndexOf('@') + 1)),
+    messageId: newMessageId(crypto.randomBytes(16), domainOf(address)),
   })
   const taken = await sender.send({ from: address, to: [address], raw })
   if (taken.outcome !== 'sent') {
