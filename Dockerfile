@@ -17,7 +17,7 @@ COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules ./node_modules
 COPY --from=build /build/dist ./dist
 # The status page is served as it is written.
-COPY --from=build /build/src/control/page ./src/control/page
+COPY --from=build /build/src/api/page ./src/api/page
 RUN install -d -m 0700 -o 1000 -g 1000 /data
 # The user "node" of that image, as a number, so that it can be seen not to be root.
 USER 1000:1000

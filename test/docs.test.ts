@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { PeerpostProcess } from '../src/cli/child-process.ts'
-import { EmbeddedPostOffice } from '../src/mail/embedded-post-office.ts'
-import { systemClock } from '../src/net/system-clock.ts'
+import { EmbeddedPostOffice } from '../src/mail/test-mail-server.ts'
+import { systemClock } from '../src/runtime/system-clock.ts'
 import { deferIn } from './harness/defer.ts'
 
 /** Commands of the fenced `sh` blocks, continued lines joined. */

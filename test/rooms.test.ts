@@ -1,4 +1,4 @@
-// The one-way imports of the rooms (docs/decisions.md), with the reason for each ban.
+// The one-way imports of the rooms, with the reason for each ban.
 
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
@@ -7,40 +7,49 @@ import { test } from 'node:test'
 
 type Rule = { readonly may: readonly string[]; readonly why: string }
 
-const pure = ['letter', 'nat', 'punch', 'link', 'exchange']
+const pure = ['letter', 'nat', 'punch', 'link', 'sync']
 
-/** What each room may import besides itself and `base`, which is the ground all stand on. */
+/** What each room imports besides itself and `base`, which all rooms may use. */
 const rules: Readonly<Record<string, Rule>> = {
-  base: { may: [], why: 'it is the ground: words, bytes, endpoints, the one error' },
+  base: { may: [], why: 'every other room stands on it' },
+  runtime: { may: [], why: 'it provides the clock and the crypto that other rooms only know as interfaces' },
   letter: { may: [], why: 'letters are a format; who sends them must not change their bytes' },
-  nat: { may: [], why: 'what a NAT does is known without knowing what it is used for' },
+  nat: { may: [], why: 'NAT behaviour is measured without knowing what it is used for' },
   punch: { may: ['nat'], why: 'a plan needs NAT profiles and nothing of mail' },
-  link: { may: [], why: 'a link is given keys and a path; how they were found is not its matter' },
-  exchange: { may: ['letter'], why: 'two hosts compare tables without knowing where these are kept' },
-  table: { may: ['letter', 'exchange'], why: 'the memory must be testable without mail and network' },
+  link: { may: [], why: 'a link is given keys and a path; it does not know how they were found' },
+  sync: { may: ['letter'], why: 'two hosts compare tables without knowing where these are stored' },
+  store: { may: ['letter', 'sync'], why: 'the database must be testable without mail and network' },
   mail: { may: ['letter'], why: 'mailboxes carry letters and know no host or agent' },
-  net: { may: pure, why: 'it drives the pure machines and decides nothing' },
+  net: { may: ['nat', 'link'], why: 'it drives the pure machines and decides nothing' },
   host: {
-    may: ['letter', 'table', 'mail', 'exchange'],
+    may: ['letter', 'store', 'mail', 'sync'],
     why: 'the host only logs in to a mailbox; it has no open port',
   },
   agent: {
-    may: ['letter', 'nat', 'punch', 'link', 'table', 'mail', 'net', 'forward', 'config', 'address-server'],
+    may: ['letter', 'nat', 'punch', 'link', 'mail', 'net', 'forward'],
     why: 'an agent must run where no host is',
   },
-  forward: { may: ['link', 'net'], why: 'games ports lead to links, however those came about' },
-  'address-server': { may: ['nat', 'net'], why: 'it tells addresses and keeps nothing' },
-  control: {
-    may: ['letter', 'nat', 'punch', 'link', 'mail', 'net', 'forward', 'config', 'agent', 'host'],
-    why: 'it shows what services tell and asks for what they offer; no service knows of it',
+  forward: { may: [], why: 'local ports lead to links, however those came about' },
+  'stun-server': { may: ['nat', 'net', 'runtime'], why: 'it answers STUN requests and stores nothing' },
+  wording: {
+    may: ['nat', 'punch', 'mail', 'net', 'agent', 'host'],
+    why: 'it turns events into sentences and changes nothing',
+  },
+  daemon: {
+    may: ['letter', 'nat', 'forward', 'config', 'agent', 'host', 'wording', 'api'],
+    why: 'it answers questions about a running agent or host, without HTTP',
+  },
+  api: {
+    may: ['letter', 'config', 'daemon', 'wording'],
+    why: 'it serves over HTTP what daemon/ offers',
   },
   setup: {
-    may: ['letter', 'table', 'mail', 'net', 'forward', 'config', 'agent', 'host', 'control'],
-    why: 'it puts services together from settings, for command line and library',
+    may: ['letter', 'store', 'mail', 'forward', 'config', 'agent', 'host', 'daemon', 'api', 'runtime'],
+    why: 'it builds agents and hosts from settings, for command line and library',
   },
   library: {
-    may: ['letter', 'net', 'forward', 'config', 'agent', 'host', 'control', 'setup', 'sodium.ts'],
-    why: 'it is a face of the services for programs, as cli is one for people; none of them knows of it',
+    may: ['forward', 'config', 'agent', 'host', 'daemon', 'api', 'setup', 'runtime'],
+    why: 'it offers agents and hosts to programs, as cli offers them to people; neither knows the other',
   },
   config: { may: ['letter'], why: 'settings are read once, at the edge, by the rules letters obey' },
 }

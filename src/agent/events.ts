@@ -1,7 +1,7 @@
 // What a running agent tells (design §7). `id` is the readable user ID, addresses are `ip:port`.
 
 import type { NatProfile } from '../base/nat-profile.ts'
-import type { LetterKind } from '../letter/kinds.ts'
+import type { LetterKind } from '../letter/letter-types.ts'
 import type { MailboxState } from '../mail/mailbox.ts'
 
 export type PeerName = { readonly id: string; readonly name: string }

@@ -3,15 +3,15 @@
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
-import type { Doors } from '../forward/doors.ts'
 import type { Expose, Forward } from '../forward/forwarder.ts'
-import type { RoomKeys } from '../letter/room.ts'
+import type { Doors } from '../forward/named-endpoints.ts'
+import type { RoomKeys } from '../letter/room-membership.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
-import type { KnownHost } from './correspondence.ts'
 import type { AgentEvent } from './events.ts'
-import type { NetworkIo } from './network-contract.ts'
-import type { PeerPreferences } from './peer-choice.ts'
+import type { KnownHost } from './letters/inbox.ts'
+import type { NetworkIo } from './network/network-types.ts'
+import type { PeerPreferences } from './peers/peer-ranking.ts'
 
 export type AgentSettings = {
   /** UDP port, and TCP's where it is free; 0 for any. */

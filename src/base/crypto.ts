@@ -1,4 +1,4 @@
-// libsodium as the pure rooms see it: the few high-level calls they need. `src/sodium.ts` provides it;
+// libsodium as the pure rooms see it: the few high-level calls they need. `src/runtime/sodium.ts` provides it;
 // tests may provide one whose randomness is seeded.
 
 export type KeyPair = { readonly publicKey: Uint8Array; readonly secretKey: Uint8Array }

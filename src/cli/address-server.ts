@@ -1,17 +1,13 @@
 // `peerpost address-server`: tells whoever asks where its packets come from, until stopped. The host runs one too.
 
-import {
-  type AddressServer,
-  type ServedCounts,
-  startAddressServer,
-} from '../address-server/address-server.ts'
 import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
 import { Problem } from '../base/problem.ts'
-import { areDistinctPlaces, maxPlaces, parsePlace } from '../config/listen.ts'
-import { count, type Line } from '../control/words.ts'
-import { systemClock } from '../net/system-clock.ts'
-import { untilStopped } from './lifetime.ts'
+import { areDistinctPlaces, maxPlaces, parsePlace } from '../config/listen-address.ts'
+import { systemClock } from '../runtime/system-clock.ts'
+import { type AddressServer, type ServedCounts, startAddressServer } from '../stun-server/stun-server.ts'
+import { count, type Line } from '../wording/numbers-text.ts'
 import { createReporter, type Reporter } from './output.ts'
+import { untilStopped } from './shutdown.ts'
 
 /** `behaviour`: the families over which NAT filtering can be learned too (RFC 5780). */
 type Open = { readonly endpoints: readonly string[]; readonly behaviour: readonly string[] }

@@ -1,26 +1,23 @@
 // `peerpost agent`: the program beside the game.
 
 import type { AgentEvent } from '../agent/agent.ts'
+import { agentRoutes } from '../api/agent-routes.ts'
 import type { Crypto } from '../base/crypto.ts'
-import { changedSettings } from '../config/changes.ts'
-import { loadAgentConfig } from '../config/load.ts'
-import type { AgentConfig } from '../config/schema.ts'
-import { readSecret, readSeed } from '../config/secrets.ts'
-import type { AgentControl } from '../control/agent-control.ts'
-import { agentRoutes } from '../control/agent-routes.ts'
-import { standingsFileOf } from '../control/standings.ts'
-import { describeAgentEvent } from '../control/stories.ts'
-import type { Line } from '../control/words.ts'
-import { systemClock } from '../net/system-clock.ts'
-import { readConfigured, setUpAgent } from '../setup/agent-setup.ts'
+import { changedSettings } from '../config/changed-settings.ts'
+import type { AgentConfig } from '../config/config-schema.ts'
+import { loadAgentConfig } from '../config/load-config.ts'
+import { readSecret, readSeed } from '../config/secret-files.ts'
+import type { AgentControl } from '../daemon/agent-control.ts'
+import { standingsFileOf } from '../daemon/friends-and-blocked.ts'
+import { loadSodium } from '../runtime/sodium.ts'
+import { systemClock } from '../runtime/system-clock.ts'
+import { readConfigured, setUpAgent } from '../setup/create-agent.ts'
 import { readHostFolder } from '../setup/host-keys.ts'
-import { inviteFrom } from '../setup/invite-text.ts'
-import { ownInvite, shareMail } from '../setup/own-host.ts'
-import { loadSodium } from '../sodium.ts'
-import { prepareControl } from './control.ts'
-import { untilStopped } from './lifetime.ts'
-import { openLog } from './log.ts'
-import { createReporter } from './output.ts'
+import { inviteFrom } from '../setup/parse-invite.ts'
+import { ownInvite, shareMail } from '../setup/shared-mail.ts'
+import { describeAgentEvent } from '../wording/event-text.ts'
+import type { Line } from '../wording/numbers-text.ts'
+import { prepareControl } from './daemon-api.ts'
 import {
   describeOwnHost,
   isOwnHostEvent,
@@ -28,9 +25,12 @@ import {
   type OwnHost,
   type OwnHostEvent,
   prepareOwnHost,
-} from './own-host.ts'
-import { describeReload, isReloadEvent, notReloaded, type ReloadEvent } from './reload.ts'
-import { reloadOnHangUp, serviceManager } from './service.ts'
+} from './embedded-host.ts'
+import { openLog } from './log.ts'
+import { createReporter } from './output.ts'
+import { describeReload, isReloadEvent, notReloaded, type ReloadEvent } from './reload-events.ts'
+import { untilStopped } from './shutdown.ts'
+import { reloadOnHangUp, serviceManager } from './systemd-service.ts'
 
 export type AgentCommandOptions = {
   readonly config: string

@@ -2,9 +2,9 @@
 
 import { resolve } from 'node:path'
 import { Problem } from '../base/problem.ts'
-import { loadHostConfig } from '../config/load.ts'
-import { sizeWords } from '../control/words.ts'
-import { backUpDatabase } from '../table/backup.ts'
+import { loadHostConfig } from '../config/load-config.ts'
+import { backUpDatabase } from '../store/backup.ts'
+import { sizeWords } from '../wording/numbers-text.ts'
 
 export async function backUp(target: string, options: { readonly config: string }): Promise<void> {
   const { config, path } = loadHostConfig(options.config, process.env)

@@ -1,10 +1,10 @@
 // `peerpost block`: keeps an agent out of a host's rooms, or lets it in again.
 
 import { Problem } from '../base/problem.ts'
-import { loadHostConfig } from '../config/load.ts'
-import { systemClock } from '../net/system-clock.ts'
-import { blockAgent, type ListedBlock, listBlocked, unblockAgent } from '../setup/host-blocks.ts'
-import { blockFields } from '../setup/host-office.ts'
+import { loadHostConfig } from '../config/load-config.ts'
+import { systemClock } from '../runtime/system-clock.ts'
+import { blockAgent, type ListedBlock, listBlocked, unblockAgent } from '../setup/blocked-agents.ts'
+import { blockFields } from '../setup/host-admin.ts'
 import { paint, table, tellEvent } from './output.ts'
 
 export type BlockOptions = {

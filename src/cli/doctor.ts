@@ -1,13 +1,13 @@
 // `peerpost doctor`: looks at everything that an agent or a host needs, and says what to do about what is missing.
 
 import { Problem } from '../base/problem.ts'
-import { count } from '../control/words.ts'
-import { systemClock } from '../net/system-clock.ts'
-import { loadSodium } from '../sodium.ts'
-import { examine } from './doctor/examination.ts'
+import { loadSodium } from '../runtime/sodium.ts'
+import { systemClock } from '../runtime/system-clock.ts'
+import { count } from '../wording/numbers-text.ts'
+import { examine } from './doctor/all-checks.ts'
 import type { Finding, Notebook } from './doctor/findings.ts'
-import { untilStopped } from './lifetime.ts'
 import { paint } from './output.ts'
+import { untilStopped } from './shutdown.ts'
 
 export type DoctorOptions = { readonly config: string; readonly json?: boolean }
 

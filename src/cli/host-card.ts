@@ -3,12 +3,12 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { equalBytes } from '../base/bytes.ts'
 import { messageOf, Problem } from '../base/problem.ts'
-import { loadHostConfig } from '../config/load.ts'
+import { loadHostConfig } from '../config/load-config.ts'
 import { writeHostCard } from '../letter/host-card.ts'
 import { userIdText } from '../letter/user-id.ts'
+import { loadSodium } from '../runtime/sodium.ts'
 import { readHostKeys, roomNamed } from '../setup/host-keys.ts'
 import { hostCardFrom, knownHosts } from '../setup/known-hosts.ts'
-import { loadSodium } from '../sodium.ts'
 import { table } from './output.ts'
 
 type Options = { readonly config: string; readonly json?: boolean }

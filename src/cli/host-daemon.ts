@@ -3,17 +3,17 @@
 
 import type { Crypto } from '../base/crypto.ts'
 import type { Problem } from '../base/problem.ts'
-import { changedSettings } from '../config/changes.ts'
-import { type Loaded, loadHostConfig } from '../config/load.ts'
-import type { HostConfig } from '../config/schema.ts'
-import { HostControl } from '../control/host-control.ts'
-import { defaultHostSettings, type Host, type HostEvent } from '../host/service.ts'
-import { systemClock } from '../net/system-clock.ts'
+import { changedSettings } from '../config/changed-settings.ts'
+import type { HostConfig } from '../config/config-schema.ts'
+import { type Loaded, loadHostConfig } from '../config/load-config.ts'
+import { HostControl } from '../daemon/host-control.ts'
+import { defaultHostSettings, type Host, type HostEvent } from '../host/host.ts'
+import { systemClock } from '../runtime/system-clock.ts'
+import { type HostSetup, hostSettings, setUpHost } from '../setup/create-host.ts'
+import { hostOffice } from '../setup/host-admin.ts'
 import { type HostKeys, readHostKeys } from '../setup/host-keys.ts'
-import { hostOffice } from '../setup/host-office.ts'
-import { type HostSetup, hostSettings, setUpHost } from '../setup/host-setup.ts'
 import { openMail } from '../setup/open-mail.ts'
-import { notReloaded, type ReloadEvent } from './reload.ts'
+import { notReloaded, type ReloadEvent } from './reload-events.ts'
 
 export type HostDaemonOptions = {
   readonly crypto: Crypto

@@ -1,21 +1,21 @@
 // `peerpost host`: the daemon at the mailbox.
 
-import type { AddressServer } from '../address-server/address-server.ts'
-import { loadHostConfig } from '../config/load.ts'
-import { hostRoutes } from '../control/host-routes.ts'
-import { describeHostEvent } from '../control/stories.ts'
-import type { Line } from '../control/words.ts'
-import type { HostEvent } from '../host/service.ts'
-import { systemClock } from '../net/system-clock.ts'
-import { loadSodium } from '../sodium.ts'
+import { hostRoutes } from '../api/host-routes.ts'
+import { loadHostConfig } from '../config/load-config.ts'
+import type { HostEvent } from '../host/host.ts'
+import { loadSodium } from '../runtime/sodium.ts'
+import { systemClock } from '../runtime/system-clock.ts'
+import type { AddressServer } from '../stun-server/stun-server.ts'
+import { describeHostEvent } from '../wording/event-text.ts'
+import type { Line } from '../wording/numbers-text.ts'
 import { describeAddressServerEvent, type HostedEvent, openHostedServer } from './address-server.ts'
-import { prepareControl } from './control.ts'
+import { prepareControl } from './daemon-api.ts'
 import { HostDaemon } from './host-daemon.ts'
-import { untilStopped } from './lifetime.ts'
 import { openLog } from './log.ts'
 import { createReporter } from './output.ts'
-import { describeReload, isReloadEvent, type ReloadEvent } from './reload.ts'
-import { reloadOnHangUp, serviceManager } from './service.ts'
+import { describeReload, isReloadEvent, type ReloadEvent } from './reload-events.ts'
+import { untilStopped } from './shutdown.ts'
+import { reloadOnHangUp, serviceManager } from './systemd-service.ts'
 
 export type HostCommandOptions = {
   readonly config: string

@@ -2,13 +2,13 @@
 
 import { join } from 'node:path'
 import { Problem } from '../base/problem.ts'
-import { seedText } from '../config/secrets.ts'
-import { agentTemplate } from '../config/templates.ts'
-import { isNickname } from '../letter/text-rules.ts'
-import { inviteFrom } from '../setup/invite-text.ts'
-import { loadSodium } from '../sodium.ts'
-import { type Asked, answer, askForMail, loginStep } from './mail-answers.ts'
-import { makeFolder } from './new-folder.ts'
+import { agentTemplate } from '../config/config-templates.ts'
+import { seedText } from '../config/secret-files.ts'
+import { isNickname } from '../letter/text-validation.ts'
+import { loadSodium } from '../runtime/sodium.ts'
+import { inviteFrom } from '../setup/parse-invite.ts'
+import { type Asked, answer, askForMail, loginStep } from './ask-mail-settings.ts'
+import { makeFolder } from './make-folder.ts'
 
 export type InitAgentOptions = Asked & { readonly invite?: string; readonly name?: string }
 

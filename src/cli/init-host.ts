@@ -3,16 +3,16 @@
 import { join } from 'node:path'
 import type { Crypto } from '../base/crypto.ts'
 import { Problem } from '../base/problem.ts'
-import { defaultStunServers } from '../config/schema.ts'
-import { seedText } from '../config/secrets.ts'
-import { agentTemplate, hostTemplate } from '../config/templates.ts'
+import { defaultStunServers } from '../config/config-schema.ts'
+import { agentTemplate, hostTemplate } from '../config/config-templates.ts'
+import { seedText } from '../config/secret-files.ts'
 import { type SharedFront, writeHostCard } from '../letter/host-card.ts'
-import { isHostAndPort, isNickname, isRoomName } from '../letter/text-rules.ts'
+import { isHostAndPort, isNickname, isRoomName } from '../letter/text-validation.ts'
+import { loadSodium } from '../runtime/sodium.ts'
 import { hostCardFrom } from '../setup/known-hosts.ts'
-import { loadSodium } from '../sodium.ts'
+import { type Asked, askForMail, loginStep } from './ask-mail-settings.ts'
 import { unfitNickname } from './init-agent.ts'
-import { type Asked, askForMail, loginStep } from './mail-answers.ts'
-import { makeFolder } from './new-folder.ts'
+import { makeFolder } from './make-folder.ts'
 
 export type InitHostOptions = Asked & {
   readonly room?: string

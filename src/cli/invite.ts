@@ -1,14 +1,14 @@
 // `peerpost invite`: makes an invite, alone on standard output so that it can be piped; lists and revokes them.
 
 import { Problem } from '../base/problem.ts'
-import { loadHostConfig } from '../config/load.ts'
-import { count } from '../control/words.ts'
+import { loadHostConfig } from '../config/load-config.ts'
 import { limits } from '../letter/limits.ts'
-import { systemClock } from '../net/system-clock.ts'
-import { type HostFolder, type ListedInvite, listInvites, revokeInvite } from '../setup/host-invites.ts'
+import { loadSodium } from '../runtime/sodium.ts'
+import { systemClock } from '../runtime/system-clock.ts'
+import { inviteFields, orderInvite } from '../setup/host-admin.ts'
 import { readHostKeys, roomNamed } from '../setup/host-keys.ts'
-import { inviteFields, orderInvite } from '../setup/host-office.ts'
-import { loadSodium } from '../sodium.ts'
+import { type HostFolder, type ListedInvite, listInvites, revokeInvite } from '../setup/manage-invites.ts'
+import { count } from '../wording/numbers-text.ts'
 import { paint, table, tellEvent } from './output.ts'
 
 export type InviteOptions = {

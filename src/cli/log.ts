@@ -2,8 +2,8 @@
 // and without secrets; for a person at a terminal a short line.
 
 import type { Logger } from 'pino'
-import { maskText, maskTexts } from '../control/mask.ts'
-import type { Line } from '../control/words.ts'
+import { maskText, maskTexts } from '../wording/mask-addresses.ts'
+import type { Line } from '../wording/numbers-text.ts'
 
 export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug'
 

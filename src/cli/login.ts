@@ -1,14 +1,14 @@
 // `peerpost login`: lets an agent or a host in at a mail provider that wants OAuth 2.0, once, in the browser.
 
 import { Problem } from '../base/problem.ts'
-import { loadConfig } from '../config/load.ts'
-import { replaceSecret } from '../config/secrets.ts'
-import { logIn } from '../mail/oauth-login.ts'
-import { systemClock } from '../net/system-clock.ts'
-import { oauthClient } from '../setup/oauth-setup.ts'
-import { loadSodium } from '../sodium.ts'
-import { untilStopped } from './lifetime.ts'
+import { loadConfig } from '../config/load-config.ts'
+import { replaceSecret } from '../config/secret-files.ts'
+import { logIn } from '../mail/auth/oauth-login.ts'
+import { loadSodium } from '../runtime/sodium.ts'
+import { systemClock } from '../runtime/system-clock.ts'
+import { oauthClient } from '../setup/oauth-settings.ts'
 import { paint } from './output.ts'
+import { untilStopped } from './shutdown.ts'
 
 export type LoginCommandOptions = { readonly config: string; readonly json?: boolean }
 

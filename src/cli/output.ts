@@ -1,7 +1,7 @@
 // What a running command prints: JSON lines for programs, sentences for people. Colour only on terminals.
 
 import { styleText } from 'node:util'
-import type { Line, Tone } from '../control/words.ts'
+import type { Line, Tone } from '../wording/numbers-text.ts'
 
 const styles = { good: 'green', bad: 'yellow', worst: 'red', quiet: 'dim' } as const
 

@@ -1,11 +1,11 @@
 // `peerpost status`: what a running agent or host is doing.
 
 import { Problem } from '../base/problem.ts'
-import { systemClock } from '../net/system-clock.ts'
+import { systemClock } from '../runtime/system-clock.ts'
 import { ControlClient, type DaemonStatus } from './control-client.ts'
-import { untilStopped } from './lifetime.ts'
 import { paint } from './output.ts'
-import { statusStory } from './status-story.ts'
+import { untilStopped } from './shutdown.ts'
+import { statusStory } from './status-text.ts'
 
 export type StatusOptions = {
   readonly config: string

@@ -1,18 +1,18 @@
 // Local UDP and TCP ports onto links: what the agent calls, and who is linked under which nickname.
 
 import type { Duplex } from 'node:stream'
+import { Slab } from '../base/buffer-pool.ts'
 import type { Clock } from '../base/clock.ts'
 import { Problem } from '../base/problem.ts'
-import { Slab } from '../base/slab.ts'
-import { Doors } from './doors.ts'
-import { ExposedPorts } from './exposed-ports.ts'
-import { idleMs } from './flow-table.ts'
-import { ForwardedPorts } from './forwarded-ports.ts'
-import { decodeFrame } from './frame.ts'
-import { decodeNamedFrame, encodeNamedFrame, isNamedFrame } from './named-frame.ts'
-import { PeerAddresses } from './peer-addresses.ts'
-import { isStreamFrame } from './stream-frame.ts'
-import { Streams } from './streams.ts'
+import { Doors } from './named-endpoints.ts'
+import { PeerAddresses } from './peer-loopback-addresses.ts'
+import { Streams } from './streams/stream-forwarder.ts'
+import { isStreamFrame } from './streams/stream-frame.ts'
+import { decodeNamedFrame, encodeNamedFrame, isNamedFrame } from './udp/channel-frame.ts'
+import { decodeFrame } from './udp/datagram-frame.ts'
+import { ExposedPorts } from './udp/exposed-udp-ports.ts'
+import { idleMs } from './udp/flow-table.ts'
+import { ForwardedPorts } from './udp/forwarded-udp-ports.ts'
 
 export type Protocol = 'udp' | 'tcp'
 

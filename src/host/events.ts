@@ -1,11 +1,11 @@
 // What a running host tells (design §7), and the counts it keeps of it.
 
 import type { Problem } from '../base/problem.ts'
-import type { LetterKind } from '../letter/kinds.ts'
+import type { LetterKind } from '../letter/letter-types.ts'
 import type { HostRefusal } from '../letter/refusal.ts'
 import type { MailboxState } from '../mail/mailbox.ts'
-import type { OutboxKind } from '../table/outbox.ts'
-import type { BudgetState } from '../table/send-budget.ts'
+import type { OutboxKind } from '../store/outbox.ts'
+import type { BudgetState } from '../store/send-budget.ts'
 
 /** Kinds that a host sends. */
 export type SentKind = OutboxKind

@@ -1,8 +1,8 @@
 // What can be set about a host, and what each setting is when nobody sets it.
 
 import type { Family } from '../base/endpoint.ts'
-import type { SenderLimitSettings } from '../table/sender-limits.ts'
-import { defaultUnreachable, type UnreachableSettings } from '../table/unreachable.ts'
+import { defaultUnreachable, type UnreachableSettings } from '../store/unreachable-addresses.ts'
+import type { SenderLimitSettings } from './requests/sender-rate-limits.ts'
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs

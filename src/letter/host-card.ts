@@ -5,11 +5,11 @@ import { z } from 'zod'
 import type { Crypto } from '../base/crypto.ts'
 import { Problem } from '../base/problem.ts'
 import { decodeCbor, encodeCbor } from './cbor.ts'
+import { compactText, readWord, writeWord } from './copyable-text.ts'
 import { defaultSubject, hostFields, hostToWire, type InviteHost } from './invite.ts'
+import { bytesOf } from './letter-schema.ts'
 import { limits } from './limits.ts'
-import { bytesOf } from './schema.ts'
-import { isHostAndPort, isRoomName, isSubject } from './text-rules.ts'
-import { compactText, readWord, writeWord } from './word.ts'
+import { isHostAndPort, isRoomName, isSubject } from './text-validation.ts'
 
 export type SharedRoom = {
   readonly name: string

@@ -2,9 +2,9 @@
 
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { armorLetter, readArmor } from './armor.ts'
-import type { Letter } from './kinds.ts'
+import type { Letter } from './letter-types.ts'
 import { type Refused, refuse } from './refusal.ts'
-import { type Opened, type OpeningKeys, openLetter, type SealingKeys, sealLetter } from './seal.ts'
+import { type Opened, type OpeningKeys, openLetter, type SealingKeys, sealLetter } from './seal-letter.ts'
 
 /** Signs, seals and armors: 7-bit text, LF line ends. Throws a Problem (`internal`) as `sealLetter` does. */
 export function writeLetter(crypto: Crypto, letter: Letter, keys: SealingKeys): string {

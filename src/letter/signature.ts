@@ -7,8 +7,8 @@
 
 import { concatBytes, utf8, viewOf } from '../base/bytes.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
-import { decodeLetter, encodeLetter } from './encoding.ts'
-import type { LeaveLetter, Letter, RequestLetter } from './kinds.ts'
+import { decodeLetter, encodeLetter } from './letter-codec.ts'
+import type { LeaveLetter, Letter, RequestLetter } from './letter-types.ts'
 import { limits } from './limits.ts'
 import { type Refused, refuse } from './refusal.ts'
 

@@ -1,7 +1,7 @@
 // User IDs as people and logs see them.
 
 import { fromBase32, toBase32 } from './base32.ts'
-import type { UserId } from './kinds.ts'
+import type { UserId } from './letter-types.ts'
 
 /** All 32 bytes in 52 characters of base32. */
 export function userIdText(id: UserId): string {

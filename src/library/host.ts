@@ -3,10 +3,10 @@
 import { EventEmitter } from 'node:events'
 import { Problem } from '../base/problem.ts'
 import type { HostCounters } from '../host/events.ts'
-import type { Host as InnerHost } from '../host/service.ts'
+import type { Host as InnerHost } from '../host/host.ts'
+import { loadSodium } from '../runtime/sodium.ts'
+import { type HostSetup, inviteTo, setUpHost } from '../setup/create-host.ts'
 import { readHostKeys } from '../setup/host-keys.ts'
-import { type HostSetup, inviteTo, setUpHost } from '../setup/host-setup.ts'
-import { loadSodium } from '../sodium.ts'
 import { emitBoth, type HostEvent, type HostEvents } from './events.ts'
 import { type HostOptions, readHostOptions } from './options.ts'
 

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { messageOf, Problem } from '../base/problem.ts'
+import type { HostConfig } from '../config/config-schema.ts'
 import {
   type AgentTable,
   checkAgentTable,
@@ -12,12 +13,11 @@ import {
   type Loaded,
   loadAgentConfig,
   loadHostConfig,
-} from '../config/load.ts'
-import type { HostConfig } from '../config/schema.ts'
-import { readSecret, readSeed, seedText, writeSecret } from '../config/secrets.ts'
-import { standingsFileOf } from '../control/standings.ts'
-import type { AgentSetup } from '../setup/agent-setup.ts'
-import { inviteFrom } from '../setup/invite-text.ts'
+} from '../config/load-config.ts'
+import { readSecret, readSeed, seedText, writeSecret } from '../config/secret-files.ts'
+import { standingsFileOf } from '../daemon/friends-and-blocked.ts'
+import type { AgentSetup } from '../setup/create-agent.ts'
+import { inviteFrom } from '../setup/parse-invite.ts'
 
 /** A file as `peerpost init` makes it. The environment counts too, as with the command line. */
 export type ConfigFile = {

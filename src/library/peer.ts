@@ -4,8 +4,8 @@ import type { Duplex } from 'node:stream'
 import type { Agent } from '../agent/agent.ts'
 import { utf8 } from '../base/bytes.ts'
 import { Problem } from '../base/problem.ts'
-import { checkDoorName } from '../forward/doors.ts'
-import { maxChannelBytes } from '../forward/named-frame.ts'
+import { checkDoorName } from '../forward/named-endpoints.ts'
+import { maxChannelBytes } from '../forward/udp/channel-frame.ts'
 
 /** What a Peer needs of its agent; null while the agent is not in the room. */
 export type PeerAgent = () => Pick<Agent, 'outlet' | 'report'> | null

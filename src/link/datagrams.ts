@@ -2,10 +2,10 @@
 
 import { viewOf } from '../base/bytes.ts'
 import type { Family } from '../base/endpoint.ts'
-import { dataOverheadBytes, frameKinds } from './packets.ts'
-import { Reassembly, splitDatagram } from './parts.ts'
-import { PathSize } from './path-size.ts'
-import type { Frame } from './traffic.ts'
+import { Reassembly, splitDatagram } from './fragments.ts'
+import { PathSize } from './mtu-discovery.ts'
+import { dataOverheadBytes, frameKinds } from './packet-codec.ts'
+import type { Frame } from './packet-crypto.ts'
 
 export class Datagrams {
   readonly #size: PathSize

@@ -29,7 +29,7 @@
 
 import { concatBytes, equalBytes, utf8 } from '../base/bytes.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
-import { type HandshakeMessage, noSignature, openHandshake, sealHandshake } from './packets.ts'
+import { type HandshakeMessage, noSignature, openHandshake, sealHandshake } from './packet-codec.ts'
 
 export type LinkRole = 'opener' | 'responder'
 

@@ -7,13 +7,13 @@
 // A closed link does nothing, answers nothing and has wiped its keys.
 
 import type { Candidate, Endpoint } from '../base/endpoint.ts'
-import type { Machine, Via } from '../base/machine.ts'
-import type { CloseReason, LinkAction, LinkEvent, LinkOptions, LinkState } from './contract.ts'
-import { Conversation } from './conversation.ts'
+import type { Machine, Via } from '../base/protocol-machine.ts'
+import type { Way } from './candidate-paths.ts'
 import { Handshake } from './handshake.ts'
-import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packets.ts'
-import type { Way } from './paths.ts'
-import type { PingCounts } from './pings.ts'
+import type { PingCounts } from './keepalive-pings.ts'
+import type { CloseReason, LinkAction, LinkEvent, LinkOptions, LinkState } from './link-types.ts'
+import { Conversation } from './open-link.ts'
+import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packet-codec.ts'
 
 /** The handshake is repeated after 200 ms, then half as long again each time, up to a second. */
 const firstRepeatMs = 200

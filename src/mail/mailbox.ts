@@ -1,7 +1,7 @@
 // A place where letters are read, whatever the protocol behind it. Only mail with our subject that is addressed to us is
 // ever shown; nothing else is read, marked or removed.
 
-import type { MayTakeNewest } from '../base/turns.ts'
+import type { MayTakeNewest } from '../base/fair-order.ts'
 
 /** One mail taken from a mailbox, untouched there until it is removed. */
 export type FetchedMail = {

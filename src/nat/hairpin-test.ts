@@ -2,7 +2,7 @@
 // send, for the filter holds inside as well.
 
 import type { Endpoint } from '../base/endpoint.ts'
-import { type Asker, patiently, type Question } from './asker.ts'
+import { type Asker, patiently, type Question } from './stun-client.ts'
 
 export class HairpinTest {
   readonly #asker: Asker

@@ -1,7 +1,7 @@
 // Whom to call by TCP, and when (mission A7).
 
 import { addressScope, type Candidate, type Endpoint, familyOf } from '../base/endpoint.ts'
-import { isLan, isUsable } from './targets.ts'
+import { isLan, isUsable } from './check-targets.ts'
 
 export type TcpTarget = {
   readonly candidate: Candidate

@@ -2,11 +2,11 @@
 
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { Problem } from '../base/problem.ts'
-import type { Loaded } from '../config/load.ts'
-import type { HostConfig } from '../config/schema.ts'
-import { readSeed } from '../config/secrets.ts'
-import { type RoomKeys, roomKeys } from '../letter/room.ts'
-import { type Represented, readRepresented } from './represented.ts'
+import type { HostConfig } from '../config/config-schema.ts'
+import type { Loaded } from '../config/load-config.ts'
+import { readSeed } from '../config/secret-files.ts'
+import { type RoomKeys, roomKeys } from '../letter/room-membership.ts'
+import { type Represented, readRepresented } from './worker-keys.ts'
 
 export type HostKeys = {
   readonly identity: KeyPair

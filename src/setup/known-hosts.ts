@@ -3,7 +3,7 @@
 import { equalBytes } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
 import { Problem } from '../base/problem.ts'
-import type { HostConfig } from '../config/schema.ts'
+import type { HostConfig } from '../config/config-schema.ts'
 import { type HostCard, type HostCardFault, readHostCard } from '../letter/host-card.ts'
 import type { InviteHost } from '../letter/invite.ts'
 

@@ -1,8 +1,8 @@
 // Mailbox and sender from a config and its secret files; the same for host and agent.
 
-import { readSecret } from '../config/secrets.ts'
+import { readSecret } from '../config/secret-files.ts'
 import { limits } from '../letter/limits.ts'
-import type { AccessToken } from '../mail/login.ts'
+import type { AccessToken } from '../mail/auth/credentials.ts'
 import {
   parseReceiveUrl,
   parseSendUrl,
@@ -11,10 +11,10 @@ import {
   withPassword,
 } from '../mail/mail-url.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
-import { createSender, openMailbox } from '../mail/open.ts'
+import { createSender, openMailbox } from '../mail/open-mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
-import { systemClock } from '../net/system-clock.ts'
-import { accessTokens, type OAuthSettings } from './oauth-setup.ts'
+import { systemClock } from '../runtime/system-clock.ts'
+import { accessTokens, type OAuthSettings } from './oauth-settings.ts'
 
 export type MailSettings = {
   readonly receive: string

@@ -1,9 +1,9 @@
 // An agent's correspondence on virtual time, between a mailbox and a sender in memory, and a host to write to it.
 
-import { Correspondence, type KnownHost } from '../../src/agent/correspondence.ts'
-import { Sessions } from '../../src/agent/sessions.ts'
+import { Correspondence, type KnownHost } from '../../src/agent/letters/inbox.ts'
+import { Sessions } from '../../src/agent/letters/session-keys.ts'
 import type { KeyPair } from '../../src/base/crypto.ts'
-import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../../src/letter/kinds.ts'
+import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../../src/letter/letter-types.ts'
 import { writeLetter } from '../../src/letter/mail-text.ts'
 import type { SendOutcome } from '../../src/mail/sender.ts'
 import { seededCrypto } from '../harness/seeded-crypto.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LetterTime } from '../../src/agent/letter-time.ts'
+import { LetterTime } from '../../src/agent/letters/letter-clock.ts'
 
 test('letters bear whole milliseconds, though monotonic clocks have fractions', () => {
   let now = 1_000.4

@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Network } from '../../src/agent/network.ts'
-import type { NetworkIo } from '../../src/agent/network-contract.ts'
+import { Network } from '../../src/agent/network/network.ts'
+import type { NetworkIo } from '../../src/agent/network/network-types.ts'
 import type { Endpoint } from '../../src/base/endpoint.ts'
-import type { UdpOptions } from '../../src/net/udp-socket.ts'
+import type { UdpOptions } from '../../src/net/udp/udp-socket.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 

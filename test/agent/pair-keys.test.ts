@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { derivePairKeys, type PairKeys, wipePairKeys } from '../../src/agent/pair-keys.ts'
+import { derivePairKeys, type PairKeys, wipePairKeys } from '../../src/agent/peers/pair-keys.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { realCrypto as crypto } from '../harness/seeded-crypto.ts'
 

@@ -2,7 +2,7 @@
 // options as JSON in the first argument.
 
 import BetterSqlite3 from 'better-sqlite3'
-import { openHostDatabase } from '../../src/table/database.ts'
+import { openHostDatabase } from '../../src/store/host-database.ts'
 
 export type FillOptions = {
   readonly file: string

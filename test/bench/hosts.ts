@@ -1,6 +1,6 @@
 // Five hosts through a thousand bad days, each with a seed of its own: whether their tables are the same at rest.
 
-import { endsEqual } from '../exchange/simulated-day.ts'
+import { endsEqual } from '../sync/simulated-day.ts'
 import { type Report, tell } from './report.ts'
 
 export function benchHosts(days = 1_000): Report {

@@ -3,14 +3,14 @@
 
 import { Agent } from '../../src/agent/agent.ts'
 import { toHex } from '../../src/base/bytes.ts'
-import { loadAgentConfig } from '../../src/config/load.ts'
-import { readSecret } from '../../src/config/secrets.ts'
-import { parseForwards } from '../../src/forward/options.ts'
-import { memberKeys } from '../../src/letter/room.ts'
-import { systemClock } from '../../src/net/system-clock.ts'
-import { inviteFrom } from '../../src/setup/invite-text.ts'
+import { loadAgentConfig } from '../../src/config/load-config.ts'
+import { readSecret } from '../../src/config/secret-files.ts'
+import { parseForwards } from '../../src/forward/parse-forwards.ts'
+import { memberKeys } from '../../src/letter/room-membership.ts'
+import { loadSodium } from '../../src/runtime/sodium.ts'
+import { systemClock } from '../../src/runtime/system-clock.ts'
 import { openMail } from '../../src/setup/open-mail.ts'
-import { loadSodium } from '../../src/sodium.ts'
+import { inviteFrom } from '../../src/setup/parse-invite.ts'
 import { tellParent } from './child.ts'
 
 export type CrowdOptions = {

@@ -1,7 +1,7 @@
 // What 64 links cost that carry nothing: memory and processor of one agent process, over half a minute.
 
 import { readFileSync } from 'node:fs'
-import { controlFileOf, readControlFile } from '../../src/control/control-file.ts'
+import { controlFileOf, readControlFile } from '../../src/api/control-file.ts'
 import type { LinkRoom } from './link-room.ts'
 import type { Quiet } from './quiet.ts'
 import { type Report, round, sleep, tell } from './report.ts'

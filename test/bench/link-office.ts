@@ -1,8 +1,8 @@
 // A post office on loopback in a network namespace of its own, over Maildirs that all namespaces share. Options:
 // folder and domain as JSON in the first argument.
 
-import { EmbeddedPostOffice } from '../../src/mail/embedded-post-office.ts'
-import { systemClock } from '../../src/net/system-clock.ts'
+import { EmbeddedPostOffice } from '../../src/mail/test-mail-server.ts'
+import { systemClock } from '../../src/runtime/system-clock.ts'
 import { tellParent } from './child.ts'
 
 const { folder, domain } = JSON.parse(process.argv[2] ?? '') as { folder: string; domain: string }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hostSchema } from '../../src/config/schema.ts'
-import { hostSettings } from '../../src/setup/host-setup.ts'
+import { hostSchema } from '../../src/config/config-schema.ts'
+import { hostSettings } from '../../src/setup/create-host.ts'
 
 const perDay = (send: string, admission: object = {}) =>
   hostSettings(

@@ -3,9 +3,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startAddressServer } from '../../src/address-server/address-server.ts'
 import { formatEndpoint } from '../../src/base/endpoint.ts'
 import { type ChildEvent, PeerpostProcess } from '../../src/cli/child-process.ts'
+import { startAddressServer } from '../../src/stun-server/stun-server.ts'
 import { type Defer, deferIn, type Ending } from '../harness/defer.ts'
 import type { PostOffice } from '../harness/post-office.ts'
 

@@ -2,10 +2,10 @@
 // open it too, and prints a JSON line for whatever happens; SIGTERM ends it as an agent is ended.
 
 import { createSocket } from 'node:dgram'
-import { PcpGateway } from '../../src/net/pcp-gateway.ts'
-import { PortKeeper } from '../../src/net/port-keeper.ts'
-import { mapPort, type PortMappingOptions } from '../../src/net/port-mapping.ts'
-import { systemClock } from '../../src/net/system-clock.ts'
+import { PortKeeper } from '../../src/net/portmap/mapping-lease.ts'
+import { PcpGateway } from '../../src/net/portmap/pcp-gateway.ts'
+import { mapPort, type PortMappingOptions } from '../../src/net/portmap/port-mapper.ts'
+import { systemClock } from '../../src/runtime/system-clock.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 
 const [port = 0, leaseMs = 0] = process.argv.slice(2, 4).map(Number)

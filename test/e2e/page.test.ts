@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { controlFileOf, readControlFile } from '../../src/control/control-file.ts'
+import { controlFileOf, readControlFile } from '../../src/api/control-file.ts'
 import { freeTcpPort } from '../forward/pair.ts'
 import { Browser, type Page } from '../harness/browser.ts'
 import { deferIn } from '../harness/defer.ts'

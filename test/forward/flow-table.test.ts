@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { FlowTable, idleMs, maxFlows, maxFlowsPerPeer, spareAfterMs } from '../../src/forward/flow-table.ts'
+import {
+  FlowTable,
+  idleMs,
+  maxFlows,
+  maxFlowsPerPeer,
+  spareAfterMs,
+} from '../../src/forward/udp/flow-table.ts'
 
 test('whatever comes, the bounds hold and every flow that left was reported once', () => {
   const moves = fc.array(

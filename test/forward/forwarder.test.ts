@@ -5,7 +5,6 @@ import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { utf8 } from '../../src/base/bytes.ts'
 import { Problem } from '../../src/base/problem.ts'
-import { idleMs } from '../../src/forward/flow-table.ts'
 import {
   createForwarder,
   type Forwarder,
@@ -13,7 +12,8 @@ import {
   type ForwarderOptions,
   type PeerLink,
 } from '../../src/forward/forwarder.ts'
-import { encodeFrame, maxPayloadBytes } from '../../src/forward/frame.ts'
+import { encodeFrame, maxPayloadBytes } from '../../src/forward/udp/datagram-frame.ts'
+import { idleMs } from '../../src/forward/udp/flow-table.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
 /** A program's own UDP socket on loopback, and what it received. */

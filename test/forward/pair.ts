@@ -4,7 +4,6 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
-import { Doors } from '../../src/forward/doors.ts'
 import {
   createForwarder,
   type Expose,
@@ -13,7 +12,8 @@ import {
   type ForwarderEvent,
   type ForwarderOptions,
 } from '../../src/forward/forwarder.ts'
-import { systemClock } from '../../src/net/system-clock.ts'
+import { Doors } from '../../src/forward/named-endpoints.ts'
+import { systemClock } from '../../src/runtime/system-clock.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
 
 export type PipeWeather = {

@@ -9,8 +9,8 @@ import {
   endReasons,
   isStreamFrame,
   type StreamFrame,
-} from '../../src/forward/stream-frame.ts'
-import { readUdxPacket, UdxPacketWriter, udxTypes } from '../../src/forward/udx-packet.ts'
+} from '../../src/forward/streams/stream-frame.ts'
+import { readUdxPacket, UdxPacketWriter, udxTypes } from '../../src/forward/streams/udx-packet.ts'
 
 const packet = { type: 1, padding: 0, seq: 0x01020304, ack: 5, payload: utf8('hi') }
 const golden: readonly (readonly [StreamFrame, string])[] = [

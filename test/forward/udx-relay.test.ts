@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Pipe, UdxRelay } from '../../src/forward/udx-relay.ts'
+import { type Pipe, UdxRelay } from '../../src/forward/streams/udx-relay.ts'
 
 const totalBytes = 1024 * 1024
 

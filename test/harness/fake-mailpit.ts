@@ -7,8 +7,8 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { SMTPServer } from 'smtp-server'
-import { addressesOf } from '../../src/mail/address.ts'
-import { decodeWords, fieldValues, quickHeaders } from '../../src/mail/header-fields.ts'
+import { addressesOf } from '../../src/mail/mime/address-header.ts'
+import { decodeWords, fieldValues, quickHeaders } from '../../src/mail/mime/header-fields.ts'
 import type { Mailpit, MailpitOptions, StoredMail } from './mailpit.ts'
 
 type Stored = StoredMail & { read: boolean }

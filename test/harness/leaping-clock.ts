@@ -3,7 +3,7 @@
 // system time by themselves is not changed.
 
 import { readFileSync } from 'node:fs'
-import { systemClock } from '../../src/net/system-clock.ts'
+import { systemClock } from '../../src/runtime/system-clock.ts'
 
 type Timer = { readonly at: number; readonly callback: () => void; cancel: () => void }
 

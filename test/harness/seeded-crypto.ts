@@ -2,7 +2,7 @@
 // (crypto_box_seal draws its ephemeral key inside libsodium; its output alone is not repeatable.)
 
 import type { Crypto } from '../../src/base/crypto.ts'
-import { loadSodium } from '../../src/sodium.ts'
+import { loadSodium } from '../../src/runtime/sodium.ts'
 
 const sodium = await loadSodium()
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DropReason } from '../../src/host/service.ts'
+import type { DropReason } from '../../src/host/host.ts'
 import { runCampaign } from '../harness/hostile/campaign.ts'
 import { Enemy } from '../harness/hostile/enemy.ts'
 import { hostileKinds } from '../harness/hostile/letters.ts'

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { HostSettings } from '../../src/host/service.ts'
-import type { ReplyLetter } from '../../src/letter/kinds.ts'
-import { BlockedKeys } from '../../src/table/blocked-keys.ts'
-import { openSharedDatabase } from '../../src/table/database.ts'
+import type { HostSettings } from '../../src/host/host.ts'
+import type { ReplyLetter } from '../../src/letter/letter-types.ts'
+import { BlockedKeys } from '../../src/store/blocked-keys.ts'
+import { openSharedDatabase } from '../../src/store/host-database.ts'
 import type { FakeAgent } from './fakes.ts'
 import { Stage } from './stage.ts'
 

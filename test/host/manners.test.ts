@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readPostmark } from '../../src/host/postmark.ts'
+import { readPostmark } from '../../src/host/requests/bounce-token.ts'
 import type { OutgoingMail } from '../../src/mail/sender.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { type FakeAgent, headerOf, hostAddress, subject, textOf } from './fakes.ts'

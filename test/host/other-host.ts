@@ -1,7 +1,7 @@
 // A host that the stage's host knows by its key, and that may say anything.
 
 import type { KeyPair } from '../../src/base/crypto.ts'
-import type { Statement, TableLetter } from '../../src/letter/kinds.ts'
+import type { Statement, TableLetter } from '../../src/letter/letter-types.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { FakeAgent } from './fakes.ts'
 import { Stage } from './stage.ts'

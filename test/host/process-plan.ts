@@ -1,7 +1,7 @@
 // What a host in a process of its own is told when it starts, and the keys and the room that its agents know.
 
 import { toHex } from '../../src/base/bytes.ts'
-import type { RoomKeys } from '../../src/letter/room.ts'
+import type { RoomKeys } from '../../src/letter/room-membership.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { type HostKeys, hostAddress, makeRoom, subject } from './fakes.ts'
 import type { RealHostOptions } from './real-host.ts'

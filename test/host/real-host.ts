@@ -3,11 +3,11 @@
 // collected, on SIGUSR2; ends cleanly on SIGTERM.
 
 import { createInterface } from 'node:readline'
-import { createHost, type HostSettings } from '../../src/host/service.ts'
+import { createHost, type HostSettings } from '../../src/host/host.ts'
 import { limits } from '../../src/letter/limits.ts'
-import { createSender, openMailbox } from '../../src/mail/open.ts'
-import { systemClock } from '../../src/net/system-clock.ts'
-import { loadSodium } from '../../src/sodium.ts'
+import { createSender, openMailbox } from '../../src/mail/open-mailbox.ts'
+import { loadSodium } from '../../src/runtime/sodium.ts'
+import { systemClock } from '../../src/runtime/system-clock.ts'
 import { bytesOf, cardOf, type HostSeeds, type HostSeedsAt, keysOf } from './seeds.ts'
 
 export type RealHostOptions = HostSeeds & {

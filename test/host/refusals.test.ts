@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { HostEvent } from '../../src/host/service.ts'
+import type { HostEvent } from '../../src/host/host.ts'
 import { readLetter, writeLetter } from '../../src/letter/mail-text.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { FakeAgent as Agent, type FakeAgent, mailText, makeHostKeys, makeRoom } from './fakes.ts'

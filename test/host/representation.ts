@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createHost, type Host, type HostEvent, type HostSettings } from '../../src/host/service.ts'
+import { createHost, type Host, type HostEvent, type HostSettings } from '../../src/host/host.ts'
 import type { InviteHost } from '../../src/letter/invite.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'

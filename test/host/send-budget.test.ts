@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { HostSettings } from '../../src/host/service.ts'
+import type { HostSettings } from '../../src/host/host.ts'
 import type { FakeAgent } from './fakes.ts'
 import { Stage } from './stage.ts'
 

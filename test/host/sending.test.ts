@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import BetterSqlite3 from 'better-sqlite3'
 import { Problem } from '../../src/base/problem.ts'
 import type { SendOutcome } from '../../src/mail/sender.ts'
-import { HostDatabase } from '../../src/table/database.ts'
+import { HostDatabase } from '../../src/store/host-database.ts'
 import { FakeSender } from './fakes.ts'
 import { Stage } from './stage.ts'
 

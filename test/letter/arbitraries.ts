@@ -22,10 +22,10 @@ import type {
   TableLetter,
   TableRequestLetter,
   TakenLetter,
-} from '../../src/letter/kinds.ts'
+} from '../../src/letter/letter-types.ts'
 import { limits } from '../../src/letter/limits.ts'
-import { isNickname, isRoomName, isSubject } from '../../src/letter/text-rules.ts'
-import { isUsableBoxKey } from '../../src/letter/x25519.ts'
+import { isNickname, isRoomName, isSubject } from '../../src/letter/text-validation.ts'
+import { isUsableBoxKey } from '../../src/letter/x25519-weak-keys.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 
 /** Plain objects, as decoding gives them. */

@@ -1,7 +1,7 @@
 // The same people, rooms and letters in every test of this room: all keys from fixed seeds, so golden bytes hold.
 
 import type { Crypto, KeyPair } from '../../src/base/crypto.ts'
-import type { Letter, LetterKind, OfferedPeer, RequestLetter } from '../../src/letter/kinds.ts'
+import type { Letter, LetterKind, OfferedPeer, RequestLetter } from '../../src/letter/letter-types.ts'
 import {
   makePass,
   memberKeys,
@@ -9,7 +9,7 @@ import {
   proveMembership,
   type RoomKeys,
   roomKeys,
-} from '../../src/letter/room.ts'
+} from '../../src/letter/room-membership.ts'
 import { signLetter } from '../../src/letter/signature.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 

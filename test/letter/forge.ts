@@ -3,8 +3,8 @@
 import { concatBytes, utf8 } from '../../src/base/bytes.ts'
 import type { KeyPair } from '../../src/base/crypto.ts'
 import { decodeCbor, encodeCbor } from '../../src/letter/cbor.ts'
-import { encodeLetter } from '../../src/letter/encoding.ts'
-import type { Letter } from '../../src/letter/kinds.ts'
+import { encodeLetter } from '../../src/letter/letter-codec.ts'
+import type { Letter } from '../../src/letter/letter-types.ts'
 import * as cast from './cast.ts'
 
 export type Wire = Record<string, unknown>

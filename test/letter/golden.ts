@@ -1,7 +1,7 @@
 // Bytes that must not change without a new protocol version. Keys and letters are those of cast.ts; all values
 // in hexadecimal. Sealing is random, so one sealed letter is kept that must still open.
 
-import type { LetterKind } from '../../src/letter/kinds.ts'
+import type { LetterKind } from '../../src/letter/letter-types.ts'
 
 export const goldenLetters: {
   readonly [Kind in LetterKind]: { readonly body: string; readonly signature: string }

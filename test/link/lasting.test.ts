@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { utf8 } from '../../src/base/bytes.ts'
 import { type Endpoint, equalEndpoints } from '../../src/base/endpoint.ts'
-import { challengeRate } from '../../src/link/challenges.ts'
+import { challengeRate } from '../../src/link/path-challenges.ts'
 import { otherSide, places, type Side, type Wire, wireBetween } from './wire.ts'
 
 const sides: readonly Side[] = ['opener', 'responder']

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { toHex, utf8 } from '../../src/base/bytes.ts'
 import type { Crypto } from '../../src/base/crypto.ts'
 import { createLink } from '../../src/link/link.ts'
-import { maxDatagramBytes } from '../../src/link/packets.ts'
+import { maxDatagramBytes } from '../../src/link/packet-codec.ts'
 import { Acquaintance, otherSide, type Side, Wire, wireBetween } from './wire.ts'
 
 const sides: readonly Side[] = ['opener', 'responder']

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import {
   type AuthenticationResults,
   readAuthenticationResults as read,
-} from '../../src/mail/authentication-results.ts'
+} from '../../src/mail/mime/authentication-results.ts'
 
 /** As JSON, for comparing. */
 function plain(results: AuthenticationResults | null) {

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { armorLetter, readArmor } from '../../src/letter/armor.ts'
 import { limits } from '../../src/letter/limits.ts'
-import { readMail } from '../../src/mail/mime-reader.ts'
+import { readMail } from '../../src/mail/mime/parse-mail.ts'
 import { mailForms, relays, textManglings } from '../harness/manglings.ts'
 import { realCrypto as crypto } from '../harness/seeded-crypto.ts'
 

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Mailbox } from '../../src/mail/mailbox.ts'
-import { SharedMailbox, sharedLimits } from '../../src/mail/shared-mailbox.ts'
-import { SharedSender } from '../../src/mail/shared-sender.ts'
+import { SharedMailbox, sharedLimits } from '../../src/mail/shared/shared-mailbox.ts'
+import { SharedSender } from '../../src/mail/shared/shared-sender.ts'
 import { FakeMailbox, FakeSender } from '../host/fakes.ts'
 
 const mailFor = (reader: string, number = 0, padding = '') =>

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Endpoint } from '../../src/base/endpoint.ts'
-import { decodeStun } from '../../src/nat/stun.ts'
+import { decodeStun } from '../../src/nat/stun-message.ts'
 import { nat } from '../harness/simulator/nat-kinds.ts'
 import type { NatKind } from '../harness/simulator/simulated-nat.ts'
 import { Probing, plainServers } from './probing.ts'

@@ -1,9 +1,9 @@
 // A prober on a simulated computer behind a NAT, with servers that may misbehave.
 
-import { answerRequest } from '../../src/address-server/answer.ts'
 import { type Endpoint, formatEndpoint } from '../../src/base/endpoint.ts'
-import { createProber, type Learnable, type NatView, type ProberEvent } from '../../src/nat/prober.ts'
-import { type Driver, drive } from '../../src/net/drive.ts'
+import { createProber, type Learnable, type NatView, type ProberEvent } from '../../src/nat/nat-prober.ts'
+import { type Driver, drive } from '../../src/net/machine-driver.ts'
+import { answerRequest } from '../../src/stun-server/stun-response.ts'
 import { seededCrypto, seededRandom } from '../harness/seeded-crypto.ts'
 import { SimulatedComputer, SimulatedSockets } from '../harness/simulator/simulated-computer.ts'
 import { type NatKind, SimulatedNat } from '../harness/simulator/simulated-nat.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { fromNetstat, fromProcRoute } from '../../src/net/default-routers.ts'
+import { fromNetstat, fromProcRoute } from '../../src/net/portmap/default-routers.ts'
 
 test('Linux: default routes of /proc/net/route, the one with the lowest metric first', () => {
   const text = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT

@@ -11,7 +11,7 @@ import {
   encodeNatPmpMap,
   encodePcpMap,
   unsupportedVersion,
-} from '../../src/net/pcp-codec.ts'
+} from '../../src/net/portmap/pcp-codec.ts'
 
 const nonce = Uint8Array.from({ length: 12 }, (_, index) => index + 1)
 const fromHex = (text: string) => Uint8Array.from(Buffer.from(text.replaceAll(/\s/g, ''), 'hex'))

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { viewOf } from '../../src/base/bytes.ts'
-import { PcpGateway } from '../../src/net/pcp-gateway.ts'
+import { PcpGateway } from '../../src/net/portmap/pcp-gateway.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { loopback, udpServer } from './router-on-loopback.ts'
 

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Endpoint } from '../../src/base/endpoint.ts'
-import { maxExtraSockets, SocketSet } from '../../src/net/socket-set.ts'
-import { openUdpSocket } from '../../src/net/udp-socket.ts'
+import { maxExtraSockets, SocketSet } from '../../src/net/udp/socket-set.ts'
+import { openUdpSocket } from '../../src/net/udp/udp-socket.ts'
 
 const loopback = '127.0.0.1'
 const here: Endpoint = { address: loopback, port: 9 }

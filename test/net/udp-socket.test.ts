@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram'
 import { test } from 'node:test'
 import type { Endpoint } from '../../src/base/endpoint.ts'
 import { Problem } from '../../src/base/problem.ts'
-import { maxDatagramBytes, openUdpSocket, type UdpSocket } from '../../src/net/udp-socket.ts'
+import { maxDatagramBytes, openUdpSocket, type UdpSocket } from '../../src/net/udp/udp-socket.ts'
 
 const loopback = '127.0.0.1'
 

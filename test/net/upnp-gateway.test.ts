@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { findUpnpGateway } from '../../src/net/upnp-gateway.ts'
-import { textOf } from '../../src/net/upnp-text.ts'
+import { findUpnpGateway } from '../../src/net/portmap/upnp-gateway.ts'
+import { textOf } from '../../src/net/portmap/upnp-messages.ts'
 import {
   type Action,
   loopback,

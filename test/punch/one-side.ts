@@ -3,18 +3,18 @@
 
 import assert from 'node:assert/strict'
 import { type Endpoint, parseEndpoint } from '../../src/base/endpoint.ts'
-import type { Action, SendAction, Via } from '../../src/base/machine.ts'
 import type { Allocation, Filtering, Mapping, NatProfile } from '../../src/base/nat-profile.ts'
-import type { Signal } from '../../src/base/signal.ts'
-import { decodeStun, encodeSuccess, isStun } from '../../src/nat/stun.ts'
+import type { Action, SendAction, Via } from '../../src/base/protocol-machine.ts'
+import type { Signal } from '../../src/base/punch-signal.ts'
+import { decodeStun, encodeSuccess, isStun } from '../../src/nat/stun-message.ts'
+import { openCheck, sealCheck } from '../../src/punch/check-packet.ts'
 import {
   type Attempt,
   type AttemptEvent,
   type AttemptOptions,
   createAttempt,
-} from '../../src/punch/attempt.ts'
-import { openCheck, sealCheck } from '../../src/punch/check.ts'
-import { type HardPlan, isHard, plan } from '../../src/punch/plan.ts'
+} from '../../src/punch/punch-attempt.ts'
+import { type HardPlan, isHard, plan } from '../../src/punch/punch-plan.ts'
 import { seededCrypto, seededRandom } from '../harness/seeded-crypto.ts'
 import { pairKeys } from '../harness/simulator/world.ts'
 

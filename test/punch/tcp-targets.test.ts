@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Candidate } from '../../src/base/endpoint.ts'
 import { unknownNat } from '../../src/base/nat-profile.ts'
-import { plan } from '../../src/punch/plan.ts'
+import { plan } from '../../src/punch/punch-plan.ts'
 import { maxTcpTargets, mayCall, roundDelayMs, tcpTargets } from '../../src/punch/tcp-targets.ts'
 
 const candidate = (kind: Candidate['kind'], address: string, port = 4000): Candidate => ({

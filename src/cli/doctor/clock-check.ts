@@ -1,7 +1,7 @@
 // The computer's clock against those of the mail servers, by the times that they write into a letter on its way
 // (RFC 5321 §4.4): no other server has to be asked.
 
-import { seconds } from '../../control/words.ts'
+import { seconds } from '../../wording/numbers-text.ts'
 import { type Finding, fault, ok, warning } from './findings.ts'
 
 export type Stamped = {

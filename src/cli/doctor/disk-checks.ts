@@ -2,10 +2,10 @@
 
 import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { sizeWords } from '../../control/words.ts'
-import type { DatabasePlace } from '../../table/database.ts'
-import { inspectHostDatabase } from '../../table/inspect.ts'
-import { inspectPostgres, nameOfPlace, type PostgresPlace } from '../../table/postgres.ts'
+import type { DatabasePlace } from '../../store/host-database.ts'
+import { inspectHostDatabase } from '../../store/inspect-database.ts'
+import { inspectPostgres, nameOfPlace, type PostgresPlace } from '../../store/postgres-database.ts'
+import { sizeWords } from '../../wording/numbers-text.ts'
 import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
 
 export function examineDatabase(place: DatabasePlace): Finding {

@@ -5,8 +5,8 @@ import { isIP } from 'node:net'
 import { domainOf } from '../../base/mail-address.ts'
 import { messageOf } from '../../base/problem.ts'
 import { isLoopbackHost } from '../../mail/mail-url.ts'
-import { providerOf } from '../../mail/providers.ts'
-import { withinMs } from '../nat-probe.ts'
+import { providerOf } from '../../mail/providers/provider-lookup.ts'
+import { withinMs } from '../probe-nat.ts'
 import { type Finding, fault, ok, warning } from './findings.ts'
 
 const limitMs = 5_000

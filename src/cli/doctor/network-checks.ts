@@ -2,12 +2,12 @@
 
 import type { Crypto } from '../../base/crypto.ts'
 import { type Endpoint, equalEndpoints, type Family, familyOf } from '../../base/endpoint.ts'
-import { maskEndpoint } from '../../control/mask.ts'
-import { describeNat } from '../../control/stories.ts'
-import { count } from '../../control/words.ts'
-import type { NatView } from '../../nat/prober.ts'
-import { resolveServers } from '../../net/resolve-servers.ts'
-import { openProbe } from '../nat-probe.ts'
+import type { NatView } from '../../nat/nat-prober.ts'
+import { resolveServers } from '../../net/resolve-stun-servers.ts'
+import { describeNat } from '../../wording/event-text.ts'
+import { maskEndpoint } from '../../wording/mask-addresses.ts'
+import { count } from '../../wording/numbers-text.ts'
+import { openProbe } from '../probe-nat.ts'
 import { type Finding, fault, ok, warning } from './findings.ts'
 
 export type NetworkPatient = {

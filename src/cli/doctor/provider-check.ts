@@ -1,8 +1,13 @@
 // What is known of the mail provider: limits that will be met one day, and how it lets programs in.
 
-import { count, seconds } from '../../control/words.ts'
 import type { ReceiveUrl } from '../../mail/mail-url.ts'
-import { loginAdvice, type Provider, providerOf, providerOfServer } from '../../mail/providers.ts'
+import {
+  loginAdvice,
+  type Provider,
+  providerOf,
+  providerOfServer,
+} from '../../mail/providers/provider-lookup.ts'
+import { count, seconds } from '../../wording/numbers-text.ts'
 import { type Finding, ok } from './findings.ts'
 
 export function examineProvider(address: string, receive: ReceiveUrl): readonly Finding[] {

@@ -5,7 +5,7 @@ import { isIP, connect as netConnect, type Socket } from 'node:net'
 import { type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { messageOf, Problem } from '../../base/problem.ts'
 import { isLoopbackHost, serverName, type TlsUse } from '../../mail/mail-url.ts'
-import { serverProblem } from '../../mail/server-problem.ts'
+import { serverProblem } from '../../mail/server-errors.ts'
 
 export type ProbedUrl = {
   readonly protocol: 'imap' | 'pop3' | 'smtp' | 'mailpit'

@@ -1,9 +1,9 @@
 // What somebody has who means ill: old letters of others, keys of his own, a place in the room perhaps, and chance.
 
 import type { KeyPair } from '../../../src/base/crypto.ts'
-import type { Letter } from '../../../src/letter/kinds.ts'
+import type { Letter } from '../../../src/letter/letter-types.ts'
 import { writeLetter } from '../../../src/letter/mail-text.ts'
-import type { RoomKeys } from '../../../src/letter/room.ts'
+import type { RoomKeys } from '../../../src/letter/room-membership.ts'
 import { FakeAgent, type HostKeys, hostAddress, mailText, subject } from '../../host/fakes.ts'
 import { realCrypto as crypto, seededRandom } from '../seeded-crypto.ts'
 

@@ -1,7 +1,7 @@
 // Mails that nobody should get an answer to, each kind with the one reason for which it must be dropped.
 
 import { concatBytes } from '../../../src/base/bytes.ts'
-import type { DropReason } from '../../../src/host/service.ts'
+import type { DropReason } from '../../../src/host/host.ts'
 import { armorLetter } from '../../../src/letter/armor.ts'
 import { toBase32 } from '../../../src/letter/base32.ts'
 import { hostAddress, makeHostKeys, makeRoom, subject } from '../../host/fakes.ts'

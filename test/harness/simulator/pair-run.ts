@@ -1,7 +1,7 @@
 // One meeting of two agents, drawn from a seed, and what came of it. A meeting is described by plain data, so that
 // it can be handed to a thread, printed when it failed, and run again.
 
-import type { Path } from '../../../src/punch/punch.ts'
+import type { Path } from '../../../src/punch/connectivity-checks.ts'
 import type { SimulatedAgent } from './simulated-agent.ts'
 import type { NatKind } from './simulated-nat.ts'
 import { choicesUnder, prepare, strike, type Trouble } from './troubles.ts'

@@ -3,7 +3,7 @@
 
 import type { Clock } from '../../../src/base/clock.ts'
 import { type Endpoint, familyOf, formatEndpoint } from '../../../src/base/endpoint.ts'
-import type { Via } from '../../../src/base/machine.ts'
+import type { Via } from '../../../src/base/protocol-machine.ts'
 import type { Datagram, Member, Segment } from './simulated-network.ts'
 
 export type Receive = (bytes: Uint8Array, from: Endpoint) => void

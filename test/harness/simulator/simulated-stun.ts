@@ -1,11 +1,11 @@
 // The product's own address server on the simulated internet, with two addresses and two ports on each (RFC 5780).
 // It can be made to misbehave, as servers in the field do.
 
-import { answerRequest } from '../../../src/address-server/answer.ts'
-import { cornersOf, type Square } from '../../../src/address-server/square.ts'
 import type { Clock } from '../../../src/base/clock.ts'
 import { type Endpoint, formatEndpoint } from '../../../src/base/endpoint.ts'
-import { encodeSuccess, transactionIdBytes } from '../../../src/nat/stun.ts'
+import { encodeSuccess, transactionIdBytes } from '../../../src/nat/stun-message.ts'
+import { cornersOf, type Square } from '../../../src/stun-server/alternate-addresses.ts'
+import { answerRequest } from '../../../src/stun-server/stun-response.ts'
 import type { Datagram, Segment } from './simulated-network.ts'
 
 export type StunManners = {

@@ -2,8 +2,8 @@
 // and a mail that takes its time. Everything is drawn from one seed.
 
 import type { NatProfile } from '../../../src/base/nat-profile.ts'
-import type { Signal } from '../../../src/base/signal.ts'
-import type { CheckKeys } from '../../../src/punch/check.ts'
+import type { Signal } from '../../../src/base/punch-signal.ts'
+import type { CheckKeys } from '../../../src/punch/check-packet.ts'
 import { seededCrypto, seededRandom } from '../seeded-crypto.ts'
 import { cheapCrypto } from './cheap-crypto.ts'
 import { behind, noNat } from './nat-kinds.ts'

@@ -1,13 +1,13 @@
 // A computer on a simulated network, as a program sees it: it opens UDP sockets there and knows its own address.
 
-import type { NetworkIo } from '../../../src/agent/network-contract.ts'
+import type { NetworkIo } from '../../../src/agent/network/network-types.ts'
 import { toHex } from '../../../src/base/bytes.ts'
 import type { Clock } from '../../../src/base/clock.ts'
 import type { Endpoint } from '../../../src/base/endpoint.ts'
 import { Problem } from '../../../src/base/problem.ts'
-import { dataByte } from '../../../src/link/packets.ts'
-import { resolveServers } from '../../../src/net/resolve-servers.ts'
-import type { UdpOptions, UdpSocket } from '../../../src/net/udp-socket.ts'
+import { dataByte } from '../../../src/link/packet-codec.ts'
+import { resolveServers } from '../../../src/net/resolve-stun-servers.ts'
+import type { UdpOptions, UdpSocket } from '../../../src/net/udp/udp-socket.ts'
 import type { Datagram, Segment } from '../simulator/simulated-network.ts'
 
 const firstPort = 40_000

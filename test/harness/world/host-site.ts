@@ -1,13 +1,13 @@
 // A host of the world: a mail address, keys, a database that outlives it, and the host that runs there now.
 
 import { join } from 'node:path'
-import { createHost, type Host, type HostEvent, type HostSettings } from '../../../src/host/service.ts'
+import { createHost, type Host, type HostEvent, type HostSettings } from '../../../src/host/host.ts'
 import type { InviteHost } from '../../../src/letter/invite.ts'
-import type { RoomTag, UserId } from '../../../src/letter/kinds.ts'
+import type { RoomTag, UserId } from '../../../src/letter/letter-types.ts'
 import type { Mailbox } from '../../../src/mail/mailbox.ts'
 import type { MailSender } from '../../../src/mail/sender.ts'
-import { SharedMailbox } from '../../../src/mail/shared-mailbox.ts'
-import { SharedSender } from '../../../src/mail/shared-sender.ts'
+import { SharedMailbox } from '../../../src/mail/shared/shared-mailbox.ts'
+import { SharedSender } from '../../../src/mail/shared/shared-sender.ts'
 import { type HostKeys, subject } from '../../host/fakes.ts'
 import { seededCrypto } from '../seeded-crypto.ts'
 import type { Post } from './post.ts'

@@ -1,12 +1,12 @@
 // A person with a computer, a mail address and an identity, who runs an agent, stops it, kills it, starts another.
 
 import { Agent, type AgentEvent, type AgentSettings } from '../../../src/agent/agent.ts'
-import type { PeerPreferences } from '../../../src/agent/peer-choice.ts'
+import type { PeerPreferences } from '../../../src/agent/peers/peer-ranking.ts'
 import { toHex } from '../../../src/base/bytes.ts'
 import type { KeyPair } from '../../../src/base/crypto.ts'
 import type { Forward } from '../../../src/forward/forwarder.ts'
 import type { InviteHost } from '../../../src/letter/invite.ts'
-import type { RoomKeys } from '../../../src/letter/room.ts'
+import type { RoomKeys } from '../../../src/letter/room-membership.ts'
 import { userIdText } from '../../../src/letter/user-id.ts'
 import type { Mailbox } from '../../../src/mail/mailbox.ts'
 import { seededCrypto } from '../seeded-crypto.ts'

@@ -1,0 +1,209 @@
+// The agent's letters: out to the host, in from its own mailbox. Everything that comes in is opened, checked
+// against the invite's host and our own sessions, and handed on as a typed letter or counted as dropped.
+
+import { equalBytes, toHex } from '../../base/bytes.ts'
+import type { KeyPair } from '../../base/crypto.ts'
+import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../../letter/letter-types.ts'
+import { limits } from '../../letter/limits.ts'
+import { isSealedTo, readLetter } from '../../letter/mail-text.ts'
+import type { FetchedMail, Mailbox, MailboxState } from '../../mail/mailbox.ts'
+import { readMail } from '../../mail/mime/parse-mail.ts'
+import { type KnownHost, Posting, type PostingOptions } from './outgoing-letters.ts'
+import type { OwnSession, Sessions } from './session-keys.ts'
+import { ForeignMails } from './unopened-mails.ts'
+
+export type { KnownHost } from './outgoing-letters.ts'
+
+export type CorrespondenceOptions = PostingOptions & {
+  readonly hosts: readonly KnownHost[]
+  readonly mailbox: Mailbox
+  readonly sessions: Sessions
+  /** The tag of our room. */
+  readonly room: Uint8Array
+  readonly sweepMs: number
+  readonly onReply: (letter: ReplyLetter, session: OwnSession, host: KnownHost) => void
+  readonly onIntroduction: (letter: IntroductionLetter, session: OwnSession) => void
+  /** Relayed by a host; who really sealed the box is still to be seen. */
+  readonly onSignal: (letter: SignalLetter) => void
+  readonly onDropped: (reason: string) => void
+  readonly onState: (state: MailboxState) => void
+}
+
+const batchMails = 64
+/** Looked at in one go; what is beyond waits for the next sweep. */
+const mostInOneLook = 2_048
+/** Letter IDs remembered, so that a second copy has no effect; beyond it the oldest are forgotten. */
+const rememberedLetters = 1024
+/** After a failed look into the mailbox, unless it wakes us before. */
+const retryLookMs = 5_000
+/** How long closing waits for a mailbox that does not answer. */
+const closeGraceMs = 1_000
+
+export class Correspondence {
+  readonly #options: CorrespondenceOptions
+  readonly #posting: Posting
+  readonly #seen = new Set<string>()
+  readonly #foreign = new ForeignMails()
+  /** Monotonic and on the wall, at the start. */
+  readonly #madeAt: number
+  readonly #madeAtWall: number
+  #dirty = false
+  #looking: Promise<void> | null = null
+  #cancelSweep: () => void = () => {}
+  #closed = false
+
+  constructor(options: CorrespondenceOptions) {
+    this.#options = options
+    this.#madeAt = options.clock.now()
+    this.#madeAtWall = options.clock.wallNow()
+    this.#posting = new Posting(options)
+  }
+
+  /** Rejects with a Problem when the mailbox or the sender cannot be used. */
+  async open(): Promise<void> {
+    const { mailbox, sender, onState, crypto, sessions } = this.#options
+    mailbox.onState = onState
+    mailbox.opens = (text) => isSealedTo(crypto, text, sessions.keyPairs)
+    mailbox.onWake = () => this.#look()
+    await Promise.all([mailbox.open(), sender.verify()])
+    this.#look()
+  }
+
+  /** To every host. Resolves true when the mail server has the letters, false when it never will; tries again in
+   *  between. */
+  send(letterTo: (host: KnownHost) => Letter): Promise<boolean> {
+    return this.#posting.send(this.#options.hosts.map((host) => ({ letter: letterTo(host), host })))
+  }
+
+  /** We are in another network, or have slept: what is dead is replaced soon. */
+  check(): void {
+    this.#options.mailbox.check?.()
+    this.#options.sender.check?.()
+  }
+
+  /** What is not sent yet is given up. May be called more than once. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancelSweep()
+    this.#posting.close()
+    const { mailbox, sender, clock } = this.#options
+    if (this.#looking) {
+      // So that letters taken are also removed; a mailbox that answers nobody must not keep us.
+      let cancel = () => {}
+      const grace = new Promise<void>((resolve) => {
+        cancel = clock.after(closeGraceMs, resolve)
+      })
+      await Promise.race([this.#looking, grace])
+      cancel()
+    }
+    await Promise.allSettled([mailbox.close(), sender.close()])
+  }
+
+  /** Marks the mailbox as worth a look; at most one look is under way at a time. */
+  #look(): void {
+    if (this.#closed) return
+    this.#dirty = true
+    this.#looking ??= this.#lookWhileDirty().finally(() => {
+      this.#looking = null
+      if (this.#dirty) this.#look()
+    })
+  }
+
+  async #lookWhileDirty(): Promise<void> {
+    const { clock, sweepMs } = this.#options
+    this.#cancelSweep()
+    let againMs = sweepMs
+    try {
+      while (this.#dirty && !this.#closed) {
+        this.#dirty = false
+        await this.#takeLetters()
+      }
+    } catch {
+      // The mailbox tells its state itself; we only come back.
+      this.#dirty = false
+      againMs = Math.min(retryLookMs, sweepMs)
+    }
+    if (!this.#closed) this.#cancelSweep = clock.after(againMs, () => this.#look())
+  }
+
+  async #takeLetters(): Promise<void> {
+    const { mailbox, clock } = this.#options
+    for (let looked = 0; looked < mostInOneLook && !this.#closed; ) {
+      const mails = await mailbox.fetch(batchMails, this.#foreign.leftAlone(clock.now()))
+      if (mails.length === 0) return
+      looked += mails.length
+      const done: string[] = []
+      for (const mail of mails) {
+        if (this.#closed) break
+        if (await this.#take(mail)) done.push(mail.ref)
+      }
+      await mailbox.remove(done)
+    }
+  }
+
+  /** Whether the mail is dealt with and may be removed. */
+  async #take(mail: FetchedMail): Promise<boolean> {
+    let fault: string | null
+    try {
+      fault = await this.#read(mail)
+    } catch {
+      // One letter that our own code cannot stand must not keep all others waiting for ever.
+      fault = 'malformed'
+    }
+    if (fault === 'foreign') return false
+    if (fault !== null) this.#options.onDropped(fault)
+    return true
+  }
+
+  /** Null, or why the mail has no effect. */
+  async #read({ ref, raw }: FetchedMail): Promise<string | null> {
+    const { crypto, clock, identity, sessions } = this.#options
+    if (!raw) return 'too-big'
+    const read = await readMail(raw, limits.mailBytes)
+    if (!read.ok) return read.refusal
+    const opened = readLetter(crypto, read.mail.text, {
+      identity: identity.publicKey,
+      keyPairs: sessions.keyPairs,
+    })
+    if (opened.ok) return this.#handle(opened.letter, opened.keyPair)
+    if (opened.refusal !== 'wrong-key') return opened.refusal
+    const ageMs = read.mail.date === null ? 0 : this.#earliestNow() - read.mail.date
+    return this.#foreign.note(ref, clock.now(), ageMs) ? 'foreign' : opened.refusal
+  }
+
+  /** Somebody who sets the clock forward must not make others' letters too old to be left alone. */
+  #earliestNow(): number {
+    const { clock } = this.#options
+    return Math.min(clock.wallNow(), this.#madeAtWall + clock.now() - this.#madeAt)
+  }
+
+  #handle(letter: Letter, openedWith: KeyPair): string | null {
+    const { hosts } = this.#options
+    // Closed while the mail was being read.
+    if (this.#closed) return 'foreign'
+    const host = hosts.find(({ identity }) => equalBytes(identity, letter.from))
+    if (!host) return 'unknown-sender'
+    const deliver = this.#delivery(letter, openedWith, host)
+    if (typeof deliver === 'string') return deliver
+    const id = toHex(letter.id)
+    if (this.#seen.has(id)) return 'copy'
+    this.#seen.add(id)
+    if (this.#seen.size > rememberedLetters) this.#seen.delete(this.#seen.values().next().value ?? id)
+    deliver()
+    return null
+  }
+
+  /** What to do with the letter if it is no copy, or why it has no effect. */
+  #delivery(letter: Letter, openedWith: KeyPair, host: KnownHost): (() => void) | string {
+    const { sessions, room, onReply, onIntroduction, onSignal } = this.#options
+    if (letter.kind === 'signal') {
+      return equalBytes(letter.room, room) ? () => onSignal(letter) : 'other-room'
+    }
+    if (letter.kind !== 'reply' && letter.kind !== 'introduction') return 'unexpected-kind'
+    const session = sessions.find(letter.sessionId)
+    if (!session || !equalBytes(session.publicKey, openedWith.publicKey)) return 'wrong-session'
+    return letter.kind === 'reply'
+      ? () => onReply(letter, session, host)
+      : () => onIntroduction(letter, session)
+  }
+}

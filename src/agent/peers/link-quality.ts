@@ -1,0 +1,69 @@
+// How good a link is, as far as its pings and its datagrams tell.
+
+import type { PingCounts } from '../../link/keepalive-pings.ts'
+
+export type RoundTrip = {
+  /** Monotonic. */
+  readonly at: number
+  readonly ms: number
+}
+
+export type QualityReport = {
+  /** Smoothed as by RFC 6298 §2; null until a ping was answered. */
+  readonly roundTripMs: number | null
+  /** Mean deviation, likewise. */
+  readonly jitterMs: number | null
+  /** Share of pings without an answer, 0..1; null until there is one either way. */
+  readonly lossRate: number | null
+  /** Datagrams of games, and their bytes. */
+  readonly sent: Traffic
+  readonly received: Traffic
+  /** The latest, oldest first. */
+  readonly roundTrips: readonly RoundTrip[]
+}
+
+type Traffic = { readonly datagrams: number; readonly bytes: number }
+
+/** A link pings every ten seconds: ten minutes. Beyond it the oldest go. */
+export const keptRoundTrips = 60
+
+export class Quality {
+  #roundTrips: RoundTrip[] = []
+  #smoothedMs: number | null = null
+  #deviationMs = 0
+  readonly #sent = { datagrams: 0, bytes: 0 }
+  readonly #received = { datagrams: 0, bytes: 0 }
+
+  noteRoundTrip(at: number, ms: number): void {
+    this.#roundTrips = [...this.#roundTrips.slice(1 - keptRoundTrips), { at, ms }]
+    if (this.#smoothedMs === null) {
+      this.#smoothedMs = ms
+      this.#deviationMs = 0
+    } else {
+      this.#deviationMs += (Math.abs(this.#smoothedMs - ms) - this.#deviationMs) / 4
+      this.#smoothedMs += (ms - this.#smoothedMs) / 8
+    }
+  }
+
+  noteSent(bytes: number): void {
+    this.#sent.datagrams++
+    this.#sent.bytes += bytes
+  }
+
+  noteReceived(bytes: number): void {
+    this.#received.datagrams++
+    this.#received.bytes += bytes
+  }
+
+  report({ answered, lost }: PingCounts): QualityReport {
+    const isMeasured = this.#smoothedMs !== null
+    return {
+      roundTripMs: this.#smoothedMs,
+      jitterMs: isMeasured ? this.#deviationMs : null,
+      lossRate: answered + lost === 0 ? null : lost / (answered + lost),
+      sent: { ...this.#sent },
+      received: { ...this.#received },
+      roundTrips: this.#roundTrips,
+    }
+  }
+}

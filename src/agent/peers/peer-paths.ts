@@ -1,0 +1,85 @@
+// Where a linked peer may be reached beside the present path, and what it is told of where we may be.
+
+import {
+  addressScope,
+  type Candidate,
+  type Endpoint,
+  equalEndpoints,
+  formatEndpoint,
+} from '../../base/endpoint.ts'
+import type { NatProfile } from '../../base/nat-profile.ts'
+import { isConnection } from '../../base/protocol-machine.ts'
+import type { OfferedPeer } from '../../letter/letter-types.ts'
+import type { Way } from '../../link/candidate-paths.ts'
+import { isLan, isUsable, lowestRank, maxHostTargets, maxTargets, rankOf } from '../../punch/check-targets.ts'
+import type { Path } from '../../punch/connectivity-checks.ts'
+
+/** The shortest mapping lifetime in the field is 10 s; 8 s leave room for a retransmission. */
+const usualKeepaliveMs = 8_000
+const leastKeepaliveMs = 2_000
+/** Of a known lifetime. */
+const refreshAfter = 0.8
+
+export type KnownPeer = Pick<OfferedPeer, 'sameNat'> & { readonly candidates: readonly Candidate[] }
+
+/** Best first; by the same rules as the targets of an attempt, since candidates may name anybody's addresses. */
+export function waysTo({ candidates, sameNat }: KnownPeer, onLoopback: boolean): readonly Way[] {
+  let hosts = 0
+  return candidates
+    .filter(({ endpoint }) => isUsable(endpoint, onLoopback))
+    .filter(({ kind }) => kind !== 'host' || ++hosts <= maxHostTargets)
+    .map((candidate): Way => ({ endpoint: candidate.endpoint, rank: rankOf(candidate, sameNat) }))
+    .sort((a, b) => b.rank - a.rank)
+    .slice(0, maxTargets)
+}
+
+/** Below every way by UDP: what TCP repeats comes late, and holds up what came after it. */
+const connectionRank = lowestRank - 1
+
+export function rankOfPath({ kind, remote, candidateKind, via }: Path): number {
+  if (isConnection(via)) return connectionRank
+  return rankOf({ kind: kind === 'lan' ? 'host' : candidateKind, endpoint: remote }, kind === 'lan')
+}
+
+/** The path as people are told of it, when the link has moved to `remote`. */
+export function movedPath(before: Path, peer: KnownPeer, remote: Endpoint, via: number): Path {
+  const candidate = peer.candidates.find(({ endpoint }) => equalEndpoints(endpoint, remote)) ?? {
+    kind: 'peer-reflexive',
+    endpoint: remote,
+  }
+  const kind = isLan(candidate, peer.sameNat) ? 'lan' : 'direct'
+  return { kind, remote, local: before.local, candidateKind: candidate.kind, via }
+}
+
+/** Addresses inside our LAN are for those in it: behind the same NAT, by the host's judgement or as both see it now (B6). */
+export function tellable(
+  own: readonly Candidate[],
+  peer: KnownPeer,
+  onLoopback: boolean,
+): readonly Candidate[] {
+  const isOutside = ({ kind, endpoint }: Candidate) =>
+    kind !== 'host' && addressScope(endpoint.address) === 'public' && !endpoint.address.includes(':')
+  const isShared = own
+    .filter(isOutside)
+    .some((mine) => peer.candidates.some((theirs) => isOutside(theirs) && sameAddress(mine, theirs)))
+  const mayHear = peer.sameNat || onLoopback || isShared
+  return own.filter(
+    ({ kind, endpoint }) => mayHear || kind !== 'host' || addressScope(endpoint.address) === 'public',
+  )
+}
+
+/** Equal for equal lists. */
+export function listText(candidates: readonly Candidate[]): string {
+  return candidates.map(({ kind, endpoint }) => `${kind} ${formatEndpoint(endpoint)}`).join()
+}
+
+/** How often a link pings, at least. */
+export function linkKeepaliveMs(nats: readonly NatProfile[], configuredMs: number): number {
+  const lifetimes = nats.flatMap(({ lifetimeMs }) => (lifetimeMs === undefined ? [] : [lifetimeMs]))
+  const shortest = Math.min(...lifetimes.map((lifetimeMs) => refreshAfter * lifetimeMs), Infinity)
+  return Math.max(leastKeepaliveMs, Math.min(usualKeepaliveMs, configuredMs, shortest))
+}
+
+function sameAddress(a: Candidate, b: Candidate): boolean {
+  return a.endpoint.address === b.endpoint.address
+}

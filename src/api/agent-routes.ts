@@ -1,0 +1,130 @@
+// What the control API of an agent can be asked for.
+
+import type { z } from 'zod'
+import type { AgentControl } from '../daemon/agent-control.ts'
+import type { Standing } from '../daemon/friends-and-blocked.ts'
+import {
+  agentStatusSchema,
+  forwardBody,
+  inviteSchema,
+  peerSchema,
+  peersSchema,
+  portsSchema,
+  standingsSchema,
+  stateSchema,
+} from './agent-schemas.ts'
+import { Fault } from './api-error.ts'
+import { probeRoutes } from './health-routes.ts'
+import { nothing, type Route } from './route.ts'
+
+const peerParam = { peer: 'User ID, or the name of a player whom the agent knows.' }
+const findFaults = { 'unknown-peer': 404, ambiguous: 409 } as const
+const meetFaults = { ...findFaults, 'not-joined': 409 } as const
+
+export function agentRoutes(control: AgentControl): readonly Route[] {
+  const done = (fault: Fault | null) => fault ?? {}
+  const state = (result: string | Fault) => (result instanceof Fault ? result : { state: result })
+  const get = { method: 'GET', need: 'any-caller' } as const
+  const post = { method: 'POST', need: 'any-caller' } as const
+
+  const standingRoutes = (path: string, standing: Standing, [add, remove]: readonly [string, string]) =>
+    (['PUT', 'DELETE'] as const).map(
+      (method): Route => ({
+        ...{ method, path: `/v1/${path}/:peer`, need: 'any-caller', params: peerParam, answer: nothing },
+        summary: method === 'PUT' ? add : remove,
+        faults: { ...findFaults, file: 503 },
+        handle: ({ params }) =>
+          done(control.setStanding(params.peer ?? '', method === 'PUT' ? standing : 'none')),
+      }),
+    )
+
+  return [
+    {
+      ...{ ...get, path: '/v1/status', answer: agentStatusSchema },
+      summary: 'How the agent is: room, mailbox, NAT, ports.',
+      handle: () => control.status(),
+    },
+    {
+      ...{ ...get, path: '/v1/peers', answer: peersSchema },
+      summary: 'Whom the agent knows in the room, what is being tried, and how good the links are.',
+      handle: () => ({ peers: control.peers() }),
+    },
+    {
+      ...{ ...get, path: '/v1/peers/:peer', answer: peerSchema, params: peerParam, faults: findFaults },
+      summary: 'One of them.',
+      handle: ({ params }) => control.peer(params.peer ?? ''),
+    },
+    {
+      ...{ ...post, path: '/v1/peers/:peer/connect', answer: nothing, params: peerParam },
+      summary:
+        'Tries to reach a player, also beyond the number of links wanted. The host is asked first; events tell the rest.',
+      faults: { ...meetFaults, blocked: 409 },
+      handle: ({ params }) => done(control.connect(params.peer ?? '')),
+    },
+    {
+      ...{ ...post, path: '/v1/peers/:peer/disconnect', answer: nothing, params: peerParam },
+      summary:
+        'Ends the link with a player, or the attempt, and lets nothing come of it until connect or the next start.',
+      faults: meetFaults,
+      handle: ({ params }) => done(control.disconnect(params.peer ?? '')),
+    },
+    {
+      ...{ ...post, path: '/v1/room/join', answer: stateSchema, faults: { leaving: 409, declined: 409 } },
+      summary: 'Comes back to the room after leaving it; asks the host again when in it.',
+      handle: () => state(control.join()),
+    },
+    {
+      ...{ ...post, path: '/v1/room/leave', answer: stateSchema },
+      summary: 'Says goodbye to all players and the host. The program goes on, so that it can join again.',
+      handle: () => state(control.leave()),
+    },
+    {
+      ...{ ...get, path: '/v1/room/invite', answer: inviteSchema, faults: { 'no-invite': 404 } },
+      summary: 'The invite. Whoever has it can join the room.',
+      handle: () =>
+        control.invite === null
+          ? new Fault(404, 'no-invite', 'The agent has no invite to pass on.', 'Ask whoever runs the host.')
+          : { invite: control.invite },
+    },
+    {
+      ...{ ...get, path: '/v1/ports', answer: portsSchema },
+      summary: 'Local ports that lead to players, and those that the room may reach.',
+      handle: () => {
+        const { forwards, exposes } = control.status()
+        return { forwards, exposes }
+      },
+    },
+    {
+      ...{ ...post, path: '/v1/forwards', body: forwardBody, answer: nothing },
+      summary:
+        'Opens a local port that leads to a player, written as --forward takes it, until the program ends.',
+      faults: { usage: 400, 'not-joined': 409, 'port-taken': 409, network: 503 },
+      handle: async ({ body }) =>
+        done(await control.addForward((body as z.infer<typeof forwardBody>).forward)),
+    },
+    {
+      ...{ method: 'DELETE', need: 'any-caller', path: '/v1/forwards/:local', answer: nothing },
+      params: { local: 'Protocol and local port, such as udp:7000.' },
+      summary: 'Closes such a port. TCP connections under way go on.',
+      faults: { 'unknown-forward': 404 },
+      handle: async ({ params }) => done(await control.removeForward(params.local ?? '')),
+    },
+    {
+      ...{ ...get, path: '/v1/standings', answer: standingsSchema },
+      summary: 'Who is a friend and who is blocked.',
+      handle: () => ({
+        friends: control.standings.list('friend'),
+        blocked: control.standings.list('blocked'),
+      }),
+    },
+    ...standingRoutes('friends', 'friend', [
+      'Makes a player a friend: tried before others. It is remembered.',
+      'Makes a player no friend any more.',
+    ]),
+    ...standingRoutes('blocked', 'blocked', [
+      'Blocks a player: never tried, never let in, any link ends. It is remembered.',
+      'Unblocks a player.',
+    ]),
+    ...probeRoutes(control),
+  ]
+}

@@ -1,0 +1,148 @@
+// The control API as a function from requests to answers: the guard, then the routes, the events and the page.
+
+import { Hono, type HonoRequest } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { concatBytes } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Endpoint } from '../base/endpoint.ts'
+import type { EventLog } from '../daemon/event-log.ts'
+import type { Line } from '../wording/numbers-text.ts'
+import type { Access } from './access-tokens.ts'
+import { Fault, faultOf, faults } from './api-error.ts'
+import { EventStreams } from './event-stream.ts'
+import { describeApi } from './openapi.ts'
+import { type PageFile, readPageFile } from './page-files.ts'
+import { sessionRoutes } from './page-login-routes.ts'
+import { Guard, type Need } from './request-guard.ts'
+import type { Route } from './route.ts'
+
+export type ControlOptions = {
+  readonly clock: Clock
+  readonly access: Access
+  readonly log: EventLog
+  /** Of the daemon: what it tells of itself, and what it can be asked for. */
+  readonly routes: readonly Route[]
+  /** Where the server listens; known before the first request. */
+  readonly place: () => Endpoint
+  /** An event of the log as a sentence for a person, without whole addresses. */
+  readonly describe: (event: object) => Line | null
+}
+
+export type ControlApp = {
+  readonly fetch: (request: Request) => Response | Promise<Response>
+  /** Ends the streams of events. */
+  readonly close: () => void
+}
+
+const mostBodyBytes = 4096
+
+/** The page's own files, and nothing else from anywhere. */
+const headers = {
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; " +
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cache-Control': 'no-store',
+} as const
+
+export function createControlApp(options: ControlOptions): ControlApp {
+  const { clock, access, log, place, describe } = options
+  const guard = new Guard({ clock, access, place })
+  const streams = new EventStreams({ clock, log, describe })
+  const routes = [...options.routes, ...sessionRoutes(access, place)]
+  const description = describeApi(routes)
+  const admit = (request: HonoRequest, need: Need) => guard.check(headOf(request), need)
+  const app = new Hono()
+
+  app.use(async (context, next) => {
+    await next()
+    for (const [name, value] of Object.entries(headers)) context.res.headers.set(name, value)
+  })
+  for (const route of routes) {
+    app.on(route.method, [route.path], async ({ req }) => {
+      const fault = admit(req, route.need)
+      return answerOf(fault ?? (await serve(route, req)))
+    })
+  }
+  app.get('/v1/openapi.json', ({ req }) => answerOf(admit(req, 'any-caller') ?? description))
+  app.get('/v1/events', ({ req }) => {
+    const fault = admit(req, 'any-caller')
+    if (fault) return answerOf(fault)
+    const stream = streams.open(req.header('last-event-id') ?? req.query('after'), req.query('words') === '1')
+    if (!stream) return answerOf(faults.tooManyStreams)
+    return new Response(stream, { headers: { 'Content-Type': 'text/event-stream' } })
+  })
+  for (const path of ['/', '/page/:file']) {
+    app.get(path, async ({ req }) => {
+      const fault = admit(req, 'open')
+      if (fault) return answerOf(fault)
+      const file = await readPageFile(req.param('file') ?? 'index.html')
+      return file ? pageAnswer(file) : answerOf(faults.notFound)
+    })
+  }
+  // Whoever has no token is not told what there is.
+  app.notFound(({ req }) => answerOf(admit(req, 'any-caller') ?? faults.notFound))
+  app.onError((thrown) => answerOf(faultOf(thrown)))
+  return { fetch: (request) => app.fetch(request), close: () => streams.close() }
+}
+
+function headOf(request: HonoRequest) {
+  return {
+    host: request.header('host'),
+    origin: request.header('origin'),
+    site: request.header('sec-fetch-site'),
+    authorization: request.header('authorization'),
+  }
+}
+
+async function serve(route: Route, request: HonoRequest): Promise<unknown> {
+  let body: unknown
+  if (route.body) {
+    const given = await readBody(request.raw.body)
+    if (given instanceof Fault) return given
+    const checked = route.body.safeParse(given)
+    if (!checked.success) return faults.badBody
+    body = checked.data
+  }
+  try {
+    return await route.handle({ params: request.param(), body })
+  } catch (thrown) {
+    return faultOf(thrown)
+  }
+}
+
+/** JSON of at most `mostBodyBytes`. What no route asks for is never read. */
+async function readBody(stream: ReadableStream<Uint8Array> | null): Promise<unknown> {
+  const parts: Uint8Array[] = []
+  let size = 0
+  try {
+    for await (const part of stream ?? []) {
+      size += part.length
+      if (size > mostBodyBytes) return faults.tooBig
+      parts.push(part)
+    }
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(concatBytes(...parts)))
+  } catch {
+    return faults.badBody
+  }
+}
+
+function answerOf(result: unknown): Response {
+  if (typeof result === 'string') {
+    return new Response(result, { headers: { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' } })
+  }
+  if (!(result instanceof Fault)) return Response.json(result)
+  const status: ContentfulStatusCode = result.status
+  const more = {
+    ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
+    ...(status === 429 && { 'Retry-After': '1' }),
+  }
+  return Response.json(result.body, { status, headers: more })
+}
+
+function pageAnswer({ bytes, type }: PageFile): Response {
+  return new Response(bytes, { headers: { 'Content-Type': type } })
+}

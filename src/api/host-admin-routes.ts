@@ -1,0 +1,96 @@
+// What the control API of a host can be asked to do about invites and blocked agents, as `peerpost invite` and
+// `peerpost block` do it. An invite is a secret: it is in the answer that makes it, and nowhere else.
+
+import { z } from 'zod'
+import type { HostControl } from '../daemon/host-control.ts'
+import { limits } from '../letter/limits.ts'
+import { blockSchema, inviteSchema, type ListedBlock, type ListedInvite } from './host-schemas.ts'
+import type { Route } from './route.ts'
+
+/** Told in one answer; the newest, where there are more. */
+export const mostListed = 500
+
+const count = z.int().nonnegative()
+
+const orderSchema = z.strictObject({
+  room: z.string().max(100).optional().describe('The first room if left out.'),
+  name: z.string().max(100).optional(),
+  until: z.string().max(40).optional().describe('Like 30d, 2027-01-31 or 2027-01-31T18:00Z.'),
+  uses: z.int().min(1).max(limits.inviteUses).optional(),
+})
+
+const madeSchema = z.strictObject({
+  ...{ id: z.string(), room: z.string() },
+  invite: z.string().describe('Whoever has it can join the room. It is told this once.'),
+})
+
+export type InviteOrder = z.infer<typeof orderSchema>
+
+/** All of it throws a Problem for what cannot be done. */
+export type HostOffice = {
+  /** Oldest first. */
+  readonly invites: () => readonly ListedInvite[]
+  readonly invite: (order: InviteOrder) => z.infer<typeof madeSchema>
+  /** `which`: an ID, its beginning or a name. `removed`: how many who came by it are out of the table. */
+  readonly revoke: (which: string) => { readonly id: string; readonly removed: number }
+  readonly blocked: () => readonly ListedBlock[]
+  /** `who`: a user ID, or the nickname of one who is in the table. */
+  readonly block: (who: string) => ListedBlock
+  readonly unblock: (who: string) => ListedBlock
+}
+
+const newest = <T>(all: readonly T[]) => all.slice(-mostListed).reverse()
+
+export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Route[] {
+  const faults = { database: 503 } as const
+  const changes = { usage: 400, file: 503, ...faults } as const
+  const invite = { invite: 'ID of an invite, its beginning, or its name.' }
+  const agent = { agent: 'User ID, or the nickname of an agent.' }
+  return [
+    {
+      ...{ method: 'GET', path: '/v1/invites', need: 'any-caller', faults },
+      answer: z.strictObject({ invites: z.array(inviteSchema), total: count }),
+      summary: `The invites that were made, newest first, ${mostListed} at most; none can be used by what is told here.`,
+      handle: () => {
+        const all = control.office.invites()
+        return { invites: newest(all), total: all.length }
+      },
+    },
+    {
+      ...{ method: 'POST', path: '/v1/invites', need: 'any-caller', body: orderSchema, answer: madeSchema },
+      summary: 'Makes an invite, which is told in this answer only.',
+      faults: { invite: 503, ...changes },
+      handle: ({ body }) => control.office.invite(body as InviteOrder),
+    },
+    {
+      ...{ method: 'DELETE', path: '/v1/invites/:invite', need: 'any-caller', params: invite },
+      answer: z.strictObject({ id: z.string(), removed: count }),
+      summary: 'Revokes an invite at once: whoever came by it is taken out of the table and let in no more.',
+      faults: changes,
+      handle: ({ params }) => control.office.revoke(params.invite ?? ''),
+    },
+    {
+      ...{ method: 'GET', path: '/v1/blocked', need: 'any-caller', faults },
+      answer: z.strictObject({ blocked: z.array(blockSchema), total: count }),
+      summary: `Agents that were blocked, the latest first, ${mostListed} at most; not those of the config.`,
+      handle: () => {
+        const all = control.office.blocked()
+        return { blocked: newest(all), total: all.length }
+      },
+    },
+    {
+      ...{ method: 'PUT', path: '/v1/blocked/:agent', need: 'any-caller', params: agent },
+      answer: blockSchema,
+      summary: 'Blocks an agent at once: it is taken out of all rooms, let in no more, and told nothing.',
+      faults: changes,
+      handle: ({ params }) => control.office.block(params.agent ?? ''),
+    },
+    {
+      ...{ method: 'DELETE', path: '/v1/blocked/:agent', need: 'any-caller', params: agent },
+      answer: blockSchema,
+      summary: 'Unblocks an agent.',
+      faults: changes,
+      handle: ({ params }) => control.office.unblock(params.agent ?? ''),
+    },
+  ]
+}

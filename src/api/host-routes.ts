@@ -1,0 +1,20 @@
+// What the control API of a host can be asked for.
+
+import type { HostControl } from '../daemon/host-control.ts'
+import { probeRoutes } from './health-routes.ts'
+import { officeRoutes } from './host-admin-routes.ts'
+import { hostStatusSchema } from './host-schemas.ts'
+import type { Route } from './route.ts'
+
+export function hostRoutes(control: HostControl): readonly Route[] {
+  return [
+    {
+      ...{ method: 'GET', path: '/v1/status', need: 'any-caller', answer: hostStatusSchema },
+      summary: 'How the host is: mailbox, table, letters, mails.',
+      faults: { database: 503 },
+      handle: () => control.status(),
+    },
+    ...officeRoutes(control),
+    ...probeRoutes(control),
+  ]
+}

@@ -1,0 +1,27 @@
+// The files of the page. They are served as they are written, from a checkout and from the package alike.
+
+import { readFile } from 'node:fs/promises'
+
+export type PageFile = { readonly bytes: Uint8Array<ArrayBuffer>; readonly type: string }
+
+/** From src/control and from dist/control. */
+const folder = new URL('./page/', import.meta.url)
+
+const types: Readonly<Record<string, string>> = {
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  svg: 'image/svg+xml',
+}
+
+/** Null when the page has no such file. */
+export async function readPageFile(name: string): Promise<PageFile | null> {
+  const [, ending = ''] = /^[a-z][a-z-]{0,40}\.(html|js|css|svg)$/.exec(name) ?? []
+  const type = types[ending]
+  if (!type) return null
+  try {
+    return { bytes: new Uint8Array(await readFile(new URL(name, folder))), type }
+  } catch {
+    return null
+  }
+}

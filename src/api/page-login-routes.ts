@@ -1,0 +1,42 @@
+// How a page gets in: a program that has the token asks for a code, a person opens the address with it, and the
+// page hands it in. A code stands behind the # of the address, so browsers send it nowhere.
+
+import { z } from 'zod'
+import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
+import { type Access, codeMs } from './access-tokens.ts'
+import { faults } from './api-error.ts'
+import type { Route } from './route.ts'
+
+const sessionBody = z.strictObject({ code: z.string().max(100) })
+
+export function pageAddress(access: Access, place: Endpoint): string {
+  return `http://${formatEndpoint(place)}/#code=${access.newCode()}`
+}
+
+export function sessionRoutes(access: Access, place: () => Endpoint): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/v1/codes',
+      summary:
+        'Makes an address that opens the page in a browser, once. Takes the token of the control file only.',
+      need: 'owner',
+      answer: z.strictObject({ url: z.string(), expiresInMs: z.number() }),
+      handle: () => ({ url: pageAddress(access, place()), expiresInMs: codeMs }),
+    },
+    {
+      method: 'POST',
+      path: '/v1/session',
+      summary: 'Hands in a code for a token, as the page does. The only request without a token.',
+      need: 'open',
+      body: sessionBody,
+      answer: z.strictObject({ token: z.string() }),
+      faults: { 'bad-code': 401 },
+      handle: ({ body }) => {
+        const { code } = body as z.infer<typeof sessionBody>
+        const token = access.redeem(code)
+        return token === null ? faults.badCode : { token }
+      },
+    },
+  ]
+}

@@ -1,0 +1,74 @@
+// The host that an agent brings along in the same program: its daemon, its control API and what it tells.
+
+import { hostRoutes } from '../api/host-routes.ts'
+import { loadHostConfig } from '../config/load-config.ts'
+import type { HostEvent } from '../host/host.ts'
+import { systemClock } from '../runtime/system-clock.ts'
+import type { HostSetup } from '../setup/create-host.ts'
+import type { HostFolder } from '../setup/manage-invites.ts'
+import { describeHostEvent } from '../wording/event-text.ts'
+import type { Line } from '../wording/numbers-text.ts'
+import { prepareControl } from './daemon-api.ts'
+import { HostDaemon } from './host-daemon.ts'
+import { describeReload, isReloadEvent, type ReloadEvent } from './reload-events.ts'
+
+export type OwnHostEvent = (HostEvent | ReloadEvent) & { readonly role: 'host' }
+
+export type OwnHostOptions = HostFolder & {
+  readonly configFile: string
+  readonly json: boolean | undefined
+  readonly beside: HostSetup['beside'] | null
+  readonly report: (event: OwnHostEvent) => void
+  readonly onNotice: (notice: string) => void
+}
+
+export type OwnHost = {
+  /** For every event of the host, as it is printed. */
+  readonly tell: (told: object) => void
+  readonly start: () => Promise<void>
+  readonly stop: () => Promise<void>
+  readonly reload: () => Promise<void>
+}
+
+/** The environment is the agent's: a variable cannot mean both. */
+export function loadOwnHost(file: string) {
+  return loadHostConfig(file, {})
+}
+
+/** Nothing is open yet. Throws a Problem for what cannot work. */
+export function prepareOwnHost(options: OwnHostOptions): OwnHost {
+  const { crypto, loaded, configFile, json, beside, onNotice } = options
+  const control = prepareControl({
+    ...{ clock: systemClock, crypto, settings: loaded.config.control, path: loaded.path, configFile, json },
+    isMasked: true,
+    describe: (event) => describeOwnHost(event as OwnHostEvent),
+  })
+  const report = (event: HostEvent | ReloadEvent) => options.report({ ...event, role: 'host' })
+  const daemon = new HostDaemon({
+    ...{ crypto, configFile, environment: {}, loaded, report, onNotice },
+    ...(beside && { beside }),
+  })
+  let close = async () => {}
+  return {
+    tell: control.tell,
+    start: async () => {
+      const server = await control.start(hostRoutes(daemon.control))
+      close = async () => server?.close()
+      await daemon.start()
+    },
+    stop: async () => {
+      await daemon.stop()
+      await close()
+    },
+    reload: () => daemon.reload(),
+  }
+}
+
+export function isOwnHostEvent(event: object): event is OwnHostEvent {
+  return 'role' in event && event.role === 'host'
+}
+
+export function describeOwnHost(event: OwnHostEvent): Line | null {
+  const line = isReloadEvent(event) ? describeReload(event) : describeHostEvent(event)
+  return line && { ...line, text: `Host: ${line.text}` }
+}

@@ -1,0 +1,110 @@
+// Probes the NAT over real sockets of our own: one prober a family, and the question whether the router opens ports.
+
+import type { Crypto } from '../base/crypto.ts'
+import { addressScope, type Endpoint, type Family, familyOf } from '../base/endpoint.ts'
+import { createProber, type Learnable, type NatView, type ProberEvent } from '../nat/nat-prober.ts'
+import { drive } from '../net/machine-driver.ts'
+import { hostEndpoints } from '../net/network-interfaces.ts'
+import { mapPort, type PortMapping } from '../net/portmap/port-mapper.ts'
+import { SocketSet } from '../net/udp/socket-set.ts'
+import { openUdpSocket } from '../net/udp/udp-socket.ts'
+import { systemClock } from '../runtime/system-clock.ts'
+
+export type Probe = {
+  readonly local: readonly Endpoint[]
+  readonly verdict: Promise<NatView>
+  /** The first thing learned after the verdict, and all; for ever pending when nothing was to be, or nobody answered. */
+  readonly firstLearned: Promise<NatView>
+  readonly allLearned: Promise<NatView>
+  close(): Promise<void>
+}
+
+export type ProbeOptions = {
+  readonly crypto: Crypto
+  readonly family: Family
+  /** Those of the family are asked. */
+  readonly servers: readonly Endpoint[]
+  readonly learn: readonly Learnable[]
+  readonly onEvent?: (event: ProberEvent) => void
+}
+
+/** Rejects when this computer has no such family. */
+export async function openProbe({ crypto, family, servers, learn, onEvent }: ProbeOptions): Promise<Probe> {
+  const main = await openUdpSocket({ family, onDatagram: (bytes, from) => driver.receive(bytes, from) })
+  const localEndpoints = hostEndpoints([main.local])
+  const verdict = Promise.withResolvers<NatView>()
+  const [firstLearned, allLearned] = [Promise.withResolvers<NatView>(), Promise.withResolvers<NatView>()]
+  const sockets = new SocketSet({
+    open: openUdpSocket,
+    sendMain: (bytes, to, ttl) => main.send(bytes, to, ttl),
+    onDatagram: (bytes, from, via) => driver.receive(bytes, from, via),
+    onFailure: (via) => driver.socketFailed(via),
+  })
+  const driver = drive({
+    machine: createProber({
+      crypto,
+      servers: servers.filter(({ address }) => familyOf(address) === family),
+      localEndpoints,
+      now: systemClock.now(),
+      learn,
+    }),
+    clock: systemClock,
+    send: (bytes, to, via, ttl) => sockets.send(bytes, to, via, ttl),
+    close: (via) => sockets.close(via),
+    onEvent: (event) => {
+      if (event.type === 'profile') verdict.resolve(event)
+      if (event.type === 'learned') firstLearned.resolve(event)
+      if (event.type === 'learned' && event.done) allLearned.resolve(event)
+      onEvent?.(event)
+    },
+  })
+  return {
+    local: localEndpoints,
+    verdict: verdict.promise,
+    firstLearned: firstLearned.promise,
+    allLearned: allLearned.promise,
+    close: async () => {
+      driver.stop()
+      sockets.closeAll()
+      await main.close()
+    },
+  }
+}
+
+/** A router in the next room answers within this time or not at all. */
+const routerPatienceMs = 3_000
+
+/** Whether the router opens a port when asked; it is closed again at once. Null when all the world is this computer. */
+export async function askRouter(
+  { local }: Probe,
+  crypto: Crypto,
+  servers: readonly Endpoint[],
+): Promise<PortMapping | null> {
+  const port = local.find(({ address }) => familyOf(address) === 4)?.port
+  if (port === undefined || servers.every(({ address }) => addressScope(address) === 'loopback')) return null
+  let mapping: PortMapping | null = null
+  const mapper = mapPort({
+    clock: systemClock,
+    randomBytes: (length) => crypto.randomBytes(length),
+    port,
+    onChange: (change) => {
+      mapping = change ?? mapping
+    },
+  })
+  await withinMs(mapper.settled, routerPatienceMs)
+  await mapper.close()
+  return mapping
+}
+
+/** Null when it takes longer. */
+export async function withinMs<Result>(work: Promise<Result>, limitMs: number): Promise<Result | null> {
+  let cancel = (): void => {}
+  const limit = new Promise<null>((resolve) => {
+    cancel = systemClock.after(limitMs, () => resolve(null))
+  })
+  try {
+    return await Promise.race([work, limit])
+  } finally {
+    cancel()
+  }
+}

@@ -1,0 +1,294 @@
+// An agent as it is watched and steered: it can leave the room and join again, which takes a new agent each time.
+
+import type { Agent, AgentEvent } from '../agent/agent.ts'
+import type { PeerName } from '../agent/events.ts'
+import type { AgentStatus, PeerStatus } from '../api/agent-schemas.ts'
+import { Fault } from '../api/api-error.ts'
+import type { Probed } from '../api/health-routes.ts'
+import type { Metric } from '../api/prometheus.ts'
+import { toHex } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import { messageOf, Problem } from '../base/problem.ts'
+import type { Forward } from '../forward/forwarder.ts'
+import { forwardText, parseForwards } from '../forward/parse-forwards.ts'
+import { readUserId } from '../letter/user-id.ts'
+import { agentMetrics, agentUnready } from './agent-health.ts'
+import { AgentNews } from './agent-last-events.ts'
+import { instant, natOf, peerOf } from './agent-status.ts'
+import type { Standing, Standings } from './friends-and-blocked.ts'
+
+export type ControlledAgent = Pick<
+  Agent,
+  'start' | 'stop' | 'report' | 'askAgain' | 'connect' | 'disconnect' | 'addForward' | 'removeForward'
+>
+
+export type AgentControlOptions = {
+  readonly clock: Clock
+  /** A new one, not started; it tells `onEvent`. */
+  readonly makeAgent: (onEvent: (event: AgentEvent) => void, forwards: readonly Forward[]) => ControlledAgent
+  readonly standings: Standings
+  readonly name: string
+  readonly id: string
+  readonly room: string
+  /** Null when it may not be passed on. */
+  readonly invite: string | null
+  readonly exposes: readonly string[]
+  readonly forwards: readonly Forward[]
+  readonly onEvent: (event: AgentEvent) => void
+}
+
+/** What can change while an agent runs. */
+export type AgentConfigured = {
+  /** User IDs. */
+  readonly friends: readonly string[]
+  readonly blocked: readonly string[]
+  readonly forwards: readonly Forward[]
+}
+
+const notJoined = new Fault(409, 'not-joined', 'The agent is not in the room now.', 'Join the room first.')
+const noForward = new Fault(404, 'unknown-forward', 'No forward has this local port.', 'Name it like udp:7.')
+
+export class AgentControl implements Probed {
+  readonly #options: AgentControlOptions
+  readonly #startedAt: number
+  #agent: ControlledAgent | null = null
+  #forwards: readonly Forward[]
+  /** Those of the forwards that are the config's, as text. */
+  #configured: ReadonlySet<string>
+  #state: AgentStatus['state'] = 'starting'
+  #stateAt: number
+  #trouble: AgentStatus['trouble'] = null
+  #news: AgentNews
+  /** Of leaving, or of joining in the background. */
+  #work: Promise<void> = Promise.resolve()
+  #stopped = false
+
+  constructor(options: AgentControlOptions) {
+    this.#options = options
+    this.#forwards = options.forwards
+    this.#configured = new Set(options.forwards.map(forwardText))
+    this.#startedAt = options.clock.wallNow()
+    this.#stateAt = this.#startedAt
+    this.#news = new AgentNews(this.#startedAt)
+  }
+
+  /** Joins for the first time. Rejects with a Problem; resolves early when stopped meanwhile. */
+  start(): Promise<void> {
+    return this.#start()
+  }
+
+  /** Leaves for good; everything is closed afterwards. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    const agent = this.#agent
+    await Promise.all([agent?.stop(), this.#work])
+  }
+
+  /** Says goodbye to players and host. The agent goes on without the room until it joins again. */
+  leave(): AgentStatus['state'] | Fault {
+    const agent = this.#agent
+    if (!agent || this.#state === 'leaving' || this.#state === 'left') return this.#state
+    this.#become('leaving')
+    this.#work = agent.stop().then(() => this.#left(null))
+    return this.#state
+  }
+
+  /** Comes back to the room, or asks the host again while in it. */
+  join(): AgentStatus['state'] | Fault {
+    switch (this.#state) {
+      case 'joined':
+        this.#agent?.askAgain()
+        return this.#news.declinedAt(this.#options.clock.wallNow()) ?? this.#state
+      case 'leaving':
+        return new Fault(409, 'leaving', 'The room is just being left.', 'Try again in a few seconds.')
+      case 'starting':
+        return this.#state
+      case 'left':
+        if (!this.#stopped) this.#work = this.#start().catch((thrown) => this.#left(thrown))
+        return this.#state
+    }
+  }
+
+  connect(text: string): Fault | null {
+    const found = this.#find(text)
+    if (found instanceof Fault) return found
+    if (this.#options.standings.of(found.id) === 'blocked') {
+      return new Fault(409, 'blocked', `${found.name ?? text} is blocked.`, 'Unblock this player first.')
+    }
+    return this.#withAgent((agent, id) => {
+      this.#options.standings.recall(found.id)
+      agent.connect(id, { id: found.id, name: found.name ?? found.id.slice(0, 8) })
+    }, found.id)
+  }
+
+  disconnect(text: string): Fault | null {
+    const found = this.#find(text)
+    if (found instanceof Fault) return found
+    return this.#withAgent((agent, id) => {
+      this.#options.standings.dismiss(found.id)
+      agent.disconnect(id)
+    }, found.id)
+  }
+
+  setStanding(text: string, standing: Standing): Fault | null {
+    const found = this.#find(text)
+    if (found instanceof Fault) return found
+    this.#options.standings.set(found, standing)
+    const id = readUserId(found.id)
+    if (standing === 'blocked' && id) this.#agent?.disconnect(id)
+    return null
+  }
+
+  /** What the config says now, in the place of what it said before. Rejects with a Problem where a port cannot be had;
+   *  the rest has been done then. */
+  async configure(next: AgentConfigured): Promise<void> {
+    this.#options.standings.configure(next)
+    for (const { id } of this.#options.standings.list('blocked')) {
+      this.#agent?.disconnect(readUserId(id) ?? new Uint8Array())
+    }
+    const [old, now] = [this.#configured, new Set(next.forwards.map(forwardText))]
+    this.#configured = now
+    for (const forward of this.#forwards.filter(
+      (one) => old.has(forwardText(one)) && !now.has(forwardText(one)),
+    )) {
+      this.#forwards = this.#forwards.filter((other) => other !== forward)
+      await this.#agent?.removeForward(forward)
+    }
+    for (const forward of next.forwards.filter((one) => !old.has(forwardText(one)))) {
+      this.#forwards = [...this.#forwards, forward]
+      if (this.#state === 'joined') await this.#agent?.addForward(forward)
+    }
+  }
+
+  /** Until the program ends. Rejects with a Problem when the text is no forward, or its port cannot be had. */
+  async addForward(text: string): Promise<Fault | null> {
+    const agent = this.#agent
+    if (!agent || this.#state !== 'joined') return notJoined
+    const forward = parseForwards([...this.#forwards.map(forwardText), text]).at(-1)
+    if (!forward) return null
+    this.#forwards = [...this.#forwards, forward]
+    try {
+      await agent.addForward(forward)
+    } catch (thrown) {
+      this.#forwards = this.#forwards.filter((other) => other !== forward)
+      throw thrown
+    }
+    return null
+  }
+
+  /** `local`: as in `udp:7000`. */
+  async removeForward(local: string): Promise<Fault | null> {
+    const forward = this.#forwards.find(({ protocol, localPort }) => `${protocol}:${localPort}` === local)
+    if (!forward) return noForward
+    this.#forwards = this.#forwards.filter((other) => other !== forward)
+    await this.#agent?.removeForward(forward)
+    return null
+  }
+
+  status(): AgentStatus {
+    const { name, id, room, invite, exposes } = this.#options
+    const report = this.#agent?.report
+    return {
+      role: 'agent',
+      ...{ name, id, room },
+      startedAt: instant(this.#startedAt),
+      state: this.#state,
+      since: instant(this.#stateAt),
+      trouble: this.#trouble,
+      ...this.#news.letters,
+      nat: report && this.#news.isNatKnown ? natOf(report) : null,
+      hasInvite: invite !== null,
+      exposes: [...exposes],
+      forwards: this.#forwards.map(forwardText),
+    }
+  }
+
+  get clock(): Clock {
+    return this.#options.clock
+  }
+
+  unready(): Fault | null {
+    return agentUnready(this.status())
+  }
+
+  metrics(): readonly Metric[] {
+    return agentMetrics(this.status(), this.peers())
+  }
+
+  peers(): readonly PeerStatus[] {
+    const { clock, standings } = this.#options
+    const [now, wallNow] = [clock.now(), clock.wallNow()]
+    const at = (monotonic: number) => instant(wallNow - (now - monotonic))
+    return (this.#agent?.report.peers ?? []).map((entry) => peerOf(entry, standings.of(entry.peer.id), at))
+  }
+
+  peer(text: string): PeerStatus | Fault {
+    const found = this.#find(text)
+    if (found instanceof Fault) return found
+    const peer = this.peers().find(({ id }) => id === found.id)
+    return peer ?? new Fault(404, 'unknown-peer', 'This player is not known.', 'Name a player of the list.')
+  }
+
+  get standings(): Pick<Standings, 'list'> {
+    return this.#options.standings
+  }
+
+  get invite(): string | null {
+    return this.#options.invite
+  }
+
+  async #start(): Promise<void> {
+    this.#become('starting')
+    this.#trouble = null
+    this.#news = new AgentNews(this.#stateAt)
+    this.#agent = this.#options.makeAgent((event) => this.#heard(event), this.#forwards)
+    await this.#agent.start()
+  }
+
+  #left(thrown: unknown): void {
+    this.#become('left')
+    this.#news.closed(this.#stateAt)
+    if (thrown === null) this.#options.onEvent({ event: 'left' })
+    else {
+      const problem = thrown instanceof Problem ? thrown : null
+      this.#trouble = { message: problem?.message ?? messageOf(thrown), remedy: problem?.remedy ?? '' }
+      this.#options.onEvent({ event: 'notice', notice: problem?.line ?? messageOf(thrown) })
+    }
+  }
+
+  #heard(event: AgentEvent): void {
+    if (event.event === 'ready') this.#become('joined')
+    this.#news.heard(event, this.#options.clock.wallNow())
+    this.#options.onEvent(event)
+  }
+
+  #become(state: AgentStatus['state']): void {
+    this.#state = state
+    this.#stateAt = this.#options.clock.wallNow()
+  }
+
+  #withAgent(work: (agent: ControlledAgent, id: Uint8Array) => void, text: string): Fault | null {
+    const id = readUserId(text)
+    if (this.#state !== 'joined' || !this.#agent || !id) {
+      return notJoined
+    }
+    work(this.#agent, id)
+    return null
+  }
+
+  /** By user ID, known or not, or by the name of somebody known. */
+  #find(text: string): { readonly id: string; readonly name: string | null } | Fault {
+    const known: PeerName[] = (this.#agent?.report.peers ?? []).map(({ peer }) => peer)
+    const id = readUserId(text)
+    if (id) {
+      const found = known.find((peer) => toHex(readUserId(peer.id) ?? id) === toHex(id))
+      return found ?? { id: text.toLowerCase(), name: null }
+    }
+    const [first, ...others] = known.filter(({ name }) => name === text)
+    if (!first) {
+      return new Fault(404, 'unknown-peer', `Nobody called "${text}" is known.`, 'Name a player of the list.')
+    }
+    if (others.length === 0) return first
+    return new Fault(409, 'ambiguous', `Several players are called "${text}".`, 'Name one by the user ID.')
+  }
+}

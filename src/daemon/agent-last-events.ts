@@ -1,0 +1,74 @@
+// What an agent's events tell of mailbox, letters and NAT, kept for whoever asks later.
+
+import type { AgentEvent } from '../agent/events.ts'
+import type { AgentStatus } from '../api/agent-schemas.ts'
+import { Fault } from '../api/api-error.ts'
+import { declineWords } from '../wording/event-text.ts'
+import { instant } from './agent-status.ts'
+
+export class AgentNews {
+  #mailbox: AgentStatus['mailbox']
+  #lastRequest: AgentStatus['lastRequest'] = null
+  #lastReply: AgentStatus['lastReply'] = null
+  #declined: AgentStatus['declined'] = null
+  #isNatKnown = false
+
+  /** `now`: Unix ms, here and below. */
+  constructor(now: number) {
+    this.#mailbox = { state: 'connecting', reason: null, since: instant(now) }
+  }
+
+  heard(event: AgentEvent, now: number): void {
+    const at = instant(now)
+    switch (event.event) {
+      case 'mailbox': {
+        const reason = event.state === 'disconnected' ? event.reason : null
+        this.#mailbox = { state: event.state, reason, since: at }
+        return
+      }
+      case 'nat':
+        this.#isNatKnown = true
+        return
+      case 'requested':
+        this.#lastRequest = { at }
+        return
+      case 'replied':
+        this.#lastReply = { at, peers: event.peers, sinceRequestMs: event.sinceRequestMs }
+        // Of several hosts one that answers is enough.
+        this.#declined = null
+        return
+      case 'declined':
+        this.#declined = {
+          ...{ at, reason: event.reason, words: declineWords(event.reason) },
+          againAt: instant(now + event.againInMs),
+        }
+        return
+    }
+  }
+
+  /** The room was left: mailbox and sockets are closed. */
+  closed(now: number): void {
+    this.#mailbox = { state: 'closed', reason: null, since: instant(now) }
+    this.#isNatKnown = false
+    this.#declined = null
+  }
+
+  /** Whether the NAT was looked at since the room was joined. */
+  get isNatKnown(): boolean {
+    return this.#isNatKnown
+  }
+
+  /** Why asking now is put off; null when it is not. */
+  declinedAt(now: number): Fault | null {
+    if (!this.#declined || Date.parse(this.#declined.againAt) <= now) return null
+    const { words, againAt } = this.#declined
+    return new Fault(409, 'declined', words, `The host is asked again by itself at ${againAt}.`)
+  }
+
+  get letters(): Pick<AgentStatus, 'mailbox' | 'lastRequest' | 'lastReply' | 'declined'> {
+    return {
+      ...{ mailbox: this.#mailbox, lastRequest: this.#lastRequest, lastReply: this.#lastReply },
+      declined: this.#declined,
+    }
+  }
+}

@@ -1,0 +1,117 @@
+// A host as it is watched. Nothing here tells an address or a key whole: whoever runs a host need not see who meets.
+
+import type { Fault } from '../api/api-error.ts'
+import type { Probed } from '../api/health-routes.ts'
+import type { HostOffice } from '../api/host-admin-routes.ts'
+import type { HostStatus } from '../api/host-schemas.ts'
+import type { Metric } from '../api/prometheus.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Host, HostEvent, HostSettings } from '../host/host.ts'
+import { maskText } from '../wording/mask-addresses.ts'
+import { instant } from './agent-status.ts'
+import { type HostVitals, hostMetrics, hostUnready } from './host-health.ts'
+
+export type HostControlOptions = {
+  readonly clock: Clock
+  readonly host: Pick<Host, 'counters' | 'scannedAt'>
+  readonly settings: Pick<HostSettings, 'capacity' | 'outboxCapacity' | 'seenCapacity' | 'perDay'>
+  readonly address: string
+  readonly rooms: readonly string[]
+  /** The mailbox must have been looked through so lately for the host to count as ready. */
+  readonly scanLimitMs: number
+  readonly office: HostOffice
+}
+
+export class HostControl implements Probed {
+  #options: HostControlOptions
+  readonly #startedAt: number
+  #isReady = false
+  #stateAt: number
+  #mailbox: HostStatus['mailbox']
+  #trouble: HostStatus['trouble'] = null
+
+  constructor(options: HostControlOptions) {
+    this.#options = options
+    this.#startedAt = options.clock.wallNow()
+    this.#stateAt = this.#startedAt
+    this.#mailbox = { state: 'connecting', reason: null, since: instant(this.#startedAt) }
+  }
+
+  /** Another host takes the place of the one before. */
+  follow(next: Omit<HostControlOptions, 'clock'>): void {
+    this.#options = { ...this.#options, ...next }
+    this.#isReady = false
+    this.#stateAt = this.#options.clock.wallNow()
+  }
+
+  /** Every event of the host, as it comes. */
+  heard(event: HostEvent): void {
+    const now = this.#options.clock.wallNow()
+    if (event.event === 'ready') {
+      this.#isReady = true
+      this.#stateAt = now
+    } else if (event.event === 'mailbox') {
+      const reason = event.state === 'disconnected' ? maskText(event.reason) : null
+      this.#mailbox = { state: event.state, reason, since: instant(now) }
+    } else if (event.event === 'trouble') {
+      const { message, remedy } = event.problem
+      this.#trouble = { at: instant(now), message: maskText(message), remedy: maskText(remedy) }
+    }
+  }
+
+  get clock(): Clock {
+    return this.#options.clock
+  }
+
+  /** Of the host that runs now. */
+  get office(): HostOffice {
+    return this.#options.office
+  }
+
+  unready(): Fault | null {
+    return hostUnready(this.#vitals)
+  }
+
+  metrics(): readonly Metric[] {
+    return hostMetrics(this.#vitals)
+  }
+
+  get #vitals(): HostVitals {
+    const { host, clock, scanLimitMs } = this.#options
+    return {
+      status: () => this.status(),
+      scanAgeMs: () => (host.scannedAt === null ? null : clock.now() - host.scannedAt),
+      scanLimitMs,
+    }
+  }
+
+  status(): HostStatus {
+    const { host, settings, address, rooms } = this.#options
+    const counters = host.counters()
+    return {
+      role: 'host',
+      address: maskText(address),
+      rooms: [...rooms],
+      startedAt: instant(this.#startedAt),
+      state: this.#isReady ? 'ready' : 'starting',
+      since: instant(this.#stateAt),
+      mailbox: this.#mailbox,
+      letters: Object.entries(counters.letters).map(([name, count]) => {
+        const [kind = '', outcome = '', reason = null] = name.split(' ')
+        return { kind, outcome: outcome === 'accepted' ? outcome : 'dropped', reason, count }
+      }),
+      mails: Object.entries(counters.mails).map(([name, count]) => {
+        const [kind = '', outcome = ''] = name.split(' ')
+        return { kind, outcome, count }
+      }),
+      waitingIntroductions: counters.waitingIntroductions,
+      budgets: {
+        table: { used: counters.entries, limit: settings.capacity },
+        outbox: { used: counters.waitingMails, limit: settings.outboxCapacity },
+        letterIds: { used: counters.seenLetters, limit: settings.seenCapacity },
+        sentInDay: { used: counters.sentInDay, limit: settings.perDay === 0 ? null : settings.perDay },
+      },
+      trouble: this.#trouble,
+    }
+  }
+}

@@ -1,0 +1,71 @@
+// What the program around an agent opens to peers by name, without any port: channels for datagrams, and streams.
+// Only what stands here can be reached.
+
+import type { Duplex } from 'node:stream'
+import { Problem } from '../base/problem.ts'
+import { isDoorName } from './udp/channel-frame.ts'
+
+export type Door<Handle> = {
+  readonly handle: Handle
+  /** Only those named in `friends`. */
+  readonly friendsOnly: boolean
+}
+
+/** The bytes belong to the callee. Both must not throw. */
+export type OnDatagram = (peerId: string, bytes: Uint8Array) => void
+export type OnStream = (peerId: string, stream: Duplex) => void
+
+/** Of each kind. */
+export const mostDoors = 256
+
+export class Doors {
+  readonly #channels = new Map<string, Door<OnDatagram>>()
+  readonly #streams = new Map<string, Door<OnStream>>()
+
+  get hasStreams(): boolean {
+    return this.#streams.size > 0
+  }
+
+  /** Throws a Problem `usage`. Returns what closes it again. */
+  openChannel(name: string, door: Door<OnDatagram>): () => void {
+    return open(this.#channels, name, door)
+  }
+
+  openStreams(name: string, door: Door<OnStream>): () => void {
+    return open(this.#streams, name, door)
+  }
+
+  /** Null when it is not open to this peer. */
+  channel(name: string, isFriend: () => boolean): OnDatagram | null {
+    return through(this.#channels.get(name), isFriend)
+  }
+
+  streams(name: string, isFriend: () => boolean): OnStream | null {
+    return through(this.#streams.get(name), isFriend)
+  }
+}
+
+function through<Handle>(door: Door<Handle> | undefined, isFriend: () => boolean): Handle | null {
+  return door && (!door.friendsOnly || isFriend()) ? door.handle : null
+}
+
+function open<Handle>(doors: Map<string, Door<Handle>>, name: string, door: Door<Handle>): () => void {
+  checkDoorName(name)
+  if (doors.has(name)) throw new Problem('usage', `"${name}" is open already.`, 'Choose another name.')
+  if (doors.size >= mostDoors)
+    throw new Problem('usage', `${mostDoors} names are open already.`, 'Close some that are not needed.')
+  doors.set(name, door)
+  return () => {
+    if (doors.get(name) === door) doors.delete(name)
+  }
+}
+
+/** Throws a Problem `usage`. */
+export function checkDoorName(name: string): void {
+  if (isDoorName(name)) return
+  throw new Problem(
+    'usage',
+    `"${name}" is no name for a channel or stream.`,
+    'Use 1 to 32 of a-z, A-Z, 0-9, dot, dash and underscore.',
+  )
+}

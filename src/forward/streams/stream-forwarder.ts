@@ -1,0 +1,123 @@
+// TCP over links: both roles, and what they share.
+
+import type { Server } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Clock } from '../../base/clock.ts'
+import type { Forward, ForwarderCounts } from '../forwarder.ts'
+import { openOnBoth, openTcpPort } from '../local-ports.ts'
+import type { OnStream } from '../named-endpoints.ts'
+import type { PeerAddresses } from '../peer-loopback-addresses.ts'
+import { ExposedStreams } from './exposed-tcp-ports.ts'
+import { ForwardedStreams } from './forwarded-tcp-ports.ts'
+import { StreamBudget } from './stream-budget.ts'
+import { decodeStreamFrame } from './stream-frame.ts'
+import { UdxRelay } from './udx-relay.ts'
+
+export type StreamsOptions = {
+  readonly clock: Clock
+  readonly random: () => number
+  readonly addresses: PeerAddresses
+  readonly isOpenTo: (peerId: string, port: number) => boolean
+  readonly doorOf: (peerId: string, name: string) => OnStream | null
+  readonly peerOf: (nick: string) => string | undefined
+  readonly send: (peerId: string, bytes: Uint8Array) => boolean
+  readonly wholeBytes: (peerId: string) => number
+  readonly counts: ForwarderCounts
+}
+
+export class Streams {
+  readonly #options: StreamsOptions
+  readonly #servers = new Map<Forward, readonly Server[]>()
+  #opening: Promise<ForwardedStreams> | null = null
+  #relay: UdxRelay | null = null
+  #exposed: ExposedStreams | null = null
+  #forwarded: ForwardedStreams | null = null
+
+  constructor(options: StreamsOptions) {
+    this.#options = options
+  }
+
+  /** Needed only where a TCP port is exposed or forwarded. Rejects with a Problem; then `close` it. */
+  async open(): Promise<void> {
+    await this.#open()
+  }
+
+  /** Opens a local port, and all that it needs. Rejects with a Problem when the port cannot be had. */
+  async add(forward: Forward): Promise<void> {
+    const forwarded = await this.#open()
+    const open = (loopback: Parameters<typeof openTcpPort>[0]) =>
+      openTcpPort(loopback, forward.localPort, (client) => forwarded.take(forward, client))
+    this.#servers.set(forward, await openOnBoth(forward, open))
+  }
+
+  /** What was connected by it goes on. */
+  remove(forward: Forward): void {
+    for (const server of this.#servers.get(forward) ?? []) server.close()
+    this.#servers.delete(forward)
+  }
+
+  /** A stream to a name that the peer's program has opened. Rejects with a Problem. */
+  async connect(peerId: string, name: string): Promise<Duplex> {
+    const forwarded = await this.#open()
+    return forwarded.open(peerId, name)
+  }
+
+  #open(): Promise<ForwardedStreams> {
+    this.#opening ??= this.#openRelay().catch((thrown) => {
+      this.#opening = null
+      throw thrown
+    })
+    return this.#opening
+  }
+
+  async #openRelay(): Promise<ForwardedStreams> {
+    const relay = await UdxRelay.open(this.#options.random)
+    this.#relay = relay
+    const shared = { ...this.#options, relay, budget: new StreamBudget() }
+    this.#exposed = new ExposedStreams(shared)
+    const forwarded = new ForwardedStreams(shared)
+    this.#forwarded = forwarded
+    return forwarded
+  }
+
+  /** False when it is none of ours. */
+  handleFrame(peerId: string, bytes: Uint8Array): boolean {
+    const frame = decodeStreamFrame(bytes)
+    if (!frame) return false
+    switch (frame.kind) {
+      case 'open-named':
+        // The name may have been opened since the start. The wish comes again.
+        if (!this.#exposed && this.#options.doorOf(peerId, frame.name)) this.#open().catch(() => {})
+        this.#exposed?.handleFrame(peerId, frame)
+        break
+      case 'open':
+        this.#exposed?.handleFrame(peerId, frame)
+        break
+      case 'opened':
+        this.#forwarded?.handleFrame(peerId, frame)
+        break
+      case 'packet':
+      case 'end':
+        if (frame.towards === 'exposing') this.#exposed?.handleFrame(peerId, frame)
+        else this.#forwarded?.handleFrame(peerId, frame)
+        break
+    }
+    return true
+  }
+
+  dropPeer(peerId: string): void {
+    this.#forwarded?.dropPeer(peerId)
+    this.#exposed?.dropPeer(peerId)
+  }
+
+  async close(): Promise<void> {
+    const servers = [...this.#servers.values()].flat()
+    this.#servers.clear()
+    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+    this.#forwarded?.close()
+    this.#exposed?.close()
+    await this.#relay?.close()
+    await Promise.all(closed)
+    this.#relay = null
+  }
+}

@@ -1,0 +1,83 @@
+// Peers at the local game's door (`--expose`): each flow of each peer has a local socket of its own, so that the
+// game sees every remote player at one stable address, also after that player's link broke and came back.
+
+import type { Slab } from '../../base/buffer-pool.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { ForwarderCounts } from '../forwarder.ts'
+import type { PeerAddresses } from '../peer-loopback-addresses.ts'
+import { encodeFrame, type Frame, maxPayloadBytes } from './datagram-frame.ts'
+import { FlowTable } from './flow-table.ts'
+import { GameSocket } from './game-socket.ts'
+
+export type ExposedPortsOptions = {
+  readonly clock: Clock
+  readonly addresses: PeerAddresses
+  /** Whether this peer may reach this UDP port. */
+  readonly isOpenTo: (peerId: string, port: number) => boolean
+  /** False when the peer is not linked. */
+  readonly send: (peerId: string, bytes: Uint8Array) => boolean
+  readonly counts: ForwarderCounts
+  /** Where frames are made. */
+  readonly slab: Slab
+}
+
+export class ExposedPorts {
+  readonly #options: ExposedPortsOptions
+  /** By port and number of the flow in one. */
+  readonly #flows = new FlowTable<number, GameSocket>((socket) => this.#close(socket))
+  readonly #closing = new Set<Promise<void>>()
+
+  constructor(options: ExposedPortsOptions) {
+    this.#options = options
+  }
+
+  handleFrame(peerId: string, { port, flow: number, payload }: Frame): void {
+    const { clock, counts, isOpenTo } = this.#options
+    if (!isOpenTo(peerId, port)) {
+      counts.notExposed++
+      return
+    }
+    const key = port * 65_536 + number
+    const now = clock.now()
+    const socket =
+      this.#flows.use(peerId, key, now) ??
+      this.#flows.add(peerId, key, now, () => this.#openFlow(key, peerId, port, number))
+    if (!socket) counts.refusedFlows++
+    else if (!socket.send(payload)) counts.notSent++
+  }
+
+  expire(now: number): void {
+    this.#flows.expire(now)
+  }
+
+  async close(): Promise<void> {
+    this.#flows.clear()
+    await Promise.all(this.#closing)
+  }
+
+  #openFlow(key: number, peerId: string, port: number, number: number): GameSocket {
+    const { addresses, counts } = this.#options
+    return new GameSocket({
+      port,
+      peerId,
+      addresses,
+      onDatagram: (bytes) => this.#reply(key, peerId, port, number, bytes),
+      onFailed: () => {
+        counts.refusedFlows++
+        this.#flows.remove(peerId, key)
+      },
+    })
+  }
+
+  #close(socket: GameSocket): void {
+    const closing = socket.close().finally(() => this.#closing.delete(closing))
+    this.#closing.add(closing)
+  }
+
+  #reply(key: number, peerId: string, port: number, flow: number, payload: Uint8Array): void {
+    const { clock, counts, send, slab } = this.#options
+    this.#flows.use(peerId, key, clock.now())
+    if (payload.length > maxPayloadBytes) counts.tooBig++
+    else if (!send(peerId, encodeFrame({ kind: 'from-game', port, flow, payload }, slab))) counts.notLinked++
+  }
+}

@@ -1,0 +1,120 @@
+// Local ports that lead to a peer (`--forward`): each local client that sends to one is a flow.
+
+import type { Socket } from 'node:dgram'
+import type { Slab } from '../../base/buffer-pool.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Endpoint } from '../../base/endpoint.ts'
+import type { Forward, ForwarderCounts } from '../forwarder.ts'
+import { openOnBoth, openUdpPort } from '../local-ports.ts'
+import { encodeFrame, type Frame, maxPayloadBytes } from './datagram-frame.ts'
+import { FlowTable } from './flow-table.ts'
+
+/** Datagrams handed to the kernel and not yet taken; beyond it new ones are dropped, as a full link would. */
+const maxQueued = 1024
+
+type Flow = {
+  readonly number: number
+  readonly forward: Forward
+  readonly peerId: string
+  readonly client: Endpoint
+  /** To which the client sent, and from which it gets its answers. */
+  readonly socket: Socket
+  readonly key: string
+}
+
+export type ForwardedPortsOptions = {
+  readonly clock: Clock
+  /** The linked peer a forward to this nickname leads to now. */
+  readonly peerOf: (nick: string) => string | undefined
+  readonly send: (peerId: string, bytes: Uint8Array) => boolean
+  readonly counts: ForwarderCounts
+  /** Where frames are made. */
+  readonly slab: Slab
+}
+
+export class ForwardedPorts {
+  readonly #options: ForwardedPortsOptions
+  readonly #sockets = new Map<Forward, readonly Socket[]>()
+  /** By number, as the peer answers; bounded by the table. */
+  readonly #byNumber = new Map<number, Flow>()
+  readonly #flows = new FlowTable<string, Flow>((flow) => void this.#byNumber.delete(flow.number))
+  /** Numbers are not used again before all others were: the other side may still hold an old flow's address. */
+  #lastNumber = 0
+
+  constructor(options: ForwardedPortsOptions) {
+    this.#options = options
+  }
+
+  /** Rejects with a Problem when the port cannot be had. */
+  async add(forward: Forward): Promise<void> {
+    const sockets = await openOnBoth(forward, (loopback) => openUdpPort(loopback, forward.localPort))
+    for (const socket of sockets) {
+      // Without a listener a stray ICMP error would end the process.
+      socket.on('error', () => {})
+      socket.on('message', (bytes, { address, port }) => {
+        this.#handleClient(forward, bytes, { address, port }, socket)
+      })
+    }
+    this.#sockets.set(forward, sockets)
+  }
+
+  async remove(forward: Forward): Promise<void> {
+    const sockets = this.#sockets.get(forward) ?? []
+    this.#sockets.delete(forward)
+    for (const flow of this.#flows.values())
+      if (flow.forward === forward) this.#flows.remove(flow.peerId, flow.key)
+    await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))))
+  }
+
+  handleFrame(peerId: string, { port, flow: number, payload }: Frame): void {
+    const { clock, counts } = this.#options
+    const flow = this.#byNumber.get(number)
+    if (!flow || flow.peerId !== peerId || flow.forward.port !== port) {
+      counts.unknownFlow++
+      return
+    }
+    this.#flows.use(peerId, flow.key, clock.now())
+    if (flow.socket.getSendQueueCount() >= maxQueued) counts.notSent++
+    // Without a callback: what the kernel does not take is lost, as datagrams are.
+    else flow.socket.send(payload, flow.client.port, flow.client.address)
+  }
+
+  expire(now: number): void {
+    this.#flows.expire(now)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#sockets.keys()].map((forward) => this.remove(forward)))
+  }
+
+  #handleClient(forward: Forward, payload: Uint8Array, client: Endpoint, socket: Socket): void {
+    const { clock, counts, peerOf, send, slab } = this.#options
+    if (payload.length > maxPayloadBytes) {
+      counts.tooBig++
+      return
+    }
+    const peerId = peerOf(forward.nick)
+    if (peerId === undefined) {
+      counts.notLinked++
+      return
+    }
+    const key = `${forward.localPort} ${client.port} ${client.address}`
+    const now = clock.now()
+    const flow =
+      this.#flows.use(peerId, key, now) ??
+      this.#flows.add(peerId, key, now, () => this.#newFlow(forward, peerId, client, socket, key))
+    if (!flow) counts.refusedFlows++
+    else if (
+      !send(peerId, encodeFrame({ kind: 'to-game', port: forward.port, flow: flow.number, payload }, slab))
+    )
+      counts.notLinked++
+  }
+
+  #newFlow(forward: Forward, peerId: string, client: Endpoint, socket: Socket, key: string): Flow {
+    do this.#lastNumber = (this.#lastNumber + 1) & 0xffff
+    while (this.#byNumber.has(this.#lastNumber))
+    const flow = { number: this.#lastNumber, forward, peerId, client, socket, key }
+    this.#byNumber.set(flow.number, flow)
+    return flow
+  }
+}

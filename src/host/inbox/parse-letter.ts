@@ -1,0 +1,118 @@
+// From a mail in the mailbox to a letter somebody signed, or the reason why it is none.
+
+import { equalBytes } from '../../base/bytes.ts'
+import { sameAddress } from '../../base/mail-address.ts'
+import { readArmor } from '../../letter/armor.ts'
+import { openForwarded } from '../../letter/forward-letter.ts'
+import type { ForwardLetter, Letter } from '../../letter/letter-types.ts'
+import { limits } from '../../letter/limits.ts'
+import { openOneOf } from '../../letter/mail-text.ts'
+import type { Refusal } from '../../letter/refusal.ts'
+import type { FetchedMail } from '../../mail/mailbox.ts'
+import { automaticKind, isReportLike } from '../../mail/mime/automatic-mail.ts'
+import { readDeliveryReport } from '../../mail/mime/bounce-report.ts'
+import { quickHeaders } from '../../mail/mime/header-fields.ts'
+import { type ReadMail, readMail } from '../../mail/mime/parse-mail.ts'
+import { checkSender } from '../../mail/mime/sender-authentication.ts'
+import type { HostParts, HostSelf } from '../context.ts'
+import { readPostmark } from '../requests/bounce-token.ts'
+
+/** A mail of ours came back. */
+export type Bounce = {
+  readonly recipient: string
+  /** Unix ms. */
+  readonly sentAt: number
+  /** False when it may still arrive, or did. */
+  readonly isFinal: boolean
+}
+
+export type Reading =
+  | {
+      readonly ok: true
+      readonly letter: Letter
+      /** As its sender signed it, to be passed on to other hosts. */
+      readonly signed: Uint8Array
+      readonly mail: Pick<ReadMail, 'from' | 'to' | 'date' | 'messageId'>
+      /** By which it came from our representative. */
+      readonly forward?: ForwardLetter
+    }
+  | { readonly ok: false; readonly refusal: Refusal | 'automatic'; readonly forward?: ForwardLetter }
+  | { readonly ok: false; readonly refusal: 'bounce'; readonly bounce: Bounce }
+
+type Reader = Pick<HostParts, 'self' | 'crypto' | 'settings'>
+
+export async function readFetched(reader: Reader, fetched: FetchedMail): Promise<Reading> {
+  if (fetched.raw === null) return { ok: false, refusal: 'too-big' }
+  if (automaticKind(quickHeaders(fetched.raw)) !== null) {
+    const bounce = bounceOf(reader, fetched.raw)
+    return bounce ? { ok: false, refusal: 'bounce', bounce } : { ok: false, refusal: 'automatic' }
+  }
+  const read = await readMail(fetched.raw, limits.mailBytes)
+  if (!read.ok) return read
+  const { self, crypto } = reader
+  const isOwnAddress = sameAddress(read.mail.from, self.address)
+  // What shares our address was handed over inside this program, or is no letter for us.
+  if (!isOwnAddress && !isAuthentic(reader, fetched.raw, read.mail.from))
+    return { ok: false, refusal: 'unauthenticated' }
+  const armored = readArmor(crypto, read.mail.text)
+  const opened = armored.ok ? openOneOf(crypto, armored.boxes, openingKeysOf(self)) : armored
+  // Whatever claims to come from ourselves would be answered to ourselves; but for the agent that shares our address.
+  if (isOwnAddress && !(opened.ok && isOwnAgent(self, opened.letter)))
+    return { ok: false, refusal: 'automatic' }
+  if (!armored.ok) return armored
+  if (!opened.ok) return opened
+  const { letter, signed } = opened
+  const isForward = letter.kind === 'forward' && self.representative !== null
+  return isForward && equalBytes(letter.from, self.representative.identity)
+    ? readForwarded(reader, letter, armored.boxes)
+    : { ok: true, letter, signed, mail: read.mail }
+}
+
+/** Whether the mail is by its From, as far as the config wants to know. */
+export function isAuthentic(
+  { settings }: Pick<HostParts, 'settings'>,
+  raw: Uint8Array,
+  from: string,
+): boolean {
+  const { trustedAuthservId } = settings
+  return trustedAuthservId === null || checkSender(quickHeaders(raw), trustedAuthservId, from) === 'passes'
+}
+
+/** As the mail was when it came to the representative. */
+function readForwarded(
+  { self, crypto }: Reader,
+  forward: ForwardLetter,
+  boxes: readonly Uint8Array[],
+): Reading {
+  const opened = openForwarded(crypto, forward, boxes, openingKeysOf(self.front))
+  if (!opened.ok) return { ...opened, forward }
+  const { mailFrom: from, mailDate: date = null, messageId = null } = forward
+  return {
+    ok: true,
+    letter: opened.letter,
+    signed: opened.signed,
+    mail: { from, to: [], date, messageId },
+    forward,
+  }
+}
+
+export function openingKeysOf({ identity, sealingKeys }: Pick<HostSelf, 'identity' | 'sealingKeys'>) {
+  return { identity: identity.publicKey, keyPairs: [sealingKeys] }
+}
+
+function isOwnAgent({ ownAgent }: HostSelf, letter: Letter): boolean {
+  return ownAgent !== null && equalBytes(letter.from, ownAgent)
+}
+
+/** Null unless the mail is a report about a mail that we really sent to somebody it names. */
+export function bounceOf({ self, crypto }: Pick<Reader, 'self' | 'crypto'>, raw: Uint8Array): Bounce | null {
+  if (!isReportLike(quickHeaders(raw))) return null
+  const { messageIds, recipients, isFinal } = readDeliveryReport(raw)
+  for (const messageId of messageIds) {
+    for (const recipient of recipients) {
+      const sentAt = readPostmark(crypto, self.postmarkKey, messageId, recipient)
+      if (sentAt !== null) return { recipient, sentAt, isFinal }
+    }
+  }
+  return null
+}

@@ -1,0 +1,93 @@
+// What another host tells of an agent is taken only as far as the agent itself signed it (mission A13): no host can
+// invent a member, and an old statement has no effect.
+
+import { equalBytes } from '../../base/bytes.ts'
+import { requestContent } from '../../letter/letter-codec.ts'
+import type { RequestLetter, Statement, UserId } from '../../letter/letter-types.ts'
+import { verifyStatement } from '../../letter/signature.ts'
+import { goodbyeVersion, itemVersion } from '../../sync/sync-item.ts'
+import type { HostGround } from '../context.ts'
+import { faultOf } from '../requests/admission-rules.ts'
+import { isBlocked, membershipOf } from '../requests/admit.ts'
+import { entryOf } from '../requests/handle-letter.ts'
+import type { Neighbours } from './peer-hosts.ts'
+
+/** A letter between hosts takes no longer, on most days. */
+const crossingMs = 60_000
+
+/** Inside the transaction of the letter it came in. `toldBy`: the host that sent it. */
+export function takeStatement(
+  parts: HostGround,
+  neighbours: Neighbours,
+  statement: Statement,
+  toldBy: UserId,
+  now: number,
+): void {
+  const { crypto, self, settings, peers } = parts
+  const verified = verifyStatement(crypto, statement.signed)
+  if (!verified.ok) return
+  const { letter } = verified
+  const room = self.rooms.find(({ tag }) => equalBytes(tag, letter.room))
+  if (!room || isBlocked(parts, letter.from)) return
+  if (now - letter.sentAt > settings.freshnessMs || letter.sentAt - now > settings.futureToleranceMs) return
+  if (letter.kind === 'request') {
+    const membership = membershipOf(parts, letter, now)
+    if (faultOf(membership, room) !== null) return
+    const inviteId = membership.by === 'invite' ? membership.id : null
+    takeRequest(parts, neighbours, { ...statement, letter, inviteId }, toldBy, now)
+    return
+  }
+  // Of somebody we never heard of there is nothing to remove, and strangers could fill the memory of those who left.
+  const { statements } = neighbours
+  const key = statements.keyOf(letter.room, letter.from)
+  const isNews = statements.newsOf(key, goodbyeVersion(letter.sentAt)) === 'newer'
+  if (!isNews || peers.find(letter.room, letter.from, now) === null) return
+  peers.leave(letter.room, letter.from, letter.sentAt)
+  neighbours.noteGoodbye(letter, statement.signed, toldBy)
+}
+
+function takeRequest(
+  ground: HostGround,
+  neighbours: Neighbours,
+  told: Statement & { readonly letter: RequestLetter; readonly inviteId: number | null },
+  toldBy: UserId,
+  now: number,
+): void {
+  const { crypto, peers, settings, invites } = ground
+  const { letter, inviteId, signed, flagged, ageMs } = told
+  if (ageMs >= settings.expiryMs) return
+  const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
+  const { statements } = neighbours
+  const key = statements.keyOf(letter.room, letter.from)
+  const news = statements.newsOf(key, version)
+  if (news === 'same') {
+    if (!flagged || !peers.flag(letter.room, letter.from)) return
+    neighbours.noteFlag(letter.room, letter.from, toldBy)
+    return
+  }
+  if (news === 'older') return
+  if (statements.find(key) === null && !statements.hasRoomFor({ key, version, flagged: false })) return
+  if (peers.upsert(letter.room, entryOf(letter, inviteId), now - ageMs) === 'older') return
+  if (inviteId !== null) invites.use(inviteId, letter.from, now)
+  if (flagged) peers.flag(letter.room, letter.from)
+  neighbours.noteRequest(letter, signed, { toldBy, flagged })
+  introduceCrossed(ground, neighbours, letter, now - ageMs, now)
+}
+
+/** Who asked here while this request was on its way from another host was not offered its agent, nor the other way
+ *  round: each host tells those who know it. */
+function introduceCrossed(
+  { peers, introductions, settings }: HostGround,
+  neighbours: Neighbours,
+  { room, from }: RequestLetter,
+  askedAt: number,
+  now: number,
+): void {
+  const crossed = peers
+    .recent(room, from, settings.replyPeers, now)
+    .filter(({ acceptedAt }) => Math.abs(acceptedAt - askedAt) < crossingMs)
+  const recipients = crossed
+    .map(({ user }) => user)
+    .filter((user) => neighbours.relaying.isKnownTo(room, user))
+  if (recipients.length > 0) introductions.note(room, recipients, from, now)
+}

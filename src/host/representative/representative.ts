@@ -1,0 +1,239 @@
+// The desk of a representative host (mission A14): letters of agents, which it cannot open, go to its workers evenly, the
+// same agent's always to the same one. What a worker does not say it took goes out again.
+
+import { toHex, utf8 } from '../../base/bytes.ts'
+import { sameAddress } from '../../base/mail-address.ts'
+import { Problem } from '../../base/problem.ts'
+import { fitOneMail, readArmor } from '../../letter/armor.ts'
+import { boxesDigest, writeForward } from '../../letter/forward-letter.ts'
+import type { InviteHost } from '../../letter/invite.ts'
+import type { ForwardLetter, Letter, TakenLetter } from '../../letter/letter-types.ts'
+import { limits } from '../../letter/limits.ts'
+import { openOneOf } from '../../letter/mail-text.ts'
+import { isMailAddress, isMessageId } from '../../letter/text-validation.ts'
+import type { FetchedMail } from '../../mail/mailbox.ts'
+import { automaticKind } from '../../mail/mime/automatic-mail.ts'
+import { quickHeaders } from '../../mail/mime/header-fields.ts'
+import { type ReadMail, readMail } from '../../mail/mime/parse-mail.ts'
+import { type Forward, ForwardBook, type SenderHash } from '../../store/forwarded-letters.ts'
+import { type HostGround, withDatabase } from '../context.ts'
+import type { DropReason } from '../events.ts'
+import type { Case, Desk } from '../inbox/letter-handler.ts'
+import { bounceOf, isAuthentic, openingKeysOf } from '../inbox/parse-letter.ts'
+import { repeats } from '../peer-hosts/host-letters.ts'
+import { bounceCase } from '../requests/agent-letter-handler.ts'
+import { freezeText, letterHeadBetweenHosts } from '../requests/compose-letter.ts'
+import { WorkerChoice } from './load-balancer.ts'
+
+/** Workers that are tried with one letter; its agent asks again by itself. */
+const mostTries = 4
+/** Letters sent again in one step, so that no new one waits behind them. */
+const stepLetters = 32
+/** A day without a letter, and a sender gets a worker anew. */
+const rememberSendersMs = 24 * 3_600_000
+const idBytes = 16
+
+export class ForwardingDesk implements Desk {
+  readonly #parts: HostGround
+  readonly #workers: ReadonlyMap<string, InviteHost>
+  readonly #book: ForwardBook
+  readonly #choice: WorkerChoice
+  readonly #onMail: () => void
+  #cancelTimer: () => void = () => {}
+
+  /** `onMail`: there is a mail in the outbox. */
+  constructor(parts: HostGround, workers: readonly InviteHost[], onMail: () => void) {
+    const { database, settings, clock } = parts
+    this.#parts = parts
+    this.#workers = new Map(workers.map((worker) => [toHex(worker.identity), worker]))
+    this.#book = new ForwardBook(database, {
+      senders: settings.forwardSenders,
+      forwards: settings.forwardsWaiting,
+    })
+    this.#choice = new WorkerChoice([...this.#workers.keys()], clock.now())
+    this.#onMail = onMail
+  }
+
+  start(): void {
+    this.#reviewIn(this.#parts.settings.forwardSilenceMs / 4)
+  }
+
+  stop(): void {
+    this.#cancelTimer()
+  }
+
+  room(): number {
+    if (this.#workers.size === 0) return 0
+    return Math.min(this.#book.room, this.#parts.outbox.room('forward'))
+  }
+
+  async read({ raw }: FetchedMail): Promise<Case> {
+    if (raw === null) return dropped('too-big')
+    if (automaticKind(quickHeaders(raw)) !== null) {
+      const bounce = bounceOf(this.#parts, raw)
+      return bounce ? bounceCase(this.#parts, bounce) : dropped('automatic')
+    }
+    const read = await readMail(raw, limits.mailBytes)
+    if (!read.ok) return dropped(read.refusal)
+    const { self, crypto } = this.#parts
+    const { mail } = read
+    if (sameAddress(mail.from, self.address)) return dropped('automatic')
+    if (!isAuthentic(this.#parts, raw, mail.from)) return dropped('unauthenticated')
+    const armored = readArmor(crypto, mail.text)
+    if (!armored.ok) return dropped(armored.refusal)
+    const opened = openOneOf(crypto, armored.boxes, openingKeysOf(self))
+    if (opened.ok) return this.#ownCase(opened.letter)
+    if (opened.refusal !== 'wrong-key') return dropped(opened.refusal)
+    return this.#foreignCase(mail, armored.boxes)
+  }
+
+  /** A letter to the representative itself: only its workers have something to tell it. */
+  #ownCase(letter: Letter): Case {
+    return {
+      kind: letter.kind,
+      settle: () => {
+        if (!this.#workers.has(toHex(letter.from))) return 'unknown-host'
+        return letter.kind === 'taken' ? this.#taken(letter) : 'unexpected-kind'
+      },
+    }
+  }
+
+  #taken(letter: TakenLetter): DropReason | null {
+    const { clock } = this.#parts
+    const again = repeats(this.#parts, letter, clock.wallNow())
+    if (again !== null) return again
+    this.#choice.noteSignOfLife(clock.now(), toHex(letter.from))
+    for (const id of idsIn(letter.ids)) this.#book.drop(id)
+    const { wanted } = letter
+    if (!wanted) return null
+    for (const id of idsIn(wanted)) this.#book.giveBack(id, letter.from)
+    this.#reviewIn(0)
+    return null
+  }
+
+  #foreignCase(mail: ReadMail, boxes: readonly Uint8Array[]): Case {
+    if (!fitOneMail(boxes.map(({ length }) => length))) return dropped('too-big')
+    // What they cannot have sealed to us themselves would go round.
+    if (!isMailAddress(mail.from) || this.#isWorker(mail.from)) return dropped('bad-mail')
+    if (mail.date !== null && (mail.date < 0 || mail.date > limits.instantMs)) return dropped('stale')
+    return { kind: 'forward', settle: () => this.#takeForeign(mail, boxes) }
+  }
+
+  /** Whoever wrote it, and whatever is in it: that is for the worker to see. */
+  #takeForeign(mail: ReadMail, boxes: readonly Uint8Array[]): DropReason | null {
+    const { crypto, clock, seen, limits: senderLimits } = this.#parts
+    const wallNow = clock.wallNow()
+    const sender = this.#senderOf(mail.from)
+    const digest = boxesDigest(crypto, boxes).slice(0, idBytes)
+    if (seen.has(sender, digest)) return 'copy'
+    if (senderLimits.take(clock.now(), { key: sender, address: mail.from }) !== null) return 'too-often'
+    seen.remember(sender, digest, wallNow)
+    this.#send({
+      id: crypto.randomBytes(idBytes),
+      sender,
+      mailFrom: mail.from,
+      mailDate: mail.date,
+      mailId: mail.messageId !== null && isMessageId(mail.messageId) ? mail.messageId : null,
+      boxes,
+    })
+    return null
+  }
+
+  /** Keyed, so that who writes cannot be read or guessed from the database. Without regard to case. */
+  #senderOf(address: string): SenderHash {
+    const { crypto, self } = this.#parts
+    return crypto.hash(utf8(address.toLowerCase()), 16, self.postmarkKey)
+  }
+
+  #isWorker(address: string): boolean {
+    return [...this.#workers.values()].some((worker) => sameAddress(worker.address, address))
+  }
+
+  #send(forward: Omit<Forward, 'worker' | 'tries'>): void {
+    const { clock, crypto, self, outbox } = this.#parts
+    const { sender, boxes, mailFrom, mailDate, mailId, id } = forward
+    const wallNow = clock.wallNow()
+    const had = this.#book.workerOf(sender)
+    const chosen = this.#choice.choose(clock.now(), had && toHex(had), this.#isReachable)
+    const worker = chosen === null ? undefined : this.#workers.get(chosen)
+    if (chosen === null || !worker)
+      throw new Problem('internal', 'There is no worker.', 'Please report this.')
+    const letter: ForwardLetter = {
+      ...letterHeadBetweenHosts(this.#parts, worker.identity),
+      kind: 'forward',
+      id,
+      mailFrom,
+      boxes: boxesDigest(crypto, boxes),
+      ...(mailDate !== null && { mailDate }),
+      ...(mailId !== null && { messageId: mailId }),
+    }
+    const keys = { identity: self.identity, recipientKey: worker.sealingKey }
+    const frozen = freezeText(this.#parts, letter, writeForward(crypto, letter, boxes, keys), worker.address)
+    outbox.add(frozen, wallNow)
+    this.#book.put({ ...forward, worker: worker.identity }, frozen.messageId, wallNow)
+    this.#book.assign(sender, worker.identity, wallNow)
+    this.#choice.noteLetter(clock.now(), chosen)
+  }
+
+  /** Whether mail to this worker has not come back lately. */
+  readonly #isReachable = (id: string): boolean => {
+    const { unreachable, clock } = this.#parts
+    const worker = this.#workers.get(id)
+    return worker !== undefined && !unreachable.has(worker.address, clock.wallNow())
+  }
+
+  #reviewIn(delayMs: number): void {
+    this.#cancelTimer()
+    this.#cancelTimer = this.#parts.clock.after(Math.max(1, delayMs), () => {
+      const isMore = this.#review()
+      this.#reviewIn(isMore ? 50 : this.#parts.settings.forwardSilenceMs / 4)
+    })
+  }
+
+  /** Whether there is more to do. */
+  #review(): boolean {
+    const { database, emit } = this.#parts
+    try {
+      const again = withDatabase(database, () => database.transaction(() => this.#sendAgain()))
+      if (again > 0) this.#onMail()
+      return again >= stepLetters
+    } catch (thrown) {
+      if (!(thrown instanceof Problem)) throw thrown
+      emit({ event: 'trouble', problem: thrown })
+      return false
+    }
+  }
+
+  /** What waited too long for a living worker, and all that a dead one has while another lives. While all are dead nothing
+   *  is: the letters lie in their mailboxes. */
+  #sendAgain(): number {
+    const { clock, settings, outbox } = this.#parts
+    const wallNow = clock.wallNow()
+    this.#book.clampFuture(wallNow)
+    this.#book.forgetSenders(wallNow - rememberSendersMs, stepLetters)
+    let again = 0
+    for (const [id, worker] of this.#workers) {
+      const late = this.#book.waiting(worker.identity, wallNow - settings.forwardSilenceMs, stepLetters)
+      const isSilent = late.length > 0 && this.#choice.noteSilence(clock.now(), id, settings.forwardSilenceMs)
+      const isDead = isSilent || !this.#isReachable(id)
+      if (isDead && !this.#choice.hasLiving(this.#isReachable)) continue
+      for (const forward of isDead ? this.#book.waiting(worker.identity, wallNow, stepLetters) : late) {
+        if (again >= stepLetters || outbox.room('forward') === 0) return again
+        if (forward.tries >= mostTries) this.#book.drop(forward.id)
+        else this.#send(forward)
+        again++
+      }
+    }
+    return again
+  }
+}
+
+function idsIn(joined: Uint8Array): readonly Uint8Array[] {
+  return Array.from({ length: joined.length / idBytes }, (_, at) =>
+    joined.slice(at * idBytes, (at + 1) * idBytes),
+  )
+}
+
+function dropped(reason: DropReason): Case {
+  return { kind: 'unknown', settle: () => reason }
+}

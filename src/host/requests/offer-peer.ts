@@ -1,0 +1,104 @@
+// What one agent is told of another (A5, B1–B3, B6). Pure. This is the only place where an entry becomes
+// something that leaves the host.
+
+import {
+  addressScope,
+  type Candidate,
+  type Endpoint,
+  type Family,
+  familyOf,
+  sharePrefix,
+} from '../../base/endpoint.ts'
+import type { OfferedPeer } from '../../letter/letter-types.ts'
+import { limits } from '../../letter/limits.ts'
+import type { Entry } from '../../store/peer-table.ts'
+
+/** How many leading bits two public addresses share when one NAT owns both (B2). */
+export type NatPrefix = Readonly<Record<Family, number>>
+
+/** A NAT with several addresses shows few of them at once; an agent that claims more to get at other people's
+ *  host candidates has only these tries. */
+const maxPublicAddresses = 2
+
+type Offerable = Pick<
+  Entry,
+  'user' | 'nickname' | 'session' | 'candidates' | 'tcpCandidates' | 'nat' | 'flagged' | 'acceptedAt'
+>
+
+/** The peer as the viewer may see it: never its mail address, its host candidates only behind the same NAT. */
+export function offerPeer(
+  peer: Offerable,
+  viewer: Pick<Entry, 'candidates' | 'tcpCandidates'>,
+  prefix: NatPrefix,
+  now: number,
+): OfferedPeer {
+  const sameNat = areBehindSameNat(allOf(peer), allOf(viewer), prefix)
+  const { tcpCandidates } = peer
+  return {
+    id: peer.user,
+    nickname: peer.nickname,
+    session: peer.session,
+    candidates: visibleCandidates(peer.candidates, sameNat),
+    ...(tcpCandidates && { tcpCandidates: visibleTcp(tcpCandidates, sameNat) }),
+    nat: peer.nat,
+    sameNat,
+    flagged: peer.flagged,
+    ageMs: Math.min(limits.durationMs, Math.max(0, now - peer.acceptedAt)),
+  }
+}
+
+/** Where UDP is blocked only TCP knows the public address. */
+function allOf({
+  candidates,
+  tcpCandidates = [],
+}: Pick<Entry, 'candidates' | 'tcpCandidates'>): readonly Candidate[] {
+  return [...candidates, ...tcpCandidates]
+}
+
+/** The one bit of B1: in some family, one public address of each shares the prefix with one of the other. */
+export function areBehindSameNat(
+  mine: readonly Candidate[],
+  theirs: readonly Candidate[],
+  prefix: NatPrefix,
+): boolean {
+  return ([4, 6] as const).some((family) => {
+    const other = publicAddresses(theirs, family)
+    return publicAddresses(mine, family).some((address) =>
+      other.some((candidate) => sharePrefix(address, candidate, prefix)),
+    )
+  })
+}
+
+function publicAddresses(candidates: readonly Candidate[], family: Family): readonly string[] {
+  const addresses = publicEndpoints(candidates, family).map((endpoint) => endpoint.address)
+  return [...new Set(addresses)].slice(0, maxPublicAddresses)
+}
+
+/** Server-reflexive endpoints; where a family has none, host endpoints with a public address (no NAT, IPv6). */
+function publicEndpoints(candidates: readonly Candidate[], family: Family): readonly Endpoint[] {
+  const ofFamily = candidates.filter(({ endpoint }) => familyOf(endpoint.address) === family)
+  const reflexive = ofFamily.filter(({ kind }) => kind === 'server-reflexive')
+  const chosen = reflexive.length > 0 ? reflexive : ofFamily.filter(isPublicHost)
+  return chosen.map(({ endpoint }) => endpoint)
+}
+
+function isPublicHost({ kind, endpoint }: Candidate): boolean {
+  return kind === 'host' && addressScope(endpoint.address) === 'public'
+}
+
+/** A public host candidate that stands in for a server-reflexive one goes to others under that name, so that
+ *  `host` always means "inside your own network". */
+function visibleCandidates(candidates: readonly Candidate[], sameNat: boolean): readonly Candidate[] {
+  if (sameNat) return candidates
+  const standIns = ([4, 6] as const).flatMap((family) => publicEndpoints(candidates, family))
+  return candidates.flatMap((candidate): Candidate[] => {
+    if (candidate.kind !== 'host') return [candidate]
+    const standsIn = standIns.includes(candidate.endpoint)
+    return standsIn ? [{ kind: 'server-reflexive', endpoint: candidate.endpoint }] : []
+  })
+}
+
+/** Here `host` says that the port listens, which a public address keeps saying. */
+function visibleTcp(candidates: readonly Candidate[], sameNat: boolean): readonly Candidate[] {
+  return candidates.filter((candidate) => sameNat || candidate.kind !== 'host' || isPublicHost(candidate))
+}

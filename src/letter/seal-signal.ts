@@ -1,0 +1,134 @@
+// What two agents tell each other through the host (design §6), sealed with the keys of their pair of sessions.
+//
+//   0           8           32
+//   +-----------+-----------+---------------------------------------------------+
+//   | tag (8)   | nonce(24) | sealed: CBOR padded to a multiple of 512, and 16  |
+//   +-----------+-----------+---------------------------------------------------+
+//
+// XChaCha20-Poly1305 under the sender's signal key, with the tag as associated data. The tag names the attempt.
+
+import { z } from 'zod'
+import { concatBytes, equalBytes } from '../base/bytes.ts'
+import type { Crypto } from '../base/crypto.ts'
+import { decodeEndpoint, type Endpoint, encodeEndpoint } from '../base/endpoint.ts'
+import { type PortRange, type Signal, signalLimits } from '../base/punch-signal.ts'
+import { decodeCbor, encodeCbor } from './cbor.ts'
+import { limits } from './limits.ts'
+
+export type SignalKeys = {
+  /** 8 bytes, the same for both sides. */
+  readonly tag: Uint8Array
+  /** 32 bytes each; the peer has them the other way round. */
+  readonly sendKey: Uint8Array
+  readonly receiveKey: Uint8Array
+}
+
+const tagBytes = 8
+const headerBytes = tagBytes + 24
+const paddingBytes = 512
+
+const port = z.int().min(1).max(65_535)
+const round = z
+  .int()
+  .min(0)
+  .max(signalLimits.rounds - 1)
+
+/** One form for each: an IPv4 address in IPv6 form is refused. */
+function readEndpoint(bytes: unknown): Endpoint | null {
+  const read = bytes instanceof Uint8Array ? decodeEndpoint(bytes) : null
+  return read && encodeEndpoint(read).length === (bytes as Uint8Array).length ? read : null
+}
+
+const endpoint = z.unknown().transform((bytes, context): Endpoint => {
+  const read = readEndpoint(bytes)
+  if (read) return read
+  context.addIssue('not an endpoint')
+  return z.NEVER
+})
+const address = z.unknown().transform((bytes, context): string => {
+  const read = bytes instanceof Uint8Array && readEndpoint(concatBytes(bytes, Uint8Array.of(0, 1)))
+  if (read) return read.address
+  context.addIssue('not an address')
+  return z.NEVER
+})
+const range = z
+  .tuple([port, port, port])
+  .refine(([first, last]) => first <= last)
+  .transform(([first, last, step]): PortRange => ({ first, last, step }))
+
+const signal: z.ZodType<Signal> = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('ports'),
+    round,
+    address,
+    towards: endpoint,
+    ranges: z.array(range).max(signalLimits.ranges),
+  }),
+  z.object({ type: z.literal('targets'), round, address, ports: z.array(port).max(signalLimits.targets) }),
+  z.object({
+    type: z.literal('pairs'),
+    round,
+    address,
+    pairs: z
+      .array(z.tuple([port, port]).transform(([mine, yours]) => ({ mine, yours })))
+      .max(signalLimits.pairs),
+  }),
+  z.object({ type: z.literal('search'), round, startAt: z.int().min(0).max(limits.instantMs) }),
+])
+
+function wireOf(said: Signal): object {
+  switch (said.type) {
+    case 'ports':
+      return {
+        ...said,
+        address: addressBytes(said.address),
+        towards: encodeEndpoint(said.towards),
+        ranges: said.ranges.map(({ first, last, step }) => [first, last, step]),
+      }
+    case 'targets':
+      return { ...said, address: addressBytes(said.address), ports: [...said.ports] }
+    case 'pairs':
+      return {
+        ...said,
+        address: addressBytes(said.address),
+        pairs: said.pairs.map(({ mine, yours }) => [mine, yours]),
+      }
+    case 'search':
+      return { ...said }
+  }
+}
+
+function addressBytes(text: string): Uint8Array {
+  return encodeEndpoint({ address: text, port: 1 }).slice(0, -2)
+}
+
+export function sealSignal(
+  crypto: Pick<Crypto, 'randomBytes' | 'encrypt' | 'pad'>,
+  { tag, sendKey }: SignalKeys,
+  said: Signal,
+): Uint8Array {
+  const nonce = crypto.randomBytes(headerBytes - tagBytes)
+  const padded = crypto.pad(encodeCbor(wireOf(said)), paddingBytes)
+  return concatBytes(tag, nonce, crypto.encrypt(sendKey, nonce, padded, tag))
+}
+
+/** Null for whatever the peer did not say in this attempt: alien, altered, our own reflected, or malformed. */
+export function openSignal(
+  crypto: Pick<Crypto, 'decrypt' | 'unpad'>,
+  { tag, receiveKey }: SignalKeys,
+  box: Uint8Array,
+): Signal | null {
+  const named = signalTag(box)
+  if (!named || !equalBytes(named, tag)) return null
+  const nonce = box.subarray(tagBytes, headerBytes)
+  const padded = crypto.decrypt(receiveKey, nonce, box.subarray(headerBytes), named)
+  const plain = padded && crypto.unpad(padded, paddingBytes)
+  if (!plain) return null
+  const read = signal.safeParse(decodeCbor(plain))
+  return read.success ? read.data : null
+}
+
+/** The tag of what may be a signal; null for what is too short or too long. Says nothing of its authenticity. */
+export function signalTag(box: Uint8Array): Uint8Array | null {
+  return box.length > headerBytes && box.length <= limits.signalBoxBytes ? box.slice(0, tagBytes) : null
+}

@@ -1,0 +1,275 @@
+// Which way a link goes, and where else the peer may be. A way is proven by a challenge: a random number sent there and
+// answered from there (RFC 9000 §8.2); nothing else moves a link.
+//
+//   - Known ways are candidates that the peer told. While the link is disturbed all of them are challenged, by both sides,
+//     which opens the NATs between as punching does; the first that answers is taken. At other times a way of higher rank
+//     is taken when it answers.
+//   - Elsewhere is any other place that the newest authentic packet came from: the peer's NAT may have given it another
+//     port, or somebody sent a copy on (RFC 9000 §9.3). It is challenged, and so is the present path. The link moves only
+//     when the former answers and the latter does not: whoever merely copies packets, even in time, diverts nothing.
+
+import type { Endpoint } from '../base/endpoint.ts'
+import type { Via } from '../base/protocol-machine.ts'
+import { type Challenge, Challenges, keyOf, type Place, shorten, unheardFlag } from './path-challenges.ts'
+
+export type Way = {
+  readonly endpoint: Endpoint
+  /** Higher is better. */
+  readonly rank: number
+}
+
+/** Known ways, further ones are ignored; and those that were in use before. */
+export const maxKnown = 16
+const maxFormer = 4
+/** From one challenge to the next of a burst. */
+const burstGapsMs = [200, 200, 400, 800] as const
+/** After the burst, while the link is disturbed. */
+const slowGapMs = 2_000
+/** Whoever is asked to search by the other does so at most so often. */
+const searchGapMs = 2_000
+/** So long a place that did not answer, or was not needed, is not tried again. */
+const restMs = 5_000
+const trialMs = 2_000
+/** The present path's answer may come so much later than that from elsewhere, or half a round trip. */
+const graceMs = 100
+type Known = Place & {
+  rank: number
+  /** Told by the peer, and not only in use before. */
+  readonly isTold: boolean
+  sent: number
+  nextAt: number
+}
+type Trial = {
+  readonly place: Place
+  sent: number
+  nextAt: number
+  readonly until: number
+  isPresentAlive: boolean
+  /** When it is decided; Infinity while the place has not answered. */
+  decideAt: number
+}
+
+export type PathsOptions = {
+  readonly remote: Endpoint
+  readonly via: Via
+  readonly rank: number
+  readonly now: number
+  readonly randomBytes: (length: number) => Uint8Array
+}
+
+export class Paths {
+  readonly #challenges: Challenges
+  #present: Place
+  #presentRank: number
+  /** By place. */
+  readonly #ways = new Map<string, Known>()
+  #trial: Trial | null = null
+  /** Until when a place from which packets come is left alone; at most `maxKnown`. */
+  readonly #resting = new Map<string, number>()
+  #isDisturbed = false
+  #searchedAt = -Infinity
+  #roundTripMs = 0
+  #dueAt = Infinity
+
+  constructor({ remote, via, rank, now, randomBytes }: PathsOptions) {
+    this.#challenges = new Challenges(now, randomBytes)
+    this.#present = { endpoint: remote, via }
+    this.#presentRank = rank
+  }
+
+  get remote(): Endpoint {
+    return this.#present.endpoint
+  }
+
+  get via(): Via {
+    return this.#present.via
+  }
+
+  /** When `turn` is wanted; Infinity when never. */
+  dueAt(): number {
+    return this.#dueAt
+  }
+
+  noteRoundTrip(ms: number): void {
+    this.#roundTripMs = ms
+  }
+
+  isPresent(endpoint: Endpoint, via: Via): boolean {
+    const { endpoint: present, via: presentVia } = this.#present
+    return via === presentVia && endpoint.port === present.port && endpoint.address === present.address
+  }
+
+  /** Somebody else has proven this path. False when it is the present one. */
+  move(endpoint: Endpoint, via: Via, rank: number): boolean {
+    this.#presentRank = rank
+    if (this.isPresent(endpoint, via)) return false
+    this.#moveTo({ endpoint, via })
+    return true
+  }
+
+  /** Where the peer may be as of now; those of higher rank than the present path are looked at. */
+  setWays(now: number, ways: readonly Way[]): void {
+    for (const [key, { isTold }] of this.#ways) if (isTold) this.#ways.delete(key)
+    for (const { endpoint, rank } of ways.slice(0, maxKnown)) {
+      if (this.isPresent(endpoint, 0)) this.#presentRank = rank
+      const place = { endpoint, via: 0 }
+      this.#ways.set(keyOf(place), { ...place, rank, isTold: true, sent: 0, nextAt: Infinity })
+    }
+    if (this.#isDisturbed) this.#search(now)
+    else this.look(now)
+  }
+
+  /** Challenges the ways that would be better than the present one. */
+  look(now: number): void {
+    for (const way of this.#ways.values()) if (way.rank > this.#presentRank) begin(now, way)
+    this.#schedule()
+  }
+
+  /** Nothing is heard any more, or soon may not: challenges every way, again and again until `settle`. */
+  disturb(now: number): void {
+    this.#isDisturbed = true
+    this.#search(now)
+  }
+
+  settle(): void {
+    this.#isDisturbed = false
+  }
+
+  /** Challenges every way a few times. */
+  sweep(now: number): void {
+    this.#search(now)
+  }
+
+  /** The peer has challenged us; the answer is for the caller. */
+  challenged(now: number, body: Uint8Array): void {
+    if (((body[0] as number) & unheardFlag) === 0 || now < this.#searchedAt + searchGapMs) return
+    this.#resting.clear()
+    this.#search(now)
+  }
+
+  /** The newest packet of the peer came from there. */
+  heardFrom(now: number, endpoint: Endpoint, via: Via): void {
+    if (this.isPresent(endpoint, via)) {
+      if (this.#trial) this.#trial.isPresentAlive = true
+      return
+    }
+    const place = { endpoint, via }
+    if (this.#trial || now < (this.#resting.get(keyOf(place)) ?? -Infinity)) return
+    this.#trial = {
+      place,
+      sent: 0,
+      nextAt: now,
+      until: now + trialMs,
+      isPresentAlive: false,
+      decideAt: Infinity,
+    }
+    this.#schedule()
+  }
+
+  /** A challenge was answered from there. True when the link moves with it. */
+  answered(now: number, body: Uint8Array, endpoint: Endpoint, via: Via): boolean {
+    const asked = this.#challenges.answered(now, body)
+    if (asked === null) return false
+    // Whatever way the answer took: what we send on the present path arrives.
+    if (asked === keyOf(this.#present)) {
+      if (this.#trial) this.#trial.isPresentAlive = true
+      return false
+    }
+    const place = { endpoint, via }
+    if (asked !== keyOf(place)) return false
+    const way = this.#ways.get(asked)
+    if (way) way.nextAt = Infinity
+    const rank = way?.rank ?? 0
+    if (this.#isDisturbed || (way && rank > this.#presentRank)) {
+      this.#presentRank = rank
+      this.#moveTo(place)
+      return true
+    }
+    if (this.#trial && keyOf(this.#trial.place) === asked) {
+      this.#trial.decideAt = Math.min(this.#trial.decideAt, now + Math.max(graceMs, this.#roundTripMs / 2))
+    }
+    this.#schedule()
+    return false
+  }
+
+  /** What is to be sent now, and whether the link has moved. */
+  turn(now: number): { readonly hasMoved: boolean; readonly challenges: readonly Challenge[] } {
+    if (now < this.#dueAt) return nothingToDo
+    const hasMoved = this.#decide(now)
+    const challenges = [...this.#challengeTrial(now), ...this.#challengeWays(now)]
+    this.#schedule()
+    return { hasMoved, challenges }
+  }
+
+  #search(now: number): void {
+    this.#searchedAt = now
+    for (const way of this.#ways.values()) begin(now, way)
+    this.#schedule()
+  }
+
+  #decide(now: number): boolean {
+    const trial = this.#trial
+    if (!trial || (now < trial.decideAt && now < trial.until)) return false
+    this.#trial = null
+    if (now >= trial.decideAt && !trial.isPresentAlive) {
+      this.#presentRank = this.#ways.get(keyOf(trial.place))?.rank ?? 0
+      this.#moveTo(trial.place)
+      return true
+    }
+    this.#resting.set(keyOf(trial.place), now + restMs)
+    shorten(this.#resting, maxKnown)
+    return false
+  }
+
+  #challengeTrial(now: number): Challenge[] {
+    const trial = this.#trial
+    if (!trial || now < trial.nextAt) return []
+    trial.nextAt = now + (burstGapsMs[trial.sent++] ?? Infinity)
+    return this.#challenges.make(now, [trial.place, this.#present], this.#flags)
+  }
+
+  #challengeWays(now: number): Challenge[] {
+    const due = [...this.#ways.values()].filter(({ nextAt }) => nextAt <= now).sort((a, b) => b.rank - a.rank)
+    return due.flatMap((way) => {
+      way.nextAt = now + (burstGapsMs[way.sent++] ?? (this.#isDisturbed ? slowGapMs : Infinity))
+      // Pings go there anyway.
+      const isPresent = this.isPresent(way.endpoint, way.via)
+      return isPresent ? [] : this.#challenges.make(now, [way], this.#flags)
+    })
+  }
+
+  get #flags(): number {
+    return this.#isDisturbed ? unheardFlag : 0
+  }
+
+  /** The way that is left stays known: the peer may come back to it. */
+  #moveTo(place: Place): void {
+    const key = keyOf(this.#present)
+    if (!this.#ways.get(key)?.isTold) {
+      this.#ways.delete(key)
+      this.#ways.set(key, { ...this.#present, rank: 0, isTold: false, sent: 0, nextAt: Infinity })
+      const former = [...this.#ways].filter(([, { isTold }]) => !isTold)
+      for (const [oldest] of former.slice(0, Math.max(0, former.length - maxFormer)))
+        this.#ways.delete(oldest)
+    }
+    this.#present = place
+    this.#trial = null
+    this.#resting.clear()
+    for (const way of this.#ways.values()) if (way.rank <= this.#presentRank) way.nextAt = Infinity
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    let due = Infinity
+    for (const { nextAt } of this.#ways.values()) if (nextAt < due) due = nextAt
+    if (this.#trial) due = Math.min(due, this.#trial.nextAt, this.#trial.until, this.#trial.decideAt)
+    this.#dueAt = due
+  }
+}
+
+const nothingToDo = { hasMoved: false, challenges: [] } as const
+
+function begin(now: number, way: Known): void {
+  way.sent = 0
+  way.nextAt = now
+}

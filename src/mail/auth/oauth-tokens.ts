@@ -1,0 +1,189 @@
+// Access tokens for mail servers that want OAuth 2.0 (RFC 6749): where each provider gives them out, and a source of
+// them that renews in time and keeps a refresh token that the provider has replaced.
+
+import type { Clock } from '../../base/clock.ts'
+import { Problem } from '../../base/problem.ts'
+import { httpRequest } from '../http-request.ts'
+import { isLoopbackHost } from '../mail-url.ts'
+import type { ProviderOAuth } from '../providers/provider-data.ts'
+import { reasonOf } from '../server-errors.ts'
+import type { AccessToken } from './credentials.ts'
+
+export type OAuthEndpoints = {
+  readonly tokenUrl: string
+  /** The page where a person agrees; null where there is none. */
+  readonly authorizeUrl: string | null
+  /** RFC 8628: a code typed on any device; null where it is not offered for mail. */
+  readonly deviceUrl: string | null
+  readonly scope: string
+}
+
+const microsoft = 'https://login.microsoftonline.com/common/oauth2/v2.0'
+
+/** Google lets no device code have the scope for mail; Microsoft lets all three protocols go into one token. */
+export const oauthEndpoints: Readonly<Record<ProviderOAuth, OAuthEndpoints>> = {
+  google: {
+    tokenUrl: 'https://oauth2.googleapis.com/token',
+    authorizeUrl: 'https://accounts.google.com/o/oauth2/v2/auth',
+    deviceUrl: null,
+    scope: 'https://mail.google.com/',
+  },
+  microsoft: {
+    tokenUrl: `${microsoft}/token`,
+    authorizeUrl: `${microsoft}/authorize`,
+    deviceUrl: `${microsoft}/devicecode`,
+    scope: [
+      ...['IMAP.AccessAsUser.All', 'POP.AccessAsUser.All', 'SMTP.Send'].map(
+        (name) => `https://outlook.office.com/${name}`,
+      ),
+      'offline_access',
+    ].join(' '),
+  },
+}
+
+export type OAuthClient = {
+  readonly endpoints: OAuthEndpoints
+  readonly clientId: string
+  /** Null: a public client, which has none. */
+  readonly clientSecret: string | null
+}
+
+export type OAuthTokens = {
+  readonly accessToken: string
+  readonly expiresInMs: number
+  /** Null: the one we have stays. */
+  readonly refreshToken: string | null
+}
+
+/** A provider's answer that is no success, by its `error` (RFC 6749 §5.2, RFC 8628 §3.5). */
+export class OAuthRefusal extends Error {
+  readonly code: string
+
+  constructor(code: string, text: string) {
+    super(text)
+    this.code = code
+  }
+}
+
+const answerMs = 20_000
+const mostBytes = 64 * 1024
+/** Renewed so long before the end, for clocks and slow logins. */
+const marginMs = 120_000
+
+/** Asks the token endpoint; rejects with an OAuthRefusal or a Problem. */
+export async function askForTokens(
+  clock: Clock,
+  client: OAuthClient,
+  fields: Readonly<Record<string, string>>,
+): Promise<OAuthTokens> {
+  const answer = await postForm(clock, client.endpoints.tokenUrl, { ...clientFields(client), ...fields })
+  const { access_token: accessToken, expires_in: expiresIn, refresh_token: refreshToken } = answer
+  if (typeof accessToken !== 'string' || !/^[!-~]{1,16384}$/.test(accessToken)) {
+    throw strange(client.endpoints.tokenUrl)
+  }
+  const seconds = Number(expiresIn)
+  return {
+    accessToken,
+    expiresInMs: Number.isFinite(seconds) && seconds > 0 ? seconds * 1_000 : 3_600_000,
+    refreshToken:
+      typeof refreshToken === 'string' && /^[!-~]{1,16384}$/.test(refreshToken) ? refreshToken : null,
+  }
+}
+
+/** The fields of the JSON that comes back; rejects with an OAuthRefusal or a Problem. */
+export async function postForm(
+  clock: Clock,
+  url: string,
+  fields: Readonly<Record<string, string>>,
+): Promise<Readonly<Record<string, unknown>>> {
+  const { protocol, hostname } = new URL(url)
+  if (protocol !== 'https:' && !isLoopbackHost(hostname)) {
+    throw new Problem('config', `${url} is not protected by TLS.`, 'Use an https: address there.')
+  }
+  const body = { type: 'application/x-www-form-urlencoded', text: new URLSearchParams(fields).toString() }
+  const headers = { accept: 'application/json' }
+  const answer = await httpRequest(clock, { method: 'POST', url, headers, body, mostBytes, answerMs }).catch(
+    (error: unknown) => {
+      const what = `The login server ${hostname} cannot be reached: ${reasonOf(error)}.`
+      throw new Problem('mail-connection', what, 'Check the network; it is tried again.', { cause: error })
+    },
+  )
+  const told = fieldsOf(answer.body)
+  if (answer.status === 200 && told) return told
+  if (typeof told?.error !== 'string') throw strange(url, answer.status)
+  const description = typeof told.error_description === 'string' ? told.error_description : told.error
+  throw new OAuthRefusal(told.error, reasonOf(description))
+}
+
+function fieldsOf(body: Uint8Array): Readonly<Record<string, unknown>> | null {
+  try {
+    const told: unknown = JSON.parse(Buffer.from(body).toString('utf8'))
+    return typeof told === 'object' && told !== null ? (told as Record<string, unknown>) : null
+  } catch {
+    return null
+  }
+}
+
+export function clientFields({ clientId, clientSecret }: OAuthClient): Record<string, string> {
+  return { client_id: clientId, ...(clientSecret === null ? {} : { client_secret: clientSecret }) }
+}
+
+function strange(url: string, status?: number): Problem {
+  const what = status === undefined ? 'without a token' : `with the HTTP status ${status}`
+  const remedy = 'Check the addresses in [mail.oauth]; it is tried again.'
+  return new Problem('mail-connection', `The login server ${new URL(url).hostname} answers ${what}.`, remedy)
+}
+
+export type TokenSourceOptions = {
+  readonly clock: Clock
+  readonly client: OAuthClient
+  /** Throws a Problem where there is none. */
+  readonly readRefreshToken: () => string
+  /** Over the old one, whole or not at all. */
+  readonly saveRefreshToken: (token: string) => void
+}
+
+/** One for mailbox and sender together: who asks while a token is being fetched gets the same. */
+export function createTokenSource({ clock, client, ...store }: TokenSourceOptions): AccessToken {
+  let current: { readonly token: string; readonly until: number } | null = null
+  let coming: Promise<string> | null = null
+
+  async function refresh(): Promise<string> {
+    const refreshToken = store.readRefreshToken()
+    const fields = { grant_type: 'refresh_token', refresh_token: refreshToken }
+    const tokens = await askForTokens(clock, client, fields).catch((error: unknown) => {
+      throw refreshProblem(error)
+    })
+    // Before it is used: the old one may be worth nothing any more.
+    if (tokens.refreshToken !== null && tokens.refreshToken !== refreshToken) {
+      store.saveRefreshToken(tokens.refreshToken)
+    }
+    current = { token: tokens.accessToken, until: clock.now() + tokens.expiresInMs - marginMs }
+    return current.token
+  }
+
+  return (renew = false) => {
+    if (coming) return coming
+    if (current && !renew && clock.now() < current.until) return Promise.resolve(current.token)
+    coming = refresh().finally(() => {
+      coming = null
+    })
+    return coming
+  }
+}
+
+function refreshProblem(error: unknown): unknown {
+  if (!(error instanceof OAuthRefusal)) return error
+  const cause = { cause: error }
+  if (error.code === 'invalid_grant' || error.code === 'interaction_required') {
+    const what = `The login to the mail provider has ended: ${error.message}.`
+    return new Problem('mail-login', what, 'Run `peerpost login --config FILE`.', cause)
+  }
+  if (/^(?:invalid_client|unauthorized_client|invalid_scope|unsupported_grant_type)$/.test(error.code)) {
+    const what = `The mail provider does not know this program: ${error.message}.`
+    const remedy = 'Check client_id and client_secret_file in [mail.oauth].'
+    return new Problem('config', what, remedy, cause)
+  }
+  const what = `The mail provider gives out no token: ${error.message}.`
+  return new Problem('mail-connection', what, 'It is tried again by itself.', cause)
+}

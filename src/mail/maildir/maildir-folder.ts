@@ -1,0 +1,93 @@
+// The files of a Maildir: which mails there are, oldest first, and how to read one without trusting it.
+
+import { constants } from 'node:fs'
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { headerEnd, headerLimitBytes } from '../mime/header-fields.ts'
+
+export type MaildirEntry = {
+  /** Name up to the flags: stays the same when a reader moves the mail from new/ to cur/. */
+  readonly base: string
+  readonly path: string
+}
+
+/** All mails but those marked as deleted (flag T), oldest first. */
+export async function listMaildir(folder: string): Promise<MaildirEntry[]> {
+  const entries: MaildirEntry[] = []
+  for (const part of ['new', 'cur']) {
+    for (const name of await readdir(join(folder, part))) {
+      const [base = '', info = ''] = name.split(':2,')
+      if (base === '' || base.startsWith('.') || info.includes('T')) continue
+      entries.push({ base, path: join(folder, part, name) })
+    }
+  }
+  return entries.sort((a, b) => compareAge(a.base, b.base))
+}
+
+/** Names begin with Unix seconds; delivery agents of today add M and microseconds. Others go by name. */
+function compareAge(a: string, b: string): number {
+  return seconds(a) - seconds(b) || micros(a) - micros(b) || (a < b ? -1 : a > b ? 1 : 0)
+}
+
+function seconds(base: string): number {
+  return Number(/^(\d{1,12})\./.exec(base)?.[1] ?? 0)
+}
+
+function micros(base: string): number {
+  return Number(/^\d+\.(?:[A-Z][^M.]*)?M(\d{1,6})/.exec(base)?.[1] ?? 0)
+}
+
+/** Changes whenever a mail comes or goes. */
+export async function maildirChange(folder: string): Promise<number> {
+  const [fresh, current] = await Promise.all([stat(join(folder, 'new')), stat(join(folder, 'cur'))])
+  return Math.max(fresh.mtimeMs, current.mtimeMs)
+}
+
+export type OpenedMail = {
+  readonly sizeBytes: number
+  /** The beginning, at least to the end of the header or `headerLimitBytes`. */
+  readonly start: Uint8Array
+  /** All of it; never more than `sizeBytes`. */
+  whole(): Promise<Uint8Array>
+}
+
+/** Opens a mail for the time of `use`. Null when it has vanished or is not a plain file. */
+export async function withMail<T>(path: string, use: (mail: OpenedMail) => Promise<T>): Promise<T | null> {
+  // Neither a link to elsewhere nor a pipe that never ends may be followed.
+  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+  let file: FileHandle
+  try {
+    file = await open(path, flags)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ELOOP') return null
+    throw error
+  }
+  try {
+    const about = await file.stat()
+    if (!about.isFile()) return null
+    const start = await readHeader(file, about.size)
+    return await use({ sizeBytes: about.size, start, whole: () => readUpTo(file, about.size) })
+  } finally {
+    await file.close()
+  }
+}
+
+async function readHeader(file: FileHandle, size: number): Promise<Uint8Array> {
+  for (let length = 4_096; ; length *= 4) {
+    const start = await readUpTo(file, Math.min(length, size, headerLimitBytes))
+    const enough = length >= size || length >= headerLimitBytes
+    if (enough || (headerEnd(start) ?? start.length) < start.length) return start
+  }
+}
+
+async function readUpTo(file: FileHandle, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length)
+  let filled = 0
+  while (filled < length) {
+    const { bytesRead } = await file.read(bytes, filled, length - filled, filled)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  return bytes.subarray(0, filled)
+}

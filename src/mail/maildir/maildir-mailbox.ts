@@ -1,0 +1,215 @@
+// A Maildir as a Mailbox, for a host on the mail server itself and for the embedded post office. The
+// system's file watching is only a hint: it misses changes on network drives and under load, so the folder
+// is looked at regularly.
+
+import { type FSWatcher, watch } from 'node:fs'
+import { access, constants, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../../base/clock.ts'
+import { inTurns, type MayTakeNewest } from '../../base/fair-order.ts'
+import { messageOf, Problem } from '../../base/problem.ts'
+import { isOurs, mayBeReport } from '../mail-filter.ts'
+import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.ts'
+import { quickHeaders } from '../mime/header-fields.ts'
+import { listMaildir, type MaildirEntry, maildirChange, type OpenedMail, withMail } from './maildir-folder.ts'
+
+export type MaildirMailboxOptions = {
+  readonly clock: Clock
+  /** Between two looks at the folder; default 2 s. */
+  readonly pollMs?: number
+  /** Something the person should know, said once, on one line. */
+  readonly notice?: (line: string) => void
+}
+
+/** Names of mails that are not ours. Beyond it the oldest are forgotten and their headers read once more. */
+const foreignLimit = 20_000
+
+export class MaildirMailbox implements Mailbox {
+  onWake: () => void = () => undefined
+  onState: (state: MailboxState) => void = () => undefined
+  isOurReport?: (raw: Uint8Array) => boolean
+  mayTakeNewest?: MayTakeNewest
+
+  readonly #folder: string
+  readonly #filter: MailFilter
+  readonly #clock: Clock
+  readonly #pollMs: number
+  readonly #notice: (line: string) => void
+  readonly #foreign = new Set<string>()
+  #state: 'new' | 'open' | 'closed' = 'new'
+  #connected = false
+  #change = 0
+  #watcher: FSWatcher | null = null
+  #cancelPoll: () => void = () => undefined
+  #unreadableNoticed = false
+
+  constructor(folder: string, filter: MailFilter, options: MaildirMailboxOptions) {
+    this.#folder = folder
+    this.#filter = filter
+    this.#clock = options.clock
+    this.#pollMs = options.pollMs ?? 2_000
+    this.#notice = options.notice ?? (() => undefined)
+  }
+
+  async open(): Promise<void> {
+    if (this.#state !== 'new') throw new Problem('internal', 'A mailbox was opened twice.', 'Make a new one.')
+    this.#state = 'open'
+    try {
+      for (const part of ['new', 'cur']) {
+        await access(join(this.#folder, part), constants.R_OK | constants.W_OK | constants.X_OK)
+      }
+      this.#change = await maildirChange(this.#folder)
+    } catch (error) {
+      this.#state = 'closed'
+      throw folderProblem(this.#folder, error)
+    }
+    this.#connect()
+  }
+
+  async close(): Promise<void> {
+    this.#state = 'closed'
+    this.#cancelPoll()
+    this.#watcher?.close()
+    this.#watcher = null
+  }
+
+  async fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
+    const mails: FetchedMail[] = []
+    const oldestFirst = (await this.#list()).filter(
+      ({ base }) => !this.#foreign.has(base) && !except.has(base),
+    )
+    for (const entry of inTurns(oldestFirst, this.mayTakeNewest)) {
+      if (mails.length >= limit) break
+      const mail = await this.#read(entry)
+      if (mail) mails.push(mail)
+    }
+    return mails
+  }
+
+  async #read({ base, path }: MaildirEntry): Promise<FetchedMail | null> {
+    try {
+      return await withMail(path, async (mail) => {
+        if (!(await this.#isOurs(mail))) {
+          this.#noteForeign(base)
+          return null
+        }
+        const { sizeBytes, whole } = mail
+        return { ref: base, raw: sizeBytes <= this.#filter.maxBytes ? await whole() : null, sizeBytes }
+      })
+    } catch (error) {
+      // One file that cannot be read must not keep the letters behind it waiting.
+      this.#noteForeign(base)
+      if (!this.#unreadableNoticed)
+        this.#notice(`${path} cannot be read and is left alone: ${messageOf(error)}.`)
+      this.#unreadableNoticed = true
+      return null
+    }
+  }
+
+  async #isOurs({ start, sizeBytes, whole }: OpenedMail): Promise<boolean> {
+    const fields = quickHeaders(start)
+    if (isOurs(fields, this.#filter)) return true
+    if (!this.isOurReport || sizeBytes > this.#filter.maxBytes) return false
+    return mayBeReport(fields, this.#filter) && this.isOurReport(await whole())
+  }
+
+  #noteForeign(base: string): void {
+    if (this.#foreign.size >= foreignLimit) {
+      const [oldest] = this.#foreign
+      if (oldest !== undefined) this.#foreign.delete(oldest)
+    }
+    this.#foreign.add(base)
+  }
+
+  async remove(refs: readonly string[]): Promise<void> {
+    if (refs.length === 0) return
+    const wanted = new Set(refs)
+    for (const { base, path } of await this.#list()) {
+      if (!wanted.has(base)) continue
+      await unlink(path).catch((error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw folderProblem(this.#folder, error)
+      })
+    }
+  }
+
+  async #list(): Promise<MaildirEntry[]> {
+    if (this.#state !== 'open')
+      throw new Problem('file', `The Maildir ${this.#folder} is not open.`, 'Open it.')
+    try {
+      return await listMaildir(this.#folder)
+    } catch (error) {
+      throw folderProblem(this.#folder, error)
+    }
+  }
+
+  #connect(): void {
+    this.#connected = true
+    this.#startWatching()
+    this.#pollLater()
+    this.onState({ state: 'connected' })
+    this.onWake()
+  }
+
+  #startWatching(): void {
+    this.#watcher?.close()
+    this.#watcher = null
+    try {
+      this.#watcher = watch(join(this.#folder, 'new'), { persistent: false }, () => {
+        if (this.#state === 'open') this.onWake()
+      })
+      this.#watcher.on('error', () => this.#watcher?.close())
+    } catch {
+      // Too many watches, or a file system without them: looking regularly is enough.
+    }
+  }
+
+  #pollLater(): void {
+    this.#cancelPoll = this.#clock.after(this.#pollMs, () => {
+      this.#poll().then(
+        () => this.#state === 'open' && this.#pollLater(),
+        () => undefined,
+      )
+    })
+  }
+
+  async #poll(): Promise<void> {
+    try {
+      const change = await maildirChange(this.#folder)
+      if (this.#state !== 'open') return
+      // A mail that came in the same tick as the last look leaves the time as it was: look once more.
+      const recent = this.#clock.wallNow() - change < 2 * this.#pollMs
+      const changed = change !== this.#change || recent
+      this.#change = change
+      if (!this.#connected) {
+        this.#connected = true
+        this.#startWatching()
+        this.onState({ state: 'connected' })
+        this.onWake()
+      } else if (changed) this.onWake()
+    } catch (error) {
+      if (this.#state !== 'open' || !this.#connected) return
+      this.#connected = false
+      const reason = folderProblem(this.#folder, error).message
+      this.onState({ state: 'disconnected', reason, retryInMs: this.#pollMs })
+    }
+  }
+}
+
+function folderProblem(folder: string, error: unknown): Problem {
+  const { code } = error as NodeJS.ErrnoException
+  const cause = { cause: error }
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    const remedy = 'Give the folder that has new/, cur/ and tmp/ in it, or let the mail server make it first.'
+    return new Problem('file', `There is no Maildir at ${folder}.`, remedy, cause)
+  }
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    const remedy = 'Run as the user who owns the mail, or give this one the right to read and delete there.'
+    return new Problem('file', `The Maildir ${folder} may not be read and changed.`, remedy, cause)
+  }
+  return new Problem(
+    'file',
+    `The Maildir ${folder} cannot be used: ${messageOf(error)}.`,
+    'Check the disk.',
+    cause,
+  )
+}

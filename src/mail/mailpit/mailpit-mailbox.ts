@@ -1,0 +1,271 @@
+// Mailpit as a Mailbox, for whoever tries peerpost out on a developer's mail server. It holds the mail of all
+// recipients, so that ours are picked by exact address. Its WebSocket says when to look; looking at regular times
+// finds what it did not say. It sends nothing on, so that no report of ours ever comes back.
+
+import type { Clock } from '../../base/clock.ts'
+import { inTurns, type MayTakeNewest } from '../../base/fair-order.ts'
+import { sameAddress } from '../../base/mail-address.ts'
+import { messageOf, Problem } from '../../base/problem.ts'
+import { isOurs } from '../mail-filter.ts'
+import { type MailpitUrl, serverName } from '../mail-url.ts'
+import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.ts'
+import { quickHeaders } from '../mime/header-fields.ts'
+import { type Backoff, backoffMs } from '../reconnect-backoff.ts'
+import { MailpitApi, type MailpitSummary, mostMailpitMails, recipientsOf } from './mailpit-api.ts'
+
+export type MailpitTimings = {
+  readonly answerMs: number
+  /** Between two looks while the WebSocket is open … */
+  readonly listenMs: number
+  /** … and while it is not. */
+  readonly pollMs: number
+  readonly retry: Backoff
+}
+
+export const mailpitTimings: MailpitTimings = {
+  answerMs: 20_000,
+  listenMs: 15_000,
+  pollMs: 2_000,
+  retry: { firstMs: 1_000, lastMs: 30_000 },
+}
+
+export type MailpitMailboxOptions = {
+  readonly clock: Clock
+  /** Uniform in [0, 1), for the scatter of retries. */
+  readonly random: () => number
+  readonly timing?: Partial<MailpitTimings>
+}
+
+export class MailpitMailbox implements Mailbox {
+  onWake: () => void = () => undefined
+  onState: (state: MailboxState) => void = () => undefined
+  mayTakeNewest?: MayTakeNewest
+
+  readonly #url: MailpitUrl
+  readonly #filter: MailFilter
+  readonly #options: MailpitMailboxOptions
+  readonly #timing: MailpitTimings
+  readonly #api: MailpitApi
+  #state: 'new' | 'open' | 'closed' = 'new'
+  /** Why Mailpit cannot be used; null while it can. */
+  #lostBecause: string | null = 'it is not open'
+  #attempt = 0
+  #socket: WebSocket | null = null
+  #cancelPoll: () => void = () => undefined
+  /** Found and not removed, oldest first; at most what one search finds. */
+  #waiting: MailpitSummary[] = []
+  /** There may be more than `#waiting`. */
+  #announced = true
+  #searchedAt = Number.NEGATIVE_INFINITY
+  /** IDs of mails that look like ours and are not; of the mails of the last search alone. */
+  #foreign = new Set<string>()
+  /** Operations run one after the other: each waits for the one before. */
+  #tail: Promise<unknown> = Promise.resolve()
+
+  constructor(url: MailpitUrl, filter: MailFilter, options: MailpitMailboxOptions) {
+    this.#url = url
+    this.#filter = filter
+    this.#options = options
+    this.#timing = { ...mailpitTimings, ...options.timing }
+    this.#api = new MailpitApi(url, options.clock, this.#timing)
+  }
+
+  async open(): Promise<void> {
+    if (this.#state !== 'new') throw new Problem('internal', 'A mailbox was opened twice.', 'Make a new one.')
+    this.#state = 'open'
+    try {
+      await this.#api.ready()
+    } catch (error) {
+      this.#state = 'closed'
+      throw error
+    }
+    this.#connected()
+  }
+
+  fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
+    return this.#inTurn(async () => {
+      await this.#searchIfDue()
+      const mails: FetchedMail[] = []
+      for (const summary of inTurns([...this.#waiting], this.mayTakeNewest)) {
+        if (mails.length >= limit) break
+        if (except.has(summary.id)) continue
+        const mail = await this.#read(summary)
+        if (mail) mails.push(mail)
+      }
+      return mails
+    })
+  }
+
+  remove(refs: readonly string[]): Promise<void> {
+    return this.#inTurn(async () => {
+      // Only what was shown: nothing else may be deleted here, where everybody's mail is.
+      const ours = new Set(this.#waiting.map(({ id }) => id))
+      const known = refs.filter((ref) => ours.has(ref))
+      if (known.length === 0) return
+      await this.#try(() => this.#api.delete(known))
+      const gone = new Set(known)
+      this.#waiting = this.#waiting.filter(({ id }) => !gone.has(id))
+    })
+  }
+
+  check(): void {
+    if (this.#state !== 'open') return
+    this.#hangUp()
+    this.#pollIn(0)
+  }
+
+  async close(): Promise<void> {
+    this.#state = 'closed'
+    this.#lostBecause = 'it was closed'
+    this.#cancelPoll()
+    await this.#tail
+    this.#hangUp()
+  }
+
+  async #searchIfDue(): Promise<void> {
+    if (this.#state !== 'open' || this.#lostBecause !== null) throw this.#notConnected()
+    const { clock } = this.#options
+    const isOld = clock.now() - this.#searchedAt >= this.#timing.listenMs
+    const wasCut = this.#waiting.length === 0 && this.#foreign.size >= mostMailpitMails
+    if (!this.#announced && !isOld && !wasCut) return
+    // Before the search: what is announced while it runs must lead to another one.
+    this.#announced = false
+    try {
+      const found = await this.#try(() => this.#api.search(this.#searched()))
+      this.#searchedAt = clock.now()
+      const present = new Set(found.map(({ id }) => id))
+      for (const id of this.#foreign) if (!present.has(id)) this.#foreign.delete(id)
+      this.#waiting = found.filter((summary) => !this.#foreign.has(summary.id) && this.#mayBeOurs(summary))
+    } catch (error) {
+      this.#announced = true
+      throw error
+    }
+  }
+
+  /** Mailpit's search has no way to write a quote, so the longest piece without one is searched for. */
+  #searched(): string | null {
+    const pieces = this.#filter.subject.split(/["\\]/).sort((a, b) => b.length - a.length)
+    return pieces[0]?.trim() || null
+  }
+
+  /** By the summary, so that little is downloaded that is not ours; the bytes decide. */
+  #mayBeOurs({ subject, recipients }: MailpitSummary): boolean {
+    if (!recipients.some((address) => sameAddress(address, this.#filter.address))) return false
+    const plain = (text: string) => text.replace(/\s+/g, ' ').trim()
+    return plain(subject) === plain(this.#filter.subject)
+  }
+
+  async #read({ id, sizeBytes }: MailpitSummary): Promise<FetchedMail | null> {
+    const { maxBytes } = this.#filter
+    const raw = await this.#try(() => this.#api.raw(id, maxBytes))
+    if (raw === null) {
+      this.#waiting = this.#waiting.filter((summary) => summary.id !== id)
+      return null
+    }
+    if (isOurs(quickHeaders(raw), this.#filter)) {
+      const isWhole = raw.length <= maxBytes
+      return { ref: id, raw: isWhole ? raw : null, sizeBytes: isWhole ? raw.length : sizeBytes }
+    }
+    this.#foreign.add(id)
+    this.#waiting = this.#waiting.filter((summary) => summary.id !== id)
+    return null
+  }
+
+  async #try<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      this.#lost(error)
+      throw error
+    }
+  }
+
+  #connected(): void {
+    this.#attempt = 0
+    this.#announced = true
+    if (this.#lostBecause !== null && this.#state === 'open') {
+      this.#lostBecause = null
+      this.onState({ state: 'connected' })
+    }
+    this.#listen()
+    this.#pollLater()
+    this.onWake()
+  }
+
+  /** The WebSocket is a hint: that it is open proves nothing, that it is not only makes us look more often. */
+  #listen(): void {
+    if (this.#socket || this.#state !== 'open') return
+    const socket = this.#api.events()
+    this.#socket = socket
+    socket.addEventListener('message', ({ data }) => {
+      if (this.#socket !== socket || !mayConcern(data, this.#filter.address)) return
+      this.#announced = true
+      this.onWake()
+    })
+    const ended = () => {
+      if (this.#socket !== socket) return
+      this.#socket = null
+      this.#pollIn(this.#timing.pollMs)
+    }
+    socket.addEventListener('close', ended)
+    socket.addEventListener('error', ended)
+  }
+
+  #hangUp(): void {
+    const socket = this.#socket
+    this.#socket = null
+    socket?.close()
+    this.#api.hangUp()
+  }
+
+  #pollLater(): void {
+    const isListening = this.#socket?.readyState === WebSocket.OPEN
+    this.#pollIn(isListening ? this.#timing.listenMs : this.#timing.pollMs)
+  }
+
+  #pollIn(delayMs: number): void {
+    if (this.#state !== 'open') return
+    this.#cancelPoll()
+    this.#cancelPoll = this.#options.clock.after(delayMs, () => {
+      this.#inTurn(() => this.#poll()).catch(() => undefined)
+    })
+  }
+
+  async #poll(): Promise<void> {
+    if (this.#state !== 'open') return
+    await this.#try(() => this.#api.ready())
+    this.#connected()
+  }
+
+  #lost(error: unknown): void {
+    if (this.#state !== 'open') return
+    this.#hangUp()
+    this.#lostBecause = messageOf(error).replace(/\.$/, '')
+    const retryInMs = backoffMs(this.#attempt++, this.#timing.retry, this.#options.random)
+    this.#pollIn(retryInMs)
+    this.onState({ state: 'disconnected', reason: this.#lostBecause, retryInMs })
+  }
+
+  #notConnected(): Problem {
+    const what = `There is no connection to Mailpit at ${serverName(this.#url)}: ${this.#lostBecause ?? 'it was closed'}.`
+    return new Problem('mail-connection', what, 'It is tried again by itself.')
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#tail.then(work)
+    this.#tail = run.catch(() => undefined)
+    return run
+  }
+}
+
+/** Whether an event tells of new mail that is not plainly somebody else's. */
+function mayConcern(data: unknown, address: string): boolean {
+  try {
+    const event = JSON.parse(String(data)) as { Type?: unknown; Data?: unknown }
+    if (event.Type !== 'new') return false
+    const recipients = recipientsOf(event.Data)
+    return recipients.length === 0 || recipients.some((recipient) => sameAddress(recipient, address))
+  } catch {
+    return true
+  }
+}

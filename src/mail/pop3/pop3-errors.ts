@@ -1,0 +1,86 @@
+// What a POP3 server refused and why, by its response code (RFC 2449 §8, RFC 3206) where it gives one.
+
+import { Problem } from '../../base/problem.ts'
+import { type Pop3Url, serverName } from '../mail-url.ts'
+import { clearTextProblem, loginProblem, serverProblem } from '../server-errors.ts'
+
+/** Codes that time mends. IN-USE: another program has the maildrop open. */
+const passing = new Set(['IN-USE', 'LOGIN-DELAY', 'SYS/TEMP'])
+
+export class Pop3Refusal extends Error {
+  readonly code: string
+
+  constructor(code: string, text: string) {
+    super(text)
+    this.code = code
+  }
+
+  static of(text: string): Pop3Refusal {
+    return new Pop3Refusal(
+      /^\[([A-Z0-9/-]{1,40})\]/i.exec(text)?.[1]?.toUpperCase() ?? '',
+      text || 'it refused',
+    )
+  }
+
+  /** Without a code it is the password, unless the words say otherwise: many servers have no codes. */
+  static atLogin(text: string): Pop3Refusal {
+    const refusal = Pop3Refusal.of(text)
+    if (refusal.code !== '') return refusal
+    if (/\block(?:ed)?\b|in use|busy|another session/i.test(text) && !/account/i.test(text)) {
+      return new Pop3Refusal('IN-USE', text)
+    }
+    if (/too (?:often|frequent|many|soon)|login delay|minutes/i.test(text)) {
+      return new Pop3Refusal('LOGIN-DELAY', text)
+    }
+    return new Pop3Refusal('AUTH', text)
+  }
+
+  get isPassing(): boolean {
+    return passing.has(this.code)
+  }
+}
+
+export function pop3Problem(url: Pop3Url, error: unknown): Problem {
+  if (!(error instanceof Pop3Refusal)) return serverProblem('POP3', url, error)
+  if (error.code === 'AUTH') return loginProblem('POP3', url, error)
+  const server = `The POP3 server ${serverName(url)}`
+  const cause = { cause: error }
+  switch (error.code) {
+    case 'IN-USE': {
+      const remedy = 'It is tried again by itself; close other mail programs that stay logged in.'
+      return new Problem(
+        'mail-server',
+        `${server} has the mailbox locked for another program.`,
+        remedy,
+        cause,
+      )
+    }
+    case 'LOGIN-DELAY': {
+      const remedy = 'It is asked less often by itself; ?poll=SECONDS in the URL sets how often.'
+      return new Problem('mail-server', `${server} is asked more often than it likes.`, remedy, cause)
+    }
+    case 'NO-IDS':
+    case 'TOO-MANY': {
+      const remedy = 'Use IMAP there, or another mailbox.'
+      return new Problem('mail-server', `${server} cannot be used: ${error.message}.`, remedy, cause)
+    }
+    default: {
+      const what = `${server} refused: ${error.message.slice(0, 200).replace(/\.+$/, '')}.`
+      return new Problem('mail-server', what, 'It is tried again; if it stays, ask whoever runs it.', cause)
+    }
+  }
+}
+
+export function noTls(url: Pop3Url): Problem {
+  return clearTextProblem('POP3', url)
+}
+
+/** Whether waiting mends it. */
+export function isPassing(problem: Problem): boolean {
+  return problem.cause instanceof Pop3Refusal && problem.cause.isPassing
+}
+
+/** Whether it is our asking too often. */
+export function isLoginDelay(problem: Problem): boolean {
+  return problem.cause instanceof Pop3Refusal && problem.cause.code === 'LOGIN-DELAY'
+}

@@ -1,0 +1,224 @@
+// One mailbox that several readers of one program share (mission A15): each has a view, and a mail goes to the reader
+// whose keys open it. What nobody's keys open is shown to all, as each alone would see it, and removed once all are done
+// with it. Mails that one reader has for another in the same program are handed over here and never travel.
+
+import { inTurns, type MayTakeNewest } from '../../base/fair-order.ts'
+import { limits } from '../../letter/limits.ts'
+import type { FetchedMail, Mailbox, MailboxState } from '../mailbox.ts'
+import { readMail } from '../mime/parse-mail.ts'
+
+export const sharedLimits = {
+  /** Mails that were sorted and are not removed yet; beyond it no more are fetched until some are. */
+  mails: 20_000,
+  /** Of sorted mails kept in memory; beyond it the oldest of other readers are fetched again when they are wanted. */
+  bytes: 8_000_000,
+  /** Handed over and not yet taken; beyond it the sender has to try again. */
+  handedOver: 256,
+} as const
+
+type Sorted = {
+  readonly ref: string
+  /** Who is not yet done with it. */
+  readonly readers: Set<string>
+  /** Null where it has to be fetched again. */
+  mail: FetchedMail | null
+}
+
+export class SharedMailbox {
+  readonly #make: () => Mailbox
+  readonly #views = new Map<string, View>()
+  /** By reader, also while its view is closed: its mails wait for it. */
+  readonly #opens = new Map<string, (text: string) => boolean>()
+  /** In the mailbox, oldest first. */
+  readonly #sorted = new Map<string, Sorted>()
+  #bytes = 0
+  /** By ref, oldest first. */
+  readonly #handedOver = new Map<string, Sorted>()
+  #nextHandedOver = 1
+  #mailbox: Mailbox | null = null
+  #opening: Promise<void> = Promise.resolve()
+  #state: MailboxState | null = null
+  /** One fetch after the other, so that no mail is sorted twice. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  /** `make`: the mailbox, not yet open; another one after all views were closed. */
+  constructor(make: () => Mailbox) {
+    this.#make = make
+  }
+
+  /** Not yet open. A reader has one view at a time. */
+  view(reader: string): Mailbox {
+    return new View(this, reader)
+  }
+
+  /** From one reader to another. False when there is no room. */
+  handOver(raw: Uint8Array): boolean {
+    if (this.#handedOver.size >= sharedLimits.handedOver) return false
+    const ref = `handed over ${this.#nextHandedOver++}`
+    const mail = { ref, raw, sizeBytes: raw.length }
+    this.#handedOver.set(ref, { ref, readers: new Set(), mail })
+    for (const view of this.#views.values()) view.onWake()
+    return true
+  }
+
+  async open(view: View): Promise<void> {
+    this.#views.set(view.reader, view)
+    if (view.opens) this.#opens.set(view.reader, view.opens)
+    if (this.#mailbox === null) {
+      const mailbox = this.#make()
+      this.#mailbox = mailbox
+      this.#state = null
+      mailbox.onWake = () => this.#each((one) => one.onWake())
+      mailbox.onState = (state) => {
+        this.#state = state
+        this.#each((one) => one.onState(state))
+      }
+      mailbox.isOurReport = (raw) => [...this.#views.values()].some((one) => one.isOurReport?.(raw) === true)
+      mailbox.mayTakeNewest = (waiting) =>
+        [...this.#views.values()].some((one) => one.mayTakeNewest?.(waiting) === true)
+      this.#opening = mailbox.open()
+    } else if (this.#state) view.onState(this.#state)
+    await this.#opening
+    view.onWake()
+  }
+
+  async close(view: View): Promise<void> {
+    if (this.#views.get(view.reader) !== view) return
+    this.#views.delete(view.reader)
+    // Sorted anew: what only this reader opens stays for its next view.
+    for (const one of this.#sorted.values()) if (one.readers.delete(view.reader)) this.#forget(one)
+    if (this.#views.size > 0) return
+    const mailbox = this.#mailbox
+    this.#mailbox = null
+    for (const one of this.#sorted.values()) this.#forget(one)
+    await mailbox?.close()
+  }
+
+  fetch(view: View, limit: number, except: ReadonlySet<string>): Promise<readonly FetchedMail[]> {
+    const mine = this.#turn.then(() => this.#fetch(view, limit, except))
+    this.#turn = mine.catch(() => undefined)
+    return mine
+  }
+
+  async remove(view: View, refs: readonly string[]): Promise<void> {
+    const over: string[] = []
+    for (const ref of refs) {
+      const sorted = this.#sorted.get(ref) ?? this.#handedOver.get(ref)
+      const isLast = ![...(sorted?.readers ?? [])].some((reader) => reader !== view.reader)
+      if (!isLast) sorted?.readers.delete(view.reader)
+      else if (!this.#handedOver.delete(ref)) over.push(ref)
+    }
+    if (over.length === 0 || this.#mailbox === null) return
+    await this.#mailbox.remove(over)
+    for (const ref of over) {
+      const sorted = this.#sorted.get(ref)
+      if (sorted) this.#forget(sorted)
+    }
+  }
+
+  check(): void {
+    this.#mailbox?.check?.()
+  }
+
+  async #fetch(view: View, limit: number, except: ReadonlySet<string>): Promise<readonly FetchedMail[]> {
+    const wanted = ({ ref, readers }: Sorted) => readers.has(view.reader) && !except.has(ref)
+    await this.#sortHandedOver()
+    for (;;) {
+      const ready = [...this.#handedOver.values(), ...this.#sorted.values()]
+        .filter(wanted)
+        .flatMap(({ mail }) => mail ?? [])
+      if (ready.length > 0) return [...inTurns(ready, view.mayTakeNewest)].slice(0, limit)
+      const mailbox = this.#mailbox
+      const again = [...this.#sorted.values()].filter(wanted)
+      if (mailbox === null || (again.length === 0 && this.#sorted.size >= sharedLimits.mails)) return []
+      const hidden = new Set([...except, ...this.#sorted.keys()])
+      for (const { ref } of again) hidden.delete(ref)
+      const mails = await mailbox.fetch(limit, hidden)
+      // Somebody else removed them.
+      if (mails.length === 0) for (const gone of again) this.#forget(gone)
+      if (mails.length === 0 || this.#mailbox !== mailbox) return []
+      for (const mail of mails) await this.#sort(mail, view.reader)
+    }
+  }
+
+  async #sort(mail: FetchedMail, askedBy: string): Promise<void> {
+    const { ref } = mail
+    const sorted = this.#sorted.get(ref) ?? { ref, readers: new Set(await this.#readersOf(mail)), mail: null }
+    if (sorted.mail === null) this.#bytes += mail.raw?.length ?? 0
+    sorted.mail = mail
+    this.#sorted.set(ref, sorted)
+    for (const one of this.#sorted.values()) {
+      if (this.#bytes <= sharedLimits.bytes) break
+      if (!one.readers.has(askedBy)) this.#unload(one)
+    }
+  }
+
+  /** Anew each time, for whom it is for may only now have its view. */
+  async #sortHandedOver(): Promise<void> {
+    for (const one of this.#handedOver.values()) {
+      if (one.mail === null || one.readers.size > 0) continue
+      for (const reader of await this.#readersOf(one.mail)) one.readers.add(reader)
+    }
+  }
+
+  async #readersOf({ raw }: FetchedMail): Promise<readonly string[]> {
+    const open = [...this.#views.keys()]
+    if (raw === null) return open
+    const reporting = [...this.#views.values()].filter((view) => view.isOurReport?.(raw) === true)
+    if (reporting.length > 0) return reporting.map(({ reader }) => reader)
+    const read = await readMail(raw, limits.mailBytes)
+    if (!read.ok) return open
+    const { text } = read.mail
+    const readers = [...this.#opens].filter(([, opens]) => opens(text)).map(([reader]) => reader)
+    return readers.length > 0 ? readers : open
+  }
+
+  #unload(sorted: Sorted): void {
+    this.#bytes -= sorted.mail?.raw?.length ?? 0
+    sorted.mail = null
+  }
+
+  #forget(sorted: Sorted): void {
+    this.#unload(sorted)
+    this.#sorted.delete(sorted.ref)
+  }
+
+  #each(tell: (view: View) => void): void {
+    for (const view of this.#views.values()) tell(view)
+  }
+}
+
+class View implements Mailbox {
+  onWake: () => void = () => {}
+  onState: (state: MailboxState) => void = () => {}
+  isOurReport?: (raw: Uint8Array) => boolean
+  opens?: (text: string) => boolean
+  mayTakeNewest?: MayTakeNewest
+  readonly reader: string
+  readonly #shared: SharedMailbox
+
+  constructor(shared: SharedMailbox, reader: string) {
+    this.#shared = shared
+    this.reader = reader
+  }
+
+  open(): Promise<void> {
+    return this.#shared.open(this)
+  }
+
+  fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
+    return this.#shared.fetch(this, limit, except)
+  }
+
+  remove(refs: readonly string[]): Promise<void> {
+    return this.#shared.remove(this, refs)
+  }
+
+  check(): void {
+    this.#shared.check()
+  }
+
+  close(): Promise<void> {
+    return this.#shared.close(this)
+  }
+}

@@ -1,0 +1,87 @@
+// One sender that several readers of a shared mailbox have. What goes to their own address is handed over inside the
+// program; only what is for others travels.
+
+import { sameAddress } from '../../base/mail-address.ts'
+import type { MailSender, OutgoingMail, SendOutcome } from '../sender.ts'
+import type { SharedMailbox } from './shared-mailbox.ts'
+
+export class SharedSender {
+  readonly #make: () => MailSender
+  readonly #address: string
+  readonly #mailbox: Pick<SharedMailbox, 'handOver'>
+  readonly #views = new Set<SenderView>()
+  #sender: MailSender | null = null
+
+  /** `make`: another one after all views were closed. `address`: of the mailbox. */
+  constructor(make: () => MailSender, address: string, mailbox: Pick<SharedMailbox, 'handOver'>) {
+    this.#make = make
+    this.#address = address
+    this.#mailbox = mailbox
+  }
+
+  view(): MailSender {
+    const view = new SenderView(this)
+    this.#views.add(view)
+    return view
+  }
+
+  get sender(): MailSender {
+    this.#sender ??= this.#make()
+    return this.#sender
+  }
+
+  async send(mail: OutgoingMail): Promise<SendOutcome> {
+    const others = mail.to.filter((to) => !sameAddress(to, this.#address))
+    if (others.length === mail.to.length) return this.sender.send(mail)
+    const isTaken = this.#mailbox.handOver(mail.raw)
+    const again = isTaken ? [] : mail.to.filter((to) => sameAddress(to, this.#address))
+    const reason = 'too many letters wait inside this program'
+    if (others.length === 0) return isTaken ? { outcome: 'sent' } : { outcome: 'later', reason }
+    const sent = await this.sender.send({ ...mail, to: others })
+    switch (sent.outcome) {
+      case 'sent':
+        return isTaken ? sent : { outcome: 'partly', again, reason }
+      case 'later':
+        return isTaken ? { outcome: 'partly', again: others, reason: sent.reason } : sent
+      case 'partly':
+        return { ...sent, again: [...again, ...sent.again] }
+      case 'refused':
+        return { outcome: 'partly', again, reason: sent.reason }
+    }
+  }
+
+  async close(view: SenderView): Promise<void> {
+    if (!this.#views.delete(view) || this.#views.size > 0) return
+    const sender = this.#sender
+    this.#sender = null
+    await sender?.close()
+  }
+}
+
+class SenderView implements MailSender {
+  readonly #shared: SharedSender
+
+  constructor(shared: SharedSender) {
+    this.#shared = shared
+  }
+
+  get concurrency(): number {
+    return this.#shared.sender.concurrency
+  }
+
+  send(mail: OutgoingMail): Promise<SendOutcome> {
+    return this.#shared.send(mail)
+  }
+
+  verify(): Promise<void> {
+    return this.#shared.sender.verify()
+  }
+
+  check(): void {
+    this.#shared.sender.check?.()
+  }
+
+  close(): Promise<void> {
+    return this.#shared.close(this)
+  }
+}

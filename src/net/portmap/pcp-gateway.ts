@@ -1,0 +1,127 @@
+// A router that is asked by PCP, and by NAT-PMP where it knows nothing newer.
+
+import { createSocket } from 'node:dgram'
+import type { Crypto } from '../../base/crypto.ts'
+import type { Gateway, Granted, PortProtocol, PortWish } from './gateway.ts'
+import {
+  decodeNatPmp,
+  decodePcpMap,
+  encodeNatPmpAddress,
+  encodeNatPmpMap,
+  encodePcpMap,
+  type MapWish,
+  maxPcpBytes,
+  type NatPmpAnswer,
+  type PcpAnswer,
+  pcpNonceBytes,
+  unsupportedVersion,
+} from './pcp-codec.ts'
+
+export type PcpGatewayOptions = {
+  readonly router: string
+  /** Our address, which mappings lead to. */
+  readonly client: string
+  readonly randomBytes: Crypto['randomBytes']
+  /** Default UDP. */
+  readonly protocol?: PortProtocol
+  /** Another than the standard's, for tests. */
+  readonly port?: number
+}
+
+const standardPort = 5351
+/** RFC 6886 §3.1: doubled from 250 ms. Nine times, as it wants, would be a minute; a router in the LAN needs no two. */
+const sendAtMs = [0, 250, 750, 1_750]
+const giveUpAfterMs = 2_500
+
+export class PcpGateway implements Gateway {
+  readonly router: string
+  readonly #options: PcpGatewayOptions
+  /** The same for renewing and taking back: it shows that the mapping is ours (RFC 6887 §11.2). */
+  readonly #nonce: Uint8Array
+  #language: 'PCP' | 'NAT-PMP' = 'PCP'
+
+  constructor(options: PcpGatewayOptions) {
+    this.router = options.router
+    this.#options = options
+    this.#nonce = options.randomBytes(pcpNonceBytes)
+  }
+
+  get language(): 'PCP' | 'NAT-PMP' {
+    return this.#language
+  }
+
+  async map({ internalPort, externalPort, leaseMs }: PortWish, signal: AbortSignal): Promise<Granted> {
+    const wish = { internalPort, externalPort, lifetimeS: Math.ceil(leaseMs / 1000) }
+    if (this.#language === 'PCP') {
+      const answer = await this.#askPcp(wish, signal)
+      if (answer.type === 'mapped') return granted(answer.external, answer.lifetimeS)
+      if (answer.code !== unsupportedVersion) throw refusal(answer.code)
+      this.#language = 'NAT-PMP'
+    }
+    const asked = await this.#ask(encodeNatPmpAddress(), (bytes) => decodeNatPmp(bytes, 'address'), signal)
+    if (asked.type !== 'address') throw refusal(asked.type === 'refused' ? asked.code : 0)
+    const answer = await this.#askNatPmp(wish, signal)
+    if (answer.type !== 'mapped') throw refusal(answer.type === 'refused' ? answer.code : 0)
+    return granted({ address: asked.address, port: answer.externalPort }, answer.lifetimeS)
+  }
+
+  /** Also where no mapping was seen to be made: the answer may have been lost. */
+  async unmap(_granted: Granted, internalPort: number, signal: AbortSignal): Promise<void> {
+    const wish = { internalPort, externalPort: 0, lifetimeS: 0 }
+    if (this.#language === 'PCP') await this.#askPcp(wish, signal)
+    // The answer has port 0, which counts as refused; that it came is enough.
+    else await this.#askNatPmp(wish, signal)
+  }
+
+  #askNatPmp(wish: MapWish, signal: AbortSignal): Promise<NatPmpAnswer> {
+    const { protocol } = this.#options
+    const decode = (bytes: Uint8Array) => decodeNatPmp(bytes, wish.internalPort, protocol)
+    return this.#ask(encodeNatPmpMap(wish, protocol), decode, signal)
+  }
+
+  #askPcp(wish: MapWish, signal: AbortSignal): Promise<PcpAnswer> {
+    const { client, protocol } = this.#options
+    const decode = (bytes: Uint8Array) => decodePcpMap(bytes, wish.internalPort, this.#nonce, protocol)
+    return this.#ask(encodePcpMap(wish, client, this.#nonce, protocol), decode, signal)
+  }
+
+  /** A socket for each question, connected: the system then hears only the router, and tells when nobody listens there. */
+  async #ask<Answer>(
+    request: Uint8Array,
+    decode: (bytes: Uint8Array) => Answer | null,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const { router, client, port = standardPort } = this.#options
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(giveUpAfterMs)])
+    limited.throwIfAborted()
+    const socket = createSocket('udp4')
+    const timers: NodeJS.Timeout[] = []
+    try {
+      return await new Promise<Answer>((resolve, reject) => {
+        limited.addEventListener('abort', () => reject(limited.reason), { once: true })
+        socket.on('error', reject)
+        socket.on('message', (bytes) => {
+          const answer = bytes.length <= maxPcpBytes ? decode(bytes) : null
+          if (answer !== null) resolve(answer)
+        })
+        const send = () => socket.send(request, (error) => error && reject(error))
+        socket.bind({ address: client }, () => {
+          socket.connect(port, router, () => {
+            for (const atMs of sendAtMs) timers.push(setTimeout(send, atMs))
+          })
+        })
+      })
+    } finally {
+      for (const timer of timers) clearTimeout(timer)
+      socket.close()
+    }
+  }
+}
+
+function granted(external: Granted['external'], lifetimeS: number): Granted {
+  return { external, lifetimeMs: lifetimeS * 1000 }
+}
+
+function refusal(code: number): Error {
+  return new Error(`the router refused (code ${code})`)
+}

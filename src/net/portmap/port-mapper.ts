@@ -1,0 +1,67 @@
+// Asks the router to let strangers in at our port: by PCP or NAT-PMP, and by UPnP where it knows neither. Loaded
+// when first needed; nothing here ever fails the agent.
+
+import { viewOf } from '../../base/bytes.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Crypto } from '../../base/crypto.ts'
+import { defaultRouters } from './default-routers.ts'
+import { addressTowards, type Gateway, type PortProtocol } from './gateway.ts'
+import { PortKeeper, type PortMapping } from './mapping-lease.ts'
+import { PcpGateway } from './pcp-gateway.ts'
+import { findUpnpGateway } from './upnp-gateway.ts'
+
+export type { PortMapping } from './mapping-lease.ts'
+
+export type PortMappingOptions = {
+  readonly clock: Clock
+  readonly randomBytes: Crypto['randomBytes']
+  /** Of our IPv4 socket. */
+  readonly port: number
+  /** Default UDP. */
+  readonly protocol?: PortProtocol
+  readonly leaseMs?: number
+  readonly onChange: (mapping: PortMapping | null) => void
+}
+
+export interface PortMapper {
+  /** The first asking is over, with or without a mapping; ten seconds at most. */
+  readonly settled: Promise<void>
+  /** Takes the mapping back; two seconds at most. */
+  close(): Promise<void>
+}
+
+/** Starts asking at once. */
+export function mapPort(options: PortMappingOptions): PortMapper {
+  const { clock, randomBytes, port, leaseMs, onChange, protocol = 'UDP' } = options
+  return new PortKeeper({
+    clock,
+    port,
+    ...(leaseMs !== undefined && { leaseMs }),
+    onChange,
+    find: (signal) => findGateways(randomBytes, protocol, signal),
+  })
+}
+
+/** The search by UPnP goes on while PCP is tried: a router that is silent about one may speak the other. */
+async function* findGateways(
+  randomBytes: Crypto['randomBytes'],
+  protocol: PortProtocol,
+  signal: AbortSignal,
+): AsyncGenerator<Gateway> {
+  const random = () => viewOf(randomBytes(4)).getUint32(0) / 2 ** 32
+  for (const router of await defaultRouters(signal)) {
+    const client = await addressTowards(router, signal)
+    const search = new AbortController()
+    const upnp = findUpnpGateway(
+      { router, client, random, protocol },
+      AbortSignal.any([signal, search.signal]),
+    ).catch(() => null)
+    try {
+      yield new PcpGateway({ router, client, randomBytes, protocol })
+      const found = await upnp
+      if (found) yield found
+    } finally {
+      search.abort()
+    }
+  }
+}

@@ -1,0 +1,166 @@
+// The hands of an attempt's tactics: sockets, samples, pacing and packets. It never sends more than it may, and knows
+// which sockets are open.
+
+import type { Endpoint } from '../base/endpoint.ts'
+import type { CloseAction, SendAction, Via } from '../base/protocol-machine.ts'
+import type { Signal } from '../base/punch-signal.ts'
+import { TokenBucket } from '../base/token-bucket.ts'
+import { newMappings } from './check-pacing.ts'
+import type { Punch } from './connectivity-checks.ts'
+import { Sampler } from './port-sampler.ts'
+import { Volleys } from './probe-queue.ts'
+import type { Means, Shot } from './tactics/tactic.ts'
+
+export type LauncherOptions = {
+  readonly crypto: ConstructorParameters<typeof Sampler>[0]
+  readonly punch: Punch
+  readonly servers: readonly Endpoint[]
+  /** Public ones, as seen before. */
+  readonly ownAddresses: readonly string[]
+  readonly now: number
+  /** Unix ms at `now`. */
+  readonly wallNow: number
+  /** Packets of all tactics. */
+  readonly budget: number
+  readonly bubbleTtl: number | undefined
+  /** Takes what is to be done, in its order. */
+  readonly onAction: (action: SendAction | CloseAction) => void
+  readonly onSignal: (signal: Signal) => void
+}
+
+export class Launcher implements Means {
+  readonly #options: LauncherOptions
+  readonly #sampler: Sampler
+  readonly #bucket: TokenBucket
+  readonly #volleys: Volleys
+  /** Used and not closed; bounded by the budget. */
+  readonly #open = new Set<Via>()
+  #lastVia: Via = 0
+  #sent = 0
+  /** Questions to STUN servers sent so far; the punch machine counts the rest. */
+  samples = 0
+
+  constructor(options: LauncherOptions) {
+    this.#options = options
+    this.#sampler = new Sampler(options.crypto, options.servers)
+    this.#bucket = new TokenBucket(options.now, newMappings)
+    this.#volleys = new Volleys(this.#bucket)
+  }
+
+  get ownAddresses(): readonly string[] {
+    return this.#options.ownAddresses
+  }
+
+  get left(): number {
+    return this.#options.budget - this.#sent - this.#volleys.waiting
+  }
+
+  newVia(): Via {
+    return ++this.#lastVia
+  }
+
+  fire(volley: readonly Shot[]): boolean {
+    if (volley.length > this.left || volley.length === 0) return false
+    this.#volleys.add(volley)
+    return true
+  }
+
+  tell(signal: Signal): void {
+    this.#options.onSignal(signal)
+  }
+
+  close(vias: Iterable<Via>): void {
+    const closed = new Set(vias)
+    this.#volleys.drop(closed)
+    for (const via of closed) {
+      if (!this.#forget(via)) continue
+      this.#options.onAction({ type: 'close', via })
+    }
+  }
+
+  heardBy(via: Via): boolean {
+    return this.#options.punch.heardBy(via)
+  }
+
+  toWall(now: number): number {
+    return this.#options.wallNow + now - this.#options.now
+  }
+
+  fromWall(wallNow: number): number {
+    return this.#options.now + wallNow - this.#options.wallNow
+  }
+
+  // For the attempt.
+
+  isOpen(via: Via): boolean {
+    return this.#open.has(via)
+  }
+
+  nextTimeout(): number | null {
+    const due = [this.#sampler.nextTimeout(), this.#volleys.nextAt()].filter((at) => at !== null)
+    return due.length > 0 ? Math.min(...due) : null
+  }
+
+  /** Packets that others sent and that could not wait. */
+  charge(now: number, packets: number): void {
+    this.#bucket.take(now, packets)
+  }
+
+  repeatSamples(now: number): void {
+    const { sends, settled } = this.#sampler.handleTimeout(now, Math.max(0, this.left))
+    for (const send of sends) this.#sendSample(send)
+    this.close(settled.map(({ via }) => via))
+  }
+
+  /** Whether it was the answer to a sample. */
+  handleSample(bytes: Uint8Array, from: Endpoint, via: Via): boolean {
+    const sample = this.#sampler.handleDatagram(bytes, from, via)
+    if (sample) this.close([sample.via])
+    return sample !== null
+  }
+
+  /** Sends what pacing allows. True when samples were settled by that, because there is nobody to ask. */
+  launch(now: number): boolean {
+    const due = this.#volleys.takeDue(now)
+    for (const shot of due) this.#shoot(now, shot)
+    return !this.#sampler.hasServers && due.some(({ type }) => type === 'sample')
+  }
+
+  /** The system did not give us the socket. False when we do not have it anyway. */
+  lose(via: Via): boolean {
+    return this.#forget(via)
+  }
+
+  /** Nothing more of what waits goes out; all sockets are closed but those to `keep`. */
+  cease(keep: (via: Via) => boolean): void {
+    this.#volleys.clear()
+    this.close([...this.#open].filter((via) => !keep(via)))
+  }
+
+  #forget(via: Via): boolean {
+    this.#sampler.giveUp(via)
+    this.#options.punch.forget(via)
+    return this.#open.delete(via)
+  }
+
+  #shoot(now: number, shot: Shot): void {
+    if (shot.type === 'sample') {
+      const send = this.#sampler.ask(now, shot.sample)
+      if (send) this.#sendSample(send)
+      return
+    }
+    const { punch, bubbleTtl, onAction } = this.#options
+    const send = punch.probe(shot.to, shot.via, shot.type === 'bubble' ? bubbleTtl : undefined)
+    if (!send) return
+    this.#sent++
+    if (shot.via !== 0) this.#open.add(shot.via)
+    onAction(send)
+  }
+
+  #sendSample(send: SendAction): void {
+    this.#sent++
+    this.samples++
+    this.#open.add(send.via ?? 0)
+    this.#options.onAction(send)
+  }
+}

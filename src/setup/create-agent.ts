@@ -1,0 +1,108 @@
+// An agent from its settings, the same for command line and library.
+
+import { Agent, type AgentEvent } from '../agent/agent.ts'
+import type { Crypto, KeyPair } from '../base/crypto.ts'
+import { Problem } from '../base/problem.ts'
+import type { AgentConfig } from '../config/config-schema.ts'
+import type { Loaded } from '../config/load-config.ts'
+import { knownNat } from '../config/nat-settings.ts'
+import { type AgentConfigured, AgentControl } from '../daemon/agent-control.ts'
+import { Standings } from '../daemon/friends-and-blocked.ts'
+import type { Forward } from '../forward/forwarder.ts'
+import type { Doors } from '../forward/named-endpoints.ts'
+import { parseExposes, parseForwards } from '../forward/parse-forwards.ts'
+import type { Invite } from '../letter/invite.ts'
+import { memberKeys } from '../letter/room-membership.ts'
+import { readUserId, userIdText } from '../letter/user-id.ts'
+import { systemClock } from '../runtime/system-clock.ts'
+import { type OpenMail, openMail } from './open-mail.ts'
+
+export type AgentSetup = {
+  readonly crypto: Crypto
+  readonly loaded: Loaded<AgentConfig>
+  readonly identity: KeyPair
+  /** `line`: as it is passed on to others. */
+  readonly invite: { readonly invite: Invite; readonly line: string }
+  /** Where changes of friends and blocked players are kept; null: nowhere. */
+  readonly standingsFile: string | null
+  /** Beside those of the settings, as `--expose` and `--forward` take them. */
+  readonly exposes: readonly string[]
+  readonly forwards: readonly string[]
+  /** Of an agent that shares its mailbox with a host; opened by the settings if left out. */
+  readonly mail?: () => OpenMail
+  /** What the program opens to other programs by name. */
+  readonly doors?: Doors
+  readonly onEvent: (event: AgentEvent) => void
+  /** A new one each time the room is joined. */
+  readonly onMade?: (agent: Agent) => void
+}
+
+/** Not started; nothing is open yet. Throws a Problem for what cannot work. */
+export function setUpAgent(setup: AgentSetup): AgentControl {
+  const { crypto, identity, invite, loaded, onEvent } = setup
+  const { config } = loaded
+  const exposes = [...config.games.expose, ...setup.exposes]
+  const { forwards, ...peers } = readConfigured(config, setup.forwards)
+  const parsedExposes = parseExposes(exposes)
+  const standings = new Standings(setup.standingsFile, peers)
+  const makeAgent = (heard: (event: AgentEvent) => void, open: readonly Forward[]) => {
+    const subject = config.mail.subject ?? invite.invite.subject
+    const filter = { subject, address: config.address }
+    const agent = new Agent({
+      ...{ clock: systemClock, crypto, identity, subject },
+      ...{ name: config.name, address: config.address },
+      ...(setup.mail?.() ??
+        openMail(config.mail, loaded.path, filter, (notice) => heard({ event: 'notice', notice }))),
+      roomName: invite.invite.room.name,
+      room: memberKeys(crypto, invite.invite.room),
+      hosts: [invite.invite.host, ...invite.invite.otherHosts],
+      stunServers: config.stun.servers.length > 0 ? config.stun.servers : invite.invite.stunServers,
+      preferences: standings,
+      settings: {
+        port: config.network.port,
+        keepaliveMs: config.network.keepalive,
+        knownNat: knownNat(config.nat),
+        portMapping: config.network.port_mapping,
+        tcp: config.network.tcp,
+        links: config.peers.links,
+        attemptMs: config.peers.attempt,
+        ...(config.network.bubble_ttl > 0 && { bubbleTtl: config.network.bubble_ttl }),
+        sweepMs: config.letters.sweep,
+        askAgainMs: config.letters.ask_again,
+      },
+      exposes: parsedExposes,
+      forwards: open,
+      ...(setup.doors && { doors: setup.doors }),
+      onEvent: heard,
+    })
+    setup.onMade?.(agent)
+    return agent
+  }
+  return new AgentControl({
+    ...{ clock: systemClock, makeAgent, standings, exposes, forwards, invite: invite.line, onEvent },
+    ...{ name: config.name, id: userIdText(identity.publicKey), room: invite.invite.room.name },
+  })
+}
+
+/** What can change while the agent runs, with forwards beside those of the settings. Throws a Problem for what cannot
+ *  work. */
+export function readConfigured({ games, peers }: AgentConfig, forwards: readonly string[]): AgentConfigured {
+  return {
+    friends: userIds('friends', peers.friends),
+    blocked: userIds('blocked', peers.blocked),
+    forwards: parseForwards([...games.forward, ...forwards]),
+  }
+}
+
+/** Of a list of the config's [peers]; throws a Problem for what is none. */
+export function userIds(key: string, texts: readonly string[]): readonly string[] {
+  return texts.map((text) => {
+    const id = readUserId(text)
+    if (id) return userIdText(id)
+    throw new Problem(
+      'config',
+      `"${text}" in peers.${key} is no user ID.`,
+      'Copy the one that their agent prints.',
+    )
+  })
+}

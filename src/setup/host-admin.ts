@@ -1,0 +1,71 @@
+// Invites and blocked agents of a host, as its control API is asked about them.
+
+import type { HostOffice } from '../api/host-admin-routes.ts'
+import { Problem } from '../base/problem.ts'
+import { isRoomName } from '../letter/text-validation.ts'
+import { blockAgent, type ListedBlock, listBlocked, unblockAgent } from './blocked-agents.ts'
+import { roomNamed } from './host-keys.ts'
+import {
+  type HostFolder,
+  type ListedInvite,
+  listInvites,
+  makeInvite,
+  revokeInvite,
+} from './manage-invites.ts'
+import { parseUntil } from './parse-end-date.ts'
+
+export type InviteWishes = {
+  /** The first room if left out. */
+  readonly room?: string | undefined
+  readonly name?: string | undefined
+  /** As people write it: `30d`, or a date. */
+  readonly until?: string | undefined
+  readonly uses?: number | undefined
+}
+
+/** An invite of its own, by the rules of the command. `now` is Unix ms. */
+export function orderInvite(folder: HostFolder, wishes: InviteWishes, now: number) {
+  const { name, until, uses } = wishes
+  const room = roomNamed(folder.keys, wishes.room)
+  if (name !== undefined && !isRoomName(name)) {
+    throw new Problem('usage', 'That is no name for an invite.', 'Use one line of at most 64 characters.')
+  }
+  const terms = {
+    ...(until !== undefined && { until: parseUntil(until, now) }),
+    ...(uses !== undefined && { uses }),
+    ...(name !== undefined && { name }),
+  }
+  const { id, text } = makeInvite(folder, room, terms, now)
+  return { id, room: room.name, invite: text }
+}
+
+/** `wallNow`: Unix ms. */
+export function hostOffice(folder: HostFolder, wallNow: () => number): HostOffice {
+  const { loaded } = folder
+  return {
+    invites: () => listInvites(folder, wallNow()).map(inviteFields),
+    invite: (wishes) => orderInvite(folder, wishes, wallNow()),
+    revoke: (which) => {
+      const { invite, removed } = revokeInvite(folder, which, wallNow())
+      return { id: invite.id, removed }
+    },
+    blocked: () => listBlocked(loaded).map(blockFields),
+    block: (who) => blockFields(blockAgent(loaded, who, wallNow())),
+    unblock: (who) => blockFields(unblockAgent(loaded, who)),
+  }
+}
+
+const instant = (ms: number): string => new Date(ms).toISOString()
+
+/** As lists for programs have them: without keys. */
+export function inviteFields(invite: ListedInvite) {
+  const { id, roomName, name, madeAt, until, uses, used, present, state } = invite
+  return {
+    ...{ id, room: roomName, name, state, used, present, uses: uses ?? null },
+    ...{ until: until === undefined ? null : instant(until), madeAt: instant(madeAt) },
+  }
+}
+
+export function blockFields({ id, name, blockedAt }: ListedBlock) {
+  return { id, name, since: instant(blockedAt) }
+}

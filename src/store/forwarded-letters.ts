@@ -1,0 +1,161 @@
+// The memory of a representative host (mission A14): which worker has whose letters, and the letters that no worker has
+// said it took.
+
+import { decodeCbor, encodeCbor } from '../letter/cbor.ts'
+import type { LetterId, UserId } from '../letter/letter-types.ts'
+import type { Connection, HostDatabase, Statement } from './host-database.ts'
+
+/** A keyed hash of a mail address, 16 bytes. */
+export type SenderHash = Uint8Array
+
+export type Forward = {
+  /** Of the forward letter, to whichever worker it goes. */
+  readonly id: LetterId
+  readonly sender: SenderHash
+  readonly worker: UserId
+  readonly mailFrom: string
+  readonly mailDate: number | null
+  readonly mailId: string | null
+  /** As they came. */
+  readonly boxes: readonly Uint8Array[]
+  /** Workers it was sent to so far, the same one counted each time. */
+  readonly tries: number
+}
+
+export type ForwardBookSettings = {
+  /** Senders remembered, at most; beyond it those that wrote longest ago are forgotten. */
+  readonly senders: number
+  /** Letters kept until a worker took them, at most; `room` is 0 then. */
+  readonly forwards: number
+}
+
+type Row = {
+  readonly id: Uint8Array
+  readonly sender: Uint8Array
+  readonly worker: Uint8Array
+  readonly mailFrom: string
+  readonly mailDate: number | null
+  readonly mailId: string | null
+  readonly boxes: Uint8Array
+  readonly tries: number
+}
+
+export class ForwardBook {
+  readonly #settings: ForwardBookSettings
+  readonly #database: HostDatabase
+  readonly #sql: ReturnType<typeof prepare>
+
+  constructor(database: HostDatabase, settings: ForwardBookSettings) {
+    this.#settings = settings
+    this.#database = database
+    this.#sql = prepare(database.connection)
+  }
+
+  /** How many more letters may be kept. */
+  get room(): number {
+    return Math.max(0, this.#settings.forwards - this.size)
+  }
+
+  /** Letters that no worker has taken. */
+  get size(): number {
+    return this.#sql.size.get() as number
+  }
+
+  workerOf(sender: SenderHash): UserId | null {
+    const worker = this.#sql.workerOf.get(sender) as Uint8Array | undefined
+    return worker ? new Uint8Array(worker) : null
+  }
+
+  /** From now on, and noted as used. */
+  assign(sender: SenderHash, worker: UserId, now: number): void {
+    this.#sql.assign.run(sender, worker, now)
+    const excess = (this.#sql.choices.get() as number) - this.#settings.senders
+    if (excess > 0) this.#sql.forgetFirst.run(excess)
+  }
+
+  /** In `messageId` it is on its way. One that is there already goes to its new worker, and once more counts as tried. */
+  put(forward: Omit<Forward, 'tries'>, messageId: string, now: number): void {
+    const { id, sender, worker, mailFrom, mailDate, mailId, boxes } = forward
+    const content = encodeCbor([...boxes])
+    this.#sql.put.run(id, sender, worker, mailFrom, mailDate, mailId, content, messageId, now)
+  }
+
+  /** Its worker found it and did not take it: it counts as waiting, and that time does not count as tried. Nothing when
+   *  another worker has it by now. */
+  giveBack(id: LetterId, worker: UserId): void {
+    this.#sql.giveBack.run(id, worker)
+  }
+
+  /** A worker has it, or it is given up. */
+  drop(id: LetterId): void {
+    this.#sql.drop.run(id)
+  }
+
+  /** Of this worker and sent to it at `until` (Unix ms) or before, oldest first. What waits in our own outbox is not among
+   *  them. */
+  waiting(worker: UserId, until: number, limit: number): readonly Forward[] {
+    return (this.#sql.waiting.all(worker, until, limit) as Row[]).map(forwardOf)
+  }
+
+  /** One small step of housekeeping: forgets who has not written since `before` (Unix ms); says how many. */
+  forgetSenders(before: number, limit: number): number {
+    return this.#sql.forget.run(before, limit).changes
+  }
+
+  /** After our clock was set back nothing waits for a time to come. */
+  clampFuture(now: number): void {
+    this.#database.inTransaction(() => {
+      this.#sql.clampChoices.run(now, now)
+      this.#sql.clampForwards.run(now, now)
+    })
+  }
+}
+
+function forwardOf({ id, sender, worker, boxes, ...rest }: Row): Forward {
+  return {
+    ...rest,
+    id: new Uint8Array(id),
+    sender: new Uint8Array(sender),
+    worker: new Uint8Array(worker),
+    boxes: decodeCbor(new Uint8Array(boxes)) as Uint8Array[],
+  }
+}
+
+function prepare(connection: Connection) {
+  const statement = (sql: string): Statement => connection.prepare(sql)
+  return {
+    size: statement('SELECT forwards FROM tally WHERE tally_id = 1').pluck(),
+    choices: statement('SELECT choices FROM tally WHERE tally_id = 1').pluck(),
+    workerOf: statement('SELECT worker FROM worker_choice WHERE sender = ?').pluck(),
+    assign: statement(
+      `INSERT INTO worker_choice (sender, worker, used_at) VALUES (?, ?, ?)
+       ON CONFLICT (sender) DO UPDATE SET worker = excluded.worker, used_at = excluded.used_at`,
+    ),
+    forgetFirst: statement(
+      `DELETE FROM worker_choice WHERE sender IN (SELECT sender FROM worker_choice ORDER BY used_at LIMIT ?)`,
+    ),
+    put: statement(
+      `INSERT INTO forward
+         (forward_id, sender, worker, mail_from, mail_date, mail_id, boxes, message_id, tries, forwarded_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
+       ON CONFLICT (forward_id) DO UPDATE SET worker = excluded.worker, message_id = excluded.message_id,
+         tries = forward.tries + 1, forwarded_at = excluded.forwarded_at`,
+    ),
+    giveBack: statement(
+      'UPDATE forward SET forwarded_at = 0, tries = tries - 1 WHERE forward_id = ? AND worker = ?',
+    ),
+    drop: statement('DELETE FROM forward WHERE forward_id = ?'),
+    waiting: statement(
+      `SELECT forward_id AS id, sender, worker, mail_from AS "mailFrom", mail_date AS "mailDate", mail_id AS "mailId", boxes, tries
+       FROM forward WHERE worker = ? AND forwarded_at <= ?
+         AND NOT EXISTS (SELECT 1 FROM mail WHERE mail.message_id = forward.message_id)
+       ORDER BY forwarded_at LIMIT ?`,
+    ),
+    forget: statement(
+      `DELETE FROM worker_choice WHERE sender IN
+         (SELECT sender FROM worker_choice WHERE used_at < ? ORDER BY used_at LIMIT ?)`,
+    ),
+    clampChoices: statement('UPDATE worker_choice SET used_at = ? WHERE used_at > ?'),
+    clampForwards: statement('UPDATE forward SET forwarded_at = ? WHERE forwarded_at > ?'),
+  }
+}

@@ -1,0 +1,200 @@
+// The invites that were made, who came by each, and which are over. Commands write here while a host runs; the host
+// asks at each request, so that what they do counts at once.
+
+import type { Grant, RoomTag, UserId } from '../letter/letter-types.ts'
+import { limits } from '../letter/limits.ts'
+import type { Connection, HostDatabase, Statement } from './host-database.ts'
+
+/** Beyond it none is made; those that are over make room when they are forgotten. */
+export const mostInvites = 10_000
+
+/** Agents noted of one that has no limit; beyond it they are let in without being noted. */
+const mostNoted = limits.inviteUses
+
+const dayMs = 24 * 3_600_000
+/** Until then one that is over is still listed. */
+export const keepOverMs = 90 * dayMs
+
+/** Entries taken out in one transaction, so that no letter waits long. */
+const stepEntries = 500
+
+export type InviteState = 'open' | 'ended' | 'revoked' | 'used-up'
+
+export type InviteTerms = Pick<Grant, 'until' | 'uses'>
+
+export type InviteNote = InviteTerms & {
+  readonly key: Uint8Array
+  readonly room: RoomTag
+  /** For people; may be empty. */
+  readonly name: string
+  /** Unix ms. */
+  readonly madeAt: number
+  readonly state: InviteState
+  /** Different agents that came by it. */
+  readonly used: number
+  /** Of them, those in the table now. */
+  readonly present: number
+}
+
+type Row = {
+  invite_id: number
+  key: Uint8Array
+  tag: Uint8Array
+  name: string
+  made_at: number
+  until_at: number | null
+  uses: number | null
+  revoked_at: number | null
+  used: number
+  present: number
+}
+
+export class InviteBook {
+  readonly #database: HostDatabase
+  readonly #statements: ReturnType<typeof prepare>
+
+  constructor(database: HostDatabase) {
+    this.#database = database
+    this.#statements = prepare(database.connection)
+  }
+
+  /** False when there are as many as there may be. Also for one that this database has forgotten. */
+  add(
+    room: RoomTag,
+    { key, until, uses, host }: InviteTerms & Pick<Grant, 'key'> & Partial<Pick<Grant, 'host'>>,
+    name: string,
+    now: number,
+  ): boolean {
+    return this.#database.inTransaction(() => {
+      if ((this.#statements.size.get() as number) >= mostInvites) return false
+      this.#statements.addRoom.run(room)
+      const maker = host ?? null
+      this.#statements.add.run(key, room, name, now, until ?? null, uses ?? null, maker, maker, key)
+      return true
+    })
+  }
+
+  list(now: number): readonly InviteNote[] {
+    return (this.#statements.list.all() as Row[]).map((row) => noteOf(row, now))
+  }
+
+  /** Whether this agent may come into the room by an invite of this key; its number too, or null when there is none. */
+  consult(
+    room: RoomTag,
+    key: Uint8Array,
+    user: UserId,
+    now: number,
+  ): { readonly id: number; readonly state: InviteState } | null {
+    const row = this.#statements.find.get(key, room) as
+      | Pick<Row, 'invite_id' | 'until_at' | 'uses' | 'revoked_at'>
+      | undefined
+    if (row === undefined) return null
+    const { invite_id: id, uses } = row
+    const isFull = () =>
+      uses !== null &&
+      this.#statements.hasUser.get(id, user) === undefined &&
+      (this.#statements.users.get(id) as number) >= uses
+    return { id, state: stateOf(row, isFull, now) }
+  }
+
+  /** The agent was let in by it. */
+  use(id: number, user: UserId, now: number): void {
+    if (this.#statements.hasUser.get(id, user) !== undefined) return
+    if ((this.#statements.users.get(id) as number) < mostNoted) this.#statements.addUser.run(id, user, now)
+  }
+
+  /** Nobody comes by it any more, and those who did are taken out of the table: says how many. */
+  revoke(key: Uint8Array, now: number): number {
+    this.#statements.revoke.run(now, key)
+    for (let removed = 0; ; ) {
+      const step = this.#database.transaction(
+        () => this.#statements.removeEntries.run(key, stepEntries).changes,
+      )
+      removed += step
+      if (step < stepEntries) return removed
+    }
+  }
+
+  /** Also where it was not noted who made it. */
+  isMadeBy(key: Uint8Array, host: UserId): boolean {
+    return this.#statements.madeBy.get(key, host) !== undefined
+  }
+
+  /** One small step of housekeeping: takes out at most `limit` entries whose invite has ended since
+   *  `endedAfter` (Unix ms); older ones have expired by themselves. */
+  removeEnded(endedAfter: number, now: number, limit: number): number {
+    return this.#statements.removeEnded.run(endedAfter, now, limit).changes
+  }
+
+  /** One small step of housekeeping: forgets at most `limit` invites that have long been over. Such an invite is
+   *  still known by its end; a revoked one without an end is kept, or it would be good again. */
+  forgetOver(now: number, limit: number): number {
+    return this.#statements.forget.run(now - keepOverMs, limit).changes
+  }
+}
+
+function noteOf(row: Row, now: number): InviteNote {
+  const { used, present, until_at: until, uses } = row
+  return {
+    key: new Uint8Array(row.key),
+    room: new Uint8Array(row.tag),
+    name: row.name,
+    madeAt: row.made_at,
+    ...(until !== null && { until }),
+    ...(uses !== null && { uses }),
+    state: stateOf(row, () => uses !== null && used >= uses, now),
+    used,
+    present,
+  }
+}
+
+function stateOf(
+  { revoked_at, until_at }: Pick<Row, 'revoked_at' | 'until_at'>,
+  isFull: () => boolean,
+  now: number,
+): InviteState {
+  if (revoked_at !== null) return 'revoked'
+  if (until_at !== null && now >= until_at) return 'ended'
+  return isFull() ? 'used-up' : 'open'
+}
+
+function prepare(connection: Connection) {
+  const statement = (sql: string): Statement => connection.prepare(sql)
+  return {
+    size: statement('SELECT COUNT(*) FROM invite').pluck(),
+    addRoom: statement('INSERT INTO room (tag) VALUES (?) ON CONFLICT DO NOTHING'),
+    add: statement(
+      `INSERT INTO invite (key, room_id, name, made_at, until_at, uses, host, revoked_at)
+       VALUES (?, (SELECT room_id FROM room WHERE tag = ?), ?, ?, ?, ?, ?,
+         (SELECT revoked_at FROM revocation WHERE host = ? AND key = ?))`,
+    ),
+    list: statement(
+      `SELECT invite_id, key, tag, name, made_at, until_at, uses, revoked_at,
+         (SELECT COUNT(*) FROM invite_user WHERE invite_user.invite_id = invite.invite_id) AS used,
+         (SELECT COUNT(*) FROM entry WHERE entry.invite_id = invite.invite_id) AS present
+       FROM invite JOIN room USING (room_id) ORDER BY invite_id`,
+    ),
+    find: statement(
+      `SELECT invite_id, until_at, uses, revoked_at FROM invite
+       WHERE key = ? AND room_id = (SELECT room_id FROM room WHERE tag = ?)`,
+    ),
+    hasUser: statement('SELECT 1 FROM invite_user WHERE invite_id = ? AND user_id = ?').pluck(),
+    users: statement('SELECT COUNT(*) FROM invite_user WHERE invite_id = ?').pluck(),
+    addUser: statement('INSERT INTO invite_user (invite_id, user_id, first_at) VALUES (?, ?, ?)'),
+    madeBy: statement('SELECT 1 FROM invite WHERE key = ? AND (host = ? OR host IS NULL)').pluck(),
+    revoke: statement('UPDATE invite SET revoked_at = ? WHERE key = ? AND revoked_at IS NULL'),
+    removeEntries: statement(
+      `DELETE FROM entry WHERE entry_order IN
+         (SELECT entry_order FROM entry WHERE invite_id = (SELECT invite_id FROM invite WHERE key = ?) LIMIT ?)`,
+    ),
+    removeEnded: statement(
+      `DELETE FROM entry WHERE entry_order IN
+         (SELECT entry_order FROM invite JOIN entry USING (invite_id) WHERE until_at > ? AND until_at <= ? LIMIT ?)`,
+    ),
+    forget: statement(
+      `DELETE FROM invite WHERE invite_id IN
+         (SELECT invite_id FROM invite WHERE until_at <= ?
+            AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.invite_id = invite.invite_id) LIMIT ?)`,
+    ),
+  }
+}

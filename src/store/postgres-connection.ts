@@ -1,0 +1,264 @@
+// PostgreSQL as the tables see it. The host's thread hands a statement to another one and waits for its answer, never
+// longer than `answerMs`; transactions of all processes run one after the other, by one lock, as SQLite's do.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import type { Abandon, Answer, Query, Request, WorkerSettings } from './postgres-worker.ts'
+import type { Connection, Statement, Value } from './sql-connection.ts'
+
+/** Attempts to connect, and single statements, on the server's side. */
+const connectMs = 5_000
+const statementMs = 10_000
+/** A request has a few statements at most; a server that is silent for longer counts as gone. */
+const answerMs = 15_000
+/** After a failed attempt to connect nothing is asked for so long: every question would stop the host's thread anew. */
+const pauseMs = 1_000
+
+/** "ppst": one lock for the hosts of one database. */
+export const lockKey = 0x70707374
+const begin = `BEGIN; SELECT pg_advisory_xact_lock(${lockKey})`
+const tryLock: Query = {
+  ...{ name: 'peerpost_turn', text: `SELECT pg_try_advisory_xact_lock(${lockKey})::int`, values: [] },
+  rows: 'first-columns',
+}
+/** Between two attempts to have the lock; each stops the thread for a round trip or two. */
+const turnMs = { first: 2, most: 16 }
+/** Whoever waits in vain for so long gets in line for it: there nobody overtakes. */
+const patienceMs = 1_000
+
+/** `code`: SQLSTATE, or Node's of a connection. */
+export class PostgresFailure extends Error {
+  readonly code: string
+
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+export class PostgresConnection implements Connection {
+  readonly isShared = true
+  readonly #worker: Worker
+  readonly #port: MessagePort
+  readonly #signal = new Int32Array(new SharedArrayBuffer(4))
+  /** SQL that goes along with the next request, as what it says needs no answer. */
+  #before: string[] = []
+  /** Whether anything of this transaction was sent. */
+  #isSent = false
+  #depth = 0
+  #requests = 0
+  #statements = 0
+  #refusal: { readonly failure: PostgresFailure; readonly until: number } | null = null
+  #closed = false
+
+  constructor(url: string, password: string | null) {
+    const { port1, port2 } = new MessageChannel()
+    const settings: WorkerSettings = {
+      ...{ port: port2, signal: this.#signal, url, password, connectMs, statementMs },
+    }
+    this.#port = port1
+    // `postgres-worker.ts` in a checkout, `.js` in the package.
+    this.#worker = new Worker(new URL(`./postgres-worker${import.meta.url.slice(-3)}`, import.meta.url), {
+      workerData: settings,
+      transferList: [port2],
+      execArgv: [],
+    })
+    this.#worker.unref()
+    this.#port.unref()
+  }
+
+  get inTransaction(): boolean {
+    return this.#depth > 0
+  }
+
+  prepare(sql: string): Statement {
+    return new PostgresStatement(this, `peerpost_${this.#statements++}`, numbered(sql))
+  }
+
+  exec(sql: string): void {
+    if (this.#depth > 0) this.#ask(sql, null, '')
+    else this.#ask(begin, null, `${sql};COMMIT`)
+  }
+
+  query(query: Query): Answer {
+    if (this.#depth > 0) return this.#ask('', query, '')
+    // One that begins with WITH locks the few rows it changes itself.
+    return /^\s*(SELECT|WITH)/.test(query.text) ? this.#ask('', query, '') : this.#ask(begin, query, 'COMMIT')
+  }
+
+  transaction<T>(work: () => T): T {
+    if (this.#depth === 0) this.#isSent = false
+    this.#before.push(this.#depth === 0 ? begin : `SAVEPOINT nested_${this.#depth}`)
+    return this.#within(work)
+  }
+
+  async turn<T>(work: () => T): Promise<T> {
+    const patientUntil = performance.now() + patienceMs
+    for (let pauseMs = turnMs.first; performance.now() < patientUntil; ) {
+      if (this.#tryBegin()) return this.#within(work)
+      await sleep(pauseMs)
+      pauseMs = Math.min(2 * pauseMs, turnMs.most)
+    }
+    return this.transaction(work)
+  }
+
+  /** Whether a transaction is open now: the next statement is to be its first. */
+  #tryBegin(): boolean {
+    this.#isSent = true
+    let isOurs = false
+    try {
+      isOurs = this.#send({ isFresh: true, before: 'BEGIN', query: tryLock, after: '' }).rows[0] === 1
+    } finally {
+      if (!isOurs) this.#rollBack()
+    }
+    return isOurs
+  }
+
+  /** The transaction, or the savepoint, is begun; here it ends. */
+  #within<T>(work: () => T): T {
+    const savepoint = `nested_${this.#depth}`
+    const isOutermost = this.#depth === 0
+    this.#depth++
+    let result: T
+    try {
+      result = work()
+    } catch (thrown) {
+      this.#depth--
+      if (isOutermost) this.#rollBack()
+      else this.#before.push(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`)
+      throw thrown
+    }
+    if (isOutermost) this.#commit()
+    else {
+      this.#depth--
+      this.#before.push(`RELEASE ${savepoint}`)
+    }
+    return result
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#abandon()
+    this.#port.close()
+    void this.#worker.terminate()
+  }
+
+  #commit(): void {
+    try {
+      if (this.#isSent) this.#ask('', null, 'COMMIT')
+    } catch (thrown) {
+      this.#depth--
+      this.#rollBack()
+      throw thrown
+    }
+    this.#depth--
+    this.#before = []
+  }
+
+  /** What cannot be said is done by the server when the connection ends. */
+  #rollBack(): void {
+    this.#before = []
+    if (!this.#isSent) return
+    try {
+      this.#send({ isFresh: false, before: '', query: null, after: 'ROLLBACK' })
+    } catch {
+      this.#abandon()
+    }
+  }
+
+  #ask(before: string, query: Query | null, after: string): Answer {
+    const isFresh = this.#depth === 0 || !this.#isSent
+    const waiting = this.#before
+    this.#before = []
+    this.#isSent = true
+    return this.#send({ isFresh, before: [...waiting, before].filter(Boolean).join(';'), query, after })
+  }
+
+  #send(request: Omit<Request, 'id'>): Answer {
+    if (this.#closed) throw new PostgresFailure('08003', 'the connection was closed')
+    if (this.#refusal && performance.now() < this.#refusal.until) throw this.#refusal.failure
+    const id = ++this.#requests
+    Atomics.store(this.#signal, 0, 0)
+    this.#port.postMessage({ id, ...request } satisfies Request)
+    const { failure, ...answer } = this.#await(id)
+    this.#refusal = null
+    if (failure === null) return { ...answer, failure }
+    const thrown = new PostgresFailure(failure.code, failure.message)
+    if (isConnectionFailure(failure.code))
+      this.#refusal = { failure: thrown, until: performance.now() + pauseMs }
+    throw thrown
+  }
+
+  #await(id: number): Answer {
+    const deadline = performance.now() + answerMs
+    for (;;) {
+      const answer = receiveMessageOnPort(this.#port)?.message as Answer | undefined
+      if (answer?.id === id) return answer
+      // Of a request that was given up.
+      if (answer) continue
+      const leftMs = deadline - performance.now()
+      if (leftMs <= 0 || Atomics.wait(this.#signal, 0, 0, leftMs) === 'timed-out') {
+        this.#abandon()
+        throw new PostgresFailure('ETIMEDOUT', `the server has not answered for ${answerMs / 1000} s`)
+      }
+      Atomics.store(this.#signal, 0, 0)
+    }
+  }
+
+  #abandon(): void {
+    this.#port.postMessage({ abandon: true } satisfies Abandon)
+  }
+}
+
+class PostgresStatement implements Statement {
+  readonly #connection: PostgresConnection
+  readonly #name: string
+  readonly #text: string
+  #rows: Query['rows'] = 'objects'
+
+  constructor(connection: PostgresConnection, name: string, text: string) {
+    this.#connection = connection
+    this.#name = name
+    this.#text = text
+  }
+
+  pluck(): this {
+    this.#rows = 'first-columns'
+    return this
+  }
+
+  get(...values: readonly Value[]): unknown {
+    return this.#query(values).rows[0]
+  }
+
+  all(...values: readonly Value[]): unknown[] {
+    return [...this.#query(values).rows]
+  }
+
+  run(...values: readonly Value[]): { readonly changes: number } {
+    return { changes: this.#query(values).changes }
+  }
+
+  #query(values: readonly Value[]): Answer {
+    const query = { name: this.#name, text: this.#text, rows: this.#rows }
+    return this.#connection.query({ ...query, values: values.map(alone) })
+  }
+}
+
+/** Bytes that are a part of more are copied, or all of it would go to the other thread. */
+function alone(value: Value): Value {
+  const isPart = value instanceof Uint8Array && value.byteLength !== value.buffer.byteLength
+  return isPart ? new Uint8Array(value) : value
+}
+
+/** `?` as PostgreSQL writes it, without the hint that only SQLite knows. There is none inside a text of ours. */
+function numbered(sql: string): string {
+  let count = 0
+  return sql.replace(/ INDEXED BY \w+/, '').replaceAll('?', () => `$${++count}`)
+}
+
+/** The server is not there, refuses, ends, or cannot be understood. */
+function isConnectionFailure(code: string): boolean {
+  return /^(08|28|57P|53|3D)/.test(code) || /^E[A-Z]+$/.test(code)
+}

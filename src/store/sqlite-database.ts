@@ -1,0 +1,183 @@
+// The host's file in SQLite: opened with what keeps every commit, brought to this version's schema, or refused in one
+// sentence.
+
+import { chmodSync, closeSync, openSync, statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import BetterSqlite3 from 'better-sqlite3'
+import { messageOf, Problem } from '../base/problem.ts'
+import { HostLock } from './database-lock.ts'
+import { SqliteConnection } from './sqlite-connection.ts'
+import { checkWholeness, damageProblem, howToCheck, isDamage, noteDamage } from './sqlite-integrity.ts'
+import { applicationId, migrations, recountSql } from './sqlite-schema.ts'
+
+/** Pages kept in memory. The rest of a big table is in the system's page cache, which is not ours to pay for;
+ *  mmap would count it as ours. */
+const cacheBytes = 4 * 1024 * 1024
+
+/** Another host's lock, or a command's transaction: long enough for one that is just ending, short enough to tell a
+ *  person. */
+export const busyTimeoutMs = 3_000
+
+/** Linux statfs types whose locks and syncs SQLite cannot trust: NFS, SMB, CIFS, SMB2, AFS, Ceph. */
+const networkFileSystems = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x00c36400])
+
+/** Throws a Problem 'database' when the file cannot be used; then nothing stays open. `hold`: against other hosts, until
+ *  the connection is closed. `:memory:` is for tests. */
+export function openSqlite(path: string, { hold }: { readonly hold: boolean }): SqliteConnection {
+  if (path === ':memory:') return open(path, null)
+  prepareFile(path)
+  const lock = hold ? takeLock(path) : null
+  try {
+    return open(path, lock)
+  } catch (thrown) {
+    lock?.release()
+    throw thrown
+  }
+}
+
+function open(path: string, lock: HostLock | null): SqliteConnection {
+  const check = lock ? howToCheck(path) : 'not'
+  return withSentence(path, () => {
+    const connection = new BetterSqlite3(path, { timeout: busyTimeoutMs })
+    try {
+      connection.pragma(`cache_size = ${-cacheBytes / 1024}`)
+      connection.pragma('mmap_size = 0')
+      connection.pragma('temp_store = MEMORY')
+      connection.pragma('journal_mode = WAL')
+      connection.pragma('synchronous = FULL')
+      connection.pragma('foreign_keys = ON')
+      connection.pragma('trusted_schema = OFF')
+      schemaVersionOf(path, connection)
+      checkWholeness(path, connection, check)
+      migrate(path, connection)
+      if (lock) connection.exec(recountSql)
+      return new SqliteConnection(connection, () => lock?.release())
+    } catch (thrown) {
+      if (lock && isDamage(thrown)) noteDamage(path)
+      connection.close()
+      throw thrown
+    }
+  })
+}
+
+function takeLock(path: string): HostLock {
+  try {
+    return HostLock.take(path, busyTimeoutMs)
+  } catch (thrown) {
+    if (!isBusy(codeOf(thrown))) throw sqliteProblem(path, thrown)
+    throw new Problem(
+      'database',
+      `Another host is using the database ${path}.`,
+      'Stop that one first, or give this one a file of its own.',
+      { cause: thrown },
+    )
+  }
+}
+
+function withSentence<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (thrown) {
+    throw sqliteProblem(path, thrown)
+  }
+}
+
+/** Throws a Problem 'database' for a folder on a network file system. */
+export function refuseNetworkDisk(path: string): void {
+  if (!networkFileSystems.has(statfsSync(dirname(path)).type >>> 0)) return
+  throw new Problem(
+    'database',
+    `The host's database ${path} is on a network file system, where it would be damaged sooner or later.`,
+    'Move it to a local disk.',
+  )
+}
+
+function prepareFile(path: string): void {
+  try {
+    refuseNetworkDisk(path)
+    // SQLite would make the file with the process's umask; its other files copy the mode of this one.
+    closeSync(openSync(path, 'a', 0o600))
+    chmodSync(path, 0o600)
+  } catch (thrown) {
+    if (thrown instanceof Problem) throw thrown
+    throw new Problem(
+      'database',
+      `The host's database ${path} cannot be opened: ${messageOf(thrown)}.`,
+      'Check that its folder exists and that this user may write there.',
+      { cause: thrown },
+    )
+  }
+}
+
+/** Of the file's schema, 0 for one that is empty. Throws a Problem 'database' for one that is not ours to read. */
+export function schemaVersionOf(path: string, connection: BetterSqlite3.Database): number {
+  const version = connection.pragma('user_version', { simple: true }) as number
+  const application = connection.pragma('application_id', { simple: true }) as number
+  const tables = connection.prepare('SELECT COUNT(*) FROM sqlite_schema').pluck().get() as number
+  if (application !== applicationId && (tables > 0 || version > 0)) {
+    throw new Problem(
+      'database',
+      `The file ${path} is a database of another program.`,
+      'Give the host a path of its own; it makes the file itself.',
+    )
+  }
+  if (version > migrations.length) {
+    throw new Problem(
+      'database',
+      `The host's database ${path} was written by a newer peerpost (its version is ${version}, ours ${migrations.length}).`,
+      'Install that version again, or give this one a new file.',
+    )
+  }
+  return version
+}
+
+function migrate(path: string, connection: BetterSqlite3.Database): void {
+  const version = schemaVersionOf(path, connection)
+  const step = connection.transaction((next: number) => {
+    // Unless another process did it meanwhile.
+    if (connection.pragma('user_version', { simple: true }) !== next) return
+    connection.exec(migrations[next] ?? '')
+    connection.pragma(`application_id = ${applicationId}`)
+    connection.pragma(`user_version = ${next + 1}`)
+  })
+  for (let next = version; next < migrations.length; next++) step.immediate(next)
+}
+
+/** The sentence for whatever SQLite threw. */
+export function sqliteProblem(path: string, thrown: unknown): Problem {
+  if (thrown instanceof Problem) return thrown
+  if (isDamage(thrown)) return damageProblem(path, thrown)
+  const [message, remedy] = sentenceFor(path, codeOf(thrown), messageOf(thrown))
+  return new Problem('database', message, remedy, { cause: thrown })
+}
+
+function codeOf(thrown: unknown): string {
+  return thrown instanceof BetterSqlite3.SqliteError ? thrown.code : ''
+}
+
+function isBusy(code: string): boolean {
+  return code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')
+}
+
+function sentenceFor(path: string, code: string, text: string): readonly [string, string] {
+  if (isBusy(code)) {
+    return [
+      `Another program keeps the database ${path} locked.`,
+      'End whatever has it open; a host that runs goes on by itself then.',
+    ]
+  }
+  if (code.startsWith('SQLITE_FULL')) {
+    return [`The disk that holds the database ${path} is full.`, 'Make room; no letter is lost meanwhile.']
+  }
+  if (
+    code.startsWith('SQLITE_READONLY') ||
+    code.startsWith('SQLITE_CANTOPEN') ||
+    code.startsWith('SQLITE_PERM')
+  ) {
+    return [
+      `The database ${path} cannot be written (${text}).`,
+      'Check the rights of the file and of its folder.',
+    ]
+  }
+  return [`The database ${path} failed: ${text}.`, 'Check the disk, then start the host again.']
+}

@@ -1,0 +1,92 @@
+// The address server over TCP (RFC 8489 §6.2.2), for agents that know no other way. A connection is bounded in all it can
+// make us hold: nothing but STUN is read, little is written to whoever does not read, and who is silent is let go.
+
+import type { Socket } from 'node:net'
+import type { Clock } from '../base/clock.ts'
+import type { Endpoint } from '../base/endpoint.ts'
+import type { StunRequest } from '../nat/stun-message.ts'
+import { stunSplitter } from '../nat/stun-tcp-framing.ts'
+import { type GuestLimits, Guests } from '../net/tcp/connection-limit.ts'
+import { openTcpListener, type TcpListener } from '../net/tcp/tcp-listener.ts'
+import { answerTo } from './stun-response.ts'
+
+/** Agents behind one address keep a connection each while their letters travel. */
+export const defaultGuestLimits: GuestLimits = { total: 4_096, perSource: 32 }
+/** Agents ask every 30 s. */
+export const mostSilentMs = 100_000
+/** Answers that its reader has not taken. */
+const maxUnreadBytes = 4_096
+
+export type TcpAnswersOptions = {
+  readonly clock: Clock
+  readonly limits?: GuestLimits
+  /** What is asked, if it is a sound request that may be answered now; counted. */
+  readonly take: (bytes: Uint8Array, from: Endpoint) => StunRequest | null
+}
+
+type Guest = { readonly from: Endpoint; readonly close: () => void }
+
+export class TcpAnswers {
+  readonly #options: TcpAnswersOptions
+  readonly #guests: Guests<Guest>
+  readonly #listeners: TcpListener[] = []
+
+  constructor(options: TcpAnswersOptions) {
+    this.#options = options
+    this.#guests = new Guests(options.limits ?? defaultGuestLimits)
+  }
+
+  get connections(): number {
+    return this.#guests.size
+  }
+
+  /** Rejects with a Problem when the place cannot be had. */
+  async open(place: Endpoint, family: 4 | 6): Promise<void> {
+    const listener = await openTcpListener({
+      ...place,
+      family,
+      onConnection: (socket, from) => this.#welcome(socket, from, place),
+    })
+    this.#listeners.push(listener)
+  }
+
+  close(): void {
+    for (const listener of this.#listeners.splice(0)) listener.close()
+    this.#guests.closeAll()
+  }
+
+  #welcome(socket: Socket, from: Endpoint, place: Endpoint): void {
+    const { clock, take } = this.#options
+    const guest: Guest = { from, close: () => socket.destroy() }
+    if (!this.#guests.admit(guest)) {
+      socket.destroy()
+      return
+    }
+    const splitter = stunSplitter()
+    let cancel = () => {}
+    const wait = () => {
+      cancel()
+      cancel = clock.after(mostSilentMs, guest.close)
+    }
+    wait()
+    socket.on('close', () => {
+      cancel()
+      this.#guests.leave(guest)
+    })
+    socket.on('data', (bytes) => {
+      const messages = splitter.push(bytes)
+      if (!messages || socket.writableLength > maxUnreadBytes) {
+        guest.close()
+        return
+      }
+      for (const message of messages) {
+        const request = take(message, from)
+        // By the way it came: in a connection there is no other place to answer from or to.
+        if (request) socket.write(answerTo(request, { from, to: place }, null).bytes)
+      }
+      if (messages.length === 0) return
+      this.#guests.noteSpoke(guest)
+      wait()
+    })
+  }
+}

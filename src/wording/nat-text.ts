@@ -1,0 +1,204 @@
+// What `peerpost nat` tells a person: the kind of NAT in plain words, who can be reached, and what would help.
+
+import { addressScope, type Candidate, type Endpoint, familyOf, formatEndpoint } from '../base/endpoint.ts'
+import type { Allocation, Filtering, NatProfile } from '../base/nat-profile.ts'
+import type { Layers } from '../nat/nat-layers.ts'
+import type { NatView } from '../nat/nat-prober.ts'
+import type { PortMapping } from '../net/portmap/port-mapper.ts'
+import { type Plan, plan } from '../punch/punch-plan.ts'
+import { describeNat } from './event-text.ts'
+import { seconds } from './numbers-text.ts'
+
+export type NatFacts = {
+  readonly view: NatView
+  /** Public IPv6 endpoints, as servers see them. */
+  readonly six: readonly Endpoint[]
+  readonly local: readonly Endpoint[]
+  readonly mapping: PortMapping | null
+  readonly layers: Layers
+}
+
+/** How a peer of that kind would be met: the plan's name, or why there is none. */
+export type Reach = { readonly peer: string; readonly words: string; readonly plan: Plan['strategy'] }
+
+const nat = (mapping: NatProfile['mapping'], filtering: Filtering, allocation: Allocation): NatProfile => ({
+  mapping,
+  filtering,
+  allocation,
+})
+const kept: Allocation = { type: 'preserving' }
+const counted: Allocation = { type: 'sequential', step: 1 }
+
+/** The seven kinds that the NATs in the field come down to. */
+const peers: readonly { readonly peer: string; readonly words: string; readonly nat: NatProfile }[] = [
+  { peer: 'none', words: 'players without a NAT', nat: nat('none', 'EIF', kept) },
+  { peer: 'EIM+EIF', words: 'those whose router lets everybody in', nat: nat('EIM', 'EIF', kept) },
+  { peer: 'EIM+ADF', words: 'those whose router lets in addresses it knows', nat: nat('EIM', 'ADF', kept) },
+  { peer: 'EIM+APDF', words: 'those with a usual home router', nat: nat('EIM', 'APDF', kept) },
+  {
+    peer: 'ADM+ADF sequential',
+    words: 'those whose router counts up a port for each address',
+    nat: nat('ADM', 'ADF', counted),
+  },
+  {
+    peer: 'APDM+APDF sequential',
+    words: 'those whose router counts up a port for each destination',
+    nat: nat('APDM', 'APDF', counted),
+  },
+  {
+    peer: 'APDM+APDF random',
+    words: 'those whose router draws a random port for each destination (many mobile networks)',
+    nat: nat('APDM', 'APDF', { type: 'random' }),
+  },
+]
+
+/** RFC 2544: stand-ins for public addresses. */
+const [ourStandIn, theirStandIn] = ['198.18.0.98', '198.18.0.99']
+
+/** Whom we could meet over IPv4 as things are; a router that opens ports counts. */
+export function reachOf({ view, mapping }: NatFacts): Reach[] {
+  const seen = view.publicEndpoints.filter(({ address }) => familyOf(address) === 4)
+  if (seen.length === 0) return []
+  // Seen by a server in the same house, our address is not public; the kind of NAT is the same.
+  const isPublic = seen.some(({ address }) => addressScope(address) === 'public')
+  const candidates: Candidate[] = seen.map((endpoint) => ({
+    kind: 'server-reflexive',
+    endpoint: isPublic ? endpoint : { ...endpoint, address: ourStandIn },
+  }))
+  if (mapping && addressScope(mapping.external.address) === 'public') {
+    candidates.push({ kind: 'port-mapped', endpoint: mapping.external })
+  }
+  return peers.map(({ peer, words, nat: profile }) => {
+    const theirs: Candidate = {
+      kind: 'server-reflexive',
+      endpoint: { address: theirStandIn, port: 40_000 },
+    }
+    const verdict = plan(
+      { nat: view.profile, candidates },
+      { nat: profile, candidates: [theirs], sameNat: false },
+    )
+    return { peer, words, plan: verdict.strategy }
+  })
+}
+
+export function natStory(facts: NatFacts): string[] {
+  const { view, local } = facts
+  return [
+    ...natWordsOf(facts),
+    ...view.observations.map(
+      ({ server, mapped }) => `  ${formatEndpoint(server)} sees ${formatEndpoint(mapped)}`,
+    ),
+    ...(local.length > 0 ? [`  our own: ${local.map(formatEndpoint).join(', ')}`] : []),
+  ]
+}
+
+/** The story without what each server saw. Lines that begin with two spaces belong to the one before. */
+export function natWordsOf(facts: NatFacts): string[] {
+  const { view, six, layers, mapping } = facts
+  const { profile } = view
+  const reach = reachOf(facts)
+  return [
+    describeNat(profile, view.publicEndpoints.map(formatEndpoint)),
+    ...present(filterWords(profile), allocationWords(profile), hairpinWords(view), lifetimeWords(profile)),
+    ...present(layerWords[layers], sixWords(six), routerWords(mapping)),
+    ...reachWords(reach),
+    ...adviceFor(facts, reach),
+  ]
+}
+
+function present(...lines: readonly (string | null | undefined)[]): string[] {
+  return lines.filter((line): line is string => typeof line === 'string')
+}
+
+function filterWords({ mapping, filtering }: NatProfile): string | null {
+  const who = mapping === 'none' ? 'Nothing stands in between, or it' : 'It'
+  switch (filtering) {
+    case 'EIF':
+      return `${who} lets everybody in at a port that is open (endpoint-independent filtering).`
+    case 'ADF':
+      return `${mapping === 'none' ? 'A firewall' : 'It'} lets in only addresses that were sent to (address-dependent filtering).`
+    case 'APDF':
+      return `${mapping === 'none' ? 'A firewall' : 'It'} lets in only those that were sent to (address and port-dependent filtering).`
+    case 'unknown':
+      return mapping === 'unknown' ? null : 'No server could tell whom it lets in.'
+  }
+}
+
+function allocationWords({ mapping, allocation }: NatProfile): string | null {
+  if (mapping === 'none' || mapping === 'EIM') return null
+  const block =
+    'block' in allocation && allocation.block
+      ? ` out of ${allocation.block.first} to ${allocation.block.last}`
+      : ''
+  switch (allocation.type) {
+    case 'sequential':
+      return `Its ports follow each other in steps of ${allocation.step}${block}, so they can be foretold for a moment.`
+    case 'random':
+      return `Its ports are drawn at random${block}${block ? ', which are few enough to search' : ''}.`
+    default:
+      return null
+  }
+}
+
+function hairpinWords({ hairpins }: NatView): string | null {
+  if (hairpins === undefined) return null
+  return hairpins
+    ? 'Two behind it also reach each other at their public addresses (hairpinning).'
+    : 'Two behind it reach each other only inside the local network (no hairpinning).'
+}
+
+function lifetimeWords({ lifetimeMs }: NatProfile): string | null {
+  return lifetimeMs === undefined
+    ? null
+    : `A port stays open for at least ${seconds(lifetimeMs)} without traffic.`
+}
+
+const layerWords: Readonly<Record<Layers, string | null>> = {
+  none: null,
+  one: null,
+  unknown: null,
+  double: 'Two NATs stand one behind the other: the router has no public address itself.',
+  carrier: 'The provider shares public addresses among its customers (carrier-grade NAT).',
+}
+
+function sixWords(six: readonly Endpoint[]): string {
+  const [first] = six
+  return first ? `IPv6 works: ${first.address}.` : 'There is no IPv6.'
+}
+
+function routerWords(mapping: PortMapping | null): string | null {
+  if (!mapping) return null
+  return addressScope(mapping.external.address) === 'public'
+    ? `The router opens ports when asked (${mapping.language}), so everybody can be met.`
+    : `The router opens ports when asked (${mapping.language}), but only towards another NAT.`
+}
+
+function reachWords(reach: readonly Reach[]): string[] {
+  const group = (title: string, fits: (plan: Plan['strategy']) => boolean) => {
+    const members = reach.filter(({ plan: strategy }) => fits(strategy))
+    if (members.length === 0) return []
+    return [`${title}:`, ...members.map(({ words }) => `  - ${words}`)]
+  }
+  return [
+    ...group('Met directly', (strategy) => strategy === 'direct'),
+    ...group(
+      'Met after a search for ports, in seconds to minutes',
+      (strategy) => strategy !== 'direct' && strategy !== 'none',
+    ),
+    ...group('Not met, unless they open a port or both have IPv6', (strategy) => strategy === 'none'),
+  ]
+}
+
+function adviceFor({ layers, six, mapping }: NatFacts, reach: readonly Reach[]): string[] {
+  if (reach.every(({ plan: strategy }) => strategy === 'direct')) return []
+  const advice = [
+    ...(layers === 'carrier'
+      ? ['ask the provider for a public address of your own']
+      : mapping
+        ? ['make the outer router forward a UDP port, or bridge, so that only one NAT is left']
+        : ['turn on UPnP or NAT-PMP in the router, or forward a UDP port to this computer ([network] port)']),
+    ...(six.length > 0 ? [] : ['turn on IPv6, if the provider has it']),
+    'join from another network',
+  ]
+  return ['What would help:', ...advice.map((line) => `  - ${line}`)]
+}

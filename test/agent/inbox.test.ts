@@ -1,0 +1,242 @@
+// Letters that come in: only the host's own answers to our own requests have an effect (mission A11).
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { armorLetter } from '../../src/letter/armor.ts'
+import type { Letter } from '../../src/letter/letter-types.ts'
+import { signLetter } from '../../src/letter/signature.ts'
+import { mailText } from '../host/fakes.ts'
+import { agentAddress, CorrespondenceStage } from './correspondence-stage.ts'
+
+const hourMs = 3_600_000
+
+test('the host’s reply and introduction are handed on once, and removed', async () => {
+  const stage = await new CorrespondenceStage().open()
+  const [reply, introduction] = [stage.reply(), stage.introduction()]
+  await stage.deliver(stage.mail(reply), stage.mail(introduction))
+  assert.deepEqual(
+    stage.replies.map(({ id }) => id),
+    [reply.id],
+  )
+  assert.deepEqual(
+    stage.introductions.map(({ id }) => id),
+    [introduction.id],
+  )
+  assert.deepEqual(stage.dropped, [])
+  assert.equal(stage.mailbox.mails.length, 0)
+  await stage.close()
+})
+
+/** What a forger may try; each gives the mail and how it is counted. */
+const forgeries: Readonly<Record<string, (stage: CorrespondenceStage) => readonly [string, string]>> = {
+  'signed by somebody who is no host': (stage) => {
+    const forger = stage.crypto.signKeyPair()
+    const letter = stage.reply({ from: forger.publicKey })
+    return [stage.mail(letter, stage.session.publicKey, forger), 'unknown-sender']
+  },
+  'that names the host but has another’s signature': (stage) => {
+    const forger = { ...stage.hostKeys.identity, secretKey: stage.crypto.signKeyPair().secretKey }
+    return [sealedBy(stage, stage.reply(), forger), 'unsigned']
+  },
+  'with another session ID': (stage) => [
+    stage.mail(stage.reply({ sessionId: stage.crypto.randomBytes(16) })),
+    'wrong-session',
+  ],
+  'sealed to another of our sessions than it names': (stage) => [
+    stage.mail(stage.reply(), stage.sessions.create().publicKey),
+    'wrong-session',
+  ],
+  'signed for another agent': (stage) => [
+    stage.mail(stage.reply({ to: stage.crypto.signKeyPair().publicKey })),
+    'misdirected',
+  ],
+  'mangled on its way': (stage) => {
+    const mail = stage.mail(stage.reply())
+    const at = mail.indexOf('\r\n\r\n') + 600
+    const other = mail[at] === 'a' ? 'b' : 'a'
+    return [mail.slice(0, at) + other + mail.slice(at + 1), 'mangled']
+  },
+  'without a letter in it': (stage) => [stage.mailOf('Hello, what is this?\n'), 'no-letter'],
+  'with two From fields': (stage) => [
+    stage.mail(stage.reply()).replace('To:', 'From: <eve@mail.test>\r\nTo:'),
+    'bad-mail',
+  ],
+  'that is our own request sent back': (stage) => {
+    const letter = { ...stage.letter('request'), to: stage.identity.publicKey }
+    return [stage.mail(letter, stage.session.publicKey, stage.identity), 'unknown-sender']
+  },
+  'that is a signal of another room': (stage) => [
+    stage.mail(stage.signal({ room: stage.crypto.randomBytes(32) })),
+    'other-room',
+  ],
+  'of a kind that no host sends': (stage) => {
+    const letter: Letter = {
+      ...stage.letter('leave'),
+      from: stage.host.identity,
+      to: stage.identity.publicKey,
+    }
+    return [stage.mail(letter), 'unexpected-kind']
+  },
+}
+
+function sealedBy(stage: CorrespondenceStage, letter: Letter, signer: typeof stage.identity): string {
+  const signed = stage.crypto.pad(signLetter(stage.crypto, letter, signer), 1024)
+  return stage.mailOf(armorLetter(stage.crypto, stage.crypto.seal(signed, stage.session.publicKey)))
+}
+
+for (const [what, forge] of Object.entries(forgeries)) {
+  test(`a mail ${what} has no effect, is counted, removed and never answered`, async () => {
+    const stage = await new CorrespondenceStage().open()
+    const [mail, reason] = forge(stage)
+    await stage.deliver(mail)
+    assert.deepEqual(stage.dropped, [reason])
+    assert.deepEqual([...stage.replies, ...stage.introductions, ...stage.signals], [])
+    assert.equal(stage.mailbox.mails.length, 0)
+    assert.deepEqual(stage.sender.tried, [])
+    await stage.deliver(stage.mail(stage.reply()))
+    assert.equal(stage.replies.length, 1, 'and the genuine one still counts')
+    await stage.close()
+  })
+}
+
+test('a copy of a letter, in the same mail or another, has no second effect', async () => {
+  const stage = await new CorrespondenceStage().open()
+  const reply = stage.reply()
+  const mail = stage.mail(reply)
+  await stage.deliver(mail, mail)
+  await stage.deliver(stage.mail(reply))
+  assert.equal(stage.replies.length, 1)
+  assert.deepEqual(stage.dropped, ['copy', 'copy'])
+  await stage.close()
+})
+
+test('a signal that the host relays is handed on unopened, once', async () => {
+  const stage = await new CorrespondenceStage().open()
+  const signal = stage.signal()
+  const mail = stage.mail(signal)
+  await stage.deliver(mail, mail)
+  assert.deepEqual(stage.signals, [signal])
+  assert.deepEqual(stage.dropped, ['copy'])
+  assert.equal(stage.mailbox.mails.length, 0)
+  await stage.close()
+})
+
+test('a mail larger than any letter is removed unread', async () => {
+  const stage = await new CorrespondenceStage().open()
+  stage.mailbox.deliver(null)
+  await stage.pass(0)
+  assert.deepEqual(stage.dropped, ['too-big'])
+  assert.equal(stage.mailbox.mails.length, 0)
+  await stage.close()
+})
+
+test('letters for other agents are left alone for an hour, looked at once, and do not hide ours', async () => {
+  const stage = await new CorrespondenceStage().open()
+  const others = Array.from({ length: 150 }, () =>
+    stage.mail(stage.reply(), stage.crypto.boxKeyPair().publicKey),
+  )
+  await stage.deliver(...others, stage.mail(stage.reply()))
+  assert.equal(stage.replies.length, 1)
+  assert.equal(stage.mailbox.mails.length, 150)
+  assert.deepEqual(stage.dropped, [])
+  const { removals } = stage.mailbox
+  await stage.pass(hourMs - 120_000)
+  assert.equal(stage.mailbox.mails.length, 150)
+  assert.equal(stage.mailbox.removals, removals)
+  await stage.pass(240_000)
+  assert.equal(stage.mailbox.mails.length, 0)
+  assert.deepEqual(new Set(stage.dropped), new Set(['wrong-key']))
+  await stage.close()
+})
+
+test('a letter for another agent that was left behind long ago is removed', async () => {
+  const stage = await new CorrespondenceStage().open()
+  const old = stage.mail(stage.reply(), stage.crypto.boxKeyPair().publicKey)
+  await stage.pass(13 * hourMs)
+  await stage.deliver(old)
+  assert.deepEqual(stage.dropped, ['wrong-key'])
+  await stage.close()
+})
+
+test('a letter without a Date for another agent is left alone like any other', async () => {
+  const stage = await new CorrespondenceStage().open()
+  const mail = stage.mail(stage.reply(), stage.crypto.boxKeyPair().publicKey)
+  await stage.deliver(mail.replace(/^Date:.*\r\n/m, ''))
+  assert.equal(stage.mailbox.mails.length, 1)
+  await stage.close()
+})
+
+test('a mailbox that fails is looked at again after 5 s, and without any hint every sweep', async () => {
+  const stage = await new CorrespondenceStage().open()
+  stage.mailbox.mood = 'failing'
+  await stage.deliver(stage.mail(stage.reply()))
+  await stage.pass(20_000)
+  assert.equal(stage.replies.length, 0)
+  stage.mailbox.mood = 'fine'
+  await stage.pass(5_000)
+  assert.equal(stage.replies.length, 1)
+
+  const quiet = new TextEncoder().encode(stage.mail(stage.reply()))
+  stage.mailbox.mails.push({ ref: 'unhinted', raw: quiet, sizeBytes: quiet.length })
+  await stage.pass(60_000)
+  assert.equal(stage.replies.length, 2)
+  await stage.close()
+})
+
+test('a letter whose removal fails is not handed on again', async () => {
+  const stage = await new CorrespondenceStage().open()
+  const { mailbox } = stage
+  const remove = mailbox.remove.bind(mailbox)
+  mailbox.remove = () => Promise.reject(new Error('the line is gone'))
+  await stage.deliver(stage.mail(stage.reply()))
+  mailbox.remove = remove
+  await stage.pass(10_000)
+  assert.equal(stage.replies.length, 1)
+  assert.deepEqual(stage.dropped, ['copy'])
+  assert.equal(mailbox.mails.length, 0)
+  await stage.close()
+})
+
+test('a letter that our own code cannot stand does not keep the others waiting', async () => {
+  const stage = new CorrespondenceStage({
+    onReply: (letter) => {
+      if (letter.expiresInMs === 13) throw new Error('oh no')
+    },
+  })
+  await stage.open()
+  await stage.deliver(stage.mail(stage.reply({ expiresInMs: 13 })), stage.mail(stage.reply()))
+  assert.equal(stage.replies.length, 2)
+  assert.deepEqual(stage.dropped, ['malformed'])
+  assert.equal(stage.mailbox.mails.length, 0)
+  await stage.close()
+})
+
+test('closing waits for a letter in hand, but not for a mailbox that never answers', async () => {
+  const stage = await new CorrespondenceStage().open()
+  stage.mailbox.deliver(stage.mail(stage.reply()))
+  await stage.close()
+  assert.equal(stage.clock.pendingTimers, 0)
+  assert.equal(stage.mailbox.closed, 1)
+
+  const other = await new CorrespondenceStage().open()
+  other.mailbox.mood = 'silent'
+  other.mailbox.deliver(other.mail(other.reply()))
+  const before = other.clock.now()
+  await other.close()
+  assert.ok(other.clock.now() - before <= 1_000)
+  assert.equal(other.mailbox.closed, 1)
+  assert.equal(other.clock.pendingTimers, 0)
+})
+
+test('after closing nothing is read, told or timed any more', async () => {
+  const stage = await new CorrespondenceStage().open()
+  await stage.close()
+  stage.mailbox.deliver(mailText({ from: 'x@mail.test', to: agentAddress, text: 'hello\n', dateMs: 0 }))
+  stage.mailbox.onWake()
+  await stage.pass(hourMs)
+  assert.deepEqual(stage.dropped, [])
+  assert.equal(stage.mailbox.mails.length, 1)
+  assert.equal(await stage.correspondence.send(() => stage.letter('leave')), false)
+  assert.deepEqual(stage.sender.tried, [])
+  assert.equal(stage.clock.pendingTimers, 0)
+})

@@ -1,0 +1,95 @@
+// Whose turn it is, and when asking again is worth a mail.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Sessions } from '../../src/agent/letters/session-keys.ts'
+import { Queue } from '../../src/agent/peers/peer-queue.ts'
+import { unknownNat } from '../../src/base/nat-profile.ts'
+import type { OfferedPeer } from '../../src/letter/letter-types.ts'
+import { seededCrypto } from '../harness/seeded-crypto.ts'
+
+const session = new Sessions(seededCrypto(1)).create()
+const freshMs = 1_000
+
+function peer(number: number, sessionNumber = number): OfferedPeer {
+  return {
+    id: new Uint8Array(32).fill(number),
+    nickname: String(number),
+    session: { id: new Uint8Array(16).fill(sessionNumber), publicKey: new Uint8Array(32) },
+    candidates: [],
+    nat: unknownNat,
+    sameNat: false,
+    flagged: false,
+    ageMs: 0,
+  }
+}
+
+function next(queue: Queue, now: number, isUsable = () => true): string {
+  const turn = queue.next(now, isUsable)
+  return turn.turn === 'try' ? turn.candidacy.peer.nickname : turn.turn
+}
+
+test('peers have their turns in the order they were offered, newer offers first, each peer once', () => {
+  const queue = new Queue(freshMs)
+  queue.offer([peer(1), peer(2)], session, 0)
+  queue.offer([peer(3), peer(2, 20)], session, 10)
+  assert.deepEqual(
+    [1, 2, 3, 4].map(() => next(queue, 20)),
+    ['3', '2', '1', 'nobody'],
+  )
+})
+
+test('who was told of us too long ago is not tried: asking again brings them back', () => {
+  const queue = new Queue(freshMs)
+  queue.offer([peer(1)], session, 0)
+  assert.equal(next(queue, freshMs + 1), 'ask-again')
+  assert.equal(next(queue, freshMs + 1), 'nobody')
+})
+
+test('asking again for those alone who have failed before is not worth it', () => {
+  const queue = new Queue(freshMs)
+  queue.noteFailure(peer(1))
+  queue.offer([peer(1)], session, 0)
+  assert.equal(next(queue, freshMs + 1), 'nobody')
+  queue.offer([peer(1), peer(2)], session, freshMs + 1)
+  assert.deepEqual(
+    [1, 2].map(() => next(queue, freshMs + 2)),
+    ['2', '1'],
+    'and they come last',
+  )
+  queue.offer([peer(1, 11)], session, 0)
+  assert.equal(next(queue, freshMs + 1), 'ask-again', 'but with a new session a peer is a new chance')
+})
+
+test('who came by another way has no turn any more', () => {
+  const queue = new Queue(freshMs)
+  queue.offer([peer(1), peer(2)], session, 0)
+  queue.withdraw(peer(1).id)
+  assert.deepEqual(
+    [1, 2].map(() => next(queue, 0)),
+    ['2', 'nobody'],
+  )
+})
+
+test('no more than 64 wait, however many are offered', () => {
+  const queue = new Queue(freshMs)
+  for (let reply = 0; reply < 20; reply++) {
+    queue.offer(
+      Array.from({ length: 10 }, (_, index) => peer(reply * 10 + index)),
+      session,
+      0,
+    )
+  }
+  let turns = 0
+  while (next(queue, 0) !== 'nobody') turns++
+  assert.equal(turns, 64)
+})
+
+test('a peer is not tried with a session whose key is gone', () => {
+  const queue = new Queue(freshMs)
+  queue.offer([peer(1)], session, 0)
+  assert.equal(
+    next(queue, 0, () => false),
+    'ask-again',
+  )
+})

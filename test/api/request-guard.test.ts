@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { Access, codeMs } from '../../src/api/access-tokens.ts'
+import { Guard } from '../../src/api/request-guard.ts'
+import { seededCrypto } from '../harness/seeded-crypto.ts'
+import { VirtualClock } from '../harness/virtual-clock.ts'
+
+function setUp(address = '127.0.0.1') {
+  const clock = new VirtualClock()
+  const crypto = seededCrypto(1)
+  const access = new Access({ clock, randomBytes: (length) => crypto.randomBytes(length) })
+  const guard = new Guard({ clock, access, place: () => ({ address, port: 7070 }) })
+  const head = { host: '127.0.0.1:7070', origin: undefined, site: undefined, authorization: undefined }
+  return { clock, access, guard, head, owner: { ...head, authorization: `Bearer ${access.token}` } }
+}
+
+test('strangers have sixty requests and ten a second, which takes nothing from those with a token', async () => {
+  const { clock, guard, head, owner } = setUp()
+  const codes = Array.from({ length: 100 }, () => guard.check(head, 'any-caller')?.code)
+  assert.equal(codes.filter((code) => code === 'no-token').length, 60)
+  assert.equal(codes.filter((code) => code === 'too-many').length, 40)
+  for (let i = 0; i < 200; i++) assert.equal(guard.check(owner, 'any-caller'), null)
+  assert.equal(guard.check(owner, 'any-caller')?.code, 'too-many')
+  await clock.advance(1_000)
+  assert.equal(guard.check(head, 'open'), null)
+  for (let i = 0; i < 50; i++) assert.equal(guard.check(owner, 'any-caller'), null)
+  assert.equal(guard.check(owner, 'any-caller')?.code, 'too-many')
+})
+
+test('only the name of this place is taken, whatever else is sent', () => {
+  fc.assert(
+    fc.property(fc.string(), (host) => {
+      const { guard, owner } = setUp()
+      assert.equal(guard.check({ ...owner, host }, 'any-caller')?.code, 'wrong-host')
+      assert.equal(guard.check({ ...owner, host: undefined }, 'any-caller')?.code, 'wrong-host')
+      assert.equal(guard.check({ ...owner, origin: host }, 'any-caller')?.code, 'wrong-origin')
+    }),
+  )
+})
+
+test('on IPv6 the name has brackets', () => {
+  const { guard, owner } = setUp('::1')
+  assert.equal(guard.check({ ...owner, host: '[::1]:7070' }, 'owner'), null)
+  assert.equal(guard.check({ ...owner, host: '127.0.0.1:7070' }, 'owner')?.code, 'wrong-host')
+})
+
+test('no text but the token lets anybody in', () => {
+  const { access } = setUp()
+  assert.equal(access.callerOf(`Bearer ${access.token}`), 'owner')
+  fc.assert(
+    fc.property(
+      fc.string(),
+      (text) => access.callerOf(text) === null && access.callerOf(`Bearer ${text}`) === null,
+    ),
+  )
+  for (let i = 0; i < access.token.length; i++) {
+    const other = access.token[i] === 'a' ? 'b' : 'a'
+    assert.equal(
+      access.callerOf(`Bearer ${access.token.slice(0, i)}${other}${access.token.slice(i + 1)}`),
+      null,
+    )
+  }
+})
+
+test('a code is worth nothing after five minutes, after eight newer ones, or twice; a page after sixteen newer ones', async () => {
+  const { clock, access } = setUp()
+  const old = access.newCode()
+  await clock.advance(codeMs)
+  assert.equal(access.redeem(old), null)
+  const codes = Array.from({ length: 9 }, () => access.newCode())
+  assert.equal(access.redeem(codes[0] ?? ''), null)
+  const page = access.redeem(codes[1] ?? '')
+  assert.ok(page)
+  assert.equal(access.redeem(codes[1] ?? ''), null)
+  assert.equal(access.callerOf(`Bearer ${page}`), 'page')
+  for (let i = 0; i < 16; i++) {
+    assert.equal(access.callerOf(`Bearer ${page}`), 'page')
+    access.redeem(access.newCode())
+  }
+  assert.equal(access.callerOf(`Bearer ${page}`), null)
+  assert.equal(access.callerOf(`Bearer ${access.token}`), 'owner')
+})

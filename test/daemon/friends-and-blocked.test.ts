@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import fc from 'fast-check'
+import { toHex } from '../../src/base/bytes.ts'
+import { type Standing, Standings, standingsFileOf } from '../../src/daemon/friends-and-blocked.ts'
+import { userIdText } from '../../src/letter/user-id.ts'
+
+const bytesOf = (number: number) => new Uint8Array(32).fill(number)
+const idOf = (number: number) => userIdText(bytesOf(number))
+const nobody = { friends: [], blocked: [] }
+
+function folderOf(context: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'peerpost-standings-'))
+  context.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+test('whatever was set holds at once and after the next start, and the config where nothing was set', (context) => {
+  const folder = folderOf(context)
+  const standing = fc.constantFrom<Standing>('friend', 'blocked', 'none')
+  const person = fc.integer({ min: 0, max: 5 })
+  const lists = fc.record({ friends: fc.uniqueArray(person), blocked: fc.uniqueArray(person) })
+  let run = 0
+  fc.assert(
+    fc.property(lists, fc.array(fc.tuple(person, standing), { maxLength: 8 }), (config, changes) => {
+      const file = join(folder, `${++run}.json`)
+      const texts = { friends: config.friends.map(idOf), blocked: config.blocked.map(idOf) }
+      const first = new Standings(file, texts)
+      const expected = new Map<number, Standing>()
+      for (const who of config.friends) expected.set(who, 'friend')
+      for (const who of config.blocked) expected.set(who, 'blocked')
+      for (const [who, value] of changes) {
+        first.set({ id: idOf(who), name: null }, value)
+        expected.set(who, value)
+      }
+      for (const standings of [first, new Standings(file, texts)]) {
+        for (let who = 0; who <= 5; who++) {
+          const wanted = expected.get(who) ?? 'none'
+          assert.equal(standings.of(idOf(who)), wanted)
+          assert.equal(standings.friends.has(toHex(bytesOf(who))), wanted === 'friend')
+          assert.equal(standings.blocked.has(toHex(bytesOf(who))), wanted === 'blocked')
+        }
+      }
+    }),
+    { numRuns: 40 },
+  )
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => !name.endsWith('.json')),
+    [],
+    'nothing half written is left',
+  )
+})
+
+test('somebody sent away counts as blocked until recalled, and nothing is written', (context) => {
+  const folder = folderOf(context)
+  const standings = new Standings(join(folder, 'x.json'), nobody)
+  standings.dismiss(idOf(1))
+  assert.deepEqual([[...standings.blocked], standings.of(idOf(1))], [[toHex(bytesOf(1))], 'none'])
+  standings.recall(idOf(1))
+  assert.equal(standings.blocked.size, 0)
+  assert.deepEqual(readdirSync(folder), [])
+})
+
+test('a file that is not as it was written is refused with what to do', (context) => {
+  const file = join(folderOf(context), 'agent.peers.json')
+  for (const text of [
+    '{',
+    '{}',
+    '{"version":2,"peers":[]}',
+    '{"version":1,"peers":[{"id":"x","name":null,"standing":"friend"}]}',
+  ]) {
+    writeFileSync(file, text, { mode: 0o600 })
+    assert.throws(() => new Standings(file, nobody), { code: 'file', remedy: /Restore it/ }, text)
+  }
+})
+
+test('what cannot be written does not count, and beyond 512 changes no more are taken', (context) => {
+  const folder = folderOf(context)
+  const lost = new Standings(join(folder, 'none', 'x.json'), nobody)
+  assert.throws(() => lost.set({ id: idOf(1), name: 'ben' }, 'blocked'), { code: 'file' })
+  assert.equal(lost.blocked.size, 0)
+  const file = join(folder, 'many.json')
+  const id = (number: number) =>
+    userIdText(Uint8Array.from({ length: 32 }, (_, i) => (i < 2 ? number >> (8 * i) : 1)))
+  const peers = Array.from({ length: 512 }, (_, i) => ({ id: id(i), name: null, standing: 'blocked' }))
+  writeFileSync(file, JSON.stringify({ version: 1, peers }), { mode: 0o600 })
+  const full = new Standings(file, nobody)
+  assert.equal(full.blocked.size, 512)
+  assert.throws(() => full.set({ id: id(600), name: null }, 'blocked'), { code: 'file', remedy: /\[peers\]/ })
+  full.set({ id: id(5), name: null }, 'none')
+  assert.equal(full.blocked.size, 511)
+})
+
+test('the file stands beside the config', () => {
+  assert.equal(standingsFileOf('/x/agent.toml'), '/x/agent.peers.json')
+})

@@ -1,0 +1,199 @@
+// What another host can make this one do, and what it cannot, though its key is in the config.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Letter, Statement } from '../../src/letter/letter-types.ts'
+import { limits } from '../../src/letter/limits.ts'
+import { signLetter } from '../../src/letter/signature.ts'
+import { exchangeLimits } from '../../src/sync/table-sync.ts'
+import { realCrypto } from '../harness/seeded-crypto.ts'
+import { FakeAgent, makeHostKeys, makeRoom } from './fakes.ts'
+import { withNeighbour } from './other-host.ts'
+import type { Stage } from './stage.ts'
+
+const crypto = realCrypto
+
+/** An agent that asked another host. */
+function agentOf(stage: Stage, name: string, room = stage.room): FakeAgent {
+  return new FakeAgent(name, makeHostKeys(), room)
+}
+
+function statement(agent: FakeAgent, letter: Letter, more: Partial<Statement> = {}): Statement {
+  return { signed: signLetter(crypto, letter, agent.identity), flagged: false, ageMs: 1_000, ...more }
+}
+
+function entries(stage: Stage): number {
+  return stage.host.counters().entries
+}
+
+test('what an agent signed for another host is taken, offered, and flagged as it is there', async () => {
+  const { stage, other } = await withNeighbour()
+  const ben = agentOf(stage, 'ben')
+  other.tell(stage, statement(ben, ben.request(stage.now), { flagged: true, ageMs: 60_000 }))
+  await stage.settle()
+  const ann = stage.agent('ann')
+  stage.deliver(ann.mailRequest(stage.now))
+  await stage.settle()
+  const [reply] = stage.lettersTo(ann)
+  assert.ok(reply?.kind === 'reply')
+  const [offered] = reply.peers
+  assert.deepEqual(offered?.id, ben.id)
+  assert.equal(offered?.flagged, true)
+  assert.ok(Math.abs((offered?.ageMs ?? 0) - 60_000) < 1_000)
+  await stage.stop()
+})
+
+test('an agent that knows only another host is introduced by that host, which is told who asked', async () => {
+  const { stage, other } = await withNeighbour()
+  const ben = agentOf(stage, 'ben')
+  other.tell(stage, statement(ben, ben.request(stage.now)))
+  await stage.settle()
+  const ann = stage.agent('ann')
+  stage.deliver(ann.mailRequest(stage.now))
+  await stage.settle()
+  await stage.pass(1_000)
+  const tables = stage.lettersTo(other).filter((letter) => letter.kind === 'table')
+  assert.deepEqual(
+    tables.flatMap(({ introduce }) => introduce),
+    [{ room: stage.room.tag, asker: ann.id, recipient: ben.id, hopsLeft: limits.hostHops }],
+  )
+  assert.equal(tables[0]?.statements.length, 1, 'with what she signed')
+  assert.deepEqual(stage.lettersTo(ben), [])
+  await stage.stop()
+})
+
+const lies: Readonly<Record<string, (stage: Stage) => Statement>> = {
+  'a peer that it invented': (stage) => {
+    const nobody = agentOf(stage, 'nobody', { ...makeRoom(), tag: stage.room.tag })
+    return statement(nobody, nobody.request(stage.now))
+  },
+  'a request that it altered': (stage) => {
+    const ben = agentOf(stage, 'ben')
+    const { signed, ...rest } = statement(ben, ben.request(stage.now))
+    return { ...rest, signed: signed.with(100, (signed[100] as number) ^ 1) }
+  },
+  'a request for a room that is not here': (stage) => {
+    const ben = agentOf(stage, 'ben', makeRoom())
+    return statement(ben, ben.request(stage.now))
+  },
+  'a request of the day before': (stage) => {
+    const ben = agentOf(stage, 'ben')
+    return statement(ben, ben.request(stage.now - 24 * 3_600_000))
+  },
+  'a request of tomorrow': (stage) => {
+    const ben = agentOf(stage, 'ben')
+    return statement(ben, ben.request(stage.now + 24 * 3_600_000))
+  },
+  'an entry that has expired there': (stage) => {
+    const ben = agentOf(stage, 'ben')
+    return statement(ben, ben.request(stage.now), { ageMs: 13 * 3_600_000 })
+  },
+  'a goodbye of somebody who never came': (stage) => {
+    const ben = agentOf(stage, 'ben')
+    return statement(ben, { ...ben.head(stage.now), kind: 'leave', room: stage.room.tag })
+  },
+  'a letter of another kind': (stage) => {
+    const ben = agentOf(stage, 'ben')
+    const failure = { kind: 'failure', room: stage.room.tag, peer: ben.id, reason: 'lost' } as const
+    return statement(ben, { ...ben.head(stage.now), ...failure })
+  },
+  nonsense: () => ({ signed: crypto.randomBytes(700), flagged: false, ageMs: 0 }),
+}
+
+for (const [name, make] of Object.entries(lies)) {
+  test(`a host that tells ${name} changes nothing`, async () => {
+    const { stage, other } = await withNeighbour()
+    other.tell(stage, make(stage))
+    await stage.settle()
+    assert.equal(entries(stage), 0)
+    assert.deepEqual(stage.drops(), [])
+    await stage.stop()
+  })
+}
+
+test('an older statement told again, and a goodbye taken back by an older request, have no effect', async () => {
+  const { stage, other } = await withNeighbour()
+  const ben = agentOf(stage, 'ben')
+  const before = statement(ben, ben.request(stage.now - 2_000))
+  const since = statement(ben, ben.request(stage.now - 1_000))
+  other.tell(stage, since)
+  other.tell(stage, before)
+  await stage.settle()
+  const left = { ...ben.head(stage.now), kind: 'leave', room: stage.room.tag } as const
+  other.tell(stage, statement(ben, left))
+  await stage.settle()
+  assert.equal(entries(stage), 0)
+  other.tell(stage, since, before)
+  await stage.settle()
+  assert.equal(entries(stage), 0)
+  await stage.stop()
+})
+
+test('a full table takes nothing that is older than its oldest entry', async () => {
+  const { stage, other } = await withNeighbour({ capacity: 2 })
+  for (const name of ['ann', 'bea']) stage.deliver(stage.agent(name).mailRequest(stage.now))
+  await stage.settle()
+  const cleo = agentOf(stage, 'cleo')
+  other.tell(stage, statement(cleo, cleo.request(stage.now - 3_600_000)))
+  await stage.settle()
+  const dora = stage.agent('dora')
+  stage.deliver(dora.mailRequest(stage.now))
+  await stage.settle()
+  const [reply] = stage.lettersTo(dora)
+  assert.ok(reply?.kind === 'reply')
+  assert.deepEqual(reply.peers.map(({ nickname }) => nickname).sort(), ['ann', 'bea'])
+  await stage.stop()
+})
+
+test('a letter of another host that comes twice counts once', async () => {
+  const { stage, other } = await withNeighbour()
+  const mail = other.mail(other.table(stage))
+  stage.deliver(mail)
+  stage.deliver(mail)
+  await stage.settle()
+  assert.deepEqual(stage.drops(), ['copy'])
+  await stage.stop()
+})
+
+test('a host that asks without end is answered with a bounded number of letters', async () => {
+  const { stage, other } = await withNeighbour()
+  for (let user = 0; user < 40; user++) stage.deliver(stage.agent(`user${user}`).mailRequest(stage.now))
+  await stage.settle()
+  const before = stage.lettersTo(other).length
+  for (let asked = 0; asked < 300; asked++) {
+    const comparison = asked % 2 ? { newest: true } : { groups: crypto.randomBytes(384) }
+    stage.deliver(other.mail({ ...other.head(stage.now), kind: 'table-request', comparison }))
+  }
+  await stage.settle()
+  await stage.pass(5_000)
+  assert.ok(stage.lettersTo(other).length - before <= 70, `${stage.lettersTo(other).length - before}`)
+  await stage.stop()
+})
+
+test('the mail that compares two tables has at most 4 kB, however many entries they have', async () => {
+  const { stage, other } = await withNeighbour()
+  for (let user = 0; user < 300; user++) stage.deliver(stage.agent(`user${user}`).mailRequest(stage.now))
+  await stage.settle()
+  await stage.pass(20 * 60_000)
+  const comparisons = stage.sender.sent.filter((mail) => {
+    return mail.to[0] === other.address && other.read(mail).kind === 'table-request'
+  })
+  assert.ok(comparisons.length > 0)
+  for (const { raw } of comparisons) assert.ok(raw.length <= 4_096, `${raw.length}`)
+  await stage.stop()
+})
+
+test('table letters are as long as a letter may be, and no longer', async () => {
+  const { stage, other } = await withNeighbour()
+  for (let user = 0; user < 80; user++) stage.deliver(stage.agent(`user${user}`).mailRequest(stage.now))
+  await stage.settle()
+  await stage.pass(10_000)
+  const tables = stage.lettersTo(other).filter((letter) => letter.kind === 'table')
+  const told = new Set(tables.flatMap(({ statements }) => statements.map(({ signed }) => signed.join())))
+  assert.equal(told.size, 80)
+  for (const { statements } of tables) {
+    const bytes = statements.reduce((sum, { signed }) => sum + signed.length, 0)
+    assert.ok(bytes <= exchangeLimits.letterBytes)
+  }
+  await stage.stop()
+})

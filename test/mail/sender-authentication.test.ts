@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { quickHeaders } from '../../src/mail/mime/header-fields.ts'
+import { checkSender, type SenderCheck } from '../../src/mail/mime/sender-authentication.ts'
+
+const border = 'mx.example.org'
+const from = 'ann@mail.example.net'
+const inside =
+  'Received: from mx.example.org (mx.example.org [192.0.2.7])\r\n\tby store.example.org with LMTP id 1'
+const atBorder =
+  'Received: from out.example.net (out.example.net [198.51.100.1]) by mx.example.org (Postfix) with ESMTPS'
+const atSender = 'Received: from laptop by out.example.net with ESMTPSA; Tue, 24 Nov 2026 12:00:00 +0000'
+const results = (text: string, id = border) => `Authentication-Results: ${id}; ${text}`
+const good = results('dmarc=pass header.from=mail.example.net')
+
+function check(...lines: readonly string[]): SenderCheck {
+  const head = [...lines, `From: <${from}>`, 'Subject: x', '', 'text'].join('\r\n')
+  return checkSender(quickHeaders(new TextEncoder().encode(head)), border, from)
+}
+
+const cases: readonly (readonly [name: string, expected: SenderCheck, ...lines: string[]])[] = [
+  ['dmarc by the border server', 'passes', inside, atBorder, good, atSender],
+  ['a field above the border’s own Received', 'passes', good, atBorder, atSender],
+  ['a name in capitals', 'passes', atBorder, results('dmarc=pass', 'MX.Example.ORG')],
+  ['dkim of the same domain', 'passes', atBorder, results('dkim=pass header.d=mail.example.net')],
+  ['dkim of a domain above it', 'passes', atBorder, results('dkim=pass header.i=@example.net')],
+  ['spf of the same domain', 'passes', atBorder, results('spf=pass smtp.mailfrom=bounce@mail.example.net')],
+  [
+    'a second result that passes',
+    'passes',
+    atBorder,
+    results('dkim=fail header.d=mail.example.net; dmarc=pass'),
+  ],
+  [
+    'servers inside that have no names',
+    'passes',
+    'Received: by 2002:a05:7300:b47 with SMTP id 1',
+    atBorder,
+    good,
+  ],
+  ['fields of other servers above', 'passes', atBorder, results('dmarc=fail', 'scanner.example.org'), good],
+  ['no field at all', 'none', inside, atBorder, atSender],
+  ['a field of somebody else', 'none', atBorder, results('dmarc=pass', 'mx.example.com')],
+  ['a name that begins like ours', 'none', atBorder, results('dmarc=pass', 'mx.example.org.evil.example')],
+  ['a field beneath another server', 'none', atBorder, atSender, good],
+  ['a field that cannot be read, with a good one beneath', 'none', atBorder, results('dmarc=pass )'), good],
+  ['dmarc that failed', 'fails', atBorder, results('dmarc=fail header.from=mail.example.net')],
+  ['a failure above a forged success', 'fails', atBorder, results('dmarc=fail'), good],
+  ['nothing looked at, above a forged success', 'fails', atBorder, results('none'), good],
+  ['dmarc of another From', 'fails', atBorder, results('dmarc=pass header.from=evil.example')],
+  ['dkim of somebody else', 'fails', atBorder, results('dkim=pass header.d=evil.example')],
+  ['dkim of a domain beneath it', 'fails', atBorder, results('dkim=pass header.d=x.mail.example.net')],
+  ['dkim of a whole top-level domain', 'fails', atBorder, results('dkim=pass header.d=net')],
+  ['dkim without a domain', 'fails', atBorder, results('dkim=pass')],
+  ['spf of the greeting alone', 'fails', atBorder, results('spf=pass smtp.helo=mail.example.net')],
+  ['a method nobody asked for', 'fails', atBorder, results('auth=pass smtp.auth=ann@mail.example.net')],
+  ['a pass that is a word in a comment', 'fails', atBorder, results('dmarc=fail (dmarc=pass)')],
+]
+
+for (const [name, expected, ...lines] of cases) {
+  test(`${name}: ${expected}`, () => assert.equal(check(...lines), expected))
+}
+
+test('whatever stands beneath what the border server wrote changes nothing', () => {
+  const line = fc.oneof(
+    fc.constantFrom(good, results('dmarc=pass'), results('dmarc=fail'), atSender, atBorder, inside),
+    fc.string({ maxLength: 60 }).map((text) => `X-Any: ${text.replace(/[\r\n]/g, '')}`),
+  )
+  const own = fc.constantFrom(good, results('dmarc=fail'), results('none'), results('dmarc=pass )'))
+  fc.assert(
+    fc.property(own, fc.array(line, { maxLength: 8 }), (written, forged) => {
+      assert.equal(check(inside, atBorder, written, ...forged), check(inside, atBorder, written))
+    }),
+  )
+})
+
+test('no header makes the check throw', () => {
+  fc.assert(
+    fc.property(fc.string({ maxLength: 3_000 }), (text) => {
+      const fields = quickHeaders(
+        new TextEncoder().encode(`Received: ${text}\r\nAuthentication-Results: ${text}\r\n\r\n`),
+      )
+      assert.notEqual(checkSender(fields, border, from), 'passes')
+    }),
+  )
+})

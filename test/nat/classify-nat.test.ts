@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseEndpoint } from '../../src/base/endpoint.ts'
+import { classify, type Observation } from '../../src/nat/classify-nat.ts'
+import { settle } from '../../src/nat/confirm-change.ts'
+
+const at = (text: string) => {
+  const endpoint = parseEndpoint(text)
+  assert.ok(endpoint, text)
+  return endpoint
+}
+/** `server mapped`, one a line. */
+const seen = (...lines: string[]): Observation[] =>
+  lines.map((line) => {
+    const [server = '', mapped = ''] = line.split(' ')
+    return { server: at(server), mapped: at(mapped) }
+  })
+const local = [at('192.168.1.2:4000')]
+
+const table: [sentence: string, observations: Observation[], mapping: string, allocation: string][] = [
+  ['no answer: unknown', [], 'unknown', 'unknown'],
+  ['our own endpoint: none', seen('1.0.0.1:1 192.168.1.2:4000'), 'none', 'preserving'],
+  ['one server: unknown', seen('1.0.0.1:1 9.0.0.1:4000'), 'unknown', 'preserving'],
+  ['two addresses, one mapping: EIM', seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:77'), 'EIM', 'unknown'],
+  [
+    'two ports of one address, one mapping: unknown, for ADM would show the same',
+    seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.1:2 9.0.0.1:77'),
+    'unknown',
+    'unknown',
+  ],
+  [
+    'another mapping for another address, the same for another port: ADM',
+    seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.1:2 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:78'),
+    'ADM',
+    'unknown',
+  ],
+  [
+    'another mapping for another port: APDM',
+    seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.1:2 9.0.0.1:78'),
+    'APDM',
+    'unknown',
+  ],
+  [
+    'another mapping for another address and no more is known: APDM, which promises least',
+    seen('1.0.0.1:1 9.0.0.1:4000', '1.0.0.2:1 9.0.0.1:78'),
+    'APDM',
+    'unknown',
+  ],
+]
+for (const [sentence, observations, mapping, allocation] of table) {
+  test(sentence, () => {
+    const { profile } = classify(observations, local)
+    assert.deepEqual(profile, { mapping, filtering: 'unknown', allocation: { type: allocation } })
+  })
+}
+
+test('public endpoints are distinct, and IPv6 hides no hard NAT for IPv4', () => {
+  const observations = seen(
+    '[2001::1]:1 [2001:aaaa::5]:4000',
+    '1.0.0.1:1 9.0.0.1:77',
+    '[2001::2]:1 [2001:aaaa::5]:4000',
+    '1.0.0.2:1 9.0.0.1:78',
+  )
+  const view = classify(observations, [at('[2001:aaaa::5]:4000')])
+  assert.equal(view.profile.mapping, 'APDM')
+  assert.deepEqual(view.publicEndpoints, [at('[2001:aaaa::5]:4000'), at('9.0.0.1:77'), at('9.0.0.1:78')])
+})
+
+const before = classify(seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:77'), local)
+
+test('one server that contradicts itself and the others changes nothing', () => {
+  const [surprise] = seen('1.0.0.1:1 6.6.6.6:6')
+  assert.equal(
+    settle(before, seen('1.0.0.1:1 6.6.6.6:6', '1.0.0.2:1 9.0.0.1:77'), surprise ?? null, local),
+    before,
+  )
+})
+
+test('a new endpoint that two answers agree on is accepted', () => {
+  const [surprise] = seen('1.0.0.1:1 9.0.0.1:90')
+  const after = settle(before, seen('1.0.0.1:1 9.0.0.1:90'), surprise ?? null, local)
+  assert.deepEqual(after.publicEndpoints, [at('9.0.0.1:90')])
+  // Only one server answered this time, which says nothing against what two said before.
+  assert.equal(after.profile.mapping, 'EIM')
+})
+
+test('answers of which no two agree change nothing', () => {
+  const [surprise] = seen('1.0.0.1:1 9.0.0.1:90')
+  assert.equal(
+    settle(before, seen('1.0.0.1:1 9.0.0.1:91', '1.0.0.2:1 9.0.0.1:92'), surprise ?? null, local),
+    before,
+  )
+})
+
+test('where every destination has its own port, only a new address is news', () => {
+  const hard = classify(seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:78'), local)
+  assert.equal(settle(hard, seen('1.0.0.1:1 9.0.0.1:80', '1.0.0.2:1 9.0.0.1:81'), null, local), hard)
+  const moved = settle(hard, seen('1.0.0.1:1 8.0.0.1:80', '1.0.0.2:1 8.0.0.1:81'), null, local)
+  assert.deepEqual(moved.publicEndpoints, [at('8.0.0.1:80'), at('8.0.0.1:81')])
+})
+
+test('when all agree who did not before, somebody was wrong then', () => {
+  const hard = classify(seen('1.0.0.1:1 6.6.6.6:6', '1.0.0.2:1 9.0.0.1:78'), local)
+  const after = settle(hard, seen('1.0.0.1:1 9.0.0.1:78', '1.0.0.2:1 9.0.0.1:78'), null, local)
+  assert.equal(after.profile.mapping, 'EIM')
+})
+
+test('a second server heard at last turns unknown into EIM', () => {
+  const one = classify(seen('1.0.0.1:1 9.0.0.1:77'), local)
+  const after = settle(one, seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:77'), null, local)
+  assert.equal(after.profile.mapping, 'EIM')
+})

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { hostEndpoints, type Interfaces } from '../../src/net/network-interfaces.ts'
+
+/** As os.networkInterfaces gives it, less what is not looked at. */
+function interfaces(entries: Record<string, string[]>): Interfaces {
+  return Object.fromEntries(
+    Object.entries(entries).map(([name, addresses]) => [
+      name,
+      addresses.map((address) =>
+        address.includes(':')
+          ? { address, family: 'IPv6', internal: name === 'lo', netmask: '', mac: '', cidr: null, scopeid: 0 }
+          : { address, family: 'IPv4', internal: name === 'lo', netmask: '', mac: '', cidr: null },
+      ),
+    ]),
+  )
+}
+
+const wildcards = [
+  { address: '0.0.0.0', port: 4000 },
+  { address: '::', port: 6000 },
+]
+
+test('real addresses are taken with the port of their family; loopback, link-local and bridges are not', () => {
+  const endpoints = hostEndpoints(
+    wildcards,
+    interfaces({
+      lo: ['127.0.0.1', '::1'],
+      eth0: ['192.168.1.5', 'fe80::1', '2a00::5'],
+      docker0: ['172.17.0.1'],
+      'br-1234': ['172.18.0.1'],
+      wlan0: ['169.254.3.3'],
+    }),
+  )
+  assert.deepEqual(endpoints, [
+    { address: '192.168.1.5', port: 4000 },
+    { address: '2a00::5', port: 6000 },
+  ])
+})
+
+test('a socket bound to one address counts for that one only', () => {
+  const endpoints = hostEndpoints([{ address: '127.0.0.1', port: 5 }], interfaces({ eth0: ['192.168.1.5'] }))
+  assert.deepEqual(endpoints, [{ address: '127.0.0.1', port: 5 }])
+})
+
+test('where there is nothing but a bridge it is used, and nothing but loopback likewise', () => {
+  const bridge = interfaces({ lo: ['127.0.0.1'], docker0: ['172.17.0.1'] })
+  assert.deepEqual(hostEndpoints(wildcards, bridge), [{ address: '172.17.0.1', port: 4000 }])
+  assert.deepEqual(hostEndpoints(wildcards, interfaces({ lo: ['127.0.0.1'] })), [
+    { address: '127.0.0.1', port: 4000 },
+  ])
+  assert.deepEqual(hostEndpoints(wildcards, {}), [])
+})
+
+test('there are eight at most, and none twice', () => {
+  const many = Array.from({ length: 30 }, (_, i) => `10.0.0.${(i % 20) + 1}`)
+  const endpoints = hostEndpoints(wildcards, interfaces({ eth0: many }))
+  assert.equal(endpoints.length, 8)
+  assert.equal(new Set(endpoints.map(({ address }) => address)).size, 8)
+})
+
+test('of many IPv6 addresses two public and two private ones are taken, those made of the MAC address last', () => {
+  const endpoints = hostEndpoints(
+    wildcards,
+    interfaces({
+      eth0: [
+        '2a00::5054:ff:fe12:3456',
+        '2a00::1111:2222:3333:4444',
+        '2a00::5555:6666:7777:8888',
+        'fd00::5054:ff:fe12:3456',
+        'fd00::1',
+        'fd00::2',
+        'fe80::5054:ff:fe12:3456',
+      ],
+    }),
+  )
+  assert.deepEqual(
+    endpoints.map(({ address }) => address),
+    ['2a00::1111:2222:3333:4444', '2a00::5555:6666:7777:8888', 'fd00::1', 'fd00::2'],
+  )
+})
+
+test('an IPv6 address made of the MAC address is taken where there is no better one', () => {
+  const endpoints = hostEndpoints(wildcards, interfaces({ eth0: ['2a00::5054:ff:fe12:3456'] }))
+  assert.deepEqual(endpoints, [{ address: '2a00::5054:ff:fe12:3456', port: 6000 }])
+})
+
+test('many IPv4 addresses leave room for IPv6', () => {
+  const many = Array.from({ length: 30 }, (_, i) => `10.0.0.${i + 1}`)
+  const endpoints = hostEndpoints(wildcards, interfaces({ eth0: [...many, '2a00::5'] }))
+  assert.equal(endpoints.length, 8)
+  assert.ok(endpoints.some(({ address }) => address === '2a00::5'))
+})

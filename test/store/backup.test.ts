@@ -1,0 +1,91 @@
+// Backups of a host's database, made while it is written to, and older files brought to this version.
+
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import BetterSqlite3 from 'better-sqlite3'
+import { Problem } from '../../src/base/problem.ts'
+import { backUpDatabase } from '../../src/store/backup.ts'
+import { openHostDatabase } from '../../src/store/host-database.ts'
+import { inspectHostDatabase } from '../../src/store/inspect-database.ts'
+import { applicationId, migrations } from '../../src/store/sqlite-schema.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'peerpost-backup-'))
+after(() => rmSync(folder, { recursive: true }))
+
+/** What happens in one transaction here is the same number in two tables: a torn copy would tell. */
+function write(database: ReturnType<typeof openHostDatabase>, number: number): void {
+  const id = Buffer.alloc(16)
+  id.writeUInt32BE(number)
+  database.transaction(() => {
+    database.connection
+      .prepare('INSERT INTO seen_letter (sender, letter_id, sent_at) VALUES (?, ?, ?)')
+      .run(Buffer.alloc(32, 1), id, number)
+    database.connection.prepare('INSERT INTO room (tag) VALUES (?)').run(Buffer.concat([id, id]))
+  })
+}
+
+test('a backup made while letters arrive is whole, for its owner only, and a host starts from it', async () => {
+  const path = join(folder, 'host.sqlite')
+  const database = openHostDatabase(path)
+  let written = 0
+  for (; written < 2_000; written++) write(database, written)
+  const target = join(folder, 'copy.sqlite')
+  let isDone = false
+  const copying = backUpDatabase(path, target).finally(() => {
+    isDone = true
+  })
+  while (!isDone) {
+    write(database, written++)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await copying
+  for (let more = 0; more < 10; more++) write(database, written++)
+  database.close()
+  assert.equal(statSync(target).mode & 0o777, 0o600)
+  assert.equal(inspectHostDatabase(target).state, 'sound')
+  const restored = openHostDatabase(target)
+  const letters = restored.counts().seenLetters
+  const rooms = restored.connection.prepare('SELECT COUNT(*) FROM room').pluck().get()
+  assert.ok(letters >= 2_000 && letters < written, `${letters} of ${written}`)
+  assert.equal(rooms, letters)
+  write(restored, written)
+  restored.close()
+})
+
+test('a backup never takes the place of a file, and leaves nothing behind when it fails', async () => {
+  const path = join(folder, 'small.sqlite')
+  openHostDatabase(path).close()
+  const rejects = (target: string, line: RegExp, source = path) =>
+    assert.rejects(
+      backUpDatabase(source, target),
+      (thrown) => thrown instanceof Problem && line.test(thrown.line),
+    )
+  await rejects(path, /exists already/)
+  await rejects(join(folder, 'nowhere', 'copy'), /cannot be (written|opened)|Check/)
+  await rejects(join(folder, 'other'), /There is no database/, join(folder, 'none.sqlite'))
+  assert.equal(existsSync(join(folder, 'other')), false)
+})
+
+for (const version of migrations.keys()) {
+  test(`a file of version ${version} becomes one of version ${migrations.length}, with what was in it`, () => {
+    const path = join(folder, `version-${version}.sqlite`)
+    const old = new BetterSqlite3(path)
+    for (const migration of migrations.slice(0, version)) old.exec(migration)
+    if (version > 0) {
+      old
+        .prepare('INSERT INTO seen_letter (sender, letter_id, sent_at) VALUES (?, ?, ?)')
+        .run(Buffer.alloc(32), Buffer.alloc(16), 5)
+      old.pragma(`application_id = ${applicationId}`)
+    }
+    old.pragma(`user_version = ${version}`)
+    old.close()
+    const database = openHostDatabase(path)
+    assert.equal(database.connection.prepare('PRAGMA user_version').pluck().get(), migrations.length)
+    assert.equal(database.counts().seenLetters, version > 0 ? 1 : 0)
+    database.close()
+    assert.equal(inspectHostDatabase(path).state, 'sound')
+  })
+}

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import BetterSqlite3 from 'better-sqlite3'
+import { Problem } from '../../src/base/problem.ts'
+import {
+  databaseProblem,
+  meetsDamage,
+  openHostDatabase,
+  openSharedDatabase,
+} from '../../src/store/host-database.ts'
+import { applicationId, migrations } from '../../src/store/sqlite-schema.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'peerpost-database-'))
+after(() => rmSync(folder, { recursive: true }))
+
+function refused(path: string, sentence: RegExp) {
+  assert.throws(
+    () => openHostDatabase(path),
+    (thrown: unknown) =>
+      thrown instanceof Problem && thrown.code === 'database' && sentence.test(thrown.line),
+  )
+}
+
+test('a new file is for its owner only and keeps every commit', () => {
+  const path = join(folder, 'new.db')
+  const database = openHostDatabase(path)
+  assert.equal(statSync(path).mode & 0o777, 0o600)
+  assert.equal(database.connection.prepare('PRAGMA journal_mode').pluck().get(), 'wal')
+  assert.equal(database.connection.prepare('PRAGMA synchronous').pluck().get(), 2)
+  assert.equal(statSync(`${path}-wal`).mode & 0o777, 0o600)
+  database.close()
+  openHostDatabase(path).close()
+})
+
+test('a second host on the same file is told so', () => {
+  const path = join(folder, 'shared.db')
+  const database = openHostDatabase(path)
+  const script = `import { openHostDatabase, openSharedDatabase } from ${JSON.stringify(import.meta.resolve('../../src/store/host-database.ts'))}
+    try { openHostDatabase(${JSON.stringify(path)}) } catch (problem) { console.log(problem.line) }`
+  const second = spawnSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' })
+  assert.match(second.stdout, /Another host is using the database .*shared\.db\. Stop that one first/)
+  database.close()
+})
+
+test('a command may read and write beside a running host, and a backup can be made', () => {
+  const path = join(folder, 'beside.db')
+  const database = openHostDatabase(path)
+  const shared = openSharedDatabase(path)
+  const add = 'INSERT INTO room (tag) VALUES (randomblob(32))'
+  shared.transaction(() => shared.connection.exec(add))
+  database.transaction(() => database.connection.exec(add))
+  assert.equal(shared.connection.prepare('SELECT COUNT(*) FROM room').pluck().get(), 2)
+  shared.connection.exec(`VACUUM INTO '${join(folder, 'backup.db')}'`)
+  shared.close()
+  database.close()
+  openHostDatabase(join(folder, 'backup.db')).close()
+})
+
+test('the lock of a host that was killed does not keep the next one out', () => {
+  const path = join(folder, 'killed.db')
+  const script = `import { openHostDatabase } from ${JSON.stringify(import.meta.resolve('../../src/store/host-database.ts'))}
+    openHostDatabase(${JSON.stringify(path)}); process.kill(process.pid, 'SIGKILL')`
+  assert.equal(spawnSync(process.execPath, ['--input-type=module', '--eval', script]).signal, 'SIGKILL')
+  openHostDatabase(path).close()
+})
+
+test('a file of the first version keeps what it holds, and is brought to this one by whoever opens it first', () => {
+  const path = join(folder, 'first.db')
+  const old = new BetterSqlite3(path)
+  old.exec(migrations[0] ?? '')
+  old.pragma(`application_id = ${applicationId}`)
+  old.pragma('user_version = 1')
+  old.exec(`INSERT INTO room (tag) VALUES (randomblob(32));
+    INSERT INTO entry (room_id, user_id, nickname, session_id, session_key, return_address, candidates, nat, flagged,
+      sent_at, accepted_at) VALUES (1, randomblob(32), 'ann', randomblob(16), randomblob(32), 'a@b.test', '[]', '{}', 0, 5, 5)`)
+  old.close()
+  openSharedDatabase(path).close()
+  const database = openHostDatabase(path)
+  assert.equal(database.connection.prepare('PRAGMA user_version').pluck().get(), migrations.length)
+  assert.equal(database.counts().entries, 1)
+  assert.equal(database.connection.prepare('PRAGMA foreign_key_check').all().length, 0)
+  database.close()
+})
+
+test('a file that is no database is refused with what to do', () => {
+  const path = join(folder, 'text.db')
+  writeFileSync(path, 'not a database at all '.repeat(100))
+  refused(path, /damaged or is not a database.*move .*text\.db away.*peerpost backup/)
+})
+
+test('a database of another program is left alone', () => {
+  const path = join(folder, 'other.db')
+  const other = new BetterSqlite3(path)
+  other.exec('CREATE TABLE thing (a)')
+  other.close()
+  refused(path, /another program/)
+})
+
+test('a file of a newer version is not touched', () => {
+  const path = join(folder, 'newer.db')
+  const database = openHostDatabase(path)
+  database.connection.exec(`PRAGMA user_version = ${migrations.length + 1}`)
+  database.close()
+  refused(path, /newer peerpost/)
+})
+
+test('a folder that is not there is named', () => {
+  refused(join(folder, 'nowhere', 'host.db'), /cannot be opened.*nowhere/)
+})
+
+test('counts changed behind our back are true again after opening', () => {
+  const path = join(folder, 'counts.db')
+  const database = openHostDatabase(path)
+  database.connection.exec('UPDATE tally SET entries = 77, mails = -3')
+  database.close()
+  const again = openHostDatabase(path)
+  assert.deepEqual(again.counts(), { entries: 0, seenLetters: 0, mails: 0, introductions: 0 })
+  again.close()
+})
+
+/** Of a file in which as many bytes of mail wait, the root page of the table of invites. */
+function damageInvites(path: string, mailBytes: number): void {
+  openHostDatabase(path).close()
+  const connection = new BetterSqlite3(path)
+  connection
+    .prepare(
+      `INSERT INTO mail (message_id, kind, lane, recipient, raw, attempts, added_at, next_attempt_at)
+       VALUES ('<a@b>', 'reply', 0, 'a@b.test', zeroblob(?), 0, 0, 0)`,
+    )
+    .run(mailBytes)
+  const page = connection.prepare(`SELECT rootpage FROM sqlite_schema WHERE name = 'invite'`).pluck().get()
+  const size = connection.pragma('page_size', { simple: true }) as number
+  connection.close()
+  const file = openSync(path, 'r+')
+  writeSync(file, new Uint8Array(size).fill(0xa5), 0, size, (Number(page) - 1) * size)
+  closeSync(file)
+}
+
+test('a small file is looked through whenever a host opens it', () => {
+  const path = join(folder, 'small.db')
+  damageInvites(path, 1_000)
+  refused(path, /small\.db is damaged.*move .*small\.db away.*peerpost backup/)
+  assert.ok(existsSync(path))
+  assert.equal(existsSync(`${path}.damaged`), false)
+})
+
+test('a large file is opened at once after a clean end, but looked through when damage was met in it', () => {
+  const path = join(folder, 'large.db')
+  damageInvites(path, 40_000_000)
+  const database = openHostDatabase(path)
+  try {
+    database.connection.prepare('SELECT * FROM invite').get()
+    assert.fail('it was read')
+  } catch (thrown) {
+    assert.ok(meetsDamage(database, databaseProblem(path, thrown)))
+  }
+  database.close()
+  refused(path, /large\.db is damaged/)
+  refused(path, /large\.db is damaged/)
+  rmSync(path)
+  openHostDatabase(path).close()
+  assert.equal(existsSync(`${path}.damaged`), false)
+})
+
+test('a large file is looked through when the host before did not close it', () => {
+  const path = join(folder, 'interrupted.db')
+  damageInvites(path, 40_000_000)
+  const script = `import { openHostDatabase } from ${JSON.stringify(import.meta.resolve('../../src/store/host-database.ts'))}
+    const { connection } = openHostDatabase(${JSON.stringify(path)})
+    connection.exec('UPDATE tally SET mails = 7'); process.kill(process.pid, 'SIGKILL')`
+  assert.equal(spawnSync(process.execPath, ['--input-type=module', '--eval', script]).signal, 'SIGKILL')
+  refused(path, /interrupted\.db is damaged/)
+})

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { NatProfile } from '../../src/base/nat-profile.ts'
+import { type NatFacts, natStory, reachOf } from '../../src/wording/nat-text.ts'
+
+const server = { address: '11.0.0.1', port: 3478 }
+const mapped = { address: '9.9.9.9', port: 4000 }
+const local = [{ address: '192.168.1.2', port: 4000 }]
+
+function facts(profile: NatProfile, more: Partial<NatFacts> = {}): NatFacts {
+  const view = { profile, publicEndpoints: [mapped], observations: [{ server, mapped }] }
+  return { view, six: [], local, mapping: null, layers: 'unknown', ...more }
+}
+
+const home: NatProfile = { mapping: 'EIM', filtering: 'APDF', allocation: { type: 'preserving' } }
+const mobile: NatProfile = { mapping: 'APDM', filtering: 'APDF', allocation: { type: 'random' } }
+const counting: NatProfile = {
+  mapping: 'APDM',
+  filtering: 'APDF',
+  allocation: { type: 'sequential', step: 2 },
+}
+
+const plansOf = (given: NatFacts) => Object.fromEntries(reachOf(given).map(({ peer, plan }) => [peer, plan]))
+
+test('the plans are those that an agent would make', () => {
+  assert.deepEqual(plansOf(facts(home)), {
+    none: 'direct',
+    'EIM+EIF': 'direct',
+    'EIM+ADF': 'direct',
+    'EIM+APDF': 'direct',
+    'ADM+ADF sequential': 'range',
+    'APDM+APDF sequential': 'range',
+    'APDM+APDF random': 'birthday',
+  })
+  assert.deepEqual(plansOf(facts(mobile)), {
+    none: 'direct',
+    'EIM+EIF': 'direct',
+    'EIM+ADF': 'direct',
+    'EIM+APDF': 'birthday',
+    'ADM+ADF sequential': 'assigned-range',
+    'APDM+APDF sequential': 'none',
+    'APDM+APDF random': 'none',
+  })
+})
+
+test('with a port that the router opened everybody is met directly, unless it leads to another NAT only', () => {
+  const opened = (address: string) => ({
+    external: { address, port: 4000 },
+    language: 'PCP' as const,
+    router: '192.168.1.1',
+  })
+  const plans = Object.values(plansOf(facts(mobile, { mapping: opened('9.9.9.9') })))
+  assert.ok(plans.every((plan) => plan === 'direct'))
+  assert.deepEqual(plansOf(facts(mobile, { mapping: opened('100.64.0.9') })), plansOf(facts(mobile)))
+})
+
+test('nobody saw us: no plans, and the story says so first', () => {
+  const unseen = facts({ mapping: 'unknown', filtering: 'unknown', allocation: { type: 'unknown' } })
+  const blind = { ...unseen, view: { ...unseen.view, publicEndpoints: [], observations: [] } }
+  assert.deepEqual(reachOf(blind), [])
+  assert.match(natStory(blind)[0] ?? '', /No STUN server answered/)
+})
+
+test('the story of a mobile network names filter, ports, carrier, who is not met, and what would help', () => {
+  const story = natStory(facts(mobile, { layers: 'carrier' })).join('\n')
+  for (const part of [
+    /address and port-dependent mapping/,
+    /lets in only those that were sent to/,
+    /drawn at random\./,
+    /carrier-grade NAT/,
+    /There is no IPv6/,
+    /Not met[^:]*:\n {2}- those whose router counts up a port for each destination\n {2}- .*random/,
+    /What would help:\n {2}- ask the provider/,
+    /11\.0\.0\.1:3478 sees 9\.9\.9\.9:4000/,
+    /our own: 192\.168\.1\.2:4000/,
+  ]) {
+    assert.match(story, part)
+  }
+})
+
+test('what is known besides is told: step, block, hairpinning, lifetime, IPv6', () => {
+  const block = { first: 2048, last: 3071 }
+  const profile: NatProfile = {
+    ...counting,
+    allocation: { type: 'sequential', step: 2, block },
+    lifetimeMs: 40_000,
+  }
+  const base = facts(profile, { six: [{ address: '2a00::5', port: 1 }] })
+  const story = natStory({ ...base, view: { ...base.view, hairpins: false } }).join('\n')
+  assert.match(story, /steps of 2 out of 2048 to 3071/)
+  assert.match(story, /no hairpinning/)
+  assert.match(story, /at least 40 s without traffic/)
+  assert.match(story, /IPv6 works: 2a00::5/)
+  assert.doesNotMatch(story, /turn on IPv6/)
+})
+
+test('whoever meets everybody directly gets no advice', () => {
+  const open: NatProfile = { mapping: 'EIM', filtering: 'EIF', allocation: { type: 'preserving' } }
+  assert.doesNotMatch(natStory(facts(open)).join('\n'), /What would help/)
+})
