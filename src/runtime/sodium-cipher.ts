@@ -18,7 +18,6 @@ const usualRoom = 2048
 export type SodiumModule = {
   /** Another array when the memory has grown. */
   readonly HEAPU8: Uint8Array
-  getRandomValue: () => number
   readonly _malloc: (bytes: number) => number
   readonly _free: (at: number) => void
   readonly _crypto_aead_xchacha20poly1305_ietf_encrypt: (...arguments_: readonly number[]) => number
@@ -26,7 +25,7 @@ export type SodiumModule = {
 }
 
 /** Only after `sodium.ready`. */
-export function sodiumModule(): SodiumModule {
+function sodiumModule(): SodiumModule {
   return (sodium as unknown as { readonly libsodium: SodiumModule }).libsodium
 }
 

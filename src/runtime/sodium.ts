@@ -1,9 +1,8 @@
 // libsodium-wrappers behind the small interface of base/crypto.ts.
 
-import { getRandomValues } from 'node:crypto'
 import sodium from 'libsodium-wrappers'
 import type { Crypto } from '../base/crypto.ts'
-import { macBytes, SodiumCipher, sodiumModule } from './sodium-cipher.ts'
+import { macBytes, SodiumCipher } from './sodium-cipher.ts'
 
 function orNull<T>(work: () => T): T | null {
   try {
@@ -17,25 +16,8 @@ function pairOf(pair: { publicKey: Uint8Array; privateKey: Uint8Array }) {
   return { publicKey: pair.publicKey, secretKey: pair.privateKey }
 }
 
-/** Where libsodium's WebAssembly gets its randomness, four bytes at a time: asking the system for each of them
- *  costs more than the keys that come of it. Words are used once. */
-function useRandomPool(): void {
-  const pool = new Uint32Array(128)
-  let next = pool.length
-  sodiumModule().getRandomValue = () => {
-    if (next === pool.length) {
-      getRandomValues(pool)
-      next = 0
-    }
-    const word = pool[next] as number
-    pool[next++] = 0
-    return word
-  }
-}
-
 export async function loadSodium(): Promise<Crypto> {
   await sodium.ready
-  useRandomPool()
   const cipher = new SodiumCipher()
   return {
     randomBytes: (length) => sodium.randombytes_buf(length),
