@@ -21,8 +21,10 @@ export type ServerError = {
   readonly authenticationFailed?: unknown
   readonly tlsFailed?: unknown
   readonly command?: unknown
-  /** Set by us: it failed before any mail was begun. */
-  readonly isAtOpening?: unknown
+  readonly syscall?: unknown
+  /** Which of nodemailer's time limits it was. */
+  readonly timeoutType?: unknown
+  readonly cause?: unknown
 }
 
 export function fieldsOf(error: unknown): ServerError {

@@ -8,8 +8,10 @@ import { enhancedCodeOf } from './smtp-outcome.ts'
 
 /** Why no connection could be made ready for mails. */
 export function openingProblem(url: SmtpUrl, error: unknown): Problem {
+  // The login server's, where there was no token.
+  const { cause, code, responseCode, command } = fieldsOf(error)
   if (error instanceof Problem) return error
-  const { code, responseCode, command } = fieldsOf(error)
+  if (cause instanceof Problem) return cause
   const refusedForGood = typeof responseCode === 'number' && responseCode >= 500
   if (code === 'EAUTH' && (refusedForGood || responseCode === undefined))
     return loginProblem('SMTP', url, error)
@@ -20,8 +22,8 @@ export function openingProblem(url: SmtpUrl, error: unknown): Problem {
 
 /** Null when it is about this mail or its recipient, as far as the answer tells. */
 export function sendingProblem(url: SmtpUrl, error: unknown): Problem | null {
-  const { isAtOpening, responseCode, command } = fieldsOf(error)
-  if (isAtOpening || error instanceof Problem) return openingProblem(url, error)
+  const { responseCode, command } = fieldsOf(error)
+  if (isAtOpening(error)) return openingProblem(url, error)
   if (typeof responseCode !== 'number') return null
   const server = `The SMTP server ${serverName(url)}`
   const cause = { cause: error }
@@ -47,6 +49,19 @@ export function sendingProblem(url: SmtpUrl, error: unknown): Problem | null {
     `${server} takes no mails for now: ${reasonOf(error)}.`,
     'They wait and are tried again by themselves.',
     cause,
+  )
+}
+
+/** Whether no connection was made ready, so that no mail was begun. */
+function isAtOpening(error: unknown): boolean {
+  const { code, command, originalCode, responseCode, syscall, timeoutType } = fieldsOf(error)
+  if (code === 'EAUTH' || code === 'ETLS' || code === 'EDNS' || syscall === 'connect') return true
+  if (timeoutType !== undefined) return timeoutType !== 'SOCKET_TIMEOUT'
+  // The pool names no command where the server hung up before its greeting, each time.
+  if (code === 'ECONNECTION' && command === undefined && originalCode === undefined) return true
+  return (
+    /^(?:EHLO|HELO|STARTTLS|AUTH)\b/.test(String(command)) ||
+    (command === 'CONN' && responseCode !== undefined && responseCode !== 421)
   )
 }
 

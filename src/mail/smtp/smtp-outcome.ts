@@ -3,7 +3,7 @@
 // count as final.
 
 import type { SendOutcome } from '../sender.ts'
-import { codeOf, fieldsOf, reasonOf } from '../server-errors.ts'
+import { fieldsOf, reasonOf } from '../server-errors.ts'
 
 /** A recipient for whom the server did not take the mail, and nodemailer's error that says why. */
 export type RejectedRecipient = { readonly recipient: string; readonly error: unknown }
@@ -67,12 +67,4 @@ export function enhancedCodeOf(error: unknown): { readonly subject: number; read
   const { response } = fieldsOf(error)
   const code = typeof response === 'string' ? /^(\d)\d\d[ -]\1\.(\d{1,3})\.(\d{1,3})\b/.exec(response) : null
   return code && { subject: Number(code[2]), detail: Number(code[3]) }
-}
-
-/** The connection ended on its own: the server tired of an idle one, or went away. */
-export function isLostConnection(error: unknown): boolean {
-  const { code, responseCode } = fieldsOf(error)
-  // Nobody is there: a second attempt at once would find the same.
-  if (/^(?:ECONNREFUSED|EHOSTUNREACH|ENETUNREACH)$/.test(codeOf(error))) return false
-  return code === 'ECONNECTION' || code === 'ESOCKET' || responseCode === 421
 }

@@ -1,18 +1,25 @@
-// Sending by SMTP over a few connections that stay open. Says of every mail whether it was taken, should be
-// tried again, or never will be.
+// Sending by SMTP over nodemailer's pool: a few connections that stay open. Says of every mail whether it was taken,
+// should be tried again, or never will be.
 
+import { createTransport } from 'nodemailer'
 import type { Clock } from '../../base/clock.ts'
-import { Problem } from '../../base/problem.ts'
+import { messageOf, Problem } from '../../base/problem.ts'
+import { isMailAddress } from '../../letter/text-rules.ts'
 import type { AccessToken } from '../auth/credentials.ts'
-import { type SmtpUrl, serverName } from '../mail-url.ts'
-import { isPlainAddress } from '../mime/address-header.ts'
+import { isLoopbackHost, mayStayInClear, type SmtpUrl, serverName } from '../mail-url.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../sender.ts'
-import type { SmtpTiming } from './smtp-connection.ts'
 import { openingProblem, sendingProblem } from './smtp-errors.ts'
-import { isLostConnection, outcomeOf, outcomeWithout } from './smtp-outcome.ts'
-import { SmtpPool } from './smtp-pool.ts'
+import { outcomeOf, outcomeWithout } from './smtp-outcome.ts'
 
-export type { SmtpTiming } from './smtp-connection.ts'
+export type SmtpTiming = {
+  readonly connectMs: number
+  /** Silence after which a connection is given up. */
+  readonly socketMs: number
+  /** One mail from start to end, whatever the server trickles. */
+  readonly sendMs: number
+  /** Idle connections are closed by us before servers do it at the wrong moment. */
+  readonly idleMs: number
+}
 
 export const smtpTiming: SmtpTiming = { connectMs: 20_000, socketMs: 60_000, sendMs: 120_000, idleMs: 60_000 }
 
@@ -27,12 +34,18 @@ export type SmtpSenderOptions = {
 /** Mails handed in at once; more than that are told to come later. */
 const pendingLimit = 1_000
 
+/** Some servers stop taking mails on one connection after a while. */
+const mailsPerConnection = 100
+
+type Pool = ReturnType<typeof openPool>
+
 export class SmtpSender implements MailSender {
   readonly concurrency: number
   readonly #url: SmtpUrl
   readonly #clock: Clock
   readonly #timing: SmtpTiming
-  readonly #pool: SmtpPool
+  readonly #token: AccessToken | undefined
+  #pool: Pool
   readonly #pending = new Set<Promise<SendOutcome>>()
   #closed = false
 
@@ -48,8 +61,9 @@ export class SmtpSender implements MailSender {
     this.#url = url
     this.#clock = options.clock
     this.#timing = { ...smtpTiming, ...options.timing }
+    this.#token = accessToken
     this.concurrency = options.connections ?? 5
-    this.#pool = new SmtpPool(url, this.#clock, this.#timing, this.concurrency, accessToken)
+    this.#pool = this.#openPool()
   }
 
   send(mail: OutgoingMail): Promise<SendOutcome> {
@@ -58,7 +72,7 @@ export class SmtpSender implements MailSender {
       return Promise.resolve({ outcome: 'later', reason: 'too many mails are under way' })
     }
     const addresses = [mail.from, ...mail.to]
-    if (mail.to.length === 0 || !addresses.every(isPlainAddress)) {
+    if (mail.to.length === 0 || !addresses.every(isMailAddress)) {
       const reason = 'an address in the envelope is not valid'
       return Promise.resolve({ outcome: 'refused', reason, about: 'recipient' })
     }
@@ -67,24 +81,18 @@ export class SmtpSender implements MailSender {
     return sending.finally(() => this.#pending.delete(sending))
   }
 
-  async #sendWithinTime(mail: OutgoingMail): Promise<SendOutcome> {
-    let isTooLate = false
-    let sending = this.#pool.send(mail)
-    const cancel = this.#clock.after(this.#timing.sendMs, () => {
-      isTooLate = true
-      sending.cancel()
-    })
+  async #sendWithinTime({ from, to, raw }: OutgoingMail): Promise<SendOutcome> {
+    const tooLate = new AbortController()
+    const cancel = this.#clock.after(this.#timing.sendMs, () => tooLate.abort())
     try {
-      const rejected = await sending.taken.catch((error: unknown) => {
-        // A server may have dropped a pooled connection while it was idle. One that took the mail and could not say so
-        // need not get it again at once.
-        if (sending.mayBeTaken || !isLostConnection(error) || isTooLate || this.#closed) throw error
-        sending = this.#pool.send(mail)
-        return sending.taken
+      const { rejectedErrors = [] } = await this.#pool.sendMail({
+        envelope: { from, to: [...to], size: raw.length },
+        raw: Buffer.from(raw.buffer, raw.byteOffset, raw.length),
+        signal: tooLate.signal,
       })
-      return outcomeWithout(rejected)
+      return outcomeWithout(rejectedErrors.map((error) => ({ recipient: error.recipient ?? '', error })))
     } catch (error) {
-      if (isTooLate) return { outcome: 'later', reason: 'the server took too long' }
+      if (tooLate.signal.aborted) return { outcome: 'later', reason: 'the server took too long' }
       const outcome = outcomeOf(error)
       const problem = sendingProblem(this.#url, error)
       return problem && outcome.outcome === 'later' ? { ...outcome, problem } : outcome
@@ -101,8 +109,12 @@ export class SmtpSender implements MailSender {
     }
   }
 
+  /** Idle connections are given up without a goodbye, since nobody may hear it; mails under way go on, those that wait for
+   *  a connection come back as `later`. */
   check(): void {
-    this.#pool.dropIdle()
+    const pool = this.#pool
+    this.#pool = this.#openPool()
+    pool.close()
   }
 
   /** Lets mails under way end, for as long as one may take. */
@@ -111,4 +123,48 @@ export class SmtpSender implements MailSender {
     await Promise.allSettled(this.#pending)
     this.#pool.close()
   }
+
+  #openPool(): Pool {
+    return openPool(this.#url, this.#timing, this.concurrency, this.#token)
+  }
 }
+
+function openPool(url: SmtpUrl, timing: SmtpTiming, connections: number, token: AccessToken | undefined) {
+  const { user, password } = url
+  // To loopback even clear text is allowed, so a self-made certificate there is no reason to fail.
+  const isCareless = url.tls === 'offered' && isLoopbackHost(url.host)
+  const pool = createTransport({
+    pool: true,
+    maxConnections: connections,
+    maxMessages: mailsPerConnection,
+    // nodemailer tries a mail again by itself only while no byte of it was sent; each connection may have been dropped.
+    maxRequeues: connections,
+    idleTimeout: timing.idleMs,
+    host: url.host,
+    port: url.port,
+    secure: url.tls === 'always',
+    requireTLS: url.tls === 'offered' && user !== null && !mayStayInClear(url),
+    ignoreTLS: url.tls === 'never',
+    tls: { rejectUnauthorized: !isCareless },
+    connectionTimeout: timing.connectMs,
+    greetingTimeout: timing.connectMs,
+    dnsTimeout: timing.connectMs,
+    socketTimeout: timing.socketMs,
+    // A machine in a namespace of its own may have nothing but loopback.
+    allowInternalNetworkInterfaces: true,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+    ...(user !== null && { auth: token ? { type: 'OAuth2', user } : { user, pass: password ?? '' } }),
+  })
+  // Asked at each login; with `renew` once more after a refusal.
+  pool.set('oauth2_provision_cb', (_user: string, renew: boolean, done: TokenCallback) => {
+    token?.(renew).then(
+      (accessToken) => done(null, accessToken),
+      // A new error, for nodemailer writes its own code into it.
+      (error: unknown) => done(new Error(messageOf(error), { cause: error })),
+    )
+  })
+  return pool
+}
+
+type TokenCallback = (error: Error | null, accessToken?: string) => void
