@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Problem } from '../../src/base/problem.ts'
-import { composeMail, type MailContent, newMessageId } from '../../src/mail/mime/compose-mail.ts'
-import { readMail } from '../../src/mail/mime/parse-mail.ts'
+import { composeFrozen, composeMail, freezeMail, type MailContent, newMessageId } from '../../src/mail/mime/compose-mail.ts'
+import { parseMail } from '../../src/mail/mime/parse-mail.ts'
 
 const request: MailContent = {
   from: 'ann@example.org',
@@ -36,11 +36,11 @@ test('a request is these bytes', async () => {
     '[peerpost letter ends]',
     '',
   ].join('\r\n')
-  assert.equal(Buffer.from(composeMail(request)).toString(), expected)
+  assert.equal(Buffer.from(await composeMail(request)).toString(), expected)
 })
 
 test('a reply names the request and asks responders to be quiet', async () => {
-  const reply = composeMail({
+  const reply = await composeMail({
     ...request,
     auto: 'replied',
     inReplyTo: '<r@example.net>',
@@ -69,10 +69,10 @@ test('what is composed is read back, and the same input gives the same bytes', a
           text: `x${lines.join('\n')}\n`,
           date: seconds * 1000,
         }
-        const raw = composeMail(content)
-        assert.deepEqual(composeMail(content), raw)
+        const raw = await composeMail(content)
+        assert.deepEqual(await composeFrozen(freezeMail(content)), raw)
         assert.ok(!/[^\r]\n|\r[^\n]|[^\r\n -~\t]/.test(Buffer.from(raw).toString('latin1')))
-        const reading = await readMail(raw, 100_000)
+        const { content: reading } = await parseMail(raw, 100_000)
         assert.ok(reading.ok)
         const { mail } = reading
         assert.deepEqual(
@@ -87,7 +87,7 @@ test('what is composed is read back, and the same input gives the same bytes', a
   )
 })
 
-test('nothing that could start a header or name another recipient is composed', () => {
+test('nothing that could start a header or name another recipient is composed', async () => {
   const wrong: Partial<MailContent>[] = [
     { from: 'ann@example.org\r\nBcc: x@y.z' },
     { to: ['a@b.c, d@e.f'] },
@@ -104,13 +104,12 @@ test('nothing that could start a header or name another recipient is composed', 
     { date: Number.NaN },
   ]
   for (const part of wrong) {
-    assert.throws(
-      () => composeMail({ ...request, ...part }),
-      (error) => {
-        assert.ok(error instanceof Problem, JSON.stringify(part))
-        return error.code === 'internal'
-      },
-    )
+    const isInternal = (error: unknown) => {
+      assert.ok(error instanceof Problem, JSON.stringify(part))
+      return error.code === 'internal'
+    }
+    assert.throws(() => freezeMail({ ...request, ...part }), isInternal)
+    await assert.rejects(composeMail({ ...request, ...part }), isInternal)
   }
 })
 

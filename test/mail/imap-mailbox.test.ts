@@ -38,7 +38,7 @@ test('a mail sent by SMTP is announced, fetched as it was sent, and gone once re
   await watched.nextWake()
   assert.deepEqual(await mailbox.fetch(10), [])
   const sender = createSender(office.smtpUrl('bob'), { clock })
-  const raw = composeMail({
+  const raw = await composeMail({
     from: office.address('bob'),
     to: [office.address('ann')],
     subject: testSubject,

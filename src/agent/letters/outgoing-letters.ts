@@ -57,7 +57,7 @@ export class Posting {
     if (this.#closed || kind === undefined) return false
     this.#makeWay(kind)
     try {
-      const mails = this.#compose(letters)
+      const mails = await this.#compose(letters)
       const taken = await Promise.all(mails.map((mail) => this.#sendUntilTaken(kind, mail)))
       return taken.every((isTaken) => isTaken)
     } catch (thrown) {
@@ -90,15 +90,15 @@ export class Posting {
     return unsent
   }
 
-  #compose(letters: readonly Addressed[]): readonly OutgoingMail[] {
+  async #compose(letters: readonly Addressed[]): Promise<readonly OutgoingMail[]> {
     const { crypto, letterTime, address, subject, identity } = this.#options
     const sealed = letters.map(({ letter, host }) => ({
       box: sealLetter(crypto, letter, { identity, recipientKey: host.sealingKey }),
       address: host.address,
     }))
-    return together(sealed).map((group) => {
+    const mails = together(sealed).map(async (group) => {
       const to = group.map((one) => one.address)
-      const raw = composeMail({
+      const raw = await composeMail({
         from: address,
         to,
         subject,
@@ -109,6 +109,7 @@ export class Posting {
       })
       return { from: address, to, raw }
     })
+    return Promise.all(mails)
   }
 
   async #sendUntilTaken(kind: LetterKind, mail: OutgoingMail): Promise<boolean> {

@@ -7,7 +7,7 @@ import type { Crypto } from '../../base/crypto.ts'
 import { domainOf } from '../../base/mail-address.ts'
 import type { FetchedMail, Mailbox } from '../../mail/mailbox.ts'
 import { composeMail, newMessageId } from '../../mail/mime/compose-mail.ts'
-import { fieldValues, type HeaderField, quickHeaders } from '../../mail/mime/header-fields.ts'
+import { fieldValues, type HeaderField, parseHeader } from '../../mail/mime/parse-mail.ts'
 import type { MailSender } from '../../mail/sender.ts'
 
 /** Exactly this, so that the next doctor finds, and removes, what came too late for this one. */
@@ -50,7 +50,7 @@ export async function writeToSelf(options: OwnLetterOptions): Promise<OwnLetter>
   const { clock, crypto, address, sender } = options
   const token = toHex(crypto.randomBytes(16))
   const [sentAt, startedAt] = [clock.wallNow(), clock.now()]
-  const raw = composeMail({
+  const raw = await composeMail({
     ...{ from: address, to: [address], subject: doctorSubject, date: sentAt, auto: 'generated' },
     text: `peerpost doctor wrote this letter to itself to see how long mail takes.\nIt may be deleted.\n\n${markOf(token)}\n`,
     messageId: newMessageId(crypto.randomBytes(16), domainOf(address)),
@@ -61,7 +61,7 @@ export async function writeToSelf(options: OwnLetterOptions): Promise<OwnLetter>
   }
   const mail = await find(options, token, startedAt + options.limitMs)
   if (!mail) return { outcome: 'missing' }
-  const fields = quickHeaders(mail.raw ?? new Uint8Array())
+  const { fields } = await parseHeader(mail.raw ?? new Uint8Array())
   const travelMs = clock.now() - startedAt
   return { outcome: 'arrived', travelMs, stamps: stampsOf(fields), sentAt, foundAt: clock.wallNow(), fields }
 }
@@ -85,7 +85,10 @@ async function find(options: OwnLetterOptions, token: string, until: number): Pr
     })
     const mails = await mailbox.fetch(mostMails)
     const mine = mails.find((mail) => tokenOf(mail) === token)
-    const strays = mails.filter((mail) => tokenOf(mail) !== null && clock.wallNow() - dateOf(mail) > strayMs)
+    const strays: FetchedMail[] = []
+    for (const mail of mails) {
+      if (tokenOf(mail) !== null && clock.wallNow() - (await dateOf(mail)) > strayMs) strays.push(mail)
+    }
     await mailbox.remove([...strays, ...(mine ? [mine] : [])].map(({ ref }) => ref))
     if (mine) return mine
     const restMs = Math.min(lookMs, until - clock.now())
@@ -110,9 +113,9 @@ function tokenOf({ raw }: FetchedMail): string | null {
 }
 
 /** Unix ms; 0 where there is none that can be read. */
-function dateOf({ raw }: FetchedMail): number {
-  const [date] = fieldValues(quickHeaders(raw ?? new Uint8Array()), 'date')
-  return Date.parse(date ?? '') || 0
+async function dateOf({ raw }: FetchedMail): Promise<number> {
+  const { date } = await parseHeader(raw ?? new Uint8Array())
+  return date ?? 0
 }
 
 /** What servers write behind the last semicolon of a Received field (RFC 5321 §4.4). */

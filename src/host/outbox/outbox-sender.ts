@@ -2,7 +2,8 @@
 // a day no more than the budget.
 
 import { messageOf, Problem } from '../../base/problem.ts'
-import type { MailSender, OutgoingMail, SendOutcome } from '../../mail/sender.ts'
+import { composeFrozen } from '../../mail/mime/compose-mail.ts'
+import type { MailSender, SendOutcome } from '../../mail/sender.ts'
 import type { Urgency, WaitingMail } from '../../store/outbox.ts'
 import type { BudgetState } from '../../store/send-budget.ts'
 import { type HostParts, inTurn, withDatabase } from '../context.ts'
@@ -143,8 +144,7 @@ export class Dispatcher {
     if (raw === null) return
     this.#busy.add(mail.order)
     this.#underWay++
-    const outgoing = { from: this.#parts.self.address, to: [mail.recipient], raw }
-    void this.#send(outgoing).then((outcome) => {
+    void this.#send(mail.recipient, raw).then((outcome) => {
       this.#underWay--
       if (this.#closed) return
       this.#guarded(() => this.#settle(mail, outcome))
@@ -153,9 +153,10 @@ export class Dispatcher {
     })
   }
 
-  async #send(mail: OutgoingMail): Promise<SendOutcome> {
+  async #send(recipient: string, frozen: Uint8Array): Promise<SendOutcome> {
     try {
-      return await this.#sender.send(mail)
+      const raw = await composeFrozen(frozen)
+      return await this.#sender.send({ from: this.#parts.self.address, to: [recipient], raw })
     } catch (thrown) {
       return { outcome: 'later', reason: messageOf(thrown) }
     }

@@ -2,7 +2,8 @@
 
 import type { IntroductionLetter, ReplyLetter, SignalLetter, UserId } from '../../letter/letter-types.ts'
 import { writeLetter } from '../../letter/mail-text.ts'
-import { composeMail, newMessageId } from '../../mail/mime/compose-mail.ts'
+import { isMessageId } from '../../letter/text-rules.ts'
+import { freezeMail, newMessageId } from '../../mail/mime/compose-mail.ts'
 import type { FrozenMail } from '../../store/outbox.ts'
 import type { HostParts } from '../context.ts'
 import { type BetweenHosts, isBetweenHosts } from '../peer-hosts/host-letters.ts'
@@ -51,7 +52,7 @@ export function freezeText(
     postmark(crypto, self.postmarkKey, returnAddress, letter.sentAt),
     self.domain,
   )
-  const raw = composeMail({
+  const raw = freezeMail({
     from: self.address,
     to: [returnAddress],
     subject: self.subject,
@@ -60,11 +61,7 @@ export function freezeText(
     date: letter.sentAt,
     // Hosts take no answers of programs, so what they tell each other is none.
     auto: isBetweenHosts(letter) ? 'generated' : 'replied',
-    ...(isMessageId(answers) ? { inReplyTo: answers, references: [answers] } : {}),
+    ...(answers !== null && isMessageId(answers) && { inReplyTo: answers, references: [answers] }),
   })
   return { messageId, kind: letter.kind, recipient: returnAddress, raw }
-}
-
-function isMessageId(text: string | null): text is string {
-  return text !== null && text.length <= 250 && /^<[!-;=?A-~]+@[!-;=?A-~]+>$/.test(text)
 }

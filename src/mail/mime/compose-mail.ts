@@ -1,10 +1,9 @@
-// Builds the mails peerpost sends: one text/plain part, 7bit, the same bytes for the same input, so that a
-// mail sent twice is recognisably one mail. nodemailer encodes and folds; its composer, made for parts and
-// attachments, would cost more than sealing the letter.
+// Builds the mails peerpost sends, by nodemailer's composer: one text/plain part, 7bit, the same bytes for the same input,
+// so that a mail sent twice is recognisably one mail.
 
-import { encodeWords, foldLines } from 'nodemailer/lib/mime-funcs'
+import { createTransport } from 'nodemailer'
 import { Problem } from '../../base/problem.ts'
-import { isPlainAddress } from './address-header.ts'
+import { isMailAddress, isMessageId } from '../../letter/text-rules.ts'
 
 export type MailContent = {
   readonly from: string
@@ -22,6 +21,15 @@ export type MailContent = {
   readonly references?: readonly string[]
 }
 
+/** Nothing in a mail may name a file or a page to be read. */
+const composer = createTransport({
+  streamTransport: true,
+  buffer: true,
+  newline: 'windows',
+  disableFileAccess: true,
+  disableUrlAccess: true,
+})
+
 /** A Message-ID from at least 16 bytes that never come again (RFC 5322 §3.6.4). */
 export function newMessageId(unique: Uint8Array, domain: string): string {
   if (unique.length < 16) throw broken('a Message-ID from too few bytes')
@@ -30,37 +38,49 @@ export function newMessageId(unique: Uint8Array, domain: string): string {
   return id
 }
 
-function isMessageId(text: string): boolean {
-  return text.length <= 250 && /^<[!-;=?A-~]+@[!-;=?A-~]+>$/.test(text)
+/** The RFC 5322 bytes, CRLF line ends. Rejects with a Problem `internal` rather than let anything into a header that could
+ *  start a second field or name a second recipient. */
+export async function composeMail(content: MailContent): Promise<Uint8Array> {
+  check(content)
+  const { from, to, subject, text, messageId, date, auto, inReplyTo, references } = content
+  const { message } = await composer.sendMail({
+    headers: {
+      'Auto-Submitted': `auto-${auto}`,
+      // Microsoft's servers answer mail of programs unless told not to.
+      ...(auto === 'replied' && { 'X-Auto-Response-Suppress': 'All' }),
+    },
+    // As objects, for a string is taken apart, and a comma in it names another recipient.
+    from: addressObject(from),
+    to: to.map(addressObject),
+    subject,
+    text,
+    messageId,
+    date: new Date(date),
+    ...(inReplyTo !== undefined && { inReplyTo }),
+    ...(references !== undefined && { references: [...references] }),
+  })
+  return message as Buffer
 }
 
-/** The RFC 5322 bytes, CRLF line ends. Throws a Problem `internal` rather than let anything into a header
- *  that could start a second field or name a second recipient. */
-export function composeMail(content: MailContent): Uint8Array {
+/** What is to be composed, as bytes for the outbox: a letter is frozen inside a database transaction, which cannot wait for
+ *  the composer. Throws a Problem as `composeMail` rejects. */
+export function freezeMail(content: MailContent): Uint8Array {
   check(content)
-  const { auto, inReplyTo, references = [] } = content
-  const fields: (readonly [name: string, value: string])[] = [
-    ['Auto-Submitted', `auto-${auto}`],
-    // Microsoft's servers answer mail of programs unless told not to.
-    ...(auto === 'replied' ? [['X-Auto-Response-Suppress', 'All'] as const] : []),
-    ['From', content.from],
-    ['To', content.to.join(', ')],
-    ['Subject', encodeWords(content.subject, 'Q', 52)],
-    ['Message-ID', content.messageId],
-    ...(inReplyTo === undefined ? [] : [['In-Reply-To', inReplyTo] as const]),
-    ...(references.length === 0 ? [] : [['References', references.join(' ')] as const]),
-    ['Date', new Date(content.date).toUTCString().replace('GMT', '+0000')],
-    ['Content-Transfer-Encoding', '7bit'],
-    ['MIME-Version', '1.0'],
-    ['Content-Type', 'text/plain; charset=utf-8'],
-  ]
-  const header = fields.map(([name, value]) => foldLines(`${name}: ${value}`, 76)).join('\r\n')
-  return new TextEncoder().encode(`${header}\r\n\r\n${content.text.replaceAll('\n', '\r\n')}`)
+  return new TextEncoder().encode(JSON.stringify(content))
+}
+
+/** The mail that `freezeMail` froze, the same bytes each time. */
+export function composeFrozen(frozen: Uint8Array): Promise<Uint8Array> {
+  return composeMail(JSON.parse(new TextDecoder().decode(frozen)) as MailContent)
+}
+
+function addressObject(address: string): { name: string; address: string } {
+  return { name: '', address }
 }
 
 function check(content: MailContent): void {
   const { from, to, subject, text, date } = content
-  if (to.length === 0 || ![from, ...to].every(isPlainAddress)) throw broken('an address that is not valid')
+  if (to.length === 0 || ![from, ...to].every(isMailAddress)) throw broken('an address that is not valid')
   if (/\p{Cc}/u.test(subject) || subject.length > 200) throw broken('a subject that is not valid')
   const ids = [content.messageId, ...(content.references ?? [])]
   if (content.inReplyTo !== undefined) ids.push(content.inReplyTo)
