@@ -2,6 +2,7 @@
 // ever shown; nothing else is read, marked or removed.
 
 import type { MayTakeNewest } from '../base/fair-order.ts'
+import type { ParsedMail } from './mime/parse-mail.ts'
 
 /** One mail taken from a mailbox, untouched there until it is removed. */
 export type FetchedMail = {
@@ -10,6 +11,8 @@ export type FetchedMail = {
   /** The RFC 5322 bytes, or null where the mail is larger than the limit and was not downloaded. */
   readonly raw: Uint8Array | null
   readonly sizeBytes: number
+  /** Where the mailbox had the whole mail when it looked whose it is. */
+  readonly parsed?: ParsedMail
 }
 
 export type MailboxState =

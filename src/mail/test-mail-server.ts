@@ -8,9 +8,9 @@ import type { Readable } from 'node:stream'
 import { SMTPServer, type SMTPServerAddress, type SMTPServerSession } from 'smtp-server'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, Problem } from '../base/problem.ts'
+import { isMailAddress } from '../letter/text-validation.ts'
 import { isLoopbackHost } from './mail-url.ts'
 import { createMaildirDelivery, type MaildirDelivery, makeMaildir } from './maildir/maildir-delivery.ts'
-import { isPlainAddress } from './mime/address-header.ts'
 
 export type EmbeddedPostOfficeOptions = {
   readonly clock: Clock
@@ -110,7 +110,7 @@ export class EmbeddedPostOffice {
   }
 
   #localPart(address: string): string | null {
-    if (!isPlainAddress(address)) return null
+    if (!isMailAddress(address)) return null
     const at = address.lastIndexOf('@')
     const name = address.slice(0, at).toLowerCase()
     const ours = address.slice(at + 1).toLowerCase() === this.#options.domain.toLowerCase()

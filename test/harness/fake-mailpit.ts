@@ -6,12 +6,11 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { simpleParser } from 'mailparser'
 import { SMTPServer } from 'smtp-server'
-import { addressesOf } from '../../src/mail/mime/address-header.ts'
-import { decodeWords, fieldValues, quickHeaders } from '../../src/mail/mime/header-fields.ts'
 import type { Mailpit, MailpitOptions, StoredMail } from './mailpit.ts'
 
-type Stored = StoredMail & { read: boolean }
+type Stored = StoredMail & { read: boolean; readonly shown: Awaited<ReturnType<typeof shownOf>> }
 
 export async function startFakeMailpit({ login, root = '' }: MailpitOptions = {}): Promise<Mailpit> {
   /** Newest last. */
@@ -20,8 +19,9 @@ export async function startFakeMailpit({ login, root = '' }: MailpitOptions = {}
   const broadcast = (event: unknown) => {
     for (const socket of sockets) socket.write(textFrame(JSON.stringify(event)))
   }
-  const store = (raw: Buffer) => {
-    const mail = { id: randomBytes(16).toString('base64url').replace(/[_-]/g, 'x'), raw, read: false }
+  const store = async (raw: Buffer) => {
+    const id = randomBytes(16).toString('base64url').replace(/[_-]/g, 'x')
+    const mail = { id, raw, read: false, shown: await shownOf(raw) }
     mails.push(mail)
     broadcast({ Type: 'new', Data: summary(mail) })
     broadcast({ Type: 'stats', Data: { Total: mails.length } })
@@ -39,8 +39,7 @@ export async function startFakeMailpit({ login, root = '' }: MailpitOptions = {}
       const chunks: Buffer[] = []
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))
       stream.on('end', () => {
-        store(Buffer.concat(chunks))
-        callback()
+        void store(Buffer.concat(chunks)).then(() => callback())
       })
     },
   })
@@ -81,7 +80,7 @@ export async function startFakeMailpit({ login, root = '' }: MailpitOptions = {}
     if (request.method === 'GET' && path === '/api/v1/search') {
       const [, part] = /^subject:"([^"]+)"$/.exec(url.searchParams.get('query') ?? '') ?? []
       if (part === undefined) return send(response, 400, 'Error: no search query')
-      return page(mails.filter((mail) => summary(mail).Subject.toLowerCase().includes(part.toLowerCase())))
+      return page(mails.filter(({ shown }) => shown.Subject.toLowerCase().includes(part.toLowerCase())))
     }
     if (request.method === 'DELETE' && path === '/api/v1/messages') {
       const ids = new Set(idsOf(await bodyOf(request)))
@@ -118,7 +117,7 @@ export async function startFakeMailpit({ login, root = '' }: MailpitOptions = {}
     smtpPort: (smtpListener.address() as { port: number }).port,
     webPort: (web.address() as { port: number }).port,
     deliver: async (raws) => {
-      for (const raw of raws) store(Buffer.from(raw))
+      for (const raw of raws) await store(Buffer.from(raw))
     },
     mails: async () => mails.map(({ id, raw, read }) => ({ id, raw, read })),
     async stop() {
@@ -130,15 +129,17 @@ export async function startFakeMailpit({ login, root = '' }: MailpitOptions = {}
   }
 }
 
-function summary({ id, raw, read }: Stored) {
-  const fields = quickHeaders(raw)
-  const list = (name: string) =>
-    fieldValues(fields, name).flatMap((value) => addressesOf(value).map((Address) => ({ Name: '', Address })))
-  return {
-    ID: id,
-    Subject: decodeWords(fieldValues(fields, 'subject')[0] ?? ''),
-    ...{ To: list('to'), Cc: list('cc'), Bcc: [], Size: raw.length, Read: read, Snippet: '' },
-  }
+function summary({ id, raw, read, shown }: Stored) {
+  return { ...shown, ID: id, Size: raw.length, Read: read, Snippet: '' }
+}
+
+async function shownOf(raw: Buffer) {
+  const { subject, to, cc } = await simpleParser(raw)
+  const list = (field: typeof to) =>
+    [field ?? []]
+      .flat()
+      .flatMap(({ value }) => value.map(({ address = '' }) => ({ Name: '', Address: address })))
+  return { Subject: subject ?? '', To: list(to), Cc: list(cc), Bcc: [] }
 }
 
 function idsOf(body: Buffer): string[] {

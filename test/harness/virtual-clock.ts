@@ -66,7 +66,10 @@ export class VirtualClock implements Clock {
   }
 }
 
+/** Turns of the event loop that mailparser and nodemailer's composer take for a mail, and some more. */
+const turnsOfMail = 60
+
 /** Lets everything that is already resolved run on. */
 async function settle(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve))
+  for (let turn = 0; turn < turnsOfMail; turn++) await new Promise((resolve) => setImmediate(resolve))
 }

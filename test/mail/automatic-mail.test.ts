@@ -3,10 +3,11 @@ import { test } from 'node:test'
 import { type Automatic, automaticKind } from '../../src/mail/mime/automatic-mail.ts'
 import { readDeliveryReport } from '../../src/mail/mime/bounce-report.ts'
 import { composeMail } from '../../src/mail/mime/compose-mail.ts'
-import { quickHeaders } from '../../src/mail/mime/header-fields.ts'
+import { parseHeader } from '../../src/mail/mime/parse-mail.ts'
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text))
-const kindOf = (head: string) => automaticKind(quickHeaders(bytes(`${head}\nTo: host@mail.test\n\nx`)))
+const kindOf = async (head: string) =>
+  automaticKind(await parseHeader(bytes(`${head}\nTo: host@mail.test\n\nx`)))
 
 const heads: readonly (readonly [name: string, head: string, kind: Automatic | null])[] = [
   ['a person', 'From: ann@mail.test', null],
@@ -49,12 +50,12 @@ const heads: readonly (readonly [name: string, head: string, kind: Automatic | n
 ]
 
 for (const [name, head, kind] of heads) {
-  test(`${name} is ${kind === null ? 'no automatic mail' : `recognised as ${kind}`}`, () => {
-    assert.equal(kindOf(head), kind)
+  test(`${name} is ${kind === null ? 'no automatic mail' : `recognised as ${kind}`}`, async () => {
+    assert.equal(await kindOf(head), kind)
   })
 }
 
-test('what agents send may be answered, what hosts send may not', () => {
+test('what agents send may be answered, what hosts send may not', async () => {
   const content = {
     from: 'a@b.c',
     to: ['host@mail.test'],
@@ -63,10 +64,10 @@ test('what agents send may be answered, what hosts send may not', () => {
     messageId: '<0123456789abcdef@b.c>',
     date: 0,
   }
-  const ofAgent = composeMail({ ...content, auto: 'generated' })
-  const ofHost = composeMail({ ...content, auto: 'replied' })
-  assert.equal(automaticKind(quickHeaders(ofAgent)), null)
-  assert.equal(automaticKind(quickHeaders(ofHost)), 'auto-reply')
+  const ofAgent = await composeMail({ ...content, auto: 'generated' })
+  const ofHost = await composeMail({ ...content, auto: 'replied' })
+  assert.equal(automaticKind(await parseHeader(ofAgent)), null)
+  assert.equal(automaticKind(await parseHeader(ofHost)), 'auto-reply')
 })
 
 // In the forms that these programs write.

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Problem } from '../../src/base/problem.ts'
-import { composeFrozen, composeMail, freezeMail, type MailContent, newMessageId } from '../../src/mail/mime/compose-mail.ts'
+import {
+  composeFrozen,
+  composeMail,
+  freezeMail,
+  type MailContent,
+  newMessageId,
+} from '../../src/mail/mime/compose-mail.ts'
 import { parseMail } from '../../src/mail/mime/parse-mail.ts'
 
 const request: MailContent = {

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { armorLetter, readArmor } from '../../src/letter/armor.ts'
 import { limits } from '../../src/letter/limits.ts'
-import { readMail } from '../../src/mail/mime/parse-mail.ts'
+import { parseMail } from '../../src/mail/mime/parse-mail.ts'
 import { mailForms, relays, textManglings } from '../harness/manglings.ts'
 import { realCrypto as crypto } from '../harness/seeded-crypto.ts'
 
@@ -18,7 +18,7 @@ async function outcome(body: string, relay: (mail: string) => string, bytes = se
   const mail = relay(
     `From: ann@mail.test\r\nTo: host@mail.test\r\nSubject: data\r\nMIME-Version: 1.0\r\n${body}`,
   )
-  const read = await readMail(Buffer.from(mail, 'latin1'), limits.mailBytes)
+  const { content: read } = await parseMail(Buffer.from(mail, 'latin1'), limits.mailBytes)
   if (!read.ok) return read.refusal
   const armor = readArmor(crypto, read.mail.text)
   if (!armor.ok) return `${armor.refusal}: ${JSON.stringify(read.mail.text.slice(0, 2_000))}`

@@ -7,7 +7,7 @@ import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../.
 import { limits } from '../../letter/limits.ts'
 import { isSealedTo, readLetter } from '../../letter/mail-text.ts'
 import type { FetchedMail, Mailbox, MailboxState } from '../../mail/mailbox.ts'
-import { readMail } from '../../mail/mime/parse-mail.ts'
+import { parseMail } from '../../mail/mime/parse-mail.ts'
 import { type KnownHost, Posting, type PostingOptions } from './outgoing-letters.ts'
 import type { OwnSession, Sessions } from './session-keys.ts'
 import { ForeignMails } from './unopened-mails.ts'
@@ -156,10 +156,10 @@ export class Correspondence {
   }
 
   /** Null, or why the mail has no effect. */
-  async #read({ ref, raw }: FetchedMail): Promise<string | null> {
+  async #read({ ref, raw, parsed }: FetchedMail): Promise<string | null> {
     const { crypto, clock, identity, sessions } = this.#options
     if (!raw) return 'too-big'
-    const read = await readMail(raw, limits.mailBytes)
+    const { content: read } = parsed ?? (await parseMail(raw, limits.mailBytes))
     if (!read.ok) return read.refusal
     const opened = readLetter(crypto, read.mail.text, {
       identity: identity.publicKey,

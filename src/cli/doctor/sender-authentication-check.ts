@@ -1,6 +1,6 @@
 // Whether a mail server writes the Authentication-Results fields that a host's config wants for each mail.
 
-import type { HeaderField } from '../../mail/mime/header-fields.ts'
+import type { HeaderField } from '../../mail/mime/parse-mail.ts'
 import { checkSender } from '../../mail/mime/sender-authentication.ts'
 import { type Finding, ok, warning } from './findings.ts'
 

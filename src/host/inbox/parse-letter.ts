@@ -11,8 +11,7 @@ import type { Refusal } from '../../letter/refusal.ts'
 import type { FetchedMail } from '../../mail/mailbox.ts'
 import { automaticKind, isReportLike } from '../../mail/mime/automatic-mail.ts'
 import { readDeliveryReport } from '../../mail/mime/bounce-report.ts'
-import { quickHeaders } from '../../mail/mime/header-fields.ts'
-import { type ReadMail, readMail } from '../../mail/mime/parse-mail.ts'
+import { type MailHeader, parseMail, type ReadMail } from '../../mail/mime/parse-mail.ts'
 import { checkSender } from '../../mail/mime/sender-authentication.ts'
 import type { HostParts, HostSelf } from '../context.ts'
 import { readPostmark } from '../requests/bounce-token.ts'
@@ -43,16 +42,16 @@ type Reader = Pick<HostParts, 'self' | 'crypto' | 'settings'>
 
 export async function readFetched(reader: Reader, fetched: FetchedMail): Promise<Reading> {
   if (fetched.raw === null) return { ok: false, refusal: 'too-big' }
-  if (automaticKind(quickHeaders(fetched.raw)) !== null) {
-    const bounce = bounceOf(reader, fetched.raw)
+  const { header, content: read } = fetched.parsed ?? (await parseMail(fetched.raw, limits.mailBytes))
+  if (automaticKind(header) !== null) {
+    const bounce = isReportLike(header) ? bounceOf(reader, fetched.raw) : null
     return bounce ? { ok: false, refusal: 'bounce', bounce } : { ok: false, refusal: 'automatic' }
   }
-  const read = await readMail(fetched.raw, limits.mailBytes)
   if (!read.ok) return read
   const { self, crypto } = reader
   const isOwnAddress = sameAddress(read.mail.from, self.address)
   // What shares our address was handed over inside this program, or is no letter for us.
-  if (!isOwnAddress && !isAuthentic(reader, fetched.raw, read.mail.from))
+  if (!isOwnAddress && !isAuthentic(reader, header, read.mail.from))
     return { ok: false, refusal: 'unauthenticated' }
   const armored = readArmor(crypto, read.mail.text)
   const opened = armored.ok ? openOneOf(crypto, armored.boxes, openingKeysOf(self)) : armored
@@ -71,11 +70,11 @@ export async function readFetched(reader: Reader, fetched: FetchedMail): Promise
 /** Whether the mail is by its From, as far as the config wants to know. */
 export function isAuthentic(
   { settings }: Pick<HostParts, 'settings'>,
-  raw: Uint8Array,
+  header: MailHeader,
   from: string,
 ): boolean {
   const { trustedAuthservId } = settings
-  return trustedAuthservId === null || checkSender(quickHeaders(raw), trustedAuthservId, from) === 'passes'
+  return trustedAuthservId === null || checkSender(header.fields, trustedAuthservId, from) === 'passes'
 }
 
 /** As the mail was when it came to the representative. */
@@ -104,9 +103,8 @@ function isOwnAgent({ ownAgent }: HostSelf, letter: Letter): boolean {
   return ownAgent !== null && equalBytes(letter.from, ownAgent)
 }
 
-/** Null unless the mail is a report about a mail that we really sent to somebody it names. */
+/** `raw`: of a mail that is like a report. Null unless it is one about a mail that we really sent to somebody it names. */
 export function bounceOf({ self, crypto }: Pick<Reader, 'self' | 'crypto'>, raw: Uint8Array): Bounce | null {
-  if (!isReportLike(quickHeaders(raw))) return null
   const { messageIds, recipients, isFinal } = readDeliveryReport(raw)
   for (const messageId of messageIds) {
     for (const recipient of recipients) {

@@ -12,9 +12,8 @@ import { limits } from '../../letter/limits.ts'
 import { openOneOf } from '../../letter/mail-text.ts'
 import { isMailAddress, isMessageId } from '../../letter/text-validation.ts'
 import type { FetchedMail } from '../../mail/mailbox.ts'
-import { automaticKind } from '../../mail/mime/automatic-mail.ts'
-import { quickHeaders } from '../../mail/mime/header-fields.ts'
-import { type ReadMail, readMail } from '../../mail/mime/parse-mail.ts'
+import { automaticKind, isReportLike } from '../../mail/mime/automatic-mail.ts'
+import { parseMail, type ReadMail } from '../../mail/mime/parse-mail.ts'
 import { type Forward, ForwardBook, type SenderHash } from '../../store/forwarded-letters.ts'
 import { type HostGround, withDatabase } from '../context.ts'
 import type { DropReason } from '../events.ts'
@@ -67,18 +66,18 @@ export class ForwardingDesk implements Desk {
     return Math.min(this.#book.room, this.#parts.outbox.room('forward'))
   }
 
-  async read({ raw }: FetchedMail): Promise<Case> {
+  async read({ raw, parsed }: FetchedMail): Promise<Case> {
     if (raw === null) return dropped('too-big')
-    if (automaticKind(quickHeaders(raw)) !== null) {
-      const bounce = bounceOf(this.#parts, raw)
+    const { header, content: read } = parsed ?? (await parseMail(raw, limits.mailBytes))
+    if (automaticKind(header) !== null) {
+      const bounce = isReportLike(header) ? bounceOf(this.#parts, raw) : null
       return bounce ? bounceCase(this.#parts, bounce) : dropped('automatic')
     }
-    const read = await readMail(raw, limits.mailBytes)
     if (!read.ok) return dropped(read.refusal)
     const { self, crypto } = this.#parts
     const { mail } = read
     if (sameAddress(mail.from, self.address)) return dropped('automatic')
-    if (!isAuthentic(this.#parts, raw, mail.from)) return dropped('unauthenticated')
+    if (!isAuthentic(this.#parts, header, mail.from)) return dropped('unauthenticated')
     const armored = readArmor(crypto, mail.text)
     if (!armored.ok) return dropped(armored.refusal)
     const opened = openOneOf(crypto, armored.boxes, openingKeysOf(self))

@@ -2,7 +2,7 @@
 
 import type { IntroductionLetter, ReplyLetter, SignalLetter, UserId } from '../../letter/letter-types.ts'
 import { writeLetter } from '../../letter/mail-text.ts'
-import { isMessageId } from '../../letter/text-rules.ts'
+import { isMessageId } from '../../letter/text-validation.ts'
 import { freezeMail, newMessageId } from '../../mail/mime/compose-mail.ts'
 import type { FrozenMail } from '../../store/outbox.ts'
 import type { HostParts } from '../context.ts'

@@ -7,7 +7,7 @@ import type { Login } from '../auth/credentials.ts'
 import { isOurs, mayBeReport } from '../mail-filter.ts'
 import { type ImapUrl, serverName } from '../mail-url.ts'
 import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.ts'
-import { quickHeaders } from '../mime/header-fields.ts'
+import { parseHeader, parseMail } from '../mime/parse-mail.ts'
 import type { ImapConnection, ImapItem } from './imap-connection.ts'
 import { ImapSupervisor, type SupervisorTiming, supervisorTiming } from './imap-reconnect.ts'
 import { UidLedger } from './uid-cache.ts'
@@ -124,7 +124,7 @@ export class ImapMailbox implements Mailbox {
         const items = await this.#supervisor.run((connection) => connection.fetch(uids))
         const there = new Set(items.map(({ uid }) => uid))
         this.#ledger.noteGone(uids.filter((uid) => !there.has(uid)))
-        mails.push(...this.#ours(items, uidValidity))
+        mails.push(...(await this.#ours(items, uidValidity)))
       }
     })
   }
@@ -136,19 +136,22 @@ export class ImapMailbox implements Mailbox {
   }
 
   /** Those of the mails that are ours; the others are kept in mind so that they are not read again. */
-  #ours(items: readonly ImapItem[], uidValidity: string): FetchedMail[] {
-    const ours: FetchedMail[] = []
-    for (const { uid, sizeBytes, start } of items) {
-      const fields = quickHeaders(start)
-      const isReport = () => mayBeReport(fields, this.#filter) && this.isOurReport?.(start) === true
-      if (isOurs(fields, this.#filter) || isReport()) {
-        const raw = sizeBytes <= this.#filter.maxBytes ? start : null
-        ours.push({ ref: `${uidValidity}:${uid}`, raw, sizeBytes })
-      } else {
-        this.#ledger.noteForeign(uid)
-      }
+  async #ours(items: readonly ImapItem[], uidValidity: string): Promise<FetchedMail[]> {
+    const mails = await Promise.all(items.map((item) => this.#ifOurs(item, uidValidity)))
+    return mails.filter((mail) => mail !== null)
+  }
+
+  async #ifOurs({ uid, sizeBytes, start }: ImapItem, uidValidity: string): Promise<FetchedMail | null> {
+    const { maxBytes } = this.#filter
+    const parsed = sizeBytes <= maxBytes ? await parseMail(start, maxBytes) : null
+    const header = parsed?.header ?? (await parseHeader(start))
+    const isReport = () => mayBeReport(header, this.#filter) && this.isOurReport?.(start) === true
+    if (!isOurs(header, this.#filter) && !isReport()) {
+      this.#ledger.noteForeign(uid)
+      return null
     }
-    return ours
+    const ref = `${uidValidity}:${uid}`
+    return parsed ? { ref, raw: start, sizeBytes, parsed } : { ref, raw: null, sizeBytes }
   }
 
   remove(refs: readonly string[]): Promise<void> {

@@ -3,7 +3,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { headerEnd, headerLimitBytes } from '../mime/header-fields.ts'
+import { headerEnd, headerLimitBytes } from '../mime/parse-mail.ts'
 
 export type MaildirEntry = {
   /** Name up to the flags: stays the same when a reader moves the mail from new/ to cur/. */

@@ -10,7 +10,7 @@ import { inTurns, type MayTakeNewest } from '../../base/fair-order.ts'
 import { messageOf, Problem } from '../../base/problem.ts'
 import { isOurs, mayBeReport } from '../mail-filter.ts'
 import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.ts'
-import { quickHeaders } from '../mime/header-fields.ts'
+import { parseHeader } from '../mime/parse-mail.ts'
 import { listMaildir, type MaildirEntry, maildirChange, type OpenedMail, withMail } from './maildir-folder.ts'
 
 export type MaildirMailboxOptions = {
@@ -107,10 +107,10 @@ export class MaildirMailbox implements Mailbox {
   }
 
   async #isOurs({ start, sizeBytes, whole }: OpenedMail): Promise<boolean> {
-    const fields = quickHeaders(start)
-    if (isOurs(fields, this.#filter)) return true
+    const header = await parseHeader(start)
+    if (isOurs(header, this.#filter)) return true
     if (!this.isOurReport || sizeBytes > this.#filter.maxBytes) return false
-    return mayBeReport(fields, this.#filter) && this.isOurReport(await whole())
+    return mayBeReport(header, this.#filter) && this.isOurReport(await whole())
   }
 
   #noteForeign(base: string): void {

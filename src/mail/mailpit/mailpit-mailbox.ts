@@ -9,7 +9,7 @@ import { messageOf, Problem } from '../../base/problem.ts'
 import { isOurs } from '../mail-filter.ts'
 import { type MailpitUrl, serverName } from '../mail-url.ts'
 import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.ts'
-import { quickHeaders } from '../mime/header-fields.ts'
+import { parseHeader, parseMail } from '../mime/parse-mail.ts'
 import { type Backoff, backoffMs } from '../reconnect-backoff.ts'
 import { MailpitApi, type MailpitSummary, mostMailpitMails, recipientsOf } from './mailpit-api.ts'
 
@@ -162,9 +162,9 @@ export class MailpitMailbox implements Mailbox {
       this.#waiting = this.#waiting.filter((summary) => summary.id !== id)
       return null
     }
-    if (isOurs(quickHeaders(raw), this.#filter)) {
-      const isWhole = raw.length <= maxBytes
-      return { ref: id, raw: isWhole ? raw : null, sizeBytes: isWhole ? raw.length : sizeBytes }
+    const parsed = raw.length <= maxBytes ? await parseMail(raw, maxBytes) : null
+    if (isOurs(parsed?.header ?? (await parseHeader(raw)), this.#filter)) {
+      return parsed ? { ref: id, raw, sizeBytes: raw.length, parsed } : { ref: id, raw: null, sizeBytes }
     }
     this.#foreign.add(id)
     this.#waiting = this.#waiting.filter((summary) => summary.id !== id)

@@ -1,8 +1,7 @@
 // Mail that programs sent by themselves and that nobody may answer (RFC 3834, 3464, 5230): bounces, lists, vacation
 // notices and other auto-replies. Decided from the header alone.
 
-import { singleAddressOf } from './address-header.ts'
-import { fieldValues, type HeaderField } from './header-fields.ts'
+import { fieldValues, type MailHeader } from './parse-mail.ts'
 
 /** Requests of agents are made by a program, too, and say so; but they ask for an answer. */
 const askers = new Set(['no', 'auto-generated'])
@@ -22,8 +21,9 @@ const daemon =
 
 export type Automatic = 'bounce' | 'list' | 'auto-reply'
 
-export function automaticKind(fields: readonly HeaderField[]): Automatic | null {
-  if (isReportLike(fields)) return 'bounce'
+export function automaticKind(header: MailHeader): Automatic | null {
+  const { fields } = header
+  if (isReportLike(header)) return 'bounce'
   if (fields.some(({ name }) => listField.test(name))) return 'list'
   if (fields.some(({ name }) => replyField.test(name))) return 'auto-reply'
   if (fieldValues(fields, 'precedence').some((value) => bulk.test(value))) return 'list'
@@ -32,10 +32,10 @@ export function automaticKind(fields: readonly HeaderField[]): Automatic | null 
 }
 
 /** What may tell of a mail that could not be delivered, by its header: who tells it, or that nobody can be told back. */
-export function isReportLike(fields: readonly HeaderField[]): boolean {
+export function isReportLike({ fields, from }: MailHeader): boolean {
   if (fieldValues(fields, 'return-path').some((value) => /^<\s*>/.test(value))) return true
   if (fieldValues(fields, 'content-type').some((value) => /^multipart\/report\b/i.test(value))) return true
-  return fieldValues(fields, 'from').some((value) => daemon.test(singleAddressOf(value) ?? ''))
+  return from !== null && daemon.test(from)
 }
 
 /** The keyword before parameters and comments (RFC 3834 §5). */

@@ -1,8 +1,8 @@
 // What a bounce says, as far as it is needed: which mails it may be about, sent to whom, and whether they are lost for
-// good (RFC 3464; older programs quote the header of the mail without any form). It is only a claim until one of the
-// Message-IDs proves to be ours.
+// good (RFC 3464). No MIME parser finds this: older programs quote the header of the mail as text, without any form. It is
+// only a claim until one of the Message-IDs proves to be ours.
 
-import { addressesOf } from './address-header.ts'
+import { plainAddresses } from './parse-mail.ts'
 
 export type DeliveryReport = {
   /** Of mails it quotes, with angle brackets. */
@@ -30,11 +30,9 @@ export function readDeliveryReport(raw: Uint8Array): DeliveryReport {
     messageIds: valuesOf(text, 'message-id')
       .flatMap((value) => /<[^<>\s]{1,250}>/.exec(value)?.[0] ?? [])
       .slice(0, mostMessageIds),
-    recipients: [
-      ...['final-recipient', 'original-recipient', 'x-failed-recipients', 'to'].flatMap((name) =>
-        valuesOf(text, name).flatMap((value) => addressesOf(value, mostRecipients)),
-      ),
-    ].slice(0, mostRecipients),
+    recipients: ['final-recipient', 'original-recipient', 'x-failed-recipients', 'to']
+      .flatMap((name) => plainAddresses(valuesOf(text, name), mostRecipients))
+      .slice(0, mostRecipients),
     isFinal: actions.length === 0 || actions.some((value) => /^failed\b/i.test(value)),
   }
 }

@@ -3,7 +3,7 @@
 
 import { createTransport } from 'nodemailer'
 import { Problem } from '../../base/problem.ts'
-import { isMailAddress, isMessageId } from '../../letter/text-rules.ts'
+import { isMailAddress, isMessageId } from '../../letter/text-validation.ts'
 
 export type MailContent = {
   readonly from: string

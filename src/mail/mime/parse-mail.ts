@@ -1,17 +1,42 @@
-// From the bytes of a mail to what host and agent need of it. Whatever is in the bytes, the answer is a
-// value; limits are set before any parser sees them.
+// From the bytes of a mail to what host and agent need of it, by mailparser. Whatever is in the bytes, the answer is a
+// value; limits are set before the parser sees them. A mail is parsed once, and the ParsedMail travels.
 
-import { holdsLetter } from '../../letter/armor.ts'
-import { addressesOf, singleAddressOf } from './address-header.ts'
 import {
-  decodeWords,
-  fieldValues,
-  type HeaderField,
-  headerEnd,
-  headerLimitBytes,
-  quickHeaders,
-} from './header-fields.ts'
-import { textOfHtml } from './html-text.ts'
+  type HeaderLines,
+  type ParsedMail as LibraryMail,
+  parseAddressHeader,
+  simpleParser,
+} from 'mailparser'
+import { holdsLetter } from '../../letter/armor.ts'
+import { isMailAddress, isMessageId } from '../../letter/text-validation.ts'
+
+/** Headers beyond this are not read: no letter needs them, and every relay adds its own few. */
+export const headerLimitBytes = 65_536
+
+export type HeaderField = {
+  /** Lower case. */
+  readonly name: string
+  /** Unfolded, trimmed, not decoded. */
+  readonly value: string
+}
+
+export type MailHeader = {
+  /** In their order, doubled ones too: of some fields mailparser's own map keeps only the first. */
+  readonly fields: readonly HeaderField[]
+  /** The one plain address in the one From field; null where it is not so. */
+  readonly from: string | null
+  /** Plain addresses of To and Cc. */
+  readonly to: readonly string[]
+  /** Of the fields in which delivering servers write whom they deliver to. */
+  readonly deliveredTo: readonly string[]
+  /** Null where there is none, or more than one. */
+  readonly subject: string | null
+  /** Unix milliseconds; null when missing or not readable. */
+  readonly date: number | null
+  /** With angle brackets. */
+  readonly messageId: string | null
+  readonly inReplyTo: string | null
+}
 
 export type ReadMail = {
   /** The one address in the one From field. */
@@ -31,7 +56,14 @@ export type MimeReading =
   | { readonly ok: true; readonly mail: ReadMail }
   | { readonly ok: false; readonly refusal: 'too-big' | 'bad-mail' }
 
+export type ParsedMail = {
+  /** What could be read of it, also where the mail is refused. */
+  readonly header: MailHeader
+  readonly content: MimeReading
+}
+
 const bad = { ok: false, refusal: 'bad-mail' } as const
+const tooBig = { ok: false, refusal: 'too-big' } as const
 
 /** A letter has one part, its HTML twin and what a list server appends make a few. */
 const partLimit = 20
@@ -39,109 +71,168 @@ const partLimit = 20
 /** Mails in mails: a forwarded one may have been forwarded. */
 const nestingLimit = 2
 
-// What a block looks like at its beginning unless somebody tampered with the line; quickly found.
-const blockBegins = /\[peerpost letter begins\]/
-
-/** Never throws or rejects. */
-export async function readMail(raw: Uint8Array, maxBytes: number): Promise<MimeReading> {
-  if (raw.length > maxBytes || headerEnd(raw) === null) return { ok: false, refusal: 'too-big' }
-  try {
-    const fields = quickHeaders(raw)
-    const [from, secondFrom] = fieldValues(fields, 'from')
-    if (from === undefined || secondFrom !== undefined) return bad
-    const sender = singleAddressOf(from)
-    if (sender === null) return bad
-    const text = plainText(raw, fields) ?? (await readText(raw, nestingLimit))
-    if (text === null) return bad
-    const one = (name: string) => fieldValues(fields, name)[0] ?? ''
-    const mail: ReadMail = {
-      from: sender,
-      to: [...fieldValues(fields, 'to'), ...fieldValues(fields, 'cc')]
-        .flatMap((value) => addressesOf(value))
-        .slice(0, 100),
-      subject: decodeWords(one('subject')),
-      date: readDate(one('date')),
-      messageId: readMessageId(one('message-id')),
-      inReplyTo: readMessageId(one('in-reply-to')),
-      text,
-    }
-    return { ok: true, mail }
-  } catch {
-    // RangeError from a charset library, and what else parsers think of.
-    return bad
-  }
-}
-
-/** The body of a mail as agents and hosts send it: one part of unencoded text with a block in it. Null for whatever
- *  needs a MIME parser, which costs more than opening the letter. */
-function plainText(raw: Uint8Array, fields: readonly HeaderField[]): string | null {
-  const [type = 'text/plain', secondType] = fieldValues(fields, 'content-type')
-  const [encoding = '7bit', secondEncoding] = fieldValues(fields, 'content-transfer-encoding')
-  if (secondType !== undefined || secondEncoding !== undefined || !/^[78]bit$/i.test(encoding)) return null
-  if (!/^text\/plain(?:; *charset="?(?:us-ascii|utf-8)"?)?(?:; *format="?(?:flowed|fixed)"?)?$/i.test(type))
-    return null
-  const text = new TextDecoder('utf-8').decode(raw.subarray(headerEnd(raw) ?? raw.length))
-  return blockBegins.test(text) ? text : null
-}
-
-/** The plain text part; the HTML part or what is attached where that has a block and the text has none, or where
- *  there is nothing else. */
-async function readText(raw: Uint8Array, nesting: number): Promise<string | null> {
-  // Loaded when it is needed, which for most hosts and agents is never: it takes a tenth of their memory.
-  const { simpleParser } = await import('mailparser')
-  const parsed = await simpleParser(withContentFieldsOnly(raw), parserLimits)
-  const plain = parsed.text ?? ''
-  if (holdsLetter(plain)) return plain
-  const html = typeof parsed.html === 'string' ? textOfHtml(parsed.html) : ''
-  if (holdsLetter(html)) return html
-  for (const { contentType, content } of parsed.attachments.slice(0, partLimit)) {
-    const attached = await textOfAttachment(contentType, content, nesting)
-    if (attached !== null && holdsLetter(attached)) return attached
-  }
-  const text = plain.trim() === '' ? html : plain
-  return text.trim() === '' ? null : text
-}
-
-/** The parser takes every address and every field apart, of which there may be thousands that nobody asked for. */
-function withContentFieldsOnly(raw: Uint8Array): Buffer {
-  const fields = quickHeaders(raw).filter(({ name }) => name.startsWith('content-'))
-  const head = fields.map(({ name, value }) => `${name}: ${value}\r\n`).join('')
-  return Buffer.concat([Buffer.from(`${head}\r\n`), raw.subarray(afterHeader(raw))])
-}
-
-/** A header that fills the mail is followed by nothing. */
-function afterHeader(raw: Uint8Array): number {
-  const end = headerEnd(raw) ?? raw.length
-  if (raw[end] === 0x0d) return end + 2
-  return raw[end] === 0x0a ? end + 1 : end
-}
-
-/** A forwarded mail, or a text that a program took for a file. */
-async function textOfAttachment(type: string, content: Uint8Array, nesting: number): Promise<string | null> {
-  if (type === 'message/rfc822') return nesting > 0 ? readText(content, nesting - 1) : null
-  return type === 'text/plain' ? new TextDecoder('utf-8').decode(content) : null
-}
+/** Characters of HTML that are read: nested lists of this length cost 0.14 s, and four times that at twice the length. The
+ *  largest letter fits. */
+const htmlLimit = 65_536
 
 const parserLimits = {
-  // Conversions whose cost grows faster than the mail, and that change text (links become markup).
+  // Work that is not needed for each mail, and that changes text (links become markup).
   skipHtmlToText: true,
   skipTextToHtml: true,
   skipTextLinks: true,
   skipImageLinks: true,
   keepCidLinks: true,
-  maxHtmlLengthToParse: 0,
-  // Of the splitter beneath, which counts the headers of all parts and the parts themselves.
-  maxHeadSize: headerLimitBytes,
+  // Each line counts as 64 bytes at least; a header that is short enough for us is so for the parser, too.
+  maxHeadSize: 64 * headerLimitBytes,
   maxChildNodes: partLimit,
+  // Mails in mails come as attachments, which are read up to `nestingLimit`.
   ignoreEmbedded: true,
 }
 
+/** Never throws or rejects. */
+export async function parseMail(raw: Uint8Array, maxBytes: number): Promise<ParsedMail> {
+  if (raw.length > maxBytes || headerEnd(raw) === null)
+    return { header: await parseHeader(raw), content: tooBig }
+  try {
+    const parsed = await simpleParser(bufferOf(raw), parserLimits)
+    const header = headerOf(parsed, raw)
+    return { header, content: await contentOf(header, parsed) }
+  } catch {
+    // Too many parts, RangeError from a charset library, and what else parsers think of.
+    return { header: await parseHeader(raw), content: bad }
+  }
+}
+
+/** From the beginning of a mail: enough to tell whether it is ours. Never throws or rejects. */
+export async function parseHeader(start: Uint8Array): Promise<MailHeader> {
+  const header = start.subarray(0, headerEnd(start) ?? headerLimitBytes)
+  try {
+    return headerOf(await simpleParser(bufferOf(header), parserLimits), header)
+  } catch {
+    return headerOf(null, header)
+  }
+}
+
+/** Where the header ends: the index after its last line, or null where no empty line is in sight. It bounds what the
+ *  parser is given. */
+export function headerEnd(raw: Uint8Array): number | null {
+  const end = Math.min(raw.length, headerLimitBytes)
+  let lineStart = 0
+  for (let i = 0; i < end; i++) {
+    if (raw[i] !== 0x0a) continue
+    const length = i - lineStart - (i > lineStart && raw[i - 1] === 0x0d ? 1 : 0)
+    if (length === 0) return lineStart
+    lineStart = i + 1
+  }
+  return raw.length <= headerLimitBytes ? raw.length : null
+}
+
+export function fieldValues(fields: readonly HeaderField[], name: string): string[] {
+  return fields.filter((field) => field.name === name).map(({ value }) => value)
+}
+
+async function contentOf(header: MailHeader, parsed: LibraryMail): Promise<MimeReading> {
+  const { from, to, date, messageId, inReplyTo } = header
+  if (from === null) return bad
+  const text = await letterText(parsed, nestingLimit)
+  if (text === null) return bad
+  const subject = parsed.subject ?? ''
+  return { ok: true, mail: { from, to: to.slice(0, 100), subject, date, messageId, inReplyTo, text } }
+}
+
+function headerOf(parsed: LibraryMail | null, raw: Uint8Array): MailHeader {
+  const fields = (parsed?.headerLines ?? []).map(fieldOf)
+  const of = (...names: string[]) => names.flatMap((name) => plainAddresses(fieldValues(fields, name)))
+  const subjects = fieldValues(fields, 'subject')
+  return {
+    fields,
+    from: isFromOneMailbox(fields, raw) ? singleAddress(fieldValues(fields, 'from')) : null,
+    to: of('to', 'cc'),
+    deliveredTo: of('delivered-to', 'x-original-to', 'envelope-to'),
+    subject: subjects.length === 1 ? (parsed?.subject ?? '') : null,
+    date: readDate(fieldValues(fields, 'date')[0] ?? ''),
+    messageId: idOf(parsed?.messageId),
+    inReplyTo: idOf(parsed?.inReplyTo),
+  }
+}
+
+/** The parser's line has one character for each byte. */
+function fieldOf({ key, line }: HeaderLines[number]): HeaderField {
+  const text = Buffer.from(line.slice(line.indexOf(':') + 1), 'latin1').toString('utf8')
+  const lines = text.split(/\r?\n/).map((part) => part.trim())
+  return { name: key, value: lines.join(' ').trim() }
+}
+
+/** What the parser lets pass and others read otherwise: it takes `a@b.c <d@e.f>` and `"a@b.c" <>` for one mailbox, and
+ *  passes over a field with white space before its colon (RFC 5322 §4.5). */
+function isFromOneMailbox(fields: readonly HeaderField[], raw: Uint8Array): boolean {
+  const [from, ...more] = fieldValues(fields, 'from')
+  if (from === undefined || more.length > 0) return false
+  const header = bufferOf(raw.subarray(0, headerEnd(raw) ?? headerLimitBytes)).toString('latin1')
+  if (/^from[ \t]+:/im.test(header)) return false
+  const outsideQuotes = from.replace(/"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)/g, '')
+  return outsideQuotes.split('@').length === 2
+}
+
+function singleAddress(from: string[]): string | null {
+  const [first, ...more] = parseAddressHeader(from, { decodePunycode: false }).value
+  const address = first?.address ?? ''
+  return first?.group === undefined && more.length === 0 && isMailAddress(address) ? address : null
+}
+
+/** All plain addresses in these values, groups taken apart and domains left as mail servers write them. */
+export function plainAddresses(values: string[], limit = 100): string[] {
+  return parseAddressHeader(values, { decodePunycode: false, flatten: true })
+    .value.slice(0, limit)
+    .map(({ address }) => address ?? '')
+    .filter(isMailAddress)
+}
+
+/** The parser puts the present in the place of a date that it cannot read, so this reads the line itself. */
 function readDate(value: string): number | null {
   if (value === '' || value.length > 100) return null
   const date = Date.parse(value.replace(/\([^()]*\)/g, ''))
   return Number.isNaN(date) ? null : date
 }
 
-function readMessageId(value: string): string | null {
-  return /^<[!-;=?-~]{1,250}>$/.test(value) ? value : null
+function idOf(id: string | undefined): string | null {
+  return id !== undefined && isMessageId(id) ? id : null
+}
+
+/** The plain text; the HTML part or what is attached where that has a block and the text has none. Null where there is
+ *  nothing to read. */
+async function letterText(parsed: LibraryMail, nesting: number): Promise<string | null> {
+  const plain = parsed.text ?? ''
+  if (holdsLetter(plain)) return plain
+  const html = typeof parsed.html === 'string' ? await textOfHtml(parsed.html) : null
+  if (html !== null && holdsLetter(html)) return html
+  for (const { contentType, content } of parsed.attachments.slice(0, partLimit)) {
+    const attached = await textOfAttachment(contentType, content, nesting)
+    if (attached !== null && holdsLetter(attached)) return attached
+  }
+  const text = plain.trim() === '' ? (html ?? '') : plain
+  if (text.trim() !== '') return text
+  // HTML too deep to be made text: something is there, but no letter.
+  return typeof parsed.html === 'string' && html === null ? '' : null
+}
+
+/** Null where the parser refuses to. It makes text of HTML only in a mail without any other text, so this is one. */
+async function textOfHtml(html: string): Promise<string | null> {
+  const mail = Buffer.from(`Content-Type: text/html; charset=utf-8\n\n${html.slice(0, htmlLimit)}`)
+  const { text, textConversionError } = await simpleParser(mail, { ...parserLimits, skipHtmlToText: false })
+  // A space that does not break is one to whoever reads it.
+  return textConversionError === undefined ? (text ?? '').replaceAll('\u00a0', ' ') : null
+}
+
+/** A forwarded mail, or a text that a program took for a file. */
+async function textOfAttachment(type: string, content: Uint8Array, nesting: number): Promise<string | null> {
+  if (type === 'message/rfc822') {
+    return nesting > 0 ? letterText(await simpleParser(bufferOf(content), parserLimits), nesting - 1) : null
+  }
+  return type === 'text/plain' ? new TextDecoder('utf-8').decode(content) : null
+}
+
+/** The same bytes, as the parser wants them. */
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }

@@ -3,7 +3,7 @@
 
 import { domainOf } from '../../base/mail-address.ts'
 import { type AuthenticationResults, readAuthenticationResults } from './authentication-results.ts'
-import type { HeaderField } from './header-fields.ts'
+import type { HeaderField } from './parse-mail.ts'
 
 /** Fields of this name that are looked at, from the top: all that are above any a sender can have written. */
 const mostFields = 16

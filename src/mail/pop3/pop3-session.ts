@@ -4,7 +4,7 @@
 import { inTurns, type MayTakeNewest } from '../../base/fair-order.ts'
 import { isOurs, mayBeReport } from '../mail-filter.ts'
 import type { FetchedMail, MailFilter } from '../mailbox.ts'
-import { quickHeaders } from '../mime/header-fields.ts'
+import { parseHeader } from '../mime/parse-mail.ts'
 import { type Pop3Connection, type Pop3Mail, pop3Pipeline } from './pop3-connection.ts'
 import type { UidMemory } from './uidl-cache.ts'
 
@@ -111,12 +111,12 @@ export class Pop3Session {
     else this.#memory.noteForeign(mail.uid)
   }
 
-  async #isOurs(mail: Pop3Mail, header: Uint8Array): Promise<boolean> {
-    const fields = quickHeaders(header)
-    if (isOurs(fields, this.#filter)) return true
-    if (!this.isOurReport || !mayBeReport(fields, this.#filter)) return false
-    const start = await this.#connection.top(mail, reportLines)
-    return start !== null && this.isOurReport(start)
+  async #isOurs(mail: Pop3Mail, start: Uint8Array): Promise<boolean> {
+    const header = await parseHeader(start)
+    if (isOurs(header, this.#filter)) return true
+    if (!this.isOurReport || !mayBeReport(header, this.#filter)) return false
+    const report = await this.#connection.top(mail, reportLines)
+    return report !== null && this.isOurReport(report)
   }
 
   async #read(mail: Pop3Mail): Promise<FetchedMail | null> {

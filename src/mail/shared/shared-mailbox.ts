@@ -5,7 +5,8 @@
 import { inTurns, type MayTakeNewest } from '../../base/fair-order.ts'
 import { limits } from '../../letter/limits.ts'
 import type { FetchedMail, Mailbox, MailboxState } from '../mailbox.ts'
-import { readMail } from '../mime/parse-mail.ts'
+import { isReportLike } from '../mime/automatic-mail.ts'
+import { parseMail } from '../mime/parse-mail.ts'
 
 export const sharedLimits = {
   /** Mails that were sorted and are not removed yet; beyond it no more are fetched until some are. */
@@ -143,9 +144,11 @@ export class SharedMailbox {
 
   async #sort(mail: FetchedMail, askedBy: string): Promise<void> {
     const { ref } = mail
-    const sorted = this.#sorted.get(ref) ?? { ref, readers: new Set(await this.#readersOf(mail)), mail: null }
+    const known = this.#sorted.get(ref)
+    const parsed = known ? mail : await withParsed(mail)
+    const sorted = known ?? { ref, readers: new Set(this.#readersOf(parsed)), mail: null }
     if (sorted.mail === null) this.#bytes += mail.raw?.length ?? 0
-    sorted.mail = mail
+    sorted.mail = parsed
     this.#sorted.set(ref, sorted)
     for (const one of this.#sorted.values()) {
       if (this.#bytes <= sharedLimits.bytes) break
@@ -157,18 +160,20 @@ export class SharedMailbox {
   async #sortHandedOver(): Promise<void> {
     for (const one of this.#handedOver.values()) {
       if (one.mail === null || one.readers.size > 0) continue
-      for (const reader of await this.#readersOf(one.mail)) one.readers.add(reader)
+      one.mail = await withParsed(one.mail)
+      for (const reader of this.#readersOf(one.mail)) one.readers.add(reader)
     }
   }
 
-  async #readersOf({ raw }: FetchedMail): Promise<readonly string[]> {
+  #readersOf({ raw, parsed }: FetchedMail): readonly string[] {
     const open = [...this.#views.keys()]
-    if (raw === null) return open
-    const reporting = [...this.#views.values()].filter((view) => view.isOurReport?.(raw) === true)
+    if (raw === null || !parsed) return open
+    const { header, content } = parsed
+    const isReport = (view: View) => isReportLike(header) && view.isOurReport?.(raw) === true
+    const reporting = [...this.#views.values()].filter(isReport)
     if (reporting.length > 0) return reporting.map(({ reader }) => reader)
-    const read = await readMail(raw, limits.mailBytes)
-    if (!read.ok) return open
-    const { text } = read.mail
+    if (!content.ok) return open
+    const { text } = content.mail
     const readers = [...this.#opens].filter(([, opens]) => opens(text)).map(([reader]) => reader)
     return readers.length > 0 ? readers : open
   }
@@ -186,6 +191,11 @@ export class SharedMailbox {
   #each(tell: (view: View) => void): void {
     for (const view of this.#views.values()) tell(view)
   }
+}
+
+async function withParsed(mail: FetchedMail): Promise<FetchedMail> {
+  const { raw, parsed } = mail
+  return raw === null || parsed ? mail : { ...mail, parsed: await parseMail(raw, limits.mailBytes) }
 }
 
 class View implements Mailbox {

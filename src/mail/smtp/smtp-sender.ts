@@ -4,7 +4,7 @@
 import { createTransport } from 'nodemailer'
 import type { Clock } from '../../base/clock.ts'
 import { messageOf, Problem } from '../../base/problem.ts'
-import { isMailAddress } from '../../letter/text-rules.ts'
+import { isMailAddress } from '../../letter/text-validation.ts'
 import type { AccessToken } from '../auth/credentials.ts'
 import { isLoopbackHost, mayStayInClear, type SmtpUrl, serverName } from '../mail-url.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../sender.ts'

@@ -8,7 +8,7 @@ import type { HostCounters } from '../../../src/host/host.ts'
 import { defaultHostSettings } from '../../../src/host/settings.ts'
 import { limits } from '../../../src/letter/limits.ts'
 import { isOurs, mayBeReport } from '../../../src/mail/mail-filter.ts'
-import { quickHeaders } from '../../../src/mail/mime/header-fields.ts'
+import { parseHeader } from '../../../src/mail/mime/parse-mail.ts'
 import { type HostDatabase, openSharedDatabase } from '../../../src/store/host-database.ts'
 import { FakeAgent, hostAddress, subject } from '../../host/fakes.ts'
 import { HostProcess } from '../../host/host-process.ts'
@@ -147,15 +147,15 @@ async function attack(options: CampaignOptions, field: Field): Promise<CampaignR
     for (let at = Math.min(options.batch, options.letters - delivered); at > 0; at--, delivered++) {
       const chosen = choose()
       const mail = chosen?.make(enemy) ?? ''
-      const fields = quickHeaders(Buffer.from(mail, 'latin1'))
-      const isShown = isOurs(fields, filter) || (mayBeReport(fields, filter) && chosen?.reason === 'bounce')
+      const header = await parseHeader(Buffer.from(mail, 'latin1'))
+      const isShown = isOurs(header, filter) || (mayBeReport(header, filter) && chosen?.reason === 'bounce')
       if (isShown) letters++
       else leftAlone++
       if (isShown && chosen?.reason) expected[chosen.reason] = (expected[chosen.reason] ?? 0) + 1
       maildir.deliver(mail)
     }
     await dealtWith()
-    clear(maildir)
+    await clear(maildir)
     if (Math.floor((delivered * options.controls) / options.letters) > good - 22) {
       const mail = await ask(new FakeAgent(`control${good}`, enemy.host, enemy.room))
       enemy.remember(mail)
@@ -203,11 +203,11 @@ async function attack(options: CampaignOptions, field: Field): Promise<CampaignR
 }
 
 /** What the host leaves is not its own. Letters dealt with may still be about to be removed. */
-function clear(maildir: TestMaildir): void {
+async function clear(maildir: TestMaildir): Promise<void> {
   for (const path of maildir.mails) {
     const mail = maildir.read(path)
-    const fields = quickHeaders(mail ?? new Uint8Array())
-    if (mail && !isOurs(fields, filter) && !mayBeReport(fields, filter)) maildir.remove(path)
+    const header = await parseHeader(mail ?? new Uint8Array())
+    if (mail && !isOurs(header, filter) && !mayBeReport(header, filter)) maildir.remove(path)
   }
 }
 
