@@ -26,8 +26,8 @@ export const backlogOptions: BacklogOptions = {
   turns: ['host', 'bare', 'bare', 'host', 'host', 'bare'],
 }
 
-const leastShare = 0.85
-const mostMegabytes = 150
+const leastShare = 0.75
+const mostMegabytes = 160
 /** The host counts as idle when it has told nothing for this long. */
 const idleMs = 3_000
 const user = 'host'

@@ -11,8 +11,7 @@ const pool = barePool(account)
 const client = bareImap(account)
 await pool.verify()
 await watchInbox(client, async () => {
-  const raw = bareMail(account.address, to, 'echo', replyBytes)
-  await pool.sendMail({ envelope: { from: account.address, to: [to] }, raw })
+  await pool.sendMail(bareMail(account.address, to, 'echo', replyBytes))
 })
 tellParent({ event: 'ready' })
 process.stdin.resume().on('end', () => {

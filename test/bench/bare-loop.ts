@@ -31,8 +31,7 @@ let fetched = 0
 let introduced = 0
 
 function send(to: string, sizeBytes: number): void {
-  const raw = bareMail(account.address, to, subject, sizeBytes)
-  sending.push(pool.sendMail({ envelope: { from: account.address, to: [to] }, raw }))
+  sending.push(pool.sendMail(bareMail(account.address, to, subject, sizeBytes)))
 }
 
 for (let at = 0; at < uids.length; at += batchMails) {

@@ -3,6 +3,9 @@
 import { ImapFlow } from 'imapflow'
 import { createTransport } from 'nodemailer'
 
+/** What the fields of a mail of ours take, about. */
+const headerBytes = 500
+
 /** In URLs as the post office gives them. */
 export type BareAccount = { readonly address: string; readonly imapUrl: string; readonly smtpUrl: string }
 
@@ -40,14 +43,12 @@ export function barePool({ smtpUrl }: BareAccount) {
   })
 }
 
-/** A mail of exactly this size, or a little more where that is too small for a header. */
-export function bareMail(from: string, to: string, subject: string, sizeBytes: number): Buffer {
-  const unique = `${process.pid}.${performance.now()}.${Math.random()}`
-  const head = `From: <${from}>\r\nTo: <${to}>\r\nSubject: ${subject}\r\nMessage-ID: <${unique}@mail.test>\r\nDate: ${new Date().toUTCString()}\r\n\r\n`
-  const line = `${'x'.repeat(64)}\r\n`
-  const missing = Math.max(0, sizeBytes - head.length)
-  const text = line.repeat(Math.floor(missing / line.length)) + 'x'.repeat(missing % line.length)
-  return Buffer.from(head + text)
+/** A mail of about this size, for nodemailer to compose, as the host has it composed. */
+export function bareMail(from: string, to: string, subject: string, sizeBytes: number) {
+  const line = `${'x'.repeat(64)}\n`
+  const missing = Math.max(0, sizeBytes - headerBytes)
+  const text = line.repeat(Math.floor(missing / (line.length + 1)))
+  return { envelope: { from, to: [to] }, from, to, subject, text }
 }
 
 /** Calls back with each new mail of the inbox, one after the other, and deletes it afterwards. */

@@ -212,8 +212,7 @@ async function openBare(office: PostOffice, requestBytes: number, replyBytes: nu
         arrived = resolve
       })
       const from = performance.now()
-      const raw = bareMail(mine.address, echo.address, 'ask', requestBytes)
-      await pool.sendMail({ envelope: { from: mine.address, to: [echo.address] }, raw })
+      await pool.sendMail(bareMail(mine.address, echo.address, 'ask', requestBytes))
       await back
       return performance.now() - from
     },
