@@ -1,12 +1,20 @@
 // How a person lets peerpost in once, in the browser: by a code typed on any device (RFC 8628) where the provider has
 // that for mail, otherwise by a page that sends the browser back to this computer (RFC 8252, with PKCE, RFC 7636).
 
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
+import * as oauth from 'oauth4webapi'
 import type { Clock } from '../../base/clock.ts'
 import { Problem } from '../../base/problem.ts'
-import { askForTokens, clientFields, type OAuthClient, OAuthRefusal, postForm } from './oauth-tokens.ts'
+import {
+  askOAuth,
+  type OAuthClient,
+  OAuthRefusal,
+  oauthIdentity,
+  oauthRequests,
+  oauthServer,
+  tokensOf,
+} from './oauth-tokens.ts'
 
 export type LoginOptions = {
   readonly clock: Clock
@@ -34,22 +42,38 @@ export async function logIn(options: LoginOptions): Promise<string> {
 
 async function byDeviceCode(options: LoginOptions, deviceUrl: string): Promise<string> {
   const { clock, client, ask, limitMs } = options
-  const { client_id: clientId = '' } = clientFields(client)
-  const told = await postForm(clock, deviceUrl, { client_id: clientId, scope: client.endpoints.scope })
-  const { device_code: deviceCode, user_code: userCode } = told
-  const page = told.verification_uri ?? told.verification_url
-  if (typeof deviceCode !== 'string' || typeof userCode !== 'string' || typeof page !== 'string') {
-    throw new OAuthRefusal('strange', 'it gives no code')
-  }
-  ask(printable(page), printable(userCode))
-  const until = clock.now() + Math.min(limitMs, (Number(told.expires_in) || 900) * 1_000)
-  let intervalMs = Math.max(Number(told.interval) || 5, 0.05) * 1_000
+  const { tokenUrl, scope } = client.endpoints
+  const server = oauthServer(client.endpoints)
+  const { client: identity, authentication } = oauthIdentity(client)
+  const requests = oauthRequests(clock)
+  const told = await askOAuth(deviceUrl, async () => {
+    // No secret goes there: it is for the token endpoint.
+    const response = await oauth.deviceAuthorizationRequest(
+      server,
+      identity,
+      oauth.None(),
+      { scope },
+      requests,
+    )
+    return oauth.processDeviceAuthorizationResponse(server, identity, response)
+  })
+  ask(printable(told.verification_uri), printable(told.user_code))
+  const until = clock.now() + Math.min(limitMs, told.expires_in * 1_000)
+  let intervalMs = Math.max(told.interval ?? 5, 0.05) * 1_000
   while (clock.now() < until) {
     await new Promise<void>((resolve) => clock.after(intervalMs, resolve))
     try {
-      const grant = 'urn:ietf:params:oauth:grant-type:device_code'
-      const tokens = await askForTokens(clock, client, { grant_type: grant, device_code: deviceCode })
-      return refreshTokenOf(tokens.refreshToken)
+      const tokens = await askOAuth(tokenUrl, async () => {
+        const response = await oauth.deviceCodeGrantRequest(
+          server,
+          identity,
+          authentication,
+          told.device_code,
+          requests,
+        )
+        return oauth.processDeviceCodeResponse(server, identity, response)
+      })
+      return refreshTokenOf(tokensOf(tokens, tokenUrl).refreshToken)
     } catch (error) {
       const code = error instanceof OAuthRefusal ? error.code : ''
       // RFC 8628 §3.5.
@@ -65,7 +89,7 @@ async function byRedirect(options: LoginOptions, authorizeUrl: string): Promise<
   const random = () => Buffer.from(randomBytes(32)).toString('base64url')
   const verifier = random()
   const state = random()
-  const arrived = Promise.withResolvers<string>()
+  const arrived = Promise.withResolvers<URLSearchParams>()
   arrived.promise.catch(() => undefined)
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://127.0.0.1')
@@ -75,7 +99,7 @@ async function byRedirect(options: LoginOptions, authorizeUrl: string): Promise<
     const code = searchParams.get('code')
     if (code !== null) {
       page(response, 200, 'peerpost is let in. You can close this page.')
-      arrived.resolve(code)
+      arrived.resolve(searchParams)
     } else {
       page(response, 200, 'peerpost was not let in. You can close this page.')
       const why = searchParams.get('error_description') ?? searchParams.get('error') ?? 'no reason was given'
@@ -88,21 +112,42 @@ async function byRedirect(options: LoginOptions, authorizeUrl: string): Promise<
   try {
     const redirect = `http://127.0.0.1:${(server.address() as { port: number }).port}/`
     const url = new URL(authorizeUrl)
-    const challenge = createHash('sha256').update(verifier).digest('base64url')
+    const challenge = await oauth.calculatePKCECodeChallenge(verifier)
     for (const [name, value] of Object.entries({
-      ...{ response_type: 'code', client_id: client.clientId, redirect_uri: redirect, state },
-      ...{ code_challenge: challenge, code_challenge_method: 'S256', scope: client.endpoints.scope },
+      response_type: 'code',
+      client_id: client.clientId,
+      redirect_uri: redirect,
+      state,
+      code_challenge: challenge,
+      code_challenge_method: 'S256',
+      scope: client.endpoints.scope,
       // Google gives a refresh token only when asked so.
-      ...{ access_type: 'offline', prompt: 'consent', login_hint: address },
+      access_type: 'offline',
+      prompt: 'consent',
+      login_hint: address,
     })) {
       url.searchParams.set(name, value)
     }
     ask(url.href, null)
-    const code = await arrived.promise
-    const tokens = await askForTokens(clock, client, {
-      ...{ grant_type: 'authorization_code', code, redirect_uri: redirect, code_verifier: verifier },
+    const answer = await arrived.promise
+    // There is no issuer to compare it with.
+    answer.delete('iss')
+    const { tokenUrl } = client.endpoints
+    const provider = oauthServer(client.endpoints)
+    const { client: identity, authentication } = oauthIdentity(client)
+    const tokens = await askOAuth(tokenUrl, async () => {
+      const response = await oauth.authorizationCodeGrantRequest(
+        provider,
+        identity,
+        authentication,
+        oauth.validateAuthResponse(provider, identity, answer, state),
+        redirect,
+        verifier,
+        oauthRequests(clock),
+      )
+      return oauth.processAuthorizationCodeResponse(provider, identity, response)
     })
-    return refreshTokenOf(tokens.refreshToken)
+    return refreshTokenOf(tokensOf(tokens, tokenUrl).refreshToken)
   } finally {
     cancel()
     server.close()
@@ -112,7 +157,9 @@ async function byRedirect(options: LoginOptions, authorizeUrl: string): Promise<
 
 function page(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, {
-    ...{ 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store', connection: 'close' },
+    'content-type': 'text/plain; charset=utf-8',
+    'cache-control': 'no-store',
+    connection: 'close',
   })
   response.end(`${text}\n`)
 }

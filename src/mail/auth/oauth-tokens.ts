@@ -1,6 +1,7 @@
 // Access tokens for mail servers that want OAuth 2.0 (RFC 6749): where each provider gives them out, and a source of
 // them that renews in time and keeps a refresh token that the provider has replaced.
 
+import * as oauth from 'oauth4webapi'
 import type { Clock } from '../../base/clock.ts'
 import { Problem } from '../../base/problem.ts'
 import { httpRequest } from '../http-request.ts'
@@ -70,62 +71,78 @@ const mostBytes = 64 * 1024
 /** Renewed so long before the end, for clocks and slow logins. */
 const marginMs = 120_000
 
-/** Asks the token endpoint; rejects with an OAuthRefusal or a Problem. */
-export async function askForTokens(
-  clock: Clock,
-  client: OAuthClient,
-  fields: Readonly<Record<string, string>>,
-): Promise<OAuthTokens> {
-  const answer = await postForm(clock, client.endpoints.tokenUrl, { ...clientFields(client), ...fields })
-  const { access_token: accessToken, expires_in: expiresIn, refresh_token: refreshToken } = answer
-  if (typeof accessToken !== 'string' || !/^[!-~]{1,16384}$/.test(accessToken)) {
-    throw strange(client.endpoints.tokenUrl)
+/** As the library wants them. The endpoints are configured, not discovered, so that the issuer is only a name. */
+export function oauthServer({
+  tokenUrl,
+  authorizeUrl,
+  deviceUrl,
+}: OAuthEndpoints): oauth.AuthorizationServer {
+  return {
+    issuer: new URL(tokenUrl).origin,
+    token_endpoint: tokenUrl,
+    ...(authorizeUrl !== null && { authorization_endpoint: authorizeUrl }),
+    ...(deviceUrl !== null && { device_authorization_endpoint: deviceUrl }),
   }
-  const seconds = Number(expiresIn)
+}
+
+export function oauthIdentity({ clientId, clientSecret }: OAuthClient) {
+  const authentication = clientSecret === null ? oauth.None() : oauth.ClientSecretPost(clientSecret)
+  return { client: { client_id: clientId }, authentication }
+}
+
+/** Requests of bounded answer and time, over TLS or to this computer: the library's own bound neither. */
+export function oauthRequests(clock: Clock) {
+  return {
+    [oauth.allowInsecureRequests]: true,
+    [oauth.customFetch]: async (
+      url: string,
+      { headers, body }: { headers: Record<string, string>; body: URLSearchParams },
+    ): Promise<Response> => {
+      const { protocol, hostname } = new URL(url)
+      if (protocol !== 'https:' && !isLoopbackHost(hostname)) {
+        throw new Problem('config', `${url} is not protected by TLS.`, 'Use an https: address there.')
+      }
+      const form = { type: 'application/x-www-form-urlencoded', text: body.toString() }
+      const request = { method: 'POST', url, headers, body: form, mostBytes, answerMs } as const
+      const answer = await httpRequest(clock, request).catch((error: unknown) => {
+        const what = `The login server ${hostname} cannot be reached: ${reasonOf(error)}.`
+        throw new Problem('mail-connection', what, 'Check the network; it is tried again.', { cause: error })
+      })
+      const type = { 'content-type': 'application/json' }
+      return new Response(Buffer.from(answer.body), { status: answer.status, headers: type })
+    },
+  }
+}
+
+/** Runs what asks the server at `url`; rejects with an OAuthRefusal or a Problem. */
+export async function askOAuth<T>(url: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof oauth.ResponseBodyError) {
+      throw new OAuthRefusal(error.error, reasonOf(error.error_description ?? error.error))
+    }
+    if (error instanceof Problem || error instanceof OAuthRefusal) throw error
+    throw strange(
+      url,
+      error instanceof Error && error.cause instanceof Response ? error.cause.status : undefined,
+    )
+  }
+}
+
+export function tokensOf(answer: oauth.TokenEndpointResponse, url: string): OAuthTokens {
+  const { access_token: accessToken, expires_in: seconds = 0, refresh_token: refreshToken } = answer
+  // They go into commands of mail protocols.
+  if (!isToken(accessToken)) throw strange(url)
   return {
     accessToken,
-    expiresInMs: Number.isFinite(seconds) && seconds > 0 ? seconds * 1_000 : 3_600_000,
-    refreshToken:
-      typeof refreshToken === 'string' && /^[!-~]{1,16384}$/.test(refreshToken) ? refreshToken : null,
+    expiresInMs: seconds > 0 ? seconds * 1_000 : 3_600_000,
+    refreshToken: refreshToken !== undefined && isToken(refreshToken) ? refreshToken : null,
   }
 }
 
-/** The fields of the JSON that comes back; rejects with an OAuthRefusal or a Problem. */
-export async function postForm(
-  clock: Clock,
-  url: string,
-  fields: Readonly<Record<string, string>>,
-): Promise<Readonly<Record<string, unknown>>> {
-  const { protocol, hostname } = new URL(url)
-  if (protocol !== 'https:' && !isLoopbackHost(hostname)) {
-    throw new Problem('config', `${url} is not protected by TLS.`, 'Use an https: address there.')
-  }
-  const body = { type: 'application/x-www-form-urlencoded', text: new URLSearchParams(fields).toString() }
-  const headers = { accept: 'application/json' }
-  const answer = await httpRequest(clock, { method: 'POST', url, headers, body, mostBytes, answerMs }).catch(
-    (error: unknown) => {
-      const what = `The login server ${hostname} cannot be reached: ${reasonOf(error)}.`
-      throw new Problem('mail-connection', what, 'Check the network; it is tried again.', { cause: error })
-    },
-  )
-  const told = fieldsOf(answer.body)
-  if (answer.status === 200 && told) return told
-  if (typeof told?.error !== 'string') throw strange(url, answer.status)
-  const description = typeof told.error_description === 'string' ? told.error_description : told.error
-  throw new OAuthRefusal(told.error, reasonOf(description))
-}
-
-function fieldsOf(body: Uint8Array): Readonly<Record<string, unknown>> | null {
-  try {
-    const told: unknown = JSON.parse(Buffer.from(body).toString('utf8'))
-    return typeof told === 'object' && told !== null ? (told as Record<string, unknown>) : null
-  } catch {
-    return null
-  }
-}
-
-export function clientFields({ clientId, clientSecret }: OAuthClient): Record<string, string> {
-  return { client_id: clientId, ...(clientSecret === null ? {} : { client_secret: clientSecret }) }
+function isToken(text: string): boolean {
+  return /^[!-~]{1,16384}$/.test(text)
 }
 
 function strange(url: string, status?: number): Problem {
@@ -150,8 +167,7 @@ export function createTokenSource({ clock, client, ...store }: TokenSourceOption
 
   async function refresh(): Promise<string> {
     const refreshToken = store.readRefreshToken()
-    const fields = { grant_type: 'refresh_token', refresh_token: refreshToken }
-    const tokens = await askForTokens(clock, client, fields).catch((error: unknown) => {
+    const tokens = await refreshTokens(clock, client, refreshToken).catch((error: unknown) => {
       throw refreshProblem(error)
     })
     // Before it is used: the old one may be worth nothing any more.
@@ -170,6 +186,22 @@ export function createTokenSource({ clock, client, ...store }: TokenSourceOption
     })
     return coming
   }
+}
+
+function refreshTokens(clock: Clock, client: OAuthClient, refreshToken: string): Promise<OAuthTokens> {
+  const { tokenUrl } = client.endpoints
+  const server = oauthServer(client.endpoints)
+  const { client: identity, authentication } = oauthIdentity(client)
+  return askOAuth(tokenUrl, async () => {
+    const response = await oauth.refreshTokenGrantRequest(
+      server,
+      identity,
+      authentication,
+      refreshToken,
+      oauthRequests(clock),
+    )
+    return tokensOf(await oauth.processRefreshTokenResponse(server, identity, response), tokenUrl)
+  })
 }
 
 function refreshProblem(error: unknown): unknown {
