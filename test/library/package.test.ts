@@ -58,7 +58,7 @@ test('the packed library is imported by name, with its types, and by require', (
     ['CHANGELOG.md', 'README.md', 'config', 'dist', 'docs', 'package.json', 'src'],
     'of src there is only the page',
   )
-  assert.deepEqual(readdirSync(join(installed, 'src')), ['control'])
+  assert.deepEqual(readdirSync(join(installed, 'src')), ['api'])
 
   writeFileSync(join(app, 'package.json'), '{ "type": "module" }')
   writeFileSync(join(app, 'program.ts'), program)
