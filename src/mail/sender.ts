@@ -1,6 +1,7 @@
 // Sending, as host and agent see it. The bytes are frozen before they come here.
 
 import type { Problem } from '../base/problem.ts'
+import type { MailToCompose } from './mime/compose-mail.ts'
 
 export type OutgoingMail = {
   /** Envelope sender. */
@@ -23,7 +24,7 @@ export type SendOutcome =
 
 export interface MailSender {
   /** Never rejects. An outcome unknown (connection lost after DATA) is `later`: same bytes, same Message-ID. */
-  send(mail: OutgoingMail): Promise<SendOutcome>
+  send(mail: MailToCompose | OutgoingMail): Promise<SendOutcome>
   /** Connects and logs in once; rejects with a Problem that names the remedy. */
   verify(): Promise<void>
   /** Mails that can be under way at once. */

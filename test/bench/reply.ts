@@ -13,7 +13,7 @@ import { createSender, openMailbox } from '../../src/mail/open-mailbox.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
-import { FakeAgent, subject } from '../host/fakes.ts'
+import { composed, FakeAgent, subject } from '../host/fakes.ts'
 import type { EchoOptions } from './bare-echo.ts'
 import { type BareAccount, bareImap, bareMail, barePool, watchInbox } from './bare-mail.ts'
 import { BenchHost, buildProgram, type HostFolder, makeHostFolder } from './bench-host.ts'
@@ -104,9 +104,10 @@ async function openAgent(
   let bytes = 0
   const counting = {
     ...{ concurrency: sender.concurrency, verify: () => sender.verify(), close: () => sender.close() },
-    send: (mail: Parameters<typeof sender.send>[0]) => {
-      bytes = mail.raw.length
-      return sender.send(mail)
+    send: async (mail: Parameters<typeof sender.send>[0]) => {
+      const finished = await composed(mail)
+      bytes = finished.raw.length
+      return sender.send(finished)
     },
   }
   const host: KnownHost = {

@@ -8,6 +8,7 @@ import type { Letter, RequestLetter } from '../../src/letter/letter-types.ts'
 import { readLetter, writeLetter } from '../../src/letter/mail-text.ts'
 import { proveMembership, type RoomKeys, roomKeys } from '../../src/letter/room-membership.ts'
 import type { FetchedMail, Mailbox, MailboxState } from '../../src/mail/mailbox.ts'
+import { composeMail, type MailToCompose } from '../../src/mail/mime/compose-mail.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../../src/mail/sender.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 
@@ -61,7 +62,8 @@ export class FakeSender implements MailSender {
     this.concurrency = concurrency
   }
 
-  async send(mail: OutgoingMail): Promise<SendOutcome> {
+  async send(given: MailToCompose | OutgoingMail): Promise<SendOutcome> {
+    const mail = await composed(given)
     this.tried.push(mail)
     this.underWay++
     this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay)
@@ -73,6 +75,11 @@ export class FakeSender implements MailSender {
 
   async verify(): Promise<void> {}
   async close(): Promise<void> {}
+}
+
+/** As its recipient gets it. */
+export async function composed(mail: MailToCompose | OutgoingMail): Promise<OutgoingMail> {
+  return 'raw' in mail ? mail : { from: mail.from, to: mail.to, raw: await composeMail(mail.content) }
 }
 
 export type HostKeys = { readonly identity: KeyPair; readonly sealingKeys: KeyPair }

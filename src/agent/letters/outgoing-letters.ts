@@ -8,8 +8,8 @@ import { armorLetter, fitOneMail } from '../../letter/armor.ts'
 import type { InviteHost } from '../../letter/invite.ts'
 import type { Letter, LetterKind } from '../../letter/letter-types.ts'
 import { sealLetter } from '../../letter/seal-letter.ts'
-import { composeMail, newMessageId } from '../../mail/mime/compose-mail.ts'
-import type { MailSender, OutgoingMail } from '../../mail/sender.ts'
+import { type MailToCompose, mailToCompose, newMessageId } from '../../mail/mime/compose-mail.ts'
+import type { MailSender } from '../../mail/sender.ts'
 
 /** A host as the invite names it. */
 export type KnownHost = InviteHost
@@ -57,7 +57,7 @@ export class Posting {
     if (this.#closed || kind === undefined) return false
     this.#makeWay(kind)
     try {
-      const mails = await this.#compose(letters)
+      const mails = this.#compose(letters)
       const taken = await Promise.all(mails.map((mail) => this.#sendUntilTaken(kind, mail)))
       return taken.every((isTaken) => isTaken)
     } catch (thrown) {
@@ -90,29 +90,26 @@ export class Posting {
     return unsent
   }
 
-  async #compose(letters: readonly Addressed[]): Promise<readonly OutgoingMail[]> {
+  #compose(letters: readonly Addressed[]): readonly MailToCompose[] {
     const { crypto, letterTime, address, subject, identity } = this.#options
     const sealed = letters.map(({ letter, host }) => ({
       box: sealLetter(crypto, letter, { identity, recipientKey: host.sealingKey }),
       address: host.address,
     }))
-    const mails = together(sealed).map(async (group) => {
-      const to = group.map((one) => one.address)
-      const raw = await composeMail({
+    return together(sealed).map((group) =>
+      mailToCompose({
         from: address,
-        to,
+        to: group.map((one) => one.address),
         subject,
         text: armorLetter(crypto, ...group.map(({ box }) => box)),
         messageId: newMessageId(crypto.randomBytes(16), domainOf(address)),
         date: letterTime.wallNow(),
         auto: 'generated',
-      })
-      return { from: address, to, raw }
-    })
-    return Promise.all(mails)
+      }),
+    )
   }
 
-  async #sendUntilTaken(kind: LetterKind, mail: OutgoingMail): Promise<boolean> {
+  async #sendUntilTaken(kind: LetterKind, mail: MailToCompose): Promise<boolean> {
     const { sender, onUnsent } = this.#options
     const unsent = this.#enter(kind)
     let { to } = mail

@@ -6,7 +6,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Crypto } from '../../base/crypto.ts'
 import { domainOf } from '../../base/mail-address.ts'
 import type { FetchedMail, Mailbox } from '../../mail/mailbox.ts'
-import { composeMail, newMessageId } from '../../mail/mime/compose-mail.ts'
+import { mailToCompose, newMessageId } from '../../mail/mime/compose-mail.ts'
 import { fieldValues, type HeaderField, parseHeader } from '../../mail/mime/parse-mail.ts'
 import type { MailSender } from '../../mail/sender.ts'
 
@@ -50,18 +50,18 @@ export async function writeToSelf(options: OwnLetterOptions): Promise<OwnLetter>
   const { clock, crypto, address, sender } = options
   const token = toHex(crypto.randomBytes(16))
   const [sentAt, startedAt] = [clock.wallNow(), clock.now()]
-  const raw = await composeMail({
+  const mail = mailToCompose({
     ...{ from: address, to: [address], subject: doctorSubject, date: sentAt, auto: 'generated' },
     text: `peerpost doctor wrote this letter to itself to see how long mail takes.\nIt may be deleted.\n\n${markOf(token)}\n`,
     messageId: newMessageId(crypto.randomBytes(16), domainOf(address)),
   })
-  const taken = await sender.send({ from: address, to: [address], raw })
+  const taken = await sender.send(mail)
   if (taken.outcome !== 'sent') {
     return { outcome: 'not-taken', isFinal: taken.outcome === 'refused', reason: taken.reason }
   }
-  const mail = await find(options, token, startedAt + options.limitMs)
-  if (!mail) return { outcome: 'missing' }
-  const { fields } = await parseHeader(mail.raw ?? new Uint8Array())
+  const found = await find(options, token, startedAt + options.limitMs)
+  if (!found) return { outcome: 'missing' }
+  const { fields } = await parseHeader(found.raw ?? new Uint8Array())
   const travelMs = clock.now() - startedAt
   return { outcome: 'arrived', travelMs, stamps: stampsOf(fields), sentAt, foundAt: clock.wallNow(), fields }
 }

@@ -2,7 +2,7 @@
 // a day no more than the budget.
 
 import { messageOf, Problem } from '../../base/problem.ts'
-import { composeFrozen } from '../../mail/mime/compose-mail.ts'
+import { frozenMail } from '../../mail/mime/compose-mail.ts'
 import type { MailSender, SendOutcome } from '../../mail/sender.ts'
 import type { Urgency, WaitingMail } from '../../store/outbox.ts'
 import type { BudgetState } from '../../store/send-budget.ts'
@@ -144,7 +144,7 @@ export class Dispatcher {
     if (raw === null) return
     this.#busy.add(mail.order)
     this.#underWay++
-    void this.#send(mail.recipient, raw).then((outcome) => {
+    void this.#send(raw).then((outcome) => {
       this.#underWay--
       if (this.#closed) return
       this.#guarded(() => this.#settle(mail, outcome))
@@ -153,10 +153,9 @@ export class Dispatcher {
     })
   }
 
-  async #send(recipient: string, frozen: Uint8Array): Promise<SendOutcome> {
+  async #send(frozen: Uint8Array): Promise<SendOutcome> {
     try {
-      const raw = await composeFrozen(frozen)
-      return await this.#sender.send({ from: this.#parts.self.address, to: [recipient], raw })
+      return await this.#sender.send(frozenMail(frozen))
     } catch (thrown) {
       return { outcome: 'later', reason: messageOf(thrown) }
     }

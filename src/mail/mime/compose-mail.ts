@@ -21,6 +21,15 @@ export type MailContent = {
   readonly references?: readonly string[]
 }
 
+/** One that the sender builds while it sends it. */
+export type MailToCompose = {
+  /** Envelope sender. */
+  readonly from: string
+  /** Envelope recipients, addresses only. */
+  readonly to: readonly string[]
+  readonly content: MailContent
+}
+
 /** Nothing in a mail may name a file or a page to be read. */
 const composer = createTransport({
   streamTransport: true,
@@ -42,8 +51,20 @@ export function newMessageId(unique: Uint8Array, domain: string): string {
  *  start a second field or name a second recipient. */
 export async function composeMail(content: MailContent): Promise<Uint8Array> {
   check(content)
+  const { message } = await composer.sendMail(composerFields(content))
+  return message as Buffer
+}
+
+/** To its own recipients. Throws a Problem as `composeMail` rejects. */
+export function mailToCompose(content: MailContent): MailToCompose {
+  check(content)
+  return { from: content.from, to: content.to, content }
+}
+
+/** As nodemailer's `sendMail` takes it, for whoever has it composed and sent at once. */
+export function composerFields(content: MailContent) {
   const { from, to, subject, text, messageId, date, auto, inReplyTo, references } = content
-  const { message } = await composer.sendMail({
+  return {
     headers: {
       'Auto-Submitted': `auto-${auto}`,
       // Microsoft's servers answer mail of programs unless told not to.
@@ -58,8 +79,7 @@ export async function composeMail(content: MailContent): Promise<Uint8Array> {
     date: new Date(date),
     ...(inReplyTo !== undefined && { inReplyTo }),
     ...(references !== undefined && { references: [...references] }),
-  })
-  return message as Buffer
+  }
 }
 
 /** What is to be composed, as bytes for the outbox: a letter is frozen inside a database transaction, which cannot wait for
@@ -69,9 +89,9 @@ export function freezeMail(content: MailContent): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(content))
 }
 
-/** The mail that `freezeMail` froze, the same bytes each time. */
-export function composeFrozen(frozen: Uint8Array): Promise<Uint8Array> {
-  return composeMail(JSON.parse(new TextDecoder().decode(frozen)) as MailContent)
+/** The mail that `freezeMail` froze: composed, it is the same bytes each time. */
+export function frozenMail(frozen: Uint8Array): MailToCompose {
+  return mailToCompose(JSON.parse(new TextDecoder().decode(frozen)) as MailContent)
 }
 
 function addressObject(address: string): { name: string; address: string } {

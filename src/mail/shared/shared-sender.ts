@@ -2,6 +2,7 @@
 // program; only what is for others travels.
 
 import { sameAddress } from '../../base/mail-address.ts'
+import { composeMail, type MailToCompose } from '../mime/compose-mail.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../sender.ts'
 import type { SharedMailbox } from './shared-mailbox.ts'
 
@@ -30,10 +31,10 @@ export class SharedSender {
     return this.#sender
   }
 
-  async send(mail: OutgoingMail): Promise<SendOutcome> {
+  async send(mail: MailToCompose | OutgoingMail): Promise<SendOutcome> {
     const others = mail.to.filter((to) => !sameAddress(to, this.#address))
     if (others.length === mail.to.length) return this.sender.send(mail)
-    const isTaken = this.#mailbox.handOver(mail.raw)
+    const isTaken = this.#mailbox.handOver('raw' in mail ? mail.raw : await composeMail(mail.content))
     const again = isTaken ? [] : mail.to.filter((to) => sameAddress(to, this.#address))
     const reason = 'too many letters wait inside this program'
     if (others.length === 0) return isTaken ? { outcome: 'sent' } : { outcome: 'later', reason }
@@ -69,7 +70,7 @@ class SenderView implements MailSender {
     return this.#shared.sender.concurrency
   }
 
-  send(mail: OutgoingMail): Promise<SendOutcome> {
+  send(mail: MailToCompose | OutgoingMail): Promise<SendOutcome> {
     return this.#shared.send(mail)
   }
 

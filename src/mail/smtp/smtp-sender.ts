@@ -7,6 +7,7 @@ import { messageOf, Problem } from '../../base/problem.ts'
 import { isMailAddress } from '../../letter/text-validation.ts'
 import type { AccessToken } from '../auth/credentials.ts'
 import { isLoopbackHost, mayStayInClear, type SmtpUrl, serverName } from '../mail-url.ts'
+import { composerFields, type MailToCompose } from '../mime/compose-mail.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../sender.ts'
 import { openingProblem, sendingProblem } from './smtp-errors.ts'
 import { outcomeOf, outcomeWithout } from './smtp-outcome.ts'
@@ -66,7 +67,7 @@ export class SmtpSender implements MailSender {
     this.#pool = this.#openPool()
   }
 
-  send(mail: OutgoingMail): Promise<SendOutcome> {
+  send(mail: MailToCompose | OutgoingMail): Promise<SendOutcome> {
     if (this.#closed) return Promise.resolve({ outcome: 'later', reason: 'the sender is closed' })
     if (this.#pending.size >= pendingLimit) {
       return Promise.resolve({ outcome: 'later', reason: 'too many mails are under way' })
@@ -81,13 +82,13 @@ export class SmtpSender implements MailSender {
     return sending.finally(() => this.#pending.delete(sending))
   }
 
-  async #sendWithinTime({ from, to, raw }: OutgoingMail): Promise<SendOutcome> {
+  async #sendWithinTime(mail: MailToCompose | OutgoingMail): Promise<SendOutcome> {
     const tooLate = new AbortController()
     const cancel = this.#clock.after(this.#timing.sendMs, () => tooLate.abort())
     try {
       const { rejectedErrors = [] } = await this.#pool.sendMail({
-        envelope: { from, to: [...to], size: raw.length },
-        raw: Buffer.from(raw.buffer, raw.byteOffset, raw.length),
+        ...('raw' in mail ? finishedMail(mail.raw) : composerFields(mail.content)),
+        envelope: { from: mail.from, to: [...mail.to] },
         signal: tooLate.signal,
       })
       return outcomeWithout(rejectedErrors.map((error) => ({ recipient: error.recipient ?? '', error })))
@@ -165,6 +166,10 @@ function openPool(url: SmtpUrl, timing: SmtpTiming, connections: number, token: 
     )
   })
   return pool
+}
+
+function finishedMail(raw: Uint8Array): { raw: Buffer } {
+  return { raw: Buffer.from(raw.buffer, raw.byteOffset, raw.length) }
 }
 
 type TokenCallback = (error: Error | null, accessToken?: string) => void

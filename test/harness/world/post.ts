@@ -3,7 +3,9 @@
 
 import type { Clock } from '../../../src/base/clock.ts'
 import type { FetchedMail, Mailbox, MailboxState } from '../../../src/mail/mailbox.ts'
+import type { MailToCompose } from '../../../src/mail/mime/compose-mail.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../../../src/mail/sender.ts'
+import { composed } from '../../host/fakes.ts'
 
 /** Parts are 0..1. */
 export type PostWeather = {
@@ -171,9 +173,10 @@ export class PostSender implements MailSender {
     this.#line = new Line(clock)
   }
 
-  send(mail: OutgoingMail): Promise<SendOutcome> {
+  async send(mail: MailToCompose | OutgoingMail): Promise<SendOutcome> {
+    const finished = await composed(mail)
     return this.#line.ask().then(
-      () => this.#post.take(mail),
+      () => this.#post.take(finished),
       () => ({ outcome: 'later', reason: 'it was closed' }),
     )
   }
