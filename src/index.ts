@@ -1,7 +1,7 @@
 // What `import … from 'peerpost'` gives (docs/library.md). Only what stands here is public.
 
-export type { PeerStatus } from './api/agent-schemas.ts'
 export { Problem, type ProblemCode } from './base/problem.ts'
+export type { PeerStatus } from './daemon/agent-schemas.ts'
 export type { Standing } from './daemon/friends-and-blocked.ts'
 export type { HostCounters } from './host/events.ts'
 export { Agent, type AgentStatus, type DoorOptions } from './library/agent.ts'

@@ -36,19 +36,19 @@ const rules: Readonly<Record<string, Rule>> = {
     why: 'it turns events into sentences and changes nothing',
   },
   daemon: {
-    may: ['letter', 'nat', 'forward', 'config', 'agent', 'host', 'wording', 'api'],
+    may: ['letter', 'nat', 'forward', 'config', 'agent', 'host', 'wording'],
     why: 'it answers questions about a running agent or host, without HTTP',
   },
   api: {
-    may: ['letter', 'config', 'daemon', 'wording'],
+    may: ['config', 'daemon', 'wording'],
     why: 'it serves over HTTP what daemon/ offers',
   },
   setup: {
-    may: ['letter', 'store', 'mail', 'forward', 'config', 'agent', 'host', 'daemon', 'api', 'runtime'],
+    may: ['letter', 'store', 'mail', 'forward', 'config', 'agent', 'host', 'daemon', 'runtime'],
     why: 'it builds agents and hosts from settings, for command line and library',
   },
   library: {
-    may: ['forward', 'config', 'agent', 'host', 'daemon', 'api', 'setup', 'runtime'],
+    may: ['forward', 'config', 'agent', 'host', 'daemon', 'setup', 'runtime'],
     why: 'it offers agents and hosts to programs, as cli offers them to people; neither knows the other',
   },
   config: { may: ['letter'], why: 'settings are read once, at the edge, by the rules letters obey' },

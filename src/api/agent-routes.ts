@@ -1,29 +1,30 @@
 // What the control API of an agent can be asked for.
 
-import type { z } from 'zod'
+import { z } from 'zod'
+import { Problem } from '../base/problem.ts'
 import type { AgentControl } from '../daemon/agent-control.ts'
+import { agentStatusSchema, peerSchema } from '../daemon/agent-schemas.ts'
 import type { Standing } from '../daemon/friends-and-blocked.ts'
-import {
-  agentStatusSchema,
-  forwardBody,
-  inviteSchema,
-  peerSchema,
-  peersSchema,
-  portsSchema,
-  standingsSchema,
-  stateSchema,
-} from './agent-schemas.ts'
-import { Fault } from './api-error.ts'
 import { probeRoutes } from './health-routes.ts'
 import { nothing, type Route } from './route.ts'
+
+const peersSchema = z.strictObject({ peers: z.array(peerSchema) })
+const standingsSchema = z.strictObject({
+  friends: z.array(z.strictObject({ id: z.string(), name: z.string().nullable() })),
+  blocked: z.array(z.strictObject({ id: z.string(), name: z.string().nullable() })),
+})
+const portsSchema = agentStatusSchema.pick({ forwards: true, exposes: true })
+const forwardBody = z.strictObject({ forward: z.string().max(200) })
+const stateSchema = z.strictObject({ state: agentStatusSchema.shape.state })
+const inviteSchema = z.strictObject({ invite: z.string() })
 
 const peerParam = { peer: 'User ID, or the name of a player whom the agent knows.' }
 const findFaults = { 'unknown-peer': 404, ambiguous: 409 } as const
 const meetFaults = { ...findFaults, 'not-joined': 409 } as const
 
 export function agentRoutes(control: AgentControl): readonly Route[] {
-  const done = (fault: Fault | null) => fault ?? {}
-  const state = (result: string | Fault) => (result instanceof Fault ? result : { state: result })
+  const done = (problem: Problem | null) => problem ?? {}
+  const state = (result: string | Problem) => (result instanceof Problem ? result : { state: result })
   const get = { method: 'GET', need: 'any-caller' } as const
   const post = { method: 'POST', need: 'any-caller' } as const
 
@@ -83,7 +84,7 @@ export function agentRoutes(control: AgentControl): readonly Route[] {
       summary: 'The invite. Whoever has it can join the room.',
       handle: () =>
         control.invite === null
-          ? new Fault(404, 'no-invite', 'The agent has no invite to pass on.', 'Ask whoever runs the host.')
+          ? new Problem('no-invite', 'The agent has no invite to pass on.', 'Ask whoever runs the host.')
           : { invite: control.invite },
     },
     {

@@ -1,6 +1,6 @@
 // What the control API answers when it does not do as asked: a word for programs, a sentence and a remedy for people.
 
-import { Problem } from '../base/problem.ts'
+import { Problem, type ProblemCode } from '../base/problem.ts'
 
 export type FaultStatus = 400 | 401 | 403 | 404 | 408 | 409 | 413 | 429 | 431 | 500 | 503
 
@@ -25,11 +25,24 @@ export class Fault {
   }
 }
 
-/** For whatever a handler threw. */
+/** Of problems that are the caller's to solve; the others are 503: the daemon cannot do it now. */
+const statuses: Readonly<Partial<Record<ProblemCode, FaultStatus>>> = {
+  usage: 400,
+  'unknown-peer': 404,
+  'unknown-forward': 404,
+  'no-invite': 404,
+  ambiguous: 409,
+  blocked: 409,
+  declined: 409,
+  leaving: 409,
+  'not-joined': 409,
+  'port-taken': 409,
+}
+
+/** For whatever a handler threw, or the Problem that it returned. */
 export function faultOf(thrown: unknown): Fault {
   if (thrown instanceof Problem) {
-    const status = thrown.code === 'usage' ? 400 : thrown.code === 'port-taken' ? 409 : 503
-    return new Fault(status, thrown.code, thrown.message, thrown.remedy)
+    return new Fault(statuses[thrown.code] ?? 503, thrown.code, thrown.message, thrown.remedy)
   }
   return new Fault(500, 'internal', 'The daemon could not do this.', 'This is a defect; please report it.')
 }

@@ -5,6 +5,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { concatBytes } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Endpoint } from '../base/endpoint.ts'
+import { Problem } from '../base/problem.ts'
 import type { EventLog } from '../daemon/event-log.ts'
 import type { Line } from '../wording/numbers-text.ts'
 import type { Access } from './access-tokens.ts'
@@ -108,7 +109,8 @@ async function serve(route: Route, request: HonoRequest): Promise<unknown> {
     body = checked.data
   }
   try {
-    return await route.handle({ params: request.param(), body })
+    const result = await route.handle({ params: request.param(), body })
+    return result instanceof Problem ? faultOf(result) : result
   } catch (thrown) {
     return faultOf(thrown)
   }

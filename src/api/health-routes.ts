@@ -2,15 +2,16 @@
 
 import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
+import type { Problem } from '../base/problem.ts'
+import { gauge, type Metric } from '../daemon/metrics.ts'
 import { processMetrics } from '../daemon/process-metrics.ts'
-import type { Fault } from './api-error.ts'
-import { expose, gauge, type Metric } from './prometheus.ts'
+import { expose } from './prometheus.ts'
 import type { Route } from './route.ts'
 
 export type Probed = {
   readonly clock: Clock
   /** Why it cannot do its work now; null when it can. */
-  readonly unready: () => Fault | null
+  readonly unready: () => Problem | null
   readonly metrics: () => readonly Metric[]
 }
 

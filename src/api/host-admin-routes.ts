@@ -3,41 +3,19 @@
 
 import { z } from 'zod'
 import type { HostControl } from '../daemon/host-control.ts'
-import { limits } from '../letter/limits.ts'
-import { blockSchema, inviteSchema, type ListedBlock, type ListedInvite } from './host-schemas.ts'
+import {
+  blockSchema,
+  type InviteOrder,
+  inviteOrderSchema,
+  inviteSchema,
+  madeInviteSchema,
+} from '../daemon/host-schemas.ts'
 import type { Route } from './route.ts'
 
 /** Told in one answer; the newest, where there are more. */
 export const mostListed = 500
 
 const count = z.int().nonnegative()
-
-const orderSchema = z.strictObject({
-  room: z.string().max(100).optional().describe('The first room if left out.'),
-  name: z.string().max(100).optional(),
-  until: z.string().max(40).optional().describe('Like 30d, 2027-01-31 or 2027-01-31T18:00Z.'),
-  uses: z.int().min(1).max(limits.inviteUses).optional(),
-})
-
-const madeSchema = z.strictObject({
-  ...{ id: z.string(), room: z.string() },
-  invite: z.string().describe('Whoever has it can join the room. It is told this once.'),
-})
-
-export type InviteOrder = z.infer<typeof orderSchema>
-
-/** All of it throws a Problem for what cannot be done. */
-export type HostOffice = {
-  /** Oldest first. */
-  readonly invites: () => readonly ListedInvite[]
-  readonly invite: (order: InviteOrder) => z.infer<typeof madeSchema>
-  /** `which`: an ID, its beginning or a name. `removed`: how many who came by it are out of the table. */
-  readonly revoke: (which: string) => { readonly id: string; readonly removed: number }
-  readonly blocked: () => readonly ListedBlock[]
-  /** `who`: a user ID, or the nickname of one who is in the table. */
-  readonly block: (who: string) => ListedBlock
-  readonly unblock: (who: string) => ListedBlock
-}
 
 const newest = <T>(all: readonly T[]) => all.slice(-mostListed).reverse()
 
@@ -57,7 +35,13 @@ export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Rou
       },
     },
     {
-      ...{ method: 'POST', path: '/v1/invites', need: 'any-caller', body: orderSchema, answer: madeSchema },
+      ...{
+        method: 'POST',
+        path: '/v1/invites',
+        need: 'any-caller',
+        body: inviteOrderSchema,
+        answer: madeInviteSchema,
+      },
       summary: 'Makes an invite, which is told in this answer only.',
       faults: { invite: 503, ...changes },
       handle: ({ body }) => control.office.invite(body as InviteOrder),

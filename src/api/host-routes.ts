@@ -1,9 +1,9 @@
 // What the control API of a host can be asked for.
 
 import type { HostControl } from '../daemon/host-control.ts'
+import { hostStatusSchema } from '../daemon/host-schemas.ts'
 import { probeRoutes } from './health-routes.ts'
 import { officeRoutes } from './host-admin-routes.ts'
-import { hostStatusSchema } from './host-schemas.ts'
 import type { Route } from './route.ts'
 
 export function hostRoutes(control: HostControl): readonly Route[] {

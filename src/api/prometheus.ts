@@ -1,20 +1,6 @@
 // Metrics as Prometheus reads them (text exposition format 0.0.4). Written by us: prom-client costs a daemon 20 MB.
 
-export type Sample = { readonly labels?: Readonly<Record<string, string>>; readonly value: number }
-
-export type Metric = {
-  /** With the unit at its end, and `_total` for what only grows. */
-  readonly name: string
-  readonly type: 'counter' | 'gauge'
-  /** A sentence. */
-  readonly help: string
-  /** Each with other labels. */
-  readonly samples: readonly Sample[]
-}
-
-export function gauge(name: string, help: string, value: number | null): Metric {
-  return { name, type: 'gauge', help, samples: value === null ? [] : [{ value }] }
-}
+import type { Metric, Sample } from '../daemon/metrics.ts'
 
 /** Metrics without samples are left out. */
 export function expose(metrics: readonly Metric[]): string {

@@ -26,7 +26,7 @@ export type Route = {
   readonly answer: z.ZodType
   /** Codes of faults besides those that every route has, with their status. */
   readonly faults?: Readonly<Record<string, 400 | 401 | 404 | 409 | 503>>
-  /** The answer, or a `Fault`. A Problem that is thrown becomes one. */
+  /** The answer, or a `Fault`. A Problem becomes one, returned or thrown. */
   readonly handle: (input: RouteInput) => unknown
 }
 

@@ -1,11 +1,11 @@
 // Asks the control API of the daemon that a config belongs to.
 
 import { existsSync } from 'node:fs'
-import type { AgentStatus, PeerStatus } from '../api/agent-schemas.ts'
 import { type ControlFile, controlFileOf, readControlFile } from '../api/control-file.ts'
-import type { HostStatus } from '../api/host-schemas.ts'
 import { faultSchema } from '../api/route.ts'
 import { messageOf, Problem } from '../base/problem.ts'
+import type { AgentStatus, PeerStatus } from '../daemon/agent-schemas.ts'
+import type { HostStatus } from '../daemon/host-schemas.ts'
 
 export type DaemonStatus = (AgentStatus & { readonly peers: readonly PeerStatus[] }) | HostStatus
 

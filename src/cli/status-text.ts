@@ -1,7 +1,7 @@
 // What `peerpost status` shows to a person: one screen.
 
-import type { AgentStatus, PeerStatus } from '../api/agent-schemas.ts'
-import type { HostStatus } from '../api/host-schemas.ts'
+import type { AgentStatus, PeerStatus } from '../daemon/agent-schemas.ts'
+import type { HostStatus } from '../daemon/host-schemas.ts'
 import { pathWords } from '../wording/event-text.ts'
 import { count, type Line, seconds, type Tone } from '../wording/numbers-text.ts'
 import type { DaemonStatus } from './control-client.ts'

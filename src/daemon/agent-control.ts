@@ -2,10 +2,6 @@
 
 import type { Agent, AgentEvent } from '../agent/agent.ts'
 import type { PeerName } from '../agent/events.ts'
-import type { AgentStatus, PeerStatus } from '../api/agent-schemas.ts'
-import { Fault } from '../api/api-error.ts'
-import type { Probed } from '../api/health-routes.ts'
-import type { Metric } from '../api/prometheus.ts'
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, Problem } from '../base/problem.ts'
@@ -14,8 +10,10 @@ import { forwardText, parseForwards } from '../forward/parse-forwards.ts'
 import { readUserId } from '../letter/user-id.ts'
 import { agentMetrics, agentUnready } from './agent-health.ts'
 import { AgentNews } from './agent-last-events.ts'
+import type { AgentStatus, PeerStatus } from './agent-schemas.ts'
 import { instant, natOf, peerOf } from './agent-status.ts'
 import type { Standing, Standings } from './friends-and-blocked.ts'
+import type { Metric } from './metrics.ts'
 
 export type ControlledAgent = Pick<
   Agent,
@@ -45,10 +43,11 @@ export type AgentConfigured = {
   readonly forwards: readonly Forward[]
 }
 
-const notJoined = new Fault(409, 'not-joined', 'The agent is not in the room now.', 'Join the room first.')
-const noForward = new Fault(404, 'unknown-forward', 'No forward has this local port.', 'Name it like udp:7.')
+function notJoined(): Problem {
+  return new Problem('not-joined', 'The agent is not in the room now.', 'Join the room first.')
+}
 
-export class AgentControl implements Probed {
+export class AgentControl {
   readonly #options: AgentControlOptions
   readonly #startedAt: number
   #agent: ControlledAgent | null = null
@@ -85,7 +84,7 @@ export class AgentControl implements Probed {
   }
 
   /** Says goodbye to players and host. The agent goes on without the room until it joins again. */
-  leave(): AgentStatus['state'] | Fault {
+  leave(): AgentStatus['state'] {
     const agent = this.#agent
     if (!agent || this.#state === 'leaving' || this.#state === 'left') return this.#state
     this.#become('leaving')
@@ -94,13 +93,13 @@ export class AgentControl implements Probed {
   }
 
   /** Comes back to the room, or asks the host again while in it. */
-  join(): AgentStatus['state'] | Fault {
+  join(): AgentStatus['state'] | Problem {
     switch (this.#state) {
       case 'joined':
         this.#agent?.askAgain()
         return this.#news.declinedAt(this.#options.clock.wallNow()) ?? this.#state
       case 'leaving':
-        return new Fault(409, 'leaving', 'The room is just being left.', 'Try again in a few seconds.')
+        return new Problem('leaving', 'The room is just being left.', 'Try again in a few seconds.')
       case 'starting':
         return this.#state
       case 'left':
@@ -109,11 +108,11 @@ export class AgentControl implements Probed {
     }
   }
 
-  connect(text: string): Fault | null {
+  connect(text: string): Problem | null {
     const found = this.#find(text)
-    if (found instanceof Fault) return found
+    if (found instanceof Problem) return found
     if (this.#options.standings.of(found.id) === 'blocked') {
-      return new Fault(409, 'blocked', `${found.name ?? text} is blocked.`, 'Unblock this player first.')
+      return new Problem('blocked', `${found.name ?? text} is blocked.`, 'Unblock this player first.')
     }
     return this.#withAgent((agent, id) => {
       this.#options.standings.recall(found.id)
@@ -121,18 +120,18 @@ export class AgentControl implements Probed {
     }, found.id)
   }
 
-  disconnect(text: string): Fault | null {
+  disconnect(text: string): Problem | null {
     const found = this.#find(text)
-    if (found instanceof Fault) return found
+    if (found instanceof Problem) return found
     return this.#withAgent((agent, id) => {
       this.#options.standings.dismiss(found.id)
       agent.disconnect(id)
     }, found.id)
   }
 
-  setStanding(text: string, standing: Standing): Fault | null {
+  setStanding(text: string, standing: Standing): Problem | null {
     const found = this.#find(text)
-    if (found instanceof Fault) return found
+    if (found instanceof Problem) return found
     this.#options.standings.set(found, standing)
     const id = readUserId(found.id)
     if (standing === 'blocked' && id) this.#agent?.disconnect(id)
@@ -161,9 +160,9 @@ export class AgentControl implements Probed {
   }
 
   /** Until the program ends. Rejects with a Problem when the text is no forward, or its port cannot be had. */
-  async addForward(text: string): Promise<Fault | null> {
+  async addForward(text: string): Promise<Problem | null> {
     const agent = this.#agent
-    if (!agent || this.#state !== 'joined') return notJoined
+    if (!agent || this.#state !== 'joined') return notJoined()
     const forward = parseForwards([...this.#forwards.map(forwardText), text]).at(-1)
     if (!forward) return null
     this.#forwards = [...this.#forwards, forward]
@@ -177,9 +176,10 @@ export class AgentControl implements Probed {
   }
 
   /** `local`: as in `udp:7000`. */
-  async removeForward(local: string): Promise<Fault | null> {
+  async removeForward(local: string): Promise<Problem | null> {
     const forward = this.#forwards.find(({ protocol, localPort }) => `${protocol}:${localPort}` === local)
-    if (!forward) return noForward
+    if (!forward)
+      return new Problem('unknown-forward', 'No forward has this local port.', 'Name it like udp:7.')
     this.#forwards = this.#forwards.filter((other) => other !== forward)
     await this.#agent?.removeForward(forward)
     return null
@@ -207,7 +207,7 @@ export class AgentControl implements Probed {
     return this.#options.clock
   }
 
-  unready(): Fault | null {
+  unready(): Problem | null {
     return agentUnready(this.status())
   }
 
@@ -222,11 +222,11 @@ export class AgentControl implements Probed {
     return (this.#agent?.report.peers ?? []).map((entry) => peerOf(entry, standings.of(entry.peer.id), at))
   }
 
-  peer(text: string): PeerStatus | Fault {
+  peer(text: string): PeerStatus | Problem {
     const found = this.#find(text)
-    if (found instanceof Fault) return found
+    if (found instanceof Problem) return found
     const peer = this.peers().find(({ id }) => id === found.id)
-    return peer ?? new Fault(404, 'unknown-peer', 'This player is not known.', 'Name a player of the list.')
+    return peer ?? new Problem('unknown-peer', 'This player is not known.', 'Name a player of the list.')
   }
 
   get standings(): Pick<Standings, 'list'> {
@@ -267,17 +267,17 @@ export class AgentControl implements Probed {
     this.#stateAt = this.#options.clock.wallNow()
   }
 
-  #withAgent(work: (agent: ControlledAgent, id: Uint8Array) => void, text: string): Fault | null {
+  #withAgent(work: (agent: ControlledAgent, id: Uint8Array) => void, text: string): Problem | null {
     const id = readUserId(text)
     if (this.#state !== 'joined' || !this.#agent || !id) {
-      return notJoined
+      return notJoined()
     }
     work(this.#agent, id)
     return null
   }
 
   /** By user ID, known or not, or by the name of somebody known. */
-  #find(text: string): { readonly id: string; readonly name: string | null } | Fault {
+  #find(text: string): { readonly id: string; readonly name: string | null } | Problem {
     const known: PeerName[] = (this.#agent?.report.peers ?? []).map(({ peer }) => peer)
     const id = readUserId(text)
     if (id) {
@@ -286,9 +286,9 @@ export class AgentControl implements Probed {
     }
     const [first, ...others] = known.filter(({ name }) => name === text)
     if (!first) {
-      return new Fault(404, 'unknown-peer', `Nobody called "${text}" is known.`, 'Name a player of the list.')
+      return new Problem('unknown-peer', `Nobody called "${text}" is known.`, 'Name a player of the list.')
     }
     if (others.length === 0) return first
-    return new Fault(409, 'ambiguous', `Several players are called "${text}".`, 'Name one by the user ID.')
+    return new Problem('ambiguous', `Several players are called "${text}".`, 'Name one by the user ID.')
   }
 }

@@ -1,21 +1,16 @@
 // An agent in numbers, and whether it can do its work. Nobody is named: numbers go to other computers.
 
-import type { AgentStatus, PeerStatus } from '../api/agent-schemas.ts'
-import { Fault } from '../api/api-error.ts'
-import { gauge, type Metric } from '../api/prometheus.ts'
+import { Problem } from '../base/problem.ts'
+import type { AgentStatus, PeerStatus } from './agent-schemas.ts'
+import { gauge, type Metric } from './metrics.ts'
 
-export function agentUnready({ state, mailbox, trouble }: AgentStatus): Fault | null {
+export function agentUnready({ state, mailbox, trouble }: AgentStatus): Problem | null {
   const remedy = '`peerpost status` tells more, and `peerpost doctor` what is wrong.'
   if (state !== 'joined') {
-    return new Fault(503, 'not-ready', trouble?.message ?? `The agent is not in the room (${state}).`, remedy)
+    return new Problem('not-ready', trouble?.message ?? `The agent is not in the room (${state}).`, remedy)
   }
   if (mailbox.state === 'connected') return null
-  return new Fault(
-    503,
-    'not-ready',
-    `The mailbox is not connected: ${mailbox.reason ?? mailbox.state}`,
-    remedy,
-  )
+  return new Problem('not-ready', `The mailbox is not connected: ${mailbox.reason ?? mailbox.state}`, remedy)
 }
 
 const peerStates: readonly PeerStatus['state'][] = ['linked', 'trying', 'known', 'failed', 'gone']
@@ -28,11 +23,9 @@ export function agentMetrics(status: AgentStatus, peers: readonly PeerStatus[]):
   )
   return [
     {
-      ...{
-        name: 'peerpost_peers',
-        type: 'gauge',
-        help: 'Players that the agent knows of, by how they are reached.',
-      },
+      name: 'peerpost_peers',
+      type: 'gauge',
+      help: 'Players that the agent knows of, by how they are reached.',
       samples: peerStates.map((state) => ({
         labels: { state },
         value: peers.filter((peer) => peer.state === state).length,

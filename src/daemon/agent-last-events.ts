@@ -1,9 +1,9 @@
 // What an agent's events tell of mailbox, letters and NAT, kept for whoever asks later.
 
 import type { AgentEvent } from '../agent/events.ts'
-import type { AgentStatus } from '../api/agent-schemas.ts'
-import { Fault } from '../api/api-error.ts'
+import { Problem } from '../base/problem.ts'
 import { declineWords } from '../wording/event-text.ts'
+import type { AgentStatus } from './agent-schemas.ts'
 import { instant } from './agent-status.ts'
 
 export class AgentNews {
@@ -59,10 +59,10 @@ export class AgentNews {
   }
 
   /** Why asking now is put off; null when it is not. */
-  declinedAt(now: number): Fault | null {
+  declinedAt(now: number): Problem | null {
     if (!this.#declined || Date.parse(this.#declined.againAt) <= now) return null
     const { words, againAt } = this.#declined
-    return new Fault(409, 'declined', words, `The host is asked again by itself at ${againAt}.`)
+    return new Problem('declined', words, `The host is asked again by itself at ${againAt}.`)
   }
 
   get letters(): Pick<AgentStatus, 'mailbox' | 'lastRequest' | 'lastReply' | 'declined'> {

@@ -1,13 +1,13 @@
-// What an agent reports, as the control API shows it: addresses masked, and words beside the facts.
+// What an agent reports, as others are told it: addresses masked, and words beside the facts.
 
 import type { AgentReport } from '../agent/agent.ts'
 import type { PathReport } from '../agent/events.ts'
-import type { AgentStatus, PeerStatus } from '../api/agent-schemas.ts'
 import { familyOf } from '../base/endpoint.ts'
 import { layersOf } from '../nat/nat-layers.ts'
 import { maskEndpoint, maskText } from '../wording/mask-addresses.ts'
 import { natWordsOf } from '../wording/nat-text.ts'
 import { natWords, planWords } from '../wording/plan-text.ts'
+import type { AgentStatus, PeerStatus } from './agent-schemas.ts'
 import type { Standing } from './friends-and-blocked.ts'
 
 /** Unix ms as ISO 8601. */

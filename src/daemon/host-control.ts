@@ -1,15 +1,14 @@
 // A host as it is watched. Nothing here tells an address or a key whole: whoever runs a host need not see who meets.
 
-import type { Fault } from '../api/api-error.ts'
-import type { Probed } from '../api/health-routes.ts'
-import type { HostOffice } from '../api/host-admin-routes.ts'
-import type { HostStatus } from '../api/host-schemas.ts'
-import type { Metric } from '../api/prometheus.ts'
 import type { Clock } from '../base/clock.ts'
+import type { Problem } from '../base/problem.ts'
 import type { Host, HostEvent, HostSettings } from '../host/host.ts'
 import { maskText } from '../wording/mask-addresses.ts'
 import { instant } from './agent-status.ts'
+import type { HostOffice } from './host-admin.ts'
 import { type HostVitals, hostMetrics, hostUnready } from './host-health.ts'
+import type { HostStatus } from './host-schemas.ts'
+import type { Metric } from './metrics.ts'
 
 export type HostControlOptions = {
   readonly clock: Clock
@@ -22,7 +21,7 @@ export type HostControlOptions = {
   readonly office: HostOffice
 }
 
-export class HostControl implements Probed {
+export class HostControl {
   #options: HostControlOptions
   readonly #startedAt: number
   #isReady = false
@@ -68,7 +67,7 @@ export class HostControl implements Probed {
     return this.#options.office
   }
 
-  unready(): Fault | null {
+  unready(): Problem | null {
     return hostUnready(this.#vitals)
   }
 

@@ -1,8 +1,8 @@
 // A host in numbers, and whether it can do its work.
 
-import { Fault, faultOf } from '../api/api-error.ts'
-import type { HostStatus } from '../api/host-schemas.ts'
-import { gauge, type Metric } from '../api/prometheus.ts'
+import { Problem } from '../base/problem.ts'
+import type { HostStatus } from './host-schemas.ts'
+import { gauge, type Metric } from './metrics.ts'
 
 export type HostVitals = {
   readonly status: () => HostStatus
@@ -13,7 +13,7 @@ export type HostVitals = {
 }
 
 /** The database fails, it is still starting, or the mailbox was not looked through for too long. */
-export function hostUnready({ status, scanAgeMs, scanLimitMs }: HostVitals): Fault | null {
+export function hostUnready({ status, scanAgeMs, scanLimitMs }: HostVitals): Problem | null {
   try {
     const { state, mailbox } = status()
     if (state !== 'ready') return notReady('The host is just starting.', 'Wait until it has logged in.')
@@ -25,12 +25,13 @@ export function hostUnready({ status, scanAgeMs, scanLimitMs }: HostVitals): Fau
       'It is tried again by itself; `peerpost doctor` tells what is wrong.',
     )
   } catch (thrown) {
-    return faultOf(thrown)
+    if (thrown instanceof Problem) return thrown
+    throw thrown
   }
 }
 
-function notReady(message: string, remedy: string): Fault {
-  return new Fault(503, 'not-ready', message, remedy)
+function notReady(message: string, remedy: string): Problem {
+  return new Problem('not-ready', message, remedy)
 }
 
 export function hostMetrics({ status, scanAgeMs }: HostVitals): readonly Metric[] {
@@ -38,22 +39,18 @@ export function hostMetrics({ status, scanAgeMs }: HostVitals): readonly Metric[
   const age = scanAgeMs()
   return [
     {
-      ...{
-        name: 'peerpost_letters_total',
-        type: 'counter',
-        help: 'Letters dealt with, by kind and what came of them.',
-      },
+      name: 'peerpost_letters_total',
+      type: 'counter',
+      help: 'Letters dealt with, by kind and what came of them.',
       samples: letters.map(({ kind, outcome, reason, count }) => ({
         labels: { kind, outcome, reason: reason ?? '' },
         value: count,
       })),
     },
     {
-      ...{
-        name: 'peerpost_mails_total',
-        type: 'counter',
-        help: 'Attempts to send a mail, by kind and what came of them.',
-      },
+      name: 'peerpost_mails_total',
+      type: 'counter',
+      help: 'Attempts to send a mail, by kind and what came of them.',
       samples: mails.map(({ kind, outcome, count }) => ({ labels: { kind, outcome }, value: count })),
     },
     gauge('peerpost_table_entries', 'Agents in the table.', budgets.table.used),

@@ -2,14 +2,16 @@
 
 import { readdirSync } from 'node:fs'
 import { cpuUsage, memoryUsage, uptime } from 'node:process'
-import { gauge, type Metric } from '../api/prometheus.ts'
+import { gauge, type Metric } from './metrics.ts'
 
 export function processMetrics(wallNow: number): readonly Metric[] {
   const { user, system } = cpuUsage()
   const { rss, heapUsed } = memoryUsage()
   return [
     {
-      ...{ name: 'process_cpu_seconds_total', type: 'counter', help: 'Processor time used.' },
+      name: 'process_cpu_seconds_total',
+      type: 'counter',
+      help: 'Processor time used.',
       samples: [{ value: (user + system) / 1e6 }],
     },
     gauge('process_resident_memory_bytes', 'Memory in use, as the system counts it.', rss),

@@ -4,10 +4,9 @@ import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { Agent as InnerAgent } from '../agent/agent.ts'
 import type { PeerName, AgentEvent as PlainEvent } from '../agent/events.ts'
-import type { PeerStatus, AgentStatus as Status } from '../api/agent-schemas.ts'
-import { Fault } from '../api/api-error.ts'
 import { Problem } from '../base/problem.ts'
 import type { AgentControl } from '../daemon/agent-control.ts'
+import type { PeerStatus, AgentStatus as Status } from '../daemon/agent-schemas.ts'
 import type { Standing } from '../daemon/friends-and-blocked.ts'
 import { Doors } from '../forward/named-endpoints.ts'
 import { loadSodium } from '../runtime/sodium.ts'
@@ -111,17 +110,17 @@ export class Agent extends EventEmitter<AgentEvents> {
   /** Tries to reach a known player, by name or user ID, also beyond the number of connections wanted. The outcome comes as
    *  `connected` or `failed`. Throws a Problem `usage` when there is no such player, or more than one. */
   connect(player: string): void {
-    throwIfFault(this.#started().connect(player))
+    throwIfRefused(this.#started().connect(player))
   }
 
   /** Ends the connection to a player, or the attempt. Not tried again before `connect`. Throws as `connect` does. */
   disconnect(player: string): void {
-    throwIfFault(this.#started().disconnect(player))
+    throwIfRefused(this.#started().disconnect(player))
   }
 
   /** Makes a player a friend, blocked, or neither. Kept in the folder, if there is one. Throws as `connect` does. */
   setStanding(player: string, standing: Standing): void {
-    throwIfFault(this.#started().setStanding(player, standing))
+    throwIfRefused(this.#started().setStanding(player, standing))
   }
 
   async #start(): Promise<void> {
@@ -182,6 +181,6 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 }
 
-function throwIfFault(fault: Fault | null): void {
-  if (fault instanceof Fault) throw new Problem('usage', fault.message, fault.remedy)
+function throwIfRefused(problem: Problem | null): void {
+  if (problem) throw new Problem('usage', problem.message, problem.remedy)
 }

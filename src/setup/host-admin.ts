@@ -1,7 +1,7 @@
 // Invites and blocked agents of a host, as its control API is asked about them.
 
-import type { HostOffice } from '../api/host-admin-routes.ts'
 import { Problem } from '../base/problem.ts'
+import type { HostOffice } from '../daemon/host-admin.ts'
 import { isRoomName } from '../letter/text-validation.ts'
 import { blockAgent, type ListedBlock, listBlocked, unblockAgent } from './blocked-agents.ts'
 import { roomNamed } from './host-keys.ts'

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { HostOffice } from '../../src/api/host-admin-routes.ts'
 import { hostRoutes } from '../../src/api/host-routes.ts'
 import { Problem } from '../../src/base/problem.ts'
+import type { HostOffice } from '../../src/daemon/host-admin.ts'
 import { HostControl } from '../../src/daemon/host-control.ts'
 import type { HostCounters } from '../../src/host/host.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'

@@ -6,7 +6,7 @@ import { player } from './players.js'
 import { portsSection } from './ports.js'
 import { clock, count, since } from './words.js'
 
-/** @import { AgentStatus, PeerStatus } from '../agent-schemas.ts' */
+/** @import { AgentStatus, PeerStatus } from '../../daemon/agent-schemas.ts' */
 /** @import { News } from './parts.js' */
 /** @typedef {{ readonly id: string, readonly name: string | null }} Listed */
 /** @typedef {{ readonly friends: readonly Listed[], readonly blocked: readonly Listed[] }} Standings */

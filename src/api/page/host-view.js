@@ -5,7 +5,7 @@ import { blockedSection, invitesSection } from './office.js'
 import { badge, column, events, facts, mailboxBadge, section } from './parts.js'
 import { amount, since } from './words.js'
 
-/** @import { HostStatus } from '../host-schemas.ts' */
+/** @import { HostStatus } from '../../daemon/host-schemas.ts' */
 /** @import { Office } from './office.js' */
 /** @import { News } from './parts.js' */
 

@@ -5,8 +5,8 @@ import { ask, enter, listen, NotAdmitted } from './api.js'
 import { el, show } from './dom.js'
 import { hostHeader, hostView } from './host-view.js'
 
-/** @import { AgentStatus, PeerStatus } from '../agent-schemas.ts' */
-/** @import { HostStatus } from '../host-schemas.ts' */
+/** @import { AgentStatus, PeerStatus } from '../../daemon/agent-schemas.ts' */
+/** @import { HostStatus } from '../../daemon/host-schemas.ts' */
 /** @import { Standings } from './agent-view.js' */
 /** @import { Child } from './dom.js' */
 /** @import { Office } from './office.js' */

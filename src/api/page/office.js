@@ -4,7 +4,7 @@ import { el } from './dom.js'
 import { button, field, section } from './parts.js'
 import { amount, count, date } from './words.js'
 
-/** @import { ListedBlock, ListedInvite } from '../host-schemas.ts' */
+/** @import { ListedBlock, ListedInvite } from '../../daemon/host-schemas.ts' */
 /** @typedef {{ readonly id: string, readonly room: string, readonly invite: string }} Made */
 /**
  * @typedef {{

@@ -3,7 +3,7 @@
 import { el } from './dom.js'
 import { clock } from './words.js'
 
-/** @import { AgentStatus } from '../agent-schemas.ts' */
+/** @import { AgentStatus } from '../../daemon/agent-schemas.ts' */
 /** @import { Child } from './dom.js' */
 /** @typedef {{ readonly key: number, readonly at: string, readonly tone: string, readonly text: string }} News */
 

@@ -5,7 +5,7 @@ import { graph } from './graph.js'
 import { badge, button, facts } from './parts.js'
 import { count, since, size } from './words.js'
 
-/** @import { PeerStatus } from '../agent-schemas.ts' */
+/** @import { PeerStatus } from '../../daemon/agent-schemas.ts' */
 
 /** @type {Record<PeerStatus['state'], readonly ['good' | 'bad' | 'busy' | 'quiet', string]>} */
 const states = {

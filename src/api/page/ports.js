@@ -3,7 +3,7 @@
 import { el } from './dom.js'
 import { button, field, section } from './parts.js'
 
-/** @import { AgentStatus, PeerStatus } from '../agent-schemas.ts' */
+/** @import { AgentStatus, PeerStatus } from '../../daemon/agent-schemas.ts' */
 
 /**
  * @param {AgentStatus} status

@@ -1,6 +1,7 @@
-// What the control API of a host answers. No address and no key is whole, but user IDs of blocked agents.
+// What a host tells of itself, its invites and those it blocks. No address and no key is whole, but user IDs of blocked agents.
 
 import { z } from 'zod'
+import { limits } from '../letter/limits.ts'
 import { mailboxSchema } from './agent-schemas.ts'
 
 const instant = z.iso.datetime()
@@ -57,6 +58,19 @@ export const inviteSchema = z.strictObject({
   madeAt: instant,
 })
 
+export const inviteOrderSchema = z.strictObject({
+  room: z.string().max(100).optional().describe('The first room if left out.'),
+  name: z.string().max(100).optional(),
+  until: z.string().max(40).optional().describe('Like 30d, 2027-01-31 or 2027-01-31T18:00Z.'),
+  uses: z.int().min(1).max(limits.inviteUses).optional(),
+})
+
+export const madeInviteSchema = z.strictObject({
+  id: z.string(),
+  room: z.string(),
+  invite: z.string().describe('Whoever has it can join the room. It is told this once.'),
+})
+
 export const blockSchema = z.strictObject({
   id: z.string().describe('User ID.'),
   name: z.string().describe('The nickname it had then; may be empty.'),
@@ -64,5 +78,7 @@ export const blockSchema = z.strictObject({
 })
 
 export type HostStatus = z.infer<typeof hostStatusSchema>
+export type InviteOrder = z.infer<typeof inviteOrderSchema>
+export type MadeInvite = z.infer<typeof madeInviteSchema>
 export type ListedInvite = z.infer<typeof inviteSchema>
 export type ListedBlock = z.infer<typeof blockSchema>

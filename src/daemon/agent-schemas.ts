@@ -1,4 +1,4 @@
-// What the control API of an agent answers. Instants are ISO 8601; addresses are masked.
+// What an agent tells of itself and of the players it knows. Instants are ISO 8601; addresses are masked.
 
 import { z } from 'zod'
 
@@ -86,16 +86,6 @@ export const peerSchema = z.strictObject({
   advice: z.string().nullable().describe('What would help.'),
   quality: qualitySchema.nullable().describe('While linked.'),
 })
-
-export const peersSchema = z.strictObject({ peers: z.array(peerSchema) })
-export const standingsSchema = z.strictObject({
-  friends: z.array(z.strictObject({ id: z.string(), name: z.string().nullable() })),
-  blocked: z.array(z.strictObject({ id: z.string(), name: z.string().nullable() })),
-})
-export const portsSchema = agentStatusSchema.pick({ forwards: true, exposes: true })
-export const forwardBody = z.strictObject({ forward: z.string().max(200) })
-export const stateSchema = z.strictObject({ state: agentStatusSchema.shape.state })
-export const inviteSchema = z.strictObject({ invite: z.string() })
 
 export type AgentStatus = z.infer<typeof agentStatusSchema>
 export type PeerStatus = z.infer<typeof peerSchema>
