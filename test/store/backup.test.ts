@@ -1,16 +1,14 @@
-// Backups of a host's database, made while it is written to, and older files brought to this version.
+// Backups of a host's database, made while it is written to.
 
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import BetterSqlite3 from 'better-sqlite3'
 import { Problem } from '../../src/base/problem.ts'
 import { backUpDatabase } from '../../src/store/backup.ts'
 import { openHostDatabase } from '../../src/store/host-database.ts'
 import { inspectHostDatabase } from '../../src/store/inspect-database.ts'
-import { applicationId, migrations } from '../../src/store/sqlite-schema.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'peerpost-backup-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -68,24 +66,3 @@ test('a backup never takes the place of a file, and leaves nothing behind when i
   await rejects(join(folder, 'other'), /There is no database/, join(folder, 'none.sqlite'))
   assert.equal(existsSync(join(folder, 'other')), false)
 })
-
-for (const version of migrations.keys()) {
-  test(`a file of version ${version} becomes one of version ${migrations.length}, with what was in it`, () => {
-    const path = join(folder, `version-${version}.sqlite`)
-    const old = new BetterSqlite3(path)
-    for (const migration of migrations.slice(0, version)) old.exec(migration)
-    if (version > 0) {
-      old
-        .prepare('INSERT INTO seen_letter (sender, letter_id, sent_at) VALUES (?, ?, ?)')
-        .run(Buffer.alloc(32), Buffer.alloc(16), 5)
-      old.pragma(`application_id = ${applicationId}`)
-    }
-    old.pragma(`user_version = ${version}`)
-    old.close()
-    const database = openHostDatabase(path)
-    assert.equal(database.connection.prepare('PRAGMA user_version').pluck().get(), migrations.length)
-    assert.equal(database.counts().seenLetters, version > 0 ? 1 : 0)
-    database.close()
-    assert.equal(inspectHostDatabase(path).state, 'sound')
-  })
-}
