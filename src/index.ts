@@ -1,5 +1,7 @@
 // What `import … from 'peerpost'` gives (docs/library.md). Only what stands here is public.
 
+import './library/node-check.ts'
+
 export { Problem, type ProblemCode } from './base/problem.ts'
 export type { PeerStatus } from './daemon/agent-schemas.ts'
 export type { Standing } from './daemon/friends-and-blocked.ts'

@@ -2,13 +2,12 @@
 // The program's first file: whatever Node runs it, it says what is needed instead of crashing.
 
 import { setFlagsFromString } from 'node:v8'
+import { nodeVersionProblem } from '../base/node-version.ts'
 
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+const problem = nodeVersionProblem(process.versions)
 
-if (major < 22 || (major === 22 && minor < 12)) {
-  process.stderr.write(
-    `peerpost: Node ${process.versions.node} is too old. Install Node 22.12 or newer; in a checkout, use npm run peerpost.\n`,
-  )
+if (problem) {
+  process.stderr.write(`peerpost: ${problem.line} In a checkout, use npm run peerpost.\n`)
   process.exitCode = 1
 } else {
   // Left to itself V8 gives the young generation ten times what host or agent need, and lets the old one grow to a
@@ -18,5 +17,7 @@ if (major < 22 || (major === 22 && minor < 12)) {
   // With helpers, the young generation's collector waits for other threads to get a processor, and games wait with it.
   setFlagsFromString('--no-parallel-scavenge')
   const { run } = await import('./program.ts')
-  process.exitCode = await run(process.argv.slice(2))
+  const exitCode = await run(process.argv.slice(2))
+  // It may say already that the output could not be written.
+  process.exitCode ||= exitCode
 }

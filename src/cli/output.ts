@@ -22,6 +22,27 @@ export function table(
   return all.map(({ tone, cells }) => paint(tone, line(cells).trimEnd())).join('\n')
 }
 
+/** A command whose reader has gone, as of `| head`, ends: nobody wants the rest. It is no fault. Whoever has something
+ *  to clean up first waits for SIGTERM. */
+export function endWithReader(): void {
+  // Where complaints cannot be read, the exit code still can.
+  process.stderr.on('error', () => {})
+  process.stdout.once('error', (error: NodeJS.ErrnoException) => {
+    process.stdout.on('error', () => {})
+    if (error.code !== 'EPIPE') {
+      process.stderr.write(`peerpost: Standard output cannot be written: ${error.message}.\n`)
+      process.exitCode = 1
+    }
+    if (!process.emit('SIGTERM')) process.exit()
+  })
+}
+
+/** What a daemon does instead: its work is not what it prints. */
+function outliveReader(): void {
+  process.stdout.removeAllListeners('error')
+  process.stdout.on('error', () => {})
+}
+
 /** One event of a command that tells and ends. `wallNow` is Unix ms. */
 export function tellEvent(wallNow: number, event: string, fields: object): void {
   process.stdout.write(`${JSON.stringify({ event, at: new Date(wallNow).toISOString(), ...fields })}\n`)
@@ -37,8 +58,7 @@ export function createReporter<Event extends { readonly event: string }>(
   describe: (event: Event) => Line | null,
   onTold: (told: object) => void = () => {},
 ): Reporter<Event> {
-  // Whoever read our output may go away; that must not end a daemon in the middle of its work.
-  process.stdout.on('error', () => {})
+  outliveReader()
   return (event) => {
     const at = new Date(wallNow())
     const { event: name, ...fields } = event

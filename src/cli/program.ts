@@ -2,6 +2,7 @@
 
 import { Command, CommanderError, Option } from 'commander'
 import { messageOf, Problem } from '../base/problem.ts'
+import { endWithReader } from './output.ts'
 
 /** Repeatable options gather their values. */
 function gather(value: string, gathered: readonly string[] | undefined): string[] {
@@ -14,6 +15,7 @@ const quietOption = () =>
 
 /** Runs the command named by `args`; resolves to the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
+  endWithReader()
   try {
     await makeProgram().parseAsync(args, { from: 'user' })
     return 0

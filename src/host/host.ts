@@ -188,6 +188,7 @@ class HostService implements Host {
       asksFor: (id: LetterId) => deputy.asksFor(id, courier.scannedAt),
       onTaken: (id: LetterId) => deputy.noteTaken(id),
       onWanted: (id: LetterId) => deputy.noteWanted(id),
+      tellWanted: () => deputy.tellWanted(),
     }
     const desk = forwarding ?? new AdmissionDesk(parts, forwards)
     const dispatcher = new Dispatcher(parts, sender)

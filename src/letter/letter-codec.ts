@@ -113,7 +113,7 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
       return comparisonFields(letter.comparison)
     case 'table':
       return {
-        statements: letter.statements.map(({ signed, flagged, ageMs }) => ({ signed, flagged, age: ageMs })),
+        statements: letter.statements.map(({ ageMs, ...rest }) => ({ ...rest, age: ageMs })),
         introduce: letter.introduce.map(({ room, asker, recipient, hopsLeft }) => ({
           ...{ room, asker, to: recipient, hops: hopsLeft },
         })),

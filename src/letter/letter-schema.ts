@@ -227,8 +227,17 @@ export const letterSchemas = {
     statements: z
       .array(
         z
-          .object({ signed: bytesUpTo(limits.signedRequestBytes), flagged: z.boolean(), age: duration })
-          .transform(({ age, ...statement }) => ({ ...statement, ageMs: age })),
+          .object({
+            signed: bytesUpTo(limits.signedRequestBytes),
+            flagged: z.boolean(),
+            age: duration,
+            offered: recordsOf(limits.tableItemBytes, limits.peers).optional(),
+          })
+          .transform(({ age, offered, ...statement }) => ({
+            ...statement,
+            ageMs: age,
+            ...(offered && { offered }),
+          })),
       )
       .max(limits.tableStatements),
     introduce: z

@@ -157,6 +157,9 @@ export type Statement = {
   readonly flagged: boolean
   /** Milliseconds since a host took it: hosts' clocks may be apart. */
   readonly ageMs: number
+  /** Whom its agent was offered, as items of a comparison: others that a reader knows it was not told of. Left out of what
+   *  was not asked lately. */
+  readonly offered?: Uint8Array
 }
 
 /** The agent `asker` was offered `recipient`, whom the host this is sent to can tell of it (C2). */

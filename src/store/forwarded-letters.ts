@@ -92,7 +92,7 @@ export class ForwardBook {
   }
 
   /** Of this worker and sent to it at `until` (Unix ms) or before, oldest first. What waits in our own outbox is not among
-   *  them. */
+   *  them, but what was given back: that was sent, though it may not be marked yet. */
   waiting(worker: UserId, until: number, limit: number): readonly Forward[] {
     return (this.#sql.waiting.all(worker, until, limit) as Row[]).map(forwardOf)
   }
@@ -142,13 +142,13 @@ function prepare(connection: Connection) {
          tries = forward.tries + 1, forwarded_at = excluded.forwarded_at`,
     ),
     giveBack: statement(
-      'UPDATE forward SET forwarded_at = 0, tries = tries - 1 WHERE forward_id = ? AND worker = ?',
+      'UPDATE forward SET forwarded_at = 0, tries = tries - 1 WHERE forward_id = ? AND worker = ? AND forwarded_at > 0',
     ),
     drop: statement('DELETE FROM forward WHERE forward_id = ?'),
     waiting: statement(
       `SELECT forward_id AS id, sender, worker, mail_from AS "mailFrom", mail_date AS "mailDate", mail_id AS "mailId", boxes, tries
        FROM forward WHERE worker = ? AND forwarded_at <= ?
-         AND NOT EXISTS (SELECT 1 FROM mail WHERE mail.message_id = forward.message_id)
+         AND (forwarded_at = 0 OR NOT EXISTS (SELECT 1 FROM mail WHERE mail.message_id = forward.message_id))
        ORDER BY forwarded_at LIMIT ?`,
     ),
     forget: statement(

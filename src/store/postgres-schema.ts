@@ -143,7 +143,8 @@ const version1 = `
     leaf bigint NOT NULL,
     print bigint NOT NULL,
     signed bytea NOT NULL,
-    told_by bytea
+    told_by bytea,
+    offered bytea NOT NULL DEFAULT ''
   );
   CREATE UNIQUE INDEX statement_by_user ON statement (room_id, user_id);
   CREATE INDEX statement_by_leaf ON statement (leaf);

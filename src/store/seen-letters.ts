@@ -47,6 +47,12 @@ export class SeenLetters {
     return this.#statements.has.get(sender, id) !== undefined
   }
 
+  /** Of this sender, signed at `since` (Unix ms) or later, the latest first. */
+  latest(sender: UserId, since: number, limit: number): readonly LetterId[] {
+    const ids = this.#statements.latest.all(since, sender, limit) as Uint8Array[]
+    return ids.map((id) => new Uint8Array(id))
+  }
+
   /** False when it was there already. */
   remember(sender: UserId, id: LetterId, sentAt: number): boolean {
     return this.#database.inTransaction(() => {
@@ -82,6 +88,9 @@ function prepare(connection: Connection) {
          (SELECT COUNT(*) FROM seen_letter WHERE sender = ? AND letter_id = ?) AS seen FROM tally WHERE tally_id = 1`,
     ),
     has: statement('SELECT 1 FROM seen_letter WHERE sender = ? AND letter_id = ?').pluck(),
+    latest: statement(
+      'SELECT letter_id FROM seen_letter WHERE sent_at >= ? AND sender = ? ORDER BY sent_at DESC LIMIT ?',
+    ).pluck(),
     add: statement(
       'INSERT INTO seen_letter (sender, letter_id, sent_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
     ),

@@ -4,7 +4,10 @@
 import { viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
 import type { RoomTag, UserId } from '../letter/letter-types.ts'
+import { limits } from '../letter/limits.ts'
 import {
+  decodeItems,
+  encodeItems,
   goodbyeVersion,
   groups,
   type Item,
@@ -19,11 +22,16 @@ import {
 import type { ExchangedTable } from '../sync/table-sync.ts'
 import type { Connection, HostDatabase, Statement as Sql } from './host-database.ts'
 
+/** Its name and length in a letter. */
+const offeredFieldBytes = 11
+
 export type Told = {
   readonly signed: Uint8Array
   readonly flagged: boolean
   /** Unix ms by our clock; of a goodbye, when it was signed. */
   readonly acceptedAt: number
+  /** Whom its agent was offered since it asked. */
+  readonly offered: readonly Item[]
 }
 
 export type NewStatement = {
@@ -31,10 +39,11 @@ export type NewStatement = {
   readonly flagged: boolean
   readonly signed: Uint8Array
   readonly toldBy: UserId | null
+  readonly offered: readonly Item[]
 }
 
 type ItemRow = { item_key: string; version: string; flagged: number }
-type ToldRow = { signed: Uint8Array; flagged: number; accepted_at: number }
+type ToldRow = { signed: Uint8Array; flagged: number; accepted_at: number; offered: Uint8Array | null }
 
 export class Statements implements ExchangedTable {
   readonly #database: HostDatabase
@@ -55,9 +64,9 @@ export class Statements implements ExchangedTable {
   }
 
   /** Of the entry that was just taken into the table. `toldBy`: the host that told of it; null for its own agent. */
-  put(room: RoomTag, user: UserId, { version, flagged, signed, toldBy }: NewStatement): ItemKey {
+  put(room: RoomTag, user: UserId, { version, flagged, ...rest }: NewStatement): ItemKey {
     const key = this.keyOf(room, user)
-    this.#replace({ key, version, flagged }, room, user, signed, toldBy)
+    this.#replace({ key, version, flagged }, room, user, rest)
     return key
   }
 
@@ -73,8 +82,16 @@ export class Statements implements ExchangedTable {
     const row = this.#sql.find.get(key) as ItemRow | undefined
     const told = this.told(key)
     if (row === undefined || told === null || row.flagged === 1) return null
-    this.#replace({ ...itemOf(row), flagged: true }, room, user, told.signed, this.toldBy(room, user))
+    const { signed, offered } = told
+    const toldBy = this.toldBy(room, user)
+    this.#replace({ ...itemOf(row), flagged: true }, room, user, { signed, toldBy, offered })
     return key
+  }
+
+  /** Its agent is told of these, too, since it asked. Of more than an agent can be told of at once the oldest are forgotten. */
+  addOffered(key: ItemKey, items: readonly Item[]): void {
+    const told = this.told(key)
+    if (told !== null) this.#sql.setOffered.run(encodeOffered([...told.offered, ...items]), key)
   }
 
   /** Its agent left, which the table has noted. */
@@ -88,7 +105,12 @@ export class Statements implements ExchangedTable {
   told(key: ItemKey): Told | null {
     const row = (this.#sql.told.get(key) ?? this.#sql.goodbye.get(key)) as ToldRow | undefined
     if (row === undefined) return null
-    return { signed: new Uint8Array(row.signed), flagged: row.flagged === 1, acceptedAt: row.accepted_at }
+    return {
+      signed: new Uint8Array(row.signed),
+      flagged: row.flagged === 1,
+      acceptedAt: row.accepted_at,
+      offered: decodeItems(new Uint8Array(row.offered ?? [])) ?? [],
+    }
   }
 
   /** The table has entries that nothing was signed for: made before this host knew another. */
@@ -97,7 +119,8 @@ export class Statements implements ExchangedTable {
   }
 
   statementBytes(key: ItemKey): number | null {
-    return this.told(key)?.signed.length ?? null
+    const told = this.told(key)
+    return told && told.signed.length + offeredFieldBytes + told.offered.length * limits.tableItemBytes
   }
 
   groupPrints(): Uint8Array {
@@ -143,19 +166,30 @@ export class Statements implements ExchangedTable {
     return this.#sql.newest.all(most) as ItemKey[]
   }
 
-  #replace(item: Item, room: RoomTag, user: UserId, signed: Uint8Array, toldBy: UserId | null): void {
+  #replace(
+    item: Item,
+    room: RoomTag,
+    user: UserId,
+    { signed, toldBy, offered }: Pick<NewStatement, 'signed' | 'toldBy' | 'offered'>,
+  ): void {
     const print = itemPrint(this.#crypto, item)
     this.#database.inTransaction(() => {
       this.#sql.remove.run(item.key)
       const { key, version, flagged } = item
       const number = numberOf(print)
-      this.#sql.add.run(key, user, version, flagged ? 1 : 0, leafOf(key), number, signed, toldBy, room)
+      const flag = flagged ? 1 : 0
+      const names = encodeOffered(offered)
+      this.#sql.add.run(key, user, version, flag, leafOf(key), number, signed, toldBy, names, room)
     })
   }
 }
 
 function itemOf({ item_key: key, version, flagged }: ItemRow): Item {
   return { key, version, flagged: flagged === 1 }
+}
+
+function encodeOffered(items: readonly Item[]): Uint8Array {
+  return encodeItems(items.slice(-limits.peers))
 }
 
 type LeafRow = { leaf: number; print: number }
@@ -182,20 +216,21 @@ function prepare(connection: Connection) {
   const sql = (text: string): Sql => connection.prepare(text)
   return {
     add: sql(
-      `INSERT INTO statement (item_key, room_id, user_id, version, flagged, leaf, print, signed, told_by)
-       SELECT ?, room_id, ?, ?, ?, ?, ?, ?, ? FROM room WHERE tag = ?`,
+      `INSERT INTO statement (item_key, room_id, user_id, version, flagged, leaf, print, signed, told_by, offered)
+       SELECT ?, room_id, ?, ?, ?, ?, ?, ?, ?, ? FROM room WHERE tag = ?`,
     ),
     remove: sql('DELETE FROM statement WHERE item_key = ?'),
+    setOffered: sql('UPDATE statement SET offered = ? WHERE item_key = ?'),
     putGoodbye: sql(
       `UPDATE departure SET item_key = ?, signed = ? WHERE user_id = ? AND sent_at = ?
          AND room_id = (SELECT room_id FROM room WHERE tag = ?)`,
     ),
     told: sql(
-      `SELECT signed, statement.flagged, accepted_at FROM statement JOIN entry USING (room_id, user_id)
+      `SELECT signed, statement.flagged, accepted_at, offered FROM statement JOIN entry USING (room_id, user_id)
        WHERE item_key = ?`,
     ),
     goodbye: sql(
-      `SELECT signed, 0 AS flagged, sent_at AS accepted_at FROM departure
+      `SELECT signed, 0 AS flagged, sent_at AS accepted_at, NULL AS offered FROM departure
        WHERE item_key = ? AND signed IS NOT NULL`,
     ),
     toldBy: sql('SELECT told_by FROM statement WHERE item_key = ?').pluck(),

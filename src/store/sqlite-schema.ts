@@ -144,7 +144,8 @@ const version1 = `
     leaf INTEGER NOT NULL,
     print INTEGER NOT NULL,
     signed BLOB NOT NULL,
-    told_by BLOB                  -- the host it came from; NULL: from the agent itself, which knows us
+    told_by BLOB,                 -- the host it came from; NULL: from the agent itself, which knows us
+    offered BLOB NOT NULL DEFAULT x'' -- items of whom its agent was offered: by the reply, later by introductions
   ) STRICT, WITHOUT ROWID;
   CREATE UNIQUE INDEX statement_by_user ON statement (room_id, user_id);
   CREATE INDEX statement_by_leaf ON statement (leaf);

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inWorld, nat, type Player, type World } from '../harness/world.ts'
+import { fineWeather, inWorld, nat, type Player, type World } from '../harness/world.ts'
 
 const standbyMs = 5_000
 const home = nat('EIM', 'APDF')
@@ -106,6 +106,56 @@ test('an agent that knows only a host that stands by is answered by it at once, 
     assert.deepEqual(awake(world), [acting])
   })
 })
+
+/** The invite of each agent is made by its own host, so a host lets in no agent of one that it does not know. */
+async function inChainOfThree(
+  seed: number,
+  slowestMailMs: number,
+  work: (world: World, players: readonly Player[]) => Promise<void>,
+): Promise<void> {
+  await inWorld({ seed, hosts: 3, host: { standbyMs: 3_000 } }, async (world) => {
+    await world.stopHost()
+    for (const [place, site] of world.sites.entries())
+      site.hosts = world.sites.filter((_, other) => Math.abs(place - other) === 1)
+    world.post.weather = { ...fineWeather, delayMs: [100, slowestMailMs] }
+    const players = ['gina', 'hugo', 'ida'].map((name, place) => {
+      const site = world.site(place)
+      return world.player(name, home, { site, hosts: [site, ...site.hosts], invitedBy: site })
+    })
+    await world.startHost()
+    await world.finish(Promise.all(players.map((player) => player.start())))
+    await work(world, players)
+  })
+}
+
+for (const seed of [3, 11]) {
+  test(`at both ends of a chain agents meet, though their own hosts let in no one from the other end and mails overtake each other (seed ${seed})`, async () => {
+    await inChainOfThree(seed, 15_000, (world, players) =>
+      world.until('all are linked', () => world.areLinked(...players), 120_000),
+    )
+  })
+}
+
+for (const seed of [1, 2, 3]) {
+  test(`the host at one end of a chain is killed; back after a while its agent meets the one at the other end, which its host does not know (seed ${seed})`, async () => {
+    await inChainOfThree(seed, 5_000, async (world, players) => {
+      await world.until('all are linked', () => world.areLinked(...players), 120_000)
+      const [gina] = players
+      const site = world.site(0)
+      gina?.kill()
+      await world.finish(site.stop())
+      const middle = world.site(1)
+      const jan = world.player('jan', home, { hosts: [middle, site, world.site(2)], invitedBy: middle })
+      await world.join(jan)
+      // Longer than a letter between hosts takes, so that nobody asks at the same time.
+      await world.pass(90_000)
+      await world.finish(site.start())
+      assert.ok(gina)
+      await world.finish(gina.start())
+      await world.until('all are linked', () => world.areLinked(...players, jan), 60_000)
+    })
+  })
+}
 
 for (const seed of [31, 32, 33]) {
   test(`in a chain of four hosts that stand by, each agent soon asks one that is awake, and all meet (seed ${seed})`, async () => {

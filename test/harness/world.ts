@@ -32,6 +32,8 @@ export type WorldOptions = {
 type PlayerChoices = Pick<PlayerOptions, 'settings' | 'friends' | 'blocked' | 'address' | 'site'> & {
   /** Those of the player's invite; default: all. */
   readonly hosts?: readonly HostSite[]
+  /** The host that made the player's invite; left out: the player has the room's secret. */
+  readonly invitedBy?: HostSite
 }
 
 export type Home = NatKind | Segment | 'no NAT'
@@ -83,7 +85,7 @@ export class World {
       const address = index === 0 ? hostAddress : `host${index + 1}@mail.test`
       return new HostSite({
         ...{ name: `host ${index + 1}`, address, keys, seed: seed + 10_007 * index },
-        ...{ clock: this.clock, post: this.post, folder: this.#folder, room: this.room.tag },
+        ...{ clock: this.clock, post: this.post, folder: this.#folder, room: this.room },
         settings: options.host ?? {},
       })
     })
@@ -176,14 +178,18 @@ export class World {
     return this.clock.pass(byMs)
   }
 
-  #addPlayer(name: string, computer: Computer, { hosts = this.sites, ...more }: PlayerChoices): Player {
+  #addPlayer(
+    name: string,
+    computer: Computer,
+    { hosts = this.sites, invitedBy, ...more }: PlayerChoices,
+  ): Player {
     const player = new Player({
       name,
       seed: this.#options.seed * 101 + this.players.length,
       clock: this.clock,
       computer,
       post: this.post,
-      room: this.room,
+      room: invitedBy ? invitedBy.invite() : this.room,
       subject,
       hosts: hosts.map(({ known }) => known),
       stunServers: stunServers.map((server) => `${server.address}:${server.port}`),

@@ -2,13 +2,17 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Letter, Statement } from '../../src/letter/letter-types.ts'
+import { equalBytes } from '../../src/base/bytes.ts'
+import { defaultHostSettings } from '../../src/host/settings.ts'
+import { requestContent } from '../../src/letter/letter-codec.ts'
+import type { IntroductionWish, Letter, RequestLetter, Statement } from '../../src/letter/letter-types.ts'
 import { limits } from '../../src/letter/limits.ts'
 import { signLetter } from '../../src/letter/signature.ts'
+import { encodeItems, type Item, itemKey, itemVersion } from '../../src/sync/sync-item.ts'
 import { exchangeLimits } from '../../src/sync/table-sync.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { FakeAgent, makeHostKeys, makeRoom } from './fakes.ts'
-import { withNeighbour } from './other-host.ts'
+import { type OtherHost, withNeighbour } from './other-host.ts'
 import type { Stage } from './stage.ts'
 
 const crypto = realCrypto
@@ -20,6 +24,13 @@ function agentOf(stage: Stage, name: string, room = stage.room): FakeAgent {
 
 function statement(agent: FakeAgent, letter: Letter, more: Partial<Statement> = {}): Statement {
   return { signed: signLetter(crypto, letter, agent.identity), flagged: false, ageMs: 1_000, ...more }
+}
+
+/** As a host tells of this request in a comparison. */
+function itemOf(request: RequestLetter | undefined): Item {
+  assert.ok(request)
+  const version = itemVersion(crypto, request.sentAt, requestContent(request))
+  return { key: itemKey(crypto, request.room, request.from), version, flagged: false }
 }
 
 function entries(stage: Stage): number {
@@ -59,6 +70,127 @@ test('an agent that knows only another host is introduced by that host, which is
   )
   assert.equal(tables[0]?.statements.length, 1, 'with what she signed')
   assert.deepEqual(stage.lettersTo(ben), [])
+  await stage.stop()
+})
+
+/** Whom this agent was told of by the host, in order. */
+function introducedTo(stage: Stage, agent: FakeAgent): string[] {
+  return stage
+    .lettersTo(agent)
+    .flatMap((letter) => (letter.kind === 'introduction' ? letter.peers.map(({ nickname }) => nickname) : []))
+}
+
+function wishes(stage: Stage, other: OtherHost): IntroductionWish[] {
+  return stage.lettersTo(other).flatMap((letter) => (letter.kind === 'table' ? letter.introduce : []))
+}
+
+const hourMs = 3_600_000
+
+test('who was answered before the host heard of somebody is told of him, and he of her by his own host', async () => {
+  const { stage, other } = await withNeighbour()
+  const ann = stage.agent('ann')
+  stage.deliver(ann.mailRequest(stage.now))
+  await stage.settle()
+  const ben = agentOf(stage, 'ben')
+  other.tell(stage, statement(ben, ben.request(stage.now - hourMs), { ageMs: hourMs }))
+  await stage.settle()
+  await stage.pass(1_000)
+  assert.deepEqual(introducedTo(stage, ann), ['ben'])
+  assert.deepEqual(wishes(stage, other), [
+    { room: stage.room.tag, asker: ann.id, recipient: ben.id, hopsLeft: limits.hostHops },
+  ])
+  await stage.stop()
+})
+
+test('whom another host answered without naming an agent that is known here, both are told of each other', async () => {
+  const { stage, other } = await withNeighbour()
+  const ann = stage.agent('ann')
+  stage.deliver(ann.mailRequest(stage.now))
+  await stage.settle()
+  await stage.pass(hourMs)
+  // His request names us, so that he knows us.
+  const ben = stage.agent('ben')
+  other.tell(stage, statement(ben, ben.request(stage.now), { offered: new Uint8Array() }))
+  await stage.settle()
+  await stage.pass(1_000)
+  assert.deepEqual(introducedTo(stage, ann), ['ben'])
+  assert.deepEqual(introducedTo(stage, ben), ['ann'])
+  assert.deepEqual(wishes(stage, other), [])
+  await stage.stop()
+})
+
+test('agents that another host has told of each other are left alone', async () => {
+  const { stage, other } = await withNeighbour()
+  const ann = stage.agent('ann')
+  const asked = ann.request(stage.now)
+  stage.deliver(ann.mail(asked))
+  await stage.settle()
+  const ben = stage.agent('ben')
+  const offered = encodeItems([itemOf(asked)])
+  other.tell(stage, statement(ben, ben.request(stage.now), { offered }))
+  await stage.settle()
+  await stage.pass(1_000)
+  assert.deepEqual([...introducedTo(stage, ann), ...introducedTo(stage, ben)], [])
+  await stage.stop()
+})
+
+test('a table of hundreds that another host tells completes the answers of those who asked lately, and causes no other introduction', async () => {
+  const { stage, other } = await withNeighbour()
+  const { replyPeers } = defaultHostSettings
+  const before = ['amy', 'ann', 'ada'].map((name) => stage.agent(name))
+  for (const agent of before) stage.deliver(agent.mailRequest(stage.now))
+  await stage.settle()
+  await stage.pass(hourMs)
+  const now = ['eve', 'eva'].map((name) => stage.agent(name))
+  for (const agent of now) stage.deliver(agent.mailRequest(stage.now))
+  await stage.settle()
+  await stage.pass(1_000)
+  const told = before.flatMap((agent) => introducedTo(stage, agent)).length
+  const askedFor = wishes(stage, other).length
+  const strangers = Array.from({ length: 320 }, (_, index) => agentOf(stage, `stranger${index}`))
+  // Every second one asked lately, and was offered as many as a reply holds.
+  const full = encodeItems(
+    Array.from({ length: replyPeers }, (_, index) => itemOf(before[0]?.request(index))),
+  )
+  const statements = strangers.map((agent, index) => {
+    const lately = index % 2 === 0 ? { ageMs: 60_000, offered: full } : { ageMs: hourMs }
+    return statement(agent, agent.request(stage.now - lately.ageMs), lately)
+  })
+  for (let at = 0; at < statements.length; at += 16) other.tell(stage, ...statements.slice(at, at + 16))
+  await stage.settle()
+  await stage.pass(60_000)
+  assert.equal(entries(stage), 325)
+  assert.equal(before.flatMap((agent) => introducedTo(stage, agent)).length, told)
+  for (const agent of now) {
+    const letters = stage.lettersTo(agent)
+    const reply = letters.find((letter) => letter.kind === 'reply')
+    const others = introducedTo(stage, agent).filter((name) => name.startsWith('stranger'))
+    assert.ok(others.length > 0)
+    assert.ok(others.length + (reply?.peers.length ?? 0) <= replyPeers)
+    assert.ok(letters.length <= 4, `${letters.length} letters`)
+  }
+  assert.ok(wishes(stage, other).length - askedFor <= now.length * replyPeers)
+  await stage.stop()
+})
+
+test('wishes of agents whose requests are long go in as many letters as they need', async () => {
+  const { stage, other } = await withNeighbour({ replyPeers: limits.peers })
+  const ben = agentOf(stage, 'ben')
+  other.tell(stage, statement(ben, ben.request(stage.now)))
+  await stage.settle()
+  const candidates = Array.from({ length: limits.candidates }, (_, index) => ({
+    kind: 'host' as const,
+    endpoint: { address: `2001:db8:1:2:3:4:5:${index + 1}`, port: 40_000 },
+  }))
+  for (let user = 0; user < 16; user++) {
+    const agent = stage.agent(`user${user}`)
+    stage.deliver(
+      agent.mail({ ...agent.request(stage.now), candidates, tcpCandidates: candidates.slice(0, 6) }),
+    )
+  }
+  await stage.settle()
+  await stage.pass(2_000)
+  assert.equal(wishes(stage, other).filter(({ recipient }) => equalBytes(recipient, ben.id)).length, 16)
   await stage.stop()
 })
 

@@ -1,12 +1,13 @@
 // A representative host and its workers on virtual time, with a post office in memory between them.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createHost, type Host, type HostEvent, type HostSettings } from '../../src/host/host.ts'
 import type { InviteHost } from '../../src/letter/invite.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
+import { Lifeline } from './cut-off.ts'
 import { FakeAgent, FakeMailbox, FakeSender, makeHostKeys, makeRoom, subject } from './fakes.ts'
 
 export type Member = {
@@ -15,9 +16,17 @@ export type Member = {
   readonly mailbox: FakeMailbox
   readonly sender: FakeSender
   readonly events: HostEvent[]
+  /** Told at once. */
+  onEvent: (event: HostEvent) => void
+  /** Of the host that runs or ran last. */
+  lifeline: Lifeline
+  /** Path of its database. */
+  database: string
   host: Host
   isUp: boolean
 }
+
+type Draft = Omit<Member, 'host'>
 
 export class Representation {
   readonly clock = new VirtualClock()
@@ -41,10 +50,22 @@ export class Representation {
         identity: identity.publicKey,
         sealingKey: sealingKeys.publicKey,
       }
-      return { card, keys, mailbox: new FakeMailbox(), sender: new FakeSender(16), events: [], isUp: false }
+      return {
+        card,
+        keys,
+        mailbox: new FakeMailbox(),
+        sender: new FakeSender(16),
+        events: [],
+        onEvent: () => {},
+        lifeline: new Lifeline(this.clock),
+        database: join(this.#folder, `${card.address}.sqlite`),
+        isUp: false,
+      }
     })
     const cards = drafts.map(({ card }) => card)
-    const members = drafts.map((draft): Member => ({ ...draft, host: this.#makeHost(draft, cards) }))
+    const members = drafts.map(
+      (draft): Member => Object.assign(draft, { host: this.#makeHost(draft, cards) }),
+    )
     for (const member of members) {
       this.#members.set(member.card.address, member)
       member.sender.answer = ({ to, raw }) => {
@@ -58,14 +79,12 @@ export class Representation {
     this.workers = rest
   }
 
-  #makeHost(
-    { card, keys, mailbox, sender, events }: Omit<Member, 'host'>,
-    cards: readonly InviteHost[],
-  ): Host {
+  #makeHost(member: Draft, cards: readonly InviteHost[]): Host {
+    const { card, keys, mailbox, sender, events, lifeline, database } = member
     const [representative, ...workers] = cards
     const isWorker = card !== representative
     return createHost({
-      clock: this.clock,
+      clock: lifeline.clock,
       crypto: realCrypto,
       ...keys,
       address: card.address,
@@ -75,10 +94,13 @@ export class Representation {
         ? { hosts: workers.filter((other) => other !== card), represents: { ...this.front, representative } }
         : { workers }),
       settings: this.#settings,
-      database: join(this.#folder, `${card.address}.sqlite`),
-      mailbox,
-      sender,
-      onEvent: (event) => events.push(event),
+      database,
+      mailbox: lifeline.mailbox(mailbox),
+      sender: lifeline.sender(sender),
+      onEvent: (event) => {
+        events.push(event)
+        member.onEvent(event)
+      },
     })
   }
 
@@ -100,7 +122,24 @@ export class Representation {
       ended = true
     })
     while (!ended) await this.clock.advance(100)
+    this.#renew(member)
+  }
+
+  /** What is on disk now is left; another host may be brought up from it. */
+  kill(member: Member): void {
+    member.lifeline.cut()
+    const left = `${member.database}+`
+    for (const part of ['', '-wal']) {
+      if (existsSync(member.database + part)) copyFileSync(member.database + part, left + part)
+    }
+    member.database = left
+    member.mailbox.onWake = () => {}
+    this.#renew(member)
+  }
+
+  #renew(member: Member): void {
     member.isUp = false
+    member.lifeline = new Lifeline(this.clock)
     member.host = this.#makeHost(
       member,
       [...this.#members.values()].map(({ card }) => card),

@@ -204,6 +204,73 @@ test('a worker that is back asks for what it finds, and answers only what no oth
   })
 })
 
+test('a worker that is killed when it has found letters, or has answered some, asks and tells when it is back: each letter has one answer, soon and by it', async () => {
+  await represented(2, async (stage) => {
+    const agents = Array.from({ length: 8 }, (_, index) => stage.agent(`agent${index}`))
+    const ask = () => {
+      for (const agent of agents) stage.post(agent.mailRequest(stage.clock.wallNow()))
+    }
+    const answered = (round: number) => () =>
+      agents.every((agent) => repliesTo(stage, agent).length === round)
+    ask()
+    await stage.until(answered(1))
+    await stage.clock.advance(10_000)
+    const [worker] = stage.workers as [Member, Member]
+    const workerOf = new Map(agents.map((agent) => [agent, repliesTo(stage, agent)[0]?.worker]))
+    // It has found them and is killed before it can say so.
+    await stage.bringDown(worker)
+    ask()
+    await stage.until(() => worker.mailbox.mails.length > 0)
+    await stage.bringUp(worker)
+    const asked = () => worker.host.counters().letters['request dropped asked-for'] ?? 0
+    await stage.until(() => asked() > 0 && worker.mailbox.mails.length === 0)
+    stage.kill(worker)
+    await stage.bringUp(worker)
+    const killedAt = stage.clock.now()
+    await stage.until(answered(2))
+    assert.ok(stage.clock.now() - killedAt < 10_000)
+    // It has answered and is killed before it can say what it took.
+    await stage.clock.advance(30 * 60_000)
+    const deliver = worker.sender.answer
+    worker.sender.answer = (mail) =>
+      mail.to[0] === stage.representative.card.address ? new Promise(() => {}) : deliver(mail)
+    ask()
+    await stage.until(answered(3))
+    stage.kill(worker)
+    worker.sender.answer = deliver
+    await stage.bringUp(worker)
+    await stage.clock.advance(30 * 60_000)
+    for (const agent of agents) {
+      const replies = repliesTo(stage, agent)
+      // The very same mail may come twice after a kill.
+      assert.equal(new Set(replies.map(({ mail }) => headerOf(mail, 'Message-ID'))).size, 3)
+      for (const reply of replies) assert.equal(reply.worker, workerOf.get(agent))
+    }
+  })
+})
+
+test('a representative that is killed when a worker has asked for a letter sends it as soon as it is back', async () => {
+  await represented(1, async (stage) => {
+    const [worker] = stage.workers as [Member]
+    const { representative } = stage
+    const ann = stage.agent('ann')
+    await stage.bringDown(worker)
+    stage.post(ann.mailRequest(stage.clock.wallNow()))
+    await stage.until(() => worker.mailbox.mails.length > 0)
+    representative.onEvent = (event) => {
+      if (event.event === 'letter' && event.kind === 'taken') stage.kill(representative)
+    }
+    await stage.bringUp(worker)
+    await stage.until(() => !representative.isUp)
+    assert.equal(representative.sender.sent.length, 1)
+    representative.onEvent = () => {}
+    await stage.bringUp(representative)
+    const killedAt = stage.clock.now()
+    await stage.until(() => repliesTo(stage, ann).length > 0)
+    assert.ok(stage.clock.now() - killedAt < 5_000)
+  })
+})
+
 test('a forward that was lost by mail is sent again, and one that comes twice is answered once', async () => {
   await represented(2, async (stage) => {
     const { sender } = stage.representative

@@ -92,8 +92,8 @@ const [agents, rounds, kills] = (process.env.PEERPOST_TEST_KILLS ?? '20,3,6').sp
 test(`${agents * rounds} requests get their one reply each while representative and workers are killed ${kills} times at random, and the same agent is always answered by the same worker (seed ${seed})`, {
   ...{ skip, timeout: 300_000 },
 }, async () => {
-  // Longer than a killed process is away, also on a computer with other things to do.
-  await withCrew(agents, { forwardSilenceMs: 30_000 }, async (crew, record) => {
+  // Longer than all of it, so that nobody counts as dead for being slow, and no letter that a kill had lost would be answered.
+  await withCrew(agents, { forwardSilenceMs: 600_000 }, async (crew, record) => {
     const asking = async () => {
       for (let round = 0; round < rounds; round++) {
         await record.ask()

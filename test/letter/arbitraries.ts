@@ -232,7 +232,15 @@ export const tableLetter: Arbitrary<TableLetter> = fc.record(
     kind: kind('table'),
     ...base,
     statements: fc.array(
-      record({ signed: bytes(66, 300), flagged: fc.boolean(), ageMs: fc.nat(limits.durationMs) }),
+      fc.record(
+        {
+          signed: bytes(66, 300),
+          flagged: fc.boolean(),
+          ageMs: fc.nat(limits.durationMs),
+          offered: fc.constantFrom(0, 1, limits.peers).map((items) => new Uint8Array(items * 20)),
+        },
+        { requiredKeys: ['signed', 'flagged', 'ageMs'], noNullPrototype: true },
+      ),
       { maxLength: limits.tableStatements },
     ),
     introduce: fc.array(

@@ -196,8 +196,17 @@ test('every statement that the tests of the tables do not reach runs', { skip },
   )
   const statements = new Statements(database, realCrypto, { capacity: 9 })
   const signed = new Uint8Array([1, 2, 3])
-  const item = statements.put(room, user, { version: '1', flagged: false, signed, toldBy: userId(2) })
+  const offered = [{ key: '0'.repeat(16), version: '0'.repeat(22), flagged: false }]
+  const item = statements.put(room, user, {
+    version: '1',
+    flagged: false,
+    signed,
+    toldBy: userId(2),
+    offered,
+  })
   assert.deepEqual(statements.told(item)?.signed, signed)
+  statements.addOffered(item, offered)
+  assert.deepEqual(statements.told(item)?.offered, [...offered, ...offered])
   assert.deepEqual(statements.toldBy(room, user), userId(2))
   assert.notEqual(statements.flag(room, user), null)
   assert.equal(statements.count(0, 1_000_000), 1)

@@ -39,9 +39,11 @@ export class Handler {
         await setImmediate()
       }
       const { database } = this.#parts
-      const settled = await inTurn(database, () =>
-        group.map(({ mail, one }) => ({ mail, one, handled: this.#settle(one) })),
-      )
+      const settled = await inTurn(database, () => {
+        const handled = group.map(({ mail, one }) => ({ mail, one, handled: this.#settle(one) }))
+        this.#desk.closeGroup?.()
+        return handled
+      })
       for (const { mail, one, handled } of settled) {
         one.onCommit?.()
         this.#notices.onHandled(mail, handled)

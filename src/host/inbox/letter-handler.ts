@@ -23,4 +23,6 @@ export interface Desk {
   room(): number
   /** May reject or throw only for bugs of ours and with a Problem 'database'. */
   read(mail: FetchedMail): Promise<Case>
+  /** Inside the transaction in which some letters were settled, after the last of them. */
+  closeGroup?(): void
 }

@@ -5,15 +5,13 @@ import { equalBytes } from '../../base/bytes.ts'
 import { requestContent } from '../../letter/letter-codec.ts'
 import type { RequestLetter, Statement, UserId } from '../../letter/letter-types.ts'
 import { verifyStatement } from '../../letter/signature.ts'
-import { goodbyeVersion, itemVersion } from '../../sync/sync-item.ts'
+import { decodeItems, goodbyeVersion, itemVersion } from '../../sync/sync-item.ts'
 import type { HostGround } from '../context.ts'
+import { introduceLate } from '../late-introductions.ts'
 import { faultOf } from '../requests/admission-rules.ts'
 import { isBlocked, membershipOf } from '../requests/admit.ts'
 import { entryOf } from '../requests/handle-letter.ts'
 import type { Neighbours } from './peer-hosts.ts'
-
-/** A letter between hosts takes no longer, on most days. */
-const crossingMs = 60_000
 
 /** Inside the transaction of the letter it came in. `toldBy`: the host that sent it. */
 export function takeStatement(
@@ -54,7 +52,7 @@ function takeRequest(
   now: number,
 ): void {
   const { crypto, peers, settings, invites } = ground
-  const { letter, inviteId, signed, flagged, ageMs } = told
+  const { letter, inviteId, signed, flagged, ageMs, offered } = told
   if (ageMs >= settings.expiryMs) return
   const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
   const { statements } = neighbours
@@ -70,24 +68,7 @@ function takeRequest(
   if (peers.upsert(letter.room, entryOf(letter, inviteId), now - ageMs) === 'older') return
   if (inviteId !== null) invites.use(inviteId, letter.from, now)
   if (flagged) peers.flag(letter.room, letter.from)
-  neighbours.noteRequest(letter, signed, { toldBy, flagged })
-  introduceCrossed(ground, neighbours, letter, now - ageMs, now)
-}
-
-/** Who asked here while this request was on its way from another host was not offered its agent, nor the other way
- *  round: each host tells those who know it. */
-function introduceCrossed(
-  { peers, introductions, settings }: HostGround,
-  neighbours: Neighbours,
-  { room, from }: RequestLetter,
-  askedAt: number,
-  now: number,
-): void {
-  const crossed = peers
-    .recent(room, from, settings.replyPeers, now)
-    .filter(({ acceptedAt }) => Math.abs(acceptedAt - askedAt) < crossingMs)
-  const recipients = crossed
-    .map(({ user }) => user)
-    .filter((user) => neighbours.relaying.isKnownTo(room, user))
-  if (recipients.length > 0) introductions.note(room, recipients, from, now)
+  const known = decodeItems(offered ?? new Uint8Array()) ?? []
+  neighbours.noteRequest(letter, signed, { toldBy, flagged, offered: known })
+  introduceLate(ground, neighbours, letter, now)
 }

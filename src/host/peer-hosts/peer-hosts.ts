@@ -8,10 +8,11 @@ import { requestContent } from '../../letter/letter-codec.ts'
 import type { LeaveLetter, RequestLetter, RoomTag, TableLetter, UserId } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
 import { Statements } from '../../store/signed-statements.ts'
-import { itemVersion, signedAt } from '../../sync/sync-item.ts'
+import { encodeItems, type Item, itemVersion, signedAt } from '../../sync/sync-item.ts'
 import { defaultExchangeSettings, Exchange, type ExchangeAction, type HostId } from '../../sync/table-sync.ts'
 import { type HostGround, tryTransaction } from '../context.ts'
 import type { DropReason } from '../events.ts'
+import { lateMs } from '../late-introductions.ts'
 import { freezeLetter, type HostLetter, letterHeadBetweenHosts } from '../requests/compose-letter.ts'
 import { takeStatement } from './apply-statement.ts'
 import { type BetweenHosts, repeats } from './host-letters.ts'
@@ -31,6 +32,8 @@ export type RequestNews = {
   readonly toldBy?: UserId | null
   readonly flagged?: boolean
   readonly isAnsweredHere?: boolean
+  /** Whom its agent was offered; left out where nothing new is known of that. */
+  readonly offered?: readonly Item[]
 }
 
 export class Neighbours {
@@ -145,11 +148,17 @@ export class Neighbours {
     this.standby.hold(this.statements.keyOf(letter.room, letter.from), version, held, asked)
   }
 
+  /** What is known of those of them that other hosts may be told of. */
+  itemsOf(room: RoomTag, users: readonly UserId[]): readonly Item[] {
+    if (this.#hosts.size === 0) return []
+    return users.flatMap((user) => this.statements.find(this.statements.keyOf(room, user)) ?? [])
+  }
+
   /** A request was taken into the table. */
   noteRequest(
     letter: RequestLetter,
     signed: Uint8Array,
-    { toldBy = null, flagged = false, isAnsweredHere = false }: RequestNews = {},
+    { toldBy = null, flagged = false, isAnsweredHere = false, offered }: RequestNews = {},
   ): void {
     if (this.#hosts.size === 0) return
     const { crypto, self } = this.#parts
@@ -161,8 +170,14 @@ export class Neighbours {
       toldBy === null ||
       this.standby.noteTold(key, version) ||
       equalBytes(letter.to, self.front.identity.publicKey)
-    const told = { version, flagged, signed, toldBy: knowsUs ? null : toldBy }
-    this.statements.put(letter.room, letter.from, told)
+    const before = this.statements.find(key)?.version === version ? this.statements.told(key) : null
+    this.statements.put(letter.room, letter.from, {
+      version,
+      flagged,
+      signed,
+      toldBy: knowsUs ? null : toldBy,
+      offered: offered ?? before?.offered ?? [],
+    })
     this.#noteChange(key, toldBy, isAnsweredHere)
   }
 
@@ -194,8 +209,10 @@ export class Neighbours {
     const statements = keys.flatMap((key) => {
       const told = this.statements.told(key)
       if (told === null) return []
+      const { signed, flagged } = told
       const ageMs = Math.min(limits.durationMs, Math.max(0, now - told.acceptedAt))
-      return [{ signed: told.signed, flagged: told.flagged, ageMs }]
+      if (ageMs >= lateMs) return [{ signed, flagged, ageMs }]
+      return [{ signed, flagged, ageMs, offered: encodeItems(told.offered) }]
     })
     const head = letterHeadBetweenHosts(this.#parts, host.identity)
     this.#send(host, { ...head, kind: 'table', statements, introduce: [], ...more })

@@ -6,11 +6,15 @@ import type { InviteHost } from '../../letter/invite.ts'
 import type { IntroductionWish, RoomTag, SignalLetter, UserId } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
 import type { Statements } from '../../store/signed-statements.ts'
-import type { HostId } from '../../sync/table-sync.ts'
+import type { ItemKey } from '../../sync/sync-item.ts'
+import { exchangeLimits, type HostId } from '../../sync/table-sync.ts'
 import type { HostGround } from '../context.ts'
 import type { DropReason } from '../events.ts'
 import { relaySignal } from '../requests/handle-letter.ts'
 import { Wishes } from './introduction-requests.ts'
+
+/** That one takes in a letter. */
+const wishBytes = 128
 
 export type RelaySignal = Pick<SignalLetter, 'room' | 'peer' | 'box' | 'relay'>
 
@@ -106,7 +110,22 @@ export class Relaying {
     const { hosts, statements, sendWishes } = this.#options
     const host = hosts.get(to)
     if (!host) return
-    const askers = new Set(introduce.map(({ room, asker }) => statements.keyOf(room, asker)))
-    sendWishes(host, [...askers], introduce)
+    let keys = new Set<ItemKey>()
+    let wishes: IntroductionWish[] = []
+    let bytes = 0
+    for (const wish of introduce) {
+      const key = statements.keyOf(wish.room, wish.asker)
+      const more = wishBytes + (keys.has(key) ? 0 : (statements.statementBytes(key) ?? 0))
+      if (wishes.length > 0 && bytes + more > exchangeLimits.letterBytes) {
+        sendWishes(host, [...keys], wishes)
+        keys = new Set()
+        wishes = []
+        bytes = 0
+      }
+      keys.add(key)
+      wishes.push(wish)
+      bytes += more
+    }
+    sendWishes(host, [...keys], wishes)
   }
 }

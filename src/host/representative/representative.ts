@@ -53,8 +53,9 @@ export class ForwardingDesk implements Desk {
     this.#onMail = onMail
   }
 
+  /** What was given back goes out again at once: it may have been killed just then. */
   start(): void {
-    this.#reviewIn(this.#parts.settings.forwardSilenceMs / 4)
+    this.#reviewIn(0)
   }
 
   stop(): void {

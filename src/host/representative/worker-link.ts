@@ -18,10 +18,10 @@ export class Deputy {
   readonly #parts: HostGround
   readonly #representative: InviteHost
   readonly #onMail: () => void
-  /** To be told of; kept in memory, for what is not told comes again and is known then. One letter's worth at most: a full
-   *  one goes at once. */
+  /** To be told of; kept in memory, for it is found again after a kill. One letter's worth at most: a full one goes at
+   *  once. */
   #taken: LetterId[] = []
-  /** Likewise. */
+  /** Left in the transaction that goes on. */
   #wanted: LetterId[] = []
   readonly #catchingUp = new CatchingUp()
   /** Monotonic ms. */
@@ -37,9 +37,11 @@ export class Deputy {
     this.#onMail = onMail
   }
 
-  /** Tells at once that it is there: it may have counted as dead. */
+  /** Tells at once that it is there, for it may have counted as dead, and what it took at last, for it may have been killed
+   *  before it told. */
   start(): void {
     this.#isRunning = true
+    this.#taken = [...this.#latestTaken()]
     this.#catchingUp.begin(this.#parts.clock.now())
     this.#tellIn(this.#parts.settings.takenAfterMs)
   }
@@ -47,7 +49,7 @@ export class Deputy {
   /** What was taken and not told yet is told first. */
   stop(): void {
     this.#cancelTimer()
-    if (this.#isRunning && this.#taken.length + this.#wanted.length > 0) this.#tell()
+    if (this.#isRunning && this.#taken.length > 0) this.#tell()
     this.#isRunning = false
   }
 
@@ -62,21 +64,23 @@ export class Deputy {
     return this.#isRunning && this.#catchingUp.asksFor(id, emptiedAt)
   }
 
+  /** It was left to the representative; inside the transaction. */
+  noteWanted(id: LetterId): void {
+    this.#wanted.push(id)
+  }
+
+  /** Inside the transaction after which they are gone from the mailbox: nobody else knows that they were left. */
+  tellWanted(): void {
+    const wanted = this.#wanted
+    this.#wanted = []
+    if (wanted.length > 0) this.#put([], wanted)
+  }
+
   /** Its transaction is committed. */
   noteTaken(id: LetterId): void {
-    this.#note(this.#taken, id)
-  }
-
-  /** It was left to the representative. */
-  noteWanted(id: LetterId): void {
-    this.#note(this.#wanted, id)
-  }
-
-  #note(ids: LetterId[], id: LetterId): void {
     if (!this.#isRunning) return
-    ids.push(id)
-    const isFull = this.#taken.length >= limits.forwardsTaken || this.#wanted.length >= limits.forwardsWanted
-    if (isFull) this.#turn()
+    this.#taken.push(id)
+    if (this.#taken.length >= limits.forwardsTaken) this.#turn()
     else if (!this.#isHurrying) {
       this.#isHurrying = true
       const { clock, settings } = this.#parts
@@ -97,29 +101,47 @@ export class Deputy {
 
   /** Into the outbox. When that is full or the disk fails, the representative sends again what it does not hear of. */
   #tell(): void {
-    const { database, outbox, clock, emit } = this.#parts
-    const { identity, address, sealingKey } = this.#representative
-    const ids = concatBytes(...this.#taken)
-    const wanted = concatBytes(...this.#wanted)
+    const { outbox, clock } = this.#parts
+    const taken = this.#taken
     this.#taken = []
-    this.#wanted = []
     this.#toldAt = clock.now()
+    this.#guarded(() => {
+      if (outbox.room('taken') > 0) this.#put(taken, [])
+    })
+    this.#onMail()
+  }
+
+  #put(taken: readonly LetterId[], wanted: readonly LetterId[]): void {
+    const { outbox, clock } = this.#parts
+    const { identity, address, sealingKey } = this.#representative
+    const letter = {
+      ...letterHeadBetweenHosts(this.#parts, identity),
+      kind: 'taken',
+      ids: concatBytes(...taken),
+      ...(wanted.length > 0 && { wanted: concatBytes(...wanted) }),
+    } as const
+    const recipient = { returnAddress: address, sessionKey: sealingKey }
+    outbox.add(freezeLetter(this.#parts, letter, recipient), clock.wallNow())
+  }
+
+  /** Of what the representative may not have heard of yet. */
+  #latestTaken(): readonly LetterId[] {
+    const { seen, settings, clock } = this.#parts
+    const since = clock.wallNow() - 2 * settings.forwardSilenceMs
+    return (
+      this.#guarded(() => seen.latest(this.#representative.identity, since, limits.forwardsTaken - 1)) ?? []
+    )
+  }
+
+  /** Null when the database did not let it; that is told. */
+  #guarded<T>(work: () => T): T | null {
+    const { database, emit } = this.#parts
     try {
-      withDatabase(database, () => {
-        if (outbox.room('taken') === 0) return
-        const letter = {
-          ...letterHeadBetweenHosts(this.#parts, identity),
-          kind: 'taken',
-          ids,
-          ...(wanted.length > 0 && { wanted }),
-        } as const
-        const recipient = { returnAddress: address, sessionKey: sealingKey }
-        outbox.add(freezeLetter(this.#parts, letter, recipient), clock.wallNow())
-      })
+      return withDatabase(database, work)
     } catch (thrown) {
       if (!(thrown instanceof Problem)) throw thrown
       emit({ event: 'trouble', problem: thrown })
+      return null
     }
-    this.#onMail()
   }
 }

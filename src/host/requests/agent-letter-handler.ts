@@ -18,10 +18,12 @@ type Taken = Extract<Reading, { ok: true }>
 export type ForwardNotices = {
   /** Whether to leave the forward to the representative, which knows whether another worker has it. */
   readonly asksFor: (id: LetterId) => boolean
-  /** It is settled. */
+  /** It is settled, and that is committed. */
   readonly onTaken: (id: LetterId) => void
-  /** It was left. */
+  /** It is left; inside the transaction. */
   readonly onWanted: (id: LetterId) => void
+  /** Inside the transaction, when no more are left in it. */
+  readonly tellWanted: () => void
 }
 
 export class AdmissionDesk implements Desk {
@@ -51,10 +53,18 @@ export class AdmissionDesk implements Desk {
       kind,
       settle: () => {
         isLeft = !seen.has(forward.from, forward.id) && asksFor(forward.id)
-        return isLeft ? 'asked-for' : this.#settle(reading)
+        if (!isLeft) return this.#settle(reading)
+        onWanted(forward.id)
+        return 'asked-for'
       },
-      onCommit: () => (isLeft ? onWanted : onTaken)(forward.id),
+      onCommit: () => {
+        if (!isLeft) onTaken(forward.id)
+      },
     }
+  }
+
+  closeGroup(): void {
+    this.#forwards?.tellWanted()
   }
 
   #settle(reading: Exclude<Reading, { bounce: unknown }>): DropReason | null {

@@ -8,6 +8,7 @@ import type { Entry, NewEntry } from '../../store/peer-table.ts'
 import type { HostId } from '../../sync/table-sync.ts'
 import type { HostGround, HostParts } from '../context.ts'
 import type { DropReason } from '../events.ts'
+import { introduceToOurs } from '../late-introductions.ts'
 import type { HeldRequest } from '../peer-hosts/standby.ts'
 import type { Admission } from './admission-rules.ts'
 import { freezeLetter, letterHead } from './compose-letter.ts'
@@ -65,8 +66,9 @@ function takeRequest(
     const expiresInMs = isNewest ? peers.lifeLeftMs(now, now) : peers.expiresInMs(room, from, now)
     answerRequest(parts, letter, source, { others, isNewest, expiresInMs }, now)
   } else if (isNewest && isAnswered) {
-    // Its agent knows us, too.
+    // Its agent knows us, too: whom only we know it was not offered.
     neighbours.noteRequest(letter, source.signed)
+    introduceToOurs(parts, neighbours, letter, now)
   } else if (isNewest) {
     neighbours.hold({ letter, ...source }, source.asked)
   }
@@ -121,7 +123,8 @@ function answerRequest(
   if (isNewest) {
     // What the reply tells the asker need not be told again; what it tells of others, those must learn.
     const offered = others.map(({ user }) => user)
-    neighbours.noteRequest(letter, signed, { isAnsweredHere: true })
+    const items = neighbours.itemsOf(room, offered)
+    neighbours.noteRequest(letter, signed, { isAnsweredHere: true, offered: items })
     introductions.settle(room, from, offered)
     introductions.note(room, neighbours.relaying.introduce(room, offered, from), from, now)
   }

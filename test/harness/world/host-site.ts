@@ -3,7 +3,8 @@
 import { join } from 'node:path'
 import { createHost, type Host, type HostEvent, type HostSettings } from '../../../src/host/host.ts'
 import type { InviteHost } from '../../../src/letter/invite.ts'
-import type { RoomTag, UserId } from '../../../src/letter/letter-types.ts'
+import type { UserId } from '../../../src/letter/letter-types.ts'
+import { makePass, memberKeys, type RoomKeys } from '../../../src/letter/room-membership.ts'
 import type { Mailbox } from '../../../src/mail/mailbox.ts'
 import type { MailSender } from '../../../src/mail/sender.ts'
 import { SharedMailbox } from '../../../src/mail/shared/shared-mailbox.ts'
@@ -22,7 +23,7 @@ export type HostSiteOptions = {
   readonly post: Post
   /** For its database. */
   readonly folder: string
-  readonly room: RoomTag
+  readonly room: RoomKeys
   readonly settings: Partial<HostSettings>
 }
 
@@ -37,6 +38,7 @@ export class HostSite {
   readonly #sender: SharedSender
   #host: Host | null = null
   #runs = 0
+  #invites = 0
 
   constructor(options: HostSiteOptions) {
     this.#options = options
@@ -54,6 +56,13 @@ export class HostSite {
     return this.#options.name
   }
 
+  /** The keys of who has a new invite of this host. */
+  invite(): RoomKeys {
+    const { keys, room, seed } = this.#options
+    const crypto = seededCrypto(seed + 500_009 * ++this.#invites)
+    return memberKeys(crypto, { pass: makePass(crypto, room, keys.identity, crypto.randomBytes(32), {}) })
+  }
+
   /** As an invite names it. */
   get known(): InviteHost {
     const { address, keys } = this.#options
@@ -69,7 +78,7 @@ export class HostSite {
       ...keys,
       address,
       subject,
-      rooms: [{ name: 'lobby', tag: room }],
+      rooms: [{ name: 'lobby', tag: room.tag }],
       hosts: this.hosts.map(({ known }) => known),
       settings,
       database: join(folder, `${name}.sqlite`),

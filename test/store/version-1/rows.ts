@@ -96,7 +96,7 @@ export function writeRows(database: HostDatabase, room: RoomTag, host: KeyPair, 
   for (const who of ['anna', 'ben'] as const) {
     const version = itemVersion(crypto, anna.sentAt, signedBy(who))
     const toldBy = who === 'ben' ? otherHost : null
-    statements.put(room, users[who], { version, flagged: false, signed: signedBy(who), toldBy })
+    statements.put(room, users[who], { version, flagged: false, signed: signedBy(who), toldBy, offered: [] })
   }
   peers.leave(room, users.left, writtenAt)
   statements.putGoodbye(room, users.left, writtenAt, signedBy('left'))

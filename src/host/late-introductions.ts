@@ -1,0 +1,123 @@
+// What a host learns of an agent after others were answered still reaches those it concerns (C2, A13). Their answers did
+// not name it, and its own, which another host gave, did not name all that are known here: that host may not have heard
+// of them, and may never, for it lets in those with invites of hosts that it knows. Whoever was offered to the other
+// already is left alone, so that hosts that know the same introduce nobody.
+
+import type { RequestLetter, RoomTag, UserId } from '../letter/letter-types.ts'
+import type { Item } from '../sync/sync-item.ts'
+import type { HostGround } from './context.ts'
+import type { Neighbours } from './peer-hosts/peer-hosts.ts'
+
+/** An answer may be completed for so long: a letter between hosts that got lost is made up for by the comparison of their
+ *  tables ten minutes later. */
+export const lateMs = 15 * 60_000
+
+type Party = {
+  readonly user: UserId
+  readonly item: Item
+  readonly offered: readonly Item[]
+  /** Asked lately, and was offered fewer than a reply holds. */
+  readonly isShort: boolean
+  /** So that it takes our letters. */
+  readonly isOurs: boolean
+}
+
+/**
+ * Inside the transaction of the letter that told of this request. Both sides are told, by way of another host where one of
+ * them knows that one alone; each request is completed once, up to what a reply holds.
+ */
+export function introduceLate(
+  ground: HostGround,
+  neighbours: Neighbours,
+  { room, from }: Pick<RequestLetter, 'room' | 'from'>,
+  now: number,
+): void {
+  const { replyPeers } = ground.settings
+  const { newcomer, others } = partiesOf(ground, neighbours, room, from, now)
+  if (newcomer === null) return
+  const met: Item[] = []
+  for (const other of others) {
+    // Hosts that neither knows leave both to those that they know.
+    if (!(newcomer.isOurs || other.isOurs)) continue
+    if (wasOffered(newcomer, other) || wasOffered(other, newcomer)) continue
+    const hasRoom = newcomer.isShort && newcomer.offered.length + met.length < replyPeers
+    if (!hasRoom && !(other.isShort && other.isOurs)) continue
+    tell(ground, neighbours, room, newcomer, other, now)
+    tell(ground, neighbours, room, other, newcomer, now)
+    if (hasRoom) met.push(other.item)
+    else neighbours.statements.addOffered(other.item.key, [newcomer.item])
+  }
+  // Another host may have no use for our wish: if its agent turns out to know us, it is told then.
+  if (newcomer.isOurs && met.length > 0) neighbours.statements.addOffered(newcomer.item.key, met)
+}
+
+/** Inside the transaction of an agent's letter that another host had told of before: the agent knows us, too. What that
+ *  host was to tell it, and perhaps had no use for, it is told by us. */
+export function introduceToOurs(
+  ground: HostGround,
+  neighbours: Neighbours,
+  letter: Pick<RequestLetter, 'room' | 'from'>,
+  now: number,
+): void {
+  introduceLate(ground, neighbours, letter, now)
+  const { room, from } = letter
+  const { newcomer, others } = partiesOf(ground, neighbours, room, from, now)
+  if (newcomer === null) return
+  for (const other of others) {
+    if (other.isOurs && wasOffered(other, newcomer) && !wasOffered(newcomer, other))
+      tell(ground, neighbours, room, newcomer, other, now)
+  }
+}
+
+/** The newcomer, null when nothing is known of it, and of those that are offered first all whose answer or its own is young
+ *  enough to be completed. */
+function partiesOf(
+  ground: HostGround,
+  neighbours: Neighbours,
+  room: RoomTag,
+  from: UserId,
+  now: number,
+): { readonly newcomer: Party | null; readonly others: readonly Party[] } {
+  const { peers, settings } = ground
+  const acceptedAt = peers.acceptedAt(room, from, now)
+  const party = (user: UserId, askedAt: number) => partyOf(ground, neighbours, room, user, now - askedAt)
+  const newcomer = acceptedAt === null ? null : party(from, acceptedAt)
+  if (acceptedAt === null || newcomer === null) return { newcomer: null, others: [] }
+  const others = peers
+    .recent(room, from, settings.replyPeers, now)
+    .filter((other) => now - Math.max(acceptedAt, other.acceptedAt) < lateMs)
+    .flatMap((other) => party(other.user, other.acceptedAt) ?? [])
+  return { newcomer, others }
+}
+
+/** Null when nothing is known that it signed: it asked before this host knew another. */
+function partyOf(
+  { settings }: HostGround,
+  { statements, relaying }: Neighbours,
+  room: RoomTag,
+  user: UserId,
+  ageMs: number,
+): Party | null {
+  const key = statements.keyOf(room, user)
+  const item = statements.find(key)
+  const told = statements.told(key)
+  if (item === null || told === null) return null
+  const isShort = ageMs < lateMs && told.offered.length < settings.replyPeers
+  return { user, item, offered: told.offered, isShort, isOurs: relaying.isKnownTo(room, user) }
+}
+
+/** In the session that it has now. */
+function wasOffered({ offered }: Party, { item }: Party): boolean {
+  return offered.some(({ key, version }) => key === item.key && version === item.version)
+}
+
+function tell(
+  { introductions }: HostGround,
+  { relaying }: Neighbours,
+  room: RoomTag,
+  { user: recipient }: Party,
+  { user: asker }: Party,
+  now: number,
+): void {
+  introductions.note(room, relaying.introduce(room, [recipient], asker), asker, now)
+}

@@ -1,0 +1,46 @@
+// A host of which nothing has an effect any more from one moment on, as if its process had been killed.
+
+import type { Mailbox } from '../../src/mail/mailbox.ts'
+import type { MailSender } from '../../src/mail/sender.ts'
+import type { VirtualClock } from '../harness/virtual-clock.ts'
+import { Power } from '../harness/world/power.ts'
+
+export class Lifeline {
+  /** For the host. */
+  readonly clock: Power
+
+  constructor(clock: VirtualClock) {
+    this.clock = new Power(clock)
+  }
+
+  cut(): void {
+    this.clock.cut()
+  }
+
+  mailbox(mailbox: Mailbox): Mailbox {
+    return this.#whileAlive(mailbox)
+  }
+
+  sender(sender: MailSender): MailSender {
+    return this.#whileAlive(sender)
+  }
+
+  /** What is under way at the cut never comes back, and what is called later never begins. */
+  #whileAlive<T extends object>(target: T): T {
+    const never = new Promise<never>(() => {})
+    return new Proxy(target, {
+      get: (from, name) => {
+        const value: unknown = Reflect.get(from, name)
+        if (typeof value !== 'function') return value
+        return (...given: unknown[]) => {
+          if (!this.clock.isOn) return never
+          const result: unknown = value.apply(from, given)
+          return result instanceof Promise
+            ? result.then((settled: unknown) => (this.clock.isOn ? settled : never))
+            : result
+        }
+      },
+      set: (from, name, value) => Reflect.set(from, name, value),
+    })
+  }
+}
