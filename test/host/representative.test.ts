@@ -254,9 +254,13 @@ test('a representative that is killed when a worker has asked for a letter sends
     const [worker] = stage.workers as [Member]
     const { representative } = stage
     const ann = stage.agent('ann')
+    await stage.clock.advance(10_000)
     await stage.bringDown(worker)
+    await stage.clock.advance(10_000)
     stage.post(ann.mailRequest(stage.clock.wallNow()))
     await stage.until(() => worker.mailbox.mails.length > 0)
+    // Until it is marked as sent, or it would go out twice.
+    await stage.clock.advance(2_000)
     representative.onEvent = (event) => {
       if (event.event === 'letter' && event.kind === 'taken') stage.kill(representative)
     }

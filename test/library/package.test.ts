@@ -55,9 +55,10 @@ test('the packed library is imported by name, with its types, and by require', (
   symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
   assert.deepEqual(
     readdirSync(installed).sort(),
-    ['CHANGELOG.md', 'README.md', 'config', 'dist', 'docs', 'package.json', 'src'],
-    'of src there is only the page',
+    ['CHANGELOG.md', 'README.md', 'config', 'dist', 'docs', 'node_modules', 'package.json', 'src'],
+    'of src there is only the page, of the libraries only what npm would compile',
   )
+  assert.deepEqual(readdirSync(join(installed, 'node_modules')), ['better-sqlite3'])
   assert.deepEqual(readdirSync(join(installed, 'src')), ['api'])
 
   writeFileSync(join(app, 'package.json'), '{ "type": "module" }')

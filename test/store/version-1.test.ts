@@ -140,6 +140,7 @@ function checkRows(database: HostDatabase, room: RoomTag): void {
   assert.deepEqual(statements.toldBy(room, users.ben), rows.otherHost)
   assert.deepEqual(statements.told(statements.keyOf(room, users.left)), {
     signed: rows.signedBy('left'),
+    offered: [],
     flagged: false,
     acceptedAt: writtenAt,
   })
