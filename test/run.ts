@@ -10,7 +10,7 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { leftOut } from './harness/left-out-reporter.ts'
 
-/** Half of the time most files wait for a timer or a process, so that each core has two of them to work on. */
+/** Files wait for timers and processes: two at a time left two cores idle for over a quarter of a full run. */
 const filesPerCore = 2
 /** More at a time would be more mail servers and browsers than a computer has memory for. */
 const mostFiles = 8
