@@ -1,28 +1,52 @@
-// Runs the tests. Plain: whatever this machine can run, and says what it leaves out. With --all: installs
-// the Debian packages the tests need, and a part that is missing then is a failure.
+// Runs the tests. Plain: the fast ones, which need nothing but Node. With --all: installs the Debian packages the tests
+// need and runs everything; a part that is missing then is a failure. With patterns: the files that fit, whatever they
+// need.
 
 import { spawnSync } from 'node:child_process'
-import { globSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { leftOut } from './harness/left-out-reporter.ts'
+
+/** Files wait for timers and processes: two at a time left two cores idle for over a quarter of a full run. */
+const filesPerCore = 2
+/** More at a time would be more mail servers and browsers than a computer has memory for. */
+const mostFiles = 8
 
 const all = process.argv.includes('--all')
 const patterns = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 
+/** Whether it runs what people run (`test/e2e/`) or names what it needs of the machine (`lacks(…)`). */
+function isSlow(file: string): boolean {
+  return file.startsWith(join('test', 'e2e', '')) || /\blacks/.test(readFileSync(file, 'utf8'))
+}
+
 if (all) {
   const installed = spawnSync('bash', ['test/install-debian-packages.sh'], { stdio: 'inherit' })
   if (installed.status !== 0) process.exit(installed.status ?? 1)
+  process.env.TEST_ALL_PARTS = '1'
 }
+// Every file, and every program a test starts, is a process that would have to strip and compile the same code again.
+process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'peerpost-test-code')
 
 const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts').sort()
-const reporters = ['spec', './test/harness/left-out-reporter.ts'].flatMap((reporter) => [
-  `--test-reporter=${reporter}`,
-  '--test-reporter-destination=stdout',
-])
-const run = spawnSync(
-  process.execPath,
-  ['--conditions=peerpost-source', '--test', '--test-concurrency=2', ...reporters, ...files],
-  {
-    stdio: 'inherit',
-    env: { ...process.env, ...(all ? { TEST_ALL_PARTS: '1' } : {}) },
-  },
-)
-process.exit(run.status ?? 1)
+const [slow, fast] = [files.filter(isSlow), files.filter((file) => !isSlow(file))]
+// The slow ones first, so that no long one is left to run alone at the end.
+const chosen = all || patterns.length > 0 ? [...slow, ...fast] : fast
+
+const events = run({
+  files: chosen,
+  concurrency: Math.min(mostFiles, filesPerCore * availableParallelism()),
+  execArgv: ['--conditions=peerpost-source'],
+})
+events.on('test:fail', ({ todo }) => {
+  if (todo === undefined || todo === false) process.exitCode = 1
+})
+for (const reporter of [new spec(), leftOut])
+  events.compose<NodeJS.ReadableStream>(reporter).pipe(process.stdout)
+events.on('end', () => {
+  if (chosen === fast)
+    console.log(`\nOf ${files.length} files ${slow.length} run in \`npm run test:all\` only.`)
+})

@@ -1,5 +1,5 @@
-// Tests that need a real part say so by name. Where the part is missing they are skipped, except under
-// `npm run test:all`, which promised to have every part.
+// Tests that need a real part say so by name, which leaves their file to `npm run test:all`. That has every part; where
+// such a file is run alone and the part is missing, they are skipped.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
