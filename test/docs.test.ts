@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { PeerpostProcess } from '../src/cli/child-process.ts'
-import { EmbeddedPostOffice } from '../src/mail/test-mail-server.ts'
+import { TestMailServer } from '../src/mail/test-mail-server.ts'
 import { systemClock } from '../src/runtime/system-clock.ts'
 import { deferIn } from './harness/defer.ts'
 
@@ -40,7 +40,7 @@ test("the README's commands make a host, an invite and an agent that meets anoth
   const defer = deferIn(context)
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-docs-'))
   defer(() => rmSync(folder, { recursive: true, force: true }))
-  const office = new EmbeddedPostOffice({
+  const office = new TestMailServer({
     clock: systemClock,
     folder: join(folder, 'mail'),
     domain: 'mail.test',

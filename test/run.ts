@@ -11,7 +11,7 @@ import { spec } from 'node:test/reporters'
 import { leftOut } from './harness/left-out-reporter.ts'
 
 /** Files wait for timers and processes: two at a time left two cores idle for over a quarter of a full run. */
-const filesPerCore = 2
+const filesPerCore = 1
 /** More at a time would be more mail servers and browsers than a computer has memory for. */
 const mostFiles = 8
 

@@ -9,16 +9,16 @@ import { readUserId, userIdText } from '../letter/user-id.ts'
 import type { NatView } from '../nat/nat-prober.ts'
 import type { AgentEvent, PeerName } from './events.ts'
 import { type Author, failureTo, leaveTo, requestTo, signalTo } from './letters/compose-letters.ts'
-import { Correspondence } from './letters/inbox.ts'
-import { LetterTime } from './letters/letter-clock.ts'
-import { Enquiry } from './letters/request-scheduler.ts'
-import { Sessions } from './letters/session-keys.ts'
+import { Inbox } from './letters/inbox.ts'
+import { LetterClock } from './letters/letter-clock.ts'
+import { RequestScheduler } from './letters/request-scheduler.ts'
+import { SessionKeys } from './letters/session-keys.ts'
 import { Network } from './network/network.ts'
 import { systemNetwork } from './network/network-types.ts'
 import type { AgentOptions } from './options.ts'
-import { Meetings } from './peers/connector.ts'
+import { Connector } from './peers/connector.ts'
 import { forwardSentence, nameOf } from './peers/describe.ts'
-import { Roster } from './peers/peer-list.ts'
+import { PeerList } from './peers/peer-list.ts'
 import { type AgentReport, reportOn } from './status-report.ts'
 
 export type { AgentEvent } from './events.ts'
@@ -33,14 +33,14 @@ const leaveMs = 5_000
 export class Agent {
   readonly #options: AgentOptions
   /** For the letters we write. */
-  readonly #letterTime: LetterTime
-  readonly #sessions: Sessions
-  readonly #roster = new Roster()
+  readonly #letterTime: LetterClock
+  readonly #sessions: SessionKeys
+  readonly #peerList = new PeerList()
   readonly #network: Network
-  readonly #meetings: Meetings
-  readonly #correspondence: Correspondence
+  readonly #connector: Connector
+  readonly #inbox: Inbox
   readonly #forwarder: Forwarder
-  readonly #enquiry: Enquiry
+  readonly #requestScheduler: RequestScheduler
   #state: 'starting' | 'joined' | 'over' = 'starting'
   #stopping: Promise<void> | null = null
   /** How long our last request took to be answered; a signal letter takes about as long. */
@@ -50,13 +50,13 @@ export class Agent {
     const { clock, crypto, identity, settings } = options
     const onEvent = (event: AgentEvent) => this.#tell(event)
     this.#options = options
-    this.#letterTime = new LetterTime(clock)
-    this.#sessions = new Sessions(crypto)
+    this.#letterTime = new LetterClock(clock)
+    this.#sessions = new SessionKeys(crypto)
     this.#forwarder = createForwarder({
       clock,
       exposes: options.exposes,
       forwards: options.forwards,
-      ...(options.doors && { doors: options.doors }),
+      ...(options.namedEndpoints && { namedEndpoints: options.namedEndpoints }),
       random: () => viewOf(crypto.randomBytes(4)).getUint32(0),
       // Asked anew each time: who is a friend may change.
       isFriend: (id) => options.preferences.friends.has(toHex(readUserId(id) ?? new Uint8Array(0))),
@@ -72,16 +72,16 @@ export class Agent {
       ...(settings.knownNat && { knownNat: settings.knownNat }),
       portMapping: settings.portMapping,
       onView: (view, first) => this.#viewed(view, first),
-      onPacket: (bytes, from) => this.#meetings.receive(bytes, from),
-      ...(settings.tcp && { onCall: (connection, packet) => this.#meetings.call(connection, packet) }),
+      onPacket: (bytes, from) => this.#connector.receive(bytes, from),
+      ...(settings.tcp && { onCall: (connection, packet) => this.#connector.call(connection, packet) }),
       onMoved: () => {
-        this.#meetings.recheckLinks()
-        this.#correspondence.check()
+        this.#connector.recheckLinks()
+        this.#inbox.check()
       },
       onNews: () => this.#tellNews(),
       onNotice: (notice) => onEvent({ event: 'notice', notice }),
     })
-    this.#meetings = new Meetings({
+    this.#connector = new Connector({
       clock,
       crypto,
       identity,
@@ -97,12 +97,12 @@ export class Agent {
       mailMs: () => this.#mailMs,
       onSignal: (peer, box) => this.#passOn(peer, box),
       onFailure: (peer, reason) => this.#reportFailure(peer, reason),
-      onAskAgain: () => this.#enquiry.tellNews(),
+      onAskAgain: () => this.#requestScheduler.tellNews(),
       onAttach: (peer, link) => this.#forwarder.attach(peer, link),
       onDetach: (peer) => this.#forwarder.detach(peer.id),
       onDatagram: (peer, bytes) => this.#forwarder.handleDatagram(peer.id, bytes),
     })
-    this.#correspondence = new Correspondence({
+    this.#inbox = new Inbox({
       clock,
       letterTime: this.#letterTime,
       crypto,
@@ -121,24 +121,24 @@ export class Agent {
         this.#letterTime.answered(session.requestedAt)
         if (letter.decline) {
           const { reason, againInMs } = letter.decline
-          onEvent({ event: 'declined', reason, againInMs: this.#enquiry.declined(againInMs) })
+          onEvent({ event: 'declined', reason, againInMs: this.#requestScheduler.declined(againInMs) })
           return
         }
         onEvent({ event: 'replied', peers: letter.peers.length, sinceRequestMs })
-        this.#enquiry.answered(letter.expiresInMs, session === this.#sessions.newest)
-        this.#roster.offered(letter.peers, nameOf, clock.now())
-        this.#meetings.offered(letter.peers, session)
+        this.#requestScheduler.answered(letter.expiresInMs, session === this.#sessions.newest)
+        this.#peerList.offered(letter.peers, nameOf, clock.now())
+        this.#connector.offered(letter.peers, session)
       },
       onIntroduction: (letter, session) => {
-        this.#roster.offered(letter.peers, nameOf, clock.now())
-        this.#meetings.introduced(letter.peers, session)
+        this.#peerList.offered(letter.peers, nameOf, clock.now())
+        this.#connector.introduced(letter.peers, session)
       },
-      onSignal: (letter) => this.#meetings.signalled(letter.box),
+      onSignal: (letter) => this.#connector.signalled(letter.box),
       onDropped: (reason) => onEvent({ event: 'letter', outcome: 'dropped', reason }),
       onState: (state) => onEvent({ event: 'mailbox', ...state }),
       onUnsent: (letter, reason) => onEvent({ event: 'unsent', letter, reason }),
     })
-    this.#enquiry = new Enquiry({
+    this.#requestScheduler = new RequestScheduler({
       clock,
       askAgainMs: settings.askAgainMs,
       ask: () => this.#ask(),
@@ -157,7 +157,7 @@ export class Agent {
       await this.#forwarder.open()
       // It may have opened behind the back of a stop that came meanwhile.
       if (this.#stopping) return await this.#forwarder.close()
-      await Promise.all([this.#network.open(), this.#correspondence.open()])
+      await Promise.all([this.#network.open(), this.#inbox.open()])
     } catch (thrown) {
       if (this.#stopping) return
       this.#stopping = this.#close()
@@ -167,7 +167,7 @@ export class Agent {
     if (this.#stopping) return
     this.#state = 'joined'
     this.#tell({ event: 'ready', id: userIdText(identity.publicKey), name, room: roomName })
-    this.#enquiry.start()
+    this.#requestScheduler.start()
   }
 
   /** Says goodbye to peers and host, then closes everything. May be called at any time and more than once. */
@@ -178,23 +178,23 @@ export class Agent {
 
   /** What is known and going on, as of now. */
   get report(): AgentReport {
-    return reportOn(this.#network, this.#meetings, this.#roster)
+    return reportOn(this.#network, this.#connector, this.#peerList)
   }
 
   /** Asks the hosts again, as soon as manners allow. */
   askAgain(): void {
-    this.#enquiry.tellNews()
+    this.#requestScheduler.tellNews()
   }
 
   /** Tries to reach this peer, also beyond `links`; the hosts are asked first, so that the peer tries too. */
   connect(id: UserId, peer: PeerName): void {
-    if (this.#meetings.seek(id, peer)) this.askAgain()
+    if (this.#connector.seek(id, peer)) this.askAgain()
   }
 
   /** Ends the link with this peer, or the attempt to reach it. */
   disconnect(id: UserId): void {
-    this.#meetings.end(id)
-    this.#roster.giveUp(id, this.#options.clock.now())
+    this.#connector.end(id)
+    this.#peerList.giveUp(id, this.#options.clock.now())
   }
 
   /** Opens one more local port that leads to a peer. Rejects with a Problem when it cannot be had. */
@@ -213,14 +213,14 @@ export class Agent {
   }
 
   async #leave(): Promise<void> {
-    this.#enquiry.stop()
-    await Promise.all([this.#meetings.stop(goodbyeMs), this.#state === 'joined' && this.#sendLeave()])
+    this.#requestScheduler.stop()
+    await Promise.all([this.#connector.stop(goodbyeMs), this.#state === 'joined' && this.#sendLeave()])
     await this.#close()
   }
 
   async #close(): Promise<void> {
-    this.#enquiry.stop()
-    await Promise.allSettled([this.#correspondence.close(), this.#network.close(), this.#forwarder.close()])
+    this.#requestScheduler.stop()
+    await Promise.allSettled([this.#inbox.close(), this.#network.close(), this.#forwarder.close()])
     this.#sessions.wipe()
     this.#state = 'over'
   }
@@ -233,8 +233,8 @@ export class Agent {
 
   /** What the host and our peers know of where we are is out of date. */
   #tellNews(): void {
-    this.#meetings.tellCandidates()
-    this.#enquiry.tellNews()
+    this.#connector.tellCandidates()
+    this.#requestScheduler.tellNews()
   }
 
   #ask(): void {
@@ -242,10 +242,10 @@ export class Agent {
     const now = clock.now()
     const session = this.#sessions.create(now)
     const { candidates, tcpCandidates, nat } = this.#network
-    const whereabouts = { candidates, tcpCandidates, nat }
+    const pathManager = { candidates, tcpCandidates, nat }
     const sentAt = this.#letterTime.wallNow()
     this.#letterTime.asked(now, sentAt)
-    void this.#correspondence.send((host) => requestTo(host, this.#author, session, whereabouts, sentAt))
+    void this.#inbox.send((host) => requestTo(host, this.#author, session, pathManager, sentAt))
     this.#tell({ event: 'requested', hosts: hosts.length })
   }
 
@@ -254,17 +254,17 @@ export class Agent {
   }
 
   #passOn(peer: OfferedPeer, box: Uint8Array): void {
-    void this.#correspondence.send((host) => signalTo(host, this.#author, peer.id, box))
+    void this.#inbox.send((host) => signalTo(host, this.#author, peer.id, box))
   }
 
   #reportFailure(peer: OfferedPeer, reason: FailureReason): void {
-    void this.#correspondence.send((host) => failureTo(host, this.#author, peer, reason))
+    void this.#inbox.send((host) => failureTo(host, this.#author, peer, reason))
   }
 
   /** The hosts may forget us; if the mail server does not take the letter soon, the entry expires by itself. */
   async #sendLeave(): Promise<void> {
     const { clock } = this.#options
-    const sent = this.#correspondence.send((host) => leaveTo(host, this.#author))
+    const sent = this.#inbox.send((host) => leaveTo(host, this.#author))
     let cancel = () => {}
     const late = new Promise<void>((resolve) => {
       cancel = clock.after(leaveMs, resolve)
@@ -275,7 +275,7 @@ export class Agent {
 
   #tell(event: AgentEvent): void {
     if (this.#state === 'over') return
-    this.#roster.tell(event, this.#options.clock.now())
+    this.#peerList.tell(event, this.#options.clock.now())
     try {
       this.#options.onEvent(event)
     } catch {

@@ -14,20 +14,20 @@ const mostPages = 16
 /** `metrics`: whoever has the token that the config names for them, such as Prometheus. */
 export type Caller = 'owner' | 'page' | 'metrics'
 
-export type AccessOptions = {
+export type AccessTokensOptions = {
   readonly clock: Clock
   readonly randomBytes: (length: number) => Uint8Array
   /** Null when there is none. */
   readonly metricsToken?: string | null
 }
 
-export class Access {
-  readonly #options: AccessOptions
+export class AccessTokens {
+  readonly #options: AccessTokensOptions
   readonly token: string
   readonly #codes = new Map<string, number>()
   readonly #pages = new Set<string>()
 
-  constructor(options: AccessOptions) {
+  constructor(options: AccessTokensOptions) {
     this.#options = options
     this.token = this.#newSecret()
   }

@@ -8,18 +8,18 @@ import type { Endpoint } from '../base/endpoint.ts'
 import { Problem } from '../base/problem.ts'
 import type { EventLog } from '../daemon/event-log.ts'
 import type { Line } from '../wording/numbers-text.ts'
-import type { Access } from './access-tokens.ts'
-import { Fault, faultOf, faults } from './api-error.ts'
+import type { AccessTokens } from './access-tokens.ts'
+import { ApiError, faultOf, faults } from './api-error.ts'
 import { EventStreams } from './event-stream.ts'
 import { describeApi } from './openapi.ts'
 import { type PageFile, readPageFile } from './page-files.ts'
 import { sessionRoutes } from './page-login-routes.ts'
-import { Guard, type Need } from './request-guard.ts'
+import { type Need, RequestGuard } from './request-guard.ts'
 import type { Route } from './route.ts'
 
 export type ControlOptions = {
   readonly clock: Clock
-  readonly access: Access
+  readonly access: AccessTokens
   readonly log: EventLog
   /** Of the daemon: what it tells of itself, and what it can be asked for. */
   readonly routes: readonly Route[]
@@ -51,7 +51,7 @@ const headers = {
 
 export function createControlApp(options: ControlOptions): ControlApp {
   const { clock, access, log, place, describe } = options
-  const guard = new Guard({ clock, access, place })
+  const guard = new RequestGuard({ clock, access, place })
   const streams = new EventStreams({ clock, log, describe })
   const routes = [...options.routes, ...sessionRoutes(access, place)]
   const description = describeApi(routes)
@@ -103,7 +103,7 @@ async function serve(route: Route, request: HonoRequest): Promise<unknown> {
   let body: unknown
   if (route.body) {
     const given = await readBody(request.raw.body)
-    if (given instanceof Fault) return given
+    if (given instanceof ApiError) return given
     const checked = route.body.safeParse(given)
     if (!checked.success) return faults.badBody
     body = checked.data
@@ -136,7 +136,7 @@ function answerOf(result: unknown): Response {
   if (typeof result === 'string') {
     return new Response(result, { headers: { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' } })
   }
-  if (!(result instanceof Fault)) return Response.json(result)
+  if (!(result instanceof ApiError)) return Response.json(result)
   const status: ContentfulStatusCode = result.status
   const more = {
     ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),

@@ -3,17 +3,17 @@
 
 import { z } from 'zod'
 import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
-import { type Access, codeMs } from './access-tokens.ts'
+import { type AccessTokens, codeMs } from './access-tokens.ts'
 import { faults } from './api-error.ts'
 import type { Route } from './route.ts'
 
 const sessionBody = z.strictObject({ code: z.string().max(100) })
 
-export function pageAddress(access: Access, place: Endpoint): string {
+export function pageAddress(access: AccessTokens, place: Endpoint): string {
   return `http://${formatEndpoint(place)}/#code=${access.newCode()}`
 }
 
-export function sessionRoutes(access: Access, place: () => Endpoint): readonly Route[] {
+export function sessionRoutes(access: AccessTokens, place: () => Endpoint): readonly Route[] {
   return [
     {
       method: 'POST',

@@ -4,8 +4,8 @@
 import type { Clock } from '../base/clock.ts'
 import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
-import type { Access, Caller } from './access-tokens.ts'
-import { type Fault, faults } from './api-error.ts'
+import type { AccessTokens, Caller } from './access-tokens.ts'
+import { type ApiError, faults } from './api-error.ts'
 
 export type RequestHead = {
   readonly host: string | undefined
@@ -18,27 +18,27 @@ export type RequestHead = {
 /** `open`: for whoever comes to the right place, as are the files of the page. */
 export type Need = 'open' | 'metrics' | 'any-caller' | 'owner'
 
-export type GuardOptions = {
+export type RequestGuardOptions = {
   readonly clock: Clock
-  readonly access: Access
+  readonly access: AccessTokens
   /** Where the server listens. */
   readonly place: () => Endpoint
 }
 
-export class Guard {
-  readonly #options: GuardOptions
+export class RequestGuard {
+  readonly #options: RequestGuardOptions
   /** Those without a token cannot use up the budget of those who have one. */
   readonly #strangers: TokenBucket
   readonly #callers: TokenBucket
 
-  constructor(options: GuardOptions) {
+  constructor(options: RequestGuardOptions) {
     this.#options = options
     this.#strangers = new TokenBucket(options.clock.now(), { burst: 60, perSecond: 10 })
     this.#callers = new TokenBucket(options.clock.now(), { burst: 200, perSecond: 50 })
   }
 
   /** Null when the request may be dealt with. */
-  check(head: RequestHead, need: Need): Fault | null {
+  check(head: RequestHead, need: Need): ApiError | null {
     const caller = this.#options.access.callerOf(head.authorization)
     const budget = caller ? this.#callers : this.#strangers
     if (!budget.tryTake(this.#options.clock.now())) return faults.tooMany

@@ -5,14 +5,14 @@ import type { AddressInfo, Socket } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
 import { messageOf, Problem } from '../base/problem.ts'
-import { Access, type AccessOptions } from './access-tokens.ts'
-import { type Fault, faults } from './api-error.ts'
+import { AccessTokens, type AccessTokensOptions } from './access-tokens.ts'
+import { type ApiError, faults } from './api-error.ts'
 import { type ControlOptions, createControlApp } from './app.ts'
 import { controlFileOf, removeControlFile, writeControlFile } from './control-file.ts'
 import { pageAddress } from './page-login-routes.ts'
 
 export type ControlServerOptions = Pick<ControlOptions, 'clock' | 'log' | 'routes' | 'describe'> &
-  Pick<AccessOptions, 'randomBytes' | 'metricsToken'> & {
+  Pick<AccessTokensOptions, 'randomBytes' | 'metricsToken'> & {
     /** On loopback; port 0 for any. */
     readonly listen: Endpoint
     /** Of the daemon; the control file is put beside it. */
@@ -38,7 +38,7 @@ const silenceMs = 60_000
 /** Rejects with a Problem when the port cannot be had. */
 export async function startControlServer(options: ControlServerOptions): Promise<ControlServer> {
   const { clock, log, routes, describe, randomBytes, metricsToken = null, listen, configFile } = options
-  const access = new Access({ clock, randomBytes, metricsToken })
+  const access = new AccessTokens({ clock, randomBytes, metricsToken })
   let place = listen
   const app = createControlApp({ clock, access, log, routes, describe, place: () => place })
   const server = createAdaptorServer({
@@ -118,7 +118,7 @@ function refuse(code: string | undefined, socket: Socket): void {
   )
 }
 
-function faultFor(code: string | undefined): Fault {
+function faultFor(code: string | undefined): ApiError {
   if (code === 'HPE_HEADER_OVERFLOW') return faults.tooLongHeaders
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? faults.tooSlow : faults.malformed
 }

@@ -4,7 +4,7 @@
 /** Six of the largest packets. */
 const blockBytes = 8192
 
-export class Slab {
+export class BufferPool {
   #block = new Uint8Array(0)
   #used = 0
 

@@ -11,7 +11,7 @@ const newestInARow = 3
 export type MayTakeNewest = (waiting: number) => boolean
 
 /** All of them, `oldestFirst` as they are where they are few or may not change places. */
-export function inTurns<T>(oldestFirst: readonly T[], mayTakeNewest?: MayTakeNewest): Iterable<T> {
+export function fairOrder<T>(oldestFirst: readonly T[], mayTakeNewest?: MayTakeNewest): Iterable<T> {
   const { length } = oldestFirst
   return length > manyWaiting && mayTakeNewest?.(length) ? alternately(oldestFirst) : oldestFirst
 }

@@ -2,7 +2,7 @@
 
 import { type Rate, TokenBucket } from './token-bucket.ts'
 
-export class BucketMap {
+export class TokenBucketMap {
   readonly #rate: Rate
   readonly #capacity: number
   /** Whoever was asked for last stands at the end. */

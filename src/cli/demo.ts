@@ -10,7 +10,7 @@ import type { AgentEvent } from '../agent/events.ts'
 import { formatEndpoint } from '../base/endpoint.ts'
 import { Problem } from '../base/problem.ts'
 import type { HostEvent } from '../host/events.ts'
-import { EmbeddedPostOffice } from '../mail/test-mail-server.ts'
+import { TestMailServer } from '../mail/test-mail-server.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { startAddressServer } from '../stun-server/stun-server.ts'
 import { describeAgentEvent, describeHostEvent } from '../wording/event-text.ts'
@@ -71,7 +71,7 @@ async function play(json: boolean, cleanup: Cleanup): Promise<Timings> {
   tell('A post office opens: SMTP on loopback, one Maildir for each of host, anna and ben.')
   const folder = await mkdtemp(join(tmpdir(), 'peerpost-demo-'))
   cleanup.push(() => rm(folder, { recursive: true, force: true }))
-  const office = new EmbeddedPostOffice({ clock: systemClock, folder: join(folder, 'mail'), domain })
+  const office = new TestMailServer({ clock: systemClock, folder: join(folder, 'mail'), domain })
   const smtpPort = await office.start()
   cleanup.push(() => office.stop())
   const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })

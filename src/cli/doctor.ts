@@ -4,8 +4,8 @@ import { Problem } from '../base/problem.ts'
 import { loadSodium } from '../runtime/sodium.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { count } from '../wording/numbers-text.ts'
-import { examine } from './doctor/all-checks.ts'
-import type { Finding, Notebook } from './doctor/findings.ts'
+import { runAllChecks } from './doctor/all-checks.ts'
+import type { Finding, FindingsList } from './doctor/findings.ts'
 import { paint } from './output.ts'
 import { untilStopped } from './shutdown.ts'
 
@@ -19,7 +19,7 @@ export async function runDoctor({ config, json }: DoctorOptions): Promise<void> 
   const crypto = await loadSodium()
   const findings: Finding[] = []
   const screen = json ? jsonNotebook() : screenNotebook()
-  await examine(
+  await runAllChecks(
     { configFile: config, environment: process.env, clock: systemClock, crypto, letterMs, stopped },
     {
       progress: screen.progress,
@@ -40,7 +40,7 @@ export async function runDoctor({ config, json }: DoctorOptions): Promise<void> 
   )
 }
 
-type Screen = Notebook & { readonly end: (faults: number, warnings: number) => void }
+type Screen = FindingsList & { readonly end: (faults: number, warnings: number) => void }
 
 function jsonNotebook(): Screen {
   const tell = (event: string, fields: object) => {

@@ -10,7 +10,7 @@ import type { ProberEvent } from '../nat/nat-prober.ts'
 import { resolveServers } from '../net/resolve-stun-servers.ts'
 import { loadSodium } from '../runtime/sodium.ts'
 import { systemClock } from '../runtime/system-clock.ts'
-import { type NatFacts, natStory, reachOf } from '../wording/nat-text.ts'
+import { type NatFacts, natText, reachOf } from '../wording/nat-text.ts'
 import { seconds } from '../wording/numbers-text.ts'
 import { paint } from './output.ts'
 import { askRouter, openProbe, type Probe, withinMs } from './probe-nat.ts'
@@ -90,7 +90,7 @@ async function publicSix(crypto: Crypto, servers: readonly Endpoint[]): Promise<
 function tell(facts: NatFacts, json: boolean | undefined): void {
   const { view, six, local, mapping, layers } = facts
   if (!json) {
-    const [first = '', ...rest] = natStory(facts)
+    const [first = '', ...rest] = natText(facts)
     process.stdout.write(`${paint(view.publicEndpoints.length > 0 ? 'good' : 'bad', first)}\n`)
     for (const line of rest) process.stdout.write(`${line}\n`)
     return

@@ -9,7 +9,7 @@ import type { DaemonStatus } from './control-client.ts'
 /** Players shown; beyond it they are counted. */
 const mostShown = 30
 
-export function statusStory(status: DaemonStatus, wallNow: number): Line[] {
+export function statusText(status: DaemonStatus, wallNow: number): Line[] {
   return status.role === 'host' ? hostStory(status, wallNow) : agentStory(status, wallNow)
 }
 

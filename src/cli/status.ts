@@ -5,7 +5,7 @@ import { systemClock } from '../runtime/system-clock.ts'
 import { ControlClient, type DaemonStatus } from './control-client.ts'
 import { paint } from './output.ts'
 import { untilStopped } from './shutdown.ts'
-import { statusStory } from './status-text.ts'
+import { statusText } from './status-text.ts'
 
 export type StatusOptions = {
   readonly config: string
@@ -73,7 +73,7 @@ function createShow(json: boolean, isScreen: boolean): (status: DaemonStatus) =>
       )
       return
     }
-    const text = statusStory(status, now).map(({ tone, text }) => paint(tone, text))
+    const text = statusText(status, now).map(({ tone, text }) => paint(tone, text))
     process.stdout.write(`${isScreen ? '\x1b[H\x1b[2J' : ''}${text.join('\n')}\n`)
   }
 }

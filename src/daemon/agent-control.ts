@@ -9,10 +9,10 @@ import type { Forward } from '../forward/forwarder.ts'
 import { forwardText, parseForwards } from '../forward/parse-forwards.ts'
 import { readUserId } from '../letter/user-id.ts'
 import { agentMetrics, agentUnready } from './agent-health.ts'
-import { AgentNews } from './agent-last-events.ts'
+import { AgentLastEvents } from './agent-last-events.ts'
 import type { AgentStatus, PeerStatus } from './agent-schemas.ts'
 import { instant, natOf, peerOf } from './agent-status.ts'
-import type { Standing, Standings } from './friends-and-blocked.ts'
+import type { FriendsAndBlocked, Standing } from './friends-and-blocked.ts'
 import type { Metric } from './metrics.ts'
 
 export type ControlledAgent = Pick<
@@ -24,7 +24,7 @@ export type AgentControlOptions = {
   readonly clock: Clock
   /** A new one, not started; it tells `onEvent`. */
   readonly makeAgent: (onEvent: (event: AgentEvent) => void, forwards: readonly Forward[]) => ControlledAgent
-  readonly standings: Standings
+  readonly standings: FriendsAndBlocked
   readonly name: string
   readonly id: string
   readonly room: string
@@ -57,7 +57,7 @@ export class AgentControl {
   #state: AgentStatus['state'] = 'starting'
   #stateAt: number
   #trouble: AgentStatus['trouble'] = null
-  #news: AgentNews
+  #news: AgentLastEvents
   /** Of leaving, or of joining in the background. */
   #work: Promise<void> = Promise.resolve()
   #stopped = false
@@ -68,7 +68,7 @@ export class AgentControl {
     this.#configured = new Set(options.forwards.map(forwardText))
     this.#startedAt = options.clock.wallNow()
     this.#stateAt = this.#startedAt
-    this.#news = new AgentNews(this.#startedAt)
+    this.#news = new AgentLastEvents(this.#startedAt)
   }
 
   /** Joins for the first time. Rejects with a Problem; resolves early when stopped meanwhile. */
@@ -229,7 +229,7 @@ export class AgentControl {
     return peer ?? new Problem('unknown-peer', 'This player is not known.', 'Name a player of the list.')
   }
 
-  get standings(): Pick<Standings, 'list'> {
+  get standings(): Pick<FriendsAndBlocked, 'list'> {
     return this.#options.standings
   }
 
@@ -240,7 +240,7 @@ export class AgentControl {
   async #start(): Promise<void> {
     this.#become('starting')
     this.#trouble = null
-    this.#news = new AgentNews(this.#stateAt)
+    this.#news = new AgentLastEvents(this.#stateAt)
     this.#agent = this.#options.makeAgent((event) => this.#heard(event), this.#forwards)
     await this.#agent.start()
   }

@@ -6,7 +6,7 @@ import { declineWords } from '../wording/event-text.ts'
 import type { AgentStatus } from './agent-schemas.ts'
 import { instant } from './agent-status.ts'
 
-export class AgentNews {
+export class AgentLastEvents {
   #mailbox: AgentStatus['mailbox']
   #lastRequest: AgentStatus['lastRequest'] = null
   #lastReply: AgentStatus['lastReply'] = null

@@ -36,7 +36,7 @@ export function standingsFileOf(configFile: string): string {
 export type Known = { readonly id: string; readonly name: string | null }
 
 /** `friends`, `blocked`: user IDs in hex, as the agent asks for them; they change with what is set here. */
-export class Standings {
+export class FriendsAndBlocked {
   readonly friends = new Set<string>()
   readonly blocked = new Set<string>()
   readonly #file: string | null

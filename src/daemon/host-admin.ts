@@ -3,7 +3,7 @@
 import type { InviteOrder, ListedBlock, ListedInvite, MadeInvite } from './host-schemas.ts'
 
 /** All of it throws a Problem for what cannot be done. */
-export type HostOffice = {
+export type HostAdmin = {
   /** Oldest first. */
   readonly invites: () => readonly ListedInvite[]
   readonly invite: (order: InviteOrder) => MadeInvite

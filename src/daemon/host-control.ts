@@ -5,7 +5,7 @@ import type { Problem } from '../base/problem.ts'
 import type { Host, HostEvent, HostSettings } from '../host/host.ts'
 import { maskText } from '../wording/mask-addresses.ts'
 import { instant } from './agent-status.ts'
-import type { HostOffice } from './host-admin.ts'
+import type { HostAdmin } from './host-admin.ts'
 import { type HostVitals, hostMetrics, hostUnready } from './host-health.ts'
 import type { HostStatus } from './host-schemas.ts'
 import type { Metric } from './metrics.ts'
@@ -18,7 +18,7 @@ export type HostControlOptions = {
   readonly rooms: readonly string[]
   /** The mailbox must have been looked through so lately for the host to count as ready. */
   readonly scanLimitMs: number
-  readonly office: HostOffice
+  readonly office: HostAdmin
 }
 
 export class HostControl {
@@ -63,7 +63,7 @@ export class HostControl {
   }
 
   /** Of the host that runs now. */
-  get office(): HostOffice {
+  get office(): HostAdmin {
     return this.#options.office
   }
 

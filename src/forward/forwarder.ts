@@ -1,18 +1,18 @@
 // Local UDP and TCP ports onto links: what the agent calls, and who is linked under which nickname.
 
 import type { Duplex } from 'node:stream'
-import { Slab } from '../base/buffer-pool.ts'
+import { BufferPool } from '../base/buffer-pool.ts'
 import type { Clock } from '../base/clock.ts'
 import { Problem } from '../base/problem.ts'
-import { Doors } from './named-endpoints.ts'
-import { PeerAddresses } from './peer-loopback-addresses.ts'
-import { Streams } from './streams/stream-forwarder.ts'
+import { NamedEndpoints } from './named-endpoints.ts'
+import { PeerLoopbackAddresses } from './peer-loopback-addresses.ts'
+import { StreamForwarder } from './streams/stream-forwarder.ts'
 import { isStreamFrame } from './streams/stream-frame.ts'
 import { decodeNamedFrame, encodeNamedFrame, isNamedFrame } from './udp/channel-frame.ts'
 import { decodeFrame } from './udp/datagram-frame.ts'
-import { ExposedPorts } from './udp/exposed-udp-ports.ts'
+import { ExposedUdpPorts } from './udp/exposed-udp-ports.ts'
 import { idleMs } from './udp/flow-table.ts'
-import { ForwardedPorts } from './udp/forwarded-udp-ports.ts'
+import { ForwardedUdpPorts } from './udp/forwarded-udp-ports.ts'
 
 export type Protocol = 'udp' | 'tcp'
 
@@ -65,7 +65,7 @@ export type ForwarderOptions = {
   readonly exposes: readonly Expose[]
   readonly forwards: readonly Forward[]
   /** What the program around us opens by name; nothing if left out. */
-  readonly doors?: Doors
+  readonly namedEndpoints?: NamedEndpoints
   /** Whole numbers of 32 bits that nobody can foresee. */
   readonly random: () => number
   readonly isFriend: (peerId: string) => boolean
@@ -105,7 +105,15 @@ export interface Forwarder {
 type Linked = { readonly name: string; readonly link: PeerLink }
 
 export function createForwarder(options: ForwarderOptions): Forwarder {
-  const { clock, exposes, forwards, isFriend, onEvent, random, doors = new Doors() } = options
+  const {
+    clock,
+    exposes,
+    forwards,
+    isFriend,
+    onEvent,
+    random,
+    namedEndpoints = new NamedEndpoints(),
+  } = options
   /** In the order they were linked; the agent bounds how many links there are. */
   const linked = new Map<string, Linked>()
   const current = new Set<Forward>()
@@ -141,15 +149,24 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       return onlyFriends !== undefined && (!onlyFriends || isFriend(peerId))
     }
   }
-  const slab = new Slab()
-  const shared = { clock, random, addresses: new PeerAddresses(), peerOf, send, wholeBytes, counts, slab }
-  const exposed = new ExposedPorts({ ...shared, isOpenTo: openTo('udp') })
-  const forwarded = new ForwardedPorts(shared)
-  const streams = new Streams({
+  const bufferPool = new BufferPool()
+  const shared = {
+    clock,
+    random,
+    addresses: new PeerLoopbackAddresses(),
+    peerOf,
+    send,
+    wholeBytes,
+    counts,
+    bufferPool,
+  }
+  const exposed = new ExposedUdpPorts({ ...shared, isOpenTo: openTo('udp') })
+  const forwarded = new ForwardedUdpPorts(shared)
+  const streams = new StreamForwarder({
     ...{ ...shared, isOpenTo: openTo('tcp') },
-    doorOf: (peerId, name) => doors.streams(name, () => isFriend(peerId)),
+    doorOf: (peerId, name) => namedEndpoints.streams(name, () => isFriend(peerId)),
   })
-  const needsStreams = () => doors.hasStreams || exposes.some(({ protocol }) => protocol === 'tcp')
+  const needsStreams = () => namedEndpoints.hasStreams || exposes.some(({ protocol }) => protocol === 'tcp')
   let isClosed = false
 
   const release = (id: string) => {
@@ -172,7 +189,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
   const takeNamed = (id: string, bytes: Uint8Array) => {
     const frame = decodeNamedFrame(bytes)
-    const door = frame && doors.channel(frame.name, () => isFriend(id))
+    const door = frame && namedEndpoints.channel(frame.name, () => isFriend(id))
     if (!frame) counts.malformed++
     else if (!door) counts.notExposed++
     else door(id, frame.payload)

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import { Problem } from '../base/problem.ts'
 import { isDoorName } from './udp/channel-frame.ts'
 
-export type Door<Handle> = {
+export type NamedEndpoint<Handle> = {
   readonly handle: Handle
   /** Only those named in `friends`. */
   readonly friendsOnly: boolean
@@ -18,20 +18,20 @@ export type OnStream = (peerId: string, stream: Duplex) => void
 /** Of each kind. */
 export const mostDoors = 256
 
-export class Doors {
-  readonly #channels = new Map<string, Door<OnDatagram>>()
-  readonly #streams = new Map<string, Door<OnStream>>()
+export class NamedEndpoints {
+  readonly #channels = new Map<string, NamedEndpoint<OnDatagram>>()
+  readonly #streams = new Map<string, NamedEndpoint<OnStream>>()
 
   get hasStreams(): boolean {
     return this.#streams.size > 0
   }
 
   /** Throws a Problem `usage`. Returns what closes it again. */
-  openChannel(name: string, door: Door<OnDatagram>): () => void {
+  openChannel(name: string, door: NamedEndpoint<OnDatagram>): () => void {
     return open(this.#channels, name, door)
   }
 
-  openStreams(name: string, door: Door<OnStream>): () => void {
+  openStreams(name: string, door: NamedEndpoint<OnStream>): () => void {
     return open(this.#streams, name, door)
   }
 
@@ -45,18 +45,23 @@ export class Doors {
   }
 }
 
-function through<Handle>(door: Door<Handle> | undefined, isFriend: () => boolean): Handle | null {
+function through<Handle>(door: NamedEndpoint<Handle> | undefined, isFriend: () => boolean): Handle | null {
   return door && (!door.friendsOnly || isFriend()) ? door.handle : null
 }
 
-function open<Handle>(doors: Map<string, Door<Handle>>, name: string, door: Door<Handle>): () => void {
+function open<Handle>(
+  namedEndpoints: Map<string, NamedEndpoint<Handle>>,
+  name: string,
+  door: NamedEndpoint<Handle>,
+): () => void {
   checkDoorName(name)
-  if (doors.has(name)) throw new Problem('usage', `"${name}" is open already.`, 'Choose another name.')
-  if (doors.size >= mostDoors)
+  if (namedEndpoints.has(name))
+    throw new Problem('usage', `"${name}" is open already.`, 'Choose another name.')
+  if (namedEndpoints.size >= mostDoors)
     throw new Problem('usage', `${mostDoors} names are open already.`, 'Close some that are not needed.')
-  doors.set(name, door)
+  namedEndpoints.set(name, door)
   return () => {
-    if (doors.get(name) === door) doors.delete(name)
+    if (namedEndpoints.get(name) === door) namedEndpoints.delete(name)
   }
 }
 

@@ -6,7 +6,7 @@
 const maxPeers = 4096
 const plain = '127.0.0.1'
 
-export class PeerAddresses {
+export class PeerLoopbackAddresses {
   readonly #byPeer = new Map<string, string>()
   readonly #taken = new Set<string>()
   #distinct = true

@@ -7,7 +7,7 @@ const stepRows = 200
 /** Between steps while there is more to do. */
 const hurryMs = 50
 
-export class Housekeeper {
+export class Cleanup {
   readonly #parts: HostParts
   readonly #isBusyWith: (order: number) => boolean
   #cancelTimer: (() => void) | null = null

@@ -8,17 +8,17 @@ import type { UserId } from '../letter/letter-types.ts'
 import { BlockedKeys } from '../store/blocked-keys.ts'
 import type { HostDatabase } from '../store/host-database.ts'
 import { databaseProblem } from '../store/host-database.ts'
-import { Revocations } from '../store/invite-revocations.ts'
-import { InviteBook } from '../store/invites.ts'
-import { Claims } from '../store/leases.ts'
+import { InviteRevocations } from '../store/invite-revocations.ts'
+import { Invites } from '../store/invites.ts'
+import { Leases } from '../store/leases.ts'
 import { Outbox } from '../store/outbox.ts'
 import { PeerTable } from '../store/peer-table.ts'
-import { IntroductionList } from '../store/pending-introductions.ts'
+import { PendingIntroductions } from '../store/pending-introductions.ts'
 import { SeenLetters } from '../store/seen-letters.ts'
 import { SendBudget } from '../store/send-budget.ts'
 import { UnreachableAddresses } from '../store/unreachable-addresses.ts'
 import type { HostEvent } from './events.ts'
-import type { Neighbours } from './peer-hosts/peer-hosts.ts'
+import type { PeerHosts } from './peer-hosts/peer-hosts.ts'
 import type { HostRoom } from './requests/admission-rules.ts'
 import type { SenderLimits } from './requests/sender-rate-limits.ts'
 import type { HostSettings } from './settings.ts'
@@ -44,22 +44,22 @@ export type HostSelf = HostKeyPairs & {
   /** User IDs in hex that the config blocks. */
   readonly blocked: ReadonlySet<string>
   /** For the Message-IDs of its mails, see postmark.ts. */
-  readonly postmarkKey: Uint8Array
+  readonly bounceTokenKey: Uint8Array
 }
 
 export type HostMemory = {
   readonly database: HostDatabase
   readonly peers: PeerTable
   readonly seen: SeenLetters
-  readonly invites: InviteBook
-  readonly revocations: Revocations
+  readonly invites: Invites
+  readonly revocations: InviteRevocations
   readonly blocked: BlockedKeys
   readonly outbox: Outbox
   readonly budget: SendBudget
-  readonly introductions: IntroductionList
+  readonly introductions: PendingIntroductions
   readonly unreachable: UnreachableAddresses
   /** Null where no other process uses the same tables. */
-  readonly claims: Claims | null
+  readonly claims: Leases | null
 }
 
 /** All of it but what is built upon it. */
@@ -72,7 +72,7 @@ export type HostGround = HostMemory & {
   readonly emit: (event: HostEvent) => void
 }
 
-export type HostParts = HostGround & { readonly neighbours: Neighbours }
+export type HostParts = HostGround & { readonly peerHosts: PeerHosts }
 
 /** `owner`: no other process, now or later, has the same. */
 export function openMemory(database: HostDatabase, settings: HostSettings, owner: string): HostMemory {
@@ -80,14 +80,14 @@ export function openMemory(database: HostDatabase, settings: HostSettings, owner
     database,
     peers: new PeerTable(database, settings),
     seen: new SeenLetters(database, { ...settings, capacity: settings.seenCapacity }),
-    invites: new InviteBook(database),
-    revocations: new Revocations(database),
+    invites: new Invites(database),
+    revocations: new InviteRevocations(database),
     blocked: new BlockedKeys(database),
     outbox: new Outbox(database, { capacity: settings.outboxCapacity }),
     budget: new SendBudget(database, settings),
-    introductions: new IntroductionList(database),
+    introductions: new PendingIntroductions(database),
     unreachable: new UnreachableAddresses(database, settings.unreachable),
-    claims: database.connection.isShared ? new Claims(database, owner) : null,
+    claims: database.connection.isShared ? new Leases(database, owner) : null,
   }
 }
 

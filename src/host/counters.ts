@@ -11,7 +11,7 @@ type Levels = Counts & Pick<HostCounters, 'sentInDay'>
 
 const nothing: Levels = { entries: 0, seenLetters: 0, mails: 0, introductions: 0, sentInDay: 0 }
 
-export class Tally {
+export class Counters {
   readonly #letters: Tallies = {}
   readonly #mails: Tallies = {}
   #last: Levels = nothing

@@ -16,7 +16,7 @@ import {
   meetsDamage,
   openHostDatabase,
 } from '../store/host-database.ts'
-import { Housekeeper } from './cleanup.ts'
+import { Cleanup } from './cleanup.ts'
 import {
   type HostGround,
   type HostKeyPairs,
@@ -25,17 +25,17 @@ import {
   openMemory,
   withDatabase,
 } from './context.ts'
-import { Tally } from './counters.ts'
+import { Counters } from './counters.ts'
 import type { HostCounters, HostEvent } from './events.ts'
-import { Courier } from './inbox/mailbox-reader.ts'
+import { MailboxReader } from './inbox/mailbox-reader.ts'
 import { bounceOf } from './inbox/parse-letter.ts'
-import { Dispatcher } from './outbox/outbox-sender.ts'
-import { Neighbours } from './peer-hosts/peer-hosts.ts'
-import { ForwardingDesk } from './representative/representative.ts'
-import { Deputy } from './representative/worker-link.ts'
+import { OutboxSender } from './outbox/outbox-sender.ts'
+import { PeerHosts } from './peer-hosts/peer-hosts.ts'
+import { Representative } from './representative/representative.ts'
+import { WorkerLink } from './representative/worker-link.ts'
 import type { HostRoom } from './requests/admission-rules.ts'
-import { AdmissionDesk } from './requests/agent-letter-handler.ts'
-import { postmarkKey } from './requests/bounce-token.ts'
+import { AgentLetterHandler } from './requests/agent-letter-handler.ts'
+import { bounceTokenKey } from './requests/bounce-token.ts'
 import { answerHeld } from './requests/handle-letter.ts'
 import { Introducer } from './requests/introductions.ts'
 import { SenderLimits } from './requests/sender-rate-limits.ts'
@@ -99,7 +99,7 @@ export function createHost(options: HostOptions): Host {
 class HostService implements Host {
   readonly #options: HostOptions
   readonly #settings: HostSettings
-  readonly #tally = new Tally()
+  readonly #tally = new Counters()
   #running: Running | null = null
   #starting: Promise<void> | null = null
   #stopping: Promise<void> | null = null
@@ -126,7 +126,7 @@ class HostService implements Host {
   }
 
   get scannedAt(): number | null {
-    return this.#running?.courier.scannedAt ?? null
+    return this.#running?.mailboxReader.scannedAt ?? null
   }
 
   async #start(): Promise<void> {
@@ -141,13 +141,13 @@ class HostService implements Host {
       throw failure.reason
     }
     this.#emit({ event: 'ready', address, rooms: rooms.map(({ name }) => name) })
-    running.courier.start()
-    running.dispatcher.pump()
+    running.mailboxReader.start()
+    running.outboxSender.pump()
     running.introducer.wake()
     running.housekeeper.start()
-    running.parts.neighbours.start()
+    running.parts.peerHosts.start()
     running.forwarding?.start()
-    running.deputy?.start()
+    running.workerLink?.start()
   }
 
   #putTogether(): Running {
@@ -165,7 +165,7 @@ class HostService implements Host {
         blocked: new Set((this.#options.blocked ?? []).map(toHex)),
         rooms: rooms.map(({ tag, invitesRequired = false }) => ({ tag, invitesRequired })),
         hosts: [front.identity.publicKey, ...(this.#options.hosts ?? []).map((host) => host.identity)],
-        postmarkKey: postmarkKey(crypto, identity),
+        bounceTokenKey: bounceTokenKey(crypto, identity),
       },
       // Who has which key only workers see.
       limits: new SenderLimits(clock.now(), { ...this.#settings.limits, ...(workers && { perKey: 0 }) }),
@@ -174,43 +174,44 @@ class HostService implements Host {
       crypto,
       emit: (event) => this.#emit(event),
     }
-    const neighbours = new Neighbours(ground, this.#options.hosts ?? [], {
-      onMail: () => dispatcher.pump(),
+    const peerHosts = new PeerHosts(ground, this.#options.hosts ?? [], {
+      onMail: () => outboxSender.pump(),
       onAnswer: (held) => {
         answerHeld(parts, held, clock.wallNow())
         introducer.wake()
       },
     })
-    const parts: HostParts = { ...ground, neighbours }
-    const forwarding = workers && new ForwardingDesk(ground, workers, () => dispatcher.pump())
-    const deputy = represents && new Deputy(ground, represents.representative, () => dispatcher.pump())
-    const forwards = deputy && {
-      asksFor: (id: LetterId) => deputy.asksFor(id, courier.scannedAt),
-      onTaken: (id: LetterId) => deputy.noteTaken(id),
-      onWanted: (id: LetterId) => deputy.noteWanted(id),
-      tellWanted: () => deputy.tellWanted(),
+    const parts: HostParts = { ...ground, peerHosts }
+    const forwarding = workers && new Representative(ground, workers, () => outboxSender.pump())
+    const workerLink =
+      represents && new WorkerLink(ground, represents.representative, () => outboxSender.pump())
+    const forwards = workerLink && {
+      asksFor: (id: LetterId) => workerLink.asksFor(id, mailboxReader.scannedAt),
+      onTaken: (id: LetterId) => workerLink.noteTaken(id),
+      onWanted: (id: LetterId) => workerLink.noteWanted(id),
+      tellWanted: () => workerLink.tellWanted(),
     }
-    const desk = forwarding ?? new AdmissionDesk(parts, forwards)
-    const dispatcher = new Dispatcher(parts, sender)
+    const desk = forwarding ?? new AgentLetterHandler(parts, forwards)
+    const outboxSender = new OutboxSender(parts, sender)
     const introducer = new Introducer(parts, {
-      isBacklog: () => courier.isBusy || dispatcher.mayHoldReplies,
-      onCommit: () => dispatcher.pump(['patient']),
+      isBacklog: () => mailboxReader.isBusy || outboxSender.mayHoldReplies,
+      onCommit: () => outboxSender.pump(['patient']),
     })
-    const courier = new Courier(parts, mailbox, desk, {
+    const mailboxReader = new MailboxReader(parts, mailbox, desk, {
       onCommit: () => {
-        dispatcher.pump()
+        outboxSender.pump()
         introducer.wake()
       },
     })
-    const housekeeper = new Housekeeper(parts, (order) => dispatcher.isBusyWith(order))
-    mailbox.onWake = () => courier.wake()
+    const housekeeper = new Cleanup(parts, (order) => outboxSender.isBusyWith(order))
+    mailbox.onWake = () => mailboxReader.wake()
     mailbox.isOurReport = (raw) => bounceOf(parts, raw) !== null
     mailbox.opens = (text) => isSealedTo(crypto, text, [sealingKeys])
     mailbox.onState = (state) => {
-      deputy?.noteMailbox(state)
+      workerLink?.noteMailbox(state)
       this.#emit({ event: 'mailbox', ...state })
     }
-    return { parts, courier, dispatcher, introducer, housekeeper, forwarding, deputy }
+    return { parts, mailboxReader, outboxSender, introducer, housekeeper, forwarding, workerLink }
   }
 
   #openMemory(database: HostDatabase): HostMemory {
@@ -232,15 +233,15 @@ class HostService implements Host {
     const { mailbox, sender } = this.#options
     running.housekeeper.stop()
     running.introducer.stop()
-    running.parts.neighbours.stop()
-    const handled = running.courier.stop()
+    running.parts.peerHosts.stop()
+    const handled = running.mailboxReader.stop()
     // A mailbox that answers nobody would keep the courier waiting; closing it ends that.
     await this.#forAWhile(handled)
     await mailbox.close().catch(() => undefined)
     await this.#forAWhile(handled)
-    running.deputy?.stop()
+    running.workerLink?.stop()
     running.forwarding?.stop()
-    await running.dispatcher.stop(this.#settings.stopGraceMs)
+    await running.outboxSender.stop(this.#settings.stopGraceMs)
     await sender.close().catch(() => undefined)
     try {
       this.#tally.freeze(levelsOf(running.parts))
@@ -292,10 +293,10 @@ function levelsOf({ database, budget, clock }: HostParts) {
 
 type Running = {
   readonly parts: HostParts
-  readonly courier: Courier
-  readonly dispatcher: Dispatcher
+  readonly mailboxReader: MailboxReader
+  readonly outboxSender: OutboxSender
   readonly introducer: Introducer
-  readonly housekeeper: Housekeeper
-  readonly forwarding: ForwardingDesk | undefined
-  readonly deputy: Deputy | undefined
+  readonly housekeeper: Cleanup
+  readonly forwarding: Representative | undefined
+  readonly workerLink: WorkerLink | undefined
 }

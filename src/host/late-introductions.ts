@@ -6,7 +6,7 @@
 import type { RequestLetter, RoomTag, UserId } from '../letter/letter-types.ts'
 import type { Item } from '../sync/sync-item.ts'
 import type { HostGround } from './context.ts'
-import type { Neighbours } from './peer-hosts/peer-hosts.ts'
+import type { PeerHosts } from './peer-hosts/peer-hosts.ts'
 
 /** An answer may be completed for so long: a letter between hosts that got lost is made up for by the comparison of their
  *  tables ten minutes later. */
@@ -28,12 +28,12 @@ type Party = {
  */
 export function introduceLate(
   ground: HostGround,
-  neighbours: Neighbours,
+  peerHosts: PeerHosts,
   { room, from }: Pick<RequestLetter, 'room' | 'from'>,
   now: number,
 ): void {
   const { replyPeers } = ground.settings
-  const { newcomer, others } = partiesOf(ground, neighbours, room, from, now)
+  const { newcomer, others } = partiesOf(ground, peerHosts, room, from, now)
   if (newcomer === null) return
   const met: Item[] = []
   for (const other of others) {
@@ -42,30 +42,30 @@ export function introduceLate(
     if (wasOffered(newcomer, other) || wasOffered(other, newcomer)) continue
     const hasRoom = newcomer.isShort && newcomer.offered.length + met.length < replyPeers
     if (!hasRoom && !(other.isShort && other.isOurs)) continue
-    tell(ground, neighbours, room, newcomer, other, now)
-    tell(ground, neighbours, room, other, newcomer, now)
+    tell(ground, peerHosts, room, newcomer, other, now)
+    tell(ground, peerHosts, room, other, newcomer, now)
     if (hasRoom) met.push(other.item)
-    else neighbours.statements.addOffered(other.item.key, [newcomer.item])
+    else peerHosts.statements.addOffered(other.item.key, [newcomer.item])
   }
   // Another host may have no use for our wish: if its agent turns out to know us, it is told then.
-  if (newcomer.isOurs && met.length > 0) neighbours.statements.addOffered(newcomer.item.key, met)
+  if (newcomer.isOurs && met.length > 0) peerHosts.statements.addOffered(newcomer.item.key, met)
 }
 
 /** Inside the transaction of an agent's letter that another host had told of before: the agent knows us, too. What that
  *  host was to tell it, and perhaps had no use for, it is told by us. */
 export function introduceToOurs(
   ground: HostGround,
-  neighbours: Neighbours,
+  peerHosts: PeerHosts,
   letter: Pick<RequestLetter, 'room' | 'from'>,
   now: number,
 ): void {
-  introduceLate(ground, neighbours, letter, now)
+  introduceLate(ground, peerHosts, letter, now)
   const { room, from } = letter
-  const { newcomer, others } = partiesOf(ground, neighbours, room, from, now)
+  const { newcomer, others } = partiesOf(ground, peerHosts, room, from, now)
   if (newcomer === null) return
   for (const other of others) {
     if (other.isOurs && wasOffered(other, newcomer) && !wasOffered(newcomer, other))
-      tell(ground, neighbours, room, newcomer, other, now)
+      tell(ground, peerHosts, room, newcomer, other, now)
   }
 }
 
@@ -73,14 +73,14 @@ export function introduceToOurs(
  *  enough to be completed. */
 function partiesOf(
   ground: HostGround,
-  neighbours: Neighbours,
+  peerHosts: PeerHosts,
   room: RoomTag,
   from: UserId,
   now: number,
 ): { readonly newcomer: Party | null; readonly others: readonly Party[] } {
   const { peers, settings } = ground
   const acceptedAt = peers.acceptedAt(room, from, now)
-  const party = (user: UserId, askedAt: number) => partyOf(ground, neighbours, room, user, now - askedAt)
+  const party = (user: UserId, askedAt: number) => partyOf(ground, peerHosts, room, user, now - askedAt)
   const newcomer = acceptedAt === null ? null : party(from, acceptedAt)
   if (acceptedAt === null || newcomer === null) return { newcomer: null, others: [] }
   const others = peers
@@ -93,7 +93,7 @@ function partiesOf(
 /** Null when nothing is known that it signed: it asked before this host knew another. */
 function partyOf(
   { settings }: HostGround,
-  { statements, relaying }: Neighbours,
+  { statements, relaying }: PeerHosts,
   room: RoomTag,
   user: UserId,
   ageMs: number,
@@ -113,11 +113,11 @@ function wasOffered({ offered }: Party, { item }: Party): boolean {
 
 function tell(
   { introductions }: HostGround,
-  { relaying }: Neighbours,
+  { relaying }: PeerHosts,
   room: RoomTag,
   { user: recipient }: Party,
-  { user: asker }: Party,
+  { user: stunClient }: Party,
   now: number,
 ): void {
-  introductions.note(room, relaying.introduce(room, [recipient], asker), asker, now)
+  introductions.note(room, relaying.introduce(room, [recipient], stunClient), stunClient, now)
 }

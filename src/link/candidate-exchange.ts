@@ -55,7 +55,7 @@ export function decodeCandidates(body: Uint8Array): CandidateList | null {
 }
 
 /** Tells the newest list until it is acknowledged, and takes each of the other's once. */
-export class Announcements {
+export class CandidateAnnouncements {
   #number = 0
   /** Null when nothing is to be told. */
   #body: Uint8Array | null = null

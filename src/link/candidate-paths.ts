@@ -10,9 +10,9 @@
 
 import type { Endpoint } from '../base/endpoint.ts'
 import type { Via } from '../base/protocol-machine.ts'
-import { type Challenge, Challenges, keyOf, type Place, shorten, unheardFlag } from './path-challenges.ts'
+import { type Challenge, keyOf, PathChallenges, type Place, shorten, unheardFlag } from './path-challenges.ts'
 
-export type Way = {
+export type CandidatePath = {
   readonly endpoint: Endpoint
   /** Higher is better. */
   readonly rank: number
@@ -49,7 +49,7 @@ type Trial = {
   decideAt: number
 }
 
-export type PathsOptions = {
+export type CandidatePathsOptions = {
   readonly remote: Endpoint
   readonly via: Via
   readonly rank: number
@@ -57,8 +57,8 @@ export type PathsOptions = {
   readonly randomBytes: (length: number) => Uint8Array
 }
 
-export class Paths {
-  readonly #challenges: Challenges
+export class CandidatePaths {
+  readonly #challenges: PathChallenges
   #present: Place
   #presentRank: number
   /** By place. */
@@ -71,8 +71,8 @@ export class Paths {
   #roundTripMs = 0
   #dueAt = Infinity
 
-  constructor({ remote, via, rank, now, randomBytes }: PathsOptions) {
-    this.#challenges = new Challenges(now, randomBytes)
+  constructor({ remote, via, rank, now, randomBytes }: CandidatePathsOptions) {
+    this.#challenges = new PathChallenges(now, randomBytes)
     this.#present = { endpoint: remote, via }
     this.#presentRank = rank
   }
@@ -108,7 +108,7 @@ export class Paths {
   }
 
   /** Where the peer may be as of now; those of higher rank than the present path are looked at. */
-  setWays(now: number, ways: readonly Way[]): void {
+  setWays(now: number, ways: readonly CandidatePath[]): void {
     for (const [key, { isTold }] of this.#ways) if (isTold) this.#ways.delete(key)
     for (const { endpoint, rank } of ways.slice(0, maxKnown)) {
       if (this.isPresent(endpoint, 0)) this.#presentRank = rank

@@ -3,17 +3,17 @@
 import { viewOf } from '../base/bytes.ts'
 import type { Family } from '../base/endpoint.ts'
 import { Reassembly, splitDatagram } from './fragments.ts'
-import { PathSize } from './mtu-discovery.ts'
+import { MtuDiscovery } from './mtu-discovery.ts'
 import { dataOverheadBytes, frameKinds } from './packet-codec.ts'
 import type { Frame } from './packet-crypto.ts'
 
 export class Datagrams {
-  readonly #size: PathSize
+  readonly #size: MtuDiscovery
   readonly #reassembly = new Reassembly()
   #number = 0
 
   constructor(now: number, family: Family) {
-    this.#size = new PathSize(now, family)
+    this.#size = new MtuDiscovery(now, family)
   }
 
   /** The largest that travels in one packet now. */

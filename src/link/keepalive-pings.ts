@@ -31,7 +31,7 @@ export type PingCounts = {
   readonly lost: number
 }
 
-export class Pings {
+export class KeepalivePings {
   #keepaliveMs: number
   readonly #lossMs: number
   /** NaN once answered. */

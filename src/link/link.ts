@@ -8,11 +8,11 @@
 
 import type { Candidate, Endpoint } from '../base/endpoint.ts'
 import type { Machine, Via } from '../base/protocol-machine.ts'
-import type { Way } from './candidate-paths.ts'
+import type { CandidatePath } from './candidate-paths.ts'
 import { Handshake } from './handshake.ts'
 import type { PingCounts } from './keepalive-pings.ts'
 import type { CloseReason, LinkAction, LinkEvent, LinkOptions, LinkState } from './link-types.ts'
-import { Conversation } from './open-link.ts'
+import { OpenLink } from './open-link.ts'
 import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packet-codec.ts'
 
 /** The handshake is repeated after 200 ms, then half as long again each time, up to a second. */
@@ -30,7 +30,7 @@ export class Link implements Machine<LinkEvent> {
   readonly #role: LinkOptions['role']
   readonly #handshake: Handshake
   readonly #handshakeDeadline: number
-  readonly #conversation: Conversation
+  readonly #openLink: OpenLink
   #state: LinkState = 'handshake'
   /** When the opener repeats its handshake packet, or a closing side its close. */
   #repeatAt: number | null
@@ -42,7 +42,7 @@ export class Link implements Machine<LinkEvent> {
     this.#role = options.role
     this.#handshakeDeadline = options.now + (options.handshakeMs ?? 30_000)
     this.#handshake = new Handshake(options)
-    this.#conversation = new Conversation(options)
+    this.#openLink = new OpenLink(options)
     this.#repeatAt = options.role === 'opener' ? options.now : null
   }
 
@@ -52,65 +52,65 @@ export class Link implements Machine<LinkEvent> {
 
   /** Where everything is sent; what arrives is judged by its keys, not by its source. */
   get remote(): Endpoint {
-    return this.#conversation.whereabouts.remote
+    return this.#openLink.pathManager.remote
   }
 
   /** The socket or connection that the present path leads from. */
   get via(): Via {
-    return this.#conversation.whereabouts.via
+    return this.#openLink.pathManager.via
   }
 
   get isDisturbed(): boolean {
-    return this.#state === 'open' && this.#conversation.isDisturbed
+    return this.#state === 'open' && this.#openLink.isDisturbed
   }
 
   get pings(): PingCounts {
-    return this.#conversation.pings
+    return this.#openLink.pings
   }
 
   /** The largest datagram that travels in one packet now. */
   get wholeBytes(): number {
-    return this.#conversation.wholeBytes
+    return this.#openLink.wholeBytes
   }
 
   /** A better path was found: everything goes there from now on, first a ping. */
   setRemote(now: number, remote: Endpoint, via: Via = 0, rank = 0): LinkAction[] {
-    if (this.#state === 'closed' || !this.#conversation.move(now, remote, via, rank)) return []
-    return this.#state === 'open' ? this.#conversation.ping(now) : []
+    if (this.#state === 'closed' || !this.#openLink.move(now, remote, via, rank)) return []
+    return this.#state === 'open' ? this.#openLink.ping(now) : []
   }
 
   /** Where else the peer may be: at most 16 count. Better ones are looked at, all of them when the link is disturbed. */
-  setWays(now: number, ways: readonly Way[]): LinkAction[] {
+  setWays(now: number, ways: readonly CandidatePath[]): LinkAction[] {
     if (this.#state === 'closed') return []
-    this.#conversation.whereabouts.setWays(now, ways)
+    this.#openLink.pathManager.setWays(now, ways)
     return this.#turnPaths(now)
   }
 
   /** Tells the peer where we may be reached from now on, and looks whether a better way has come up. */
   tellCandidates(now: number, candidates: readonly Candidate[]): LinkAction[] {
     if (this.#state !== 'open') return []
-    this.#conversation.whereabouts.tell(now, candidates)
+    this.#openLink.pathManager.tell(now, candidates)
     return this.#turnPaths(now)
   }
 
   /** Our network may have changed, or we have slept: asks at once, and everywhere. */
   recheck(now: number): LinkAction[] {
     if (this.#state !== 'open') return []
-    this.#conversation.whereabouts.sweep(now)
-    return [...this.#conversation.ping(now), ...this.#turnPaths(now)]
+    this.#openLink.pathManager.sweep(now)
+    return [...this.#openLink.ping(now), ...this.#turnPaths(now)]
   }
 
   /** From now on; see `keepaliveMs` of the options. */
   setKeepalive(ms: number): void {
-    this.#conversation.keepaliveMs = ms
+    this.#openLink.keepaliveMs = ms
   }
 
   /** `'too-big'` above `maxDatagramBytes`. Not repeated when lost, delivered at most once. */
   sendDatagram(now: number, bytes: Uint8Array): LinkAction[] | 'not-open' | 'too-big' {
     if (this.#state !== 'open') return 'not-open'
     if (bytes.length > maxDatagramBytes) return 'too-big'
-    const actions = this.#conversation.sendDatagram(now, bytes)
-    return this.#conversation.isWornOut ? [...actions, ...this.close(now)] : actions
+    const actions = this.#openLink.sendDatagram(now, bytes)
+    return this.#openLink.isWornOut ? [...actions, ...this.close(now)] : actions
   }
 
   /** Tells the other and waits for its acknowledgement, at most a second. */
@@ -139,7 +139,7 @@ export class Link implements Machine<LinkEvent> {
       case 'handshake':
         return Math.min(this.#handshakeDeadline, this.#repeatAt ?? Infinity)
       case 'open':
-        return Math.min(this.#conversation.lostAt(), this.#conversation.dueAt(), this.#repeatAt ?? Infinity)
+        return Math.min(this.#openLink.lostAt(), this.#openLink.dueAt(), this.#repeatAt ?? Infinity)
       case 'closing':
         return this.#repeatAt
       case 'closed':
@@ -153,13 +153,13 @@ export class Link implements Machine<LinkEvent> {
       case 'handshake':
         return now >= this.#handshakeDeadline ? [this.#end('no-handshake')] : this.#repeatHandshake(now)
       case 'open': {
-        const pings = this.#conversation.turnPings(now)
-        if (now >= this.#conversation.lostAt()) return [this.#end('lost')]
+        const pings = this.#openLink.turnPings(now)
+        if (now >= this.#openLink.lostAt()) return [this.#end('lost')]
         return [
           ...this.#repeatHandshake(now),
           ...pings,
           ...this.#turnPaths(now),
-          ...this.#conversation.turnSize(now),
+          ...this.#openLink.turnSize(now),
         ]
       }
       case 'closing':
@@ -177,14 +177,14 @@ export class Link implements Machine<LinkEvent> {
       case 'ignored':
         return []
       case 'answer':
-        return [this.#conversation.aim(step.bytes)]
+        return [this.#openLink.aim(step.bytes)]
       case 'acknowledged-again':
-        return this.#conversation.ping(now)
+        return this.#openLink.ping(now)
       case 'agreed': {
-        this.#conversation.begin(now, step.keys)
+        this.#openLink.begin(now, step.keys)
         this.#state = 'open'
         const opened: LinkAction = { type: 'event', event: { type: 'open' } }
-        if (this.#role === 'responder') return [...this.#conversation.ping(now), opened]
+        if (this.#role === 'responder') return [...this.#openLink.ping(now), opened]
         this.#repeatAt = now
         this.#repeatMs = firstRepeatMs
         return [...this.#repeatHandshake(now), opened]
@@ -193,32 +193,32 @@ export class Link implements Machine<LinkEvent> {
   }
 
   #handleData(now: number, bytes: Uint8Array, from: Endpoint, via: Via): LinkAction[] {
-    const frame = this.#conversation.open(bytes)
+    const frame = this.#openLink.open(bytes)
     if (!frame) return []
-    const hasRecovered = this.#conversation.hear(now)
+    const hasRecovered = this.#openLink.hear(now)
     if (this.#state === 'closing') {
       if (frame.kind === frameKinds.closeAcknowledgement) return [this.#end('closed')]
       return frame.kind === frameKinds.close ? this.#acknowledgeClose('closed') : []
     }
     const actions = this.#repeatAt === null ? [] : this.#hearResponder(now)
     if (frame.kind === frameKinds.close) return [...actions, ...this.#acknowledgeClose('closed-by-peer')]
-    this.#conversation.handleFrame(now, frame, from, via, actions)
+    this.#openLink.handleFrame(now, frame, from, via, actions)
     if (hasRecovered) {
-      this.#conversation.whereabouts.settle()
+      this.#openLink.pathManager.settle()
       actions.push({ type: 'event', event: { type: 'recovered' } })
     }
-    if (now >= this.#conversation.whereabouts.dueAt()) actions.push(...this.#turnPaths(now))
+    if (now >= this.#openLink.pathManager.dueAt()) actions.push(...this.#turnPaths(now))
     return actions
   }
 
   /** The responder's first data tells the opener that its acknowledgement arrived. */
   #hearResponder(now: number): LinkAction[] {
     this.#repeatAt = null
-    return this.#conversation.ping(now)
+    return this.#openLink.ping(now)
   }
 
   #acknowledgeClose(reason: CloseReason): LinkAction[] {
-    const actions = this.#conversation.say({ kind: frameKinds.closeAcknowledgement, body: nothing })
+    const actions = this.#openLink.say({ kind: frameKinds.closeAcknowledgement, body: nothing })
     return [...actions, this.#end(reason)]
   }
 
@@ -227,23 +227,23 @@ export class Link implements Machine<LinkEvent> {
     this.#repeatAt = now + this.#repeatMs
     this.#repeatMs = Math.min(this.#repeatMs * 1.5, maxRepeatMs)
     const bytes = this.#handshake.next()
-    return bytes === null ? [] : [this.#conversation.aim(bytes)]
+    return bytes === null ? [] : [this.#openLink.aim(bytes)]
   }
 
   #sendClose(now: number): LinkAction[] {
     this.#closes++
     this.#repeatAt = now + closeRepeatMs
-    return this.#conversation.say({ kind: frameKinds.close, body: nothing })
+    return this.#openLink.say({ kind: frameKinds.close, body: nothing })
   }
 
   #turnPaths(now: number): LinkAction[] {
-    return this.#state === 'open' ? this.#conversation.turnPaths(now) : []
+    return this.#state === 'open' ? this.#openLink.turnPaths(now) : []
   }
 
   #end(reason: CloseReason): LinkAction {
     this.#state = 'closed'
     this.#handshake.wipe()
-    this.#conversation.end()
+    this.#openLink.end()
     return { type: 'event', event: { type: 'closed', reason } }
   }
 }

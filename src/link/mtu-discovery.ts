@@ -37,7 +37,7 @@ export type PathProbe = {
   readonly isRepeated: boolean
 }
 
-export class PathSize {
+export class MtuDiscovery {
   #proven = basePacketBytes
   #largest: number = basePacketBytes
   /** Larger than proven and not known to fail, ascending; empty when settled. */

@@ -5,35 +5,35 @@ import { type Endpoint, familyOf } from '../base/endpoint.ts'
 import type { Via } from '../base/protocol-machine.ts'
 import { Datagrams } from './datagrams.ts'
 import type { DirectionKeys } from './handshake.ts'
-import { type PingCounts, Pings } from './keepalive-pings.ts'
+import { KeepalivePings, type PingCounts } from './keepalive-pings.ts'
 import type { LinkAction, LinkOptions } from './link-types.ts'
 import { frameKinds } from './packet-codec.ts'
-import { type Frame, type OpenedFrame, Traffic } from './packet-crypto.ts'
-import { type Outcome, Whereabouts } from './path-manager.ts'
+import { type Frame, type OpenedFrame, PacketCrypto } from './packet-crypto.ts'
+import { type Outcome, PathManager } from './path-manager.ts'
 
 /** Counters kept back for the parts of a datagram, pings and closing when a link has used all others. */
 const reservedCounters = 256
 
-export class Conversation {
+export class OpenLink {
   readonly #options: Pick<LinkOptions, 'crypto' | 'tag' | 'firstCounter'>
   /** Null before the handshake has brought keys, and after the end: then nothing is said. */
-  #traffic: Traffic | null = null
+  #traffic: PacketCrypto | null = null
   readonly #datagrams: Datagrams
-  readonly #pings: Pings
-  readonly whereabouts: Whereabouts
+  readonly #pings: KeepalivePings
+  readonly pathManager: PathManager
 
   constructor(options: LinkOptions) {
     const { remote, via = 0, rank = 0, now, crypto, keepaliveMs = 8_000, lossMs = 30_000 } = options
     this.#options = options
-    this.#pings = new Pings(now, keepaliveMs, lossMs)
+    this.#pings = new KeepalivePings(now, keepaliveMs, lossMs)
     this.#datagrams = new Datagrams(now, familyOf(remote.address))
-    this.whereabouts = new Whereabouts({ remote, via, rank, now, randomBytes: crypto.randomBytes })
+    this.pathManager = new PathManager({ remote, via, rank, now, randomBytes: crypto.randomBytes })
   }
 
   /** `keys` are fresh and now belong to this object. */
   begin(now: number, keys: DirectionKeys): void {
     const { crypto, tag, firstCounter } = this.#options
-    this.#traffic = new Traffic(crypto, tag, keys, firstCounter)
+    this.#traffic = new PacketCrypto(crypto, tag, keys, firstCounter)
     this.#pings.hear(now)
   }
 
@@ -70,7 +70,7 @@ export class Conversation {
   }
 
   dueAt(): number {
-    return Math.min(this.#pings.dueAt(), this.#datagrams.dueAt(), this.whereabouts.dueAt())
+    return Math.min(this.#pings.dueAt(), this.#datagrams.dueAt(), this.pathManager.dueAt())
   }
 
   /** Pings, and suspicion when none is answered. */
@@ -78,7 +78,7 @@ export class Conversation {
     const due = this.#pings.turn(now)
     const actions: LinkAction[] = []
     if (due.disturbed) {
-      this.whereabouts.disturb(now)
+      this.pathManager.disturb(now)
       actions.push({ type: 'event', event: { type: 'disturbed' } })
     }
     if (due.ping) actions.push(...this.ping(now))
@@ -94,7 +94,7 @@ export class Conversation {
 
   /** What is due about other paths. */
   turnPaths(now: number): LinkAction[] {
-    return this.#traffic ? this.#follow(now, this.whereabouts.turn(now)) : []
+    return this.#traffic ? this.#follow(now, this.pathManager.turn(now)) : []
   }
 
   ping(now: number): LinkAction[] {
@@ -103,7 +103,7 @@ export class Conversation {
 
   /** Somebody else has proven this path. False when it is the present one. */
   move(now: number, remote: Endpoint, via: Via, rank: number): boolean {
-    const hasMoved = this.whereabouts.move(remote, via, rank)
+    const hasMoved = this.pathManager.move(remote, via, rank)
     if (hasMoved) this.#datagrams.restart(now, familyOf(remote.address))
     return hasMoved
   }
@@ -129,9 +129,9 @@ export class Conversation {
   /** Frames about the link's end mean nothing here. This runs for every datagram of the game. */
   handleFrame(now: number, frame: OpenedFrame, from: Endpoint, via: Via, actions: LinkAction[]): void {
     if (frame.kind >= frameKinds.challenge)
-      actions.push(...this.#follow(now, this.whereabouts.handleFrame(now, frame, from, via)))
+      actions.push(...this.#follow(now, this.pathManager.handleFrame(now, frame, from, via)))
     else this.#handleContent(now, frame, actions)
-    if (frame.isNewest) this.whereabouts.heardFrom(now, from, via)
+    if (frame.isNewest) this.pathManager.heardFrom(now, from, via)
   }
 
   #handleContent(now: number, { kind, body }: Frame, actions: LinkAction[]): void {
@@ -166,19 +166,19 @@ export class Conversation {
     const ms = this.#pings.roundTripMs(now, body)
     if (ms === null) return
     this.#datagrams.noteRoundTrip(ms)
-    this.whereabouts.noteRoundTrip(ms)
+    this.pathManager.noteRoundTrip(ms)
     actions.push({ type: 'event', event: { type: 'round-trip', ms } })
   }
 
   #follow(now: number, { frames, hasMoved, candidates }: Outcome): LinkAction[] {
     const actions: LinkAction[] = []
     if (hasMoved) {
-      const { remote, via } = this.whereabouts
+      const { remote, via } = this.pathManager
       this.#datagrams.restart(now, familyOf(remote.address))
       actions.push({ type: 'event', event: { type: 'moved', remote, via } }, ...this.ping(now))
     }
     for (const frame of frames) {
-      const { remote, via } = frame.to ? { remote: frame.to, via: frame.via } : this.whereabouts
+      const { remote, via } = frame.to ? { remote: frame.to, via: frame.via } : this.pathManager
       const bytes = this.#traffic?.seal(frame.kind, frame.body)
       if (bytes) actions.push(sending(bytes, remote, via))
     }
@@ -193,7 +193,7 @@ export class Conversation {
 
   /** Bytes as they are, on the present path. */
   aim(bytes: Uint8Array): LinkAction {
-    return sending(bytes, this.whereabouts.remote, this.whereabouts.via)
+    return sending(bytes, this.pathManager.remote, this.pathManager.via)
   }
 }
 

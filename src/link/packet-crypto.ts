@@ -2,7 +2,7 @@
 // game: the plaintext and the nonces have their buffers for life, what is sealed goes straight into its packet, and what is
 // opened stays in it.
 
-import { Slab } from '../base/buffer-pool.ts'
+import { BufferPool } from '../base/buffer-pool.ts'
 import { viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
 import type { DirectionKeys } from './handshake.ts'
@@ -26,7 +26,7 @@ const maxPacketBytes = minPacketBytes + maxBodyBytes
 const nonceBytes = 24
 const counterInNonce = 16
 
-export class Traffic {
+export class PacketCrypto {
   readonly #crypto: Crypto
   readonly #tag: Uint8Array
   readonly #keys: DirectionKeys
@@ -37,7 +37,7 @@ export class Traffic {
   readonly #sendNonce = new Uint8Array(nonceBytes)
   readonly #sendNonceView = viewOf(this.#sendNonce)
   readonly #receiveNonce = new Uint8Array(nonceBytes)
-  readonly #slab = new Slab()
+  readonly #bufferPool = new BufferPool()
   #counter: number
 
   /** `keys` are fresh and now belong to this object. `firstCounter` is above 0 only in tests. */
@@ -64,7 +64,7 @@ export class Traffic {
     this.#plaintext[0] = kind
     this.#plaintext.set(body, 1)
     const plaintext = this.#plaintext.subarray(0, 1 + body.length)
-    const packet = this.#slab.take(dataOverheadBytes + body.length)
+    const packet = this.#bufferPool.take(dataOverheadBytes + body.length)
     packet.set(this.#header)
     const sealed = packet.subarray(dataHeaderBytes)
     this.#crypto.encryptInto(sealed, this.#keys.sendKey, this.#sendNonce, plaintext, this.#header)

@@ -26,7 +26,7 @@ const pendingMs = 5_000
 
 type Pending = { readonly place: string; readonly at: number }
 
-export class Challenges {
+export class PathChallenges {
   readonly #randomBytes: (length: number) => Uint8Array
   /** By random number, oldest first. */
   readonly #pending = new Map<string, Pending>()

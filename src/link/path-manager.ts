@@ -2,8 +2,8 @@
 
 import type { Candidate, Endpoint } from '../base/endpoint.ts'
 import type { Via } from '../base/protocol-machine.ts'
-import { Announcements } from './candidate-exchange.ts'
-import { Paths, type PathsOptions, type Way } from './candidate-paths.ts'
+import { CandidateAnnouncements } from './candidate-exchange.ts'
+import { type CandidatePath, CandidatePaths, type CandidatePathsOptions } from './candidate-paths.ts'
 import { frameKinds } from './packet-codec.ts'
 import type { Frame } from './packet-crypto.ts'
 import { challengeBytes } from './path-challenges.ts'
@@ -22,12 +22,12 @@ export type Outcome = {
 
 const nothing: Outcome = { frames: [], hasMoved: false, candidates: null }
 
-export class Whereabouts {
-  readonly #paths: Paths
-  readonly #announcements = new Announcements()
+export class PathManager {
+  readonly #paths: CandidatePaths
+  readonly #announcements = new CandidateAnnouncements()
 
-  constructor(options: PathsOptions) {
-    this.#paths = new Paths(options)
+  constructor(options: CandidatePathsOptions) {
+    this.#paths = new CandidatePaths(options)
   }
 
   get remote(): Endpoint {
@@ -93,7 +93,7 @@ export class Whereabouts {
     return this.#paths.move(remote, via, rank)
   }
 
-  setWays(now: number, ways: readonly Way[]): void {
+  setWays(now: number, ways: readonly CandidatePath[]): void {
     this.#paths.setWays(now, ways)
   }
 

@@ -12,7 +12,7 @@ import { isMailAddress } from '../letter/text-validation.ts'
 import { isLoopbackHost } from './mail-url.ts'
 import { createMaildirDelivery, type MaildirDelivery, makeMaildir } from './maildir/maildir-delivery.ts'
 
-export type EmbeddedPostOfficeOptions = {
+export type TestMailServerOptions = {
   readonly clock: Clock
   /** Maildirs are made below it, one for each local part. */
   readonly folder: string
@@ -38,15 +38,15 @@ function refusal(responseCode: number, text: string): Refusing {
   return Object.assign(new Error(text), { responseCode })
 }
 
-export class EmbeddedPostOffice {
-  readonly #options: EmbeddedPostOfficeOptions
+export class TestMailServer {
+  readonly #options: TestMailServerOptions
   readonly #listen: string
   readonly #maxBytes: number
   readonly #delivery: MaildirDelivery
   readonly #mailboxes = new Map<string, Promise<string>>()
   readonly #server: SMTPServer
 
-  constructor(options: EmbeddedPostOfficeOptions) {
+  constructor(options: TestMailServerOptions) {
     this.#options = options
     this.#listen = options.listen ?? '127.0.0.1'
     if (!isLoopbackHost(this.#listen)) {

@@ -2,13 +2,13 @@
 
 import type { Findings, Observation } from './classify-nat.ts'
 import { HairpinTest } from './hairpin-test.ts'
-import { LifetimeTest } from './mapping-lifetime-test.ts'
-import type { Asker } from './stun-client.ts'
+import { MappingLifetimeTest } from './mapping-lifetime-test.ts'
+import type { StunClient } from './stun-client.ts'
 
 export type Learnable = 'hairpins' | 'lifetime'
 
-export type LearnerOptions = {
-  readonly asker: Asker
+export type BackgroundTestsOptions = {
+  readonly stunClient: StunClient
   readonly now: number
   readonly learn: readonly Learnable[]
   /** The server to ask, and how it sees the main socket. */
@@ -18,18 +18,18 @@ export type LearnerOptions = {
 
 export type News = { readonly findings: Findings; readonly done: boolean }
 
-export class Learner {
-  readonly #options: LearnerOptions
+export class BackgroundTests {
+  readonly #options: BackgroundTestsOptions
   #hairpins: HairpinTest | null = null
-  #lifetime: LifetimeTest | null = null
+  #lifetime: MappingLifetimeTest | null = null
   #lifetimeMs: number | null = null
   #done = false
 
-  constructor(options: LearnerOptions) {
+  constructor(options: BackgroundTestsOptions) {
     this.#options = options
-    const { asker, now, learn, observation } = options
+    const { stunClient, now, learn, observation } = options
     if (learn.includes('hairpins')) {
-      this.#hairpins = new HairpinTest(now, asker, observation.server, observation.mapped)
+      this.#hairpins = new HairpinTest(now, stunClient, observation.server, observation.mapped)
     } else this.#startLifetime(now)
   }
 
@@ -62,9 +62,9 @@ export class Learner {
   }
 
   #startLifetime(now: number): void {
-    const { learn, asker, observation, portsKept } = this.#options
+    const { learn, stunClient, observation, portsKept } = this.#options
     if (!learn.includes('lifetime')) return
-    this.#lifetime = new LifetimeTest({ asker, now, server: observation.server, portsKept })
+    this.#lifetime = new MappingLifetimeTest({ stunClient, now, server: observation.server, portsKept })
   }
 
   #news(findings: Findings): News {

@@ -8,9 +8,9 @@
 import { type Endpoint, equalEndpoints } from '../base/endpoint.ts'
 import type { Allocation, Filtering, Mapping } from '../base/nat-profile.ts'
 import type { Via } from '../base/protocol-machine.ts'
-import { FilterTest, type Helper } from './filtering-test.ts'
+import { FilteringTest, type Helper } from './filtering-test.ts'
 import { allocationOf, fewestSamples } from './port-allocation.ts'
-import { type Asker, patiently, type Question, usualRttMs } from './stun-client.ts'
+import { patiently, type Question, type StunClient, usualRttMs } from './stun-client.ts'
 
 /** A server that answered. `other`: where else it says it is, if that may be believed. */
 export type Witness = {
@@ -26,8 +26,8 @@ export type SurveyResult = {
   readonly allocation: Allocation | null
 }
 
-export type SurveyOptions = {
-  readonly asker: Asker
+export type BehaviorDiscoveryOptions = {
+  readonly stunClient: StunClient
   readonly now: number
   /** By then it is over, with what is known. */
   readonly deadline: number
@@ -43,33 +43,33 @@ export type SurveyOptions = {
 const samplesAtOnce = 14
 const mostVolleys = 2
 
-export class Survey {
-  readonly #options: SurveyOptions
-  readonly #asker: Asker
+export class BehaviorDiscovery {
+  readonly #options: BehaviorDiscoveryOptions
+  readonly #stunClient: StunClient
   readonly #mappingSocket: Via | null
   /** To one server, to its other address, and to both other address and other port; or none. */
   readonly #mappingQuestions: readonly Question[]
   /** Not asked about the filter yet. */
   readonly #helpers: Helper[]
-  #filterTest: FilterTest | null = null
+  #filterTest: FilteringTest | null = null
   #filtering: Filtering | null = null
   readonly #samples: Question[] = []
   readonly #sampleSockets: Via[] = []
-  #volleys = 0
+  #probeQueue = 0
   #over = false
 
-  constructor(options: SurveyOptions) {
+  constructor(options: BehaviorDiscoveryOptions) {
     this.#options = options
-    this.#asker = options.asker
-    const { asker, now, witnesses, mappingWith } = options
+    this.#stunClient = options.stunClient
+    const { stunClient, now, witnesses, mappingWith } = options
     this.#helpers = witnesses.flatMap(({ other, ...rest }) => (other ? [{ ...rest, other }] : []))
     const [helper] = this.#helpers
     if (helper && !isEasy(mappingWith(null))) {
       const { server, other, rttMs } = helper
-      const via = asker.newSocket()
+      const via = stunClient.newSocket()
       const places = [server, { address: other.address, port: server.port }, other]
       this.#mappingSocket = via
-      this.#mappingQuestions = places.map((to) => asker.ask(now, { to, via, ...patiently(rttMs) }))
+      this.#mappingQuestions = places.map((to) => stunClient.ask(now, { to, via, ...patiently(rttMs) }))
     } else {
       this.#mappingSocket = null
       this.#mappingQuestions = []
@@ -105,7 +105,7 @@ export class Survey {
     this.#over = true
     this.#filterTest?.close()
     this.#closeSamples()
-    if (this.#mappingSocket !== null) this.#asker.close(this.#mappingSocket)
+    if (this.#mappingSocket !== null) this.#stunClient.close(this.#mappingSocket)
   }
 
   get #mappingIsOpen(): boolean {
@@ -125,7 +125,7 @@ export class Survey {
     while (this.#filtering === null) {
       if (!this.#filterTest) {
         const helper = this.#helpers.shift()
-        if (helper) this.#filterTest = new FilterTest(now, this.#asker, helper)
+        if (helper) this.#filterTest = new FilteringTest(now, this.#stunClient, helper)
         else this.#filtering = 'unknown'
         continue
       }
@@ -145,16 +145,16 @@ export class Survey {
     if (this.#mappingIsOpen || this.#samples.some(({ state }) => state === 'open')) return false
     this.#closeSamples()
     if (isEasy(this.#options.mappingWith(this.#mapping())) || this.#options.portsKept) return true
-    if (this.#volleys === mostVolleys || this.#sampledPorts().length > fewestSamples) return true
-    this.#volleys++
+    if (this.#probeQueue === mostVolleys || this.#sampledPorts().length > fewestSamples) return true
+    this.#probeQueue++
     const rttOf = ({ rttMs }: Witness) => rttMs ?? usualRttMs
     const nearest = this.#options.witnesses.reduce((a, b) => (rttOf(b) < rttOf(a) ? b : a))
     for (let i = 0; i < samplesAtOnce; i++) {
-      const via = this.#asker.newSocket()
+      const via = this.#stunClient.newSocket()
       this.#sampleSockets.push(via)
       // Never repeated: a repetition may meet a counter that has moved on.
       const once = { sendAfterMs: [0], patienceMs: Math.max(300, rttOf(nearest) * 3) }
-      this.#samples.push(this.#asker.ask(now, { to: nearest.server, via, ...once }))
+      this.#samples.push(this.#stunClient.ask(now, { to: nearest.server, via, ...once }))
     }
     return false
   }
@@ -169,7 +169,7 @@ export class Survey {
   }
 
   #closeSamples(): void {
-    for (const via of this.#sampleSockets.splice(0)) this.#asker.close(via)
+    for (const via of this.#sampleSockets.splice(0)) this.#stunClient.close(via)
   }
 }
 

@@ -3,7 +3,7 @@
 import { addressScope, type Endpoint, equalEndpoints, familyOf } from '../base/endpoint.ts'
 import type { Filtering } from '../base/nat-profile.ts'
 import type { Via } from '../base/protocol-machine.ts'
-import { type Asker, patiently, type Question } from './stun-client.ts'
+import { patiently, type Question, type StunClient } from './stun-client.ts'
 
 /** A server that says where else it is. */
 export type Helper = { readonly server: Endpoint; readonly other: Endpoint; readonly rttMs: number | null }
@@ -19,8 +19,8 @@ export function credibleOther(server: Endpoint, other: Endpoint | null): Endpoin
   return scope === 'public' || scope === addressScope(server.address) ? other : null
 }
 
-export class FilterTest {
-  readonly #asker: Asker
+export class FilteringTest {
+  readonly #stunClient: StunClient
   readonly #server: Endpoint
   readonly #sockets: readonly Via[]
   /** From elsewhere altogether. */
@@ -30,21 +30,21 @@ export class FilterTest {
   /** The same to a socket that has sent there before. */
   readonly #invited: Question
 
-  constructor(now: number, asker: Asker, { server, other, rttMs }: Helper) {
-    this.#asker = asker
+  constructor(now: number, stunClient: StunClient, { server, other, rttMs }: Helper) {
+    this.#stunClient = stunClient
     this.#server = server
-    const [first, second, third] = [asker.newSocket(), asker.newSocket(), asker.newSocket()]
+    const [first, second, third] = [stunClient.newSocket(), stunClient.newSocket(), stunClient.newSocket()]
     this.#sockets = [first, second, third]
     const sideDoor = { address: server.address, port: other.port }
     const ask = (via: Via, address: boolean, elsewhere: Endpoint) =>
-      asker.ask(now, {
+      stunClient.ask(now, {
         to: server,
         via,
         wish: { change: { address, port: true } },
         elsewhere,
         ...patiently(rttMs),
       })
-    asker.ask(now, { to: sideDoor, via: third, ...patiently(rttMs) })
+    stunClient.ask(now, { to: sideDoor, via: third, ...patiently(rttMs) })
     this.#anywhere = ask(first, true, other)
     this.#otherPort = ask(second, false, sideDoor)
     this.#invited = ask(third, false, sideDoor)
@@ -67,7 +67,7 @@ export class FilterTest {
   }
 
   close(): void {
-    for (const via of this.#sockets) this.#asker.close(via)
+    for (const via of this.#sockets) this.#stunClient.close(via)
   }
 
   #cameIn({ state, answeredFrom }: Question): boolean {

@@ -2,10 +2,10 @@
 // send, for the filter holds inside as well.
 
 import type { Endpoint } from '../base/endpoint.ts'
-import { type Asker, patiently, type Question } from './stun-client.ts'
+import { patiently, type Question, type StunClient } from './stun-client.ts'
 
 export class HairpinTest {
-  readonly #asker: Asker
+  readonly #stunClient: StunClient
   readonly #socket: number
   /** The main socket, as others see it. */
   readonly #mapped: Endpoint
@@ -13,11 +13,11 @@ export class HairpinTest {
   #echoes: readonly Question[] | null = null
   #closed = false
 
-  constructor(now: number, asker: Asker, server: Endpoint, mapped: Endpoint) {
-    this.#asker = asker
+  constructor(now: number, stunClient: StunClient, server: Endpoint, mapped: Endpoint) {
+    this.#stunClient = stunClient
     this.#mapped = mapped
-    this.#socket = asker.newSocket()
-    this.#own = asker.ask(now, { to: server, via: this.#socket, ...patiently(null) })
+    this.#socket = stunClient.newSocket()
+    this.#own = stunClient.ask(now, { to: server, via: this.#socket, ...patiently(null) })
   }
 
   /** `open`, the result, or null when it could not be found out. */
@@ -28,7 +28,7 @@ export class HairpinTest {
   }
 
   close(): void {
-    if (!this.#closed) this.#asker.close(this.#socket)
+    if (!this.#closed) this.#stunClient.close(this.#socket)
     this.#closed = true
   }
 
@@ -39,8 +39,8 @@ export class HairpinTest {
     if (!this.#echoes) {
       const echo = { echo: true, sendAfterMs: [0, 150, 300], patienceMs: 800 }
       this.#echoes = [
-        this.#asker.ask(now, { ...echo, to: this.#own.mapped, via: 0, answerVia: this.#socket }),
-        this.#asker.ask(now, { ...echo, to: this.#mapped, via: this.#socket, answerVia: 0 }),
+        this.#stunClient.ask(now, { ...echo, to: this.#own.mapped, via: 0, answerVia: this.#socket }),
+        this.#stunClient.ask(now, { ...echo, to: this.#mapped, via: this.#socket, answerVia: 0 }),
       ]
     }
     if (this.#echoes.some(({ state }) => state === 'answered')) return true

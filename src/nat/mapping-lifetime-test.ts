@@ -6,7 +6,7 @@
 import type { Endpoint } from '../base/endpoint.ts'
 import { equalEndpoints } from '../base/endpoint.ts'
 import type { Via } from '../base/protocol-machine.ts'
-import { type Asker, patiently, type Question } from './stun-client.ts'
+import { patiently, type Question, type StunClient } from './stun-client.ts'
 
 /** Mappings in the field live from 10 to 300 s. */
 const silencesMs = [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000] as const
@@ -23,16 +23,16 @@ type Probe = {
 }
 
 export type LifetimeOptions = {
-  readonly asker: Asker
+  readonly stunClient: StunClient
   readonly now: number
   readonly server: Endpoint
   /** The NAT keeps our ports: then a new mapping looks like the old one. */
   readonly portsKept: boolean
 }
 
-export class LifetimeTest {
+export class MappingLifetimeTest {
   readonly #options: LifetimeOptions
-  readonly #asker: Asker
+  readonly #stunClient: StunClient
   readonly #speaker: Via
   readonly #speakerAsks: Question
   readonly #probes: Probe[]
@@ -47,11 +47,11 @@ export class LifetimeTest {
 
   constructor(options: LifetimeOptions) {
     this.#options = options
-    const { asker, now, server } = options
-    this.#asker = asker
+    const { stunClient, now, server } = options
+    this.#stunClient = stunClient
     const begin = () => {
-      const via = asker.newSocket()
-      return { via, first: asker.ask(now, { to: server, via, ...patiently(null) }), check: null }
+      const via = stunClient.newSocket()
+      return { via, first: stunClient.ask(now, { to: server, via, ...patiently(null) }), check: null }
     }
     const speaker = begin()
     this.#speaker = speaker.via
@@ -81,8 +81,8 @@ export class LifetimeTest {
   stop(): void {
     if (this.#over) return
     this.#over = true
-    for (const { via } of [this.#control, ...this.#probes]) this.#asker.close(via)
-    this.#asker.close(this.#speaker)
+    for (const { via } of [this.#control, ...this.#probes]) this.#stunClient.close(via)
+    this.#stunClient.close(this.#speaker)
   }
 
   /** Whether something came of it, so that more may. */
@@ -123,7 +123,7 @@ export class LifetimeTest {
 
   #askFor(now: number, answerVia: Via, { port }: Endpoint): Question {
     const { server: to } = this.#options
-    return this.#asker.ask(now, {
+    return this.#stunClient.ask(now, {
       to,
       via: this.#speaker,
       answerVia,
@@ -133,7 +133,7 @@ export class LifetimeTest {
   }
 
   #askAgain(now: number, via: Via): Question {
-    return this.#asker.ask(now, { to: this.#options.server, via, ...insistently })
+    return this.#stunClient.ask(now, { to: this.#options.server, via, ...insistently })
   }
 
   #survived(silenceMs: number): boolean {
@@ -149,7 +149,7 @@ export class LifetimeTest {
   /** On to the next. */
   #drop(): boolean {
     const probe = this.#probes.shift()
-    if (probe) this.#asker.close(probe.via)
+    if (probe) this.#stunClient.close(probe.via)
     return true
   }
 

@@ -9,7 +9,7 @@ import { addressScope, type Endpoint, familyOf } from '../base/endpoint.ts'
  */
 export type Layers = 'none' | 'one' | 'double' | 'carrier' | 'unknown'
 
-export type Surroundings = {
+export type NatLayers = {
   readonly localEndpoints: readonly Endpoint[]
   /** As servers see us; IPv4 counts. */
   readonly publicEndpoints: readonly Endpoint[]
@@ -17,7 +17,7 @@ export type Surroundings = {
   readonly routerAddress: string | null
 }
 
-export function layersOf({ localEndpoints, publicEndpoints, routerAddress }: Surroundings): Layers {
+export function layersOf({ localEndpoints, publicEndpoints, routerAddress }: NatLayers): Layers {
   const local = addressesOf(localEndpoints)
   const seen = addressesOf(publicEndpoints)
   if (seen.length === 0) return 'unknown'

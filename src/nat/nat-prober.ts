@@ -11,8 +11,8 @@ import type { Crypto } from '../base/crypto.ts'
 import { distinctEndpoints, type Endpoint } from '../base/endpoint.ts'
 import type { Mapping } from '../base/nat-profile.ts'
 import type { Action, Machine, Via } from '../base/protocol-machine.ts'
-import { type Learnable, Learner } from './background-tests.ts'
-import { Survey, type Witness } from './behavior-discovery.ts'
+import { BackgroundTests, type Learnable } from './background-tests.ts'
+import { BehaviorDiscovery, type Witness } from './behavior-discovery.ts'
 import {
   classify,
   type Findings,
@@ -22,8 +22,8 @@ import {
   portsKept,
 } from './classify-nat.ts'
 import { sameVerdict, settle } from './confirm-change.ts'
-import { type RoundResult, Rounds } from './server-polling.ts'
-import { Asker } from './stun-client.ts'
+import { type RoundResult, ServerPolling } from './server-polling.ts'
+import { StunClient } from './stun-client.ts'
 
 export type { Learnable } from './background-tests.ts'
 export type { NatView, Observation } from './classify-nat.ts'
@@ -67,27 +67,27 @@ export function createProber(options: ProberOptions): Prober {
 
 class StunProber implements Prober {
   readonly #options: ProberOptions
-  readonly #asker: Asker
+  readonly #stunClient: StunClient
   readonly #servers: readonly Endpoint[]
   readonly #verdictMs: number
-  readonly #rounds: Rounds
+  readonly #rounds: ServerPolling
   /** Null until the first verdict. */
   #view: NatView | null = null
   #findings: Findings = {}
   /** On these observations the verdict is given when it is over. */
-  #survey: { readonly survey: Survey; readonly observations: readonly Observation[] } | null = null
-  #learner: Learner | null = null
+  #survey: { readonly survey: BehaviorDiscovery; readonly observations: readonly Observation[] } | null = null
+  #backgroundTests: BackgroundTests | null = null
   #stopped = false
 
   constructor(options: ProberOptions) {
     const { servers, keepaliveMs = 8_000, verdictMs = 3_000 } = options
     this.#options = options
-    this.#asker = new Asker(options.crypto)
+    this.#stunClient = new StunClient(options.crypto)
     this.#servers = distinctEndpoints(servers).slice(0, maxServers)
     this.#verdictMs = verdictMs
-    this.#rounds = new Rounds({
+    this.#rounds = new ServerPolling({
       ...options,
-      asker: this.#asker,
+      stunClient: this.#stunClient,
       servers: this.#servers,
       keepaliveMs,
       verdictMs,
@@ -98,9 +98,9 @@ class StunProber implements Prober {
     if (this.#stopped) return null
     const due = [
       this.#rounds.nextTimeout(),
-      this.#asker.nextTimeout(),
+      this.#stunClient.nextTimeout(),
       this.#survey?.survey.nextTimeout() ?? null,
-      this.#learner?.nextTimeout() ?? null,
+      this.#backgroundTests?.nextTimeout() ?? null,
     ]
     return Math.min(...due.filter((at) => at !== null))
   }
@@ -110,13 +110,13 @@ class StunProber implements Prober {
   }
 
   handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<ProberEvent>[] {
-    if (this.#stopped || !this.#asker.take(now, bytes, from, via)) return []
+    if (this.#stopped || !this.#stunClient.take(now, bytes, from, via)) return []
     return this.#proceed(now)
   }
 
   handleSocketFailure(now: number, via: Via): Action<ProberEvent>[] {
     if (this.#stopped) return []
-    this.#asker.fail(via)
+    this.#stunClient.fail(via)
     return this.#proceed(now)
   }
 
@@ -125,14 +125,14 @@ class StunProber implements Prober {
   }
 
   #proceed(now: number): Action<ProberEvent>[] {
-    this.#asker.expire(now)
+    this.#stunClient.expire(now)
     const events: ProberEvent[] = []
     const round = this.#rounds.advance(now)
     if (round) events.push(...this.#heard(now, round))
     if (this.#survey?.survey.advance(now)) events.push(...this.#endSurvey(now))
-    if (this.#learner) events.push(...this.#advanceLearner(now, this.#learner))
+    if (this.#backgroundTests) events.push(...this.#advanceLearner(now, this.#backgroundTests))
     return [
-      ...this.#asker.flush(now),
+      ...this.#stunClient.flush(now),
       ...events.map((event): Action<ProberEvent> => ({ type: 'event', event })),
     ]
   }
@@ -145,8 +145,8 @@ class StunProber implements Prober {
     if (samePlace(before, settled)) return this.#tell(now, settled)
     // Another NAT, perhaps: what was found does not hold any more.
     this.#findings = {}
-    this.#learner?.stop()
-    this.#learner = null
+    this.#backgroundTests?.stop()
+    this.#backgroundTests = null
     return this.#lookCloser(now, settled.observations, now + this.#verdictMs)
   }
 
@@ -159,8 +159,8 @@ class StunProber implements Prober {
     if (witnesses.length === 0) return this.#tell(now, classify(observations, localEndpoints))
     // Another address that is also asked by itself is surely that server's.
     const isAsked = ({ other }: Witness) => this.#servers.some(({ address }) => address === other?.address)
-    const survey = new Survey({
-      asker: this.#asker,
+    const survey = new BehaviorDiscovery({
+      stunClient: this.#stunClient,
       now,
       deadline,
       witnesses: [...witnesses.filter(isAsked), ...witnesses.filter((witness) => !isAsked(witness))],
@@ -182,12 +182,12 @@ class StunProber implements Prober {
   #tell(now: number, view: NatView): ProberEvent[] {
     const before = this.#view
     this.#view = view
-    this.#learner ??= this.#startLearning(now, view)
+    this.#backgroundTests ??= this.#startLearning(now, view)
     if (!before) return [{ type: 'profile', ...view }]
     return sameVerdict(before, view) ? [] : [{ type: 'changed', ...view }]
   }
 
-  #startLearning(now: number, { observations, profile }: NatView): Learner | null {
+  #startLearning(now: number, { observations, profile }: NatView): BackgroundTests | null {
     const { learn = ['hairpins', 'lifetime'], localEndpoints } = this.#options
     const judged = ofJudgedFamily(observations)
     const [first] = judged
@@ -199,8 +199,8 @@ class StunProber implements Prober {
       APDM: ['lifetime'],
     }
     const helper = judged.find(({ server }) => this.#rounds.witness(server)?.other)
-    return new Learner({
-      asker: this.#asker,
+    return new BackgroundTests({
+      stunClient: this.#stunClient,
       now,
       learn: learn.filter((what) => learnable[profile.mapping]?.includes(what) ?? true),
       observation: helper ?? first,
@@ -208,8 +208,8 @@ class StunProber implements Prober {
     })
   }
 
-  #advanceLearner(now: number, learner: Learner): ProberEvent[] {
-    const news = learner.advance(now)
+  #advanceLearner(now: number, backgroundTests: BackgroundTests): ProberEvent[] {
+    const news = backgroundTests.advance(now)
     if (!news || !this.#view) return []
     this.#findings = { ...this.#findings, ...news.findings }
     this.#view = classify(this.#view.observations, this.#options.localEndpoints, this.#findings)

@@ -5,7 +5,7 @@ import { type Endpoint, equalEndpoints, formatEndpoint } from '../base/endpoint.
 import type { Witness } from './behavior-discovery.ts'
 import { isClear, type Observation } from './classify-nat.ts'
 import { credibleOther } from './filtering-test.ts'
-import type { Asker, Question } from './stun-client.ts'
+import type { Question, StunClient } from './stun-client.ts'
 
 export type RoundResult = {
   readonly startedAt: number
@@ -14,8 +14,8 @@ export type RoundResult = {
   readonly surprise: Observation | null
 }
 
-export type RoundsOptions = {
-  readonly asker: Asker
+export type ServerPollingOptions = {
+  readonly stunClient: StunClient
   readonly servers: readonly Endpoint[]
   readonly localEndpoints: readonly Endpoint[]
   readonly now: number
@@ -43,8 +43,8 @@ type Round = {
   readonly questions: readonly Question[]
 }
 
-export class Rounds {
-  readonly #options: RoundsOptions
+export class ServerPolling {
+  readonly #options: ServerPollingOptions
   #keepaliveMs: number
   #round: Round | null = null
   #nextRoundAt: number
@@ -57,7 +57,7 @@ export class Rounds {
   readonly #witnesses = new Map<string, Witness>()
   #surprise: Observation | null = null
 
-  constructor(options: RoundsOptions) {
+  constructor(options: ServerPollingOptions) {
     this.#options = options
     this.#keepaliveMs = options.keepaliveMs
     this.#nextRoundAt = options.now
@@ -101,12 +101,12 @@ export class Rounds {
   }
 
   #start(now: number, kind: Round['kind'], servers: readonly Endpoint[]): void {
-    const { asker, verdictMs } = this.#options
+    const { stunClient, verdictMs } = this.#options
     const keepaliveMs = this.#keepaliveMs
     this.#nextRoundAt = now + keepaliveMs
     // With nobody to ask there is nothing to wait for.
     const patienceMs = servers.length === 0 ? 0 : Math.min(verdictMs, keepaliveMs)
-    const questions = servers.map((to) => asker.ask(now, { to, sendAfterMs, patienceMs }))
+    const questions = servers.map((to) => stunClient.ask(now, { to, sendAfterMs, patienceMs }))
     this.#round = { kind, startedAt: now, endsAt: now + patienceMs, questions }
   }
 
@@ -127,7 +127,7 @@ export class Rounds {
 
   #end(now: number, { kind, startedAt, questions }: Round): RoundResult | null {
     this.#round = null
-    this.#options.asker.giveUp(questions)
+    this.#options.stunClient.giveUp(questions)
     for (const { to, mapped, otherAddress, rttMs } of questions) {
       if (!mapped) continue
       this.#witnesses.set(formatEndpoint(to), { server: to, other: credibleOther(to, otherAddress), rttMs })

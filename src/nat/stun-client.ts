@@ -65,7 +65,7 @@ export function patiently(rttMs: number | null): Pick<Ask, 'sendAfterMs' | 'pati
 /** Open at once; whoever asks beyond it gets a question that is silent from the start. */
 const maxOpen = 128
 
-export class Asker {
+export class StunClient {
   readonly #crypto: Pick<Crypto, 'randomBytes'>
   #open: Pending[] = []
   readonly #closing: CloseAction[] = []

@@ -4,7 +4,7 @@
 import type { Clock } from '../base/clock.ts'
 import { addressScope } from '../base/endpoint.ts'
 
-export type AddressWatchOptions = {
+export type NetworkMonitorOptions = {
   readonly clock: Clock
   /** Between two looks. */
   readonly lookMs: number
@@ -19,15 +19,15 @@ export type AddressWatchOptions = {
 /** A look so much later than it should be. */
 const sleptMs = 8_000
 
-export class AddressWatch {
-  readonly #options: AddressWatchOptions
+export class NetworkMonitor {
+  readonly #options: NetworkMonitorOptions
   #known: string
   #lookedAt: number
   #lookedAtWall: number
   #cancel: () => void = () => {}
 
   /** Starts at once. */
-  constructor(options: AddressWatchOptions) {
+  constructor(options: NetworkMonitorOptions) {
     const { clock } = options
     this.#options = options
     this.#known = textOf(options.addresses())

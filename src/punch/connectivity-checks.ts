@@ -13,7 +13,7 @@ import { burstChecks, gapAfterCheck, type Paced, quickChecksFor } from './check-
 import { type CheckKeys, type CheckPacket, openCheck, sealCheck } from './check-packet.ts'
 import { isLan, isUsable, lowestRank, maxTargets, rankOf } from './check-targets.ts'
 import type { Path, Punch, PunchEvent, PunchOptions } from './connectivity-checks-types.ts'
-import { Listening, placeOf } from './pair-lock.ts'
+import { PairLock, placeOf } from './pair-lock.ts'
 
 export type { Path, Punch, PunchEvent, PunchOptions } from './connectivity-checks-types.ts'
 
@@ -23,7 +23,7 @@ const maxPeerReflexive = 4
 const shortestCheckGapMs = 50
 
 export function createPunch(options: PunchOptions): Punch {
-  return new PunchAttempt(options)
+  return new ConnectivityChecks(options)
 }
 
 type Target = Paced & {
@@ -37,7 +37,7 @@ type Target = Paced & {
   confirmed: boolean
 }
 
-class PunchAttempt implements Punch {
+class ConnectivityChecks implements Punch {
   readonly #crypto: PunchOptions['crypto']
   readonly #keys: CheckKeys
   readonly #sameNat: boolean
@@ -49,7 +49,7 @@ class PunchAttempt implements Punch {
   readonly #deadline: number
   /** By socket and endpoint; at most maxTargets + maxPeerReflexive, and those of confirmed probes. */
   readonly #targets = new Map<string, Target>()
-  readonly #listening: Listening
+  readonly #listening: PairLock
   #sequence: number
   /** Within the budget. */
   #packets = 0
@@ -65,7 +65,7 @@ class PunchAttempt implements Punch {
     this.#keys = options.keys
     this.#sameNat = options.sameNat
     this.#onLoopback = options.onLoopback ?? false
-    this.#listening = new Listening(options.extraSocketsHear ?? 'endpoint')
+    this.#listening = new PairLock(options.extraSocketsHear ?? 'endpoint')
     this.#budget = options.budget
     this.#checkBudget = Math.ceil((options.budget * 2) / 3)
     this.#quietMs = options.quietMs ?? 20_000

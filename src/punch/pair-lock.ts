@@ -15,7 +15,7 @@ const commitmentMs = 2_000
  */
 export type Hearing = 'address' | 'endpoint'
 
-export class Listening {
+export class PairLock {
   readonly #hearing: Hearing
   /** Sequence of each of our checks to where it went; bounded by the budgets. */
   readonly #asked = new Map<number, string>()

@@ -22,7 +22,7 @@ type Question = {
 /** Waits after the first, second, … copy. The last one is patience. */
 const waitsMs = [350, 700, 1_500] as const
 
-export class Sampler {
+export class PortSampler {
   readonly #crypto: Pick<Crypto, 'randomBytes'>
   readonly #servers: readonly Endpoint[]
   /** By socket; those under way, which pacing keeps few. */

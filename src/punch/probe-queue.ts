@@ -2,15 +2,15 @@
 
 import type { Via } from '../base/protocol-machine.ts'
 import type { TokenBucket } from '../base/token-bucket.ts'
-import type { Shot } from './tactics/tactic.ts'
+import type { Probe } from './tactics/tactic.ts'
 
 /** Of single packets so many go out together, that hundreds of them do not need hundreds of timers. */
 const together = 10
 
-export class Volleys {
+export class ProbeQueue {
   readonly #bucket: TokenBucket
   /** Bounded by the budget of the attempt. */
-  #volleys: (readonly Shot[])[] = []
+  #probeQueue: (readonly Probe[])[] = []
   /** Packets in them. */
   waiting = 0
 
@@ -18,23 +18,23 @@ export class Volleys {
     this.#bucket = bucket
   }
 
-  add(volley: readonly Shot[]): void {
-    this.#volleys.push(volley)
+  add(volley: readonly Probe[]): void {
+    this.#probeQueue.push(volley)
     this.waiting += volley.length
   }
 
   /** Those that may go out now. */
-  takeDue(now: number): Shot[] {
-    const due: Shot[] = []
+  takeDue(now: number): Probe[] {
+    const due: Probe[] = []
     if (this.waiting === 0 || !this.#bucket.has(now, this.#needed)) return due
     let taken = 0
-    for (const volley of this.#volleys) {
+    for (const volley of this.#probeQueue) {
       if (!this.#bucket.has(now, volley.length)) break
       this.#bucket.take(now, volley.length)
       due.push(...volley)
       taken++
     }
-    this.#volleys.splice(0, taken)
+    this.#probeQueue.splice(0, taken)
     this.waiting -= due.length
     return due
   }
@@ -46,22 +46,22 @@ export class Volleys {
   /** What would have gone out by these sockets does not. */
   drop(vias: ReadonlySet<Via>): void {
     if (this.waiting === 0) return
-    this.#volleys = this.#volleys
+    this.#probeQueue = this.#probeQueue
       .map((volley) => volley.filter((shot) => !vias.has(viaOf(shot))))
       .filter((volley) => volley.length > 0)
-    this.waiting = this.#volleys.reduce((sum, volley) => sum + volley.length, 0)
+    this.waiting = this.#probeQueue.reduce((sum, volley) => sum + volley.length, 0)
   }
 
   clear(): void {
-    this.#volleys = []
+    this.#probeQueue = []
     this.waiting = 0
   }
 
   get #needed(): number {
-    return Math.max(this.#volleys[0]?.length ?? 0, Math.min(together, this.waiting))
+    return Math.max(this.#probeQueue[0]?.length ?? 0, Math.min(together, this.waiting))
   }
 }
 
-export function viaOf(shot: Shot): Via {
+export function viaOf(shot: Probe): Via {
   return shot.type === 'sample' ? shot.sample.via : shot.via
 }

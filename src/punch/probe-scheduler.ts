@@ -7,12 +7,12 @@ import type { Signal } from '../base/punch-signal.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import { newMappings } from './check-pacing.ts'
 import type { Punch } from './connectivity-checks.ts'
-import { Sampler } from './port-sampler.ts'
-import { Volleys } from './probe-queue.ts'
-import type { Means, Shot } from './tactics/tactic.ts'
+import { PortSampler } from './port-sampler.ts'
+import { ProbeQueue } from './probe-queue.ts'
+import type { Probe, ProbeSender } from './tactics/tactic.ts'
 
-export type LauncherOptions = {
-  readonly crypto: ConstructorParameters<typeof Sampler>[0]
+export type ProbeSchedulerOptions = {
+  readonly crypto: ConstructorParameters<typeof PortSampler>[0]
   readonly punch: Punch
   readonly servers: readonly Endpoint[]
   /** Public ones, as seen before. */
@@ -28,11 +28,11 @@ export type LauncherOptions = {
   readonly onSignal: (signal: Signal) => void
 }
 
-export class Launcher implements Means {
-  readonly #options: LauncherOptions
-  readonly #sampler: Sampler
+export class ProbeScheduler implements ProbeSender {
+  readonly #options: ProbeSchedulerOptions
+  readonly #sampler: PortSampler
   readonly #bucket: TokenBucket
-  readonly #volleys: Volleys
+  readonly #probeQueue: ProbeQueue
   /** Used and not closed; bounded by the budget. */
   readonly #open = new Set<Via>()
   #lastVia: Via = 0
@@ -40,11 +40,11 @@ export class Launcher implements Means {
   /** Questions to STUN servers sent so far; the punch machine counts the rest. */
   samples = 0
 
-  constructor(options: LauncherOptions) {
+  constructor(options: ProbeSchedulerOptions) {
     this.#options = options
-    this.#sampler = new Sampler(options.crypto, options.servers)
+    this.#sampler = new PortSampler(options.crypto, options.servers)
     this.#bucket = new TokenBucket(options.now, newMappings)
-    this.#volleys = new Volleys(this.#bucket)
+    this.#probeQueue = new ProbeQueue(this.#bucket)
   }
 
   get ownAddresses(): readonly string[] {
@@ -52,16 +52,16 @@ export class Launcher implements Means {
   }
 
   get left(): number {
-    return this.#options.budget - this.#sent - this.#volleys.waiting
+    return this.#options.budget - this.#sent - this.#probeQueue.waiting
   }
 
   newVia(): Via {
     return ++this.#lastVia
   }
 
-  fire(volley: readonly Shot[]): boolean {
+  fire(volley: readonly Probe[]): boolean {
     if (volley.length > this.left || volley.length === 0) return false
-    this.#volleys.add(volley)
+    this.#probeQueue.add(volley)
     return true
   }
 
@@ -71,7 +71,7 @@ export class Launcher implements Means {
 
   close(vias: Iterable<Via>): void {
     const closed = new Set(vias)
-    this.#volleys.drop(closed)
+    this.#probeQueue.drop(closed)
     for (const via of closed) {
       if (!this.#forget(via)) continue
       this.#options.onAction({ type: 'close', via })
@@ -97,7 +97,7 @@ export class Launcher implements Means {
   }
 
   nextTimeout(): number | null {
-    const due = [this.#sampler.nextTimeout(), this.#volleys.nextAt()].filter((at) => at !== null)
+    const due = [this.#sampler.nextTimeout(), this.#probeQueue.nextAt()].filter((at) => at !== null)
     return due.length > 0 ? Math.min(...due) : null
   }
 
@@ -121,7 +121,7 @@ export class Launcher implements Means {
 
   /** Sends what pacing allows. True when samples were settled by that, because there is nobody to ask. */
   launch(now: number): boolean {
-    const due = this.#volleys.takeDue(now)
+    const due = this.#probeQueue.takeDue(now)
     for (const shot of due) this.#shoot(now, shot)
     return !this.#sampler.hasServers && due.some(({ type }) => type === 'sample')
   }
@@ -133,7 +133,7 @@ export class Launcher implements Means {
 
   /** Nothing more of what waits goes out; all sockets are closed but those to `keep`. */
   cease(keep: (via: Via) => boolean): void {
-    this.#volleys.clear()
+    this.#probeQueue.clear()
     this.close([...this.#open].filter((via) => !keep(via)))
   }
 
@@ -143,7 +143,7 @@ export class Launcher implements Means {
     return this.#open.delete(via)
   }
 
-  #shoot(now: number, shot: Shot): void {
+  #shoot(now: number, shot: Probe): void {
     if (shot.type === 'sample') {
       const send = this.#sampler.ask(now, shot.sample)
       if (send) this.#sendSample(send)

@@ -7,7 +7,7 @@ import type { Action, Machine, Via } from '../base/protocol-machine.ts'
 import type { Signal } from '../base/punch-signal.ts'
 import type { CheckKeys } from './check-packet.ts'
 import { createPunch, type Path, type Punch, type PunchEvent } from './connectivity-checks.ts'
-import { Launcher } from './probe-scheduler.ts'
+import { ProbeScheduler } from './probe-scheduler.ts'
 import { isHard, type Plan } from './punch-plan.ts'
 import { createTactics } from './tactics/create-tactics.ts'
 import { type Tactic, usualMailMs } from './tactics/tactic.ts'
@@ -82,7 +82,7 @@ const lastChanceMs = 10_000
 class PunchAttempt implements Attempt {
   readonly #options: AttemptOptions
   readonly #punch: Punch
-  readonly #launcher: Launcher
+  readonly #probeScheduler: ProbeScheduler
   /** Null when there is none, or it has begun. */
   #tacticsAt: number | null
   #tactics: readonly Tactic[] = []
@@ -111,7 +111,7 @@ class PunchAttempt implements Attempt {
       extraSocketsHear: isHard(plan) && plan.mine.kind === 'assignable' ? 'address' : 'endpoint',
       onLoopback: options.onLoopback ?? false,
     })
-    this.#launcher = new Launcher({
+    this.#probeScheduler = new ProbeScheduler({
       crypto,
       punch: this.#punch,
       servers,
@@ -128,14 +128,14 @@ class PunchAttempt implements Attempt {
   }
 
   get packets(): number {
-    return this.#punch.packets + this.#launcher.samples
+    return this.#punch.packets + this.#probeScheduler.samples
   }
 
   nextTimeout(): number | null {
     if (this.#finished) return null
     const due = [
       this.#punch.nextTimeout(),
-      this.#launcher.nextTimeout(),
+      this.#probeScheduler.nextTimeout(),
       this.#tacticsAt,
       this.#failAt,
       ...this.#tactics.map((tactic) => tactic.nextAt()),
@@ -147,21 +147,21 @@ class PunchAttempt implements Attempt {
     if (this.#finished) return []
     if (this.#failAt !== null && now >= this.#failAt) this.#fail()
     if (this.#tacticsAt !== null && now >= this.#tacticsAt) this.#begin(now)
-    this.#launcher.repeatSamples(now)
+    this.#probeScheduler.repeatSamples(now)
     this.#take(now, this.#punch.handleTimeout(now))
     return this.#turn(now)
   }
 
   handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<AttemptEvent>[] {
-    if (this.#finished || (via !== 0 && !this.#launcher.isOpen(via))) return []
-    if (!this.#launcher.handleSample(bytes, from, via)) {
+    if (this.#finished || (via !== 0 && !this.#probeScheduler.isOpen(via))) return []
+    if (!this.#probeScheduler.handleSample(bytes, from, via)) {
       this.#take(now, this.#punch.handleDatagram(now, bytes, from, via))
     }
     return this.#turn(now)
   }
 
   handleSocketFailure(now: number, via: Via): Action<AttemptEvent>[] {
-    if (this.#finished || !this.#launcher.lose(via) || this.#path) return []
+    if (this.#finished || !this.#probeScheduler.lose(via) || this.#path) return []
     this.#socketsFailed = true
     this.#failAt ??= now + lastChanceMs
     // Whoever runs out of sockets takes them away from the rest of the program, too.
@@ -198,7 +198,7 @@ class PunchAttempt implements Attempt {
     if (!isHard(plan)) return
     this.#tactics = createTactics({
       plan,
-      means: this.#launcher,
+      means: this.#probeScheduler,
       now,
       role,
       mailMs: mailMs ?? null,
@@ -212,7 +212,7 @@ class PunchAttempt implements Attempt {
   /** After whatever happened: tactics go on, and what may go out goes out. */
   #turn(now: number): Action<AttemptEvent>[] {
     for (const tactic of this.#tactics) tactic.act(now)
-    if (this.#launcher.launch(now)) for (const tactic of this.#tactics) tactic.act(now)
+    if (this.#probeScheduler.launch(now)) for (const tactic of this.#tactics) tactic.act(now)
     const actions = this.#actions
     this.#actions = []
     return actions
@@ -222,7 +222,7 @@ class PunchAttempt implements Attempt {
     for (const action of actions) {
       if (action.type === 'event') this.#handle(action.event)
       else {
-        this.#launcher.charge(now, 1)
+        this.#probeScheduler.charge(now, 1)
         this.#actions.push(action)
       }
     }
@@ -250,7 +250,7 @@ class PunchAttempt implements Attempt {
   #endTactics(): void {
     this.#tacticsAt = null
     this.#tactics = []
-    this.#launcher.cease((via) => via === this.#path?.via || this.#punch.heardBy(via))
+    this.#probeScheduler.cease((via) => via === this.#path?.via || this.#punch.heardBy(via))
   }
 
   #fail(): void {
@@ -264,7 +264,7 @@ class PunchAttempt implements Attempt {
   /** All extra sockets are closed, but for that of the path. */
   #end(): void {
     this.stop()
-    this.#launcher.cease((via) => via === this.#path?.via)
+    this.#probeScheduler.cease((via) => via === this.#path?.via)
   }
 
   #tell(event: AttemptEvent): void {

@@ -7,16 +7,16 @@ import type { Crypto } from '../base/crypto.ts'
 import type { Endpoint } from '../base/endpoint.ts'
 import { type CheckKeys, openCheck, sealCheck } from './check-packet.ts'
 
-export type ConnectionNews = {
+export type TcpCheckResult = {
   /** To be sent, in this order. */
   readonly answers: readonly Uint8Array[]
   /** Our own endpoint as the peer sees it, when the connection is proven with this packet. */
   readonly provenAs: Endpoint | null
 }
 
-const nothing: ConnectionNews = { answers: [], provenAs: null }
+const nothing: TcpCheckResult = { answers: [], provenAs: null }
 
-export class ConnectionCheck {
+export class TcpCheck {
   readonly #crypto: Pick<Crypto, 'randomBytes' | 'encrypt' | 'decrypt'>
   readonly #keys: CheckKeys
   readonly #remote: Endpoint
@@ -49,7 +49,7 @@ export class ConnectionCheck {
   }
 
   /** Null for what the peer did not send in this attempt: then it is not the peer. */
-  take(bytes: Uint8Array): ConnectionNews | null {
+  take(bytes: Uint8Array): TcpCheckResult | null {
     const packet = openCheck(this.#crypto, this.#keys, bytes)
     if (!packet) return null
     if (packet.type === 'confirm') {

@@ -7,9 +7,9 @@ import type { AgentConfig } from '../config/config-schema.ts'
 import type { Loaded } from '../config/load-config.ts'
 import { knownNat } from '../config/nat-settings.ts'
 import { type AgentConfigured, AgentControl } from '../daemon/agent-control.ts'
-import { Standings } from '../daemon/friends-and-blocked.ts'
+import { FriendsAndBlocked } from '../daemon/friends-and-blocked.ts'
 import type { Forward } from '../forward/forwarder.ts'
-import type { Doors } from '../forward/named-endpoints.ts'
+import type { NamedEndpoints } from '../forward/named-endpoints.ts'
 import { parseExposes, parseForwards } from '../forward/parse-forwards.ts'
 import type { Invite } from '../letter/invite.ts'
 import { memberKeys } from '../letter/room-membership.ts'
@@ -31,7 +31,7 @@ export type AgentSetup = {
   /** Of an agent that shares its mailbox with a host; opened by the settings if left out. */
   readonly mail?: () => OpenMail
   /** What the program opens to other programs by name. */
-  readonly doors?: Doors
+  readonly namedEndpoints?: NamedEndpoints
   readonly onEvent: (event: AgentEvent) => void
   /** A new one each time the room is joined. */
   readonly onMade?: (agent: Agent) => void
@@ -44,7 +44,7 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
   const exposes = [...config.games.expose, ...setup.exposes]
   const { forwards, ...peers } = readConfigured(config, setup.forwards)
   const parsedExposes = parseExposes(exposes)
-  const standings = new Standings(setup.standingsFile, peers)
+  const standings = new FriendsAndBlocked(setup.standingsFile, peers)
   const makeAgent = (heard: (event: AgentEvent) => void, open: readonly Forward[]) => {
     const subject = config.mail.subject ?? invite.invite.subject
     const filter = { subject, address: config.address }
@@ -72,7 +72,7 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
       },
       exposes: parsedExposes,
       forwards: open,
-      ...(setup.doors && { doors: setup.doors }),
+      ...(setup.namedEndpoints && { namedEndpoints: setup.namedEndpoints }),
       onEvent: heard,
     })
     setup.onMade?.(agent)

@@ -1,7 +1,7 @@
 // Invites and blocked agents of a host, as its control API is asked about them.
 
 import { Problem } from '../base/problem.ts'
-import type { HostOffice } from '../daemon/host-admin.ts'
+import type { HostAdmin } from '../daemon/host-admin.ts'
 import { isRoomName } from '../letter/text-validation.ts'
 import { blockAgent, type ListedBlock, listBlocked, unblockAgent } from './blocked-agents.ts'
 import { roomNamed } from './host-keys.ts'
@@ -40,7 +40,7 @@ export function orderInvite(folder: HostFolder, wishes: InviteWishes, now: numbe
 }
 
 /** `wallNow`: Unix ms. */
-export function hostOffice(folder: HostFolder, wallNow: () => number): HostOffice {
+export function hostOffice(folder: HostFolder, wallNow: () => number): HostAdmin {
   const { loaded } = folder
   return {
     invites: () => listInvites(folder, wallNow()).map(inviteFields),

@@ -10,8 +10,8 @@ import type { Grant } from '../letter/letter-types.ts'
 import { makePass } from '../letter/room-membership.ts'
 import { userIdText } from '../letter/user-id.ts'
 import { databaseProblem, openSharedDatabase } from '../store/host-database.ts'
-import { Revocations } from '../store/invite-revocations.ts'
-import { InviteBook, type InviteNote, type InviteTerms, mostInvites } from '../store/invites.ts'
+import { InviteRevocations } from '../store/invite-revocations.ts'
+import { type InviteNote, Invites, type InviteTerms, mostInvites } from '../store/invites.ts'
 import { databasePlace } from './database-location.ts'
 import type { HostKeys } from './host-keys.ts'
 import { knownHosts } from './known-hosts.ts'
@@ -120,11 +120,11 @@ function inviteId(key: Uint8Array): string {
 
 function withInvites<T>(
   { loaded }: HostFolder,
-  work: (invites: InviteBook, revocations: Revocations) => T,
+  work: (invites: Invites, revocations: InviteRevocations) => T,
 ): T {
   const database = openSharedDatabase(databasePlace(loaded))
   try {
-    return work(new InviteBook(database), new Revocations(database))
+    return work(new Invites(database), new InviteRevocations(database))
   } catch (thrown) {
     throw databaseProblem(database.path, thrown)
   } finally {

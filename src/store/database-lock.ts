@@ -4,7 +4,7 @@
 import { chmodSync, closeSync, openSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'
 
-export class HostLock {
+export class DatabaseLock {
   readonly #connection: BetterSqlite3.Database
 
   private constructor(connection: BetterSqlite3.Database) {
@@ -12,7 +12,7 @@ export class HostLock {
   }
 
   /** Throws SQLite's SQLITE_BUSY when another host has had it for all of `timeoutMs`. */
-  static take(databasePath: string, timeoutMs: number): HostLock {
+  static take(databasePath: string, timeoutMs: number): DatabaseLock {
     const path = `${databasePath}.lock`
     closeSync(openSync(path, 'a', 0o600))
     chmodSync(path, 0o600)
@@ -21,7 +21,7 @@ export class HostLock {
       connection.pragma('journal_mode = OFF')
       // Never committed: the file stays empty.
       connection.exec('BEGIN EXCLUSIVE')
-      return new HostLock(connection)
+      return new DatabaseLock(connection)
     } catch (thrown) {
       connection.close()
       throw thrown

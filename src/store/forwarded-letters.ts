@@ -22,7 +22,7 @@ export type Forward = {
   readonly tries: number
 }
 
-export type ForwardBookSettings = {
+export type ForwardedLettersSettings = {
   /** Senders remembered, at most; beyond it those that wrote longest ago are forgotten. */
   readonly senders: number
   /** Letters kept until a worker took them, at most; `room` is 0 then. */
@@ -40,12 +40,12 @@ type Row = {
   readonly tries: number
 }
 
-export class ForwardBook {
-  readonly #settings: ForwardBookSettings
+export class ForwardedLetters {
+  readonly #settings: ForwardedLettersSettings
   readonly #database: HostDatabase
   readonly #sql: ReturnType<typeof prepare>
 
-  constructor(database: HostDatabase, settings: ForwardBookSettings) {
+  constructor(database: HostDatabase, settings: ForwardedLettersSettings) {
     this.#settings = settings
     this.#database = database
     this.#sql = prepare(database.connection)

@@ -15,7 +15,7 @@ type Row = {
   signature: Uint8Array
 }
 
-export class Revocations {
+export class InviteRevocations {
   readonly #database: HostDatabase
   readonly #statements: ReturnType<typeof prepare>
 

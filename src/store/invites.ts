@@ -49,7 +49,7 @@ type Row = {
   present: number
 }
 
-export class InviteBook {
+export class Invites {
   readonly #database: HostDatabase
   readonly #statements: ReturnType<typeof prepare>
 

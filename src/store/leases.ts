@@ -6,7 +6,7 @@ import type { Connection, HostDatabase, Statement } from './host-database.ts'
 import { laneOf, type Urgency, type WaitingMail, waitingColumns } from './outbox.ts'
 import { firstHour, hourOf } from './send-budget.ts'
 
-export class Claims {
+export class Leases {
   readonly #database: HostDatabase
   /** Different for each process and run. */
   readonly #owner: string

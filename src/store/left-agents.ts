@@ -7,7 +7,7 @@ import type { Connection, HostDatabase, Statement } from './host-database.ts'
 /** Each needs an entry to leave, and letters of that age are soon stale anyway. */
 const mostDepartures = 100_000
 
-export class Departures {
+export class LeftAgents {
   readonly #database: HostDatabase
   /** Beyond it the oldest are forgotten, and from then on every letter signed as long ago as they were is stale. */
   readonly #capacity: number

@@ -1,7 +1,7 @@
 // Frozen mails on their way: what was promised in a letter's transaction goes out as the very same bytes, however
 // often the host is killed in between.
 
-import { piecesOf } from '../base/chunk.ts'
+import { chunksOf } from '../base/chunk.ts'
 import { alternately, manyWaiting } from '../base/fair-order.ts'
 import type { UserId } from '../letter/letter-types.ts'
 import { forCount, mostRows, times } from './batch-sql.ts'
@@ -132,7 +132,7 @@ export class Outbox {
     if (mails.length === 0) return 0
     for (const { order } of mails) this.#fresh.delete(order)
     return this.#database.inTransaction(() =>
-      piecesOf(mails, mostRows).reduce((sum, some) => {
+      chunksOf(mails, mostRows).reduce((sum, some) => {
         const values = some.flatMap(({ order, messageId }) => [order, messageId])
         return sum + this.#statements.drop(some.length).run(...values).changes
       }, 0),

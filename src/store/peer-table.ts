@@ -2,15 +2,15 @@
 // so that its cost does not grow with the table.
 
 import { toHex } from '../base/bytes.ts'
-import { piecesOf } from '../base/chunk.ts'
+import { chunksOf } from '../base/chunk.ts'
 import type { Candidate } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 import type { RoomTag, Session, UserId } from '../letter/letter-types.ts'
 import { limits } from '../letter/limits.ts'
 import { forCount, mostRows, times } from './batch-sql.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
-import { Departures } from './left-agents.ts'
-import { RoomNumbers } from './room-ids.ts'
+import { LeftAgents } from './left-agents.ts'
+import { RoomIds } from './room-ids.ts'
 
 export type Entry = {
   readonly user: UserId
@@ -68,8 +68,8 @@ export class PeerTable {
   readonly #database: HostDatabase
   readonly #settings: PeerTableSettings
   readonly #statements: ReturnType<typeof prepare>
-  readonly #rooms: RoomNumbers
-  readonly #departures: Departures
+  readonly #rooms: RoomIds
+  readonly #departures: LeftAgents
   /** By `entry_order`. */
   readonly #decoded = new Map<number, Entry>()
   #rollbacks = 0
@@ -79,8 +79,8 @@ export class PeerTable {
     this.#database = database
     this.#settings = settings
     this.#statements = prepare(database.connection)
-    this.#rooms = new RoomNumbers(database)
-    this.#departures = new Departures(database)
+    this.#rooms = new RoomIds(database)
+    this.#departures = new LeftAgents(database)
     this.#keepCapacity()
   }
 
@@ -129,7 +129,7 @@ export class PeerTable {
   findAll(room: RoomTag, users: readonly UserId[], now: number): readonly Entry[] {
     const roomId = this.#rooms.of(room)
     const oldest = now - this.#settings.expiryMs
-    const found = piecesOf(users, mostRows).flatMap((some) =>
+    const found = chunksOf(users, mostRows).flatMap((some) =>
       (this.#statements.findAll(some.length).all(roomId, oldest, ...some) as Row[]).map(entryOf),
     )
     const byUser = new Map(found.map((entry) => [toHex(entry.user), entry]))

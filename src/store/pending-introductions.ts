@@ -1,11 +1,11 @@
 // Who still has to be told of whom (C2). Kept in the database, so that an introduction owed when the host is killed
 // is made after it starts again.
 
-import { piecesOf } from '../base/chunk.ts'
+import { chunksOf } from '../base/chunk.ts'
 import type { RoomTag, UserId } from '../letter/letter-types.ts'
 import { forCount, mostRows, times } from './batch-sql.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
-import { RoomNumbers } from './room-ids.ts'
+import { RoomIds } from './room-ids.ts'
 
 /** Pairs waiting, at most; when it is full, new ones are not noted: the asker punches all the same, and
  *  whoever it was offered learns of it with its own next reply. */
@@ -18,12 +18,12 @@ export type OwedIntroduction = {
   readonly askers: readonly UserId[]
 }
 
-export class IntroductionList {
+export class PendingIntroductions {
   readonly #statements: ReturnType<typeof prepare>
-  readonly #rooms: RoomNumbers
+  readonly #rooms: RoomIds
 
   constructor(database: HostDatabase) {
-    this.#rooms = new RoomNumbers(database)
+    this.#rooms = new RoomIds(database)
     this.#statements = prepare(database.connection)
   }
 
@@ -32,11 +32,11 @@ export class IntroductionList {
   }
 
   /** The asker is to be made known to the recipients. The room must have had an entry. */
-  note(room: RoomTag, recipients: readonly UserId[], asker: UserId, now: number): void {
+  note(room: RoomTag, recipients: readonly UserId[], stunClient: UserId, now: number): void {
     const roomId = this.#rooms.of(room)
     if (roomId === null || recipients.length === 0 || this.size + recipients.length > maxPairs) return
-    for (const some of piecesOf(recipients, mostRows)) {
-      const values = some.flatMap((recipient) => [roomId, recipient, asker, now])
+    for (const some of chunksOf(recipients, mostRows)) {
+      const values = some.flatMap((recipient) => [roomId, recipient, stunClient, now])
       this.#statements.note(some.length).run(...values)
     }
   }
@@ -45,7 +45,7 @@ export class IntroductionList {
   settle(room: RoomTag, recipient: UserId, askers: readonly UserId[]): void {
     const roomId = this.#rooms.of(room)
     if (roomId === null || this.#statements.any.get(roomId, recipient) === undefined) return
-    for (const some of piecesOf(askers, mostRows))
+    for (const some of chunksOf(askers, mostRows))
       this.#statements.settle(some.length).run(roomId, recipient, ...some)
   }
 
@@ -64,7 +64,7 @@ export class IntroductionList {
     return {
       room: new Uint8Array(first.tag),
       recipient: new Uint8Array(first.recipient),
-      askers: askers.map((asker) => new Uint8Array(asker)),
+      askers: askers.map((stunClient) => new Uint8Array(stunClient)),
     }
   }
 

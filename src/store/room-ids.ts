@@ -7,7 +7,7 @@ import type { HostDatabase, Statement } from './host-database.ts'
 /** Few hosts have more rooms; then the memory starts anew. */
 const mostRemembered = 64
 
-export class RoomNumbers {
+export class RoomIds {
   readonly #database: HostDatabase
   readonly #find: Statement
   readonly #add: Statement

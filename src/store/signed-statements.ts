@@ -45,7 +45,7 @@ export type NewStatement = {
 type ItemRow = { item_key: string; version: string; flagged: number }
 type ToldRow = { signed: Uint8Array; flagged: number; accepted_at: number; offered: Uint8Array | null }
 
-export class Statements implements ExchangedTable {
+export class SignedStatements implements ExchangedTable {
   readonly #database: HostDatabase
   readonly #crypto: Crypto
   readonly #capacity: number

@@ -5,7 +5,7 @@ import { chmodSync, closeSync, openSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
 import { messageOf, Problem } from '../base/problem.ts'
-import { HostLock } from './database-lock.ts'
+import { DatabaseLock } from './database-lock.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
 import { checkWholeness, damageProblem, howToCheck, isDamage, noteDamage } from './sqlite-integrity.ts'
 import { applicationId, migrations, recountSql } from './sqlite-schema.ts'
@@ -35,7 +35,7 @@ export function openSqlite(path: string, { hold }: { readonly hold: boolean }): 
   }
 }
 
-function open(path: string, lock: HostLock | null): SqliteConnection {
+function open(path: string, lock: DatabaseLock | null): SqliteConnection {
   const check = lock ? howToCheck(path) : 'not'
   return withSentence(path, () => {
     const connection = new BetterSqlite3(path, { timeout: busyTimeoutMs })
@@ -60,9 +60,9 @@ function open(path: string, lock: HostLock | null): SqliteConnection {
   })
 }
 
-function takeLock(path: string): HostLock {
+function takeLock(path: string): DatabaseLock {
   try {
-    return HostLock.take(path, busyTimeoutMs)
+    return DatabaseLock.take(path, busyTimeoutMs)
   } catch (thrown) {
     if (!isBusy(codeOf(thrown))) throw sqliteProblem(path, thrown)
     throw new Problem(

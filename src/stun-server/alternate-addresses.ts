@@ -7,7 +7,7 @@
 import { distinctEndpoints, type Endpoint, equalEndpoints, type Family, familyOf } from '../base/endpoint.ts'
 import type { Change } from '../nat/stun-attributes.ts'
 
-export type Square = {
+export type AlternateAddresses = {
   readonly addresses: readonly [string, string]
   readonly ports: readonly [number, number]
 }
@@ -15,12 +15,12 @@ export type Square = {
 export type Layout = {
   /** What to open: `listen`, then the corners that complete a square. */
   readonly places: readonly Endpoint[]
-  readonly squares: ReadonlyMap<Family, Square>
+  readonly squares: ReadonlyMap<Family, AlternateAddresses>
 }
 
 /** The places of a family make a square when they name exactly two addresses and two ports. */
 export function layOut(listen: readonly Endpoint[]): Layout {
-  const squares = new Map<Family, Square>()
+  const squares = new Map<Family, AlternateAddresses>()
   const places = [...listen]
   for (const family of [4, 6] as const) {
     const square = squareOf(listen.filter(({ address }) => familyOf(address) === family))
@@ -34,14 +34,14 @@ export function layOut(listen: readonly Endpoint[]): Layout {
 }
 
 /** Where the answer to a request that came to `corner` is sent from (RFC 5780 §6.1, table 1). */
-export function moved({ addresses, ports }: Square, corner: Endpoint, change: Change): Endpoint {
+export function moved({ addresses, ports }: AlternateAddresses, corner: Endpoint, change: Change): Endpoint {
   return {
     address: change.address ? theOther(addresses, corner.address) : corner.address,
     port: change.port ? theOther(ports, corner.port) : corner.port,
   }
 }
 
-export function cornersOf({ addresses, ports }: Square): Endpoint[] {
+export function cornersOf({ addresses, ports }: AlternateAddresses): Endpoint[] {
   return addresses.flatMap((address) => ports.map((port) => ({ address, port })))
 }
 
@@ -49,7 +49,7 @@ function theOther<T>([first, second]: readonly [T, T], one: T): T {
   return one === first ? second : first
 }
 
-function squareOf(places: readonly Endpoint[]): Square | null {
+function squareOf(places: readonly Endpoint[]): AlternateAddresses | null {
   // From a socket on all addresses or on any port nobody knows beforehand what an answer would come from.
   if (places.some(({ address, port }) => isWildcard(address) || port === 0)) return null
   const endpoints = distinctEndpoints(places)

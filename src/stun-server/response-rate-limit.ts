@@ -20,7 +20,7 @@ export const defaultRateLimits: RateLimits = {
   sources: 16_384,
 }
 
-export class RateLimit {
+export class ResponseRateLimit {
   readonly #limits: RateLimits
   /** By source: when its bucket will be full again, monotonic ms; the one that asked last at the end. */
   readonly #fullAt = new Map<string, number>()

@@ -4,7 +4,7 @@
 import type { Endpoint } from '../base/endpoint.ts'
 import { attribute } from '../nat/stun-attributes.ts'
 import { decodeStun, encodeError, encodeSuccess, type StunRequest } from '../nat/stun-message.ts'
-import { moved, type Square } from './alternate-addresses.ts'
+import { type AlternateAddresses, moved } from './alternate-addresses.ts'
 
 /** A datagram with its way, in either direction. */
 export type Packet = { readonly from: Endpoint; readonly to: Endpoint; readonly bytes: Uint8Array }
@@ -30,7 +30,7 @@ export type Way = { readonly from: Endpoint; readonly to: Endpoint }
  * Always goes to the address that the request came from; its `from` is one of our places. `square`: the one that the
  * request's `to` is a corner of, if any. RESPONSE-PORT is obeyed with and without (RFC 5780 §5).
  */
-export function answerTo(request: StunRequest, { from, to }: Way, square: Square | null): Packet {
+export function answerTo(request: StunRequest, { from, to }: Way, square: AlternateAddresses | null): Packet {
   const { transactionId, change, responsePort } = request
   const refused = refusedIn(request, square)
   if (refused.length > 0) {
@@ -47,12 +47,12 @@ export function answerTo(request: StunRequest, { from, to }: Way, square: Square
 }
 
 /** Reads and answers, without any limit. */
-export function answerRequest({ from, to, bytes }: Packet, square: Square | null): Packet | null {
+export function answerRequest({ from, to, bytes }: Packet, square: AlternateAddresses | null): Packet | null {
   const request = readRequest(bytes)
   return request && answerTo(request, { from, to }, square)
 }
 
-function refusedIn({ unknownRequired, change }: StunRequest, square: Square | null): number[] {
+function refusedIn({ unknownRequired, change }: StunRequest, square: AlternateAddresses | null): number[] {
   // RFC 5780 §6: without two addresses that have the same two ports, CHANGE-REQUEST counts as unknown.
   const impossible = change && !square ? [attribute.changeRequest] : []
   return [...impossible, ...unknownRequired].slice(0, maxNamed)

@@ -9,10 +9,10 @@ import type { StunRequest } from '../nat/stun-message.ts'
 import type { GuestLimits } from '../net/tcp/connection-limit.ts'
 import { openUdpSocket, type UdpSocket } from '../net/udp/udp-socket.ts'
 import { systemClock } from '../runtime/system-clock.ts'
-import { layOut, type Square } from './alternate-addresses.ts'
-import { defaultRateLimits, RateLimit, type RateLimits } from './response-rate-limit.ts'
+import { type AlternateAddresses, layOut } from './alternate-addresses.ts'
+import { defaultRateLimits, type RateLimits, ResponseRateLimit } from './response-rate-limit.ts'
 import { answerTo, readRequest } from './stun-response.ts'
-import { TcpAnswers } from './stun-tcp-server.ts'
+import { StunTcpServer } from './stun-tcp-server.ts'
 
 /** How often the counts are told, if they changed. */
 const tellingMs = 60_000
@@ -34,7 +34,7 @@ export type AddressServerOptions = {
   readonly clock?: Clock
   readonly limits?: RateLimits
   /** On connections. */
-  readonly guests?: GuestLimits
+  readonly connectionLimit?: GuestLimits
   /** Called at times when the counts have changed, and once more at the end. */
   readonly onServed?: (counts: ServedCounts) => void
 }
@@ -62,13 +62,13 @@ export async function startAddressServer(options: AddressServerOptions): Promise
 
 class StunAddressServer implements AddressServer {
   readonly #clock: Clock
-  readonly #limit: RateLimit
+  readonly #limit: ResponseRateLimit
   readonly #onServed: (counts: ServedCounts) => void
   readonly #places: readonly Endpoint[]
-  readonly #squares: ReadonlyMap<Family, Square>
+  readonly #squares: ReadonlyMap<Family, AlternateAddresses>
   /** By place, as bound. */
   readonly #sockets = new Map<string, UdpSocket>()
-  readonly #tcp: TcpAnswers
+  readonly #tcp: StunTcpServer
   #counts: ServedCounts = { answered: 0, limited: 0, ignored: 0 }
   #told = this.#counts
   #disarm = (): void => {}
@@ -77,15 +77,15 @@ class StunAddressServer implements AddressServer {
     listen,
     clock = systemClock,
     limits = defaultRateLimits,
-    guests,
+    connectionLimit,
     onServed,
   }: AddressServerOptions) {
     this.#clock = clock
-    this.#limit = new RateLimit(limits)
+    this.#limit = new ResponseRateLimit(limits)
     this.#onServed = onServed ?? (() => {})
-    this.#tcp = new TcpAnswers({
+    this.#tcp = new StunTcpServer({
       clock,
-      ...(guests && { limits: guests }),
+      ...(connectionLimit && { limits: connectionLimit }),
       take: (bytes, from) => this.#take(bytes, from),
     })
     const { places, squares } = layOut(listen)

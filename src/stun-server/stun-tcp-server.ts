@@ -6,7 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Endpoint } from '../base/endpoint.ts'
 import type { StunRequest } from '../nat/stun-message.ts'
 import { stunSplitter } from '../nat/stun-tcp-framing.ts'
-import { type GuestLimits, Guests } from '../net/tcp/connection-limit.ts'
+import { ConnectionLimit, type GuestLimits } from '../net/tcp/connection-limit.ts'
 import { openTcpListener, type TcpListener } from '../net/tcp/tcp-listener.ts'
 import { answerTo } from './stun-response.ts'
 
@@ -17,7 +17,7 @@ export const mostSilentMs = 100_000
 /** Answers that its reader has not taken. */
 const maxUnreadBytes = 4_096
 
-export type TcpAnswersOptions = {
+export type StunTcpServerOptions = {
   readonly clock: Clock
   readonly limits?: GuestLimits
   /** What is asked, if it is a sound request that may be answered now; counted. */
@@ -26,18 +26,18 @@ export type TcpAnswersOptions = {
 
 type Guest = { readonly from: Endpoint; readonly close: () => void }
 
-export class TcpAnswers {
-  readonly #options: TcpAnswersOptions
-  readonly #guests: Guests<Guest>
+export class StunTcpServer {
+  readonly #options: StunTcpServerOptions
+  readonly #connectionLimit: ConnectionLimit<Guest>
   readonly #listeners: TcpListener[] = []
 
-  constructor(options: TcpAnswersOptions) {
+  constructor(options: StunTcpServerOptions) {
     this.#options = options
-    this.#guests = new Guests(options.limits ?? defaultGuestLimits)
+    this.#connectionLimit = new ConnectionLimit(options.limits ?? defaultGuestLimits)
   }
 
   get connections(): number {
-    return this.#guests.size
+    return this.#connectionLimit.size
   }
 
   /** Rejects with a Problem when the place cannot be had. */
@@ -52,13 +52,13 @@ export class TcpAnswers {
 
   close(): void {
     for (const listener of this.#listeners.splice(0)) listener.close()
-    this.#guests.closeAll()
+    this.#connectionLimit.closeAll()
   }
 
   #welcome(socket: Socket, from: Endpoint, place: Endpoint): void {
     const { clock, take } = this.#options
     const guest: Guest = { from, close: () => socket.destroy() }
-    if (!this.#guests.admit(guest)) {
+    if (!this.#connectionLimit.admit(guest)) {
       socket.destroy()
       return
     }
@@ -71,7 +71,7 @@ export class TcpAnswers {
     wait()
     socket.on('close', () => {
       cancel()
-      this.#guests.leave(guest)
+      this.#connectionLimit.leave(guest)
     })
     socket.on('data', (bytes) => {
       const messages = splitter.push(bytes)
@@ -85,7 +85,7 @@ export class TcpAnswers {
         if (request) socket.write(answerTo(request, { from, to: place }, null).bytes)
       }
       if (messages.length === 0) return
-      this.#guests.noteSpoke(guest)
+      this.#connectionLimit.noteSpoke(guest)
       wait()
     })
   }

@@ -21,13 +21,13 @@ export const standingLimits = {
   longestAnnounceMs: 60 * 60_000,
 } as const
 
-export type StandingAction<Request> =
+export type StandbyAction<Request> =
   /** `answer`: those that wait, oldest first. */
   | { readonly type: 'wake'; readonly answer: readonly Request[] }
   | { readonly type: 'sleep' }
   | { readonly type: 'announce'; readonly to: HostId }
 
-export type StandingOptions = {
+export type StandbyElectionOptions = {
   readonly self: HostId
   readonly hosts: readonly HostId[]
   /** How long a host that is awake may take to tell of a request. */
@@ -36,8 +36,8 @@ export type StandingOptions = {
 
 type Waiting<Request> = { readonly version: string; readonly dueAt: number; readonly request: Request }
 
-export class Standing<Request> {
-  readonly #options: StandingOptions
+export class StandbyElection<Request> {
+  readonly #options: StandbyElectionOptions
   /** Of who comes next, and of who goes last. */
   readonly #waitMs: { readonly ranked: number; readonly last: number }
   /** By its entry's key, oldest first. */
@@ -49,7 +49,7 @@ export class Standing<Request> {
   #announceAt = Infinity
   #announceMs = 0
 
-  constructor(options: StandingOptions) {
+  constructor(options: StandbyElectionOptions) {
     const { self, hosts, patienceMs } = options
     this.#options = options
     this.#waitMs = {
@@ -89,7 +89,7 @@ export class Standing<Request> {
   }
 
   /** Another host says that it is awake. */
-  handleAnnouncement(now: number, from: HostId): StandingAction<Request>[] {
+  handleAnnouncement(now: number, from: HostId): StandbyAction<Request>[] {
     const { self, hosts } = this.#options
     if (!hosts.includes(from)) return []
     if (from < self) this.#leaders.add(from)
@@ -104,8 +104,8 @@ export class Standing<Request> {
     return []
   }
 
-  handleTimeout(now: number): StandingAction<Request>[] {
-    const actions: StandingAction<Request>[] = []
+  handleTimeout(now: number): StandbyAction<Request>[] {
+    const actions: StandbyAction<Request>[] = []
     if (!this.#isAwake && now >= this.#dueAt) {
       this.#isAwake = true
       this.#leaders.clear()

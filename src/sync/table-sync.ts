@@ -23,26 +23,26 @@ export interface ExchangedTable extends ComparedTable {
   statementBytes(key: ItemKey): number | null
 }
 
-export type ExchangeSettings = {
+export type TableSyncSettings = {
   /** Changes are gathered so long before they are told. */
   readonly tellAfterMs: number
   /** Between two comparisons with the same host; longer, up to 16 times, while they find nothing that helps. */
   readonly periodMs: number
 }
 
-export const defaultExchangeSettings: ExchangeSettings = { tellAfterMs: 2_000, periodMs: 10 * 60_000 }
+export const defaultExchangeSettings: TableSyncSettings = { tellAfterMs: 2_000, periodMs: 10 * 60_000 }
 
 export type ExchangeAction =
   | { readonly type: 'compare'; readonly to: HostId; readonly comparison: Comparison }
   /** Their statements go into one table letter. */
   | { readonly type: 'tell'; readonly to: HostId; readonly keys: readonly ItemKey[] }
 
-export type ExchangeOptions = {
+export type TableSyncOptions = {
   readonly hosts: readonly HostId[]
   readonly table: ExchangedTable
   /** 0..1. */
   readonly random: () => number
-  readonly settings: ExchangeSettings
+  readonly settings: TableSyncSettings
   readonly now: number
 }
 
@@ -73,16 +73,16 @@ type Neighbour = {
   isWorthComparing: boolean
 }
 
-export class Exchange {
-  readonly #options: ExchangeOptions
-  readonly #neighbours: ReadonlyMap<HostId, Neighbour>
+export class TableSync {
+  readonly #options: TableSyncOptions
+  readonly #peerHosts: ReadonlyMap<HostId, Neighbour>
   #askNewestAt: number
   #askedNewest = 0
 
-  constructor(options: ExchangeOptions) {
+  constructor(options: TableSyncOptions) {
     const { hosts, now, table } = options
     this.#options = options
-    this.#neighbours = new Map(hosts.map((id) => [id, this.#neighbour(id)]))
+    this.#peerHosts = new Map(hosts.map((id) => [id, this.#neighbour(id)]))
     this.#askNewestAt = table.isEmpty && hosts.length > 0 ? now : Infinity
   }
 
@@ -103,7 +103,7 @@ export class Exchange {
 
   /** A `table-request` of a host that we know. */
   handleComparison(now: number, from: HostId, comparison: Comparison): ExchangeAction[] {
-    const neighbour = this.#neighbours.get(from)
+    const neighbour = this.#peerHosts.get(from)
     if (!neighbour) return []
     const { table } = this.#options
     const { comparisons, send } = answer(table, comparison)
@@ -120,7 +120,7 @@ export class Exchange {
   /** A statement is newer than before. `from`: the host that told of it, or null when the agent itself did. */
   noteChange(now: number, key: ItemKey, from: HostId | null, knownTo: readonly HostId[] = []): void {
     const { settings } = this.#options
-    for (const neighbour of this.#neighbours.values()) {
+    for (const neighbour of this.#peerHosts.values()) {
       neighbour.isWorthComparing = true
       neighbour.compareAt = Math.min(neighbour.compareAt, now + settings.periodMs)
       if (neighbour.id === from || knownTo.includes(neighbour.id)) continue
@@ -131,7 +131,7 @@ export class Exchange {
   handleTimeout(now: number): ExchangeAction[] {
     const actions: ExchangeAction[] = []
     if (now >= this.#askNewestAt) actions.push(...this.#askNewest(now))
-    for (const neighbour of this.#neighbours.values()) {
+    for (const neighbour of this.#peerHosts.values()) {
       if (now >= neighbour.tellAt) actions.push(...this.#tell(now, neighbour))
       if (now >= neighbour.compareAt) actions.push(...this.#compare(now, neighbour))
     }
@@ -140,7 +140,7 @@ export class Exchange {
 
   nextTimeout(): number | null {
     let next = this.#askNewestAt
-    for (const { tellAt, compareAt } of this.#neighbours.values()) next = Math.min(next, tellAt, compareAt)
+    for (const { tellAt, compareAt } of this.#peerHosts.values()) next = Math.min(next, tellAt, compareAt)
     return next === Infinity ? null : next
   }
 

@@ -81,7 +81,7 @@ export function reachOf({ view, mapping }: NatFacts): Reach[] {
   })
 }
 
-export function natStory(facts: NatFacts): string[] {
+export function natText(facts: NatFacts): string[] {
   const { view, local } = facts
   return [
     ...natWordsOf(facts),

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { AddressFinder, type Probed } from '../../src/agent/network/address-discovery.ts'
+import { AddressDiscovery, type Probed } from '../../src/agent/network/address-discovery.ts'
 import { type Endpoint, type Family, familyOf } from '../../src/base/endpoint.ts'
 import type { NatProfile } from '../../src/base/nat-profile.ts'
 import type { NatView } from '../../src/nat/nat-prober.ts'
@@ -28,7 +28,7 @@ function makeFinder(answerMs: Readonly<Record<Family, number | null>>, known: Pa
   const clock = new VirtualClock()
   const views: { view: NatView; first: boolean; at: number }[] = []
   const asked: { family: Family; at: number }[] = []
-  const finder = new AddressFinder({
+  const finder = new AddressDiscovery({
     clock,
     crypto: realCrypto,
     keepaliveMs: 8_000,

@@ -1,7 +1,7 @@
 // An agent's correspondence on virtual time, between a mailbox and a sender in memory, and a host to write to it.
 
-import { Correspondence, type KnownHost } from '../../src/agent/letters/inbox.ts'
-import { Sessions } from '../../src/agent/letters/session-keys.ts'
+import { Inbox, type KnownHost } from '../../src/agent/letters/inbox.ts'
+import { SessionKeys } from '../../src/agent/letters/session-keys.ts'
 import type { KeyPair } from '../../src/base/crypto.ts'
 import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../../src/letter/letter-types.ts'
 import { writeLetter } from '../../src/letter/mail-text.ts'
@@ -62,7 +62,7 @@ export class CorrespondenceStage {
   readonly host = knownHost(hostAddress, this.hostKeys)
   readonly mailbox = new MoodyMailbox()
   readonly sender = new FakeSender()
-  readonly sessions = new Sessions(this.crypto)
+  readonly sessions = new SessionKeys(this.crypto)
   readonly session = this.sessions.create()
   readonly replies: ReplyLetter[] = []
   readonly introductions: IntroductionLetter[] = []
@@ -72,13 +72,13 @@ export class CorrespondenceStage {
   readonly unsent: string[] = []
   readonly allHostKeys: readonly HostKeys[]
   readonly hosts: readonly KnownHost[]
-  readonly correspondence: Correspondence
+  readonly inbox: Inbox
 
   constructor({ onReply = () => {}, moreHosts = 0 }: StageOptions = {}) {
     const others = Array.from({ length: moreHosts }, () => makeHostKeys(this.crypto))
     this.allHostKeys = [this.hostKeys, ...others]
     this.hosts = [this.host, ...others.map((keys, index) => knownHost(`host${index + 2}@mail.test`, keys))]
-    this.correspondence = new Correspondence({
+    this.inbox = new Inbox({
       clock: this.clock,
       letterTime: this.clock,
       crypto: this.crypto,
@@ -104,14 +104,14 @@ export class CorrespondenceStage {
   }
 
   async open(): Promise<this> {
-    await this.correspondence.open()
+    await this.inbox.open()
     await this.pass(0)
     return this
   }
 
   async close(): Promise<void> {
     let isClosed = false
-    void this.correspondence.close().then(() => {
+    void this.inbox.close().then(() => {
       isClosed = true
     })
     await this.clock.until(() => isClosed, 10_000)
@@ -163,9 +163,10 @@ export class CorrespondenceStage {
   }
 
   /** What the sender answers, one after the other; the last one for ever. */
-  answerWith(...outcomes: readonly SendOutcome[]): void {
+  answerWith(...connectionEvents: readonly SendOutcome[]): void {
     let at = 0
-    this.sender.answer = () => outcomes[Math.min(at++, outcomes.length - 1)] ?? { outcome: 'sent' }
+    this.sender.answer = () =>
+      connectionEvents[Math.min(at++, connectionEvents.length - 1)] ?? { outcome: 'sent' }
   }
 
   letter(kind: 'request' | 'failure' | 'leave'): Letter {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { mostShelved, SignalShelf, shelvedMs } from '../../src/agent/letters/early-signals.ts'
+import { EarlySignals, mostShelved, shelvedMs } from '../../src/agent/letters/early-signals.ts'
 
 function box(tag: number, byte: number): Uint8Array {
   return Uint8Array.from({ length: 60 }, (_, index) => (index < 8 ? tag : byte))
@@ -11,32 +11,32 @@ function tagOf(tag: number): Uint8Array {
 }
 
 test('signals wait for their attempt, in the order they came, and are given once', () => {
-  const shelf = new SignalShelf()
-  shelf.put(box(1, 10), 0)
-  shelf.put(box(2, 20), 1)
-  shelf.put(box(1, 11), 2)
-  assert.deepEqual(shelf.take(tagOf(1), 3), [box(1, 10), box(1, 11)])
-  assert.deepEqual(shelf.take(tagOf(1), 3), [])
-  assert.deepEqual(shelf.take(tagOf(2), 3), [box(2, 20)])
+  const earlySignals = new EarlySignals()
+  earlySignals.put(box(1, 10), 0)
+  earlySignals.put(box(2, 20), 1)
+  earlySignals.put(box(1, 11), 2)
+  assert.deepEqual(earlySignals.take(tagOf(1), 3), [box(1, 10), box(1, 11)])
+  assert.deepEqual(earlySignals.take(tagOf(1), 3), [])
+  assert.deepEqual(earlySignals.take(tagOf(2), 3), [box(2, 20)])
 })
 
 test('a signal whose attempt does not begin in time is forgotten', () => {
-  const shelf = new SignalShelf()
-  shelf.put(box(1, 10), 0)
-  assert.deepEqual(shelf.take(tagOf(1), shelvedMs), [])
+  const earlySignals = new EarlySignals()
+  earlySignals.put(box(1, 10), 0)
+  assert.deepEqual(earlySignals.take(tagOf(1), shelvedMs), [])
 })
 
 test('however many come, so many are kept, the latest', () => {
-  const shelf = new SignalShelf()
-  for (let byte = 0; byte < mostShelved + 3; byte++) shelf.put(box(1, byte), 0)
-  const taken = shelf.take(tagOf(1), 1)
+  const earlySignals = new EarlySignals()
+  for (let byte = 0; byte < mostShelved + 3; byte++) earlySignals.put(box(1, byte), 0)
+  const taken = earlySignals.take(tagOf(1), 1)
   assert.equal(taken.length, mostShelved)
   assert.deepEqual(taken[0], box(1, 3))
 })
 
 test('what is too short or too long to be a signal is not kept', () => {
-  const shelf = new SignalShelf()
-  shelf.put(new Uint8Array(32).fill(1), 0)
-  shelf.put(new Uint8Array(8_193).fill(1), 0)
-  assert.deepEqual(shelf.take(tagOf(1), 1), [])
+  const earlySignals = new EarlySignals()
+  earlySignals.put(new Uint8Array(32).fill(1), 0)
+  earlySignals.put(new Uint8Array(8_193).fill(1), 0)
+  assert.deepEqual(earlySignals.take(tagOf(1), 1), [])
 })

@@ -236,7 +236,7 @@ test('after closing nothing is read, told or timed any more', async () => {
   await stage.pass(hourMs)
   assert.deepEqual(stage.dropped, [])
   assert.equal(stage.mailbox.mails.length, 1)
-  assert.equal(await stage.correspondence.send(() => stage.letter('leave')), false)
+  assert.equal(await stage.inbox.send(() => stage.letter('leave')), false)
   assert.deepEqual(stage.sender.tried, [])
   assert.equal(stage.clock.pendingTimers, 0)
 })

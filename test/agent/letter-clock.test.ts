@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LetterTime } from '../../src/agent/letters/letter-clock.ts'
+import { LetterClock } from '../../src/agent/letters/letter-clock.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
 const hourMs = 3_600_000
@@ -8,7 +8,7 @@ const dayMs = 24 * hourMs
 
 function makeTime() {
   const clock = new VirtualClock()
-  const time = new LetterTime(clock)
+  const time = new LetterClock(clock)
   /** What a request bears more than the true time, which passes as `clock.now()` does. */
   const trueStart = clock.wallNow() - clock.now()
   const errorMs = () => time.wallNow() - trueStart - clock.now()

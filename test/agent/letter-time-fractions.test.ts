@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LetterTime } from '../../src/agent/letters/letter-clock.ts'
+import { LetterClock } from '../../src/agent/letters/letter-clock.ts'
 
 test('letters bear whole milliseconds, though monotonic clocks have fractions', () => {
   let now = 1_000.4
   const clock = { now: () => now, wallNow: () => 1_700_000_000_000 + Math.floor(now), after: () => () => {} }
-  const time = new LetterTime(clock)
+  const time = new LetterClock(clock)
   for (let step = 0; step < 100; step++) {
     const sentAt = time.wallNow()
     assert.ok(Number.isInteger(sentAt), String(sentAt))

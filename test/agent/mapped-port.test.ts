@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OpenPort, patienceMs } from '../../src/agent/network/mapped-port.ts'
+import { MappedPort, patienceMs } from '../../src/agent/network/mapped-port.ts'
 import type { PortMapper, PortMapping } from '../../src/net/portmap/port-mapper.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
@@ -18,7 +18,7 @@ function openPort(afterMs: number, given: PortMapping | null = mapping) {
   const clock = new VirtualClock()
   const state = { news: 0, notices: [] as string[], closed: 0, ports: [] as number[] }
   let change: (mapping: PortMapping | null) => void = () => {}
-  const port = new OpenPort({
+  const port = new MappedPort({
     clock,
     crypto: realCrypto,
     mapPort: async ({ port, onChange }): Promise<PortMapper> => {
@@ -107,7 +107,7 @@ test('closing ends the waiting, gives the port back, and nothing is told afterwa
 
 test('what cannot be loaded or fails at once is as good as no router', async () => {
   const clock = new VirtualClock()
-  const port = new OpenPort({
+  const port = new MappedPort({
     clock,
     crypto: realCrypto,
     mapPort: async () => {

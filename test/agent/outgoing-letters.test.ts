@@ -13,7 +13,7 @@ const sent = { outcome: 'sent' } as const
 /** Begins to send, without waiting for the end. */
 async function post(stage: CorrespondenceStage, kind: 'request' | 'failure' | 'leave') {
   const state: { isSent: boolean | null } = { isSent: null }
-  void stage.correspondence
+  void stage.inbox
     .send((host) => ({ ...stage.letter(kind), to: host.identity }))
     .then((isSent) => {
       state.isSent = isSent
@@ -131,7 +131,7 @@ test('a letter that cannot be written is told and does no other harm', async () 
   const stage = await new CorrespondenceStage().open()
   const state = { isSent: true }
   const foreign = { ...stage.letter('request'), from: stage.hostKeys.identity.publicKey }
-  void stage.correspondence
+  void stage.inbox
     .send(() => foreign)
     .then((isSent) => {
       state.isSent = isSent
@@ -165,7 +165,7 @@ test('a letter to several hosts is one mail to all of them, in which each finds 
 
 test('letters too long for one mail go in as few as they fit into', async () => {
   const { stage, addresses } = await severalHosts()
-  void stage.correspondence.send((host) => ({
+  void stage.inbox.send((host) => ({
     ...stage.signal(),
     from: stage.identity.publicKey,
     to: host.identity,

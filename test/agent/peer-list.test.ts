@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { AgentEvent } from '../../src/agent/events.ts'
-import { keptRoundTrips, Quality } from '../../src/agent/peers/link-quality.ts'
-import { mostKnown, Roster } from '../../src/agent/peers/peer-list.ts'
+import { keptRoundTrips, LinkQuality } from '../../src/agent/peers/link-quality.ts'
+import { mostKnown, PeerList } from '../../src/agent/peers/peer-list.ts'
 import { unknownNat } from '../../src/base/nat-profile.ts'
 import type { OfferedPeer } from '../../src/letter/letter-types.ts'
 import { userIdText } from '../../src/letter/user-id.ts'
@@ -32,25 +32,25 @@ test('whatever is told, at most 256 peers are remembered, and none that is linke
   })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 900 }), (steps) => {
-      const roster = new Roster()
+      const peerList = new PeerList()
       const linked = new Set<number>()
       for (const [now, { what, who }] of steps.entries()) {
-        if (what === 'offered') roster.offered([peer(who)], nameOf, now)
+        if (what === 'offered') peerList.offered([peer(who)], nameOf, now)
         // As many as an agent has meetings, at most.
         if (what === 'connected' && (linked.size < 128 || linked.has(who))) {
-          roster.tell(connected(who), now)
+          peerList.tell(connected(who), now)
           linked.add(who)
         }
-        if (what === 'punching') roster.tell({ event: 'punching', peer: about(who), plan: 'range' }, now)
+        if (what === 'punching') peerList.tell({ event: 'punching', peer: about(who), plan: 'range' }, now)
         if (what === 'disconnected' && linked.delete(who)) {
-          roster.tell({ event: 'disconnected', peer: about(who), reason: 'lost' }, now)
+          peerList.tell({ event: 'disconnected', peer: about(who), reason: 'lost' }, now)
         }
         if (what === 'failed' && !linked.has(who)) {
-          roster.tell({ event: 'failed', peer: about(who), reason: 'no' }, now)
+          peerList.tell({ event: 'failed', peer: about(who), reason: 'no' }, now)
         }
       }
-      assert.ok(roster.entries.length <= mostKnown)
-      const shown = roster.entries
+      assert.ok(peerList.entries.length <= mostKnown)
+      const shown = peerList.entries
         .filter(({ state }) => state.state === 'linked')
         .map(({ peer }) => peer.name)
       assert.deepEqual(shown.sort(), [...linked].map((who) => `p${who}`).sort())
@@ -60,18 +60,18 @@ test('whatever is told, at most 256 peers are remembered, and none that is linke
 })
 
 test('trying a newer session of somebody linked, and moving to a better path, leaves them linked since then', () => {
-  const roster = new Roster()
-  roster.offered([peer(1)], nameOf, 100)
-  roster.tell(connected(1), 200)
-  roster.tell({ event: 'punching', peer: about(1), plan: 'direct' }, 300)
-  roster.tell({ event: 'path', peer: about(1), path: { ...path, kind: 'lan' } }, 400)
-  const [entry] = roster.entries
+  const peerList = new PeerList()
+  peerList.offered([peer(1)], nameOf, 100)
+  peerList.tell(connected(1), 200)
+  peerList.tell({ event: 'punching', peer: about(1), plan: 'direct' }, 300)
+  peerList.tell({ event: 'path', peer: about(1), path: { ...path, kind: 'lan' } }, 400)
+  const [entry] = peerList.entries
   assert.ok(entry?.state.state === 'linked' && entry.state.path.kind === 'lan')
   assert.deepEqual([entry.stateAt, entry.askedAt], [200, 95])
 })
 
 test('round trips are smoothed, and only the latest sixty are kept', () => {
-  const quality = new Quality()
+  const quality = new LinkQuality()
   const nothing = { answered: 0, lost: 0 }
   const none = quality.report(nothing)
   assert.deepEqual([none.roundTripMs, none.jitterMs, none.lossRate], [null, null, null])

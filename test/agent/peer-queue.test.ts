@@ -2,13 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Sessions } from '../../src/agent/letters/session-keys.ts'
-import { Queue } from '../../src/agent/peers/peer-queue.ts'
+import { SessionKeys } from '../../src/agent/letters/session-keys.ts'
+import { PeerQueue } from '../../src/agent/peers/peer-queue.ts'
 import { unknownNat } from '../../src/base/nat-profile.ts'
 import type { OfferedPeer } from '../../src/letter/letter-types.ts'
 import { seededCrypto } from '../harness/seeded-crypto.ts'
 
-const session = new Sessions(seededCrypto(1)).create()
+const session = new SessionKeys(seededCrypto(1)).create()
 const freshMs = 1_000
 
 function peer(number: number, sessionNumber = number): OfferedPeer {
@@ -24,13 +24,13 @@ function peer(number: number, sessionNumber = number): OfferedPeer {
   }
 }
 
-function next(queue: Queue, now: number, isUsable = () => true): string {
+function next(queue: PeerQueue, now: number, isUsable = () => true): string {
   const turn = queue.next(now, isUsable)
   return turn.turn === 'try' ? turn.candidacy.peer.nickname : turn.turn
 }
 
 test('peers have their turns in the order they were offered, newer offers first, each peer once', () => {
-  const queue = new Queue(freshMs)
+  const queue = new PeerQueue(freshMs)
   queue.offer([peer(1), peer(2)], session, 0)
   queue.offer([peer(3), peer(2, 20)], session, 10)
   assert.deepEqual(
@@ -40,14 +40,14 @@ test('peers have their turns in the order they were offered, newer offers first,
 })
 
 test('who was told of us too long ago is not tried: asking again brings them back', () => {
-  const queue = new Queue(freshMs)
+  const queue = new PeerQueue(freshMs)
   queue.offer([peer(1)], session, 0)
   assert.equal(next(queue, freshMs + 1), 'ask-again')
   assert.equal(next(queue, freshMs + 1), 'nobody')
 })
 
 test('asking again for those alone who have failed before is not worth it', () => {
-  const queue = new Queue(freshMs)
+  const queue = new PeerQueue(freshMs)
   queue.noteFailure(peer(1))
   queue.offer([peer(1)], session, 0)
   assert.equal(next(queue, freshMs + 1), 'nobody')
@@ -62,7 +62,7 @@ test('asking again for those alone who have failed before is not worth it', () =
 })
 
 test('who came by another way has no turn any more', () => {
-  const queue = new Queue(freshMs)
+  const queue = new PeerQueue(freshMs)
   queue.offer([peer(1), peer(2)], session, 0)
   queue.withdraw(peer(1).id)
   assert.deepEqual(
@@ -72,7 +72,7 @@ test('who came by another way has no turn any more', () => {
 })
 
 test('no more than 64 wait, however many are offered', () => {
-  const queue = new Queue(freshMs)
+  const queue = new PeerQueue(freshMs)
   for (let reply = 0; reply < 20; reply++) {
     queue.offer(
       Array.from({ length: 10 }, (_, index) => peer(reply * 10 + index)),
@@ -86,7 +86,7 @@ test('no more than 64 wait, however many are offered', () => {
 })
 
 test('a peer is not tried with a session whose key is gone', () => {
-  const queue = new Queue(freshMs)
+  const queue = new PeerQueue(freshMs)
   queue.offer([peer(1)], session, 0)
   assert.equal(
     next(queue, 0, () => false),

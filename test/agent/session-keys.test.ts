@@ -2,13 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { keptSessions, Sessions } from '../../src/agent/letters/session-keys.ts'
+import { keptSessions, SessionKeys } from '../../src/agent/letters/session-keys.ts'
 import { seededCrypto } from '../harness/seeded-crypto.ts'
 
 const zero = new Uint8Array(32)
 
 test('only the newest sessions are kept, and the keys of older ones are wiped', () => {
-  const sessions = new Sessions(seededCrypto(1))
+  const sessions = new SessionKeys(seededCrypto(1))
   const made = Array.from({ length: 10 }, (_, now) => sessions.create(now))
   const kept = made.slice(-keptSessions)
   for (const session of made) {
@@ -22,7 +22,7 @@ test('only the newest sessions are kept, and the keys of older ones are wiped', 
 })
 
 test('letters are tried with the newest key first', () => {
-  const sessions = new Sessions(seededCrypto(2))
+  const sessions = new SessionKeys(seededCrypto(2))
   const made = Array.from({ length: keptSessions }, () => sessions.create())
   assert.deepEqual(
     sessions.keyPairs,
@@ -31,14 +31,14 @@ test('letters are tried with the newest key first', () => {
 })
 
 test('every session has its own ID and key', () => {
-  const sessions = new Sessions(seededCrypto(3))
+  const sessions = new SessionKeys(seededCrypto(3))
   const made = Array.from({ length: 50 }, () => sessions.create())
   assert.equal(new Set(made.map(({ id }) => Buffer.from(id).toString('hex'))).size, 50)
   assert.equal(new Set(made.map(({ publicKey }) => Buffer.from(publicKey).toString('hex'))).size, 50)
 })
 
 test('after wiping no session is left and no key readable', () => {
-  const sessions = new Sessions(seededCrypto(4))
+  const sessions = new SessionKeys(seededCrypto(4))
   const made = [sessions.create(), sessions.create()]
   sessions.wipe()
   assert.equal(sessions.newest, null)

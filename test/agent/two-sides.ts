@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import type { AgentEvent } from '../../src/agent/events.ts'
-import { type OwnSession, Sessions } from '../../src/agent/letters/session-keys.ts'
-import { Meetings } from '../../src/agent/peers/connector.ts'
+import { type OwnSession, SessionKeys } from '../../src/agent/letters/session-keys.ts'
+import { Connector } from '../../src/agent/peers/connector.ts'
 import { derivePairKeys } from '../../src/agent/peers/pair-keys.ts'
 import { compareBytes, toHex } from '../../src/base/bytes.ts'
 import type { KeyPair } from '../../src/base/crypto.ts'
@@ -26,8 +26,8 @@ export class Side {
   readonly received: string[] = []
   readonly failures: string[] = []
   checks = 0
-  readonly sessions = new Sessions(crypto)
-  readonly meetings: Meetings
+  readonly sessions = new SessionKeys(crypto)
+  readonly connector: Connector
   readonly identity: KeyPair
   readonly endpoint: { readonly address: string; readonly port: number }
   /** Tags of links whose packets from here are held back. */
@@ -41,7 +41,7 @@ export class Side {
   constructor(clock: VirtualClock, identity: KeyPair, address: string) {
     this.identity = identity
     this.endpoint = { address, port: 4000 }
-    this.meetings = new Meetings({
+    this.connector = new Connector({
       clock,
       crypto,
       identity,
@@ -64,7 +64,7 @@ export class Side {
           }),
       },
       mailMs: () => null,
-      onSignal: (_peer, box) => clock.after(1_000, () => this.other?.meetings.signalled(box)),
+      onSignal: (_peer, box) => clock.after(1_000, () => this.other?.connector.signalled(box)),
       onEvent: (event) => this.events.push(event),
       onFailure: (_peer, reason) => this.failures.push(reason),
       onAskAgain: () => {},
@@ -84,7 +84,7 @@ export class Side {
     const isHandshake = bytes[0] === handshakeByte
     if ((isHandshake || bytes[0] === dataByte) && this.held.has(tag)) return
     if (isHandshake && this.holdsUpOther.has(tag)) this.other?.held.add(tag)
-    clock.after(10, () => this.other?.meetings.receive(bytes, this.endpoint))
+    clock.after(10, () => this.other?.connector.receive(bytes, this.endpoint))
   }
 
   offer(session: OwnSession): OfferedPeer {
@@ -136,12 +136,12 @@ export function introduce(
   second: Side,
   { mine, theirs }: { mine: OwnSession; theirs: OwnSession },
 ) {
-  first.meetings.introduced([second.offer(theirs)], mine)
-  second.meetings.introduced([first.offer(mine)], theirs)
+  first.connector.introduced([second.offer(theirs)], mine)
+  second.connector.introduced([first.offer(mine)], theirs)
 }
 
 export async function stopBoth(clock: VirtualClock, first: Side, second: Side): Promise<void> {
-  const stopped = Promise.all([first.meetings.stop(1_500), second.meetings.stop(1_500)])
+  const stopped = Promise.all([first.connector.stop(1_500), second.connector.stop(1_500)])
   await clock.advance(2_000)
   await stopped
   assert.equal(clock.pendingTimers, 0)

@@ -10,7 +10,7 @@ import { after, test } from 'node:test'
 import type { AgentEvent } from '../../src/agent/agent.ts'
 import { agentRoutes } from '../../src/api/agent-routes.ts'
 import { AgentControl } from '../../src/daemon/agent-control.ts'
-import { Standings } from '../../src/daemon/friends-and-blocked.ts'
+import { FriendsAndBlocked } from '../../src/daemon/friends-and-blocked.ts'
 import { describeAgentEvent } from '../../src/wording/event-text.ts'
 import { inWorld, nat, type Player, type World } from '../harness/world.ts'
 import { ApiClient } from './api-client.ts'
@@ -24,7 +24,7 @@ let files = 0
 /** A player whose agent is run and watched as the command does it. */
 function controlled(world: World, player: Player) {
   const file = join(folder, `${++files}.json`)
-  const standings = new Standings(file, { friends: [], blocked: [] })
+  const standings = new FriendsAndBlocked(file, { friends: [], blocked: [] })
   const control = new AgentControl({
     clock: world.clock,
     makeAgent: (onEvent, forwards) => player.make(standings, onEvent, forwards),
@@ -133,7 +133,7 @@ test('whoever is blocked is unlinked, kept out for good and in the file, and met
     assert.equal((await api.ask('PUT', '/v1/blocked/ben')).status, 200)
     await world.until('the link ends', () => ben.told('disconnected', anna).length === 1)
     assert.equal(statSync(api.file).mode & 0o777, 0o600)
-    const again = new Standings(api.file, { friends: [], blocked: [] })
+    const again = new FriendsAndBlocked(api.file, { friends: [], blocked: [] })
     assert.deepEqual(again.list('blocked'), [{ id: ben.id, name: 'ben' }])
     const before = anna.told('introduced', ben).length
     ben.agent.askAgain()

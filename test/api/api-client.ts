@@ -1,7 +1,7 @@
 // Asks a control API in this process, without a socket, and checks every answer against what its route promises.
 
 import assert from 'node:assert/strict'
-import { Access } from '../../src/api/access-tokens.ts'
+import { AccessTokens } from '../../src/api/access-tokens.ts'
 import { createControlApp } from '../../src/api/app.ts'
 import { faultSchema, type Route } from '../../src/api/route.ts'
 import type { Clock } from '../../src/base/clock.ts'
@@ -19,7 +19,7 @@ export type Answer = {
 
 export class ApiClient {
   readonly log = new EventLog('run')
-  readonly access: Access
+  readonly access: AccessTokens
   readonly #routes: readonly Route[]
   readonly #app: ReturnType<typeof createControlApp>
   /** Routes that were asked, as `METHOD path`. */
@@ -27,7 +27,7 @@ export class ApiClient {
 
   constructor(clock: Clock, routes: readonly Route[], describe: (event: object) => Line | null = () => null) {
     const crypto = seededCrypto(1)
-    this.access = new Access({ clock, randomBytes: (length) => crypto.randomBytes(length) })
+    this.access = new AccessTokens({ clock, randomBytes: (length) => crypto.randomBytes(length) })
     this.#routes = routes
     this.#app = createControlApp({
       ...{ clock, access: this.access, log: this.log, routes, describe },

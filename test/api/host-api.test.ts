@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hostRoutes } from '../../src/api/host-routes.ts'
 import { Problem } from '../../src/base/problem.ts'
-import type { HostOffice } from '../../src/daemon/host-admin.ts'
+import type { HostAdmin } from '../../src/daemon/host-admin.ts'
 import { HostControl } from '../../src/daemon/host-control.ts'
 import type { HostCounters } from '../../src/host/host.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
@@ -13,7 +13,7 @@ import { ApiClient } from './api-client.ts'
 
 const scanLimitMs = 180_000
 /** Of a host whose office no test asks. */
-const office = {} as HostOffice
+const office = {} as HostAdmin
 const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000, perDay: 400 }
 const nothing: HostCounters = {
   ...{

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { mostListed, officeRoutes } from '../../src/api/host-admin-routes.ts'
 import { loadHostConfig } from '../../src/config/load-config.ts'
-import type { HostOffice } from '../../src/daemon/host-admin.ts'
+import type { HostAdmin } from '../../src/daemon/host-admin.ts'
 import { readInvite } from '../../src/letter/invite.ts'
 import { userIdText } from '../../src/letter/user-id.ts'
 import { hostOffice } from '../../src/setup/host-admin.ts'
@@ -71,7 +71,7 @@ test('no more is listed than an answer may have, the newest first', async () => 
   const all = Array.from({ length: mostListed + 1 }, (_, index) => ({
     ...{ id: String(index), name: '', since: '2026-11-24T00:00:00.000Z' },
   }))
-  const many = new ApiClient(clock, officeRoutes({ office: { blocked: () => all } as unknown as HostOffice }))
+  const many = new ApiClient(clock, officeRoutes({ office: { blocked: () => all } as unknown as HostAdmin }))
   const { body } = await many.ask('GET', '/v1/blocked')
   assert.deepEqual([body.blocked.length, body.blocked[0].id, body.total], [mostListed, '500', mostListed + 1])
 })

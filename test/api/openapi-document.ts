@@ -2,7 +2,7 @@
 // writes them anew from the routes.
 
 import { readFileSync, writeFileSync } from 'node:fs'
-import { Access } from '../../src/api/access-tokens.ts'
+import { AccessTokens } from '../../src/api/access-tokens.ts'
 import { agentRoutes } from '../../src/api/agent-routes.ts'
 import { hostRoutes } from '../../src/api/host-routes.ts'
 import { describeApi } from '../../src/api/openapi.ts'
@@ -16,7 +16,10 @@ export const documentFile = 'docs/control-api.md'
 const width = 150
 
 function routesOf(service: readonly Route[]): readonly Route[] {
-  const access = new Access({ clock: new VirtualClock(), randomBytes: (length) => new Uint8Array(length) })
+  const access = new AccessTokens({
+    clock: new VirtualClock(),
+    randomBytes: (length) => new Uint8Array(length),
+  })
   return [...service, ...sessionRoutes(access, () => ({ address: '127.0.0.1', port: 1 }))]
 }
 

@@ -3,14 +3,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Access } from '../../src/api/access-tokens.ts'
+import { AccessTokens } from '../../src/api/access-tokens.ts'
 import { createControlApp } from '../../src/api/app.ts'
 import { hostRoutes } from '../../src/api/host-routes.ts'
 import { expose } from '../../src/api/prometheus.ts'
 import type { Route } from '../../src/api/route.ts'
 import { Problem } from '../../src/base/problem.ts'
 import { EventLog } from '../../src/daemon/event-log.ts'
-import type { HostOffice } from '../../src/daemon/host-admin.ts'
+import type { HostAdmin } from '../../src/daemon/host-admin.ts'
 import { HostControl } from '../../src/daemon/host-control.ts'
 import { gauge } from '../../src/daemon/metrics.ts'
 import type { HostCounters } from '../../src/host/host.ts'
@@ -33,7 +33,7 @@ function watchedHost(clock: VirtualClock) {
   const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000, perDay: 400 }
   const control = new HostControl({
     ...{ clock, host, settings, address: 'meet@mail.test', rooms: ['lobby'], scanLimitMs: 180_000 },
-    office: {} as HostOffice,
+    office: {} as HostAdmin,
   })
   return { host, control, client: new ApiClient(clock, hostRoutes(control)) }
 }
@@ -87,7 +87,11 @@ test('without a token one hears of life and readiness only; the token for metric
   const { control } = watchedHost(clock)
   const crypto = seededCrypto(1)
   const metricsToken = 'm'.repeat(64)
-  const access = new Access({ clock, randomBytes: (length) => crypto.randomBytes(length), metricsToken })
+  const access = new AccessTokens({
+    clock,
+    randomBytes: (length) => crypto.randomBytes(length),
+    metricsToken,
+  })
   const app = createControlApp({
     ...{ clock, access, log: new EventLog('run'), routes: hostRoutes(control), describe: () => null },
     place: () => place,

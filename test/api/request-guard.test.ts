@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Access, codeMs } from '../../src/api/access-tokens.ts'
-import { Guard } from '../../src/api/request-guard.ts'
+import { AccessTokens, codeMs } from '../../src/api/access-tokens.ts'
+import { RequestGuard } from '../../src/api/request-guard.ts'
 import { seededCrypto } from '../harness/seeded-crypto.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
 function setUp(address = '127.0.0.1') {
   const clock = new VirtualClock()
   const crypto = seededCrypto(1)
-  const access = new Access({ clock, randomBytes: (length) => crypto.randomBytes(length) })
-  const guard = new Guard({ clock, access, place: () => ({ address, port: 7070 }) })
+  const access = new AccessTokens({ clock, randomBytes: (length) => crypto.randomBytes(length) })
+  const guard = new RequestGuard({ clock, access, place: () => ({ address, port: 7070 }) })
   const head = { host: '127.0.0.1:7070', origin: undefined, site: undefined, authorization: undefined }
   return { clock, access, guard, head, owner: { ...head, authorization: `Bearer ${access.token}` } }
 }

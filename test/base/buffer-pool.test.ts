@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Slab } from '../../src/base/buffer-pool.ts'
+import { BufferPool } from '../../src/base/buffer-pool.ts'
 
 test('pieces of any size are zero when they are taken, and no two share a byte', () => {
   const check = (lengths: readonly number[]) => {
-    const slab = new Slab()
-    const pieces = lengths.map((length) => slab.take(length))
+    const bufferPool = new BufferPool()
+    const pieces = lengths.map((length) => bufferPool.take(length))
     for (const [index, piece] of pieces.entries()) {
       assert.equal(piece.length, lengths[index])
       assert.ok(piece.every((byte) => byte === 0))

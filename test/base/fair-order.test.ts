@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { alternately, inTurns, manyWaiting } from '../../src/base/fair-order.ts'
+import { alternately, fairOrder, manyWaiting } from '../../src/base/fair-order.ts'
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index)
 
 test('few keep their order, and so do many where the newest may not come first', () => {
-  assert.deepEqual([...inTurns(numbers(manyWaiting), () => true)], numbers(manyWaiting))
+  assert.deepEqual([...fairOrder(numbers(manyWaiting), () => true)], numbers(manyWaiting))
   for (const mayTakeNewest of [undefined, () => false])
-    assert.deepEqual([...inTurns(numbers(1_000), mayTakeNewest)], numbers(1_000))
+    assert.deepEqual([...fairOrder(numbers(1_000), mayTakeNewest)], numbers(1_000))
 })
 
 test('of many the newest come first, and every fourth is the oldest', () => {
   assert.deepEqual(
-    [...inTurns(numbers(1_000), () => true)].slice(0, 9),
+    [...fairOrder(numbers(1_000), () => true)].slice(0, 9),
     [999, 998, 997, 0, 996, 995, 994, 1, 993],
   )
 })

@@ -4,8 +4,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Correspondence, type KnownHost } from '../../src/agent/letters/inbox.ts'
-import { Sessions } from '../../src/agent/letters/session-keys.ts'
+import { Inbox, type KnownHost } from '../../src/agent/letters/inbox.ts'
+import { SessionKeys } from '../../src/agent/letters/session-keys.ts'
 import type { ReplyLetter, RequestLetter } from '../../src/letter/letter-types.ts'
 import { limits } from '../../src/letter/limits.ts'
 import { proveMembership, type RoomKeys } from '../../src/letter/room-membership.ts'
@@ -29,7 +29,7 @@ const others = 8
 /** Between rounds, so that deletions are done and both sides are back in IDLE. */
 const restMs = 400
 
-type Asker = {
+type StunClient = {
   /** Resolves when the answer is there; to milliseconds from before the first byte was made. */
   ask(): Promise<number>
   close(): Promise<void>
@@ -96,10 +96,10 @@ async function fillRoom(office: PostOffice, host: BenchHost, { keys }: HostFolde
 async function openAgent(
   office: PostOffice,
   { keys }: HostFolder,
-): Promise<Asker & { requestBytes(): number }> {
+): Promise<StunClient & { requestBytes(): number }> {
   const address = office.address('asker')
   const identity = realCrypto.signKeyPair()
-  const sessions = new Sessions(realCrypto)
+  const sessions = new SessionKeys(realCrypto)
   const sender = createSender(office.smtpUrl('asker'), { clock: systemClock })
   let bytes = 0
   const counting = {
@@ -116,7 +116,7 @@ async function openAgent(
     sealingKey: keys.sealingKeys.publicKey,
   }
   let arrived: (letter: ReplyLetter) => void = () => undefined
-  const correspondence = new Correspondence({
+  const inbox = new Inbox({
     clock: systemClock,
     letterTime: systemClock,
     crypto: realCrypto,
@@ -140,16 +140,16 @@ async function openAgent(
     onState: () => undefined,
     onUnsent: (kind, reason) => tell(`${kind} unsent: ${reason}`),
   })
-  await correspondence.open()
+  await inbox.open()
   return {
     requestBytes: () => bytes,
-    close: () => correspondence.close(),
+    close: () => inbox.close(),
     async ask() {
       const reply = new Promise<ReplyLetter>((resolve) => {
         arrived = resolve
       })
       const from = performance.now()
-      void correspondence.send(() => writeRequest(keys, identity.publicKey, address, sessions))
+      void inbox.send(() => writeRequest(keys, identity.publicKey, address, sessions))
       const { peers } = await reply
       const tookMs = performance.now() - from
       if (peers.length !== others) throw new Error(`the reply has ${peers.length} peers`)
@@ -168,7 +168,7 @@ function writeRequest(
   keys: HostFolder['keys'],
   from: Uint8Array,
   returnAddress: string,
-  sessions: Sessions,
+  sessions: SessionKeys,
 ): RequestLetter {
   const { id, publicKey } = sessions.create(systemClock.now())
   const room = roomOf(keys)
@@ -191,7 +191,7 @@ function writeRequest(
   }
 }
 
-async function openBare(office: PostOffice, requestBytes: number, replyBytes: number): Promise<Asker> {
+async function openBare(office: PostOffice, requestBytes: number, replyBytes: number): Promise<StunClient> {
   const account = (user: string): BareAccount => ({
     address: office.address(user),
     imapUrl: office.imapUrl(user),

@@ -9,9 +9,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type HostGround, type HostParts, openMemory } from '../../src/host/context.ts'
 import { handleMail } from '../../src/host/inbox/letter-batch.ts'
-import { Neighbours } from '../../src/host/peer-hosts/peer-hosts.ts'
-import { AdmissionDesk } from '../../src/host/requests/agent-letter-handler.ts'
-import { postmarkKey } from '../../src/host/requests/bounce-token.ts'
+import { PeerHosts } from '../../src/host/peer-hosts/peer-hosts.ts'
+import { AgentLetterHandler } from '../../src/host/requests/agent-letter-handler.ts'
+import { bounceTokenKey } from '../../src/host/requests/bounce-token.ts'
 import { SenderLimits } from '../../src/host/requests/sender-rate-limits.ts'
 import { defaultHostSettings } from '../../src/host/settings.ts'
 import type { RoomKeys } from '../../src/letter/room-membership.ts'
@@ -96,7 +96,7 @@ function prepare(
       ...{ ...keys, address: hostAddress, domain: 'mail.test', subject },
       blocked: new Set(),
       rooms: rooms.map(({ tag }) => ({ tag, invitesRequired: false })),
-      postmarkKey: postmarkKey(realCrypto, keys.identity),
+      bounceTokenKey: bounceTokenKey(realCrypto, keys.identity),
       hosts: [keys.identity.publicKey],
       ownAgent: null,
       front: keys,
@@ -110,7 +110,7 @@ function prepare(
   }
   const parts: HostParts = {
     ...ground,
-    neighbours: new Neighbours(ground, [], { onMail: () => undefined, onAnswer: () => undefined }),
+    peerHosts: new PeerHosts(ground, [], { onMail: () => undefined, onAnswer: () => undefined }),
   }
   return { name, size, rooms, parts, file, tookMs: [] }
 }
@@ -129,7 +129,7 @@ async function ask(one: Case, keys: ReturnType<typeof makeHostKeys>, round: numb
   const raw = new TextEncoder().encode(new FakeAgent('newcomer', keys, room).mailRequest(Date.now()))
   const mail = { ref: '1', raw, sizeBytes: raw.length }
   const from = performance.now()
-  const handled = await handleMail(parts, new AdmissionDesk(parts), mail)
+  const handled = await handleMail(parts, new AgentLetterHandler(parts), mail)
   const took = performance.now() - from
   if (handled.outcome !== 'accepted') throw new Error(`${one.name}: dropped as ${handled.reason}`)
   if (round >= 0) tookMs.push(took)

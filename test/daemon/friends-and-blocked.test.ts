@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { toHex } from '../../src/base/bytes.ts'
-import { type Standing, Standings, standingsFileOf } from '../../src/daemon/friends-and-blocked.ts'
+import { FriendsAndBlocked, type Standing, standingsFileOf } from '../../src/daemon/friends-and-blocked.ts'
 import { userIdText } from '../../src/letter/user-id.ts'
 
 const bytesOf = (number: number) => new Uint8Array(32).fill(number)
@@ -28,7 +28,7 @@ test('whatever was set holds at once and after the next start, and the config wh
     fc.property(lists, fc.array(fc.tuple(person, standing), { maxLength: 8 }), (config, changes) => {
       const file = join(folder, `${++run}.json`)
       const texts = { friends: config.friends.map(idOf), blocked: config.blocked.map(idOf) }
-      const first = new Standings(file, texts)
+      const first = new FriendsAndBlocked(file, texts)
       const expected = new Map<number, Standing>()
       for (const who of config.friends) expected.set(who, 'friend')
       for (const who of config.blocked) expected.set(who, 'blocked')
@@ -36,7 +36,7 @@ test('whatever was set holds at once and after the next start, and the config wh
         first.set({ id: idOf(who), name: null }, value)
         expected.set(who, value)
       }
-      for (const standings of [first, new Standings(file, texts)]) {
+      for (const standings of [first, new FriendsAndBlocked(file, texts)]) {
         for (let who = 0; who <= 5; who++) {
           const wanted = expected.get(who) ?? 'none'
           assert.equal(standings.of(idOf(who)), wanted)
@@ -56,7 +56,7 @@ test('whatever was set holds at once and after the next start, and the config wh
 
 test('somebody sent away counts as blocked until recalled, and nothing is written', (context) => {
   const folder = folderOf(context)
-  const standings = new Standings(join(folder, 'x.json'), nobody)
+  const standings = new FriendsAndBlocked(join(folder, 'x.json'), nobody)
   standings.dismiss(idOf(1))
   assert.deepEqual([[...standings.blocked], standings.of(idOf(1))], [[toHex(bytesOf(1))], 'none'])
   standings.recall(idOf(1))
@@ -73,13 +73,13 @@ test('a file that is not as it was written is refused with what to do', (context
     '{"version":1,"peers":[{"id":"x","name":null,"standing":"friend"}]}',
   ]) {
     writeFileSync(file, text, { mode: 0o600 })
-    assert.throws(() => new Standings(file, nobody), { code: 'file', remedy: /Restore it/ }, text)
+    assert.throws(() => new FriendsAndBlocked(file, nobody), { code: 'file', remedy: /Restore it/ }, text)
   }
 })
 
 test('what cannot be written does not count, and beyond 512 changes no more are taken', (context) => {
   const folder = folderOf(context)
-  const lost = new Standings(join(folder, 'none', 'x.json'), nobody)
+  const lost = new FriendsAndBlocked(join(folder, 'none', 'x.json'), nobody)
   assert.throws(() => lost.set({ id: idOf(1), name: 'ben' }, 'blocked'), { code: 'file' })
   assert.equal(lost.blocked.size, 0)
   const file = join(folder, 'many.json')
@@ -87,7 +87,7 @@ test('what cannot be written does not count, and beyond 512 changes no more are 
     userIdText(Uint8Array.from({ length: 32 }, (_, i) => (i < 2 ? number >> (8 * i) : 1)))
   const peers = Array.from({ length: 512 }, (_, i) => ({ id: id(i), name: null, standing: 'blocked' }))
   writeFileSync(file, JSON.stringify({ version: 1, peers }), { mode: 0o600 })
-  const full = new Standings(file, nobody)
+  const full = new FriendsAndBlocked(file, nobody)
   assert.equal(full.blocked.size, 512)
   assert.throws(() => full.set({ id: id(600), name: null }, 'blocked'), { code: 'file', remedy: /\[peers\]/ })
   full.set({ id: id(5), name: null }, 'none')

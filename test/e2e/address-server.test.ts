@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { formatEndpoint, parseEndpoint } from '../../src/base/endpoint.ts'
 import { type ChildEvent, PeerpostProcess } from '../../src/cli/child-process.ts'
-import { EmbeddedPostOffice } from '../../src/mail/test-mail-server.ts'
+import { TestMailServer } from '../../src/mail/test-mail-server.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { startAddressServer } from '../../src/stun-server/stun-server.ts'
 import { type Defer, deferIn } from '../harness/defer.ts'
@@ -105,7 +105,7 @@ test('a host runs one beside its mailbox, and says which setting is wrong when i
   const defer = deferIn(context)
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-address-'))
   defer(() => rmSync(folder, { recursive: true, force: true }))
-  const office = new EmbeddedPostOffice({
+  const office = new TestMailServer({
     clock: systemClock,
     folder: join(folder, 'mail'),
     domain: 'mail.test',

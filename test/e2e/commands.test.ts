@@ -20,7 +20,7 @@ import { PeerpostProcess } from '../../src/cli/child-process.ts'
 import { checkRevocation } from '../../src/letter/invite-revocation.ts'
 import type { Revocation } from '../../src/letter/letter-types.ts'
 import { openSharedDatabase } from '../../src/store/host-database.ts'
-import { Revocations } from '../../src/store/invite-revocations.ts'
+import { InviteRevocations } from '../../src/store/invite-revocations.ts'
 import { startAddressServer } from '../../src/stun-server/stun-server.ts'
 import { lacks } from '../harness/needs.ts'
 import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
@@ -180,7 +180,7 @@ test('invites are listed, and revoked by ID or name', () => {
   )
   assert.equal(listed()[0].state, 'revoked')
   const database = openSharedDatabase(join(folder, 'host', 'host.sqlite'))
-  const words = new Revocations(database).latest(2)
+  const words = new InviteRevocations(database).latest(2)
   database.close()
   assert.equal(words.length, 1)
   const [word] = words as [Revocation]

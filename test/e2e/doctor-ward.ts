@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatEndpoint } from '../../src/base/endpoint.ts'
 import { PeerpostProcess } from '../../src/cli/child-process.ts'
-import { examine } from '../../src/cli/doctor/all-checks.ts'
+import { runAllChecks } from '../../src/cli/doctor/all-checks.ts'
 import type { CheckName, Finding } from '../../src/cli/doctor/findings.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { type AddressServer, startAddressServer } from '../../src/stun-server/stun-server.ts'
@@ -98,7 +98,7 @@ export class Patient {
 
   async examined(clock = systemClock): Promise<readonly Finding[]> {
     const findings: Finding[] = []
-    await examine(
+    await runAllChecks(
       {
         ...{ configFile: this.config, environment: {}, clock, crypto: realCrypto, letterMs },
         stopped: new Promise(() => {}),
@@ -109,10 +109,10 @@ export class Patient {
   }
 }
 
-type Fault = Extract<Finding, { readonly remedy: string }>
+type ApiError = Extract<Finding, { readonly remedy: string }>
 
-export function faultsOf(findings: readonly Finding[]): readonly Fault[] {
-  return findings.flatMap((finding) => (finding.outcome === 'fault' ? [finding as Fault] : []))
+export function faultsOf(findings: readonly Finding[]): readonly ApiError[] {
+  return findings.flatMap((finding) => (finding.outcome === 'fault' ? [finding as ApiError] : []))
 }
 
 /** The first fault is what is wrong; what follows from it may come after. */

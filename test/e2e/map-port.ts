@@ -2,7 +2,7 @@
 // open it too, and prints a JSON line for whatever happens; SIGTERM ends it as an agent is ended.
 
 import { createSocket } from 'node:dgram'
-import { PortKeeper } from '../../src/net/portmap/mapping-lease.ts'
+import { MappingLease } from '../../src/net/portmap/mapping-lease.ts'
 import { PcpGateway } from '../../src/net/portmap/pcp-gateway.ts'
 import { mapPort, type PortMappingOptions } from '../../src/net/portmap/port-mapper.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
@@ -17,11 +17,11 @@ const randomBytes = (length: number) => realCrypto.randomBytes(length)
 /** A router that knows no PCP: what is PCP is refused, the rest goes on to a real one. */
 function oldRouter(): Promise<number> {
   const relay = createSocket('udp4')
-  let asker = { port: 0, address: '' }
+  let stunClient = { port: 0, address: '' }
   relay.on('message', (bytes, from) => {
-    if (from.address === router) relay.send(bytes, asker.port, asker.address)
+    if (from.address === router) relay.send(bytes, stunClient.port, stunClient.address)
     else if (bytes[0] === 0) {
-      asker = from
+      stunClient = from
       relay.send(bytes, 5351, router)
     } else relay.send(Buffer.from([0, 0x81, 0, 1, 0, 0, 0, 1]), from.port, from.address)
   })
@@ -36,7 +36,7 @@ async function start(options: PortMappingOptions) {
     randomBytes,
     port: await oldRouter(),
   })
-  return new PortKeeper({
+  return new MappingLease({
     ...options,
     find: async function* () {
       yield gateway

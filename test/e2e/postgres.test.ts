@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Problem } from '../../src/base/problem.ts'
 import { PeerpostProcess } from '../../src/cli/child-process.ts'
-import { examineDatabase } from '../../src/cli/doctor/disk-checks.ts'
+import { checkDatabase } from '../../src/cli/doctor/disk-checks.ts'
 import type { Finding } from '../../src/cli/doctor/findings.ts'
 import { loadHostConfig } from '../../src/config/load-config.ts'
 import { writeSecret } from '../../src/config/secret-files.ts'
@@ -33,7 +33,7 @@ test('invites, blocks, the doctor and two hosts use one PostgreSQL, and its pass
   writeFileSync(config, readFileSync(config, 'utf8').replace('[table]\n', section))
   const place = databasePlace(loadHostConfig(config, {}))
   assert.deepEqual(place, { url, password: 'open-sesame' })
-  const before = examineDatabase(place)
+  const before = checkDatabase(place)
   assert.match(wordsOf(before), /^ok .* answers and has no tables yet/)
 
   const command = (...args: readonly string[]) =>
@@ -41,7 +41,7 @@ test('invites, blocks, the doctor and two hosts use one PostgreSQL, and its pass
   await command('invite', '--name', 'friends')
   assert.match(await command('invite', '--list'), /friends/)
   const version = postgresMigrations.length
-  assert.match(wordsOf(examineDatabase(place)), new RegExp(`^ok .* its tables are of version ${version}, `))
+  assert.match(wordsOf(checkDatabase(place)), new RegExp(`^ok .* its tables are of version ${version}, `))
   assert.match(await command('block', '--list'), /Nobody is blocked/)
   await assert.rejects(
     command('backup', join(town.folder, 'copy')),

@@ -9,7 +9,7 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { utf8 } from '../../src/base/bytes.ts'
 import { Problem } from '../../src/base/problem.ts'
-import { Doors, mostDoors } from '../../src/forward/named-endpoints.ts'
+import { mostDoors, NamedEndpoints } from '../../src/forward/named-endpoints.ts'
 import { maxStreamsPerPeer } from '../../src/forward/streams/stream-budget.ts'
 import { encodeStreamFrame } from '../../src/forward/streams/stream-frame.ts'
 import { encodeNamedFrame } from '../../src/forward/udp/channel-frame.ts'
@@ -22,7 +22,7 @@ async function linked(context: TestContext, friendsOnly = false) {
   const pair = new Pair(context, [], [])
   const got: string[] = []
   const handle = (peerId: string, bytes: Uint8Array) => void got.push(`${peerId} ${Buffer.from(bytes)}`)
-  const close = pair.doors.openChannel('state', { handle, friendsOnly })
+  const close = pair.namedEndpoints.openChannel('state', { handle, friendsOnly })
   await pair.open()
   return { pair, got, close }
 }
@@ -32,7 +32,7 @@ async function joined(context: TestContext, weather: PipeWeather = {}) {
   const pair = new Pair(context, [], [])
   const came = Promise.withResolvers<Duplex>()
   const handle = (_peerId: string, stream: Duplex) => came.resolve(stream)
-  pair.doors.openStreams('chat', { handle, friendsOnly: false })
+  pair.namedEndpoints.openStreams('chat', { handle, friendsOnly: false })
   await pair.open()
   pair.weather = weather
   const alices = await pair.alice.openStream(ids.bob, 'chat')
@@ -160,7 +160,7 @@ test('streams for friends are closed to everybody else', { timeout }, async (con
   const pair = new Pair(context, [], [])
   const from: string[] = []
   const handle = (peerId: string) => void from.push(peerId)
-  pair.doors.openStreams('chat', { handle, friendsOnly: true })
+  pair.namedEndpoints.openStreams('chat', { handle, friendsOnly: true })
   await pair.open()
   const wish = encodeStreamFrame({ kind: 'open-named', number: 1, name: 'chat', seq: 1 })
   pair.bob.handleDatagram(ids.carol, wish)
@@ -172,18 +172,18 @@ test('a name may be opened while linked', { timeout }, async (context) => {
   const pair = new Pair(context, [], [])
   await pair.open()
   const came = Promise.withResolvers<Duplex>()
-  pair.doors.openStreams('late', { handle: (_, stream) => came.resolve(stream), friendsOnly: false })
+  pair.namedEndpoints.openStreams('late', { handle: (_, stream) => came.resolve(stream), friendsOnly: false })
   const stream = await pair.alice.openStream(ids.bob, 'late')
   stream.end('hello')
   assert.equal((await buffer(await came.promise)).toString(), 'hello')
 })
 
 test('names are checked, and there are not too many of them', () => {
-  const doors = new Doors()
+  const namedEndpoints = new NamedEndpoints()
   const door = { handle: () => {}, friendsOnly: false }
   for (const name of ['', 'a b', 'ä', 'n'.repeat(33)])
-    assert.throws(() => doors.openChannel(name, door), /is no name/)
-  for (let i = 0; i < mostDoors; i++) doors.openChannel(`c${i}`, door)
-  assert.throws(() => doors.openChannel('c0', door), /open already/)
-  assert.throws(() => doors.openChannel('more', door), /names are open already/)
+    assert.throws(() => namedEndpoints.openChannel(name, door), /is no name/)
+  for (let i = 0; i < mostDoors; i++) namedEndpoints.openChannel(`c${i}`, door)
+  assert.throws(() => namedEndpoints.openChannel('c0', door), /open already/)
+  assert.throws(() => namedEndpoints.openChannel('more', door), /names are open already/)
 })

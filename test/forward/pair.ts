@@ -12,7 +12,7 @@ import {
   type ForwarderEvent,
   type ForwarderOptions,
 } from '../../src/forward/forwarder.ts'
-import { Doors } from '../../src/forward/named-endpoints.ts'
+import { NamedEndpoints } from '../../src/forward/named-endpoints.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
 
@@ -31,7 +31,7 @@ export class Pair {
   readonly bob: Forwarder
   readonly events: ForwarderEvent[] = []
   /** What Bob's program opens by name. */
-  readonly doors = new Doors()
+  readonly namedEndpoints = new NamedEndpoints()
   /** Of both directions. */
   weather: PipeWeather = {}
   /** What was sent, lost or not; cleared by whoever counts. */
@@ -39,7 +39,7 @@ export class Pair {
   #random = seededRandom(1)
 
   constructor(context: TestContext, exposes: readonly Expose[], forwards: readonly Forward[]) {
-    const make = (options: Pick<ForwarderOptions, 'exposes' | 'forwards' | 'doors'>) =>
+    const make = (options: Pick<ForwarderOptions, 'exposes' | 'forwards' | 'namedEndpoints'>) =>
       createForwarder({
         clock: systemClock,
         random: () => randomInt(2 ** 32),
@@ -48,7 +48,7 @@ export class Pair {
         ...options,
       })
     this.alice = make({ exposes: [], forwards })
-    this.bob = make({ exposes, forwards: [], doors: this.doors })
+    this.bob = make({ exposes, forwards: [], namedEndpoints: this.namedEndpoints })
     context.after(() => Promise.all([this.alice.close(), this.bob.close()]))
   }
 
@@ -87,31 +87,31 @@ export class Pair {
 export type Game = {
   readonly server: Server
   readonly port: number
-  readonly guests: Socket[]
+  readonly connectionLimit: Socket[]
   guest(): Promise<Socket>
 }
 
 /** A TCP server on loopback that leaves its guests alone. */
 export async function tcpGame(context: TestContext, address = '127.0.0.1', port = 0): Promise<Game> {
-  const guests: Socket[] = []
+  const connectionLimit: Socket[] = []
   const server = createServer({ allowHalfOpen: true })
   server.on('connection', (guest) => {
-    guests.push(guest)
+    connectionLimit.push(guest)
     guest.on('error', () => {})
   })
   server.listen(port, address)
   await once(server, 'listening')
   context.after(() => {
-    for (const guest of guests) guest.destroy()
+    for (const guest of connectionLimit) guest.destroy()
     server.close()
   })
-  const taken = () => guests.shift()
+  const taken = () => connectionLimit.shift()
   return {
     server,
-    guests,
+    connectionLimit,
     port: (server.address() as { port: number }).port,
     guest: async () => {
-      while (guests.length === 0) await once(server, 'connection')
+      while (connectionLimit.length === 0) await once(server, 'connection')
       return taken() as Socket
     },
   }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PeerAddresses } from '../../src/forward/peer-loopback-addresses.ts'
+import { PeerLoopbackAddresses } from '../../src/forward/peer-loopback-addresses.ts'
 
 const peers = Array.from({ length: 3_000 }, (_, index) => `peer ${index}`)
 
 test('each peer has a loopback address of its own, the same whoever was there before', () => {
-  const [one, other] = [new PeerAddresses(), new PeerAddresses()]
+  const [one, other] = [new PeerLoopbackAddresses(), new PeerLoopbackAddresses()]
   const addresses = peers.map((peer) => one.of(peer))
   assert.equal(new Set(addresses).size, peers.length)
   for (const address of addresses) assert.match(address, /^127\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.\d+\.\d+$/)
@@ -17,7 +17,7 @@ test('each peer has a loopback address of its own, the same whoever was there be
 })
 
 test('where such an address cannot be had it is 127.0.0.1 for all, which is not tried twice', () => {
-  const addresses = new PeerAddresses()
+  const addresses = new PeerLoopbackAddresses()
   const [first, second] = [addresses.of('a'), addresses.of('b')]
   assert.ok(addresses.giveUp(first))
   assert.ok(addresses.giveUp(second), 'a second one that was under way is worth another try, too')
@@ -26,7 +26,7 @@ test('where such an address cannot be had it is 127.0.0.1 for all, which is not 
 })
 
 test('what is remembered is bounded, and nobody shares an address with another', () => {
-  const addresses = new PeerAddresses()
+  const addresses = new PeerLoopbackAddresses()
   for (let index = 0; index < 10_000; index++) addresses.of(`peer ${index}`)
   const last = Array.from({ length: 4_096 }, (_, index) => addresses.of(`peer ${10_000 - 4_096 + index}`))
   assert.equal(new Set(last).size, 4_096)

@@ -110,7 +110,7 @@ test('a port that is not exposed, or where nobody listens, resets the client soo
   for (const port of [toHidden, toSilent]) {
     assert.equal(await refusalAt(context, port), 'ECONNRESET')
   }
-  assert.equal(hidden.guests.length, 0)
+  assert.equal(hidden.connectionLimit.length, 0)
   assert.equal(pair.bob.counts().notExposed, 1)
 })
 
@@ -237,9 +237,9 @@ test('a peer that opens more streams than it may is refused, and memory is given
     const frame = encodeStreamFrame({ kind: 'open', number, port: game.port, seq: 0 })
     pair.bob.handleDatagram(ids.carol, frame)
   }
-  await waitFor(() => answers.opened === 128 && game.guests.length === 128)
+  await waitFor(() => answers.opened === 128 && game.connectionLimit.length === 128)
   assert.equal(answers.refused, 372)
-  const closed = game.guests.map((guest) => broken(guest))
+  const closed = game.connectionLimit.map((guest) => broken(guest))
   pair.bob.detach(ids.carol)
   await Promise.all(closed)
 })

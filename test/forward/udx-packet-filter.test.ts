@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { UdxPacket } from '../../src/forward/streams/stream-frame.ts'
 import { udxTypes } from '../../src/forward/streams/udx-packet.ts'
-import { UdxGuard } from '../../src/forward/streams/udx-packet-filter.ts'
+import { UdxPacketFilter } from '../../src/forward/streams/udx-packet-filter.ts'
 
 /** Both count from just below the point where numbers wrap. */
 const own = 0xfffffff0
@@ -19,12 +19,12 @@ const data = (index: number, length = 100) =>
   packet(udxTypes.data, { seq: at(peer, index), payload: new Uint8Array(length) })
 const state = (changes: Partial<UdxPacket> = {}) => packet(udxTypes.state, changes)
 
-function guard(bytes = 64 * kibi): UdxGuard {
-  return new UdxGuard(own, peer, () => bytes)
+function guard(bytes = 64 * kibi): UdxPacketFilter {
+  return new UdxPacketFilter(own, peer, () => bytes)
 }
 
 /** Our own packet that acknowledges the first `count` of the peer's. */
-function acknowledge(guarded: UdxGuard, count: number): void {
+function acknowledge(guarded: UdxPacketFilter, count: number): void {
   guarded.noteSent(packet(udxTypes.state, { seq: own, ack: at(peer, count) }))
 }
 
@@ -99,7 +99,7 @@ test('whatever comes, the bytes let in ahead of what is acknowledged stay within
   )
   const check = (tried: { index: number; length: number }[]) => {
     const bound = 20_000
-    const guarded = new UdxGuard(own, peer, () => bound)
+    const guarded = new UdxPacketFilter(own, peer, () => bound)
     const held = new Map<number, number>()
     let acknowledged = 0
     for (const { index, length } of tried) {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatEndpoint } from '../../src/base/endpoint.ts'
 import { PeerpostProcess } from '../../src/cli/child-process.ts'
-import { EmbeddedPostOffice } from '../../src/mail/test-mail-server.ts'
+import { TestMailServer } from '../../src/mail/test-mail-server.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { startAddressServer } from '../../src/stun-server/stun-server.ts'
 import type { PostOffice } from './post-office.ts'
@@ -28,7 +28,7 @@ export type TownOptions = {
 export class SmallTown {
   readonly folder = mkdtempSync(join(tmpdir(), 'peerpost-town-'))
   readonly #options: TownOptions
-  readonly #office = new EmbeddedPostOffice({
+  readonly #office = new TestMailServer({
     clock: systemClock,
     folder: join(this.folder, 'mail'),
     domain,

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Crypto, KeyPair } from '../../src/base/crypto.ts'
 import type { Candidate } from '../../src/base/endpoint.ts'
-import { inTurns, type MayTakeNewest } from '../../src/base/fair-order.ts'
+import { fairOrder, type MayTakeNewest } from '../../src/base/fair-order.ts'
 import type { Letter, RequestLetter } from '../../src/letter/letter-types.ts'
 import { readLetter, writeLetter } from '../../src/letter/mail-text.ts'
 import { proveMembership, type RoomKeys, roomKeys } from '../../src/letter/room-membership.ts'
@@ -35,7 +35,7 @@ export class FakeMailbox implements Mailbox {
   async fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
     this.fetches++
     const oldestFirst = this.mails.filter(({ ref }) => !except.has(ref))
-    return [...inTurns(oldestFirst, this.mayTakeNewest)].slice(0, limit)
+    return [...fairOrder(oldestFirst, this.mayTakeNewest)].slice(0, limit)
   }
 
   async remove(refs: readonly string[]): Promise<void> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { WorkerChoice } from '../../src/host/representative/load-balancer.ts'
+import { LoadBalancer } from '../../src/host/representative/load-balancer.ts'
 
 const ids = ['a', 'b', 'c']
 const always = () => true
@@ -9,7 +9,7 @@ const always = () => true
 test('letters of new senders go round evenly, whatever the senders before them did', () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom(...ids), { maxLength: 60 }), (heavy) => {
-      const choice = new WorkerChoice(ids, 0)
+      const choice = new LoadBalancer(ids, 0)
       const loads = new Map(ids.map((id) => [id, 0]))
       const give = (id: string) => {
         choice.noteLetter(0, id)
@@ -26,7 +26,7 @@ test('letters of new senders go round evenly, whatever the senders before them d
 test('a sender keeps its worker as long as that lives, and only so long', () => {
   fc.assert(
     fc.property(fc.constantFrom(...ids), fc.subarray(ids), fc.subarray(ids), (had, silent, unreachable) => {
-      const choice = new WorkerChoice(ids, 0)
+      const choice = new LoadBalancer(ids, 0)
       for (const id of silent) assert.ok(choice.noteSilence(1_000, id, 1_000))
       const isDead = (id: string) => silent.includes(id) || unreachable.includes(id)
       const chosen = choice.choose(1_000, had, (id) => !unreachable.includes(id)) ?? ''
@@ -37,7 +37,7 @@ test('a sender keeps its worker as long as that lives, and only so long', () => 
 })
 
 test('a worker that was heard meanwhile is not silent, and a silent one that is heard lives again', () => {
-  const choice = new WorkerChoice(ids, 0)
+  const choice = new LoadBalancer(ids, 0)
   choice.noteSignOfLife(900, 'a')
   assert.equal(choice.noteSilence(1_000, 'a', 1_000), false)
   assert.equal(choice.noteSilence(1_900, 'a', 1_000), true)
@@ -47,7 +47,7 @@ test('a worker that was heard meanwhile is not silent, and a silent one that is 
 })
 
 test('letters of long ago do not count for ever', () => {
-  const choice = new WorkerChoice(['a', 'b'], 0)
+  const choice = new LoadBalancer(['a', 'b'], 0)
   for (let letter = 0; letter < 100; letter++) choice.noteLetter(0, 'a')
   const twoHours = 7_200_000
   choice.noteLetter(twoHours, 'b')
@@ -55,5 +55,5 @@ test('letters of long ago do not count for ever', () => {
 })
 
 test('without workers nobody is chosen', () => {
-  assert.equal(new WorkerChoice([], 0).choose(0, null, always), null)
+  assert.equal(new LoadBalancer([], 0).choose(0, null, always), null)
 })

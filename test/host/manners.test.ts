@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readPostmark } from '../../src/host/requests/bounce-token.ts'
+import { readBounceToken } from '../../src/host/requests/bounce-token.ts'
 import type { OutgoingMail } from '../../src/mail/sender.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { type FakeAgent, headerOf, hostAddress, subject, textOf } from './fakes.ts'
@@ -245,6 +245,6 @@ test('the Message-ID of a host’s mail proves recipient and time to nobody but 
   const { stage, ann, reply } = await bouncedStage()
   const id = headerOf(reply, 'Message-ID') ?? ''
   assert.match(id, /^<[0-9a-f]{48}@mail\.test>$/)
-  assert.equal(readPostmark(realCrypto, new Uint8Array(32), id, ann.address), null)
+  assert.equal(readBounceToken(realCrypto, new Uint8Array(32), id, ann.address), null)
   await stage.stop()
 })

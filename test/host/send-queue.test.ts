@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { HostParts } from '../../src/host/context.ts'
-import { DueMails } from '../../src/host/outbox/send-queue.ts'
+import { SendQueue } from '../../src/host/outbox/send-queue.ts'
 import { defaultHostSettings } from '../../src/host/settings.ts'
 import type { Urgency, WaitingMail } from '../../src/store/outbox.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
@@ -14,7 +14,7 @@ const mailClaimMs = 1_000
 class Shared {
   readonly clock = new VirtualClock()
   readonly claimedUntil = new Map<number, number>()
-  readonly due: DueMails
+  readonly due: SendQueue
 
   constructor(mails: number) {
     for (let order = 0; order < mails; order++) this.claimedUntil.set(order, 0)
@@ -32,7 +32,7 @@ class Shared {
       ...{ clock: this.clock, claims, settings: { ...defaultHostSettings, mailClaimMs } },
       ...{ database: { path: '' }, budget: { left: () => Number.POSITIVE_INFINITY } },
     } as unknown as HostParts
-    this.due = new DueMails(parts, { concurrency: 3 }, { busy: new Set(), onMoreIn: () => {} })
+    this.due = new SendQueue(parts, { concurrency: 3 }, { busy: new Set(), onMoreIn: () => {} })
   }
 
   next(): number | undefined {

@@ -27,17 +27,17 @@ const skip = lacks('postfix', 'dovecot')
 
 type Server = {
   readonly judge?: (mail: SinkMail) => SinkVerdict
-  readonly doors?: SinkDoors
+  readonly namedEndpoints?: SinkDoors
   /** `user:password@` before the server's name. */
   readonly login?: string
 }
 
-async function stage(context: TestContext, { judge, doors, login = '' }: Server) {
+async function stage(context: TestContext, { judge, namedEndpoints, login = '' }: Server) {
   const defer = deferIn(context)
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-smtp-faults-'))
   defer(() => rmSync(folder, { recursive: true }))
   const maildir = new TestMaildir(join(folder, 'mail'))
-  const sink = await startSmtpSink(judge, doors)
+  const sink = await startSmtpSink(judge, namedEndpoints)
   defer(() => sink.stop())
   const host = await runHostOn({
     receiveUrl: maildir.url,
@@ -56,13 +56,13 @@ function troublesOf({ events }: RunningHost) {
 const isReplySent = (event: RunningHost['events'][number]) => event.event === 'sent' && event.kind === 'reply'
 
 /** `told`: the trouble is the server's or our account's. */
-type Fault = {
+type ApiError = {
   readonly at: 'from' | 'to' | 'data' | 'end'
   readonly answer: SinkVerdict
   readonly told?: RegExp
 }
 
-const passing: Readonly<Record<string, Fault>> = {
+const passing: Readonly<Record<string, ApiError>> = {
   '451 at MAIL': {
     at: 'from',
     answer: { code: 451, text: '4.3.0 Try again' },
@@ -127,12 +127,12 @@ const passing: Readonly<Record<string, Fault>> = {
 for (const [name, { at, answer, told }] of Object.entries(passing)) {
   test(`${name}: the same bytes go again until they are taken, then never more, and nobody is marked`, async (context) => {
     let failures = 3
-    const fail = <T>(step: Fault['at'], otherwise: T): SinkVerdict | T =>
+    const fail = <T>(step: ApiError['at'], otherwise: T): SinkVerdict | T =>
       step === at && failures-- > 0 ? answer : otherwise
-    const refuse = (step: Fault['at']) => fail(step, null) as SinkAnswer | null
+    const refuse = (step: ApiError['at']) => fail(step, null) as SinkAnswer | null
     const { host, sink, maildir } = await stage(context, {
       judge: () => fail('end', 'take'),
-      doors: { from: () => refuse('from'), to: () => refuse('to'), data: () => refuse('data') },
+      namedEndpoints: { from: () => refuse('from'), to: () => refuse('to'), data: () => refuse('data') },
     })
     const [ann, bob] = [host.agent('ann'), host.agent('bob')]
     maildir.deliver(ann.mailRequest(Date.now()))
@@ -202,7 +202,7 @@ test('when the server lets us in no more, all sending pauses and it is told once
   let logins = 0
   const { host, sink, maildir } = await stage(context, {
     login: 'host:old@',
-    doors: {
+    namedEndpoints: {
       login: () => {
         logins++
         return isOpen ? null : { code: 535, text: '5.7.8 Password has expired' }
@@ -237,13 +237,13 @@ test('when the server lets us in no more, all sending pauses and it is told once
 })
 
 async function letIn(office: PostOffice, agents: readonly FakeAgent[]): Promise<void> {
-  const posting = createSender(office.smtpUrl('agents'), { clock: systemClock })
+  const outgoingLetters = createSender(office.smtpUrl('agents'), { clock: systemClock })
   for (const agent of agents) {
     const raw = new TextEncoder().encode(agent.mailRequest(Date.now()))
-    const { outcome } = await posting.send({ from: agent.address, to: [office.address('host')], raw })
+    const { outcome } = await outgoingLetters.send({ from: agent.address, to: [office.address('host')], raw })
     assert.equal(outcome, 'sent')
   }
-  await posting.close()
+  await outgoingLetters.close()
   await queueIsEmpty(office)
 }
 

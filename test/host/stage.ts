@@ -9,8 +9,8 @@ import type { InviteHost } from '../../src/letter/invite.ts'
 import type { Letter } from '../../src/letter/letter-types.ts'
 import { makePass, memberKeys, type RoomKeys } from '../../src/letter/room-membership.ts'
 import { openSharedDatabase } from '../../src/store/host-database.ts'
-import { Revocations } from '../../src/store/invite-revocations.ts'
-import { InviteBook, type InviteTerms } from '../../src/store/invites.ts'
+import { InviteRevocations } from '../../src/store/invite-revocations.ts'
+import { Invites, type InviteTerms } from '../../src/store/invites.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 import { FakeAgent, FakeMailbox, FakeSender, hostAddress, makeHostKeys, makeRoom, subject } from './fakes.ts'
@@ -100,10 +100,10 @@ export class Stage {
   }
 
   /** Opens the database as a command does, beside the running host. */
-  command<T>(work: (invites: InviteBook, revocations: Revocations) => T): T {
+  command<T>(work: (invites: Invites, revocations: InviteRevocations) => T): T {
     const database = openSharedDatabase(this.database)
     try {
-      return work(new InviteBook(database), new Revocations(database))
+      return work(new Invites(database), new InviteRevocations(database))
     } finally {
       database.close()
     }

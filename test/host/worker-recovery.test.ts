@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CatchingUp } from '../../src/host/representative/worker-recovery.ts'
+import { WorkerRecovery } from '../../src/host/representative/worker-recovery.ts'
 
 function idOf(number: number): Uint8Array {
   return new Uint8Array(new Uint32Array([number, 0, 0, 0]).buffer)
 }
 
 test('a worker that starts asks for all it finds until its mailbox was empty, and takes what is sent again, in whatever order', () => {
-  const catchingUp = new CatchingUp()
+  const catchingUp = new WorkerRecovery()
   assert.equal(catchingUp.asksFor(idOf(1), null), false)
   catchingUp.begin(1_000)
   assert.equal(catchingUp.asksFor(idOf(1), null), true)
@@ -20,7 +20,7 @@ test('a worker that starts asks for all it finds until its mailbox was empty, an
 })
 
 test('a worker whose mailbox was away asks again only when it may have counted as dead', () => {
-  const catchingUp = new CatchingUp()
+  const catchingUp = new WorkerRecovery()
   catchingUp.begin(0)
   assert.equal(catchingUp.asksFor(idOf(1), 10), false)
   catchingUp.noteLost(1_000)
@@ -34,7 +34,7 @@ test('a worker whose mailbox was away asks again only when it may have counted a
 })
 
 test('it asks for so many and no more', () => {
-  const catchingUp = new CatchingUp()
+  const catchingUp = new WorkerRecovery()
   catchingUp.begin(0)
   const asked = Array.from({ length: 5_000 }, (_, number) => catchingUp.asksFor(idOf(number), null))
   assert.equal(asked.filter(Boolean).length, 4_096)

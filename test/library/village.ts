@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, type AgentSettings, Host } from 'peerpost'
 import { formatEndpoint } from '../../src/base/endpoint.ts'
-import { EmbeddedPostOffice } from '../../src/mail/test-mail-server.ts'
+import { TestMailServer } from '../../src/mail/test-mail-server.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { startAddressServer } from '../../src/stun-server/stun-server.ts'
 import type { Defer } from '../harness/defer.ts'
@@ -36,7 +36,7 @@ export class Village {
   static async open(defer: Defer): Promise<Village> {
     const folder = mkdtempSync(join(tmpdir(), 'peerpost-village-'))
     defer(() => rmSync(folder, { recursive: true, force: true }))
-    const office = new EmbeddedPostOffice({ clock: systemClock, folder: join(folder, 'mail'), domain })
+    const office = new TestMailServer({ clock: systemClock, folder: join(folder, 'mail'), domain })
     const port = await office.start()
     defer(() => office.stop())
     const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })

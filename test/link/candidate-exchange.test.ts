@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { toHex } from '../../src/base/bytes.ts'
 import { type Candidate, canonicalAddress } from '../../src/base/endpoint.ts'
 import {
-  Announcements,
+  CandidateAnnouncements,
   decodeCandidates,
   encodeCandidates,
   maxCandidates,
@@ -56,7 +56,7 @@ test('whatever comes is a list of at most sixteen, or nothing', () => {
 })
 
 test('a list is repeated more and more slowly until it is acknowledged, and a dozen times at most', () => {
-  const announcements = new Announcements()
+  const announcements = new CandidateAnnouncements()
   assert.equal(announcements.dueAt(), Infinity)
   announcements.tell(0, [])
   let sends = 0
@@ -75,7 +75,7 @@ test('a list is repeated more and more slowly until it is acknowledged, and a do
 })
 
 test('a list that is not newer than the last is acknowledged and has no effect', () => {
-  const announcements = new Announcements()
+  const announcements = new CandidateAnnouncements()
   const list = (number: number) => encodeCandidates({ number, candidates: [] })
   assert.deepEqual(announcements.take(list(2))?.candidates, [])
   for (const old of [1, 2]) {

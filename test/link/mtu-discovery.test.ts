@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { basePacketBytes, maxPacketBytes, PathSize } from '../../src/link/mtu-discovery.ts'
+import { basePacketBytes, MtuDiscovery, maxPacketBytes } from '../../src/link/mtu-discovery.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
 import { wireBetween } from './wire.ts'
 
@@ -9,7 +9,7 @@ const sides = ['opener', 'responder'] as const
 
 /** Runs a search on a path of this size whose round trip is 40 ms; the small talk beside it is always heard. */
 function search(mostBytes: number, family: 4 | 6, loss: () => boolean = () => false) {
-  const size = new PathSize(0, family)
+  const size = new MtuDiscovery(0, family)
   let [now, probes] = [0, 0]
   size.noteRoundTrip(40)
   while (size.dueAt() <= now + 10_000) {
@@ -59,7 +59,7 @@ test('lost probes make it slower, hardly ever smaller, and never larger', () => 
 })
 
 test('after a search that fell short another begins ten minutes later', () => {
-  const size = new PathSize(0, 4)
+  const size = new MtuDiscovery(0, 4)
   let now = 0
   while (size.dueAt() < 60_000) {
     now = Math.max(now, size.dueAt())
@@ -72,7 +72,7 @@ test('after a search that fell short another begins ten minutes later', () => {
 })
 
 test('silence of the whole path makes nothing smaller', () => {
-  const size = new PathSize(0, 4)
+  const size = new MtuDiscovery(0, 4)
   const first = size.next(0)
   size.answered(40, first?.number ?? 0)
   size.noteSent(1472)
@@ -81,7 +81,7 @@ test('silence of the whole path makes nothing smaller', () => {
 })
 
 test('answers to nothing asked change nothing', () => {
-  const size = new PathSize(0, 4)
+  const size = new MtuDiscovery(0, 4)
   for (const number of [0, 1, 2, 0xffffffff]) size.answered(0, number)
   assert.equal(size.packetBytes, 1200)
 })

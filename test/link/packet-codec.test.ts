@@ -4,7 +4,7 @@ import { concatBytes, toHex, utf8 } from '../../src/base/bytes.ts'
 import type { Crypto } from '../../src/base/crypto.ts'
 import { Handshake } from '../../src/link/handshake.ts'
 import { frameKinds, openHandshake, sealHandshake } from '../../src/link/packet-codec.ts'
-import { Traffic } from '../../src/link/packet-crypto.ts'
+import { PacketCrypto } from '../../src/link/packet-crypto.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 
 const goldenHandshake = [
@@ -57,7 +57,7 @@ test('an authentic handshake packet of unknown type or number 0 is not taken', (
 test('a data packet is laid out as drawn, its nonce made from its counter', () => {
   const counter = 2 ** 40 + 0x01020304
   const keys = () => ({ sendKey: key.slice(), receiveKey: key.slice() })
-  const packet = new Traffic(realCrypto, tag, keys(), counter).seal(frameKinds.datagram, utf8('hello'))
+  const packet = new PacketCrypto(realCrypto, tag, keys(), counter).seal(frameKinds.datagram, utf8('hello'))
   const counterBytes = Uint8Array.of(0, 0, 1, 0, 1, 2, 3, 4)
   const head = concatBytes(Uint8Array.of(0xc3), tag, counterBytes)
   const nonce = concatBytes(new Uint8Array(16), counterBytes)
@@ -65,13 +65,13 @@ test('a data packet is laid out as drawn, its nonce made from its counter', () =
   assert.equal(toHex(packet), toHex(concatBytes(head, realCrypto.encrypt(key, nonce, plaintext, head))))
   assert.equal(toHex(packet), goldenData)
   assert.equal(packet.length, 5 + 34)
-  const frame = new Traffic(realCrypto, tag, keys()).open(packet)
+  const frame = new PacketCrypto(realCrypto, tag, keys()).open(packet)
   assert.deepEqual(frame, { kind: 1, body: utf8('hello'), isNewest: true })
 })
 
 test('traffic stops rather than use a counter beyond 2^48', () => {
   const keys = { sendKey: key.slice(), receiveKey: key.slice() }
-  const traffic = new Traffic(realCrypto, tag, keys, 2 ** 48 - 1)
+  const traffic = new PacketCrypto(realCrypto, tag, keys, 2 ** 48 - 1)
   const last = traffic.seal(frameKinds.ping, new Uint8Array(4))
   assert.equal(toHex(last.subarray(9, 17)), '0000ffffffffffff')
   assert.throws(() => traffic.seal(frameKinds.ping, new Uint8Array(4)), RangeError)

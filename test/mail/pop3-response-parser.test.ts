@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Pop3Answer, type Pop3Form, Pop3Reader } from '../../src/mail/pop3/pop3-response-parser.ts'
+import {
+  type Pop3Answer,
+  type Pop3Form,
+  Pop3ResponseParser,
+} from '../../src/mail/pop3/pop3-response-parser.ts'
 
 const line: Pop3Form = { form: 'line' }
 const lines = (mostBytes: number): Pop3Form => ({ form: 'lines', mostBytes })
@@ -16,7 +20,7 @@ function stuffed(body: string): string {
 
 /** Cuts the bytes at these places and takes as many answers as there are forms. */
 function read(bytes: Buffer, cuts: readonly number[], forms: readonly Pop3Form[]): Pop3Answer[] {
-  const reader = new Pop3Reader()
+  const reader = new Pop3ResponseParser()
   const answers: Pop3Answer[] = []
   const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
   for (let i = 1; i < places.length; i++) {

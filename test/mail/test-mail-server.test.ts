@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Problem } from '../../src/base/problem.ts'
 import { createSender, openMailbox } from '../../src/mail/open-mailbox.ts'
-import { EmbeddedPostOffice } from '../../src/mail/test-mail-server.ts'
+import { TestMailServer } from '../../src/mail/test-mail-server.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
 import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/post-office-mail.ts'
 
 async function startOffice(t: TestContext, options = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'embedded-'))
-  const office = new EmbeddedPostOffice({ clock, folder, domain: 'demo.test', maxBytes: 50_000, ...options })
+  const office = new TestMailServer({ clock, folder, domain: 'demo.test', maxBytes: 50_000, ...options })
   const port = await office.start()
   const sender = createSender(`smtp://127.0.0.1:${port}`, { clock })
   t.after(async () => {
@@ -73,10 +73,7 @@ test('many at once are all delivered', async (t) => {
 
 test('a taken port and an address that is not loopback are Problems', async (t) => {
   const { folder, port } = await startOffice(t)
-  const second = new EmbeddedPostOffice({ clock, folder, domain: 'demo.test', port })
+  const second = new TestMailServer({ clock, folder, domain: 'demo.test', port })
   await assert.rejects(second.start(), (error) => error instanceof Problem && error.code === 'port-taken')
-  assert.throws(
-    () => new EmbeddedPostOffice({ clock, folder, domain: 'demo.test', listen: '0.0.0.0' }),
-    Problem,
-  )
+  assert.throws(() => new TestMailServer({ clock, folder, domain: 'demo.test', listen: '0.0.0.0' }), Problem)
 })

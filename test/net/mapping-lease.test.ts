@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { formatEndpoint } from '../../src/base/endpoint.ts'
 import type { Gateway, Granted, PortWish } from '../../src/net/portmap/gateway.ts'
-import { PortKeeper, type PortMapping } from '../../src/net/portmap/mapping-lease.ts'
+import { MappingLease, type PortMapping } from '../../src/net/portmap/mapping-lease.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
 const external = { address: '11.9.0.10', port: 4321 }
@@ -48,7 +48,7 @@ function untilAborted(signal: AbortSignal): Promise<never> {
 function keep(clock: VirtualClock, ...routers: readonly Gateway[]) {
   const told: (PortMapping | null)[] = []
   let searches = 0
-  const keeper = new PortKeeper({
+  const keeper = new MappingLease({
     clock,
     port: 4321,
     leaseMs,
@@ -157,7 +157,7 @@ test('silence ends the asking after ten seconds, and a search that fails at once
   await clock.advance(200)
   assert.equal(isSettled, true)
   await keeper.close()
-  const broken = new PortKeeper({
+  const broken = new MappingLease({
     clock,
     port: 1,
     // biome-ignore lint/correctness/useYield: it fails before there is anything to give

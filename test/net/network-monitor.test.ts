@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { AddressWatch } from '../../src/net/network-monitor.ts'
+import { NetworkMonitor } from '../../src/net/network-monitor.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
 function makeWatch(first: readonly string[]) {
   const clock = new VirtualClock()
   const state = { addresses: first, changes: 0, wakes: 0, looks: 0 }
-  const watch = new AddressWatch({
+  const watch = new NetworkMonitor({
     clock,
     lookMs: 2_000,
     addresses: () => {
@@ -59,7 +59,7 @@ test('a computer that slept is noticed by either clock, once, and looked at no m
 test('whoever is told of a change may stop the watch', async () => {
   const clock = new VirtualClock()
   let addresses = ['192.168.1.5']
-  const watch = new AddressWatch({
+  const watch = new NetworkMonitor({
     clock,
     lookMs: 2_000,
     addresses: () => addresses,

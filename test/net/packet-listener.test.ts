@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { framePacket } from '../../src/link/tcp-framing.ts'
 import { maxUnsentBytes, PacketConnection } from '../../src/net/tcp/packet-connection.ts'
-import { mostWaitingMs, openPacketPort, waitingLimits } from '../../src/net/tcp/packet-listener.ts'
+import { mostWaitingMs, openPacketListener, waitingLimits } from '../../src/net/tcp/packet-listener.ts'
 import { openTcpListener } from '../../src/net/tcp/tcp-listener.ts'
 import { deferIn } from '../harness/defer.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
@@ -16,7 +16,7 @@ async function open(context: TestContext) {
   const defer = deferIn(context)
   const clock = new VirtualClock()
   const taken: PacketConnection[] = []
-  const port = await openPacketPort({
+  const port = await openPacketListener({
     clock,
     family: 4,
     onFirstPacket: (connection, packet) => {

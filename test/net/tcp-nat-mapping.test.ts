@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Endpoint } from '../../src/base/endpoint.ts'
 import { decodeStun, encodeSuccess } from '../../src/nat/stun-message.ts'
-import { TcpMapping } from '../../src/net/tcp/tcp-nat-mapping.ts'
+import { TcpNatMapping } from '../../src/net/tcp/tcp-nat-mapping.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { startAddressServer } from '../../src/stun-server/stun-server.ts'
 import { deferIn } from '../harness/defer.ts'
@@ -15,7 +15,7 @@ const randomBytes = (length: number) => realCrypto.randomBytes(length)
 
 function make(context: TestContext, servers: readonly Endpoint[]) {
   let news = 0
-  const mapping = new TcpMapping({ clock: systemClock, randomBytes, servers, onNews: () => news++ })
+  const mapping = new TcpNatMapping({ clock: systemClock, randomBytes, servers, onNews: () => news++ })
   deferIn(context)(() => mapping.close())
   return { mapping, news: () => news }
 }

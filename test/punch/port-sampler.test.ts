@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Endpoint, parseEndpoint } from '../../src/base/endpoint.ts'
 import { decodeStun, encodeError, encodeSuccess } from '../../src/nat/stun-message.ts'
-import { type Sample, Sampler } from '../../src/punch/port-sampler.ts'
+import { PortSampler, type Sample } from '../../src/punch/port-sampler.ts'
 import { seededCrypto } from '../harness/seeded-crypto.ts'
 
 const at = (text: string): Endpoint => {
@@ -14,7 +14,7 @@ const at = (text: string): Endpoint => {
 const servers = [at('11.0.9.1:3478'), at('11.0.9.2:3478')]
 const mapped = at('11.0.0.1:30000')
 
-const newSampler = (list = servers) => new Sampler(seededCrypto(1), list)
+const newSampler = (list = servers) => new PortSampler(seededCrypto(1), list)
 const newSample = (via = 1): Sample => ({ via, mapped: null, isSettled: false })
 const answerTo = (request: Uint8Array, seen = mapped) => {
   const decoding = decodeStun(request)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { CheckKeys } from '../../src/punch/check-packet.ts'
-import { ConnectionCheck } from '../../src/punch/tcp-check.ts'
+import { TcpCheck } from '../../src/punch/tcp-check.ts'
 import { seededCrypto } from '../harness/seeded-crypto.ts'
 
 const crypto = seededCrypto(5)
@@ -16,13 +16,13 @@ const [annaPlace, benPlace] = [
 
 function pair() {
   return {
-    anna: new ConnectionCheck(crypto, annas, benPlace),
-    ben: new ConnectionCheck(crypto, bens, annaPlace),
+    anna: new TcpCheck(crypto, annas, benPlace),
+    ben: new TcpCheck(crypto, bens, annaPlace),
   }
 }
 
 /** Everything that is said, until there is silence. */
-function talk(anna: ConnectionCheck, ben: ConnectionCheck, benSpeaks: boolean) {
+function talk(anna: TcpCheck, ben: TcpCheck, benSpeaks: boolean) {
   let toBen = [...anna.ask()]
   let toAnna = benSpeaks ? [...ben.ask()] : []
   const proven: { anna?: unknown; ben?: unknown } = {}
@@ -64,7 +64,7 @@ test('who is called says nothing before the caller has shown its keys, and nobod
   )
   const { anna, ben } = pair()
   const stranger = { ...annas, sendKey: crypto.randomBytes(32) }
-  const [forged] = new ConnectionCheck(crypto, stranger, benPlace).ask()
+  const [forged] = new TcpCheck(crypto, stranger, benPlace).ask()
   assert.ok(forged && ben.take(forged) === null)
   const [own] = ben.ask()
   assert.ok(own && ben.take(own) === null, 'its own check, sent back')

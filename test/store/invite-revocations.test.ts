@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Revocation } from '../../src/letter/letter-types.ts'
-import { Revocations } from '../../src/store/invite-revocations.ts'
-import { InviteBook } from '../../src/store/invites.ts'
+import { InviteRevocations } from '../../src/store/invite-revocations.ts'
+import { Invites } from '../../src/store/invites.ts'
 import { PeerTable } from '../../src/store/peer-table.ts'
 import { newEntry, openMemory, roomTag, userId } from './entries.ts'
 
@@ -17,8 +17,8 @@ function word(key: number, changes: Partial<Revocation> = {}): Revocation {
 function open() {
   const database = openMemory()
   return {
-    invites: new InviteBook(database),
-    revocations: new Revocations(database),
+    invites: new Invites(database),
+    revocations: new InviteRevocations(database),
     peers: new PeerTable(database, { capacity: 100, expiryMs: 1_000 }),
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { openHostDatabase } from '../../src/store/host-database.ts'
-import { Departures } from '../../src/store/left-agents.ts'
+import { LeftAgents } from '../../src/store/left-agents.ts'
 import { PeerTable } from '../../src/store/peer-table.ts'
 import { SeenLetters } from '../../src/store/seen-letters.ts'
 import { newEntry, openMemory, roomTag, userId } from './entries.ts'
@@ -210,7 +210,7 @@ test('a request that its own goodbye has overtaken brings nobody back, a later o
 
 test('departures that are forgotten make all letters as old as they are stale', () => {
   const database = openMemory()
-  const departures = new Departures(database, 2)
+  const departures = new LeftAgents(database, 2)
   new PeerTable(database, { capacity, expiryMs }).upsert(roomTag(0), newEntry(1, 1), 1)
   const seen = new SeenLetters(database, { freshnessMs: 1, futureToleranceMs: 1, capacity: 9 })
   for (const [user, sentAt] of [30, 10, 20].entries()) departures.note(1, userId(user), sentAt)

@@ -4,16 +4,16 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Problem } from '../../src/base/problem.ts'
 import { BlockedKeys } from '../../src/store/blocked-keys.ts'
-import { ForwardBook } from '../../src/store/forwarded-letters.ts'
+import { ForwardedLetters } from '../../src/store/forwarded-letters.ts'
 import { databaseProblem, type HostDatabase, openHostDatabase } from '../../src/store/host-database.ts'
-import { InviteBook } from '../../src/store/invites.ts'
-import { Claims } from '../../src/store/leases.ts'
+import { Invites } from '../../src/store/invites.ts'
+import { Leases } from '../../src/store/leases.ts'
 import { Outbox, type WaitingMail } from '../../src/store/outbox.ts'
 import { PeerTable } from '../../src/store/peer-table.ts'
-import { IntroductionList } from '../../src/store/pending-introductions.ts'
+import { PendingIntroductions } from '../../src/store/pending-introductions.ts'
 import { SeenLetters } from '../../src/store/seen-letters.ts'
 import { SendBudget } from '../../src/store/send-budget.ts'
-import { Statements } from '../../src/store/signed-statements.ts'
+import { SignedStatements } from '../../src/store/signed-statements.ts'
 import { lacks } from '../harness/needs.ts'
 import { PostgresCluster } from '../harness/postgres.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
@@ -62,7 +62,7 @@ test('a mail of the outbox is claimed by one process, and by the next when the c
   const outbox = new Outbox(one, { capacity: 9 })
   for (const name of ['a', 'b', 'c']) outbox.add(mail(name), 1)
   const take = (database: HostDatabase, owner: string, now: number, limit: number) =>
-    new Claims(database, owner)
+    new Leases(database, owner)
       .mails('urgent', { now, until: now + 100, limit, most: () => 9 })
       .map(({ messageId }) => messageId)
   assert.deepEqual(take(one, 'one', 10, 2), ['<a@mail.test>', '<b@mail.test>'])
@@ -70,7 +70,7 @@ test('a mail of the outbox is claimed by one process, and by the next when the c
   assert.deepEqual(take(one, 'one', 12, 2), [])
   assert.deepEqual(take(other, 'other', 110, 9), ['<a@mail.test>', '<b@mail.test>'])
   // What is under way anywhere counts towards the budget.
-  const claims = new Claims(one, 'one')
+  const claims = new Leases(one, 'one')
   assert.deepEqual(claims.mails('urgent', { now: 111, until: 200, limit: 9, most: (count) => 2 - count }), [])
   assert.equal(
     claims.mails('urgent', { now: 120, until: 200, limit: 9, most: (count) => 3 - count }).length,
@@ -89,7 +89,7 @@ test('without a budget each mail is claimed once, and nobody waits for another p
   const outbox = new Outbox(busy, { capacity: 9 })
   for (const name of ['a', 'b', 'c', 'd']) outbox.add(mail(name), 1)
   const take = (database: HostDatabase, now: number, limit: number) =>
-    new Claims(database, 'anybody')
+    new Leases(database, 'anybody')
       .mails('urgent', { now, until: now + 100, limit, most: () => Number.POSITIVE_INFINITY })
       .map(({ messageId }) => messageId)
   busy.transaction(() => {
@@ -110,7 +110,7 @@ test('what was sent is taken out and counted once, while another process is in a
   const [busy, sending] = [openHostDatabase(url), openHostDatabase(url)]
   const outbox = new Outbox(sending, { capacity: 9 })
   for (const name of ['a', 'b', 'c']) outbox.add(mail(name), 1)
-  const claims = new Claims(sending, 'sending')
+  const claims = new Leases(sending, 'sending')
   const hourMs = 3_600_000
   const now = 100 * hourMs
   const unlimited = { now, until: now + 100, limit: 2, most: () => Number.POSITIVE_INFINITY }
@@ -170,7 +170,7 @@ test('who waits for another process’s transaction goes on with other work, and
 test('a letter is claimed by one process, and its own claim does not keep it out', { skip }, async () => {
   const url = await cluster.database()
   const [one, other] = [openHostDatabase(url), openHostDatabase(url)]
-  const [mine, theirs] = [new Claims(one, 'one'), new Claims(other, 'other')]
+  const [mine, theirs] = [new Leases(one, 'one'), new Leases(other, 'other')]
   assert.deepEqual([...mine.letters(['1:7', '1:8'], 10, 20)].sort(), ['1:7', '1:8'])
   assert.deepEqual([...theirs.letters(['1:8', '1:9'], 11, 21)], ['1:9'])
   assert.deepEqual([...mine.letters(['1:7'], 12, 22)], ['1:7'])
@@ -183,7 +183,7 @@ test('a letter is claimed by one process, and its own claim does not keep it out
 test('every statement that the tests of the tables do not reach runs', { skip }, async () => {
   const database = openHostDatabase(await cluster.database())
   const [room, user] = [roomTag(0), userId(1)]
-  const invites = new InviteBook(database)
+  const invites = new Invites(database)
   const key = new Uint8Array(32).fill(7)
   assert.equal(invites.add(room, { key, uses: 1, until: 50 }, 'friends', 1), true)
   const found = invites.consult(room, key, user, 2)
@@ -194,7 +194,7 @@ test('every statement that the tests of the tables do not reach runs', { skip },
     newEntry(1, 1, { inviteId: found?.id ?? 0 }),
     2,
   )
-  const statements = new Statements(database, realCrypto, { capacity: 9 })
+  const statements = new SignedStatements(database, realCrypto, { capacity: 9 })
   const signed = new Uint8Array([1, 2, 3])
   const offered = [{ key: '0'.repeat(16), version: '0'.repeat(22), flagged: false }]
   const item = statements.put(room, user, {
@@ -229,14 +229,14 @@ test('every statement that the tests of the tables do not reach runs', { skip },
   assert.deepEqual(blocked.usersNamed('nobody'), [])
   assert.equal(blocked.nameOf(user), '')
   assert.equal(blocked.remove(user), true)
-  const introductions = new IntroductionList(database)
+  const introductions = new PendingIntroductions(database)
   introductions.note(room, [user], userId(3), 5)
   assert.deepEqual(introductions.next(5, 9), { room, recipient: user, askers: [userId(3)] })
   assert.equal(introductions.clampFuture(4, 9), 1)
   introductions.settle(room, user, [userId(3)])
   assert.equal(introductions.oldestNotedAt(), null)
   introductions.forget(9)
-  const book = new ForwardBook(database, { senders: 1, forwards: 9 })
+  const book = new ForwardedLetters(database, { senders: 1, forwards: 9 })
   const [id, sender] = [new Uint8Array(16).fill(1), new Uint8Array(16).fill(2)]
   const forward = {
     id,

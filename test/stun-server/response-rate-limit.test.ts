@@ -3,7 +3,11 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Endpoint } from '../../src/base/endpoint.ts'
-import { defaultRateLimits, RateLimit, type RateLimits } from '../../src/stun-server/response-rate-limit.ts'
+import {
+  defaultRateLimits,
+  type RateLimits,
+  ResponseRateLimit,
+} from '../../src/stun-server/response-rate-limit.ts'
 import { maxAnswerBytes } from '../../src/stun-server/stun-response.ts'
 
 const wide = { burst: 1_000_000, perSecond: 1_000_000 }
@@ -12,7 +16,7 @@ const anna = { address: '192.0.2.1', port: 1000 }
 const ben = { address: '192.0.2.2', port: 1000 }
 
 /** How many of `count` questions at `now` are answered. */
-function granted(limit: RateLimit, now: number, count: number, ...sources: Endpoint[]): number {
+function granted(limit: ResponseRateLimit, now: number, count: number, ...sources: Endpoint[]): number {
   let sum = 0
   for (let i = 0; i < count; i++) {
     for (const source of sources) if (limit.take(now, source)) sum++
@@ -21,7 +25,7 @@ function granted(limit: RateLimit, now: number, count: number, ...sources: Endpo
 }
 
 test('a source gets its burst at once, then as much as flows in, and after a rest the burst again', () => {
-  const limit = new RateLimit(limits)
+  const limit = new ResponseRateLimit(limits)
   assert.equal(granted(limit, 0, 50, anna), 5)
   assert.equal(granted(limit, 499, 50, anna), 0)
   assert.equal(granted(limit, 500, 50, anna), 1)
@@ -30,13 +34,13 @@ test('a source gets its burst at once, then as much as flows in, and after a res
 })
 
 test('one source that asks too much takes nothing from another', () => {
-  const limit = new RateLimit(limits)
+  const limit = new ResponseRateLimit(limits)
   granted(limit, 0, 50, anna)
   assert.equal(granted(limit, 0, 50, ben), 5)
 })
 
 test('other ports of an IPv4 address, and other addresses of an IPv6 /64, are the same source', () => {
-  const limit = new RateLimit(limits)
+  const limit = new ResponseRateLimit(limits)
   assert.equal(granted(limit, 0, 50, anna, { ...anna, port: 2000 }), 5)
   const six = (address: string) => ({ address, port: 1 })
   assert.equal(granted(limit, 0, 50, six('2001:db8:1:2::1'), six('2001:db8:1:2:ffff::9')), 5)
@@ -44,14 +48,14 @@ test('other ports of an IPv4 address, and other addresses of an IPv6 /64, are th
 })
 
 test('all together get no more than the total, and a refused one loses nothing of its own', () => {
-  const limit = new RateLimit({ ...limits, total: { burst: 7, perSecond: 1000 } })
+  const limit = new ResponseRateLimit({ ...limits, total: { burst: 7, perSecond: 1000 } })
   assert.equal(granted(limit, 0, 5, anna), 5)
   assert.equal(granted(limit, 0, 5, ben), 2)
   assert.equal(granted(limit, 100, 5, ben), 3)
 })
 
 test('the table of sources stays within its bound whoever asks, and the total holds', () => {
-  const limit = new RateLimit({ ...limits, sources: 50, total: { burst: 1000, perSecond: 1000 } })
+  const limit = new ResponseRateLimit({ ...limits, sources: 50, total: { burst: 1000, perSecond: 1000 } })
   let answered = 0
   for (let i = 0; i < 5000; i++) {
     if (limit.take(i / 10, { address: `10.1.${i >> 8}.${i & 255}`, port: 1 })) answered++
@@ -62,7 +66,7 @@ test('the table of sources stays within its bound whoever asks, and the total ho
 })
 
 test('a flooded source is not forgotten, however many others ask', () => {
-  const limit = new RateLimit({ ...limits, sources: 10 })
+  const limit = new ResponseRateLimit({ ...limits, sources: 10 })
   let answered = 0
   for (let i = 0; i < 2000; i++) {
     if (limit.take(0, anna)) answered++
@@ -81,7 +85,7 @@ test('whatever the times, no window of time holds more answers to a source than 
       rates,
       fc.array(fc.double({ min: 0, max: 400, noNaN: true }), { minLength: 1, maxLength: 120 }),
       (source, gaps) => {
-        const limit = new RateLimit({ source, total: wide, sources: 10 })
+        const limit = new ResponseRateLimit({ source, total: wide, sources: 10 })
         const answers: number[] = []
         let now = 0
         for (const gap of gaps) {
@@ -102,7 +106,7 @@ test('whatever the times, no window of time holds more answers to a source than 
 })
 
 test('the defaults let an agent search ports, and send no stranger more than 6 kB a second', () => {
-  const limit = new RateLimit()
+  const limit = new ResponseRateLimit()
   // A hundred samples a second for five seconds.
   let refused = 0
   for (let i = 0; i < 500; i++) if (!limit.take(i * 10, anna)) refused++

@@ -2,7 +2,7 @@
 
 import { familyOf } from '../../src/base/endpoint.ts'
 import { Problem } from '../../src/base/problem.ts'
-import { layOut, type Square } from '../../src/stun-server/alternate-addresses.ts'
+import { type AlternateAddresses, layOut } from '../../src/stun-server/alternate-addresses.ts'
 import {
   type AddressServer,
   type AddressServerOptions,
@@ -12,7 +12,7 @@ import {
 export async function startSquare(
   [first, second]: readonly [string, string],
   options: Omit<AddressServerOptions, 'listen'> = {},
-): Promise<{ readonly server: AddressServer; readonly square: Square }> {
+): Promise<{ readonly server: AddressServer; readonly square: AlternateAddresses }> {
   for (;;) {
     const [one, two] = await freePorts(first)
     const listen = [

@@ -5,13 +5,13 @@ import { concatBytes, toHex } from '../../src/base/bytes.ts'
 import { type Endpoint, encodeEndpoint, familyOf } from '../../src/base/endpoint.ts'
 import { encodeAddress } from '../../src/nat/stun-attributes.ts'
 import { decodeStun, encodeError, encodeRequest, encodeSuccess } from '../../src/nat/stun-message.ts'
-import { cornersOf, moved, type Square } from '../../src/stun-server/alternate-addresses.ts'
+import { type AlternateAddresses, cornersOf, moved } from '../../src/stun-server/alternate-addresses.ts'
 import { answerRequest, maxAnswerBytes, type Packet } from '../../src/stun-server/stun-response.ts'
 
 const transactionId = Uint8Array.from({ length: 12 }, (_, i) => i)
 const from = { address: '11.0.0.7', port: 7777 }
-const four: Square = { addresses: ['198.18.0.1', '198.18.0.2'], ports: [3478, 3479] }
-const six: Square = { addresses: ['2001:db8::1', '2001:db8::2'], ports: [3478, 3479] }
+const four: AlternateAddresses = { addresses: ['198.18.0.1', '198.18.0.2'], ports: [3478, 3479] }
+const six: AlternateAddresses = { addresses: ['2001:db8::1', '2001:db8::2'], ports: [3478, 3479] }
 const corner = { address: '198.18.0.1', port: 3478 }
 
 /** The shortest request there is, without FINGERPRINT. */
@@ -130,7 +130,7 @@ test('a broken CHANGE-REQUEST, RESPONSE-PORT or FINGERPRINT gets no answer', () 
 
 test('no answer is larger than the bound that the documentation states', () => {
   const sixFrom = { address: '2a00::1', port: 1 }
-  const sizes = (square: Square | null, source: Endpoint) => {
+  const sizes = (square: AlternateAddresses | null, source: Endpoint) => {
     const [to = corner] = square ? cornersOf(square) : [corner]
     return answerRequest({ from: source, to, bytes: bare }, square)?.bytes.length
   }
@@ -172,7 +172,7 @@ test('whatever comes, an answer goes to the address it came from, from a place o
   let answered = 0
   const property = fc.property(
     anyDatagram,
-    fc.constantFrom<Square>(four, six),
+    fc.constantFrom<AlternateAddresses>(four, six),
     fc.boolean(),
     fc.nat(3),
     (bytes, square, full, index) => {

@@ -87,7 +87,7 @@ test('whoever says anything else is hung up on', async (context) => {
 })
 
 test('of one address so many connections are taken, and no more', async (context) => {
-  const { call } = await serve(context, { guests: { total: 8, perSource: 2 } })
+  const { call } = await serve(context, { connectionLimit: { total: 8, perSource: 2 } })
   const [first, second] = [await call(), await call()]
   await (await call()).closed
   first.socket.write(question(1))
@@ -103,7 +103,7 @@ test('of one address so many connections are taken, and no more', async (context
 })
 
 test('when all places are taken whoever has been silent for longest goes', async (context) => {
-  const { call } = await serve(context, { guests: { total: 2, perSource: 8 } })
+  const { call } = await serve(context, { connectionLimit: { total: 2, perSource: 8 } })
   const [first, second] = [await call(), await call()]
   second.socket.write(question(1))
   await second.answered(1)

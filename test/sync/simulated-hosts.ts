@@ -3,9 +3,9 @@
 import type { Comparison } from '../../src/letter/letter-types.ts'
 import {
   defaultExchangeSettings,
-  Exchange,
   type ExchangeAction,
   type HostId,
+  TableSync,
 } from '../../src/sync/table-sync.ts'
 import { SimulatedTime } from '../harness/simulator/simulated-time.ts'
 import type { MemoryTable, Statement } from './memory-table.ts'
@@ -16,7 +16,7 @@ export type Weather = {
   readonly doubled: number
 }
 
-type SimulatedHost = { readonly id: HostId; readonly table: MemoryTable; exchange: Exchange | null }
+type SimulatedHost = { readonly id: HostId; readonly table: MemoryTable; exchange: TableSync | null }
 type Letter = { readonly comparison: Comparison } | { readonly statements: readonly Statement[] }
 
 export class SimulatedHosts {
@@ -43,7 +43,7 @@ export class SimulatedHosts {
   /** The host begins anew; its table is as it was. */
   restart(index: number): void {
     const host = this.host(index)
-    host.exchange = new Exchange({
+    host.exchange = new TableSync({
       hosts: this.hosts.map(({ id }) => id).filter((id) => id !== host.id),
       table: host.table,
       random: this.#random,

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Standing, type StandingAction, standingLimits } from '../../src/sync/standby-election.ts'
+import { type StandbyAction, StandbyElection, standingLimits } from '../../src/sync/standby-election.ts'
 import { SimulatedTime } from '../harness/simulator/simulated-time.ts'
 
 const patienceMs = 15_000
@@ -15,7 +15,11 @@ const tellAfterMs = 2_000
 type Asked = { readonly key: string; readonly version: string }
 /** Of two places, the lower first. */
 type Links = (first: number, second: number) => boolean
-type Host = { readonly id: string; standing: Standing<Asked> | null; readonly told: Map<string, string> }
+type Host = {
+  readonly id: string
+  standing: StandbyElection<Asked> | null
+  readonly told: Map<string, string>
+}
 
 /** Hosts and agents around a mail system that loses letters while it is told to. */
 class Village {
@@ -46,7 +50,7 @@ class Village {
 
   start(host: Host): void {
     const hosts = this.#knownTo(host).map(({ id }) => id)
-    host.standing = new Standing({ self: host.id, hosts, patienceMs })
+    host.standing = new StandbyElection({ self: host.id, hosts, patienceMs })
   }
 
   /** One request, to a host and all that it knows, as its invite names them. */
@@ -95,7 +99,7 @@ class Village {
     )
   }
 
-  #perform(host: Host, actions: readonly StandingAction<Asked>[]): void {
+  #perform(host: Host, actions: readonly StandbyAction<Asked>[]): void {
     for (const action of actions) {
       if (action.type === 'wake') for (const asked of action.answer) this.#answer(host, asked)
       if (action.type !== 'announce') continue
@@ -244,7 +248,7 @@ test('hosts that woke at once agree on the one that comes first, whatever was lo
 })
 
 test('an announcement of a host that is not known has no effect', () => {
-  const standing = new Standing({ self: 'b', hosts: ['c'], patienceMs })
+  const standing = new StandbyElection({ self: 'b', hosts: ['c'], patienceMs })
   standing.handleRequest(0, 'agent', '1', null, [])
   standing.handleTimeout(patienceMs)
   assert.equal(standing.isAwake, true)
@@ -253,7 +257,7 @@ test('an announcement of a host that is not known has no effect', () => {
 })
 
 test('a request that an older statement tells of still waits, and whoever asks again is not put off', () => {
-  const standing = new Standing<string>({ self: 'b', hosts: ['a'], patienceMs })
+  const standing = new StandbyElection<string>({ self: 'b', hosts: ['a'], patienceMs })
   standing.handleRequest(0, 'agent', '2', 'second', [])
   standing.handleTold('agent', '1')
   standing.handleRequest(10_000, 'agent', '3', 'third', [])
@@ -265,7 +269,7 @@ test('a request that an older statement tells of still waits, and whoever asks a
 })
 
 test('so many requests wait and no more', () => {
-  const standing = new Standing<number>({ self: 'a', hosts: ['b'], patienceMs })
+  const standing = new StandbyElection<number>({ self: 'a', hosts: ['b'], patienceMs })
   for (let number = 0; number <= standingLimits.waiting; number++)
     standing.handleRequest(number, `agent ${number}`, '1', number, [])
   const [wake] = standing.handleTimeout(1e9)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NatProfile } from '../../src/base/nat-profile.ts'
-import { type NatFacts, natStory, reachOf } from '../../src/wording/nat-text.ts'
+import { type NatFacts, natText, reachOf } from '../../src/wording/nat-text.ts'
 
 const server = { address: '11.0.0.1', port: 3478 }
 const mapped = { address: '9.9.9.9', port: 4000 }
@@ -58,11 +58,11 @@ test('nobody saw us: no plans, and the story says so first', () => {
   const unseen = facts({ mapping: 'unknown', filtering: 'unknown', allocation: { type: 'unknown' } })
   const blind = { ...unseen, view: { ...unseen.view, publicEndpoints: [], observations: [] } }
   assert.deepEqual(reachOf(blind), [])
-  assert.match(natStory(blind)[0] ?? '', /No STUN server answered/)
+  assert.match(natText(blind)[0] ?? '', /No STUN server answered/)
 })
 
 test('the story of a mobile network names filter, ports, carrier, who is not met, and what would help', () => {
-  const story = natStory(facts(mobile, { layers: 'carrier' })).join('\n')
+  const story = natText(facts(mobile, { layers: 'carrier' })).join('\n')
   for (const part of [
     /address and port-dependent mapping/,
     /lets in only those that were sent to/,
@@ -86,7 +86,7 @@ test('what is known besides is told: step, block, hairpinning, lifetime, IPv6', 
     lifetimeMs: 40_000,
   }
   const base = facts(profile, { six: [{ address: '2a00::5', port: 1 }] })
-  const story = natStory({ ...base, view: { ...base.view, hairpins: false } }).join('\n')
+  const story = natText({ ...base, view: { ...base.view, hairpins: false } }).join('\n')
   assert.match(story, /steps of 2 out of 2048 to 3071/)
   assert.match(story, /no hairpinning/)
   assert.match(story, /at least 40 s without traffic/)
@@ -96,5 +96,5 @@ test('what is known besides is told: step, block, hairpinning, lifetime, IPv6', 
 
 test('whoever meets everybody directly gets no advice', () => {
   const open: NatProfile = { mapping: 'EIM', filtering: 'EIF', allocation: { type: 'preserving' } }
-  assert.doesNotMatch(natStory(facts(open)).join('\n'), /What would help/)
+  assert.doesNotMatch(natText(facts(open)).join('\n'), /What would help/)
 })

@@ -19,7 +19,7 @@ export type Author = {
   readonly room: RoomKeys
 }
 
-export type Whereabouts = {
+export type PathManager = {
   readonly candidates: readonly Candidate[]
   /** Empty where no TCP is taken. */
   readonly tcpCandidates: readonly Candidate[]
@@ -31,7 +31,7 @@ export function requestTo(
   host: KnownHost,
   author: Author,
   session: OwnSession,
-  { candidates, tcpCandidates, nat }: Whereabouts,
+  { candidates, tcpCandidates, nat }: PathManager,
   sentAt: number,
 ): Letter {
   const { crypto, room, address, name } = author

@@ -11,7 +11,7 @@ export const shelvedMs = 600_000
 
 type Shelved = { readonly tag: string; readonly box: Uint8Array; readonly at: number }
 
-export class SignalShelf {
+export class EarlySignals {
   /** Oldest first. */
   #boxes: Shelved[] = []
 

@@ -8,16 +8,16 @@ import { limits } from '../../letter/limits.ts'
 import { isSealedTo, readLetter } from '../../letter/mail-text.ts'
 import type { FetchedMail, Mailbox, MailboxState } from '../../mail/mailbox.ts'
 import { parseMail } from '../../mail/mime/parse-mail.ts'
-import { type KnownHost, Posting, type PostingOptions } from './outgoing-letters.ts'
-import type { OwnSession, Sessions } from './session-keys.ts'
-import { ForeignMails } from './unopened-mails.ts'
+import { type KnownHost, OutgoingLetters, type OutgoingLettersOptions } from './outgoing-letters.ts'
+import type { OwnSession, SessionKeys } from './session-keys.ts'
+import { UnopenedMails } from './unopened-mails.ts'
 
 export type { KnownHost } from './outgoing-letters.ts'
 
-export type CorrespondenceOptions = PostingOptions & {
+export type InboxOptions = OutgoingLettersOptions & {
   readonly hosts: readonly KnownHost[]
   readonly mailbox: Mailbox
-  readonly sessions: Sessions
+  readonly sessions: SessionKeys
   /** The tag of our room. */
   readonly room: Uint8Array
   readonly sweepMs: number
@@ -39,11 +39,11 @@ const retryLookMs = 5_000
 /** How long closing waits for a mailbox that does not answer. */
 const closeGraceMs = 1_000
 
-export class Correspondence {
-  readonly #options: CorrespondenceOptions
-  readonly #posting: Posting
+export class Inbox {
+  readonly #options: InboxOptions
+  readonly #outgoingLetters: OutgoingLetters
   readonly #seen = new Set<string>()
-  readonly #foreign = new ForeignMails()
+  readonly #foreign = new UnopenedMails()
   /** Monotonic and on the wall, at the start. */
   readonly #madeAt: number
   readonly #madeAtWall: number
@@ -52,11 +52,11 @@ export class Correspondence {
   #cancelSweep: () => void = () => {}
   #closed = false
 
-  constructor(options: CorrespondenceOptions) {
+  constructor(options: InboxOptions) {
     this.#options = options
     this.#madeAt = options.clock.now()
     this.#madeAtWall = options.clock.wallNow()
-    this.#posting = new Posting(options)
+    this.#outgoingLetters = new OutgoingLetters(options)
   }
 
   /** Rejects with a Problem when the mailbox or the sender cannot be used. */
@@ -72,7 +72,7 @@ export class Correspondence {
   /** To every host. Resolves true when the mail server has the letters, false when it never will; tries again in
    *  between. */
   send(letterTo: (host: KnownHost) => Letter): Promise<boolean> {
-    return this.#posting.send(this.#options.hosts.map((host) => ({ letter: letterTo(host), host })))
+    return this.#outgoingLetters.send(this.#options.hosts.map((host) => ({ letter: letterTo(host), host })))
   }
 
   /** We are in another network, or have slept: what is dead is replaced soon. */
@@ -85,7 +85,7 @@ export class Correspondence {
   async close(): Promise<void> {
     this.#closed = true
     this.#cancelSweep()
-    this.#posting.close()
+    this.#outgoingLetters.close()
     const { mailbox, sender, clock } = this.#options
     if (this.#looking) {
       // So that letters taken are also removed; a mailbox that answers nobody must not keep us.

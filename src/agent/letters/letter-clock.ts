@@ -7,7 +7,7 @@ import { keptSessions } from './session-keys.ts'
 /** Hosts bear more. */
 const negligibleMs = 60_000
 
-export class LetterTime implements Clock {
+export class LetterClock implements Clock {
   readonly #clock: Clock
   /** Of the latest requests: when each was written, and what the time in it was ahead of our monotonic time. */
   readonly #offsets = new Map<number, number>()

@@ -16,7 +16,7 @@ export type KnownHost = InviteHost
 
 export type Addressed = { readonly letter: Letter; readonly host: KnownHost }
 
-export type PostingOptions = {
+export type OutgoingLettersOptions = {
   readonly clock: Clock
   /** What mails bear as their Date. */
   readonly letterTime: Pick<Clock, 'wallNow'>
@@ -37,13 +37,13 @@ const mostUnsent = 64
 type Unsent = { readonly kind: LetterKind; givenUp: boolean; wake: () => void }
 type Sealed = { readonly box: Uint8Array; readonly address: string }
 
-export class Posting {
-  readonly #options: PostingOptions
+export class OutgoingLetters {
+  readonly #options: OutgoingLettersOptions
   /** Oldest first; at most `mostUnsent`. */
   readonly #unsent = new Set<Unsent>()
   #closed = false
 
-  constructor(options: PostingOptions) {
+  constructor(options: OutgoingLettersOptions) {
     this.#options = options
   }
 

@@ -3,7 +3,7 @@
 
 import type { Clock } from '../../base/clock.ts'
 
-export type EnquiryOptions = {
+export type RequestSchedulerOptions = {
   readonly clock: Clock
   /** A request without an answer is repeated after this time, then ever more seldom. */
   readonly askAgainMs: number
@@ -23,8 +23,8 @@ const leastRefreshMs = 60_000
 /** No host can keep us away for longer. */
 const mostDeclinedMs = 24 * 3_600_000
 
-export class Enquiry {
-  readonly #options: EnquiryOptions
+export class RequestScheduler {
+  readonly #options: RequestSchedulerOptions
   #cancel: () => void = () => {}
   #askedAt: number | null = null
   #unansweredMs: number
@@ -34,7 +34,7 @@ export class Enquiry {
   #declinedUntil = Number.NEGATIVE_INFINITY
   #stopped = false
 
-  constructor(options: EnquiryOptions) {
+  constructor(options: RequestSchedulerOptions) {
     this.#options = options
     this.#unansweredMs = options.askAgainMs
   }

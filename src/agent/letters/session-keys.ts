@@ -13,7 +13,7 @@ export type OwnSession = Session & {
   readonly requestedAt: number
 }
 
-export class Sessions {
+export class SessionKeys {
   readonly #crypto: Crypto
   /** Newest last; at most `keptSessions`. */
   #sessions: OwnSession[] = []

@@ -8,7 +8,7 @@ const staleMs = 12 * 3_600_000
 /** Mails remembered, so that they are read once; beyond it the oldest are read again. */
 const remembered = 1024
 
-export class ForeignMails {
+export class UnopenedMails {
   /** By ref, when it was first seen (monotonic); oldest first. */
   readonly #firstSeen = new Map<string, number>()
 

@@ -9,7 +9,7 @@ import { createProber, type NatView } from '../../nat/nat-prober.ts'
 import { type Driver, drive } from '../../net/machine-driver.ts'
 import type { SocketSet, SocketSetOptions } from '../../net/udp/socket-set.ts'
 
-export type AddressFinderOptions = {
+export type AddressDiscoveryOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly keepaliveMs: number
@@ -36,15 +36,15 @@ type Finding = { driver: Driver<unknown>; readonly sockets: SocketSet; view: Nat
 const patienceMs = 300
 export const emptyView: NatView = { profile: unknownNat, publicEndpoints: [], observations: [] }
 
-export class AddressFinder {
-  readonly #options: AddressFinderOptions
+export class AddressDiscovery {
+  readonly #options: AddressDiscoveryOptions
   readonly #findings = new Map<Family, Finding>()
   #families: readonly Family[] = []
   #isSettled = false
   #cancelPatience: (() => void) | null = null
   #onSettled: () => void = () => {}
 
-  constructor(options: AddressFinderOptions) {
+  constructor(options: AddressDiscoveryOptions) {
     this.#options = options
   }
 

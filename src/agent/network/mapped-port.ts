@@ -7,7 +7,7 @@ import { addressScope, type Candidate } from '../../base/endpoint.ts'
 import type { PortProtocol } from '../../net/portmap/gateway.ts'
 import type { PortMapper, PortMapping, PortMappingOptions } from '../../net/portmap/port-mapper.ts'
 
-export type OpenPortOptions = {
+export type MappedPortOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   /** Default UDP. */
@@ -22,15 +22,15 @@ export type OpenPortOptions = {
 /** So long the first request waits. By PCP an answer takes some 10 ms, by UPnP 100 ms; a mail takes seconds. */
 export const patienceMs = 400
 
-export class OpenPort {
-  readonly #options: OpenPortOptions
+export class MappedPort {
+  readonly #options: MappedPortOptions
   #mapper: Promise<PortMapper | null> = Promise.resolve(null)
   #mapping: PortMapping | null = null
   #isAwaited = true
   #stopWaiting: () => void = () => {}
   #closed = false
 
-  constructor(options: OpenPortOptions) {
+  constructor(options: MappedPortOptions) {
     this.#options = options
   }
 

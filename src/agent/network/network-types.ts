@@ -9,7 +9,7 @@ import { hostEndpoints } from '../../net/network-interfaces.ts'
 import type { PortMapper, PortMappingOptions } from '../../net/portmap/port-mapper.ts'
 import { resolveServers } from '../../net/resolve-stun-servers.ts'
 import { openUdpSocket } from '../../net/udp/udp-socket.ts'
-import { systemTcp, type TcpIo, type TcpSideOptions } from './tcp-transport.ts'
+import { systemTcp, type TcpIo, type TcpTransportOptions } from './tcp-transport.ts'
 
 /** What the operating system does for us; tests have their own. */
 export type NetworkIo = {
@@ -52,7 +52,7 @@ export type NetworkOptions = {
   /** Whatever is not STUN. */
   readonly onPacket: (bytes: Uint8Array, from: Endpoint) => void
   /** A peer calls by TCP; see `PacketPortOptions`. No TCP when left out. */
-  readonly onCall?: TcpSideOptions['onCall']
+  readonly onCall?: TcpTransportOptions['onCall']
   /** The router opened or closed a port after `open` had resolved. */
   readonly onNews: () => void
   /** One sentence: a server whose name could not be resolved, or what the router did. */

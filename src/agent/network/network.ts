@@ -13,14 +13,14 @@ import {
 import type { NatProfile } from '../../base/nat-profile.ts'
 import { limits } from '../../letter/limits.ts'
 import type { NatView } from '../../nat/nat-prober.ts'
-import { AddressWatch } from '../../net/network-monitor.ts'
+import { NetworkMonitor } from '../../net/network-monitor.ts'
 import type { PortMapping } from '../../net/portmap/port-mapper.ts'
 import { SocketSet, type SocketSetOptions } from '../../net/udp/socket-set.ts'
-import { AddressFinder, emptyView } from './address-discovery.ts'
+import { AddressDiscovery, emptyView } from './address-discovery.ts'
 import { MainSockets } from './main-sockets.ts'
-import { OpenPort } from './mapped-port.ts'
+import { MappedPort } from './mapped-port.ts'
 import type { NetworkOptions } from './network-types.ts'
-import { TcpSide } from './tcp-transport.ts'
+import { TcpTransport } from './tcp-transport.ts'
 
 /** STUN's first byte is below this (RFC 7983 §7). */
 const firstByteAboveStun = 0x40
@@ -29,20 +29,20 @@ const udpPatienceMs = 1_000
 
 export class Network {
   readonly #options: NetworkOptions
-  #finder: AddressFinder
+  #finder: AddressDiscovery
   /** Of the network before, until more is known. */
   #viewBefore: NatView = emptyView
   readonly #sockets: MainSockets
-  #openPort: OpenPort | null
+  #openPort: MappedPort | null
   /** Null where TCP is not wanted. */
-  readonly tcp: TcpSide | null
+  readonly tcp: TcpTransport | null
   #hasHeardStun = false
   /** The first request did not wait for the verdict. */
   #wentAhead = false
   #cancelPatience: () => void = () => {}
   /** Of networks before, taking their ports back. */
   readonly #closings = new Set<Promise<void>>()
-  #watch: AddressWatch | null = null
+  #watch: NetworkMonitor | null = null
   /** Counts the networks we were in. */
   #generation = 0
   #servers: readonly Endpoint[] = []
@@ -69,7 +69,7 @@ export class Network {
     )
     if (this.#closed) return
     if (io.lookMs !== undefined) {
-      this.#watch = new AddressWatch({
+      this.#watch = new NetworkMonitor({
         clock,
         lookMs: io.lookMs,
         addresses: () => this.#allAddresses(),
@@ -140,10 +140,10 @@ export class Network {
     })
   }
 
-  #makeFinder(): AddressFinder {
+  #makeFinder(): AddressDiscovery {
     const { clock, crypto, keepaliveMs, knownNat, onView } = this.#options
     const isFirstNetwork = this.#generation === 0
-    return new AddressFinder({
+    return new AddressDiscovery({
       clock,
       crypto,
       keepaliveMs,
@@ -155,13 +155,13 @@ export class Network {
     })
   }
 
-  #makeOpenPort(): OpenPort | null {
+  #makeOpenPort(): MappedPort | null {
     const { clock, crypto, io, portMapping, onNews, onNotice } = this.#options
     const { mapPort } = io
-    return portMapping && mapPort ? new OpenPort({ clock, crypto, mapPort, onNews, onNotice }) : null
+    return portMapping && mapPort ? new MappedPort({ clock, crypto, mapPort, onNews, onNotice }) : null
   }
 
-  #makeTcp(): TcpSide | null {
+  #makeTcp(): TcpTransport | null {
     const { clock, crypto, io, portMapping, onCall } = this.#options
     const { tcp, mapPort, hostEndpoints } = io
     if (!tcp || !onCall) return null
@@ -171,8 +171,8 @@ export class Network {
     }
     // People are told of the port for UDP, which has the same number.
     const options = { clock, crypto, onNews, onNotice: () => {}, protocol: 'TCP' } as const
-    const makeOpenPort = () => (portMapping && mapPort ? new OpenPort({ ...options, mapPort }) : null)
-    return new TcpSide({ clock, crypto, io: tcp, makeOpenPort, hostEndpoints, onCall, onNews })
+    const makeOpenPort = () => (portMapping && mapPort ? new MappedPort({ ...options, mapPort }) : null)
+    return new TcpTransport({ clock, crypto, io: tcp, makeOpenPort, hostEndpoints, onCall, onNews })
   }
 
   async #askRouter(): Promise<void> {

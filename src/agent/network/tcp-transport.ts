@@ -7,28 +7,32 @@ import type { Crypto } from '../../base/crypto.ts'
 import { type Candidate, type Endpoint, type Family, familyOf } from '../../base/endpoint.ts'
 import { limits } from '../../letter/limits.ts'
 import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
-import { openPacketPort, type PacketPort } from '../../net/tcp/packet-listener.ts'
+import { openPacketListener, type PacketListener } from '../../net/tcp/packet-listener.ts'
 import { dial } from '../../net/tcp/tcp-dial.ts'
-import { TcpMapping, type TcpMappingOptions } from '../../net/tcp/tcp-nat-mapping.ts'
-import type { OpenPort } from './mapped-port.ts'
+import { TcpNatMapping, type TcpNatMappingOptions } from '../../net/tcp/tcp-nat-mapping.ts'
+import type { MappedPort } from './mapped-port.ts'
 
 /** What the operating system does for us. */
 export type TcpIo = {
-  readonly openPacketPort: typeof openPacketPort
+  readonly openPacketListener: typeof openPacketListener
   readonly dial: typeof dial
   readonly findMapping: (
-    options: TcpMappingOptions,
-  ) => Pick<TcpMapping, 'endpoint' | 'port' | 'settled' | 'close'>
+    options: TcpNatMappingOptions,
+  ) => Pick<TcpNatMapping, 'endpoint' | 'port' | 'settled' | 'close'>
 }
 
-export const systemTcp: TcpIo = { openPacketPort, dial, findMapping: (options) => new TcpMapping(options) }
+export const systemTcp: TcpIo = {
+  openPacketListener,
+  dial,
+  findMapping: (options) => new TcpNatMapping(options),
+}
 
-export type TcpSideOptions = {
+export type TcpTransportOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly io: TcpIo
   /** Null where the router is not to be asked. */
-  readonly makeOpenPort: () => OpenPort | null
+  readonly makeOpenPort: () => MappedPort | null
   readonly hostEndpoints: (sockets: readonly Endpoint[]) => readonly Endpoint[]
   /** A peer calls; see `PacketPortOptions`. */
   readonly onCall: (connection: PacketConnection, packet: Uint8Array) => boolean
@@ -39,15 +43,15 @@ export type TcpSideOptions = {
 /** So long the first request waits for an answer by TCP. */
 const patienceMs = 1_000
 
-export class TcpSide {
-  readonly #options: TcpSideOptions
-  readonly #ports = new Map<Family, PacketPort>()
+export class TcpTransport {
+  readonly #options: TcpTransportOptions
+  readonly #ports = new Map<Family, PacketListener>()
   readonly #mappings = new Map<Family, ReturnType<TcpIo['findMapping']>>()
-  #openPort: OpenPort | null = null
+  #openPort: MappedPort | null = null
   #isExploring = false
   #closed = false
 
-  constructor(options: TcpSideOptions) {
+  constructor(options: TcpTransportOptions) {
     this.#options = options
   }
 
@@ -55,7 +59,7 @@ export class TcpSide {
   async listen(family: Family, udpPort: number): Promise<void> {
     const { io, clock, onCall } = this.#options
     const open = (port?: number) =>
-      io.openPacketPort({ clock, family, ...(port !== undefined && { port }), onFirstPacket: onCall })
+      io.openPacketListener({ clock, family, ...(port !== undefined && { port }), onFirstPacket: onCall })
     const port = await open(udpPort)
       .catch(() => open())
       .catch(() => null)

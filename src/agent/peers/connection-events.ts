@@ -1,41 +1,41 @@
 // What becomes of meetings: they open, move, fall silent and recover, fail or close; and who is told of it.
 
-import type { Entry, MeetingBook } from './connection-table.ts'
-import type { MeetingsOptions } from './connector-types.ts'
+import type { ConnectionTable, Entry } from './connection-table.ts'
+import type { ConnectorOptions } from './connector-types.ts'
 import { failureOf, nameOf, reportOf } from './describe.ts'
 import { supersedeOthers } from './duplicate-links.ts'
-import type { MeetingEvent, MeetingFailure } from './peer-connection-types.ts'
-import type { Queue } from './peer-queue.ts'
-import { Disturbances } from './silent-links.ts'
+import type { PeerConnectionEvent, PeerConnectionFailure } from './peer-connection-types.ts'
+import type { PeerQueue } from './peer-queue.ts'
+import { SilentLinks } from './silent-links.ts'
 
-export type OutcomesOptions = Pick<
-  MeetingsOptions,
+export type ConnectionEventsOptions = Pick<
+  ConnectorOptions,
   'clock' | 'identity' | 'network' | 'onEvent' | 'onFailure' | 'onAskAgain' | 'onAttach' | 'onDetach'
 > & {
-  readonly book: MeetingBook
-  readonly queue: Queue
+  readonly book: ConnectionTable
+  readonly queue: PeerQueue
   /** A meeting has left the book, before it is told of. */
   readonly onRemoved: () => void
   /** There may be room for another meeting. */
   readonly onFree: () => void
 }
 
-export class Outcomes {
-  readonly #options: OutcomesOptions
-  readonly #disturbances: Disturbances
+export class ConnectionEvents {
+  readonly #options: ConnectionEventsOptions
+  readonly #silentLinks: SilentLinks
   #opened = 0
 
-  constructor(options: OutcomesOptions) {
+  constructor(options: ConnectionEventsOptions) {
     this.#options = options
-    this.#disturbances = new Disturbances(options.clock, options.book, () => options.onAskAgain())
+    this.#silentLinks = new SilentLinks(options.clock, options.book, () => options.onAskAgain())
   }
 
-  handle(tag: bigint, event: Exclude<MeetingEvent, { type: 'datagram' }>): void {
+  handle(tag: bigint, event: Exclude<PeerConnectionEvent, { type: 'datagram' }>): void {
     const { book, onEvent, onFree } = this.#options
     const entry = book.find(tag)
     if (!entry) return
-    const peer = nameOf(entry.meeting.peer)
-    const isInUse = () => book.linkWith(entry.meeting.peer.id) === entry
+    const peer = nameOf(entry.peerConnection.peer)
+    const isInUse = () => book.linkWith(entry.peerConnection.peer.id) === entry
     switch (event.type) {
       case 'open':
         this.#opens(entry, event)
@@ -44,11 +44,11 @@ export class Outcomes {
         if (isInUse()) onEvent({ event: 'path', peer, path: reportOf(event.path) })
         return
       case 'disturbed':
-        this.#disturbances.begin(entry)
+        this.#silentLinks.begin(entry)
         if (isInUse()) onEvent({ event: 'disturbed', peer })
         return
       case 'recovered': {
-        const afterMs = Math.round(this.#disturbances.end(entry))
+        const afterMs = Math.round(this.#silentLinks.end(entry))
         if (isInUse()) onEvent({ event: 'recovered', peer, afterMs })
         return
       }
@@ -64,14 +64,14 @@ export class Outcomes {
     }
   }
 
-  #opens(entry: Entry, { path, packets, sincePunchMs }: MeetingEvent & { type: 'open' }): void {
+  #opens(entry: Entry, { path, packets, sincePunchMs }: PeerConnectionEvent & { type: 'open' }): void {
     const { clock, identity, book, queue, onAttach, onEvent } = this.#options
-    const { meeting, session, strategy } = entry
-    const peer = nameOf(meeting.peer)
+    const { peerConnection, session, strategy } = entry
+    const peer = nameOf(peerConnection.peer)
     entry.openOrder = ++this.#opened
-    queue.withdraw(meeting.peer.id)
+    queue.withdraw(peerConnection.peer.id)
     supersedeOthers(book, entry, identity.publicKey, clock)
-    onAttach(peer, meeting)
+    onAttach(peer, peerConnection)
     onEvent({
       event: 'connected',
       peer,
@@ -85,12 +85,12 @@ export class Outcomes {
 
   #closes(entry: Entry, reason: string): void {
     const { book, onAttach, onDetach, onAskAgain, onEvent } = this.#options
-    const { id } = entry.meeting.peer
-    const peer = nameOf(entry.meeting.peer)
+    const { id } = entry.peerConnection.peer
+    const peer = nameOf(entry.peerConnection.peer)
     this.#remove(entry)
     const other = book.linkWith(id)
     if (other) {
-      onAttach(nameOf(other.meeting.peer), other.meeting)
+      onAttach(nameOf(other.peerConnection.peer), other.peerConnection)
       return
     }
     if (entry.isSuperseded || book.hasLinkWith(id)) return
@@ -99,12 +99,12 @@ export class Outcomes {
     if (reason === 'lost' && !entry.hasAsked) onAskAgain()
   }
 
-  #fails({ meeting, asked }: Entry, reason: Exclude<MeetingFailure, 'stopped'>): void {
+  #fails({ peerConnection, asked }: Entry, reason: Exclude<PeerConnectionFailure, 'stopped'>): void {
     const { network, book, queue, onFailure, onEvent } = this.#options
-    if (book.linkWith(meeting.peer.id)) return
-    queue.noteFailure(meeting.peer)
-    onEvent(failureOf(meeting.peer, reason, network.nat))
-    if (asked) onFailure(meeting.peer, reason === 'no-handshake' ? 'refused' : 'no-answer')
+    if (book.linkWith(peerConnection.peer.id)) return
+    queue.noteFailure(peerConnection.peer)
+    onEvent(failureOf(peerConnection.peer, reason, network.nat))
+    if (asked) onFailure(peerConnection.peer, reason === 'no-handshake' ? 'refused' : 'no-answer')
   }
 
   #remove(entry: Entry): void {

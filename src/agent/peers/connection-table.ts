@@ -3,12 +3,12 @@
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { UserId } from '../../letter/letter-types.ts'
 import type { OwnSession } from '../letters/session-keys.ts'
-import type { Meeting } from './peer-connection.ts'
+import type { PeerConnection } from './peer-connection.ts'
 
 export type Entry = {
   /** Of the pair of sessions. */
   readonly tag: bigint
-  readonly meeting: Meeting
+  readonly peerConnection: PeerConnection
   readonly session: OwnSession
   /** A reply brought us together, not an introduction. */
   readonly asked: boolean
@@ -25,7 +25,9 @@ export type Entry = {
   cancelAsking: () => void
 }
 
-export function newEntry(facts: Pick<Entry, 'tag' | 'meeting' | 'session' | 'asked' | 'strategy'>): Entry {
+export function newEntry(
+  facts: Pick<Entry, 'tag' | 'peerConnection' | 'session' | 'asked' | 'strategy'>,
+): Entry {
   return {
     ...facts,
     openOrder: 0,
@@ -42,7 +44,7 @@ const mostMeetings = 128
 /** Pairs of sessions whose meeting is over, so that a late letter does not start it again; the oldest go. */
 const rememberedMeetings = 1024
 
-export class MeetingBook {
+export class ConnectionTable {
   readonly #entries = new Map<bigint, Entry>()
   readonly #over = new Set<bigint>()
 
@@ -87,17 +89,17 @@ export class MeetingBook {
 
   /** Users linked or being tried, each counted once. */
   countUsers(): number {
-    return new Set(this.entries.map(({ meeting }) => toHex(meeting.peer.id))).size
+    return new Set(this.entries.map(({ peerConnection }) => toHex(peerConnection.peer.id))).size
   }
 
   others(entry: Entry): readonly Entry[] {
-    const { id } = entry.meeting.peer
-    return this.entries.filter((other) => other !== entry && equalBytes(other.meeting.peer.id, id))
+    const { id } = entry.peerConnection.peer
+    return this.entries.filter((other) => other !== entry && equalBytes(other.peerConnection.peer.id, id))
   }
 
   /** The link that datagrams to this user go over: of the open ones the newest. */
   linkWith(id: UserId): Entry | null {
-    return this.#newest(id, ({ meeting }) => meeting.isOpen)
+    return this.#newest(id, ({ peerConnection }) => peerConnection.isOpen)
   }
 
   /** Whether a link with this user is open, or about to tell that it closed. */
@@ -108,7 +110,7 @@ export class MeetingBook {
   #newest(id: UserId, counts: (entry: Entry) => boolean): Entry | null {
     let newest: Entry | null = null
     for (const entry of this.#entries.values()) {
-      if (entry.openOrder === 0 || !equalBytes(entry.meeting.peer.id, id) || !counts(entry)) continue
+      if (entry.openOrder === 0 || !equalBytes(entry.peerConnection.peer.id, id) || !counts(entry)) continue
       if (newest === null || entry.openOrder > newest.openOrder) newest = entry
     }
     return newest

@@ -6,16 +6,16 @@ import type { PeerLink } from '../../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer } from '../../letter/letter-types.ts'
 import type { RoomKeys } from '../../letter/room-membership.ts'
 import type { AgentEvent, PeerName } from '../events.ts'
-import type { Sessions } from '../letters/session-keys.ts'
-import type { MeetingNetwork } from './peer-connection-types.ts'
+import type { SessionKeys } from '../letters/session-keys.ts'
+import type { PeerConnectionNetwork } from './peer-connection-types.ts'
 import type { PeerPreferences } from './peer-ranking.ts'
 
-export type MeetingsOptions = {
+export type ConnectorOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly identity: KeyPair
   readonly room: RoomKeys
-  readonly sessions: Sessions
+  readonly sessions: SessionKeys
   readonly preferences: PeerPreferences
   /** Links wanted; no peer of a reply is tried beyond them. */
   readonly links: number
@@ -23,7 +23,7 @@ export type MeetingsOptions = {
   readonly bubbleTtl?: number
   /** A link pings at least so often. */
   readonly keepaliveMs?: number
-  readonly network: MeetingNetwork
+  readonly network: PeerConnectionNetwork
   /** How long a letter takes, as far as we have seen. */
   readonly mailMs: () => number | null
   /** To be passed on by mail, unread. */

@@ -8,40 +8,40 @@ import { signalTag } from '../../letter/seal-signal.ts'
 import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
 import { plan } from '../../punch/punch-plan.ts'
 import type { AgentEvent, PeerName } from '../events.ts'
-import { SignalShelf } from '../letters/early-signals.ts'
+import { EarlySignals } from '../letters/early-signals.ts'
 import type { OwnSession } from '../letters/session-keys.ts'
-import { Outcomes } from './connection-events.ts'
-import { type Entry, MeetingBook, newEntry } from './connection-table.ts'
-import type { MeetingsOptions } from './connector-types.ts'
+import { ConnectionEvents } from './connection-events.ts'
+import { ConnectionTable, type Entry, newEntry } from './connection-table.ts'
+import type { ConnectorOptions } from './connector-types.ts'
 import { nameOf, notNamed } from './describe.ts'
 import type { QualityReport } from './link-quality.ts'
 import { derivePairKeys, wipePairKeys } from './pair-keys.ts'
-import { Meeting } from './peer-connection.ts'
-import { Queue } from './peer-queue.ts'
+import { PeerConnection } from './peer-connection.ts'
+import { PeerQueue } from './peer-queue.ts'
 import { choosePeers, welcome } from './peer-ranking.ts'
-import { Sought } from './wanted-peers.ts'
+import { WantedPeers } from './wanted-peers.ts'
 
 /** First bytes of packets between agents (docs/protocol.md). */
 const checkByte = 0xc1
 const tagEnd = 9
 
-export class Meetings {
-  readonly #options: MeetingsOptions
-  readonly #book = new MeetingBook()
-  readonly #queue: Queue
-  readonly #shelf = new SignalShelf()
+export class Connector {
+  readonly #options: ConnectorOptions
+  readonly #book = new ConnectionTable()
+  readonly #queue: PeerQueue
+  readonly #earlySignals = new EarlySignals()
   /** Tried as soon as a reply names them, beyond `links` too. */
-  readonly #sought = new Sought()
-  readonly #outcomes: Outcomes
+  readonly #wantedPeers = new WantedPeers()
+  readonly #connectionEvents: ConnectionEvents
   #toldWaiting = false
   #awaitsReply = false
   #stopped = false
   #onEmpty: () => void = () => {}
 
-  constructor(options: MeetingsOptions) {
+  constructor(options: ConnectorOptions) {
     this.#options = options
-    this.#queue = new Queue(options.attemptMs / 2)
-    this.#outcomes = new Outcomes({
+    this.#queue = new PeerQueue(options.attemptMs / 2)
+    this.#connectionEvents = new ConnectionEvents({
       ...options,
       book: this.#book,
       queue: this.#queue,
@@ -60,9 +60,9 @@ export class Meetings {
     this.#awaitsReply = false
     const chosen = choosePeers(peers, identity.publicKey, preferences)
     for (const peer of chosen) {
-      if (this.#sought.take(peer.id)) this.#meet(peer, session, true)
+      if (this.#wantedPeers.take(peer.id)) this.#meet(peer, session, true)
     }
-    for (const peer of this.#sought.takeUnnamed(session.requestedAt)) {
+    for (const peer of this.#wantedPeers.takeUnnamed(session.requestedAt)) {
       this.#tell({ event: 'failed', peer, ...notNamed })
     }
     this.#queue.offer(chosen, session, clock.now())
@@ -71,32 +71,34 @@ export class Meetings {
 
   /** Whoever is linked or being tried already is left as they are. True when the host has to be asked first. */
   seek(id: UserId, peer: PeerName): boolean {
-    const isMet = ({ meeting }: Entry) => equalBytes(meeting.peer.id, id) && !meeting.isClosing
+    const isMet = ({ peerConnection }: Entry) =>
+      equalBytes(peerConnection.peer.id, id) && !peerConnection.isClosing
     if (this.#stopped || this.#book.entries.some(isMet)) return false
-    this.#sought.add(id, peer, this.#options.clock.now())
+    this.#wantedPeers.add(id, peer, this.#options.clock.now())
     return true
   }
 
   /** Ends the link, or the attempt, and tries no more until the peer is offered again. */
   end(id: UserId): void {
-    this.#sought.take(id)
+    this.#wantedPeers.take(id)
     this.#queue.withdraw(id)
-    for (const { meeting } of this.#book.entries) if (equalBytes(meeting.peer.id, id)) meeting.close()
+    for (const { peerConnection } of this.#book.entries)
+      if (equalBytes(peerConnection.peer.id, id)) peerConnection.close()
   }
 
   /** Our network may have changed, or we have slept: every link asks its peer at once. */
   recheckLinks(): void {
-    for (const { meeting } of this.#book.entries) meeting.recheck()
+    for (const { peerConnection } of this.#book.entries) peerConnection.recheck()
   }
 
   /** Where we may be reached has changed: linked peers hear it over their links. */
   tellCandidates(): void {
-    for (const { meeting } of this.#book.entries) meeting.tellCandidates()
+    for (const { peerConnection } of this.#book.entries) peerConnection.tellCandidates()
   }
 
   /** Of the link that datagrams to this user go over; null when there is none. */
   qualityWith(id: UserId): QualityReport | null {
-    return this.#book.linkWith(id)?.meeting.quality ?? null
+    return this.#book.linkWith(id)?.peerConnection.quality ?? null
   }
 
   /** Peers that were told of us: they are punching now, so do we. */
@@ -117,23 +119,23 @@ export class Meetings {
     const tag = signalTag(box)
     if (this.#stopped || !tag) return
     const entry = this.#book.find(viewOf(tag).getBigUint64(0))
-    if (entry) entry.meeting.receiveSignal(box)
-    else this.#shelf.put(box, this.#options.clock.now())
+    if (entry) entry.peerConnection.receiveSignal(box)
+    else this.#earlySignals.put(box, this.#options.clock.now())
   }
 
   receive(bytes: Uint8Array, from: Endpoint): void {
     if (bytes.length < tagEnd) return
     const entry = this.#book.find(viewOf(bytes).getBigUint64(1))
     if (!entry) return
-    if (bytes[0] === checkByte) entry.meeting.receiveCheck(bytes, from)
-    else entry.meeting.receiveLinkPacket(bytes, from)
+    if (bytes[0] === checkByte) entry.peerConnection.receiveCheck(bytes, from)
+    else entry.peerConnection.receiveLinkPacket(bytes, from)
   }
 
   /** Somebody calls by TCP. Whether it is a peer; then the connection is its meeting's. */
   call(connection: PacketConnection, packet: Uint8Array): boolean {
     if (this.#stopped || packet[0] !== checkByte || packet.length < tagEnd) return false
     const entry = this.#book.find(viewOf(packet).getBigUint64(1))
-    return entry?.meeting.acceptConnection(connection, packet) ?? false
+    return entry?.peerConnection.acceptConnection(connection, packet) ?? false
   }
 
   /** Says goodbye on every link; resolves when all are closed or `graceMs` is over. */
@@ -142,7 +144,7 @@ export class Meetings {
     this.#queue.clear()
     for (const entry of this.#book.entries) {
       entry.cancelClose()
-      entry.meeting.close()
+      entry.peerConnection.close()
     }
     if (this.#book.isEmpty) return
     await new Promise<void>((resolve) => {
@@ -153,7 +155,7 @@ export class Meetings {
       }
     })
     for (const entry of this.#book.entries) {
-      entry.meeting.abandon()
+      entry.peerConnection.abandon()
       this.#book.remove(entry)
     }
   }
@@ -200,7 +202,7 @@ export class Meetings {
     this.#tell({ event: 'punching', peer: nameOf(peer), plan: decided.strategy })
     // Not worked out anew for each datagram.
     const name = nameOf(peer)
-    const meeting = new Meeting({
+    const peerConnection = new PeerConnection({
       clock,
       crypto,
       identity,
@@ -216,11 +218,11 @@ export class Meetings {
       onSignal: (box) => onSignal(peer, box),
       onEvent: (event) => {
         if (event.type === 'datagram') this.#options.onDatagram(name, event.bytes)
-        else this.#outcomes.handle(tag, event)
+        else this.#connectionEvents.handle(tag, event)
       },
     })
-    this.#book.add(newEntry({ tag, meeting, session, asked, strategy: decided.strategy }))
-    for (const box of this.#shelf.take(keys.tag, clock.now())) meeting.receiveSignal(box)
+    this.#book.add(newEntry({ tag, peerConnection, session, asked, strategy: decided.strategy }))
+    for (const box of this.#earlySignals.take(keys.tag, clock.now())) peerConnection.receiveSignal(box)
   }
 
   #tell(event: AgentEvent): void {

@@ -5,10 +5,10 @@ import { createLink, type Link } from '../../link/link.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
 import { type Attempt, createAttempt } from '../../punch/punch-attempt.ts'
 import { isHard } from '../../punch/punch-plan.ts'
-import type { MeetingOptions } from './peer-connection-types.ts'
+import type { PeerConnectionOptions } from './peer-connection-types.ts'
 import { linkKeepaliveMs, rankOfPath } from './peer-paths.ts'
 
-export function makeAttempt(options: MeetingOptions): Attempt {
+export function makeAttempt(options: PeerConnectionOptions): Attempt {
   const { clock, crypto, keys, plan, peer, attemptMs, bubbleTtl, mailMs, network } = options
   return createAttempt({
     crypto,
@@ -30,7 +30,7 @@ export function makeAttempt(options: MeetingOptions): Attempt {
   })
 }
 
-export function makeLink(options: MeetingOptions, path: Path): Link {
+export function makeLink(options: PeerConnectionOptions, path: Path): Link {
   const { clock, crypto, keys, identity, sessionKey, peer } = options
   return createLink({
     crypto,
@@ -49,6 +49,6 @@ export function makeLink(options: MeetingOptions, path: Path): Link {
 }
 
 /** By what is known of both NATs now. */
-export function keepaliveOf({ network, peer, keepaliveMs = Infinity }: MeetingOptions): number {
+export function keepaliveOf({ network, peer, keepaliveMs = Infinity }: PeerConnectionOptions): number {
   return linkKeepaliveMs([network.nat, peer.nat], keepaliveMs)
 }

@@ -8,7 +8,7 @@ import type { OfferedPeer } from '../../letter/letter-types.ts'
 import { userIdText } from '../../letter/user-id.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
 import type { AgentEvent, PathReport, PeerName } from '../events.ts'
-import type { MeetingFailure } from './peer-connection-types.ts'
+import type { PeerConnectionFailure } from './peer-connection-types.ts'
 
 export function nameOf(peer: OfferedPeer): PeerName {
   return { id: userIdText(peer.id), name: peer.nickname }
@@ -26,7 +26,7 @@ export function reportOf(path: Path): PathReport {
 /** `no-handshake`: somebody was there, but did not prove to be the peer. */
 export function failureOf(
   peer: OfferedPeer,
-  reason: Exclude<MeetingFailure, 'stopped'>,
+  reason: Exclude<PeerConnectionFailure, 'stopped'>,
   ownNat: NatProfile,
 ): AgentEvent & { readonly event: 'failed' } {
   const [sentence, advice] = explanationOf(reason, [ownNat, peer.nat])
@@ -40,7 +40,7 @@ export const notNamed = {
 } as const
 
 function explanationOf(
-  reason: Exclude<MeetingFailure, 'stopped'>,
+  reason: Exclude<PeerConnectionFailure, 'stopped'>,
   nats: readonly NatProfile[],
 ): readonly [sentence: string, advice: string] {
   switch (reason) {

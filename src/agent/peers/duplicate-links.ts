@@ -6,26 +6,26 @@
 import { compareBytes } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { UserId } from '../../letter/letter-types.ts'
-import type { Entry, MeetingBook } from './connection-table.ts'
+import type { ConnectionTable, Entry } from './connection-table.ts'
 
 /** A superseded link stays so long: until the newer one is surely open on both sides, and what is under way on
  *  this one has arrived. */
 const supersededLinkMs = 5_000
 
 /** `entry` has just opened. */
-export function supersedeOthers(book: MeetingBook, entry: Entry, self: UserId, clock: Clock): void {
-  const { id } = entry.meeting.peer
+export function supersedeOthers(book: ConnectionTable, entry: Entry, self: UserId, clock: Clock): void {
+  const { id } = entry.peerConnection.peer
   const isCloser = compareBytes(self, id) < 0
   for (const other of book.others(entry)) {
     // Without a path here it cannot be open on the other side, so either may end it.
-    if (other.meeting.isPunching) other.meeting.close()
-    if (!isCloser || !other.meeting.isOpen) continue
+    if (other.peerConnection.isPunching) other.peerConnection.close()
+    if (!isCloser || !other.peerConnection.isOpen) continue
     other.cancelClose()
     other.cancelClose = clock.after(supersededLinkMs, () => {
       // Unless the newer link broke down meanwhile.
       if (book.linkWith(id) === other) return
       other.isSuperseded = true
-      other.meeting.close()
+      other.peerConnection.close()
     })
   }
 }

@@ -27,7 +27,7 @@ type Traffic = { readonly datagrams: number; readonly bytes: number }
 /** A link pings every ten seconds: ten minutes. Beyond it the oldest go. */
 export const keptRoundTrips = 60
 
-export class Quality {
+export class LinkQuality {
   #roundTrips: RoundTrip[] = []
   #smoothedMs: number | null = null
   #deviationMs = 0

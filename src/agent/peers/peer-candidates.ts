@@ -4,12 +4,12 @@
 import type { Candidate, Endpoint } from '../../base/endpoint.ts'
 import { isConnection, type Via } from '../../base/protocol-machine.ts'
 import type { OfferedPeer } from '../../letter/letter-types.ts'
-import type { Way } from '../../link/candidate-paths.ts'
+import type { CandidatePath } from '../../link/candidate-paths.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
 import type { Network } from '../network/network.ts'
 import { listText, movedPath, rankOfPath, tellable, waysTo } from './peer-paths.ts'
 
-export class KnownPlaces {
+export class PeerCandidates {
   readonly #network: Pick<Network, 'candidates' | 'onLoopback'>
   readonly #sameNat: boolean
   /** Where the peer says it is. */
@@ -28,7 +28,7 @@ export class KnownPlaces {
   }
 
   /** Best first. */
-  get ways(): readonly Way[] {
+  get ways(): readonly CandidatePath[] {
     return waysTo(this.#known, this.#network.onLoopback)
   }
 

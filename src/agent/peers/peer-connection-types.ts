@@ -8,29 +8,32 @@ import type { Path } from '../../punch/connectivity-checks.ts'
 import type { AttemptFailure } from '../../punch/punch-attempt.ts'
 import type { Plan } from '../../punch/punch-plan.ts'
 import type { Network } from '../network/network.ts'
-import type { TcpSide } from '../network/tcp-transport.ts'
+import type { TcpTransport } from '../network/tcp-transport.ts'
 import type { PairKeys } from './pair-keys.ts'
 
-export type MeetingFailure = AttemptFailure | 'no-handshake' | 'stopped'
+export type PeerConnectionFailure = AttemptFailure | 'no-handshake' | 'stopped'
 
-export type MeetingEvent =
+export type PeerConnectionEvent =
   | { readonly type: 'open'; readonly path: Path; readonly packets: number; readonly sincePunchMs: number }
   | { readonly type: 'path'; readonly path: Path }
   | { readonly type: 'datagram'; readonly bytes: Uint8Array }
   /** The peer is silent; another way is sought. */
   | { readonly type: 'disturbed' }
   | { readonly type: 'recovered' }
-  | { readonly type: 'failed'; readonly reason: MeetingFailure }
+  | { readonly type: 'failed'; readonly reason: PeerConnectionFailure }
   | { readonly type: 'closed'; readonly reason: string }
 
 /** TCP is left out by tests of everything else. */
-export type MeetingNetwork = Pick<Network, 'nat' | 'onLoopback' | 'servers' | 'candidates' | 'sockets'> & {
-  readonly tcp?: Pick<TcpSide, 'dial'> | null
+export type PeerConnectionNetwork = Pick<
+  Network,
+  'nat' | 'onLoopback' | 'servers' | 'candidates' | 'sockets'
+> & {
+  readonly tcp?: Pick<TcpTransport, 'dial'> | null
   readonly tcpCandidates?: readonly Candidate[]
   readonly udpIsSilent?: boolean
 }
 
-export type MeetingOptions = {
+export type PeerConnectionOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly identity: KeyPair
@@ -46,8 +49,8 @@ export type MeetingOptions = {
   readonly mailMs: number | null
   /** A ping goes out at least so often; more often where a NAT is known to forget sooner. */
   readonly keepaliveMs?: number
-  readonly network: MeetingNetwork
+  readonly network: PeerConnectionNetwork
   /** Sealed for the peer, to be sent by mail. */
   readonly onSignal: (box: Uint8Array) => void
-  readonly onEvent: (event: MeetingEvent) => void
+  readonly onEvent: (event: PeerConnectionEvent) => void
 }

@@ -19,11 +19,15 @@ import type { Attempt, AttemptEvent } from '../../punch/punch-attempt.ts'
 import { makeAttempt } from './create-machines.ts'
 import type { QualityReport } from './link-quality.ts'
 import { wipePairKeys } from './pair-keys.ts'
-import { KnownPlaces } from './peer-candidates.ts'
-import type { MeetingEvent, MeetingFailure, MeetingOptions } from './peer-connection-types.ts'
-import { MeetingLink } from './peer-link.ts'
+import { PeerCandidates } from './peer-candidates.ts'
+import type {
+  PeerConnectionEvent,
+  PeerConnectionFailure,
+  PeerConnectionOptions,
+} from './peer-connection-types.ts'
+import { LinkDriver } from './peer-link.ts'
 import { rankOfPath } from './peer-paths.ts'
-import { MeetingTcp } from './tcp-fallback.ts'
+import { TcpFallback } from './tcp-fallback.ts'
 
 /** While a better way may exist, both sides look for it so often, at the same time. */
 const lookAgainMs = 180_000
@@ -32,36 +36,36 @@ const lookBeyondTcpMs = 30_000
 /** STUN's first byte is below this (RFC 7983 §7). */
 const firstByteAboveStun = 0x40
 
-export class Meeting {
+export class PeerConnection {
   readonly peer: OfferedPeer
-  readonly #options: MeetingOptions
+  readonly #options: PeerConnectionOptions
   readonly #startedAt: number
   readonly #sockets: SocketSet
   readonly #attempt: Attempt
   readonly #punch: Driver<AttemptEvent>
-  readonly #tcp: MeetingTcp
+  readonly #tcp: TcpFallback
   /** UDP has failed, and TCP has not yet. */
-  #failure: MeetingFailure | null = null
-  #link: MeetingLink | null = null
+  #failure: PeerConnectionFailure | null = null
+  #link: LinkDriver | null = null
   #path: Path | null = null
-  readonly #places: KnownPlaces
+  readonly #places: PeerCandidates
   #cancelLook: () => void = () => {}
   #packets = 0
   #isClosing = false
   #state: 'meeting' | 'open' | 'over' = 'meeting'
 
-  constructor(options: MeetingOptions) {
+  constructor(options: PeerConnectionOptions) {
     const { clock, peer, network } = options
     this.#options = options
     this.peer = peer
-    this.#places = new KnownPlaces(network, peer)
+    this.#places = new PeerCandidates(network, peer)
     this.#startedAt = clock.now()
     this.#sockets = network.sockets(
       (bytes, from, via) => this.#receiveBeside(bytes, from, via),
       (via) => this.#punch.socketFailed(via),
     )
-    this.#tcp = new MeetingTcp({
-      meeting: options,
+    this.#tcp = new TcpFallback({
+      peerConnection: options,
       onPath: (path, packets) => this.#takePath(path, packets),
       onPacket: (bytes, from, via) => this.receiveLinkPacket(bytes, from, via),
       onGone: (via) => {
@@ -208,8 +212,8 @@ export class Meeting {
   }
 
   #shakeHands(path: Path): void {
-    this.#link = new MeetingLink({
-      meeting: this.#options,
+    this.#link = new LinkDriver({
+      peerConnection: this.#options,
       path,
       send: (bytes, to, via) => {
         if (isConnection(via)) this.#tcp.send(bytes, via)
@@ -275,7 +279,7 @@ export class Meeting {
     })
   }
 
-  #end(event: MeetingEvent): void {
+  #end(event: PeerConnectionEvent): void {
     if (this.#finish()) this.#options.onEvent(event)
   }
 

@@ -2,37 +2,37 @@
 
 import type { Candidate, Endpoint } from '../../base/endpoint.ts'
 import type { Via } from '../../base/protocol-machine.ts'
-import type { Way } from '../../link/candidate-paths.ts'
+import type { CandidatePath } from '../../link/candidate-paths.ts'
 import type { Link } from '../../link/link.ts'
 import type { LinkEvent } from '../../link/link-types.ts'
 import { type Driver, drive } from '../../net/machine-driver.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
 import { keepaliveOf, makeLink } from './create-machines.ts'
-import { Quality, type QualityReport } from './link-quality.ts'
-import type { MeetingOptions } from './peer-connection-types.ts'
+import { LinkQuality, type QualityReport } from './link-quality.ts'
+import type { PeerConnectionOptions } from './peer-connection-types.ts'
 import { rankOfPath } from './peer-paths.ts'
 
-export type MeetingLinkOptions = {
-  readonly meeting: MeetingOptions
+export type LinkDriverOptions = {
+  readonly peerConnection: PeerConnectionOptions
   readonly path: Path
   readonly send: (bytes: Uint8Array, to: Endpoint, via: Via) => void
   readonly onEvent: (event: LinkEvent) => void
 }
 
-export class MeetingLink {
-  readonly #options: MeetingLinkOptions
+export class LinkDriver {
+  readonly #options: LinkDriverOptions
   readonly #machine: Link
   readonly #driver: Driver<LinkEvent>
-  readonly #quality = new Quality()
+  readonly #quality = new LinkQuality()
 
   /** Starts at once. */
-  constructor(options: MeetingLinkOptions) {
-    const { meeting, path, send } = options
+  constructor(options: LinkDriverOptions) {
+    const { peerConnection, path, send } = options
     this.#options = options
-    this.#machine = makeLink(meeting, path)
+    this.#machine = makeLink(peerConnection, path)
     this.#driver = drive({
       machine: this.#machine,
-      clock: meeting.clock,
+      clock: peerConnection.clock,
       send,
       onEvent: (event) => this.#handle(event),
     })
@@ -75,7 +75,7 @@ export class MeetingLink {
     this.#driver.run((now) => this.#machine.setRemote(now, path.remote, path.via, rankOfPath(path)))
   }
 
-  setWays(ways: readonly Way[]): void {
+  setWays(ways: readonly CandidatePath[]): void {
     this.#driver.run((now) => this.#machine.setWays(now, ways))
   }
 
@@ -93,12 +93,12 @@ export class MeetingLink {
   }
 
   #handle(event: LinkEvent): void {
-    const { meeting, onEvent } = this.#options
+    const { peerConnection, onEvent } = this.#options
     if (event.type === 'datagram') this.#quality.noteReceived(event.bytes.length)
     else if (event.type === 'round-trip') {
-      this.#quality.noteRoundTrip(meeting.clock.now(), event.ms)
+      this.#quality.noteRoundTrip(peerConnection.clock.now(), event.ms)
       // What is learned of the NAT may come later than the link.
-      this.#machine.setKeepalive(keepaliveOf(meeting))
+      this.#machine.setKeepalive(keepaliveOf(peerConnection))
     }
     onEvent(event)
   }

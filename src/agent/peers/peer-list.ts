@@ -22,7 +22,7 @@ export type PeerState =
   /** Was linked. */
   | { readonly state: 'gone'; readonly reason: string }
 
-export type RosterEntry = {
+export type PeerListEntry = {
   readonly id: UserId
   readonly peer: PeerName
   /** Null while only a failed or lost meeting told of the peer. */
@@ -40,9 +40,9 @@ export type RosterEntry = {
 /** Peers remembered; beyond it whoever was named longest ago goes, linked ones last. */
 export const mostKnown = 256
 
-export class Roster {
+export class PeerList {
   /** By user ID in hex; whoever was named or changed last is last. */
-  readonly #entries = new Map<string, RosterEntry>()
+  readonly #entries = new Map<string, PeerListEntry>()
 
   offered(peers: readonly OfferedPeer[], peerName: (peer: OfferedPeer) => PeerName, now: number): void {
     for (const offered of peers) {
@@ -98,11 +98,11 @@ export class Roster {
   }
 
   /** Whoever was named or changed last is first. */
-  get entries(): readonly RosterEntry[] {
+  get entries(): readonly PeerListEntry[] {
     return [...this.#entries.values()].reverse()
   }
 
-  #find(peer: PeerName): RosterEntry | null {
+  #find(peer: PeerName): PeerListEntry | null {
     const id = readUserId(peer.id)
     return id ? (this.#entries.get(toHex(id)) ?? null) : null
   }
@@ -120,7 +120,7 @@ export class Roster {
     })
   }
 
-  #put(entry: RosterEntry): void {
+  #put(entry: PeerListEntry): void {
     const key = toHex(entry.id)
     this.#entries.delete(key)
     this.#entries.set(key, entry)

@@ -10,7 +10,7 @@ import {
 import type { NatProfile } from '../../base/nat-profile.ts'
 import { isConnection } from '../../base/protocol-machine.ts'
 import type { OfferedPeer } from '../../letter/letter-types.ts'
-import type { Way } from '../../link/candidate-paths.ts'
+import type { CandidatePath } from '../../link/candidate-paths.ts'
 import { isLan, isUsable, lowestRank, maxHostTargets, maxTargets, rankOf } from '../../punch/check-targets.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
 
@@ -23,12 +23,12 @@ const refreshAfter = 0.8
 export type KnownPeer = Pick<OfferedPeer, 'sameNat'> & { readonly candidates: readonly Candidate[] }
 
 /** Best first; by the same rules as the targets of an attempt, since candidates may name anybody's addresses. */
-export function waysTo({ candidates, sameNat }: KnownPeer, onLoopback: boolean): readonly Way[] {
+export function waysTo({ candidates, sameNat }: KnownPeer, onLoopback: boolean): readonly CandidatePath[] {
   let hosts = 0
   return candidates
     .filter(({ endpoint }) => isUsable(endpoint, onLoopback))
     .filter(({ kind }) => kind !== 'host' || ++hosts <= maxHostTargets)
-    .map((candidate): Way => ({ endpoint: candidate.endpoint, rank: rankOf(candidate, sameNat) }))
+    .map((candidate): CandidatePath => ({ endpoint: candidate.endpoint, rank: rankOf(candidate, sameNat) }))
     .sort((a, b) => b.rank - a.rank)
     .slice(0, maxTargets)
 }

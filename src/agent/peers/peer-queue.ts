@@ -24,7 +24,7 @@ const mostWaiting = 64
 /** Failures remembered; beyond it the oldest are forgotten. */
 const rememberedFailures = 256
 
-export class Queue {
+export class PeerQueue {
   #waiting: Candidacy[] = []
   /** Sessions of peers that could not be reached. */
   readonly #failed = new Set<string>()

@@ -2,17 +2,17 @@
 // asked, too, so that both sides learn by mail where the other is now.
 
 import type { Clock } from '../../base/clock.ts'
-import type { Entry, MeetingBook } from './connection-table.ts'
+import type { ConnectionTable, Entry } from './connection-table.ts'
 
 /** What can be done without mail is done by then. */
 export const askAfterMs = 5_000
 
-export class Disturbances {
+export class SilentLinks {
   readonly #clock: Clock
-  readonly #book: MeetingBook
+  readonly #book: ConnectionTable
   readonly #onAskAgain: () => void
 
-  constructor(clock: Clock, book: MeetingBook, onAskAgain: () => void) {
+  constructor(clock: Clock, book: ConnectionTable, onAskAgain: () => void) {
     this.#clock = clock
     this.#book = book
     this.#onAskAgain = onAskAgain
@@ -23,7 +23,7 @@ export class Disturbances {
     entry.cancelAsking()
     entry.cancelAsking = this.#clock.after(askAfterMs, () => {
       // Of several links with one peer the newest counts.
-      if (this.#book.linkWith(entry.meeting.peer.id) !== entry) return
+      if (this.#book.linkWith(entry.peerConnection.peer.id) !== entry) return
       entry.hasAsked = true
       this.#onAskAgain()
     })

@@ -10,16 +10,16 @@ import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
 import { type CheckKeys, checkTag } from '../../punch/check-packet.ts'
 import { isLan } from '../../punch/check-targets.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
-import { ConnectionCheck } from '../../punch/tcp-check.ts'
+import { TcpCheck } from '../../punch/tcp-check.ts'
 import { roundDelayMs, type TcpTarget } from '../../punch/tcp-targets.ts'
-import type { TcpSide } from '../network/tcp-transport.ts'
+import type { TcpTransport } from '../network/tcp-transport.ts'
 
 export type TcpAttemptOptions = {
   readonly clock: Clock
   readonly crypto: Pick<Crypto, 'randomBytes' | 'encrypt' | 'decrypt'>
   /** For TCP alone. */
   readonly keys: CheckKeys
-  readonly tcp: Pick<TcpSide, 'dial'>
+  readonly tcp: Pick<TcpTransport, 'dial'>
   readonly sameNat: boolean
   /** Proven in both directions. */
   readonly onPath: (path: Path, packets: number) => void
@@ -42,7 +42,7 @@ const idleMs = 30_000
 type Held = {
   readonly via: Via
   readonly connection: PacketConnection
-  readonly check: ConnectionCheck
+  readonly check: TcpCheck
   readonly target: TcpTarget
   readonly since: number
   heardAt: number
@@ -149,7 +149,7 @@ export class TcpAttempt {
     const held: Held = {
       via: --this.#lastVia,
       connection,
-      check: new ConnectionCheck(crypto, keys, connection.remote),
+      check: new TcpCheck(crypto, keys, connection.remote),
       target,
       since: now,
       heardAt: now,

@@ -7,7 +7,7 @@ import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
 import { isHard } from '../../punch/punch-plan.ts'
 import { tcpTargets } from '../../punch/tcp-targets.ts'
-import type { MeetingOptions } from './peer-connection-types.ts'
+import type { PeerConnectionOptions } from './peer-connection-types.ts'
 import { TcpAttempt, type TcpAttemptOptions } from './tcp-attempt.ts'
 
 /** With both sides there UDP takes a second at most, and a letter may bring one of them some seconds later. */
@@ -16,8 +16,8 @@ const mostAttemptMs = 120_000
 /** As long as a silent link lives. */
 const againMs = 30_000
 
-export type MeetingTcpOptions = {
-  readonly meeting: MeetingOptions
+export type TcpFallbackOptions = {
+  readonly peerConnection: PeerConnectionOptions
   readonly onPath: (path: Path, packets: number) => void
   readonly onPacket: (bytes: Uint8Array, from: Endpoint, via: Via) => void
   readonly onGone: (via: Via) => void
@@ -26,16 +26,16 @@ export type MeetingTcpOptions = {
   readonly inUse: TcpAttemptOptions['inUse']
 }
 
-export class MeetingTcp {
-  readonly #options: MeetingTcpOptions
+export class TcpFallback {
+  readonly #options: TcpFallbackOptions
   /** Null where we do no TCP. */
   readonly #attempt: TcpAttempt | null
   #isOver = false
   #cancelBeginning: () => void = () => {}
   #cancelEnd: () => void = () => {}
 
-  constructor(options: MeetingTcpOptions) {
-    const { clock, crypto, keys, network, peer, plan, attemptMs } = options.meeting
+  constructor(options: TcpFallbackOptions) {
+    const { clock, crypto, keys, network, peer, plan, attemptMs } = options.peerConnection
     const { tcp } = network
     this.#options = options
     this.#attempt = tcp
@@ -91,7 +91,7 @@ export class MeetingTcp {
   }
 
   get #targets() {
-    const { network, peer } = this.#options.meeting
+    const { network, peer } = this.#options.peerConnection
     return tcpTargets({
       mine: network.tcpCandidates ?? [],
       theirs: peer.tcpCandidates ?? [],
@@ -111,7 +111,7 @@ export class MeetingTcp {
 }
 
 /** Its letter has an address that servers saw by TCP, and none by UDP. */
-function isUdpSilentAt({ candidates, tcpCandidates = [] }: MeetingOptions['peer']): boolean {
+function isUdpSilentAt({ candidates, tcpCandidates = [] }: PeerConnectionOptions['peer']): boolean {
   const isReflexive = ({ kind }: { readonly kind: string }) => kind === 'server-reflexive'
   return tcpCandidates.some(isReflexive) && !candidates.some(isReflexive)
 }

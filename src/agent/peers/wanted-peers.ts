@@ -7,7 +7,7 @@ import type { PeerName } from '../events.ts'
 /** At once, at most; beyond it the oldest is forgotten. */
 const mostSought = 64
 
-export class Sought {
+export class WantedPeers {
   /** By user ID in hex; `since` is monotonic. */
   readonly #peers = new Map<string, { readonly peer: PeerName; readonly since: number }>()
 

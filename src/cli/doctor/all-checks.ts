@@ -8,17 +8,17 @@ import { defaultHostSettings } from '../../host/settings.ts'
 import type { Invite } from '../../letter/invite.ts'
 import { databasePlace } from '../../setup/database-location.ts'
 import { readMailUrls } from '../../setup/open-mail.ts'
-import { examineConfig, examineInvite, examineSecrets } from './config-checks.ts'
-import { examineDaemon } from './daemon-check.ts'
-import { examineDatabase, examineDisk } from './disk-checks.ts'
-import { faultOf, type Notebook, warning } from './findings.ts'
-import { examineMail } from './mail-checks.ts'
-import { examineNames } from './name-checks.ts'
-import { examineNetwork } from './network-checks.ts'
-import { examineProvider } from './provider-check.ts'
-import { examineRepresentation } from './representative-checks.ts'
+import { checkConfig, checkInvite, checkSecrets } from './config-checks.ts'
+import { checkDaemon } from './daemon-check.ts'
+import { checkDatabase, checkDisk } from './disk-checks.ts'
+import { type FindingsList, faultOf, warning } from './findings.ts'
+import { checkMail } from './mail-checks.ts'
+import { checkNames } from './name-checks.ts'
+import { checkNetwork } from './network-checks.ts'
+import { checkProvider } from './provider-check.ts'
+import { checkRepresentation } from './representative-checks.ts'
 
-export type Examination = {
+export type AllChecks = {
   readonly configFile: string
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
@@ -29,7 +29,7 @@ export type Examination = {
   readonly stopped: Promise<unknown>
 }
 
-export async function examine(examination: Examination, notebook: Notebook): Promise<void> {
+export async function runAllChecks(examination: AllChecks, notebook: FindingsList): Promise<void> {
   const { configFile, environment, crypto } = examination
   const { tell, progress } = notebook
   progress('reading the config')
@@ -40,32 +40,30 @@ export async function examine(examination: Examination, notebook: Notebook): Pro
     tell(faultOf('config', thrown))
     return
   }
-  const secrets = examineSecrets(configFile, loaded)
-  examineConfig(configFile, loaded).forEach(tell)
+  const secrets = checkSecrets(configFile, loaded)
+  checkConfig(configFile, loaded).forEach(tell)
   secrets.forEach(tell)
   // Without its secrets nothing more can be said of it.
   const areSecretsThere = secrets.every(({ outcome }) => outcome !== 'fault')
-  const { findings, invite } = areSecretsThere
-    ? examineInvite(crypto, loaded)
-    : { findings: [], invite: null }
+  const { findings, invite } = areSecretsThere ? checkInvite(crypto, loaded) : { findings: [], invite: null }
   findings.forEach(tell)
   progress('asking the daemon, if one runs')
-  tell(await examineDaemon(configFile))
+  tell(await checkDaemon(configFile))
   if (loaded.role === 'host') {
     progress('reading the database')
     const { table } = loaded.config
-    if (areSecretsThere) tell(examineDatabase(databasePlace(loaded)))
-    tell(examineDisk(table.url === undefined ? loaded.path(table.path) : resolve(configFile)))
+    if (areSecretsThere) tell(checkDatabase(databasePlace(loaded)))
+    tell(checkDisk(table.url === undefined ? loaded.path(table.path) : resolve(configFile)))
     if (areSecretsThere) {
       progress('looking at representative and workers')
       const wallNow = examination.clock.wallNow()
-      for (const finding of await examineRepresentation(crypto, configFile, loaded, wallNow)) tell(finding)
+      for (const finding of await checkRepresentation(crypto, configFile, loaded, wallNow)) tell(finding)
     }
   } else {
-    tell(examineDisk(resolve(configFile)))
+    tell(checkDisk(resolve(configFile)))
   }
   const servers = stunServers(loaded, invite)
-  const network = needsServers(loaded) ? examineNetwork({ crypto, servers, role: loaded.role }) : null
+  const network = needsServers(loaded) ? checkNetwork({ crypto, servers, role: loaded.role }) : null
   if (areSecretsThere) await examinePost(examination, loaded, servers, notebook)
   else tell(warning('receive', 'The mail servers were not tried.', 'Mend the secrets first.'))
   if (!network) return
@@ -86,10 +84,10 @@ function stunServers(loaded: LoadedConfig, invite: Invite | null): readonly stri
 }
 
 async function examinePost(
-  { clock, crypto, letterMs, stopped }: Examination,
+  { clock, crypto, letterMs, stopped }: AllChecks,
   { role, config, path }: LoadedConfig,
   servers: readonly string[],
-  notebook: Notebook,
+  notebook: FindingsList,
 ): Promise<void> {
   const { tell, progress } = notebook
   let urls: ReturnType<typeof readMailUrls>
@@ -103,8 +101,8 @@ async function examinePost(
   progress('looking up names')
   const mail = [...(receive.protocol === 'maildir' ? [] : [receive.host]), send.host]
   const stun = servers.map((server) => server.replace(/:\d+$/, ''))
-  for (const finding of await examineNames({ address: config.address, mail, stun })) tell(finding)
-  examineProvider(config.address, receive).forEach(tell)
+  for (const finding of await checkNames({ address: config.address, mail, stun })) tell(finding)
+  checkProvider(config.address, receive).forEach(tell)
   // What hosts forgive; an agent does not know its host's settings, and takes what hosts have by default.
   const tolerance =
     role === 'host'
@@ -112,5 +110,5 @@ async function examinePost(
       : { aheadMs: defaultHostSettings.futureToleranceMs, behindMs: defaultHostSettings.freshnessMs }
   const trustedAuthservId = role === 'host' ? config.admission.trusted_authserv_id || null : null
   const patient = { clock, crypto, address: config.address, receive, send, tokens, tolerance, letterMs }
-  await examineMail({ ...patient, trustedAuthservId, stopped }, notebook)
+  await checkMail({ ...patient, trustedAuthservId, stopped }, notebook)
 }

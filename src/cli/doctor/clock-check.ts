@@ -29,7 +29,7 @@ export function clockOffset({ stamps, sentAt, foundAt }: Stamped): number | null
 /** What hosts forgive (A3, and the bound on clocks that are ahead). */
 export type Tolerance = { readonly aheadMs: number; readonly behindMs: number }
 
-export function examineClock(stamped: Stamped, tolerance: Tolerance): Finding {
+export function checkClock(stamped: Stamped, tolerance: Tolerance): Finding {
   const offset = clockOffset(stamped)
   if (offset === null) {
     return ok('clock', 'The clock was not compared: no server wrote its time into the letter.')

@@ -17,7 +17,7 @@ import { count } from '../../wording/numbers-text.ts'
 import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
 
 /** The file is read and valid; what only shows when the values are used. */
-export function examineConfig(file: string, loaded: LoadedConfig): readonly Finding[] {
+export function checkConfig(file: string, loaded: LoadedConfig): readonly Finding[] {
   const { role, config } = loaded
   const findings: Finding[] = []
   const attempt = (work: () => unknown) => {
@@ -41,7 +41,7 @@ export function examineConfig(file: string, loaded: LoadedConfig): readonly Find
 }
 
 /** Whether each secret is there and for its owner only. */
-export function examineSecrets(file: string, { role, config, path }: LoadedConfig): readonly Finding[] {
+export function checkSecrets(file: string, { role, config, path }: LoadedConfig): readonly Finding[] {
   const { receive_password_file: receive, send_password_file: send } = config.mail
   const secrets: readonly (readonly [string | undefined, string, 'key' | 'line'])[] = [
     [receive, 'The password for receiving mail', 'line'],
@@ -112,7 +112,7 @@ function examineConfigFile(file: string, config: AgentConfig | HostConfig): read
 }
 
 /** Keys and rooms as a whole: whether invites can be given, or that we can use the one we have. */
-export function examineInvite(
+export function checkInvite(
   crypto: Crypto,
   loaded: LoadedConfig,
 ): { readonly findings: readonly Finding[]; readonly invite: Invite | null } {

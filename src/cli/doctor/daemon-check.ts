@@ -3,7 +3,7 @@
 import { type DaemonStatus, findStatus } from '../control-client.ts'
 import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
 
-export async function examineDaemon(configFile: string): Promise<Finding> {
+export async function checkDaemon(configFile: string): Promise<Finding> {
   try {
     const status = await findStatus(configFile)
     return status ? statusFinding(status) : ok('daemon', 'None runs with this config now.')

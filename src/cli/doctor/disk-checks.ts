@@ -8,7 +8,7 @@ import { inspectPostgres, nameOfPlace, type PostgresPlace } from '../../store/po
 import { sizeWords } from '../../wording/numbers-text.ts'
 import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
 
-export function examineDatabase(place: DatabasePlace): Finding {
+export function checkDatabase(place: DatabasePlace): Finding {
   if (typeof place !== 'string') return examinePostgres(place)
   const path = place
   try {
@@ -44,7 +44,7 @@ const leastBytes = 16_000_000
 const scarceBytes = 256_000_000
 
 /** Where daemons write: the folder of the config, or of the database. */
-export function examineDisk(file: string): Finding {
+export function checkDisk(file: string): Finding {
   try {
     const { bavail, bsize } = statfsSync(dirname(file))
     const free = bavail * bsize

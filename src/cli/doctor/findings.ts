@@ -32,7 +32,7 @@ export type Finding =
     }
 
 /** Hears each finding as it is made, and what is being looked at meanwhile. */
-export type Notebook = {
+export type FindingsList = {
   readonly tell: (finding: Finding) => void
   readonly progress: (what: string) => void
 }

@@ -12,13 +12,13 @@ import { createSender, openMailbox } from '../../mail/open-mailbox.ts'
 import type { MailSender } from '../../mail/sender.ts'
 import { tokenFor } from '../../setup/open-mail.ts'
 import { count, seconds, sizeWords } from '../../wording/numbers-text.ts'
-import { examineClock, type Tolerance } from './clock-check.ts'
-import { type Finding, fault, faultOf, type Notebook, ok, warning } from './findings.ts'
+import { checkClock, type Tolerance } from './clock-check.ts'
+import { type Finding, type FindingsList, fault, faultOf, ok, warning } from './findings.ts'
 import { senderFinding } from './sender-authentication-check.ts'
 import { doctorSubject, takeAway, writeToSelf } from './test-letter.ts'
 import { dayOf, probeTls, type TlsFacts } from './tls-probe.ts'
 
-export type MailPatient = {
+export type MailTarget = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly address: string
@@ -40,7 +40,7 @@ const slowMs = 30_000
 /** Where mail goes that was thought to be none of ours. */
 const otherFolders = ['INBOX', 'Junk', 'Spam', 'Junk E-mail', '[Gmail]/Spam', 'Trash']
 
-export async function examineMail(patient: MailPatient, { tell, progress }: Notebook): Promise<void> {
+export async function checkMail(patient: MailTarget, { tell, progress }: FindingsList): Promise<void> {
   const { receive, send, clock } = patient
   const notices: string[] = []
   progress('logging in where mail is received')
@@ -90,7 +90,7 @@ async function tried<T>(
 }
 
 function openDoctorMailbox(
-  { clock, address, tokens }: MailPatient,
+  { clock, address, tokens }: MailTarget,
   url: ReceiveUrl,
   notice: (line: string) => void = () => {},
 ): Mailbox {
@@ -124,7 +124,7 @@ function endFindings(check: 'receive' | 'send', facts: TlsFacts | null, wallNow:
   return [warning(check, `The certificate of that server ${when}.`, 'Have it renewed on the mail server.')]
 }
 
-async function quotaFindings({ clock, tokens }: MailPatient, url: ReceiveUrl): Promise<readonly Finding[]> {
+async function quotaFindings({ clock, tokens }: MailTarget, url: ReceiveUrl): Promise<readonly Finding[]> {
   if (url.protocol !== 'imap') return []
   try {
     const events = { onExists: () => {}, onLost: () => {} }
@@ -152,10 +152,10 @@ async function quotaFindings({ clock, tokens }: MailPatient, url: ReceiveUrl): P
 }
 
 async function examineLetter(
-  patient: MailPatient,
+  patient: MailTarget,
   mailbox: Mailbox,
   sender: MailSender,
-  { tell, progress }: Notebook,
+  { tell, progress }: FindingsList,
 ): Promise<void> {
   const { receive, send, address, letterMs, tolerance, trustedAuthservId, stopped } = patient
   progress('waiting for a letter to ourselves')
@@ -163,7 +163,7 @@ async function examineLetter(
     const letter = await writeToSelf({ ...patient, mailbox, sender, limitMs: letterMs })
     if (letter.outcome === 'arrived') {
       tell(travelFinding(letter.travelMs))
-      tell(examineClock(letter, tolerance))
+      tell(checkClock(letter, tolerance))
       if (trustedAuthservId !== null) tell(senderFinding(letter.fields, trustedAuthservId, address))
     } else if (letter.outcome === 'not-taken') {
       const text = `The SMTP server ${serverName(send)} does not take a letter from ${address} to itself: ${letter.reason}.`
@@ -194,7 +194,7 @@ function travelFinding(travelMs: number): Finding {
   )
 }
 
-async function missingFinding(patient: MailPatient, receive: ReceiveUrl): Promise<Finding> {
+async function missingFinding(patient: MailTarget, receive: ReceiveUrl): Promise<Finding> {
   const { address, letterMs } = patient
   const late = `A letter to ${address} did not arrive within ${seconds(letterMs)}`
   if (receive.protocol === 'imap') {
@@ -214,7 +214,7 @@ async function missingFinding(patient: MailPatient, receive: ReceiveUrl): Promis
   )
 }
 
-async function takeFrom(patient: MailPatient, url: ReceiveUrl): Promise<boolean> {
+async function takeFrom(patient: MailTarget, url: ReceiveUrl): Promise<boolean> {
   const mailbox = openDoctorMailbox(patient, url)
   try {
     await mailbox.open()

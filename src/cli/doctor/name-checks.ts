@@ -18,7 +18,7 @@ export type Names = {
   readonly stun: readonly string[]
 }
 
-export async function examineNames({ address, mail, stun }: Names): Promise<readonly Finding[]> {
+export async function checkNames({ address, mail, stun }: Names): Promise<readonly Finding[]> {
   const isName = (host: string) => isIP(host) === 0 && !isLoopbackHost(host)
   const names = [...new Set([...mail, ...stun].filter(isName))]
   const isOutside = mail.some((host) => !isLoopbackHost(host))

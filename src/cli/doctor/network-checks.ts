@@ -10,14 +10,14 @@ import { count } from '../../wording/numbers-text.ts'
 import { openProbe } from '../probe-nat.ts'
 import { type Finding, fault, ok, warning } from './findings.ts'
 
-export type NetworkPatient = {
+export type NetworkTarget = {
   readonly crypto: Crypto
   readonly servers: readonly string[]
   /** An agent needs to know its NAT; a host only passes the servers on. */
   readonly role: 'host' | 'agent'
 }
 
-export async function examineNetwork({ crypto, servers, role }: NetworkPatient): Promise<readonly Finding[]> {
+export async function checkNetwork({ crypto, servers, role }: NetworkTarget): Promise<readonly Finding[]> {
   if (servers.length === 0) return []
   const resolved = await Promise.all(
     servers.map(async (name) => ({ name, ...(await resolveServers([name], { families: [4, 6] })) })),
@@ -49,7 +49,7 @@ async function ask(crypto: Crypto, family: Family, servers: readonly Endpoint[])
 function stunFinding(
   servers: readonly string[],
   silent: readonly string[],
-  role: NetworkPatient['role'],
+  role: NetworkTarget['role'],
 ): Finding {
   const names = silent.join(', ')
   const place = role === 'host' ? '[stun] servers, and give out new invites' : '[stun] servers'

@@ -10,7 +10,7 @@ import {
 import { count, seconds } from '../../wording/numbers-text.ts'
 import { type Finding, ok } from './findings.ts'
 
-export function examineProvider(address: string, receive: ReceiveUrl): readonly Finding[] {
+export function checkProvider(address: string, receive: ReceiveUrl): readonly Finding[] {
   const byServer = receive.protocol === 'maildir' ? null : providerOfServer(receive.host)
   const provider = byServer ?? providerOf(address)
   if (!provider) return []

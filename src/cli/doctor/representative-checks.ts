@@ -27,7 +27,7 @@ type Patient = {
 }
 
 /** Nothing for a host that is neither. Its secrets are there. */
-export async function examineRepresentation(
+export async function checkRepresentation(
   crypto: Crypto,
   configFile: string,
   loaded: Loaded<HostConfig>,

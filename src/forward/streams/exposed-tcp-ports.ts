@@ -7,19 +7,19 @@ import type { Clock } from '../../base/clock.ts'
 import { type Rate, TokenBucket } from '../../base/token-bucket.ts'
 import type { ForwarderCounts } from '../forwarder.ts'
 import type { OnStream } from '../named-endpoints.ts'
-import type { PeerAddresses } from '../peer-loopback-addresses.ts'
+import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
 import { joinedEnds, type LocalEnd } from './memory-duplex.ts'
 import type { Allowance, StreamBudget } from './stream-budget.ts'
 import { type EndReason, encodeStreamFrame, type StreamFrame } from './stream-frame.ts'
 import { StreamTable } from './stream-table.ts'
 import type { UdxRelay } from './udx-relay.ts'
 
-export type ExposedStreamsOptions = {
+export type ExposedTcpPortsOptions = {
   readonly clock: Clock
   readonly relay: UdxRelay
   readonly budget: StreamBudget
   readonly random: () => number
-  readonly addresses: PeerAddresses
+  readonly addresses: PeerLoopbackAddresses
   /** Whether this peer may reach this TCP port. */
   readonly isOpenTo: (peerId: string, port: number) => boolean
   /** Who takes streams to this name; null when it is not open to this peer. */
@@ -41,15 +41,15 @@ const wishes: Rate = { burst: 128, perSecond: 64 }
 const maxPast = 256
 const connectWithinMs = 10_000
 
-export class ExposedStreams {
-  readonly #options: ExposedStreamsOptions
+export class ExposedTcpPorts {
+  readonly #options: ExposedTcpPortsOptions
   /** By peer and number; bounded by the budget. */
-  readonly #guests = new Map<string, Guest>()
+  readonly #connectionLimit = new Map<string, Guest>()
   /** Of linked peers. */
   readonly #records = new Map<string, Record>()
   readonly #table: StreamTable
 
-  constructor(options: ExposedStreamsOptions) {
+  constructor(options: ExposedTcpPortsOptions) {
     this.#options = options
     this.#table = new StreamTable({
       ...options,
@@ -73,7 +73,7 @@ export class ExposedStreams {
         if (!this.#table.receive(peerId, number, frame.packet)) this.#answerEnd(peerId, number, 'unknown')
         return
       case 'end': {
-        const guest = this.#guests.get(`${peerId} ${number}`)
+        const guest = this.#connectionLimit.get(`${peerId} ${number}`)
         if (guest && !guest.isOpen) guest.tcp?.destroy()
         else this.#table.endedByPeer(peerId, number, frame.reason)
         return
@@ -83,13 +83,13 @@ export class ExposedStreams {
 
   dropPeer(peerId: string): void {
     this.#records.delete(peerId)
-    for (const guest of this.#guests.values())
+    for (const guest of this.#connectionLimit.values())
       if (guest.peerId === peerId && !guest.isOpen) guest.tcp?.destroy()
     this.#table.dropPeer(peerId)
   }
 
   close(): void {
-    for (const guest of this.#guests.values()) if (!guest.isOpen) guest.tcp?.destroy()
+    for (const guest of this.#connectionLimit.values()) if (!guest.isOpen) guest.tcp?.destroy()
     this.#table.close()
     this.#records.clear()
   }
@@ -97,7 +97,7 @@ export class ExposedStreams {
   #handleWish(peerId: string, number: number, admit: () => ((taken: Taken) => void) | null): void {
     const { budget, counts, random } = this.#options
     const key = `${peerId} ${number}`
-    const known = this.#guests.get(key)
+    const known = this.#connectionLimit.get(key)
     if (known) {
       if (known.isOpen) this.#sayOpened(known, number)
       return
@@ -120,7 +120,7 @@ export class ExposedStreams {
       return
     }
     const guest: Guest = { peerId, ownSeq: random(), tcp: null, isOpen: false }
-    this.#guests.set(key, guest)
+    this.#connectionLimit.set(key, guest)
     fulfil({ guest, allowance })
   }
 
@@ -197,7 +197,7 @@ export class ExposedStreams {
   }
 
   #forget({ peerId }: Guest, number: number): void {
-    this.#guests.delete(`${peerId} ${number}`)
+    this.#connectionLimit.delete(`${peerId} ${number}`)
     const past = this.#records.get(peerId)?.past
     if (!past) return
     past.add(number)

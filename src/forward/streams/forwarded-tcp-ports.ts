@@ -11,7 +11,7 @@ import { type EndReason, encodeStreamFrame, type StreamFrame } from './stream-fr
 import { StreamTable } from './stream-table.ts'
 import type { UdxRelay } from './udx-relay.ts'
 
-export type ForwardedStreamsOptions = {
+export type ForwardedTcpPortsOptions = {
   readonly clock: Clock
   readonly relay: UdxRelay
   readonly budget: StreamBudget
@@ -41,13 +41,13 @@ type Target = { readonly port: number } | { readonly name: string }
 const firstRepeatMs = 200
 const openWithinMs = 15_000
 
-export class ForwardedStreams {
-  readonly #options: ForwardedStreamsOptions
+export class ForwardedTcpPorts {
+  readonly #options: ForwardedTcpPortsOptions
   /** By peer and number; bounded by the budget. */
   readonly #openings = new Map<string, Opening>()
   readonly #table: StreamTable
 
-  constructor(options: ForwardedStreamsOptions) {
+  constructor(options: ForwardedTcpPortsOptions) {
     this.#options = options
     this.#table = new StreamTable({ ...options, towards: 'exposing' })
   }

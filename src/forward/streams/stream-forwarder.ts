@@ -6,17 +6,17 @@ import type { Clock } from '../../base/clock.ts'
 import type { Forward, ForwarderCounts } from '../forwarder.ts'
 import { openOnBoth, openTcpPort } from '../local-ports.ts'
 import type { OnStream } from '../named-endpoints.ts'
-import type { PeerAddresses } from '../peer-loopback-addresses.ts'
-import { ExposedStreams } from './exposed-tcp-ports.ts'
-import { ForwardedStreams } from './forwarded-tcp-ports.ts'
+import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
+import { ExposedTcpPorts } from './exposed-tcp-ports.ts'
+import { ForwardedTcpPorts } from './forwarded-tcp-ports.ts'
 import { StreamBudget } from './stream-budget.ts'
 import { decodeStreamFrame } from './stream-frame.ts'
 import { UdxRelay } from './udx-relay.ts'
 
-export type StreamsOptions = {
+export type StreamForwarderOptions = {
   readonly clock: Clock
   readonly random: () => number
-  readonly addresses: PeerAddresses
+  readonly addresses: PeerLoopbackAddresses
   readonly isOpenTo: (peerId: string, port: number) => boolean
   readonly doorOf: (peerId: string, name: string) => OnStream | null
   readonly peerOf: (nick: string) => string | undefined
@@ -25,15 +25,15 @@ export type StreamsOptions = {
   readonly counts: ForwarderCounts
 }
 
-export class Streams {
-  readonly #options: StreamsOptions
+export class StreamForwarder {
+  readonly #options: StreamForwarderOptions
   readonly #servers = new Map<Forward, readonly Server[]>()
-  #opening: Promise<ForwardedStreams> | null = null
+  #opening: Promise<ForwardedTcpPorts> | null = null
   #relay: UdxRelay | null = null
-  #exposed: ExposedStreams | null = null
-  #forwarded: ForwardedStreams | null = null
+  #exposed: ExposedTcpPorts | null = null
+  #forwarded: ForwardedTcpPorts | null = null
 
-  constructor(options: StreamsOptions) {
+  constructor(options: StreamForwarderOptions) {
     this.#options = options
   }
 
@@ -62,7 +62,7 @@ export class Streams {
     return forwarded.open(peerId, name)
   }
 
-  #open(): Promise<ForwardedStreams> {
+  #open(): Promise<ForwardedTcpPorts> {
     this.#opening ??= this.#openRelay().catch((thrown) => {
       this.#opening = null
       throw thrown
@@ -70,12 +70,12 @@ export class Streams {
     return this.#opening
   }
 
-  async #openRelay(): Promise<ForwardedStreams> {
+  async #openRelay(): Promise<ForwardedTcpPorts> {
     const relay = await UdxRelay.open(this.#options.random)
     this.#relay = relay
     const shared = { ...this.#options, relay, budget: new StreamBudget() }
-    this.#exposed = new ExposedStreams(shared)
-    const forwarded = new ForwardedStreams(shared)
+    this.#exposed = new ExposedTcpPorts(shared)
+    const forwarded = new ForwardedTcpPorts(shared)
     this.#forwarded = forwarded
     return forwarded
   }

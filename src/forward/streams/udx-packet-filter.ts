@@ -13,7 +13,7 @@ const maxBehind = 65_536
 /** Of udx-native: it sends at most 51 ranges in one packet. */
 const maxRangeBytes = 512
 
-export class UdxGuard {
+export class UdxPacketFilter {
   /** One above the highest sequence number that left. */
   #sentEnd: number
   /** What we have acknowledged: the next sequence number wanted. */

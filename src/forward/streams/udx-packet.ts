@@ -8,7 +8,7 @@
 // Little-endian. Only data, state and selective acknowledgements pass: streams are opened and ended by frames of ours,
 // and the other types (end, message, destroy, heartbeat) would only give a peer more to try.
 
-import { Slab } from '../../base/buffer-pool.ts'
+import { BufferPool } from '../../base/buffer-pool.ts'
 import { viewOf } from '../../base/bytes.ts'
 import type { UdxPacket } from './stream-frame.ts'
 
@@ -37,10 +37,10 @@ export function readUdxPacket(bytes: Uint8Array): { readonly id: number; readonl
 }
 
 export class UdxPacketWriter {
-  readonly #slab = new Slab()
+  readonly #bufferPool = new BufferPool()
 
   write(id: number, { type, padding, seq, ack, payload }: UdxPacket): Uint8Array {
-    const bytes = this.#slab.take(headerBytes + payload.length)
+    const bytes = this.#bufferPool.take(headerBytes + payload.length)
     const view = viewOf(bytes)
     bytes[0] = magic
     bytes[1] = version

@@ -13,7 +13,7 @@ import type UDX from 'udx-native'
 import type { Stream, Socket as UdxSocket } from 'udx-native'
 import type { UdxPacket } from './stream-frame.ts'
 import { readUdxPacket, UdxPacketWriter, udxTypes } from './udx-packet.ts'
-import { UdxGuard } from './udx-packet-filter.ts'
+import { UdxPacketFilter } from './udx-packet-filter.ts'
 
 export type PipeOptions = {
   /** First sequence numbers, both sides'. */
@@ -111,7 +111,7 @@ export class UdxRelay {
 class UdxPipe implements Pipe {
   readonly #id: number
   readonly #stream: Stream
-  readonly #guard: UdxGuard
+  readonly #guard: UdxPacketFilter
   readonly #onPacket: PipeOptions['onPacket']
   readonly #send: SendToUdx
   readonly #forget: () => void
@@ -123,7 +123,7 @@ class UdxPipe implements Pipe {
     const { ownSeq, peerSeq, maxBytesAhead, onPacket, onData, onDrain, onLost } = options
     this.#id = id
     this.#stream = stream
-    this.#guard = new UdxGuard(ownSeq, peerSeq, maxBytesAhead)
+    this.#guard = new UdxPacketFilter(ownSeq, peerSeq, maxBytesAhead)
     this.#onPacket = onPacket
     this.#send = send
     this.#forget = forget

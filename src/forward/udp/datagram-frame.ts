@@ -9,7 +9,7 @@
 //
 // Numbers are big-endian. A flow is one local client of the side that sends kind 1, which numbers it.
 
-import type { Slab } from '../../base/buffer-pool.ts'
+import type { BufferPool } from '../../base/buffer-pool.ts'
 
 const headerBytes = 5
 
@@ -26,9 +26,9 @@ export type Frame = {
 }
 
 /** In memory from `slab`, or of its own. The payload is at most `maxPayloadBytes`. */
-export function encodeFrame({ kind, port, flow, payload }: Frame, slab?: Slab): Uint8Array {
+export function encodeFrame({ kind, port, flow, payload }: Frame, bufferPool?: BufferPool): Uint8Array {
   const length = headerBytes + payload.length
-  const bytes = slab?.take(length) ?? new Uint8Array(length)
+  const bytes = bufferPool?.take(length) ?? new Uint8Array(length)
   bytes[0] = kind === 'to-game' ? 1 : 2
   bytes[1] = port >> 8
   bytes[2] = port

@@ -1,33 +1,33 @@
 // Peers at the local game's door (`--expose`): each flow of each peer has a local socket of its own, so that the
 // game sees every remote player at one stable address, also after that player's link broke and came back.
 
-import type { Slab } from '../../base/buffer-pool.ts'
+import type { BufferPool } from '../../base/buffer-pool.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { ForwarderCounts } from '../forwarder.ts'
-import type { PeerAddresses } from '../peer-loopback-addresses.ts'
+import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
 import { encodeFrame, type Frame, maxPayloadBytes } from './datagram-frame.ts'
 import { FlowTable } from './flow-table.ts'
 import { GameSocket } from './game-socket.ts'
 
-export type ExposedPortsOptions = {
+export type ExposedUdpPortsOptions = {
   readonly clock: Clock
-  readonly addresses: PeerAddresses
+  readonly addresses: PeerLoopbackAddresses
   /** Whether this peer may reach this UDP port. */
   readonly isOpenTo: (peerId: string, port: number) => boolean
   /** False when the peer is not linked. */
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
   readonly counts: ForwarderCounts
   /** Where frames are made. */
-  readonly slab: Slab
+  readonly bufferPool: BufferPool
 }
 
-export class ExposedPorts {
-  readonly #options: ExposedPortsOptions
+export class ExposedUdpPorts {
+  readonly #options: ExposedUdpPortsOptions
   /** By port and number of the flow in one. */
   readonly #flows = new FlowTable<number, GameSocket>((socket) => this.#close(socket))
   readonly #closing = new Set<Promise<void>>()
 
-  constructor(options: ExposedPortsOptions) {
+  constructor(options: ExposedUdpPortsOptions) {
     this.#options = options
   }
 
@@ -75,9 +75,10 @@ export class ExposedPorts {
   }
 
   #reply(key: number, peerId: string, port: number, flow: number, payload: Uint8Array): void {
-    const { clock, counts, send, slab } = this.#options
+    const { clock, counts, send, bufferPool } = this.#options
     this.#flows.use(peerId, key, clock.now())
     if (payload.length > maxPayloadBytes) counts.tooBig++
-    else if (!send(peerId, encodeFrame({ kind: 'from-game', port, flow, payload }, slab))) counts.notLinked++
+    else if (!send(peerId, encodeFrame({ kind: 'from-game', port, flow, payload }, bufferPool)))
+      counts.notLinked++
   }
 }

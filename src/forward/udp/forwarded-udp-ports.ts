@@ -1,7 +1,7 @@
 // Local ports that lead to a peer (`--forward`): each local client that sends to one is a flow.
 
 import type { Socket } from 'node:dgram'
-import type { Slab } from '../../base/buffer-pool.ts'
+import type { BufferPool } from '../../base/buffer-pool.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Endpoint } from '../../base/endpoint.ts'
 import type { Forward, ForwarderCounts } from '../forwarder.ts'
@@ -22,18 +22,18 @@ type Flow = {
   readonly key: string
 }
 
-export type ForwardedPortsOptions = {
+export type ForwardedUdpPortsOptions = {
   readonly clock: Clock
   /** The linked peer a forward to this nickname leads to now. */
   readonly peerOf: (nick: string) => string | undefined
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
   readonly counts: ForwarderCounts
   /** Where frames are made. */
-  readonly slab: Slab
+  readonly bufferPool: BufferPool
 }
 
-export class ForwardedPorts {
-  readonly #options: ForwardedPortsOptions
+export class ForwardedUdpPorts {
+  readonly #options: ForwardedUdpPortsOptions
   readonly #sockets = new Map<Forward, readonly Socket[]>()
   /** By number, as the peer answers; bounded by the table. */
   readonly #byNumber = new Map<number, Flow>()
@@ -41,7 +41,7 @@ export class ForwardedPorts {
   /** Numbers are not used again before all others were: the other side may still hold an old flow's address. */
   #lastNumber = 0
 
-  constructor(options: ForwardedPortsOptions) {
+  constructor(options: ForwardedUdpPortsOptions) {
     this.#options = options
   }
 
@@ -88,7 +88,7 @@ export class ForwardedPorts {
   }
 
   #handleClient(forward: Forward, payload: Uint8Array, client: Endpoint, socket: Socket): void {
-    const { clock, counts, peerOf, send, slab } = this.#options
+    const { clock, counts, peerOf, send, bufferPool } = this.#options
     if (payload.length > maxPayloadBytes) {
       counts.tooBig++
       return
@@ -105,7 +105,10 @@ export class ForwardedPorts {
       this.#flows.add(peerId, key, now, () => this.#newFlow(forward, peerId, client, socket, key))
     if (!flow) counts.refusedFlows++
     else if (
-      !send(peerId, encodeFrame({ kind: 'to-game', port: forward.port, flow: flow.number, payload }, slab))
+      !send(
+        peerId,
+        encodeFrame({ kind: 'to-game', port: forward.port, flow: flow.number, payload }, bufferPool),
+      )
     )
       counts.notLinked++
   }

@@ -3,12 +3,12 @@
 
 import { createSocket, type Socket } from 'node:dgram'
 import { literally, loopbacks } from '../local-ports.ts'
-import type { PeerAddresses } from '../peer-loopback-addresses.ts'
+import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
 
 export type GameSocketOptions = {
   readonly port: number
   readonly peerId: string
-  readonly addresses: PeerAddresses
+  readonly addresses: PeerLoopbackAddresses
   readonly onDatagram: (bytes: Uint8Array) => void
   /** No socket could be had; nothing more is sent. */
   readonly onFailed: () => void

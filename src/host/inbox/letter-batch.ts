@@ -6,23 +6,23 @@ import { Problem } from '../../base/problem.ts'
 import type { FetchedMail } from '../../mail/mailbox.ts'
 import { isDatabaseFailure } from '../../store/host-database.ts'
 import { type HostGround, inTurn, internalProblem } from '../context.ts'
-import type { Case, Desk, Handled } from './letter-handler.ts'
+import type { Handled, LetterHandler, PendingLetter } from './letter-handler.ts'
 
 /** Letters in one commit, at most. */
 const groupLetters = 16
 
-export type HandlerNotices = {
+export type LetterBatchNotices = {
   readonly onHandled: (mail: FetchedMail, handled: Handled) => void
   /** There may be mails to send and introductions to make. */
   readonly onCommit: () => void
 }
 
-export class Handler {
+export class LetterBatchHandler {
   readonly #parts: HostGround
-  readonly #desk: Desk
-  readonly #notices: HandlerNotices
+  readonly #desk: LetterHandler
+  readonly #notices: LetterBatchNotices
 
-  constructor(parts: HostGround, desk: Desk, notices: HandlerNotices) {
+  constructor(parts: HostGround, desk: LetterHandler, notices: LetterBatchNotices) {
     this.#parts = parts
     this.#desk = desk
     this.#notices = notices
@@ -32,7 +32,7 @@ export class Handler {
    *  what was told of until then is done. */
   async handle(mails: readonly FetchedMail[], isEnough: () => boolean): Promise<void> {
     for (let at = 0; at < mails.length && !isEnough(); at += groupLetters) {
-      const group: { readonly mail: FetchedMail; readonly one: Case }[] = []
+      const group: { readonly mail: FetchedMail; readonly one: PendingLetter }[] = []
       for (const mail of mails.slice(at, at + groupLetters)) {
         group.push({ mail, one: await this.#read(mail) })
         // Mails under way go on meanwhile: without this the mail server would wait for us, then we for it.
@@ -53,7 +53,7 @@ export class Handler {
     }
   }
 
-  async #read(mail: FetchedMail): Promise<Case> {
+  async #read(mail: FetchedMail): Promise<PendingLetter> {
     try {
       return await this.#desk.read(mail)
     } catch (thrown) {
@@ -64,7 +64,7 @@ export class Handler {
 
   /** Inside the group's transaction, in one of its own: a letter that our own code cannot stand leaves no trace,
    *  and does not keep all others waiting for ever. */
-  #settle({ kind, settle }: Case): Handled {
+  #settle({ kind, settle }: PendingLetter): Handled {
     try {
       const reason = this.#parts.database.transaction(settle)
       if (reason !== null) return { outcome: 'dropped', kind, reason }
@@ -85,9 +85,16 @@ export class Handler {
 }
 
 /** One mail by itself. */
-export async function handleMail(parts: HostGround, desk: Desk, mail: FetchedMail): Promise<Handled> {
+export async function handleMail(
+  parts: HostGround,
+  desk: LetterHandler,
+  mail: FetchedMail,
+): Promise<Handled> {
   const { promise: handled, resolve } = Promise.withResolvers<Handled>()
-  const handler = new Handler(parts, desk, { onHandled: (_, one) => resolve(one), onCommit: () => {} })
+  const handler = new LetterBatchHandler(parts, desk, {
+    onHandled: (_, one) => resolve(one),
+    onCommit: () => {},
+  })
   await handler.handle([mail], () => false)
   return handled
 }

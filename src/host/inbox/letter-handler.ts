@@ -10,7 +10,7 @@ export type Handled =
   | { readonly outcome: 'dropped'; readonly kind: LetterKind | 'unknown'; readonly reason: DropReason }
 
 /** A mail that was read. */
-export type Case = {
+export type PendingLetter = {
   readonly kind: LetterKind | 'unknown'
   /** Inside a transaction. Null when the letter is taken, or why it has no effect. */
   readonly settle: () => DropReason | null
@@ -18,11 +18,11 @@ export type Case = {
   readonly onCommit?: () => void
 }
 
-export interface Desk {
+export interface LetterHandler {
   /** Mails that may be taken now: what follows from each has a place to wait. */
   room(): number
   /** May reject or throw only for bugs of ours and with a Problem 'database'. */
-  read(mail: FetchedMail): Promise<Case>
+  read(mail: FetchedMail): Promise<PendingLetter>
   /** Inside the transaction in which some letters were settled, after the last of them. */
   closeGroup?(): void
 }

@@ -3,21 +3,21 @@
 
 import { messageOf, Problem } from '../../base/problem.ts'
 import type { FetchedMail, Mailbox } from '../../mail/mailbox.ts'
-import type { Claims } from '../../store/leases.ts'
+import type { Leases } from '../../store/leases.ts'
 import { type HostGround, withDatabase } from '../context.ts'
-import { Handler } from './letter-batch.ts'
-import type { Desk, Handled } from './letter-handler.ts'
+import { LetterBatchHandler } from './letter-batch.ts'
+import type { Handled, LetterHandler } from './letter-handler.ts'
 
-export type CourierNotices = {
+export type MailboxReaderNotices = {
   /** A letter was committed: there may be mails to send and introductions to make. */
   readonly onCommit: () => void
 }
 
-export class Courier {
+export class MailboxReader {
   readonly #parts: HostGround
-  readonly #desk: Desk
+  readonly #desk: LetterHandler
   readonly #mailbox: Mailbox
-  readonly #handler: Handler
+  readonly #handler: LetterBatchHandler
   /** There may be mail that was not looked at. */
   #dirty = true
   #stopping = false
@@ -31,14 +31,14 @@ export class Courier {
   #failures = 0
   #scannedAt: number | null = null
 
-  constructor(parts: HostGround, mailbox: Mailbox, desk: Desk, notices: CourierNotices) {
+  constructor(parts: HostGround, mailbox: Mailbox, desk: LetterHandler, notices: MailboxReaderNotices) {
     this.#parts = parts
     this.#desk = desk
     this.#mailbox = mailbox
     const { claims } = parts
     if (claims) mailbox.claim = (refs) => this.#claim(claims, refs)
     mailbox.mayTakeNewest = (waiting) => this.#canRemember(waiting)
-    this.#handler = new Handler(parts, desk, {
+    this.#handler = new LetterBatchHandler(parts, desk, {
       onHandled: (mail, handled) => this.#note(mail, handled),
       onCommit: notices.onCommit,
     })
@@ -137,7 +137,7 @@ export class Courier {
     return withDatabase(database, () => seen.size) + waiting <= settings.seenCapacity
   }
 
-  #claim(claims: Claims, refs: readonly string[]): ReadonlySet<string> {
+  #claim(claims: Leases, refs: readonly string[]): ReadonlySet<string> {
     const { self, settings, clock, database } = this.#parts
     const now = clock.wallNow()
     // Processes of one database may have mailboxes of their own.

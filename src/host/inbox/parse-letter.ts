@@ -14,7 +14,7 @@ import { readDeliveryReport } from '../../mail/mime/bounce-report.ts'
 import { type MailHeader, parseMail, type ReadMail } from '../../mail/mime/parse-mail.ts'
 import { checkSender } from '../../mail/mime/sender-authentication.ts'
 import type { HostParts, HostSelf } from '../context.ts'
-import { readPostmark } from '../requests/bounce-token.ts'
+import { readBounceToken } from '../requests/bounce-token.ts'
 
 /** A mail of ours came back. */
 export type Bounce = {
@@ -108,7 +108,7 @@ export function bounceOf({ self, crypto }: Pick<Reader, 'self' | 'crypto'>, raw:
   const { messageIds, recipients, isFinal } = readDeliveryReport(raw)
   for (const messageId of messageIds) {
     for (const recipient of recipients) {
-      const sentAt = readPostmark(crypto, self.postmarkKey, messageId, recipient)
+      const sentAt = readBounceToken(crypto, self.bounceTokenKey, messageId, recipient)
       if (sentAt !== null) return { recipient, sentAt, isFinal }
     }
   }

@@ -7,8 +7,8 @@ import type { MailSender, SendOutcome } from '../../mail/sender.ts'
 import type { Urgency, WaitingMail } from '../../store/outbox.ts'
 import type { BudgetState } from '../../store/send-budget.ts'
 import { type HostParts, inTurn, withDatabase } from '../context.ts'
-import { SendingPause } from './send-backoff.ts'
-import { DueMails } from './send-queue.ts'
+import { SendBackoff } from './send-backoff.ts'
+import { SendQueue } from './send-queue.ts'
 
 /** Sent mails are marked together, so that a mail costs less than one sync to disk. A mail sent but not yet
  *  marked when the host is killed goes out again, with the same bytes. */
@@ -24,19 +24,19 @@ type Lot = {
   readonly sent: number
 }
 
-export class Dispatcher {
+export class OutboxSender {
   readonly #parts: HostParts
   readonly #sender: MailSender
   /** Under way, or sent and not yet marked: not to be tried again. At most `concurrency` + `markAtMost`. */
   readonly #busy = new Set<number>()
-  readonly #due: DueMails
+  readonly #due: SendQueue
   #done: WaitingMail[] = []
   /** Of those, what counts towards the budget. */
   #sentUnmarked = 0
   #underWay = 0
   /** As it was told. */
   #budgetState: BudgetState = 'ample'
-  readonly #pause: SendingPause
+  readonly #pause: SendBackoff
   #cancelTimer: (() => void) | null = null
   /** Monotonic ms; of the timer, while there is one. */
   #timerAt = 0
@@ -49,13 +49,13 @@ export class Dispatcher {
   constructor(parts: HostParts, sender: MailSender) {
     this.#parts = parts
     this.#sender = sender
-    this.#pause = new SendingPause({
+    this.#pause = new SendBackoff({
       clock: parts.clock,
       failures: Math.max(3, sender.concurrency),
       backoffMs: (rounds) => this.#backoffMs(rounds),
       onTrouble: (problem) => parts.emit({ event: 'trouble', problem }),
     })
-    this.#due = new DueMails(parts, sender, { busy: this.#busy, onMoreIn: (ms) => this.#comeBackIn(ms) })
+    this.#due = new SendQueue(parts, sender, { busy: this.#busy, onMoreIn: (ms) => this.#comeBackIn(ms) })
   }
 
   isBusyWith(order: number): boolean {

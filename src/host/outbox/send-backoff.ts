@@ -4,7 +4,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Problem, ProblemCode } from '../../base/problem.ts'
 
-export type SendingPauseOptions = {
+export type SendBackoffOptions = {
   readonly clock: Clock
   /** So many failures in a row make the trouble the server's. */
   readonly failures: number
@@ -17,8 +17,8 @@ export type SendingPauseOptions = {
 /** Trouble not met for so long, while mails went, is over. */
 const overAfterMs = 60_000
 
-export class SendingPause {
-  readonly #options: SendingPauseOptions
+export class SendBackoff {
+  readonly #options: SendBackoffOptions
   /** Since the last success or pause. */
   #failures = 0
   /** Since the last success. */
@@ -28,7 +28,7 @@ export class SendingPause {
   /** When it was met last; monotonic ms. */
   readonly #troubles = new Map<ProblemCode, number>()
 
-  constructor(options: SendingPauseOptions) {
+  constructor(options: SendBackoffOptions) {
     this.#options = options
   }
 

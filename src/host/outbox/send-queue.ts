@@ -2,24 +2,24 @@
 // several processes send from one outbox, each claims what it looks up, and gives back what it does not begin.
 
 import type { MailSender } from '../../mail/sender.ts'
-import type { Claims } from '../../store/leases.ts'
+import type { Leases } from '../../store/leases.ts'
 import type { Urgency, WaitingMail } from '../../store/outbox.ts'
 import { type HostParts, withDatabase } from '../context.ts'
 
 /** Looked up at a time, where nothing is claimed. */
 const lookAhead = 32
 
-export type DueMailsNotices = {
+export type SendQueueNotices = {
   /** Under way, or sent and not yet out of the outbox: not to be tried again. */
   readonly busy: ReadonlySet<number>
   /** In so many ms there may be more that are due. */
   readonly onMoreIn: (delayMs: number) => void
 }
 
-export class DueMails {
+export class SendQueue {
   readonly #parts: HostParts
   readonly #sender: Pick<MailSender, 'concurrency'>
-  readonly #notices: DueMailsNotices
+  readonly #notices: SendQueueNotices
   /** At most `lookAhead` of each urgency; where they are claimed, at most as many as are sent at a time. */
   readonly #queues: Readonly<Record<Urgency, WaitingMail[]>> = { urgent: [], patient: [] }
   /** Whether the outbox may hold due mails that are not in the queue. */
@@ -27,7 +27,7 @@ export class DueMails {
   /** Monotonic ms; after it nothing that is in the queues may be begun, as its claim might end before it is sent. */
   #claimedUntil = Number.POSITIVE_INFINITY
 
-  constructor(parts: HostParts, sender: Pick<MailSender, 'concurrency'>, notices: DueMailsNotices) {
+  constructor(parts: HostParts, sender: Pick<MailSender, 'concurrency'>, notices: SendQueueNotices) {
     this.#parts = parts
     this.#sender = sender
     this.#notices = notices
@@ -89,7 +89,7 @@ export class DueMails {
   }
 
   /** Few, so that claims are soon followed by the sending, and enough for each claim to be worth its round trip. */
-  #claim(claims: Claims, urgency: Urgency, now: number): readonly WaitingMail[] {
+  #claim(claims: Leases, urgency: Urgency, now: number): readonly WaitingMail[] {
     const { settings, budget, clock } = this.#parts
     // The sending may take the other half.
     const claimedUntil = clock.now() + settings.mailClaimMs / 2

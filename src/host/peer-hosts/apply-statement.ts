@@ -11,12 +11,12 @@ import { introduceLate } from '../late-introductions.ts'
 import { faultOf } from '../requests/admission-rules.ts'
 import { isBlocked, membershipOf } from '../requests/admit.ts'
 import { entryOf } from '../requests/handle-letter.ts'
-import type { Neighbours } from './peer-hosts.ts'
+import type { PeerHosts } from './peer-hosts.ts'
 
 /** Inside the transaction of the letter it came in. `toldBy`: the host that sent it. */
 export function takeStatement(
   parts: HostGround,
-  neighbours: Neighbours,
+  peerHosts: PeerHosts,
   statement: Statement,
   toldBy: UserId,
   now: number,
@@ -32,21 +32,21 @@ export function takeStatement(
     const membership = membershipOf(parts, letter, now)
     if (faultOf(membership, room) !== null) return
     const inviteId = membership.by === 'invite' ? membership.id : null
-    takeRequest(parts, neighbours, { ...statement, letter, inviteId }, toldBy, now)
+    takeRequest(parts, peerHosts, { ...statement, letter, inviteId }, toldBy, now)
     return
   }
   // Of somebody we never heard of there is nothing to remove, and strangers could fill the memory of those who left.
-  const { statements } = neighbours
+  const { statements } = peerHosts
   const key = statements.keyOf(letter.room, letter.from)
   const isNews = statements.newsOf(key, goodbyeVersion(letter.sentAt)) === 'newer'
   if (!isNews || peers.find(letter.room, letter.from, now) === null) return
   peers.leave(letter.room, letter.from, letter.sentAt)
-  neighbours.noteGoodbye(letter, statement.signed, toldBy)
+  peerHosts.noteGoodbye(letter, statement.signed, toldBy)
 }
 
 function takeRequest(
   ground: HostGround,
-  neighbours: Neighbours,
+  peerHosts: PeerHosts,
   told: Statement & { readonly letter: RequestLetter; readonly inviteId: number | null },
   toldBy: UserId,
   now: number,
@@ -55,12 +55,12 @@ function takeRequest(
   const { letter, inviteId, signed, flagged, ageMs, offered } = told
   if (ageMs >= settings.expiryMs) return
   const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
-  const { statements } = neighbours
+  const { statements } = peerHosts
   const key = statements.keyOf(letter.room, letter.from)
   const news = statements.newsOf(key, version)
   if (news === 'same') {
     if (!flagged || !peers.flag(letter.room, letter.from)) return
-    neighbours.noteFlag(letter.room, letter.from, toldBy)
+    peerHosts.noteFlag(letter.room, letter.from, toldBy)
     return
   }
   if (news === 'older') return
@@ -69,6 +69,6 @@ function takeRequest(
   if (inviteId !== null) invites.use(inviteId, letter.from, now)
   if (flagged) peers.flag(letter.room, letter.from)
   const known = decodeItems(offered ?? new Uint8Array()) ?? []
-  neighbours.noteRequest(letter, signed, { toldBy, flagged, offered: known })
-  introduceLate(ground, neighbours, letter, now)
+  peerHosts.noteRequest(letter, signed, { toldBy, flagged, offered: known })
+  introduceLate(ground, peerHosts, letter, now)
 }

@@ -9,7 +9,7 @@ const mostWishes = 1_024
 /** Each with what its asker signed. */
 const wishesInLetter = 16
 
-export type WishesOptions = {
+export type IntroductionRequestsOptions = {
   readonly clock: Clock
   readonly gatherMs: number
   /** At most `wishesInLetter` for this host. */
@@ -18,13 +18,13 @@ export type WishesOptions = {
   readonly guarded: (work: () => void) => void
 }
 
-export class Wishes {
-  readonly #options: WishesOptions
+export class IntroductionRequests {
+  readonly #options: IntroductionRequestsOptions
   readonly #waiting = new Map<HostId, IntroductionWish[]>()
   #cancel: (() => void) | null = null
   #isRunning = false
 
-  constructor(options: WishesOptions) {
+  constructor(options: IntroductionRequestsOptions) {
     this.#options = options
   }
 

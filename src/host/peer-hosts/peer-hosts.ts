@@ -7,20 +7,25 @@ import type { InviteHost } from '../../letter/invite.ts'
 import { requestContent } from '../../letter/letter-codec.ts'
 import type { LeaveLetter, RequestLetter, RoomTag, TableLetter, UserId } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
-import { Statements } from '../../store/signed-statements.ts'
+import { SignedStatements } from '../../store/signed-statements.ts'
 import { encodeItems, type Item, itemVersion, signedAt } from '../../sync/sync-item.ts'
-import { defaultExchangeSettings, Exchange, type ExchangeAction, type HostId } from '../../sync/table-sync.ts'
+import {
+  defaultExchangeSettings,
+  type ExchangeAction,
+  type HostId,
+  TableSync,
+} from '../../sync/table-sync.ts'
 import { type HostGround, tryTransaction } from '../context.ts'
 import type { DropReason } from '../events.ts'
 import { lateMs } from '../late-introductions.ts'
 import { freezeLetter, type HostLetter, letterHeadBetweenHosts } from '../requests/compose-letter.ts'
 import { takeStatement } from './apply-statement.ts'
 import { type BetweenHosts, repeats } from './host-letters.ts'
-import { Relaying } from './relay.ts'
-import { Revoking } from './revocation-sync.ts'
+import { Relay } from './relay.ts'
+import { RevocationSync } from './revocation-sync.ts'
 import { type HeldRequest, Standby } from './standby.ts'
 
-export type NeighbourNotices = {
+export type PeerHostsNotices = {
   /** There is a mail in the outbox. */
   readonly onMail: () => void
   /** No other host answered these: inside a transaction. */
@@ -36,24 +41,24 @@ export type RequestNews = {
   readonly offered?: readonly Item[]
 }
 
-export class Neighbours {
+export class PeerHosts {
   readonly standby: Standby
-  readonly relaying: Relaying
+  readonly relaying: Relay
   readonly #parts: HostGround
   readonly #hosts: ReadonlyMap<HostId, InviteHost>
-  readonly statements: Statements
+  readonly statements: SignedStatements
   readonly #onMail: () => void
-  #exchange: Exchange | null = null
-  readonly #revoking: Revoking
+  #exchange: TableSync | null = null
+  readonly #revoking: RevocationSync
   #cancelTimer: () => void = () => {}
   #isRunning = false
 
-  constructor(parts: HostGround, hosts: readonly InviteHost[], { onMail, onAnswer }: NeighbourNotices) {
+  constructor(parts: HostGround, hosts: readonly InviteHost[], { onMail, onAnswer }: PeerHostsNotices) {
     this.#parts = parts
     this.#hosts = new Map(hosts.map((host) => [toHex(host.identity), host]))
-    this.statements = new Statements(parts.database, parts.crypto, parts.settings)
+    this.statements = new SignedStatements(parts.database, parts.crypto, parts.settings)
     this.#onMail = onMail
-    this.relaying = new Relaying(parts, {
+    this.relaying = new Relay(parts, {
       hosts: this.#hosts,
       statements: this.statements,
       sendSignal: (host, signal) =>
@@ -61,7 +66,7 @@ export class Neighbours {
       sendWishes: (host, keys, introduce) => this.#sendTable(host, keys, { introduce }),
       guarded: (work) => this.#guarded(work),
     })
-    this.#revoking = new Revoking(parts, (revoked) => {
+    this.#revoking = new RevocationSync(parts, (revoked) => {
       for (const host of hosts) this.#sendTable(host, [], { revoked })
     })
     this.standby = new Standby(parts, [...this.#hosts.keys()], {
@@ -80,7 +85,7 @@ export class Neighbours {
     this.#isRunning = true
     this.relaying.start()
     this.#revoking.start()
-    this.#exchange = new Exchange({
+    this.#exchange = new TableSync({
       hosts: [...this.#hosts.keys()],
       table: this.statements,
       random: () => (crypto.randomBytes(1)[0] as number) / 256,

@@ -5,22 +5,22 @@ import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { InviteHost } from '../../letter/invite.ts'
 import type { IntroductionWish, RoomTag, SignalLetter, UserId } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
-import type { Statements } from '../../store/signed-statements.ts'
+import type { SignedStatements } from '../../store/signed-statements.ts'
 import type { ItemKey } from '../../sync/sync-item.ts'
 import { exchangeLimits, type HostId } from '../../sync/table-sync.ts'
 import type { HostGround } from '../context.ts'
 import type { DropReason } from '../events.ts'
 import { relaySignal } from '../requests/handle-letter.ts'
-import { Wishes } from './introduction-requests.ts'
+import { IntroductionRequests } from './introduction-requests.ts'
 
 /** That one takes in a letter. */
 const wishBytes = 128
 
 export type RelaySignal = Pick<SignalLetter, 'room' | 'peer' | 'box' | 'relay'>
 
-export type RelayingOptions = {
+export type RelayOptions = {
   readonly hosts: ReadonlyMap<HostId, InviteHost>
-  readonly statements: Statements
+  readonly statements: SignedStatements
   readonly sendSignal: (host: InviteHost, signal: RelaySignal) => void
   /** `keys`: of what their askers signed, in case the other host has not heard it. */
   readonly sendWishes: (
@@ -31,15 +31,15 @@ export type RelayingOptions = {
   readonly guarded: (work: () => void) => void
 }
 
-export class Relaying {
+export class Relay {
   readonly #parts: HostGround
-  readonly #options: RelayingOptions
-  readonly #wishes: Wishes
+  readonly #options: RelayOptions
+  readonly #wishes: IntroductionRequests
 
-  constructor(parts: HostGround, options: RelayingOptions) {
+  constructor(parts: HostGround, options: RelayOptions) {
     this.#parts = parts
     this.#options = options
-    this.#wishes = new Wishes({
+    this.#wishes = new IntroductionRequests({
       clock: parts.clock,
       gatherMs: parts.settings.introductionWindowMs,
       send: (to, wishes) => this.#sendWishes(to, wishes),
@@ -56,11 +56,12 @@ export class Relaying {
   }
 
   /** Those of `offered` who know us; the others' hosts are asked to introduce the asker to them. */
-  introduce(room: RoomTag, offered: readonly UserId[], asker: UserId): readonly UserId[] {
+  introduce(room: RoomTag, offered: readonly UserId[], stunClient: UserId): readonly UserId[] {
     if (this.#options.hosts.size === 0) return offered
     return offered.filter((recipient) => {
       const host = this.#hostOf(room, recipient)
-      if (host) this.#wishes.add(toHex(host.identity), { room, asker, recipient, hopsLeft: limits.hostHops })
+      if (host)
+        this.#wishes.add(toHex(host.identity), { room, stunClient, recipient, hopsLeft: limits.hostHops })
       return host === null
     })
   }
@@ -91,10 +92,10 @@ export class Relaying {
 
   takeWish(wish: IntroductionWish, from: HostId, now: number): void {
     const { peers, introductions } = this.#parts
-    const { room, asker, recipient, hopsLeft } = wish
-    if (peers.find(room, recipient, now) === null || equalBytes(asker, recipient)) return
+    const { room, stunClient, recipient, hopsLeft } = wish
+    if (peers.find(room, recipient, now) === null || equalBytes(stunClient, recipient)) return
     const host = this.#hostOf(room, recipient)
-    if (host === null) introductions.note(room, [recipient], asker, now)
+    if (host === null) introductions.note(room, [recipient], stunClient, now)
     else if (hopsLeft > 0 && toHex(host.identity) !== from)
       this.#wishes.add(toHex(host.identity), { ...wish, hopsLeft: hopsLeft - 1 })
   }
@@ -114,7 +115,7 @@ export class Relaying {
     let wishes: IntroductionWish[] = []
     let bytes = 0
     for (const wish of introduce) {
-      const key = statements.keyOf(wish.room, wish.asker)
+      const key = statements.keyOf(wish.room, wish.stunClient)
       const more = wishBytes + (keys.has(key) ? 0 : (statements.statementBytes(key) ?? 0))
       if (wishes.length > 0 && bytes + more > exchangeLimits.letterBytes) {
         sendWishes(host, [...keys], wishes)

@@ -2,7 +2,7 @@
 // Each is told on once by whoever hears of it, and again every day, for a mail can be lost.
 
 import { equalBytes } from '../../base/bytes.ts'
-import { piecesOf } from '../../base/chunk.ts'
+import { chunksOf } from '../../base/chunk.ts'
 import { checkRevocation } from '../../letter/invite-revocation.ts'
 import type { Revocation } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
@@ -12,7 +12,7 @@ const againMs = 24 * 3_600_000
 /** To a host whose table is empty. */
 const mostAtOnce = 20 * limits.tableRevocations
 
-export class Revoking {
+export class RevocationSync {
   readonly #parts: HostGround
   readonly #send: (revoked: readonly Revocation[]) => void
   #cancel: () => void = () => {}
@@ -47,7 +47,7 @@ export class Revoking {
 
   /** In pieces for one letter each. */
   get all(): readonly (readonly Revocation[])[] {
-    return piecesOf(this.#parts.revocations.latest(mostAtOnce), limits.tableRevocations)
+    return chunksOf(this.#parts.revocations.latest(mostAtOnce), limits.tableRevocations)
   }
 
   #tellDue(): void {

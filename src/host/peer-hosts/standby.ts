@@ -2,7 +2,7 @@
 
 import { toHex } from '../../base/bytes.ts'
 import type { RequestLetter } from '../../letter/letter-types.ts'
-import { Standing, type StandingAction } from '../../sync/standby-election.ts'
+import { type StandbyAction, StandbyElection } from '../../sync/standby-election.ts'
 import type { ItemKey } from '../../sync/sync-item.ts'
 import type { HostId } from '../../sync/table-sync.ts'
 import { type HostGround, tryTransaction } from '../context.ts'
@@ -25,7 +25,7 @@ export class Standby {
   readonly #parts: HostGround
   readonly #notices: StandbyNotices
   /** Null: always awake, as who knows no other host is. */
-  readonly #standing: Standing<HeldRequest> | null
+  readonly #standing: StandbyElection<HeldRequest> | null
   #isRunning = false
   #cancelTimer: () => void = () => {}
 
@@ -35,7 +35,9 @@ export class Standby {
     this.#notices = notices
     const self = toHex(parts.self.identity.publicKey)
     this.#standing =
-      standbyMs === null || hosts.length === 0 ? null : new Standing({ self, hosts, patienceMs: standbyMs })
+      standbyMs === null || hosts.length === 0
+        ? null
+        : new StandbyElection({ self, hosts, patienceMs: standbyMs })
   }
 
   get isAwake(): boolean {
@@ -72,7 +74,7 @@ export class Standby {
     this.#arm()
   }
 
-  #perform(actions: readonly StandingAction<HeldRequest>[]): void {
+  #perform(actions: readonly StandbyAction<HeldRequest>[]): void {
     for (const action of actions) {
       if (action.type === 'announce') this.#notices.onAnnounce(action.to)
       else this.#tell()

@@ -16,7 +16,7 @@ type Worker = {
   isSilent: boolean
 }
 
-export class WorkerChoice {
+export class LoadBalancer {
   readonly #workers: ReadonlyMap<HostId, Worker>
 
   /** `now` is monotonic ms, here and below. All count as alive at first. */

@@ -14,15 +14,15 @@ import { isMailAddress, isMessageId } from '../../letter/text-validation.ts'
 import type { FetchedMail } from '../../mail/mailbox.ts'
 import { automaticKind, isReportLike } from '../../mail/mime/automatic-mail.ts'
 import { parseMail, type ReadMail } from '../../mail/mime/parse-mail.ts'
-import { type Forward, ForwardBook, type SenderHash } from '../../store/forwarded-letters.ts'
+import { type Forward, ForwardedLetters, type SenderHash } from '../../store/forwarded-letters.ts'
 import { type HostGround, withDatabase } from '../context.ts'
 import type { DropReason } from '../events.ts'
-import type { Case, Desk } from '../inbox/letter-handler.ts'
+import type { LetterHandler, PendingLetter } from '../inbox/letter-handler.ts'
 import { bounceOf, isAuthentic, openingKeysOf } from '../inbox/parse-letter.ts'
 import { repeats } from '../peer-hosts/host-letters.ts'
 import { bounceCase } from '../requests/agent-letter-handler.ts'
 import { freezeText, letterHeadBetweenHosts } from '../requests/compose-letter.ts'
-import { WorkerChoice } from './load-balancer.ts'
+import { LoadBalancer } from './load-balancer.ts'
 
 /** Workers that are tried with one letter; its agent asks again by itself. */
 const mostTries = 4
@@ -32,11 +32,11 @@ const stepLetters = 32
 const rememberSendersMs = 24 * 3_600_000
 const idBytes = 16
 
-export class ForwardingDesk implements Desk {
+export class Representative implements LetterHandler {
   readonly #parts: HostGround
   readonly #workers: ReadonlyMap<string, InviteHost>
-  readonly #book: ForwardBook
-  readonly #choice: WorkerChoice
+  readonly #book: ForwardedLetters
+  readonly #choice: LoadBalancer
   readonly #onMail: () => void
   #cancelTimer: () => void = () => {}
 
@@ -45,11 +45,11 @@ export class ForwardingDesk implements Desk {
     const { database, settings, clock } = parts
     this.#parts = parts
     this.#workers = new Map(workers.map((worker) => [toHex(worker.identity), worker]))
-    this.#book = new ForwardBook(database, {
+    this.#book = new ForwardedLetters(database, {
       senders: settings.forwardSenders,
       forwards: settings.forwardsWaiting,
     })
-    this.#choice = new WorkerChoice([...this.#workers.keys()], clock.now())
+    this.#choice = new LoadBalancer([...this.#workers.keys()], clock.now())
     this.#onMail = onMail
   }
 
@@ -67,7 +67,7 @@ export class ForwardingDesk implements Desk {
     return Math.min(this.#book.room, this.#parts.outbox.room('forward'))
   }
 
-  async read({ raw, parsed }: FetchedMail): Promise<Case> {
+  async read({ raw, parsed }: FetchedMail): Promise<PendingLetter> {
     if (raw === null) return dropped('too-big')
     const { header, content: read } = parsed ?? (await parseMail(raw, limits.mailBytes))
     if (automaticKind(header) !== null) {
@@ -88,7 +88,7 @@ export class ForwardingDesk implements Desk {
   }
 
   /** A letter to the representative itself: only its workers have something to tell it. */
-  #ownCase(letter: Letter): Case {
+  #ownCase(letter: Letter): PendingLetter {
     return {
       kind: letter.kind,
       settle: () => {
@@ -111,7 +111,7 @@ export class ForwardingDesk implements Desk {
     return null
   }
 
-  #foreignCase(mail: ReadMail, boxes: readonly Uint8Array[]): Case {
+  #foreignCase(mail: ReadMail, boxes: readonly Uint8Array[]): PendingLetter {
     if (!fitOneMail(boxes.map(({ length }) => length))) return dropped('too-big')
     // What they cannot have sealed to us themselves would go round.
     if (!isMailAddress(mail.from) || this.#isWorker(mail.from)) return dropped('bad-mail')
@@ -142,7 +142,7 @@ export class ForwardingDesk implements Desk {
   /** Keyed, so that who writes cannot be read or guessed from the database. Without regard to case. */
   #senderOf(address: string): SenderHash {
     const { crypto, self } = this.#parts
-    return crypto.hash(utf8(address.toLowerCase()), 16, self.postmarkKey)
+    return crypto.hash(utf8(address.toLowerCase()), 16, self.bounceTokenKey)
   }
 
   #isWorker(address: string): boolean {
@@ -234,6 +234,6 @@ function idsIn(joined: Uint8Array): readonly Uint8Array[] {
   )
 }
 
-function dropped(reason: DropReason): Case {
+function dropped(reason: DropReason): PendingLetter {
   return { kind: 'unknown', settle: () => reason }
 }

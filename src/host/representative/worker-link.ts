@@ -9,12 +9,12 @@ import { limits } from '../../letter/limits.ts'
 import type { MailboxState } from '../../mail/mailbox.ts'
 import { type HostGround, withDatabase } from '../context.ts'
 import { freezeLetter, letterHeadBetweenHosts } from '../requests/compose-letter.ts'
-import { CatchingUp } from './worker-recovery.ts'
+import { WorkerRecovery } from './worker-recovery.ts'
 
 /** Letters of one commit are told of together. */
 const gatherMs = 50
 
-export class Deputy {
+export class WorkerLink {
   readonly #parts: HostGround
   readonly #representative: InviteHost
   readonly #onMail: () => void
@@ -23,7 +23,7 @@ export class Deputy {
   #taken: LetterId[] = []
   /** Left in the transaction that goes on. */
   #wanted: LetterId[] = []
-  readonly #catchingUp = new CatchingUp()
+  readonly #catchingUp = new WorkerRecovery()
   /** Monotonic ms. */
   #toldAt = -Infinity
   #cancelTimer: () => void = () => {}

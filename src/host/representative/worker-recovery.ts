@@ -8,7 +8,7 @@ import type { LetterId } from '../../letter/letter-types.ts'
 /** Beyond it they are taken: an agent that gets two replies is better off than one that gets none. */
 const mostAsked = 4_096
 
-export class CatchingUp {
+export class WorkerRecovery {
   /** Monotonic ms: since then it has been back, and not known yet to have seen all that was there. */
   #since: number | null = null
   #lostAt: number | null = null

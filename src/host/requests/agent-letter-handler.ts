@@ -5,7 +5,7 @@ import type { LetterId } from '../../letter/letter-types.ts'
 import type { FetchedMail } from '../../mail/mailbox.ts'
 import type { HostParts } from '../context.ts'
 import type { DropReason } from '../events.ts'
-import type { Case, Desk } from '../inbox/letter-handler.ts'
+import type { LetterHandler, PendingLetter } from '../inbox/letter-handler.ts'
 import { type Bounce, type Reading, readFetched } from '../inbox/parse-letter.ts'
 import { isBetweenHosts, repeats } from '../peer-hosts/host-letters.ts'
 import { admitLetter } from './admit.ts'
@@ -26,7 +26,7 @@ export type ForwardNotices = {
   readonly tellWanted: () => void
 }
 
-export class AdmissionDesk implements Desk {
+export class AgentLetterHandler implements LetterHandler {
   readonly #parts: HostParts
   /** Null for a host that is no worker. */
   readonly #forwards: ForwardNotices | null
@@ -40,7 +40,7 @@ export class AdmissionDesk implements Desk {
     return this.#parts.outbox.room('reply')
   }
 
-  async read(mail: FetchedMail): Promise<Case> {
+  async read(mail: FetchedMail): Promise<PendingLetter> {
     const reading = await readFetched(this.#parts, mail)
     if ('bounce' in reading) return bounceCase(this.#parts, reading.bounce)
     const kind = reading.ok ? reading.letter.kind : 'unknown'
@@ -75,10 +75,10 @@ export class AdmissionDesk implements Desk {
   }
 
   #take({ letter, signed, mail }: Taken): DropReason | null {
-    const { clock, seen, neighbours } = this.#parts
+    const { clock, seen, peerHosts } = this.#parts
     const wallNow = clock.wallNow()
-    if (isBetweenHosts(letter)) return neighbours.take(letter, wallNow)
-    const asked = neighbours.among(mail.to)
+    if (isBetweenHosts(letter)) return peerHosts.take(letter, wallNow)
+    const asked = peerHosts.among(mail.to)
     const admission = admitLetter(this.#parts, letter, mail, wallNow)
     if (!admission.admitted) {
       const { declined } = admission
@@ -97,7 +97,7 @@ export class AdmissionDesk implements Desk {
 export function bounceCase(
   { unreachable, clock }: Pick<HostParts, 'unreachable' | 'clock'>,
   { recipient, sentAt, isFinal }: Bounce,
-): Case {
+): PendingLetter {
   return {
     kind: 'unknown',
     settle: () => {

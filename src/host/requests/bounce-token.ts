@@ -13,12 +13,12 @@ const randomBytes = 12
 const signedBytes = 16
 const proofBytes = 8
 
-export function postmarkKey(crypto: Crypto, identity: KeyPair): Uint8Array {
+export function bounceTokenKey(crypto: Crypto, identity: KeyPair): Uint8Array {
   // The seed of an Ed25519 secret key is its first half.
   return crypto.derive(identity.secretKey.subarray(0, 32), 'pp-marks', 1)
 }
 
-export function postmark(crypto: Crypto, key: Uint8Array, recipient: string, sentAt: number): Uint8Array {
+export function bounceToken(crypto: Crypto, key: Uint8Array, recipient: string, sentAt: number): Uint8Array {
   const head = new Uint8Array(signedBytes)
   head.set(crypto.randomBytes(randomBytes))
   viewOf(head).setUint32(randomBytes, Math.floor(sentAt / 1000) % 2 ** 32)
@@ -26,7 +26,7 @@ export function postmark(crypto: Crypto, key: Uint8Array, recipient: string, sen
 }
 
 /** Unix ms when the mail with this ID was sent to this recipient; null when it was not, or not by us. */
-export function readPostmark(
+export function readBounceToken(
   crypto: Crypto,
   key: Uint8Array,
   messageId: string,

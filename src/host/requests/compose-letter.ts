@@ -7,7 +7,7 @@ import { freezeMail, newMessageId } from '../../mail/mime/compose-mail.ts'
 import type { FrozenMail } from '../../store/outbox.ts'
 import type { HostParts } from '../context.ts'
 import { type BetweenHosts, isBetweenHosts } from '../peer-hosts/host-letters.ts'
-import { postmark } from './bounce-token.ts'
+import { bounceToken } from './bounce-token.ts'
 
 export type HostLetter = ReplyLetter | IntroductionLetter | SignalLetter | BetweenHosts
 
@@ -49,7 +49,7 @@ export function freezeText(
   answers: string | null = null,
 ): FrozenMail {
   const messageId = newMessageId(
-    postmark(crypto, self.postmarkKey, returnAddress, letter.sentAt),
+    bounceToken(crypto, self.bounceTokenKey, returnAddress, letter.sentAt),
     self.domain,
   )
   const raw = freezeMail({

@@ -41,7 +41,7 @@ export function takeLetter(
       return takeFailure(parts, letter, now)
     case 'leave':
       parts.peers.leave(letter.room, letter.from, letter.sentAt)
-      parts.neighbours.noteGoodbye(letter, source.signed, null)
+      parts.peerHosts.noteGoodbye(letter, source.signed, null)
       return null
   }
 }
@@ -53,10 +53,10 @@ function takeRequest(
   source: LetterSource,
   now: number,
 ): DropReason | null {
-  const { peers, unreachable, neighbours, settings } = parts
+  const { peers, unreachable, peerHosts, settings } = parts
   if (unreachable.has(letter.returnAddress, now)) return 'unreachable'
   const isOurs = isForUs(parts, source)
-  const isAnswered = !isOurs && neighbours.isTold(letter)
+  const isAnswered = !isOurs && peerHosts.isTold(letter)
   // Before the newest pushes the oldest out.
   const others = peers.recent(letter.room, letter.from, settings.replyPeers, now)
   // A letter that was overtaken by a later one of the same agent is answered, but changes nothing.
@@ -67,17 +67,17 @@ function takeRequest(
     answerRequest(parts, letter, source, { others, isNewest, expiresInMs }, now)
   } else if (isNewest && isAnswered) {
     // Its agent knows us, too: whom only we know it was not offered.
-    neighbours.noteRequest(letter, source.signed)
-    introduceToOurs(parts, neighbours, letter, now)
+    peerHosts.noteRequest(letter, source.signed)
+    introduceToOurs(parts, peerHosts, letter, now)
   } else if (isNewest) {
-    neighbours.hold({ letter, ...source }, source.asked)
+    peerHosts.hold({ letter, ...source }, source.asked)
   }
   return null
 }
 
 /** Also while we stand by, where no other host can do it: its agent knows us alone. */
-export function isForUs({ neighbours }: HostParts, { asked }: Pick<LetterSource, 'asked'>): boolean {
-  return neighbours.standby.isAwake || asked.length === 0
+export function isForUs({ peerHosts }: HostParts, { asked }: Pick<LetterSource, 'asked'>): boolean {
+  return peerHosts.standby.isAwake || asked.length === 0
 }
 
 /** Of a host that stood by: requests that no other one answered. */
@@ -103,7 +103,7 @@ function answerRequest(
   }: { readonly others: readonly Entry[]; readonly isNewest: boolean; readonly expiresInMs: number },
   now: number,
 ): void {
-  const { introductions, settings, neighbours } = parts
+  const { introductions, settings, peerHosts } = parts
   const { room, from } = letter
   const frozen = freezeLetter(
     parts,
@@ -123,10 +123,10 @@ function answerRequest(
   if (isNewest) {
     // What the reply tells the asker need not be told again; what it tells of others, those must learn.
     const offered = others.map(({ user }) => user)
-    const items = neighbours.itemsOf(room, offered)
-    neighbours.noteRequest(letter, signed, { isAnsweredHere: true, offered: items })
+    const items = peerHosts.itemsOf(room, offered)
+    peerHosts.noteRequest(letter, signed, { isAnsweredHere: true, offered: items })
     introductions.settle(room, from, offered)
-    introductions.note(room, neighbours.relaying.introduce(room, offered, from), from, now)
+    introductions.note(room, peerHosts.relaying.introduce(room, offered, from), from, now)
   }
 }
 
@@ -153,7 +153,7 @@ function takeSignal(
   if (recipient === null) return 'unknown-peer'
   // The host that is awake has it, too.
   if (!isForUs(parts, source)) return null
-  if (parts.neighbours.relaying.passOn(letter)) return null
+  if (parts.peerHosts.relaying.passOn(letter)) return null
   return relaySignal(parts, recipient, letter, letter.from, now)
 }
 
@@ -178,7 +178,7 @@ export function relaySignal(
 function takeFailure(parts: HostParts, letter: FailureLetter, now: number): DropReason | null {
   if (findPeer(parts, letter, now) === null) return 'unknown-peer'
   parts.peers.flag(letter.room, letter.peer)
-  parts.neighbours.noteFlag(letter.room, letter.peer)
+  parts.peerHosts.noteFlag(letter.room, letter.peer)
   return null
 }
 

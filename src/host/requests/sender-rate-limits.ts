@@ -4,7 +4,7 @@
 import { toHex } from '../../base/bytes.ts'
 import { domainOf } from '../../base/mail-address.ts'
 import { TokenBucket } from '../../base/token-bucket.ts'
-import { BucketMap } from '../../base/token-bucket-map.ts'
+import { TokenBucketMap } from '../../base/token-bucket-map.ts'
 import type { UserId } from '../../letter/letter-types.ts'
 
 /** Letters an hour, all at once or one by one; 0 for no limit. */
@@ -28,7 +28,7 @@ const refusalRate = { burst: 60, perSecond: 60 / 3_600 }
 export class SenderLimits {
   readonly #limits: readonly {
     readonly perHour: number
-    readonly buckets: BucketMap
+    readonly buckets: TokenBucketMap
     readonly of: (sender: Sender) => string
   }[]
   readonly #refusals: TokenBucket
@@ -39,7 +39,7 @@ export class SenderLimits {
   constructor(now: number, { perKey, perAddress, perDomain }: SenderLimitSettings) {
     const limit = (perHour: number, capacity: number, of: (sender: Sender) => string) => ({
       perHour,
-      buckets: new BucketMap({ burst: perHour, perSecond: perHour / 3_600 }, capacity),
+      buckets: new TokenBucketMap({ burst: perHour, perSecond: perHour / 3_600 }, capacity),
       of,
     })
     this.#limits = [

@@ -9,10 +9,10 @@ import { type ImapUrl, serverName } from '../mail-url.ts'
 import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.ts'
 import { parseHeader, parseMail } from '../mime/parse-mail.ts'
 import type { ImapConnection, ImapItem } from './imap-connection.ts'
-import { ImapSupervisor, type SupervisorTiming, supervisorTiming } from './imap-reconnect.ts'
-import { UidLedger } from './uid-cache.ts'
+import { ImapReconnector, type ReconnectTiming, reconnectTiming } from './imap-reconnect.ts'
+import { UidCache } from './uid-cache.ts'
 
-export type ImapMailboxTiming = SupervisorTiming & {
+export type ImapMailboxTiming = ReconnectTiming & {
   /** Without a wake-up, a fetch searches the whole folder again after this long … */
   readonly rescanMs: number
   /** … and with wake-ups all the time after this long: other programs may have put old mail back. */
@@ -20,7 +20,7 @@ export type ImapMailboxTiming = SupervisorTiming & {
 }
 
 export const imapMailboxTiming: ImapMailboxTiming = {
-  ...supervisorTiming,
+  ...reconnectTiming,
   rescanMs: 20_000,
   fullScanMs: 300_000,
 }
@@ -54,8 +54,8 @@ export class ImapMailbox implements Mailbox {
   readonly #clock: Clock
   readonly #timing: ImapMailboxTiming
   readonly #notice: (line: string) => void
-  readonly #supervisor: ImapSupervisor
-  readonly #ledger = new UidLedger((waiting) => this.mayTakeNewest?.(waiting) === true)
+  readonly #supervisor: ImapReconnector
+  readonly #uidCache = new UidCache((waiting) => this.mayTakeNewest?.(waiting) === true)
 
   /** The server spoke of new mail since the last search. */
   #announced = true
@@ -72,7 +72,7 @@ export class ImapMailbox implements Mailbox {
     this.#clock = options.clock
     this.#timing = { ...imapMailboxTiming, ...options.timing }
     this.#notice = options.notice ?? (() => undefined)
-    this.#supervisor = new ImapSupervisor({
+    this.#supervisor = new ImapReconnector({
       url,
       login: options.login,
       maxBytes: filter.maxBytes,
@@ -101,7 +101,7 @@ export class ImapMailbox implements Mailbox {
   }
 
   #begin(connection: ImapConnection): void {
-    this.#ledger.useValidity(connection.uidValidity)
+    this.#uidCache.useValidity(connection.uidValidity)
     this.#announced = true
     this.#fullScanAt = null
     this.onWake()
@@ -115,7 +115,7 @@ export class ImapMailbox implements Mailbox {
       for (;;) {
         const { uidValidity } = this.#supervisor.live
         const held = (uid: number) => taken.has(uid) || except.has(`${uidValidity}:${uid}`)
-        const found = this.#ledger.next(Math.min(fetchBatch, limit - mails.length), held)
+        const found = this.#uidCache.next(Math.min(fetchBatch, limit - mails.length), held)
         if (found.length === 0) return mails
         const uids = this.#claimed(found, uidValidity)
         // Left to others, or done.
@@ -123,7 +123,7 @@ export class ImapMailbox implements Mailbox {
         if (uids.length === 0) continue
         const items = await this.#supervisor.run((connection) => connection.fetch(uids))
         const there = new Set(items.map(({ uid }) => uid))
-        this.#ledger.noteGone(uids.filter((uid) => !there.has(uid)))
+        this.#uidCache.noteGone(uids.filter((uid) => !there.has(uid)))
         mails.push(...(await this.#ours(items, uidValidity)))
       }
     })
@@ -147,7 +147,7 @@ export class ImapMailbox implements Mailbox {
     const header = parsed?.header ?? (await parseHeader(start))
     const isReport = () => mayBeReport(header, this.#filter) && this.isOurReport?.(start) === true
     if (!isOurs(header, this.#filter) && !isReport()) {
-      this.#ledger.noteForeign(uid)
+      this.#uidCache.noteForeign(uid)
       return null
     }
     const ref = `${uidValidity}:${uid}`
@@ -164,7 +164,7 @@ export class ImapMailbox implements Mailbox {
         .filter((uid) => Number.isSafeInteger(uid) && uid > 0)
       if (uids.length === 0) return
       await this.#supervisor.run((connection) => connection.remove(uids))
-      this.#ledger.noteGone(uids)
+      this.#uidCache.noteGone(uids)
       if (!deletesForGood) this.#noticeMarking()
     })
   }
@@ -180,20 +180,20 @@ export class ImapMailbox implements Mailbox {
   async #scanIfDue(): Promise<void> {
     const now = this.#clock.now()
     const isOld = this.#fullScanAt === null || now - this.#fullScanAt >= this.#timing.fullScanMs
-    const full = isOld || this.#ledger.needsFullScan
-    const more = this.#announced || (this.#ledger.truncated && this.#ledger.waiting === 0)
+    const full = isOld || this.#uidCache.needsFullScan
+    const more = this.#announced || (this.#uidCache.truncated && this.#uidCache.waiting === 0)
     if (!full && !more && now - this.#scannedAt < this.#timing.rescanMs) return
     const whole = full || !more
     // Before the search: mail announced while it runs must lead to another one.
     this.#announced = false
     try {
       const { lastUid } = this.#supervisor.live
-      const from = whole ? 1 : this.#ledger.scanFrom
+      const from = whole ? 1 : this.#uidCache.scanFrom
       const uids = await this.#supervisor.run((connection) =>
         connection.search(this.#filter.subject, from, this.isOurReport ? reporters : []),
       )
-      if (whole) this.#ledger.noteFullScan(uids, lastUid)
-      else this.#ledger.noteNew(uids)
+      if (whole) this.#uidCache.noteFullScan(uids, lastUid)
+      else this.#uidCache.noteNew(uids)
     } catch (error) {
       this.#announced = true
       throw error

@@ -10,7 +10,7 @@ import { type Backoff, backoffMs } from '../reconnect-backoff.ts'
 import { connectImap, type ImapConnection, type ImapTiming, imapTiming } from './imap-connection.ts'
 import { isPassing } from './imap-errors.ts'
 
-export type SupervisorTiming = ImapTiming & {
+export type ReconnectTiming = ImapTiming & {
   readonly retry: Backoff
   /** A password that once worked and is refused now: somebody has to act, and providers lock eager callers out. */
   readonly loginRetry: Backoff
@@ -25,7 +25,7 @@ export type SupervisorTiming = ImapTiming & {
   readonly pollMs: number
 }
 
-export const supervisorTiming: SupervisorTiming = {
+export const reconnectTiming: ReconnectTiming = {
   ...imapTiming,
   retry: { firstMs: 1_000, lastMs: 60_000 },
   loginRetry: { firstMs: 300_000, lastMs: 1_800_000 },
@@ -39,7 +39,7 @@ export const supervisorTiming: SupervisorTiming = {
 /** For a server that has every reason to answer at once. */
 const checkMs = 3_000
 
-export type SupervisorOptions = {
+export type ImapReconnectorOptions = {
   readonly url: ImapUrl
   readonly login: Login
   /** Largest mail that is downloaded. */
@@ -47,14 +47,14 @@ export type SupervisorOptions = {
   readonly clock: Clock
   /** Uniform in [0, 1), for the scatter of retries. */
   readonly random: () => number
-  readonly timing: SupervisorTiming
+  readonly timing: ReconnectTiming
   readonly onConnected: (connection: ImapConnection) => void
   readonly onExists: () => void
   readonly onState: (state: MailboxState) => void
 }
 
-export class ImapSupervisor {
-  readonly #options: SupervisorOptions
+export class ImapReconnector {
+  readonly #options: ImapReconnectorOptions
   #connection: ImapConnection | null = null
   #state: 'new' | 'open' | 'closed' = 'new'
   #lostBecause = 'it is not open'
@@ -62,7 +62,7 @@ export class ImapSupervisor {
   #cancelTimer: () => void = () => undefined
   #lastGoodAt = Number.NEGATIVE_INFINITY
 
-  constructor(options: SupervisorOptions) {
+  constructor(options: ImapReconnectorOptions) {
     this.#options = options
   }
 

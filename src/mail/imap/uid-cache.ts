@@ -1,7 +1,7 @@
 // What we know of an IMAP folder: which mails wait for us, which only look like ours, and up to where we
 // have looked. It saves searching and downloading; losing it costs time, never a mail.
 
-import { inTurns, type MayTakeNewest } from '../../base/fair-order.ts'
+import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
 
 export type LedgerLimits = {
   /** UIDs waiting. Beyond it some are left for a later scan: the newest, or where the newest may come first those in the
@@ -13,7 +13,7 @@ export type LedgerLimits = {
 
 export const ledgerLimits: LedgerLimits = { waiting: 20_000, foreign: 20_000 }
 
-export class UidLedger {
+export class UidCache {
   #validity = ''
   /** Ascending. */
   #waiting: number[] = []
@@ -93,7 +93,7 @@ export class UidLedger {
   /** Of the waiting ones that are not in somebody's hand: the oldest, or in turns. */
   next(count: number, held: (uid: number) => boolean): number[] {
     const chosen: number[] = []
-    for (const uid of inTurns(this.#waiting, (waiting) => this.#mayTakeNewest(waiting + this.#gap))) {
+    for (const uid of fairOrder(this.#waiting, (waiting) => this.#mayTakeNewest(waiting + this.#gap))) {
       if (chosen.length >= count) break
       if (!held(uid)) chosen.push(uid)
     }

@@ -6,7 +6,7 @@ import { type FSWatcher, watch } from 'node:fs'
 import { access, constants, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
-import { inTurns, type MayTakeNewest } from '../../base/fair-order.ts'
+import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
 import { messageOf, Problem } from '../../base/problem.ts'
 import { isOurs, mayBeReport } from '../mail-filter.ts'
 import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.ts'
@@ -78,7 +78,7 @@ export class MaildirMailbox implements Mailbox {
     const oldestFirst = (await this.#list()).filter(
       ({ base }) => !this.#foreign.has(base) && !except.has(base),
     )
-    for (const entry of inTurns(oldestFirst, this.mayTakeNewest)) {
+    for (const entry of fairOrder(oldestFirst, this.mayTakeNewest)) {
       if (mails.length >= limit) break
       const mail = await this.#read(entry)
       if (mail) mails.push(mail)

@@ -3,7 +3,7 @@
 // finds what it did not say. It sends nothing on, so that no report of ours ever comes back.
 
 import type { Clock } from '../../base/clock.ts'
-import { inTurns, type MayTakeNewest } from '../../base/fair-order.ts'
+import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
 import { sameAddress } from '../../base/mail-address.ts'
 import { messageOf, Problem } from '../../base/problem.ts'
 import { isOurs } from '../mail-filter.ts'
@@ -86,7 +86,7 @@ export class MailpitMailbox implements Mailbox {
     return this.#inTurn(async () => {
       await this.#searchIfDue()
       const mails: FetchedMail[] = []
-      for (const summary of inTurns([...this.#waiting], this.mayTakeNewest)) {
+      for (const summary of fairOrder([...this.#waiting], this.mayTakeNewest)) {
         if (mails.length >= limit) break
         if (except.has(summary.id)) continue
         const mail = await this.#read(summary)

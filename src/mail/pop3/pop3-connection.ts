@@ -9,7 +9,7 @@ import { isLoopbackHost, mayStayInClear, type Pop3Url } from '../mail-url.ts'
 import { headerLimitBytes } from '../mime/parse-mail.ts'
 import { noTls, Pop3Refusal, pop3Problem } from './pop3-errors.ts'
 import { loginPop3 } from './pop3-login.ts'
-import { type Pop3Answer, type Pop3Form, Pop3Reader } from './pop3-response-parser.ts'
+import { type Pop3Answer, type Pop3Form, Pop3ResponseParser } from './pop3-response-parser.ts'
 
 export type Pop3ConnectionTiming = {
   readonly connectMs: number
@@ -57,7 +57,7 @@ export class Pop3Connection {
   readonly #clock: Clock
   readonly #timing: Pop3ConnectionTiming
   #socket: Socket | TLSSocket | null = null
-  readonly #reader = new Pop3Reader()
+  readonly #reader = new Pop3ResponseParser()
   /** Written and not answered yet, in their order; then those that wait to be written. */
   #waiting: Waiting[] = []
   #written = 0

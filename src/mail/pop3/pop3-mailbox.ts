@@ -12,7 +12,7 @@ import { type Backoff, backoffMs } from '../reconnect-backoff.ts'
 import { connectPop3, type Pop3ConnectionTiming } from './pop3-connection.ts'
 import { isLoginDelay, isPassing, pop3Problem } from './pop3-errors.ts'
 import { Pop3Session } from './pop3-session.ts'
-import { UidMemory } from './uidl-cache.ts'
+import { UidlCache } from './uidl-cache.ts'
 
 export type Pop3Timing = Pop3ConnectionTiming & {
   /** Between two looks; the server may ask for more. */
@@ -61,7 +61,7 @@ export class Pop3Mailbox implements Mailbox {
   readonly #filter: MailFilter
   readonly #options: Pop3MailboxOptions
   readonly #timing: Pop3Timing
-  readonly #memory: UidMemory
+  readonly #memory: UidlCache
   #state: 'new' | 'open' | 'closed' = 'new'
   #session: Pop3Session | null = null
   /** Why there is no connection; null while all is well. */
@@ -91,7 +91,7 @@ export class Pop3Mailbox implements Mailbox {
       .map(String)
       .map(encodeURIComponent)
     const { memoryFile: file, notice } = options
-    this.#memory = new UidMemory({ file, key: key.join(' '), notice })
+    this.#memory = new UidlCache({ file, key: key.join(' '), notice })
   }
 
   async open(): Promise<void> {

@@ -21,7 +21,7 @@ const empty = new Uint8Array(0)
 const lineEnd = Buffer.from('\r\n')
 const bodyEnd = Buffer.from('\r\n.\r\n')
 
-export class Pop3Reader {
+export class Pop3ResponseParser {
   /** Not used up yet. At most one answer's limit and one chunk of the socket. */
   #bytes: Buffer = Buffer.alloc(0)
   /** The first line of an answer whose body is still coming. */

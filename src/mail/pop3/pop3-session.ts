@@ -1,12 +1,12 @@
 // One look into a POP3 maildrop: its listing, which of it is ours, and what is to be deleted when it ends. The maildrop
 // is locked meanwhile and shows nothing new, so sessions are short.
 
-import { inTurns, type MayTakeNewest } from '../../base/fair-order.ts'
+import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
 import { isOurs, mayBeReport } from '../mail-filter.ts'
 import type { FetchedMail, MailFilter } from '../mailbox.ts'
 import { parseHeader } from '../mime/parse-mail.ts'
 import { type Pop3Connection, type Pop3Mail, pop3Pipeline } from './pop3-connection.ts'
-import type { UidMemory } from './uidl-cache.ts'
+import type { UidlCache } from './uidl-cache.ts'
 
 /** A bounce tells within these what it is about. */
 const reportLines = 1_000
@@ -15,7 +15,7 @@ export class Pop3Session {
   isOurReport: ((raw: Uint8Array) => boolean) | undefined
   readonly #connection: Pop3Connection
   readonly #filter: MailFilter
-  readonly #memory: UidMemory
+  readonly #memory: UidlCache
   /** Oldest first, as servers number them. */
   readonly #mails: readonly Pop3Mail[]
   readonly #byUid: ReadonlyMap<string, Pop3Mail>
@@ -25,7 +25,7 @@ export class Pop3Session {
   readonly #gone = new Set<string>()
   #deleted = 0
 
-  constructor(connection: Pop3Connection, mails: readonly Pop3Mail[], filter: MailFilter, memory: UidMemory) {
+  constructor(connection: Pop3Connection, mails: readonly Pop3Mail[], filter: MailFilter, memory: UidlCache) {
     this.#connection = connection
     this.#filter = filter
     this.#memory = memory
@@ -64,7 +64,7 @@ export class Pop3Session {
   ): Promise<FetchedMail[]> {
     const fetched: FetchedMail[] = []
     const oldestFirst = this.#mails.filter(({ uid }) => this.#isWaiting(uid) && !except(uid))
-    const waiting = [...inTurns(oldestFirst, mayTakeNewest)]
+    const waiting = [...fairOrder(oldestFirst, mayTakeNewest)]
     for (let at = 0; at < waiting.length && fetched.length < limit; at += pop3Pipeline) {
       const batch = waiting.slice(at, at + pop3Pipeline)
       const unknown = batch.filter(({ uid }) => !this.#ours.has(uid))

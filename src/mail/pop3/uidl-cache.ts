@@ -7,7 +7,7 @@ import { messageOf } from '../../base/problem.ts'
 /** Lines of up to 71 bytes; larger files are not ours. */
 const mostFileBytes = 16 * 1024 * 1024
 
-export type UidMemoryOptions = {
+export type UidlCacheOptions = {
   /** Null: kept until the program ends. */
   readonly file: string | null
   /** What the IDs belong to, in one word: account and filter. Those of another key are forgotten. */
@@ -15,13 +15,13 @@ export type UidMemoryOptions = {
   readonly notice: (line: string) => void
 }
 
-export class UidMemory {
-  readonly #options: UidMemoryOptions
+export class UidlCache {
+  readonly #options: UidlCacheOptions
   /** At most those of one listing and what was noted since. */
   #foreign = new Set<string>()
   #saved = true
 
-  constructor(options: UidMemoryOptions) {
+  constructor(options: UidlCacheOptions) {
     this.#options = options
     const { file } = options
     if (file !== null) this.#read(file)

@@ -2,7 +2,7 @@
 // whose keys open it. What nobody's keys open is shown to all, as each alone would see it, and removed once all are done
 // with it. Mails that one reader has for another in the same program are handed over here and never travel.
 
-import { inTurns, type MayTakeNewest } from '../../base/fair-order.ts'
+import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
 import { limits } from '../../letter/limits.ts'
 import type { FetchedMail, Mailbox, MailboxState } from '../mailbox.ts'
 import { isReportLike } from '../mime/automatic-mail.ts'
@@ -128,7 +128,7 @@ export class SharedMailbox {
       const ready = [...this.#handedOver.values(), ...this.#sorted.values()]
         .filter(wanted)
         .flatMap(({ mail }) => mail ?? [])
-      if (ready.length > 0) return [...inTurns(ready, view.mayTakeNewest)].slice(0, limit)
+      if (ready.length > 0) return [...fairOrder(ready, view.mayTakeNewest)].slice(0, limit)
       const mailbox = this.#mailbox
       const again = [...this.#sorted.values()].filter(wanted)
       if (mailbox === null || (again.length === 0 && this.#sorted.size >= sharedLimits.mails)) return []

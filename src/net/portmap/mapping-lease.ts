@@ -16,7 +16,7 @@ export type PortMapping = {
   readonly router: string
 }
 
-export type PortKeeperOptions = {
+export type MappingLeaseOptions = {
   readonly clock: Clock
   /** Of the socket that is to be reached. */
   readonly port: number
@@ -41,8 +41,8 @@ const mostLeaseMs = 24 * 3_600_000
 
 type Held = { readonly gateway: Gateway; readonly granted: Granted; readonly expiresAt: number }
 
-export class PortKeeper {
-  readonly #options: PortKeeperOptions
+export class MappingLease {
+  readonly #options: MappingLeaseOptions
   /** The first asking is over, with or without a mapping. */
   readonly settled: Promise<void>
   #held: Held | null = null
@@ -54,7 +54,7 @@ export class PortKeeper {
   #closed = false
 
   /** Starts asking at once. */
-  constructor(options: PortKeeperOptions) {
+  constructor(options: MappingLeaseOptions) {
     this.#options = options
     this.#work = this.#ask()
     this.settled = this.#work

@@ -6,7 +6,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Crypto } from '../../base/crypto.ts'
 import { defaultRouters } from './default-routers.ts'
 import { addressTowards, type Gateway, type PortProtocol } from './gateway.ts'
-import { PortKeeper, type PortMapping } from './mapping-lease.ts'
+import { MappingLease, type PortMapping } from './mapping-lease.ts'
 import { PcpGateway } from './pcp-gateway.ts'
 import { findUpnpGateway } from './upnp-gateway.ts'
 
@@ -33,7 +33,7 @@ export interface PortMapper {
 /** Starts asking at once. */
 export function mapPort(options: PortMappingOptions): PortMapper {
   const { clock, randomBytes, port, leaseMs, onChange, protocol = 'UDP' } = options
-  return new PortKeeper({
+  return new MappingLease({
     clock,
     port,
     ...(leaseMs !== undefined && { leaseMs }),

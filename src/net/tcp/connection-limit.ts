@@ -7,10 +7,10 @@ export type GuestLimits = { readonly total: number; readonly perSource: number }
 
 export type Guest = { readonly from: Endpoint; readonly close: () => void }
 
-export class Guests<Visitor extends Guest = Guest> {
+export class ConnectionLimit<Visitor extends Guest = Guest> {
   readonly #limits: GuestLimits
   /** Whoever spoke last is last. */
-  readonly #guests = new Set<Visitor>()
+  readonly #connectionLimit = new Set<Visitor>()
   readonly #bySource = new Map<string, number>()
 
   constructor(limits: GuestLimits) {
@@ -18,7 +18,7 @@ export class Guests<Visitor extends Guest = Guest> {
   }
 
   get size(): number {
-    return this.#guests.size
+    return this.#connectionLimit.size
   }
 
   /** False when its source has as many as it may; then it is for the caller to close. */
@@ -26,23 +26,23 @@ export class Guests<Visitor extends Guest = Guest> {
     const source = customerOf(guest.from)
     const present = this.#bySource.get(source) ?? 0
     if (present >= this.#limits.perSource) return false
-    const [silent] = this.#guests
-    if (silent && this.#guests.size >= this.#limits.total) {
+    const [silent] = this.#connectionLimit
+    if (silent && this.#connectionLimit.size >= this.#limits.total) {
       this.leave(silent)
       silent.close()
     }
-    this.#guests.add(guest)
+    this.#connectionLimit.add(guest)
     this.#bySource.set(source, (this.#bySource.get(source) ?? 0) + 1)
     return true
   }
 
   noteSpoke(guest: Visitor): void {
-    if (this.#guests.delete(guest)) this.#guests.add(guest)
+    if (this.#connectionLimit.delete(guest)) this.#connectionLimit.add(guest)
   }
 
   /** False when it was none. */
   leave(guest: Visitor): boolean {
-    if (!this.#guests.delete(guest)) return false
+    if (!this.#connectionLimit.delete(guest)) return false
     const source = customerOf(guest.from)
     const left = (this.#bySource.get(source) ?? 1) - 1
     if (left > 0) this.#bySource.set(source, left)
@@ -51,7 +51,7 @@ export class Guests<Visitor extends Guest = Guest> {
   }
 
   closeAll(): void {
-    for (const guest of [...this.#guests]) {
+    for (const guest of [...this.#connectionLimit]) {
       this.leave(guest)
       guest.close()
     }

@@ -3,7 +3,7 @@
 
 import type { Clock } from '../../base/clock.ts'
 import type { Endpoint, Family } from '../../base/endpoint.ts'
-import { type Guest, type GuestLimits, Guests } from './connection-limit.ts'
+import { ConnectionLimit, type Guest, type GuestLimits } from './connection-limit.ts'
 import { PacketConnection } from './packet-connection.ts'
 import { openTcpListener } from './tcp-listener.ts'
 
@@ -11,7 +11,7 @@ import { openTcpListener } from './tcp-listener.ts'
 export const waitingLimits: GuestLimits = { total: 64, perSource: 8 }
 export const mostWaitingMs = 5_000
 
-export type PacketPortOptions = {
+export type PacketListenerOptions = {
   readonly clock: Clock
   readonly family: Family
   /** Default: any free port. */
@@ -20,16 +20,16 @@ export type PacketPortOptions = {
   readonly onFirstPacket: (connection: PacketConnection, packet: Uint8Array) => boolean
 }
 
-export interface PacketPort {
+export interface PacketListener {
   readonly local: Endpoint
   /** Connections that were taken stay. */
   close(): void
 }
 
 /** Rejects with a Problem (`port-taken` or `network`). */
-export async function openPacketPort(options: PacketPortOptions): Promise<PacketPort> {
+export async function openPacketListener(options: PacketListenerOptions): Promise<PacketListener> {
   const { clock, family, port, onFirstPacket } = options
-  const waiting = new Guests(waitingLimits)
+  const waiting = new ConnectionLimit(waitingLimits)
   const listener = await openTcpListener({
     family,
     ...(port !== undefined && { port }),

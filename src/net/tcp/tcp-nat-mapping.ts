@@ -13,7 +13,7 @@ import { decodeStun, encodeRequest, transactionIdBytes } from '../../nat/stun-me
 import { stunSplitter } from '../../nat/stun-tcp-framing.ts'
 import { anyAddress, freeTcpPort } from './tcp-dial.ts'
 
-export type TcpMappingOptions = {
+export type TcpNatMappingOptions = {
   readonly clock: Clock
   readonly randomBytes: Crypto['randomBytes']
   /** Of one family; the first few at different addresses are asked. */
@@ -31,13 +31,13 @@ const askAgainMs = 30_000
 const firstBackoffMs = 1_000
 const longestBackoffMs = 60_000
 
-type Conversation = { readonly close: () => void }
+type OpenLink = { readonly close: () => void }
 
-export class TcpMapping {
-  readonly #options: TcpMappingOptions
+export class TcpNatMapping {
+  readonly #options: TcpNatMappingOptions
   readonly #servers: readonly Endpoint[]
   readonly #answers = new Map<Endpoint, Endpoint>()
-  readonly #open = new Map<Endpoint, Conversation>()
+  readonly #open = new Map<Endpoint, OpenLink>()
   #port: number | null = null
   #endpoint: Endpoint | null = null
   #kept: Endpoint | null = null
@@ -51,7 +51,7 @@ export class TcpMapping {
   readonly settled: Promise<void>
 
   /** Starts asking at once. */
-  constructor(options: TcpMappingOptions) {
+  constructor(options: TcpNatMappingOptions) {
     this.#options = options
     const addresses = new Set<string>()
     const distinct = options.servers.filter(

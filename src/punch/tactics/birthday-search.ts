@@ -13,10 +13,10 @@ import type { Via } from '../../base/protocol-machine.ts'
 import { type Signal, signalLimits } from '../../base/punch-signal.ts'
 import { newMappings } from '../check-pacing.ts'
 import { drawPorts, portsOf } from '../port-sets.ts'
-import { type Means, type Tactic, usualMailMs } from './tactic.ts'
+import { type ProbeSender, type Tactic, usualMailMs } from './tactic.ts'
 
-export type SearcherOptions = {
-  readonly means: Means
+export type BirthdaySearchOptions = {
+  readonly means: ProbeSender
   readonly now: number
   readonly part: /** `towards`: null while the peer has to tell it by `ports`. */
     | { readonly type: 'sockets'; readonly towards: Endpoint | null }
@@ -43,8 +43,8 @@ const longestLeadMs = 900_000
 /** After the last packet of a search: whatever still may come has come. */
 const tailMs = holeMs
 
-export class Searcher implements Tactic {
-  readonly #options: SearcherOptions
+export class BirthdaySearch implements Tactic {
+  readonly #options: BirthdaySearchOptions
   #towards: Endpoint | null
   #toldRound = -1
   /** The latest that was agreed on or proposed. */
@@ -57,7 +57,7 @@ export class Searcher implements Tactic {
   #leadMs: number
   readonly failure = null
 
-  constructor(options: SearcherOptions) {
+  constructor(options: BirthdaySearchOptions) {
     this.#options = options
     this.#towards = options.part.type === 'sockets' ? options.part.towards : null
     this.#leadMs = 1.6 * (options.mailMs ?? usualMailMs) + 3_000

@@ -14,9 +14,9 @@ import type { Via } from '../../base/protocol-machine.ts'
 import { type Signal, signalLimits } from '../../base/punch-signal.ts'
 import { stepsBetween } from '../port-sets.ts'
 import type { Position } from './port-bracket.ts'
-import { Measurement, type Reading } from './port-measurement.ts'
+import { PortMeasurement, type Reading } from './port-measurement.ts'
 import {
-  type Means,
+  type ProbeSender,
   retryDelayMs,
   type Tactic,
   type TacticFailure,
@@ -25,8 +25,8 @@ import {
 } from './tactic.ts'
 import { nextPair, type Pair, targetsAhead } from './target-ports.ts'
 
-export type TargetBurnerOptions = {
-  readonly means: Means
+export type CounterAdvancerOptions = {
+  readonly means: ProbeSender
   readonly now: number
   /** Of our NAT's counter, as far as known; else 0. */
   readonly step: number
@@ -66,12 +66,12 @@ const resendMs = [400, 1_000, 1_500] as const
 /** Left over for samples and for what the other side needs of us. */
 const reserve = 20
 
-export class TargetBurner implements Tactic {
-  readonly #options: TargetBurnerOptions
+export class CounterAdvancer implements Tactic {
+  readonly #options: CounterAdvancerOptions
   readonly #mailMs: number
   #phase: Phase = { name: 'measuring', first: null }
   #round = -1
-  #measurement: Measurement | null = null
+  #measurement: PortMeasurement | null = null
   #actAt: number | null
   #tries = 0
   #samples = fewestSamples
@@ -81,7 +81,7 @@ export class TargetBurner implements Tactic {
   #vias: readonly Via[] = []
   failure: TacticFailure | null = null
 
-  constructor(options: TargetBurnerOptions) {
+  constructor(options: CounterAdvancerOptions) {
     this.#options = options
     this.#mailMs = options.mailMs ?? usualMailMs
     this.#actAt = options.now
@@ -122,7 +122,7 @@ export class TargetBurner implements Tactic {
 
   #measure(): void {
     const layout = Array.from({ length: this.#samples }, () => 'sample' as const)
-    const measurement = new Measurement(this.#options.means, layout)
+    const measurement = new PortMeasurement(this.#options.means, layout)
     this.#samples = fewestSamples
     if (this.#options.means.fire(measurement.shots)) this.#measurement = measurement
   }

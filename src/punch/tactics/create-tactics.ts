@@ -1,16 +1,16 @@
 // Which tactics this side's part of a plan consists of (mission D6; the table is in plan.ts).
 
 import type { HardPlan } from '../punch-plan.ts'
-import { Searcher } from './birthday-search.ts'
-import { TargetBurner } from './counter-advancer.ts'
-import { Announcer } from './port-announcer.ts'
-import { Sweeper } from './range-prober.ts'
-import { type Means, type Tactic, usualMailMs } from './tactic.ts'
+import { BirthdaySearch } from './birthday-search.ts'
+import { CounterAdvancer } from './counter-advancer.ts'
+import { PortAnnouncer } from './port-announcer.ts'
+import { RangeProber } from './range-prober.ts'
+import { type ProbeSender, type Tactic, usualMailMs } from './tactic.ts'
 import { TargetOpener } from './target-opener.ts'
 
 export type TacticsOptions = {
   readonly plan: HardPlan
-  readonly means: Means
+  readonly means: ProbeSender
   readonly now: number
   readonly role: 'opener' | 'responder'
   readonly mailMs: number | null
@@ -60,7 +60,7 @@ function assigned(options: TacticsOptions): readonly Tactic[] {
 function announcer({ plan, means, now, mailMs }: TacticsOptions, { toldByPeer }: { toldByPeer: boolean }) {
   const { mine, theirs, strategy } = plan
   const isSearched = strategy === 'assigned-birthday'
-  return new Announcer({
+  return new PortAnnouncer({
     means,
     now,
     towards: toldByPeer ? null : theirs.seenAs,
@@ -76,18 +76,18 @@ function announcer({ plan, means, now, mailMs }: TacticsOptions, { toldByPeer }:
 
 function sweeper({ plan, means }: TacticsOptions, vias: () => readonly number[], patienceMs: number) {
   const { mine, theirs } = plan
-  return new Sweeper({ means, vias, within: theirs.ports, lifetimeMs: mine.lifetimeMs, patienceMs })
+  return new RangeProber({ means, vias, within: theirs.ports, lifetimeMs: mine.lifetimeMs, patienceMs })
 }
 
 function searcher({ plan, means, now, mailMs, random }: TacticsOptions, via: () => number | null) {
   const { mine, theirs, searchSize: size } = plan
   if (mine.kind === 'random') {
     const towards = theirs.kind === 'fixed' ? theirs.seenAs : null
-    return new Searcher({ means, now, part: { type: 'sockets', towards }, size, mailMs, random })
+    return new BirthdaySearch({ means, now, part: { type: 'sockets', towards }, size, mailMs, random })
   }
   const address = theirs.seenAs?.address ?? ''
   const part = { type: 'ports', address, within: theirs.ports, via } as const
-  return new Searcher({ means, now, part, size, mailMs, random })
+  return new BirthdaySearch({ means, now, part, size, mailMs, random })
 }
 
 function opener({ plan, means, mailMs }: TacticsOptions) {
@@ -95,5 +95,5 @@ function opener({ plan, means, mailMs }: TacticsOptions) {
 }
 
 function burner({ plan, means, now, mailMs }: TacticsOptions) {
-  return new TargetBurner({ means, now, step: plan.mine.step, within: plan.mine.ports, mailMs })
+  return new CounterAdvancer({ means, now, step: plan.mine.step, within: plan.mine.ports, mailMs })
 }

@@ -9,18 +9,18 @@ import type { Endpoint } from '../../base/endpoint.ts'
 import type { Via } from '../../base/protocol-machine.ts'
 import type { PortRange, Signal } from '../../base/punch-signal.ts'
 import { portsOf } from '../port-sets.ts'
-import { Measurement } from './port-measurement.ts'
+import { PortMeasurement } from './port-measurement.ts'
 import {
   keepaliveMsFor,
-  type Means,
+  type ProbeSender,
   retryDelayMs,
   type Tactic,
   type TacticFailure,
   triesToFailure,
 } from './tactic.ts'
 
-export type AnnouncerOptions = {
-  readonly means: Means
+export type PortAnnouncerOptions = {
+  readonly means: ProbeSender
   readonly now: number
   /** Null: where to is told by the peer's `ports`. */
   readonly towards: Endpoint | null
@@ -43,12 +43,12 @@ const maxRounds = 3
 
 type Anchor = { readonly via: Via; readonly towards: readonly Endpoint[] }
 
-export class Announcer implements Tactic {
-  readonly #options: AnnouncerOptions
+export class PortAnnouncer implements Tactic {
+  readonly #options: PortAnnouncerOptions
   readonly #keepaliveMs: number
   #towards: readonly Endpoint[]
   #toldRound = -1
-  #measurement: Measurement | null = null
+  #measurement: PortMeasurement | null = null
   #measuring: Anchor | null = null
   #measureAt: number | null
   #tries = 0
@@ -58,7 +58,7 @@ export class Announcer implements Tactic {
   #keepaliveAt: number | null = null
   failure: TacticFailure | null = null
 
-  constructor(options: AnnouncerOptions) {
+  constructor(options: PortAnnouncerOptions) {
     this.#options = options
     this.#keepaliveMs = keepaliveMsFor(options.lifetimeMs)
     this.#towards = options.towards ? [options.towards] : []
@@ -103,7 +103,7 @@ export class Announcer implements Tactic {
       return { type: onlyOpens ? ('bubble' as const) : ('check' as const), to, via: anchor.via }
     })
     const samples = Array.from({ length: samplesEachSide }, () => 'sample' as const)
-    const measurement = new Measurement(means, [...samples, ...openings, ...samples])
+    const measurement = new PortMeasurement(means, [...samples, ...openings, ...samples])
     if (!means.fire(measurement.shots)) return
     this.#measurement = measurement
     this.#measuring = anchor

@@ -24,7 +24,7 @@ type Place = { readonly index: number; readonly port: number }
 /** `sentAfter`: packets of ours after that sample, each of which has moved the counter on by one step. */
 export type Position = { readonly port: number; readonly step: number; readonly sentAfter: number }
 
-export class Bracket {
+export class PortBracket {
   readonly #length: number
   readonly #places: readonly Place[]
   readonly #knownStep: number

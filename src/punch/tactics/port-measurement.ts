@@ -1,22 +1,22 @@
 // A volley with samples in it, and what they say of our NAT's counter when all are settled.
 
 import type { Sample } from '../port-sampler.ts'
-import { Bracket } from './port-bracket.ts'
-import type { Means, Shot } from './tactic.ts'
+import { PortBracket } from './port-bracket.ts'
+import type { Probe, ProbeSender } from './tactic.ts'
 
 export type Reading = {
   /** The public address of our NAT, as most samples have it. */
   readonly address: string
-  readonly bracket: Bracket
+  readonly bracket: PortBracket
 }
 
-export class Measurement {
-  readonly shots: readonly Shot[]
+export class PortMeasurement {
+  readonly shots: readonly Probe[]
   readonly #samples: readonly Sample[]
   readonly #ownAddresses: readonly string[]
 
   /** `layout`: shots, and `sample` where a new sample goes. */
-  constructor(means: Pick<Means, 'newVia' | 'ownAddresses'>, layout: readonly (Shot | 'sample')[]) {
+  constructor(means: Pick<ProbeSender, 'newVia' | 'ownAddresses'>, layout: readonly (Probe | 'sample')[]) {
     this.#ownAddresses = means.ownAddresses
     this.shots = layout.map((part) =>
       part === 'sample'
@@ -39,7 +39,7 @@ export class Measurement {
       const { mapped } = shot.sample
       return { type: 'sample', port: mapped?.address === address ? mapped.port : null } as const
     })
-    return { address, bracket: new Bracket(sent, step) }
+    return { address, bracket: new PortBracket(sent, step) }
   }
 
   /** Where servers disagree, the address we knew before tips the scales. */

@@ -6,10 +6,10 @@ import type { PortBlock } from '../../base/nat-profile.ts'
 import type { Via } from '../../base/protocol-machine.ts'
 import type { Signal } from '../../base/punch-signal.ts'
 import { portsAround, portsOf } from '../port-sets.ts'
-import { keepaliveMsFor, type Means, type Tactic } from './tactic.ts'
+import { keepaliveMsFor, type ProbeSender, type Tactic } from './tactic.ts'
 
-export type SweeperOptions = {
-  readonly means: Means
+export type RangeProberOptions = {
+  readonly means: ProbeSender
   /** Sockets whose ports the peer's NAT lets in; none yet when empty. */
   readonly vias: () => readonly Via[]
   /** Where the peer's ports are at all. */
@@ -32,8 +32,8 @@ const aroundMs = 500
 /** Our own port is being found out. */
 const notReadyMs = 300
 
-export class Sweeper implements Tactic {
-  readonly #options: SweeperOptions
+export class RangeProber implements Tactic {
+  readonly #options: RangeProberOptions
   readonly #keepaliveMs: number
   #round = -1
   #address = ''
@@ -44,7 +44,7 @@ export class Sweeper implements Tactic {
   #aroundAt: number | null = null
   readonly failure = null
 
-  constructor(options: SweeperOptions) {
+  constructor(options: RangeProberOptions) {
     this.#options = options
     this.#keepaliveMs = keepaliveMsFor(options.lifetimeMs)
   }

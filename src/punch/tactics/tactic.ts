@@ -9,21 +9,21 @@ import type { Sample } from '../port-sampler.ts'
 /** Why a tactic cannot go on. */
 export type TacticFailure = 'no-samples' | 'unpredictable-ports'
 
-export type Shot =
+export type Probe =
   | { readonly type: 'check'; readonly to: Endpoint; readonly via: Via }
   /** Only to open our own NAT: it need not arrive. */
   | { readonly type: 'bubble'; readonly to: Endpoint; readonly via: Via }
   | { readonly type: 'sample'; readonly sample: Sample }
 
 /** What the attempt does for its tactics. */
-export interface Means {
+export interface ProbeSender {
   /** Number of a socket that nobody used yet; it is opened by the first packet. */
   newVia(): Via
   /**
    * Goes out at one instant, in this order, as soon as pacing allows; at most 20. False, and nothing goes out, when the
    * budget does not allow it. Samples in it are settled sooner or later, then `act` is called.
    */
-  fire(volley: readonly Shot[]): boolean
+  fire(volley: readonly Probe[]): boolean
   tell(signal: Signal): void
   close(vias: Iterable<Via>): void
   /** Public ones, as STUN servers saw them before the attempt. */

@@ -9,12 +9,12 @@
 
 import type { Via } from '../../base/protocol-machine.ts'
 import { type Signal, signalLimits } from '../../base/punch-signal.ts'
-import { Measurement } from './port-measurement.ts'
+import { PortMeasurement } from './port-measurement.ts'
 import {
   keepaliveMsFor,
-  type Means,
+  type Probe,
+  type ProbeSender,
   retryDelayMs,
-  type Shot,
   type Tactic,
   type TacticFailure,
   triesToFailure,
@@ -22,7 +22,7 @@ import {
 } from './tactic.ts'
 
 export type TargetOpenerOptions = {
-  readonly means: Means
+  readonly means: ProbeSender
   /** Of our NAT's counter, as far as known; else 0. */
   readonly step: number
   readonly lifetimeMs: number | null
@@ -31,7 +31,7 @@ export type TargetOpenerOptions = {
 
 type Targets = Signal & { type: 'targets' }
 type Hold = { readonly via: Via; readonly target: number; mine: number | null }
-type Chunk = { readonly measurement: Measurement; readonly holds: readonly Hold[] }
+type Chunk = { readonly measurement: PortMeasurement; readonly holds: readonly Hold[] }
 
 /** Between samples, so that each stands between two of them and all fit in one volley. */
 const chunkSize = 4
@@ -93,11 +93,11 @@ export class TargetOpener implements Tactic {
       .map((target) => ({ via: means.newVia(), target, mine: null }))
     for (let from = 0; from < holds.length; from += chunkSize) {
       const chunk = holds.slice(from, from + chunkSize)
-      const middle = chunk.flatMap((hold): (Shot | 'sample')[] => [
+      const middle = chunk.flatMap((hold): (Probe | 'sample')[] => [
         { ...this.#checkFor(hold), type: 'bubble' },
         'sample',
       ])
-      const measurement = new Measurement(means, ['sample', 'sample', ...middle, 'sample'])
+      const measurement = new PortMeasurement(means, ['sample', 'sample', ...middle, 'sample'])
       if (means.fire(measurement.shots)) this.#chunks.push({ measurement, holds: chunk })
     }
     this.#holds = this.#chunks.flatMap((chunk) => chunk.holds)
@@ -136,7 +136,7 @@ export class TargetOpener implements Tactic {
     means.tell({ type: 'pairs', round: targets.round, address, pairs })
   }
 
-  #checkFor({ via, target }: Hold): Shot & { type: 'check' } {
+  #checkFor({ via, target }: Hold): Probe & { type: 'check' } {
     return { type: 'check', to: { address: this.#targets?.address ?? '', port: target }, via }
   }
 

@@ -4,17 +4,17 @@ import type { KeyPair } from '../../../src/base/crypto.ts'
 import { makeRevocation } from '../../../src/letter/invite-revocation.ts'
 import type { Grant, RoomTag, UserId } from '../../../src/letter/letter-types.ts'
 import { BlockedKeys } from '../../../src/store/blocked-keys.ts'
-import { ForwardBook } from '../../../src/store/forwarded-letters.ts'
+import { ForwardedLetters } from '../../../src/store/forwarded-letters.ts'
 import type { HostDatabase } from '../../../src/store/host-database.ts'
-import { Revocations } from '../../../src/store/invite-revocations.ts'
-import { InviteBook } from '../../../src/store/invites.ts'
-import { Claims } from '../../../src/store/leases.ts'
+import { InviteRevocations } from '../../../src/store/invite-revocations.ts'
+import { Invites } from '../../../src/store/invites.ts'
+import { Leases } from '../../../src/store/leases.ts'
 import { Outbox } from '../../../src/store/outbox.ts'
 import { type NewEntry, PeerTable } from '../../../src/store/peer-table.ts'
-import { IntroductionList } from '../../../src/store/pending-introductions.ts'
+import { PendingIntroductions } from '../../../src/store/pending-introductions.ts'
 import { SeenLetters } from '../../../src/store/seen-letters.ts'
 import { SendBudget } from '../../../src/store/send-budget.ts'
-import { Statements } from '../../../src/store/signed-statements.ts'
+import { SignedStatements } from '../../../src/store/signed-statements.ts'
 import { defaultUnreachable, UnreachableAddresses } from '../../../src/store/unreachable-addresses.ts'
 import { itemVersion } from '../../../src/sync/sync-item.ts'
 import { realCrypto as crypto } from '../../harness/seeded-crypto.ts'
@@ -67,16 +67,16 @@ export const ben = {
 export function openTables(database: HostDatabase) {
   return {
     peers: new PeerTable(database, { capacity: 100, expiryMs: dayMs / 2 }),
-    statements: new Statements(database, crypto, { capacity: 100 }),
+    statements: new SignedStatements(database, crypto, { capacity: 100 }),
     seen: new SeenLetters(database, { capacity: 100, freshnessMs: dayMs, futureToleranceMs: 1_000 }),
-    invites: new InviteBook(database),
-    revocations: new Revocations(database),
+    invites: new Invites(database),
+    revocations: new InviteRevocations(database),
     blocked: new BlockedKeys(database),
     outbox: new Outbox(database, { capacity: 100 }),
     budget: new SendBudget(database, { perDay: 400 }),
-    introductions: new IntroductionList(database),
+    introductions: new PendingIntroductions(database),
     unreachable: new UnreachableAddresses(database, defaultUnreachable),
-    forwards: new ForwardBook(database, { senders: 100, forwards: 100 }),
+    forwards: new ForwardedLetters(database, { senders: 100, forwards: 100 }),
   }
 }
 
@@ -116,5 +116,5 @@ export function writeRows(database: HostDatabase, room: RoomTag, host: KeyPair, 
   const boxes = [bytes(50, 31), bytes(60, 32)]
   tables.forwards.put({ ...letter, id: forwardId, sender, worker, boxes }, '<forward@example.org>', writtenAt)
   if (database.connection.isShared)
-    new Claims(database, 'process 1').letters(['INBOX/1'], writtenAt, writtenAt + 60_000)
+    new Leases(database, 'process 1').letters(['INBOX/1'], writtenAt, writtenAt + 60_000)
 }
