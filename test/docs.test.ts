@@ -123,3 +123,17 @@ test('the package holds a program that runs without the sources', (context) => {
   assert.equal(help.status, 0, help.stderr)
   assert.match(help.stdout, /peerpost demo/)
 })
+
+test('every requirement that a comment names is in docs/architecture.md', () => {
+  const known = new Set(
+    [...readFileSync('docs/architecture.md', 'utf8').matchAll(/^\| ([A-E]\d+) \|/gm)].map(([, id]) => id),
+  )
+  assert.ok(known.size > 50)
+  for (const file of globSync('{src,test}/**/*.ts')) {
+    const code = readFileSync(file, 'utf8').replace(/\n\s*(?:\/\/|\*) /g, ' ')
+    for (const [cited] of code.matchAll(/\((?:[A-E]\d+(?:, |; |\)))+/g)) {
+      for (const [id] of cited.matchAll(/[A-E]\d+/g)) assert.ok(known.has(id), `${file} names ${id}`)
+    }
+    assert.doesNotMatch(code, /\bmission [A-E]\d|\bdesign §/, file)
+  }
+})

@@ -1,4 +1,4 @@
-// What a running agent tells (design §7). `id` is the readable user ID, addresses are `ip:port`.
+// What a running agent tells. `id` is the readable user ID, addresses are `ip:port`.
 
 import type { NatProfile } from '../base/nat-profile.ts'
 import type { LetterKind } from '../letter/letter-types.ts'

@@ -17,7 +17,7 @@ export type AgentSettings = {
   /** UDP port, and TCP's where it is free; 0 for any. */
   readonly port: number
   readonly keepaliveMs: number
-  /** Entered by hand (mission D9): counts more than what is found out. */
+  /** Entered by hand (D9): counts more than what is found out. */
   readonly knownNat?: Partial<NatProfile>
   /** Whether the router is asked to open a port. */
   readonly portMapping: boolean
@@ -25,7 +25,7 @@ export type AgentSettings = {
   readonly tcp: boolean
   readonly links: number
   readonly attemptMs: number
-  /** Hops that packets meant only to open our own NAT may live (mission D3); no limit when left out. */
+  /** Hops that packets meant only to open our own NAT may live (D3); no limit when left out. */
   readonly bubbleTtl?: number
   readonly sweepMs: number
   /** A request without an answer is repeated after this time, then ever more seldom. */

@@ -69,7 +69,7 @@ export function decodeEndpoint(bytes: Uint8Array): Endpoint | null {
 
 const benchmarking = ipaddr.parse('198.18.0.0')
 
-/** What sort of place an address is; decides what may be offered to whom (mission B6). */
+/** What sort of place an address is; decides what may be offered to whom (B6). */
 export function addressScope(
   address: string,
 ): 'public' | 'private' | 'shared' | 'loopback' | 'link-local' | 'unusable' {
@@ -95,7 +95,7 @@ export function addressScope(
   }
 }
 
-/** Whether two addresses of one family share their first bits: `prefix[4]` or `prefix[6]` of them (mission B2). */
+/** Whether two addresses of one family share their first bits: `prefix[4]` or `prefix[6]` of them (B2). */
 export function sharePrefix(a: string, b: string, prefix: Readonly<Record<Family, number>>): boolean {
   const family = familyOf(a)
   if (family !== familyOf(b)) return false

@@ -21,7 +21,7 @@ export type SendAction = {
   readonly bytes: Uint8Array
   /** The main socket when left out. */
   readonly via?: Via
-  /** Hops this one datagram may live (mission D3); the system's default when left out. Only a wish. */
+  /** Hops this one datagram may live (D3); the system's default when left out. Only a wish. */
   readonly ttl?: number
 }
 

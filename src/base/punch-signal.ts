@@ -1,4 +1,4 @@
-// What two agents tell each other while they punch, by letters through the host that only they can read (design §6).
+// What two agents tell each other while they punch, by letters through the host that only they can read.
 
 import type { Endpoint } from './endpoint.ts'
 
@@ -19,7 +19,7 @@ export type Signal =
       readonly towards: Endpoint
       readonly ranges: readonly PortRange[]
     }
-  /** My NAT's counter will pass these ports, in this order: choose among them (mission D7, design §6). */
+  /** My NAT's counter will pass these ports, in this order: choose among them (D7). */
   | {
       readonly type: 'targets'
       readonly round: number

@@ -1,4 +1,4 @@
-// All commands and their options (design §7). Each command's work is in a file of its own, read when it runs.
+// All commands and their options. Each command's work is in a file of its own, read when it runs.
 
 import { Command, CommanderError, Option } from 'commander'
 import { messageOf, Problem } from '../base/problem.ts'

@@ -1,4 +1,4 @@
-// The [nat] section as a NAT profile: what a person knows better than the servers (mission D9).
+// The [nat] section as a NAT profile: what a person knows better than the servers (D9).
 
 import type { Allocation, NatProfile } from '../base/nat-profile.ts'
 import type { AgentConfig } from './config-schema.ts'

@@ -1,4 +1,4 @@
-// Reads `--expose` and `--forward` as design §7 spells them.
+// Reads the values of `--expose` and `--forward`.
 
 import { Problem } from '../base/problem.ts'
 import type { Expose, Forward, Protocol } from './forwarder.ts'

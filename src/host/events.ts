@@ -1,4 +1,4 @@
-// What a running host tells (design §7), and the counts it keeps of it.
+// What a running host tells, and the counts it keeps of it.
 
 import type { Problem } from '../base/problem.ts'
 import type { LetterKind } from '../letter/letter-types.ts'

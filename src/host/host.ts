@@ -1,4 +1,4 @@
-// The host as a whole: puts its parts together, starts and stops them (design §5).
+// The host as a whole: puts its parts together, starts and stops them.
 
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'

@@ -6,7 +6,7 @@
 //   +---------+-----------------+--------------+------------------
 //
 // Version 1: the content is one box, which is a sealed letter. Version 2: several boxes, each after its length in two
-// bytes: one letter for each of several hosts, all in one mail (mission A12).
+// bytes: one letter for each of several hosts, all in one mail (A12).
 
 import { concatBytes, equalBytes, viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'

@@ -1,4 +1,4 @@
-// Letters that a representative host hands on without opening them (mission A14): the boxes stand in the mail to the
+// Letters that a representative host hands on without opening them (A14): the boxes stand in the mail to the
 // worker as they came, and before them one sealed to the worker, which says where they came from.
 
 import { concatBytes, equalBytes } from '../base/bytes.ts'

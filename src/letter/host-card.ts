@@ -1,5 +1,5 @@
 // A host's card as one word of text, for the person who runs another host: its address and keys, so that the two can
-// exchange tables (mission A13). With a room in it, it also makes another host of that room; such a card is a secret.
+// exchange tables (A13). With a room in it, it also makes another host of that room; such a card is a secret.
 
 import { z } from 'zod'
 import type { Crypto } from '../base/crypto.ts'

@@ -1,4 +1,4 @@
-// The word of a host that an invite it made is over, for hosts that let in by it (mission A13).
+// The word of a host that an invite it made is over, for hosts that let in by it (A13).
 
 import { concatBytes, utf8, viewOf } from '../base/bytes.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'

@@ -7,7 +7,7 @@ import type { NatProfile } from '../base/nat-profile.ts'
 export type UserId = Uint8Array
 /** Random, 16 bytes. */
 export type LetterId = Uint8Array
-/** Random, 16 bytes: what a reply must bring back (mission A11). */
+/** Random, 16 bytes: what a reply must bring back (A11). */
 export type SessionId = Uint8Array
 /** Ed25519 public key derived from the room's secret, 32 bytes: all a host knows of a room. */
 export type RoomTag = Uint8Array

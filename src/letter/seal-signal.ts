@@ -1,4 +1,4 @@
-// What two agents tell each other through the host (design §6), sealed with the keys of their pair of sessions.
+// What two agents tell each other through the host, sealed with the keys of their pair of sessions.
 //
 //   0           8           32
 //   +-----------+-----------+---------------------------------------------------+

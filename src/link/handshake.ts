@@ -1,4 +1,4 @@
-// Agreeing on a link's keys (mission A7): opening, acceptance, acknowledgement. The opener drives: it repeats
+// Agreeing on a link's keys (A7): opening, acceptance, acknowledgement. The opener drives: it repeats
 // the opening until it is accepted and the acknowledgement until it hears data; the responder only answers.
 //
 //      opener                                        responder

@@ -1,4 +1,4 @@
-// When a link pings, what its pings say, and how long their answers took (mission C4). Silence is asked about:
+// When a link pings, what its pings say, and how long their answers took (C4). Silence is asked about:
 //
 //      quiet ──keepalive due, or silent for a second while games talk──> asking ──no answer for a while──> disturbed
 //        ^                                                                 │                                  │

@@ -1,4 +1,4 @@
-// A link: the authenticated live channel on a punched path (mission A7, A10, C4). Handshake, then frames both
+// A link: the authenticated live channel on a punched path (A7, A10, C4). Handshake, then frames both
 // ways, pings that keep the NAT mapping open and notice silence, another path when the present one falls silent or the
 // peer moves, then a close that is acknowledged.
 //

@@ -229,7 +229,7 @@ export function withPassword<T extends MailUrl>(url: T, password: string): T {
   return url.protocol === 'maildir' || url.password !== null ? url : { ...url, password }
 }
 
-/** Whether a password may travel to this server in clear (design §7). */
+/** Whether a password may travel to this server in clear. */
 export function mayStayInClear({ host, tls }: Server): boolean {
   return tls === 'never' || isLoopbackHost(host)
 }

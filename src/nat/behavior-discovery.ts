@@ -1,5 +1,5 @@
 // Looks closer at the NAT once servers have answered, with sockets that nobody has seen yet: which mapping where that is
-// not clear (RFC 5780 §4.3), which filtering (§4.4), and how ports are chosen (mission D2). All within a second or so,
+// not clear (RFC 5780 §4.3), which filtering (§4.4), and how ports are chosen (D2). All within a second or so,
 // for its result goes into the request letter.
 //
 //   start ──▶ mapping by the server's other address ──▶ samples of ports, where each destination has its own

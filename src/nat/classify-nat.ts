@@ -1,4 +1,4 @@
-// What several servers' views of one socket say about the NAT between (RFC 5780 §4.3, mission D1), together with what a
+// What several servers' views of one socket say about the NAT between (RFC 5780 §4.3, D1), together with what a
 // closer look has found.
 
 import {

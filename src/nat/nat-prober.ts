@@ -1,4 +1,4 @@
-// Asks STUN servers how the world sees our socket, and goes on asking so that the mapping stays (mission B4, C4). Looks
+// Asks STUN servers how the world sees our socket, and goes on asking so that the mapping stays (B4, C4). Looks
 // closer at what kind of NAT it is before it tells (D1, D2), and learns the rest in the background.
 //
 //            enough answered, or time over         survey over, or verdictMs over

@@ -1,4 +1,4 @@
-// How a NAT chooses ports, from the ports it gave to fresh sockets one right after the other (mission D2).
+// How a NAT chooses ports, from the ports it gave to fresh sockets one right after the other (D2).
 
 import type { Allocation, PortBlock } from '../base/nat-profile.ts'
 

@@ -1,5 +1,5 @@
-// Asks all servers by the main socket until somebody has answered, then one in turn so that the mapping stays (mission
-// C4), and all of them again when that one says something new.
+// Asks all servers by the main socket until somebody has answered, then one in turn so that the mapping stays (C4), and
+// all of them again when that one says something new.
 
 import { type Endpoint, equalEndpoints, formatEndpoint } from '../base/endpoint.ts'
 import type { Witness } from './behavior-discovery.ts'

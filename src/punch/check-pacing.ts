@@ -52,6 +52,6 @@ function weightOf(target: Paced): number {
 
 /**
  * How fast a machine may make new mappings. NATs of homes drop or misplace what comes faster, and a whole table of
- * theirs filled at once takes other people's connections down (design §6: at most 200 a second).
+ * theirs filled at once takes other people's connections down (at most 200 a second).
  */
 export const newMappings: Rate = { burst: 20, perSecond: 200 }

@@ -17,7 +17,7 @@ export function isUsable({ address, port }: Endpoint, loopbackAllowed: boolean):
   return scope !== 'unusable'
 }
 
-/** Whether packets to it stay inside one network (mission B3). */
+/** Whether packets to it stay inside one network (B3). */
 export function isLan({ kind, endpoint }: Candidate, sameNat: boolean): boolean {
   if (kind === 'host' && sameNat) return true
   const scope = addressScope(endpoint.address)
@@ -26,7 +26,7 @@ export function isLan({ kind, endpoint }: Candidate, sameNat: boolean): boolean 
 
 export const lowestRank = 1
 
-/** Higher is better: LAN, then IPv6 (no NAT to keep open), then the rest (design §6). */
+/** Higher is better: LAN, then IPv6 (no NAT to keep open), then the rest. */
 export function rankOf(candidate: Candidate, sameNat: boolean): number {
   if (isLan(candidate, sameNat)) return 3
   return familyOf(candidate.endpoint.address) === 6 ? 2 : lowestRank

@@ -1,4 +1,4 @@
-// One attempt to reach one peer on all its candidates at once (mission C3, design §6). Checks go to every
+// One attempt to reach one peer on all its candidates at once (C3). Checks go to every
 // target; whoever gets one confirms it to where it came from and checks back at once (RFC 8445 §7.3.1.4).
 // A confirmation of our check, from where that check was sent, proves the path in both directions.
 //

@@ -1,4 +1,4 @@
-// What one side of a pair is to the other, as far as punching is concerned (mission D6, D8).
+// What one side of a pair is to the other, as far as punching is concerned (D6, D8).
 
 import { addressScope, type Candidate, type Endpoint, familyOf } from '../base/endpoint.ts'
 import type { Filtering, NatProfile, PortBlock } from '../base/nat-profile.ts'
@@ -42,7 +42,7 @@ export function sideOf({ nat, candidates }: PlanSide): Side {
   return {
     kind: kindOf(nat),
     filtering,
-    // Without a NAT a side counts as a full cone (mission D8).
+    // Without a NAT a side counts as a full cone (D8).
     isOpen:
       mapping === 'none' ||
       (mapping === 'EIM' && filtering === 'EIF') ||

@@ -31,7 +31,7 @@ export function portsOf(ranges: readonly PortRange[], most: number): number[] {
 }
 
 /**
- * What to try when none of the signalled ports answers (mission D5): between them in smaller steps, then in steps of 1,
+ * What to try when none of the signalled ports answers (D5): between them in smaller steps, then in steps of 1,
  * then further and further around them. Each port once, none of the signalled ones; at most `most`.
  */
 export function portsAround(ranges: readonly PortRange[], within: PortBlock, most: number): number[] {

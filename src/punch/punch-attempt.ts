@@ -48,7 +48,7 @@ export type AttemptOptions = {
   readonly random: () => number
   /** Instead of the plan's. */
   readonly attemptMs?: number
-  /** Hops that packets meant only to open our own NAT may live (mission D3); unlimited when left out. */
+  /** Hops that packets meant only to open our own NAT may live (D3); unlimited when left out. */
   readonly bubbleTtl?: number
   /** How long after a path the peer may still need our answers. */
   readonly quietMs?: number

@@ -1,4 +1,4 @@
-// Decides from two NAT profiles how a pair is to be punched, or why it cannot be (design §6). Both sides reach the
+// Decides from two NAT profiles how a pair is to be punched, or why it cannot be. Both sides reach the
 // same verdict from the same facts.
 //
 //   theirs \ mine   fixed            assignable          counting         random

@@ -1,4 +1,4 @@
-// Who is at the other end of a TCP connection (mission A7), by the packets of punching: each side sends a check as soon as
+// Who is at the other end of a TCP connection (A7), by the packets of punching: each side sends a check as soon as
 // it may, and confirms the other's. A connection loses nothing, so nothing is repeated; and it is proven by the
 // confirmation of our own check, which nobody can have recorded.
 

@@ -1,4 +1,4 @@
-// Whom to call by TCP, and when (mission A7).
+// Whom to call by TCP, and when (A7).
 
 import { addressScope, type Candidate, type Endpoint, familyOf } from '../base/endpoint.ts'
 import { isLan, isUsable } from './check-targets.ts'

@@ -1,4 +1,4 @@
-// What an agent and a host in one program share (mission A15): the mailbox, the sender and the room.
+// What an agent and a host in one program share (A15): the mailbox, the sender and the room.
 
 import { concatBytes, utf8 } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'

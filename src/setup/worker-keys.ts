@@ -1,4 +1,4 @@
-// What a worker of a representative host holds (mission A14): the keys that agents know, shared by all its workers, and
+// What a worker of a representative host holds (A14): the keys that agents know, shared by all its workers, and
 // the card of the representative.
 
 import type { Crypto } from '../base/crypto.ts'

@@ -1,4 +1,4 @@
-// The memory of a representative host (mission A14): which worker has whose letters, and the letters that no worker has
+// The memory of a representative host (A14): which worker has whose letters, and the letters that no worker has
 // said it took.
 
 import { decodeCbor, encodeCbor } from '../letter/cbor.ts'

@@ -1,4 +1,4 @@
-// Invites that the hosts that made them have ended, as those hosts signed it (mission A13).
+// Invites that the hosts that made them have ended, as those hosts signed it (A13).
 
 import type { Revocation, UserId } from '../letter/letter-types.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'

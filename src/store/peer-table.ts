@@ -1,4 +1,4 @@
-// Who asked lately, and from which addresses: the host's memory (mission A4). Every operation goes by an index,
+// Who asked lately, and from which addresses: the host's memory (A4). Every operation goes by an index,
 // so that its cost does not grow with the table.
 
 import { toHex } from '../base/bytes.ts'

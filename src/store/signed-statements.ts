@@ -1,4 +1,4 @@
-// What agents signed of themselves, so that other hosts can be told (mission A13): the request behind each entry, and
+// What agents signed of themselves, so that other hosts can be told (A13): the request behind each entry, and
 // the goodbye of those who left. Entries that go take their statements along, by a trigger.
 
 import { viewOf } from '../base/bytes.ts'

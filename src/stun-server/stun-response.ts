@@ -1,4 +1,4 @@
-// What the address server says to a datagram: where it came from (mission C1), and from another of its own places if
+// What the address server says to a datagram: where it came from (C1), and from another of its own places if
 // that was wished for (RFC 5780). Keeps nothing.
 
 import type { Endpoint } from '../base/endpoint.ts'

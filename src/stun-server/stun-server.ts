@@ -1,4 +1,4 @@
-// The address server: tells a client where its packet came from, and keeps nothing (mission C1). With two addresses
+// The address server: tells a client where its packet came from, and keeps nothing (C1). With two addresses
 // that have the same two ports it answers from each of the four, so that a client learns what its NAT filters. Each place
 // takes UDP and TCP.
 

@@ -1,4 +1,4 @@
-// Which of several hosts that can stand in for each other answers requests (mission A15). All hold the table; one is
+// Which of several hosts that can stand in for each other answers requests (A15). All hold the table; one is
 // awake and answers, the others stand by. Whoever answers a request tells the others of it, as hosts do (exchange.ts), so
 // a request that nobody tells of was answered by nobody:
 //

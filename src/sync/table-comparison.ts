@@ -1,4 +1,4 @@
-// How two hosts find out in few letters what one has and the other lacks (mission A13). All items stand at the leaves
+// How two hosts find out in few letters what one has and the other lacks (A13). All items stand at the leaves
 // of a tree of 64 groups with 64 leaves each, by their key. Prints of groups are compared first; where they differ,
 // prints of leaves; where these differ, the items themselves. When all is equal, one letter of half a kilobyte is all.
 

@@ -1,4 +1,4 @@
-// Keeps one host's table in step with those of the hosts it knows (mission A13). What changes here is told soon, a few
+// Keeps one host's table in step with those of the hosts it knows (A13). What changes here is told soon, a few
 // changes to a letter; and from time to time the tables are compared, which finds whatever letters were lost. A host
 // that tells what we know already is not passed on, so echoes end.
 //

@@ -1,5 +1,5 @@
 // Agents that are hosts, too: one of them answers while the others stand by, whoever comes and goes; and chains of hosts
-// (mission A15).
+// (A15).
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

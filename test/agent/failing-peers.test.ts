@@ -1,4 +1,4 @@
-// Peers that cannot be reached (mission A8, A9).
+// Peers that cannot be reached (A8, A9).
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// Letters that come in: only the host's own answers to our own requests have an effect (mission A11).
+// Letters that come in: only the host's own answers to our own requests have an effect (A11).
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

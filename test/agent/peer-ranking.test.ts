@@ -1,4 +1,4 @@
-// Whom to try first (mission A6).
+// Whom to try first (A6).
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// One room that several hosts serve: any of them may be down, and agents of different hosts meet (mission A12, A13).
+// One room that several hosts serve: any of them may be down, and agents of different hosts meet (A12, A13).
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// Agent and host in one program at one mailbox, as people run them: two friends and nobody else (mission A15).
+// Agent and host in one program at one mailbox, as people run them: two friends and nobody else (A15).
 
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'

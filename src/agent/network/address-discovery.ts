@@ -13,7 +13,7 @@ export type AddressDiscoveryOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly keepaliveMs: number
-  /** Entered by hand (mission D9): counts more than what is found out. */
+  /** Entered by hand (D9): counts more than what is found out. */
   readonly known?: Partial<NatProfile>
   readonly sockets: (
     onDatagram: SocketSetOptions['onDatagram'],

@@ -41,7 +41,7 @@ export type NetworkOptions = {
   readonly port: number
   readonly stunServers: readonly string[]
   readonly keepaliveMs: number
-  /** Entered by hand (mission D9): counts more than what is found out. */
+  /** Entered by hand (D9): counts more than what is found out. */
   readonly knownNat?: Partial<NatProfile>
   /** Whether the router is asked to open a port. */
   readonly portMapping: boolean

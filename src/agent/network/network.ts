@@ -1,5 +1,5 @@
 // The agent's sockets, for UDP one a family: they find out where they can be reached, keep the NAT's mappings open
-// while letters travel (mission A1, B4, C4), and tell STUN's packets from those of peers. When the computer comes into
+// while letters travel (A1, B4, C4), and tell STUN's packets from those of peers. When the computer comes into
 // another network the sockets stay, since they are bound to no address, and everything is found out anew.
 
 import {

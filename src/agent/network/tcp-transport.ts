@@ -1,4 +1,4 @@
-// What the agent does by TCP (mission A7): a port that listens and, where the router opens it, leads here from outside; and
+// What the agent does by TCP (A7): a port that listens and, where the router opens it, leads here from outside; and
 // beside it a port that only calls, whose place outside is learned by STUN. One port cannot do both: the system does not
 // let one that listens be shared with connections that are being opened.
 

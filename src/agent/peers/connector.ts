@@ -1,5 +1,5 @@
 // All meetings of an agent: whom to try next, which packet belongs to whom, and what is told of it
-// (mission A6, A8, A9).
+// (A6, A8, A9).
 
 import { equalBytes, viewOf } from '../../base/bytes.ts'
 import type { Endpoint } from '../../base/endpoint.ts'

@@ -1,4 +1,4 @@
-// Peers of replies that wait for their turn (mission A6, A8). A peer punches for us only for a while after it was
+// Peers of replies that wait for their turn (A6, A8). A peer punches for us only for a while after it was
 // told of us; whoever's turn comes later than that must be told again, by a new request.
 
 import { toHex } from '../../base/bytes.ts'

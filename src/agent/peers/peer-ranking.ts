@@ -1,4 +1,4 @@
-// Whom to try first (mission A6): friends before others, those that answered before those flagged as failing,
+// Whom to try first (A6): friends before others, those that answered before those flagged as failing,
 // then the most recent. Blocked ones and ourselves never.
 
 import { equalBytes, toHex } from '../../base/bytes.ts'

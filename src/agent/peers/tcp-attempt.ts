@@ -1,4 +1,4 @@
-// TCP connections with one peer (mission A7): called for in rounds while there is no way by UDP, taken when the peer calls,
+// TCP connections with one peer (A7): called for in rounds while there is no way by UDP, taken when the peer calls,
 // proven by checks, and closed when nobody uses them.
 
 import type { Clock } from '../../base/clock.ts'

@@ -1,4 +1,4 @@
-// When a meeting tries TCP (mission A7): beside UDP once that has had a fair chance, at once where UDP is known not to pass,
+// When a meeting tries TCP (A7): beside UDP once that has had a fair chance, at once where UDP is known not to pass,
 // and again when a link falls silent.
 
 import type { Endpoint } from '../../base/endpoint.ts'

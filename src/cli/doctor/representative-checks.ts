@@ -1,4 +1,4 @@
-// A representative host and its workers (mission A14): whether each knows the others as it must, and who was heard of.
+// A representative host and its workers (A14): whether each knows the others as it must, and who was heard of.
 
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { Crypto } from '../../base/crypto.ts'

@@ -1,5 +1,5 @@
 // One forwarded TCP connection: its local end and the pipe to the peer's, with back-pressure and half-close from end
-// to end (mission A7, A10).
+// to end (A7, A10).
 //
 //      TCP socket ──read──> records ──> pipe        no more than the peer gave credit for
 //      TCP socket <─write── records <── pipe        credit goes back as the local program takes the data

@@ -1,5 +1,5 @@
 // What is done with the mails of a batch: each is read, then a group of them is settled in one transaction, because
-// its sync to disk costs more than all the rest. For each letter it is all or nothing (design §5).
+// its sync to disk costs more than all the rest. For each letter it is all or nothing.
 
 import { setImmediate } from 'node:timers/promises'
 import { Problem } from '../../base/problem.ts'

@@ -1,4 +1,4 @@
-// The loop between mailbox and table: one worker, letters in their order (design §5). Wake-ups only say that it is
+// The loop between mailbox and table: one worker, letters in their order. Wake-ups only say that it is
 // worth looking; a sweep looks without them.
 
 import { messageOf, Problem } from '../../base/problem.ts'

@@ -1,4 +1,4 @@
-// What another host tells of an agent is taken only as far as the agent itself signed it (mission A13): no host can
+// What another host tells of an agent is taken only as far as the agent itself signed it (A13): no host can
 // invent a member, and an old statement has no effect.
 
 import { equalBytes } from '../../base/bytes.ts'

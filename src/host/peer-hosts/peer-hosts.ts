@@ -1,4 +1,4 @@
-// The hosts that this one knows by their keys (mission A13): what they tell is taken, and what changes here is told to
+// The hosts that this one knows by their keys (A13): what they tell is taken, and what changes here is told to
 // them.
 
 import { equalBytes, toHex } from '../../base/bytes.ts'

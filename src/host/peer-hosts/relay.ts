@@ -1,4 +1,4 @@
-// What only another host can pass on to an agent (mission A13): introductions and signals, over as many hosts as there
+// What only another host can pass on to an agent (A13): introductions and signals, over as many hosts as there
 // are between (A15).
 
 import { equalBytes, toHex } from '../../base/bytes.ts'

@@ -1,4 +1,4 @@
-// Tells the hosts that this one knows which invites are over, and takes their word for those that they made (mission A13).
+// Tells the hosts that this one knows which invites are over, and takes their word for those that they made (A13).
 // Each is told on once by whoever hears of it, and again every day, for a mail can be lost.
 
 import { equalBytes } from '../../base/bytes.ts'

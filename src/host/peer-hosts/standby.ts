@@ -1,4 +1,4 @@
-// A host that may stand by (mission A15): it keeps the table and answers nobody while another host does.
+// A host that may stand by (A15): it keeps the table and answers nobody while another host does.
 
 import { toHex } from '../../base/bytes.ts'
 import type { RequestLetter } from '../../letter/letter-types.ts'

@@ -1,4 +1,4 @@
-// The desk of a representative host (mission A14): letters of agents, which it cannot open, go to its workers evenly, the
+// The desk of a representative host (A14): letters of agents, which it cannot open, go to its workers evenly, the
 // same agent's always to the same one. What a worker does not say it took goes out again.
 
 import { toHex, utf8 } from '../../base/bytes.ts'

@@ -1,4 +1,4 @@
-// A worker's letters to its representative host (mission A14): which forwards it took, so that they need not go to
+// A worker's letters to its representative host (A14): which forwards it took, so that they need not go to
 // another worker, which it found after it was away, and that it is there.
 
 import { concatBytes } from '../../base/bytes.ts'

@@ -1,4 +1,4 @@
-// What a worker finds in its mailbox after it was away may have gone to another worker meanwhile (mission A14), and its
+// What a worker finds in its mailbox after it was away may have gone to another worker meanwhile (A14), and its
 // agent must not be answered twice. So the worker takes none of it: it asks its representative, which sends again what
 // nobody else has. Pure: the clock comes as an argument.
 

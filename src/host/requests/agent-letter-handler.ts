@@ -1,5 +1,5 @@
 // A host's own desk: letters of agents are admitted and done, those of other hosts taken. A worker's letters of agents
-// come by its representative (mission A14), and are treated as if they had come straight to it.
+// come by its representative (A14), and are treated as if they had come straight to it.
 
 import type { LetterId } from '../../letter/letter-types.ts'
 import type { FetchedMail } from '../../mail/mailbox.ts'

@@ -1,4 +1,4 @@
-// One mailbox that several readers of one program share (mission A15): each has a view, and a mail goes to the reader
+// One mailbox that several readers of one program share (A15): each has a view, and a mail goes to the reader
 // whose keys open it. What nobody's keys open is shown to all, as each alone would see it, and removed once all are done
 // with it. Mails that one reader has for another in the same program are handed over here and never travel.
 

@@ -1,5 +1,5 @@
 // Searching for a port that nobody can know: one side opens many sockets towards the other's one endpoint, the other
-// tries many ports of the first, and by the birthday paradox some of them meet (design §6). A hole lives 10 s or little
+// tries many ports of the first, and by the birthday paradox some of them meet. A hole lives 10 s or little
 // more, so both do it at an instant that they agreed on by letter.
 //
 //   sockets side:  waiting for the endpoint ──▶ proposes ──▶ agreed ──startAt──▶ searching ──▶ over, or proposes again

@@ -1,7 +1,7 @@
 // Two NATs that both count, one port for each remote endpoint: the side that burns. Nobody can say now where its counter
 // will be when a letter has arrived, but it can be moved on: so this side names targets ahead of it, learns which of
 // them the other side has opened itself towards, and then makes new mappings to the other side's port until its
-// counter passes the next target. The socket that got just that port is let in (design §6).
+// counter passes the next target. The socket that got just that port is let in.
 //
 //   measuring ──▶ told targets ──pairs──▶ locating ──▶ burning ──▶ waiting for the answer
 //      ▲  ▲           │ no pairs             ▲ │                        │ the port went to somebody else

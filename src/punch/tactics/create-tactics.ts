@@ -1,4 +1,4 @@
-// Which tactics this side's part of a plan consists of (mission D6; the table is in plan.ts).
+// Which tactics this side's part of a plan consists of (D6; the table is in punch-plan.ts).
 
 import type { HardPlan } from '../punch-plan.ts'
 import { BirthdaySearch } from './birthday-search.ts'

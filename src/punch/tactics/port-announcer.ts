@@ -1,5 +1,5 @@
 // The side whose port towards the peer nobody knows beforehand, but whose NAT counts: it opens its NAT towards the peer
-// from a fresh socket between samples, keeps that mapping alive, and tells the peer which port it was (mission D4, D5,
+// from a fresh socket between samples, keeps that mapping alive, and tells the peer which port it was (D4, D5,
 // D7). Where the peer's own port has to come by a letter first, it waits for that.
 //
 //   waiting ──told──▶ measuring ──port known──▶ announced ──nothing heard for long──▶ measuring, from another socket

@@ -1,5 +1,5 @@
 // Which port did our NAT give to a packet that nobody answers? Samples sent right before and right after it bracket it
-// (mission D4): every new mapping advances the counter by one step, ours in the order in which we made them, and what
+// (D4): every new mapping advances the counter by one step, ours in the order in which we made them, and what
 // else lies between two samples other people behind the NAT took.
 //
 //   sent:   sample  sample  check  sample  sample

@@ -1,5 +1,5 @@
 // The side that was told where the peer's NAT lets it in: it checks these ports at once, again while nothing answers,
-// and later others around them (mission D5).
+// and later others around them (D5).
 
 import type { Endpoint } from '../../base/endpoint.ts'
 import type { PortBlock } from '../../base/nat-profile.ts'

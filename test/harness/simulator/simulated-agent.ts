@@ -31,7 +31,7 @@ export type AgentOptions = {
   readonly random: () => number
   /** How far its wall clock is ahead of the right time. */
   readonly wallAheadMs: number
-  /** Entered by hand (mission D9), over what the prober finds. */
+  /** Entered by hand (D9), over what the prober finds. */
   readonly known?: Partial<NatProfile>
 }
 
