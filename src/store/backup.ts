@@ -1,15 +1,15 @@
-// A copy of a host's database as of one instant, also while the host runs (SQLite's online backup).
+// Copies a host's database with SQLite's online backup, also while the host runs. The copy is of one instant.
 
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'
 import { messageOf, Problem } from '../base/problem.ts'
 import { schemaVersionOf, sqliteProblem } from './sqlite-database.ts'
-import { damageProblem } from './sqlite-integrity.ts'
+import { refuseDamage } from './sqlite-integrity.ts'
 
-/** More than any database has: one step under one lock for readers. Page by page, each letter would start it anew. */
+/** More pages than any database has, so that the copy is one step. In small steps each write of the host would restart it. */
 const allPages = 2 ** 31 - 1
 
-/** Writes `target`, which must not be there yet, whole or not at all; resolves with its size. Rejects with a Problem. */
+/** Writes `target` completely or not at all, and resolves with its size. Rejects with a Problem, also if `target` exists. */
 export async function backUpDatabase(path: string, target: string): Promise<number> {
   if (!existsSync(path)) {
     throw new Problem('database', `There is no database ${path}.`, 'Start the host once; it makes it.')
@@ -30,12 +30,12 @@ export async function backUpDatabase(path: string, target: string): Promise<numb
     } finally {
       source.close()
     }
-    refuseDamage(path, fresh)
+    checkCopy(path, fresh)
     renameSync(fresh, target)
     return statSync(target).size
   } catch (thrown) {
     if (thrown instanceof Problem) throw thrown
-    // What is full or cannot be opened is the copy: the database was read already.
+    // The database is open already, so these codes are about the copy.
     const isOfCopy = thrown instanceof BetterSqlite3.SqliteError && /_(FULL|CANTOPEN|PERM)/.test(thrown.code)
     if (thrown instanceof BetterSqlite3.SqliteError && !isOfCopy) throw sqliteProblem(path, thrown)
     throw new Problem(
@@ -50,12 +50,11 @@ export async function backUpDatabase(path: string, target: string): Promise<numb
   }
 }
 
-/** A copy of a damaged file must not take the place of an older, sound one. */
-function refuseDamage(path: string, copy: string): void {
+/** A damaged copy must not be kept: it might replace an older backup that is sound. */
+function checkCopy(path: string, copy: string): void {
   const connection = new BetterSqlite3(copy, { readonly: true })
   try {
-    const told = String(connection.pragma('quick_check(1)', { simple: true }))
-    if (told !== 'ok') throw damageProblem(path, told)
+    refuseDamage(path, connection, 'quick_check')
   } finally {
     connection.close()
   }

@@ -1,12 +1,11 @@
-// Statements over a list of rows: with PostgreSQL each statement is a round trip, so one for many rows is worth more than
-// one for each.
+// Statements for several rows at once, because each statement is a round trip to PostgreSQL.
 
 import type { Statement } from './sql-connection.ts'
 
-/** Rows in one statement, at most. */
+/** The most rows in one statement. */
 export const mostRows = 16
 
-/** One statement for each number of rows, made when it is first needed. */
+/** Prepares one statement for each number of rows, when it is first needed. */
 export function forCount(make: (count: number) => Statement): (count: number) => Statement {
   const made = new Map<number, Statement>()
   return (count) => {
@@ -16,7 +15,7 @@ export function forCount(make: (count: number) => Statement): (count: number) =>
   }
 }
 
-/** `part` so many times, as SQL. */
+/** `part` `count` times, joined by `between`. */
 export function times(count: number, part: string, between = ', '): string {
   return Array(count).fill(part).join(between)
 }

@@ -1,4 +1,4 @@
-// Keys that are let in nowhere, as a command set them. The config may name more.
+// User IDs that a command blocked in all rooms. The config may block more.
 
 import type { UserId } from '../letter/letter-types.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'

@@ -1,5 +1,5 @@
-// That one host at a time uses a database. SQLite's own exclusive lock would keep commands and backups out too, so the
-// lock is on an empty file beside it. The system releases it when the host ends, however it ends.
+// The lock that lets only one host at a time use a database. SQLite's own exclusive lock would keep commands and backups out
+// too, so the lock is on an empty file beside it. The system releases it when the process ends, also when it is killed.
 
 import { chmodSync, closeSync, openSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'
@@ -11,7 +11,7 @@ export class DatabaseLock {
     this.#connection = connection
   }
 
-  /** Throws SQLite's SQLITE_BUSY when another host has had it for all of `timeoutMs`. */
+  /** Throws SQLITE_BUSY when another host still has it after `timeoutMs`. */
   static take(databasePath: string, timeoutMs: number): DatabaseLock {
     const path = `${databasePath}.lock`
     closeSync(openSync(path, 'a', 0o600))

@@ -1,5 +1,4 @@
-// The memory of a representative host (A14): which worker has whose letters, and the letters that no worker has
-// said it took.
+// Of a representative host (A14): the worker of each sender, and the forwarded letters that no worker has confirmed.
 
 import { decodeCbor, encodeCbor } from '../letter/cbor.ts'
 import type { LetterId, UserId } from '../letter/letter-types.ts'

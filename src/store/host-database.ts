@@ -1,5 +1,5 @@
-// The host's memory, in a file of its own (SQLite) or in tables that several hosts share (PostgreSQL). The commands that
-// look after invites and blocked keys may open it beside a running host.
+// The host's database: a file of its own (SQLite), or tables that several hosts share (PostgreSQL). Commands that change
+// invites and blocked keys may open it while the host runs.
 
 import BetterSqlite3 from 'better-sqlite3'
 import { Problem } from '../base/problem.ts'
@@ -25,7 +25,7 @@ export type Counts = {
 }
 
 export class HostDatabase {
-  /** The file, or server and database; for people. */
+  /** The file, or server and database, as messages name it. */
   readonly path: string
   readonly connection: Connection
   readonly #counts: Statement
@@ -42,7 +42,7 @@ export class HostDatabase {
     )
   }
 
-  /** All of `work` or nothing; one sync to disk. One that is nested may fail and be caught in the outer one. */
+  /** Commits all of `work` or nothing, with one sync to disk. A nested transaction may fail without the outer one. */
   transaction<T>(work: () => T): T {
     try {
       return this.connection.transaction(work)
@@ -52,7 +52,7 @@ export class HostDatabase {
     }
   }
 
-  /** As `transaction`, begun when no other process is in one; until then this one goes on with its other work. */
+  /** As `transaction`, but waits without blocking the thread until no other process is in a transaction. */
   async turn<T>(work: () => T): Promise<T> {
     try {
       return await this.connection.turn(work)
@@ -62,12 +62,12 @@ export class HostDatabase {
     }
   }
 
-  /** As `transaction`, but where there is one already `work` is a part of it, and must not fail alone. */
+  /** Runs `work` in the open transaction, or in a new one. In an open one a failure must not be caught there. */
   inTransaction<T>(work: () => T): T {
     return this.connection.inTransaction ? work() : this.transaction(work)
   }
 
-  /** Grows whenever something that was written is undone: what is remembered of rows may be wrong then. */
+  /** Grows with every rollback: rows that were cached before it may be wrong. */
   get rollbacks(): number {
     return this.#rollbacks
   }
@@ -76,7 +76,7 @@ export class HostDatabase {
     return this.#counts.get() as Counts
   }
 
-  /** Letters signed at this time (Unix ms) or before may have been forgotten from now on. */
+  /** From now on letters signed at this time (Unix ms) or before are stale, as their rows may be deleted. */
   countAsStale(until: number): void {
     this.#countAsStale.run(until, until)
   }
@@ -87,7 +87,7 @@ export class HostDatabase {
   }
 }
 
-/** As a column of `tally`: how many mails wait. */
+/** SQL for the number of mails in the outbox, in a SELECT from `tally`. */
 export function mailCount({ isShared }: Connection): string {
   return isShared ? '(SELECT COUNT(*) FROM mail)' : 'mails'
 }
@@ -95,25 +95,25 @@ export function mailCount({ isShared }: Connection): string {
 /** A file, a PostgreSQL URL, or that with its password. */
 export type DatabasePlace = string | PostgresPlace
 
-/** For a host that uses it. Throws a Problem 'database' when it cannot be used; then nothing stays open. A file is for one
- *  host at a time, tables in PostgreSQL are for as many as there are; `:memory:` is for tests. */
+/** For a host. Throws a Problem 'database' when it cannot be used; then nothing stays open. One host at a time can open a
+ *  file, any number can open tables in PostgreSQL. `:memory:` is for tests. */
 export function openHostDatabase(place: DatabasePlace): HostDatabase {
-  return open(place, { hold: true })
+  return open(place, { exclusive: true })
 }
 
-/** For a command that reads or writes a few rows while a host may be running. */
+/** For a command that reads or writes a few rows, whether a host runs or not. */
 export function openSharedDatabase(place: DatabasePlace): HostDatabase {
-  return open(place, { hold: false })
+  return open(place, { exclusive: false })
 }
 
-function open(place: DatabasePlace, options: { readonly hold: boolean }): HostDatabase {
+function open(place: DatabasePlace, options: { readonly exclusive: boolean }): HostDatabase {
   const postgres = typeof place !== 'string' ? place : isPostgresUrl(place) ? { url: place } : null
   return postgres
     ? new HostDatabase(nameOfPlace(postgres.url), openPostgres(postgres))
     : new HostDatabase(place as string, openSqlite(place as string, options))
 }
 
-/** Whether the database is at fault, rather than what was to be done in it. */
+/** Whether the database failed, and not what was done in it. */
 export function isDatabaseFailure(thrown: unknown): boolean {
   return (
     thrown instanceof BetterSqlite3.SqliteError ||
@@ -122,15 +122,15 @@ export function isDatabaseFailure(thrown: unknown): boolean {
   )
 }
 
-/** Whether the database is of no use until a person has put another in its place. The next host that opens it will look
- *  through it first. */
+/** Whether the file is damaged, so that a person has to replace it. Then the next host that opens it checks all of it
+ *  first. */
 export function meetsDamage({ path }: HostDatabase, problem: Problem): boolean {
   if (!isDamage(problem)) return false
   noteDamage(path)
   return true
 }
 
-/** The sentence for whatever the database threw. `path`: of a HostDatabase. */
+/** The Problem for what the database threw, with a sentence for people. `path`: of a HostDatabase. */
 export function databaseProblem(path: string, thrown: unknown): Problem {
   return isPostgresUrl(path) ? postgresProblem(path, thrown) : sqliteProblem(path, thrown)
 }

@@ -1,4 +1,4 @@
-// What a host's database tells of other hosts, read beside the running host and without changing it.
+// What a host's database says about other hosts, read while the host runs and without changing anything.
 
 import { existsSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'

@@ -1,10 +1,10 @@
-// Invites that the hosts that made them have ended, as those hosts signed it (A13).
+// Revocations of invites, each signed by the host that made the invite (A13).
 
 import type { Revocation, UserId } from '../letter/letter-types.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 import { keepOverMs } from './invites.ts'
 
-/** Of one host; further ones are not taken, so that no host can fill our disk. */
+/** The most revocations of one host, so that no host can fill our disk. */
 const mostOfHost = 10_000
 
 type Row = {

@@ -1,5 +1,5 @@
-// The invites that were made, who came by each, and which are over. Commands write here while a host runs; the host
-// asks at each request, so that what they do counts at once.
+// Invites, the agents that used them, and whether they still let anybody in. Commands write here while a host runs. The host
+// reads at each request, so changes count at once.
 
 import type { Grant, RoomTag, UserId } from '../letter/letter-types.ts'
 import { limits } from '../letter/limits.ts'

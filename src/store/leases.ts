@@ -1,6 +1,6 @@
-// What this process works on while others on the same tables leave it alone: mails of the mailbox, and of the outbox. A
-// claim ends by itself, so that what a killed process had in hand is taken up by another one. That nothing is done twice
-// does not hang on it for letters, which are remembered; for mails it does, so a claim outlasts the longest sending.
+// Leases on mails in the mailbox and in the outbox, for processes that share the tables: only the owner works on a mail. A
+// lease expires, so another process takes over from one that was killed. Letters would not be handled twice even without a
+// lease, because seen letters are stored. Mails would be sent twice, so a lease is longer than the longest sending.
 
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 import { laneOf, type Urgency, type WaitingMail, waitingColumns } from './outbox.ts'
@@ -47,7 +47,7 @@ export class Leases {
     })
   }
 
-  /** Others may try them. */
+  /** Ends the leases, so that other processes may send these mails. */
   release(mails: readonly WaitingMail[]): void {
     if (mails.length > 0) this.#statements.claim.run(0, listOf(mails))
   }
@@ -60,7 +60,7 @@ export class Leases {
     return this.#statements.settle.get(list, hourOf(now), sent, sent, firstHour(now)) as number
   }
 
-  /** Of these, those that nobody is sending. */
+  /** Those without a lease. */
   free(mails: readonly WaitingMail[], now: number): readonly WaitingMail[] {
     const free = new Set(this.#statements.free.all(now, listOf(mails)) as number[])
     return mails.filter(({ order }) => free.has(order))
@@ -78,11 +78,11 @@ function listOf(mails: readonly WaitingMail[]): string {
   return JSON.stringify(mails.map(({ order }) => order))
 }
 
-/** As a row of the statement: its commit does not wait for the disk. What a crash of the server takes away is of the last
- *  second: a claim, or that a mail was sent, which is sent again then as the very same bytes. */
+/** A subquery, so that the commit does not wait for the disk. A crash of the server loses the last second: leases, or the
+ *  deletion of a sent mail, which is then sent again with the same bytes and Message-ID. */
 const unsynced = `set_config('synchronous_commit', 'off', true) AS unsynced`
 
-/** PostgreSQL's alone: of a file in SQLite there is one host. */
+/** For PostgreSQL only: a SQLite file has one host. */
 function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
   const listed = '(SELECT value::bigint FROM json_array_elements_text(?::json) AS value)'

@@ -1,15 +1,15 @@
-// Who left, and when: mails overtake each other, and a request that comes after the goodbye it was sent before must
-// not bring its sender back.
+// Agents that left, and when. Mails overtake each other: a request that was sent before the goodbye and comes after it must
+// not bring the agent back.
 
 import type { UserId } from '../letter/letter-types.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 
-/** Each needs an entry to leave, and letters of that age are soon stale anyway. */
+/** At most so many. An agent can leave only if it has an entry, and rows are deleted once such letters are stale. */
 const mostDepartures = 100_000
 
 export class LeftAgents {
   readonly #database: HostDatabase
-  /** Beyond it the oldest are forgotten, and from then on every letter signed as long ago as they were is stale. */
+  /** Beyond it the oldest are deleted, and letters signed then or before are stale from then on. */
   readonly #capacity: number
   readonly #statements: ReturnType<typeof prepare>
 

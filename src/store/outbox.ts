@@ -1,5 +1,5 @@
-// Frozen mails on their way: what was promised in a letter's transaction goes out as the very same bytes, however
-// often the host is killed in between.
+// Mails that wait to be sent. They are written in the transaction of the letter they answer, and each attempt sends the same
+// bytes, also after the host was killed.
 
 import { chunksOf } from '../base/chunk.ts'
 import { alternately, manyWaiting } from '../base/fair-order.ts'

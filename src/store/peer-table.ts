@@ -1,5 +1,5 @@
-// Who asked lately, and from which addresses: the host's memory (A4). Every operation goes by an index,
-// so that its cost does not grow with the table.
+// The agents that asked lately, and their addresses (A4). Every query uses an index, so its cost does not grow with
+// the table.
 
 import { toHex } from '../base/bytes.ts'
 import { chunksOf } from '../base/chunk.ts'

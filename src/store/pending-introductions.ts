@@ -1,5 +1,5 @@
-// Who still has to be told of whom (C2). Kept in the database, so that an introduction owed when the host is killed
-// is made after it starts again.
+// Introductions that are to be sent: a recipient and the askers it is to be told of (C2). They are in the database, so a host
+// that was killed sends them after its restart.
 
 import { chunksOf } from '../base/chunk.ts'
 import type { RoomTag, UserId } from '../letter/letter-types.ts'

@@ -1,29 +1,31 @@
-// PostgreSQL as the tables see it. The host's thread hands a statement to another one and waits for its answer, never
-// longer than `answerMs`; transactions of all processes run one after the other, by one lock, as SQLite's do.
+// A Connection to PostgreSQL. It is synchronous: a worker thread has the socket, and the host's thread waits for its answer,
+// at most `answerMs`. As in SQLite, transactions of all processes run one after the other, here by one advisory lock.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import type { Abandon, Answer, Query, Request, WorkerSettings } from './postgres-worker.ts'
 import type { Connection, Statement, Value } from './sql-connection.ts'
 
-/** Attempts to connect, and single statements, on the server's side. */
+/** Timeouts for connecting and, on the server, for a single statement. */
 const connectMs = 5_000
 const statementMs = 10_000
-/** A request has a few statements at most; a server that is silent for longer counts as gone. */
+/** A request has a few statements at most. A server that takes longer counts as unreachable. */
 const answerMs = 15_000
-/** After a failed attempt to connect nothing is asked for so long: every question would stop the host's thread anew. */
+/** So long after a failed connection every query fails at once: each new attempt would block the host's thread. */
 const pauseMs = 1_000
 
-/** "ppst": one lock for the hosts of one database. */
+/** "ppst": the advisory lock that all hosts of a database use. */
 export const lockKey = 0x70707374
 const begin = `BEGIN; SELECT pg_advisory_xact_lock(${lockKey})`
 const tryLock: Query = {
-  ...{ name: 'peerpost_turn', text: `SELECT pg_try_advisory_xact_lock(${lockKey})::int`, values: [] },
+  name: 'peerpost_turn',
+  text: `SELECT pg_try_advisory_xact_lock(${lockKey})::int`,
+  values: [],
   rows: 'first-columns',
 }
-/** Between two attempts to have the lock; each stops the thread for a round trip or two. */
+/** Pauses between two attempts to get the lock. Each attempt blocks the thread for a round trip or two. */
 const turnMs = { first: 2, most: 16 }
-/** Whoever waits in vain for so long gets in line for it: there nobody overtakes. */
+/** After this time `turn` blocks and waits in PostgreSQL's queue for the lock, where nobody overtakes it. */
 const patienceMs = 1_000
 
 /** `code`: SQLSTATE, or Node's of a connection. */
@@ -41,9 +43,9 @@ export class PostgresConnection implements Connection {
   readonly #worker: Worker
   readonly #port: MessagePort
   readonly #signal = new Int32Array(new SharedArrayBuffer(4))
-  /** SQL that goes along with the next request, as what it says needs no answer. */
+  /** SQL that is sent along with the next request, because it has no result: BEGIN, SAVEPOINT and the like. */
   #before: string[] = []
-  /** Whether anything of this transaction was sent. */
+  /** Whether the server knows of this transaction. */
   #isSent = false
   #depth = 0
   #requests = 0
@@ -54,7 +56,12 @@ export class PostgresConnection implements Connection {
   constructor(url: string, password: string | null) {
     const { port1, port2 } = new MessageChannel()
     const settings: WorkerSettings = {
-      ...{ port: port2, signal: this.#signal, url, password, connectMs, statementMs },
+      port: port2,
+      signal: this.#signal,
+      url,
+      password,
+      connectMs,
+      statementMs,
     }
     this.#port = port1
     // `postgres-worker.ts` in a checkout, `.js` in the package.
@@ -82,7 +89,7 @@ export class PostgresConnection implements Connection {
 
   query(query: Query): Answer {
     if (this.#depth > 0) return this.#ask('', query, '')
-    // One that begins with WITH locks the few rows it changes itself.
+    // Statements that begin with WITH lock the rows they change, and need no transaction.
     return /^\s*(SELECT|WITH)/.test(query.text) ? this.#ask('', query, '') : this.#ask(begin, query, 'COMMIT')
   }
 
@@ -102,7 +109,7 @@ export class PostgresConnection implements Connection {
     return this.transaction(work)
   }
 
-  /** Whether a transaction is open now: the next statement is to be its first. */
+  /** Begins a transaction if the lock is free. */
   #tryBegin(): boolean {
     this.#isSent = true
     let isOurs = false
@@ -114,7 +121,7 @@ export class PostgresConnection implements Connection {
     return isOurs
   }
 
-  /** The transaction, or the savepoint, is begun; here it ends. */
+  /** Ends the transaction or savepoint that was begun: by a commit, or a rollback when `work` throws. */
   #within<T>(work: () => T): T {
     const savepoint = `nested_${this.#depth}`
     const isOutermost = this.#depth === 0
@@ -156,7 +163,7 @@ export class PostgresConnection implements Connection {
     this.#before = []
   }
 
-  /** What cannot be said is done by the server when the connection ends. */
+  /** If ROLLBACK cannot be sent, the connection is closed, and the server rolls back. */
   #rollBack(): void {
     this.#before = []
     if (!this.#isSent) return
@@ -195,7 +202,7 @@ export class PostgresConnection implements Connection {
     for (;;) {
       const answer = receiveMessageOnPort(this.#port)?.message as Answer | undefined
       if (answer?.id === id) return answer
-      // Of a request that was given up.
+      // The answer to a request that timed out.
       if (answer) continue
       const leftMs = deadline - performance.now()
       if (leftMs <= 0 || Atomics.wait(this.#signal, 0, 0, leftMs) === 'timed-out') {
@@ -246,19 +253,19 @@ class PostgresStatement implements Statement {
   }
 }
 
-/** Bytes that are a part of more are copied, or all of it would go to the other thread. */
+/** Copies a view, because all of its buffer would be sent to the other thread. */
 function alone(value: Value): Value {
   const isPart = value instanceof Uint8Array && value.byteLength !== value.buffer.byteLength
   return isPart ? new Uint8Array(value) : value
 }
 
-/** `?` as PostgreSQL writes it, without the hint that only SQLite knows. There is none inside a text of ours. */
+/** Turns each `?` into `$1`, `$2`, …, and drops SQLite's INDEXED BY. No SQL of ours has a `?` in a string. */
 function numbered(sql: string): string {
   let count = 0
   return sql.replace(/ INDEXED BY \w+/, '').replaceAll('?', () => `$${++count}`)
 }
 
-/** The server is not there, refuses, ends, or cannot be understood. */
+/** Of SQLSTATE or Node: no connection, no login, a shutdown, or no resources. */
 function isConnectionFailure(code: string): boolean {
   return /^(08|28|57P|53|3D)/.test(code) || /^E[A-Z]+$/.test(code)
 }

@@ -1,4 +1,5 @@
-// The host's tables in PostgreSQL: reached by a URL, brought to this version's schema, or refused in one sentence.
+// Connects to the host's tables in PostgreSQL and migrates them to this version. Tables that cannot be used are refused with
+// one sentence.
 
 import { messageOf, Problem } from '../base/problem.ts'
 import { PostgresConnection, PostgresFailure } from './postgres-connection.ts'
@@ -7,7 +8,7 @@ import { postgresMigrations, versionSql } from './postgres-schema.ts'
 export type PostgresPlace = {
   /** `postgres://USER@HOST/DATABASE`. */
   readonly url: string
-  /** If it is not in the URL, PGPASSWORD or ~/.pgpass. */
+  /** Needed if it is not in the URL, PGPASSWORD or ~/.pgpass. */
   readonly password?: string
 }
 
@@ -15,7 +16,7 @@ export function isPostgresUrl(text: string): boolean {
   return /^postgres(ql)?:\/\//.test(text)
 }
 
-/** For people and logs: server and database, without who logs in. */
+/** Server and database without user and password, for messages and logs. */
 export function nameOfPlace(url: string): string {
   return url
     .replace(/^(\w+:\/\/)[^/]*@/, '$1')
@@ -38,7 +39,7 @@ export function openPostgres({ url, password }: PostgresPlace): PostgresConnecti
 const knownSql = `SELECT 1 FROM pg_tables WHERE schemaname = 'peerpost' AND tablename = 'version'`
 
 export type PostgresInspection = {
-  /** Null: a host will make the tables. */
+  /** Null: there are no tables yet; a host makes them. */
   readonly version: number | null
   readonly ownVersion: number
   readonly sizeBytes: number
@@ -76,7 +77,7 @@ function refuseNewer(name: string, version: number): void {
 const versionOf = (connection: PostgresConnection) =>
   connection.prepare('SELECT version FROM peerpost.version WHERE version_id = 1').pluck().get() as number
 
-/** Several processes may begin at the same moment: one goes first. */
+/** In one transaction, so that of several processes that start together one migrates. */
 function migrate(name: string, connection: PostgresConnection): void {
   const known = connection.prepare(knownSql)
   connection.transaction(() => {
@@ -89,12 +90,12 @@ function migrate(name: string, connection: PostgresConnection): void {
   })
 }
 
-/** What was to be written is at fault, not the database: the classes "data exception" and "integrity constraint". */
+/** Not for the classes "data exception" and "integrity constraint": there the fault is in what was to be written. */
 export function isPostgresFailure(thrown: unknown): boolean {
   return thrown instanceof PostgresFailure && !/^2[23]/.test(thrown.code)
 }
 
-/** The sentence for whatever PostgreSQL, or the way to it, threw. */
+/** The Problem for what PostgreSQL or the connection threw, with a sentence for people. */
 export function postgresProblem(name: string, thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown
   const code = thrown instanceof PostgresFailure ? thrown.code : ''

@@ -1,5 +1,5 @@
-// The thread that speaks with PostgreSQL while the host's own waits: one connection, one request at a time. A lost
-// connection is made anew by the next request that may begin afresh.
+// The worker thread with the connection to PostgreSQL, for one request at a time. After a lost connection the next request
+// that is `isFresh` connects again.
 
 import { type MessagePort, workerData } from 'node:worker_threads'
 import pg from 'pg'
@@ -16,7 +16,7 @@ export type WorkerSettings = {
 }
 
 export type Query = {
-  /** By which the server knows it once it was prepared. */
+  /** Of the prepared statement. */
   readonly name: string
   readonly text: string
   readonly values: readonly Value[]
@@ -25,7 +25,7 @@ export type Query = {
 
 export type Request = {
   readonly id: number
-  /** Nothing of it depends on what was sent before: it may go over a new connection. */
+  /** Whether it may go over a new connection: it belongs to no transaction that is open. */
   readonly isFresh: boolean
   /** Plain SQL before and after the query. */
   readonly before: string
@@ -33,7 +33,7 @@ export type Request = {
   readonly after: string
 }
 
-/** Ends the connection, whatever it is waiting for. */
+/** Closes the connection at once. */
 export type Abandon = { readonly abandon: true }
 
 export type Answer = {
@@ -104,13 +104,13 @@ async function work({ isFresh, before, query, after }: Request): Promise<Pick<An
     const rows = form === 'objects' ? result.rows : result.rows.map((row: unknown[]) => row[0])
     return { rows, changes: result.rowCount ?? 0 }
   } catch (thrown) {
-    // A transaction that ends with this request must not stay open.
+    // The transaction would have ended with this request and must not stay open.
     if (after !== '' && client === live) await live.query('ROLLBACK').catch(leave)
     throw thrown
   }
 }
 
-/** PostgreSQL answers a COMMIT of what has failed with ROLLBACK, and calls that success. */
+/** PostgreSQL answers COMMIT in a failed transaction with ROLLBACK and no error. */
 async function run(live: pg.Client, text: string): Promise<void> {
   const result = (await live.query(text)) as pg.QueryResult | pg.QueryResult[]
   const last = Array.isArray(result) ? result.at(-1) : result
@@ -142,7 +142,7 @@ async function connect(): Promise<pg.Client> {
 function leave(): void {
   const left = client
   client = null
-  // Not said goodbye to: it may not listen.
+  // Without `end()`: the server may not answer.
   ;(left as unknown as { connection: { stream: { destroy(): void } } } | null)?.connection.stream.destroy()
 }
 

@@ -1,17 +1,17 @@
-// The number of each room in the database, remembered: every question about a room begins with it.
+// The row ID of each room, cached, because every query about a room needs it.
 
 import { toHex } from '../base/bytes.ts'
 import type { RoomTag } from '../letter/letter-types.ts'
 import type { HostDatabase, Statement } from './host-database.ts'
 
-/** Few hosts have more rooms; then the memory starts anew. */
+/** When there are more, the cache is emptied. Few hosts have so many rooms. */
 const mostRemembered = 64
 
 export class RoomIds {
   readonly #database: HostDatabase
   readonly #find: Statement
   readonly #add: Statement
-  /** Rooms are never removed, so a number stays true unless the transaction that gave it is undone. */
+  /** Rooms are never deleted, so an ID stays right unless its transaction is rolled back. */
   readonly #known = new Map<string, number>()
   #rollbacks = 0
 
@@ -21,7 +21,7 @@ export class RoomIds {
     this.#add = database.connection.prepare('INSERT INTO room (tag) VALUES (?) ON CONFLICT DO NOTHING')
   }
 
-  /** Null, which matches no row, where nothing is known of the room. */
+  /** Null, which matches no row, if the room is not in the database. */
   of(room: RoomTag): number | null {
     const { rollbacks } = this.#database
     if (rollbacks !== this.#rollbacks || this.#known.size >= mostRemembered) this.#known.clear()

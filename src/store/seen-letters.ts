@@ -1,5 +1,5 @@
-// The memory of letters taken, so that a second copy is known as one. It is no part of the capped peer table and
-// outlives the freshness window: a letter is forgotten only when its signed time alone makes it stale.
+// Letters that were handled, so that a second copy is recognised. A letter is kept until its signed time alone makes it
+// stale, however full the peer table is.
 
 import type { LetterId, UserId } from '../letter/letter-types.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'

@@ -1,5 +1,5 @@
-// What the tables ask of a database, whichever it is: rows by statements that were prepared once, and transactions. All of
-// it answers at once, because the host's rules are one transaction a letter with no await inside.
+// What SQLite and PostgreSQL have in common for the tables: prepared statements and transactions. All of it is synchronous,
+// because each letter is handled in one transaction without an await.
 
 export type Value = string | number | null | Uint8Array
 
@@ -8,20 +8,21 @@ export interface Statement {
   get(...values: readonly Value[]): unknown
   all(...values: readonly Value[]): unknown[]
   run(...values: readonly Value[]): { readonly changes: number }
-  /** The same statement, whose rows are their first columns alone. */
+  /** The same statement; from now on a row is the value of its first column. */
   pluck(): Statement
 }
 
 export interface Connection {
-  /** Whether other host processes write to the same tables: then nothing may be remembered of rows that change. */
+  /** Whether other host processes write to the same tables. Then rows that may change must not be cached. */
   readonly isShared: boolean
   readonly inTransaction: boolean
-  /** `?` stands for each value, in their order. */
+  /** Each `?` stands for a value, in order. */
   prepare(sql: string): Statement
   exec(sql: string): void
-  /** All of `work` or nothing, one after the other for all processes. One that is nested may fail alone. */
+  /** Commits all of `work` or nothing. Transactions of all processes run one after the other. A nested one may fail
+   *  without the outer one. */
   transaction<T>(work: () => T): T
-  /** As `transaction`, begun when no other process is in one; until then this one goes on with its other work. */
+  /** As `transaction`, but waits without blocking the thread until no other process is in a transaction. */
   turn<T>(work: () => T): Promise<T>
   /** May be called again. */
   close(): void

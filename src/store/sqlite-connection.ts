@@ -1,4 +1,4 @@
-// SQLite as the tables see it. One process writes; commands may write a few rows beside it.
+// A Connection to SQLite. The host writes; commands may write a few rows meanwhile.
 
 import type BetterSqlite3 from 'better-sqlite3'
 import type { Connection, Statement, Value } from './sql-connection.ts'
@@ -12,7 +12,7 @@ export class SqliteConnection implements Connection {
   constructor(database: BetterSqlite3.Database, onClosed: () => void) {
     this.#database = database
     this.#onClosed = onClosed
-    // One for all: making it costs as much as beginning and ending a transaction.
+    // Made once: making it costs as much as a whole transaction.
     this.#atomically = database.transaction((work: () => unknown) => work())
   }
 

@@ -1,5 +1,5 @@
-// The host's file in SQLite: opened with what keeps every commit, brought to this version's schema, or refused in one
-// sentence.
+// Opens the host's file in SQLite, with settings that lose no commit, and migrates it to this version. A file that cannot
+// be used is refused with one sentence.
 
 import { chmodSync, closeSync, openSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -10,23 +10,23 @@ import { SqliteConnection } from './sqlite-connection.ts'
 import { checkWholeness, damageProblem, howToCheck, isDamage, noteDamage } from './sqlite-integrity.ts'
 import { applicationId, migrations, recountSql } from './sqlite-schema.ts'
 
-/** Pages kept in memory. The rest of a big table is in the system's page cache, which is not ours to pay for;
- *  mmap would count it as ours. */
+/** SQLite's own page cache. Other pages are in the system's page cache, which does not count as our memory; with mmap it
+ *  would. */
 const cacheBytes = 4 * 1024 * 1024
 
-/** Another host's lock, or a command's transaction: long enough for one that is just ending, short enough to tell a
- *  person. */
+/** How long to wait for another host's lock or a command's transaction: long enough for one that is just ending, short
+ *  enough for a person who waits. */
 export const busyTimeoutMs = 3_000
 
 /** Linux statfs types whose locks and syncs SQLite cannot trust: NFS, SMB, CIFS, SMB2, AFS, Ceph. */
 const networkFileSystems = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x00c36400])
 
-/** Throws a Problem 'database' when the file cannot be used; then nothing stays open. `hold`: against other hosts, until
- *  the connection is closed. `:memory:` is for tests. */
-export function openSqlite(path: string, { hold }: { readonly hold: boolean }): SqliteConnection {
+/** Throws a Problem 'database' when the file cannot be used; then nothing stays open. `exclusive`: no other host can open
+ *  it until the connection is closed. `:memory:` is for tests. */
+export function openSqlite(path: string, { exclusive }: { readonly exclusive: boolean }): SqliteConnection {
   if (path === ':memory:') return open(path, null)
   prepareFile(path)
-  const lock = hold ? takeLock(path) : null
+  const lock = exclusive ? takeLock(path) : null
   try {
     return open(path, lock)
   } catch (thrown) {
@@ -37,7 +37,7 @@ export function openSqlite(path: string, { hold }: { readonly hold: boolean }): 
 
 function open(path: string, lock: DatabaseLock | null): SqliteConnection {
   const check = lock ? howToCheck(path) : 'not'
-  return withSentence(path, () => {
+  try {
     const connection = new BetterSqlite3(path, { timeout: busyTimeoutMs })
     try {
       connection.pragma(`cache_size = ${-cacheBytes / 1024}`)
@@ -57,28 +57,22 @@ function open(path: string, lock: DatabaseLock | null): SqliteConnection {
       connection.close()
       throw thrown
     }
-  })
+  } catch (thrown) {
+    throw sqliteProblem(path, thrown)
+  }
 }
 
 function takeLock(path: string): DatabaseLock {
   try {
     return DatabaseLock.take(path, busyTimeoutMs)
   } catch (thrown) {
-    if (!isBusy(codeOf(thrown))) throw sqliteProblem(path, thrown)
+    if (!isBusy(thrown)) throw sqliteProblem(path, thrown)
     throw new Problem(
       'database',
       `Another host is using the database ${path}.`,
       'Stop that one first, or give this one a file of its own.',
       { cause: thrown },
     )
-  }
-}
-
-function withSentence<T>(path: string, work: () => T): T {
-  try {
-    return work()
-  } catch (thrown) {
-    throw sqliteProblem(path, thrown)
   }
 }
 
@@ -95,7 +89,7 @@ export function refuseNetworkDisk(path: string): void {
 function prepareFile(path: string): void {
   try {
     refuseNetworkDisk(path)
-    // SQLite would make the file with the process's umask; its other files copy the mode of this one.
+    // SQLite would create the file with the process's umask. Its WAL and shm files get the mode of this one.
     closeSync(openSync(path, 'a', 0o600))
     chmodSync(path, 0o600)
   } catch (thrown) {
@@ -109,7 +103,8 @@ function prepareFile(path: string): void {
   }
 }
 
-/** Of the file's schema, 0 for one that is empty. Throws a Problem 'database' for one that is not ours to read. */
+/** The version of the file's schema; 0: it has none yet. Throws a Problem 'database' if it is another program's file or of
+ *  a newer version. */
 export function schemaVersionOf(path: string, connection: BetterSqlite3.Database): number {
   const version = connection.pragma('user_version', { simple: true }) as number
   const application = connection.pragma('application_id', { simple: true }) as number
@@ -134,7 +129,7 @@ export function schemaVersionOf(path: string, connection: BetterSqlite3.Database
 function migrate(path: string, connection: BetterSqlite3.Database): void {
   const version = schemaVersionOf(path, connection)
   const step = connection.transaction((next: number) => {
-    // Unless another process did it meanwhile.
+    // Another process may have migrated it meanwhile.
     if (connection.pragma('user_version', { simple: true }) !== next) return
     connection.exec(migrations[next] ?? '')
     connection.pragma(`application_id = ${applicationId}`)
@@ -143,11 +138,11 @@ function migrate(path: string, connection: BetterSqlite3.Database): void {
   for (let next = version; next < migrations.length; next++) step.immediate(next)
 }
 
-/** The sentence for whatever SQLite threw. */
+/** The Problem for what SQLite threw, with a sentence for people. */
 export function sqliteProblem(path: string, thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown
   if (isDamage(thrown)) return damageProblem(path, thrown)
-  const [message, remedy] = sentenceFor(path, codeOf(thrown), messageOf(thrown))
+  const [message, remedy] = sentenceFor(path, thrown)
   return new Problem('database', message, remedy, { cause: thrown })
 }
 
@@ -155,12 +150,15 @@ function codeOf(thrown: unknown): string {
   return thrown instanceof BetterSqlite3.SqliteError ? thrown.code : ''
 }
 
-function isBusy(code: string): boolean {
+/** Another connection has the lock that was needed. */
+export function isBusy(thrown: unknown): boolean {
+  const code = codeOf(thrown)
   return code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')
 }
 
-function sentenceFor(path: string, code: string, text: string): readonly [string, string] {
-  if (isBusy(code)) {
+function sentenceFor(path: string, thrown: unknown): readonly [string, string] {
+  const [code, text] = [codeOf(thrown), messageOf(thrown)]
+  if (isBusy(thrown)) {
     return [
       `Another program keeps the database ${path} locked.`,
       'End whatever has it open; a host that runs goes on by itself then.',

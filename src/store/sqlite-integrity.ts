@@ -1,39 +1,47 @@
-// Whether a host's file is still whole. A damaged one is never gone on with, and never removed: a person decides.
+// Checks whether a host's file is damaged. A damaged file is neither used nor deleted: a person decides what to do.
 
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'
 import { messageOf, Problem } from '../base/problem.ts'
 
-/** Looking all through so much takes less than half a second, and most tables are smaller. */
+/** A full check of such a file takes less than half a second, and most files are smaller. */
 const smallBytes = 32 * 1024 * 1024
 
-/** Before the connection is opened, which tidies up what a killed host left. */
+/** To be called before the file is opened: opening it empties the WAL that a killed host left. */
 export function howToCheck(path: string): 'thoroughly' | 'quickly' | 'not' {
   if (sizeOf(path) <= smallBytes || existsSync(notePathOf(path))) return 'thoroughly'
-  // Power that fails is what damages files, and leaves a log that was not put back into the file.
+  // Files are damaged by power failures, and these leave a WAL.
   return sizeOf(`${path}-wal`) > 0 ? 'quickly' : 'not'
 }
 
-/** Throws a Problem 'database' for a file that is not whole. */
+/** Throws a Problem 'database' for a damaged file. */
 export function checkWholeness(
   path: string,
   connection: BetterSqlite3.Database,
   how: 'thoroughly' | 'quickly' | 'not',
 ): void {
   if (how === 'not') return
-  const check = how === 'thoroughly' ? 'integrity_check(1)' : 'quick_check(1)'
-  const told = String(connection.pragma(check, { simple: true }))
-  if (told !== 'ok') throw damageProblem(path, told)
+  refuseDamage(path, connection, how === 'thoroughly' ? 'integrity_check' : 'quick_check')
   rmSync(notePathOf(path), { force: true })
 }
 
-/** Damage was met: the next host that opens the file looks at all of it first, however large it is. */
+/** Throws a Problem 'database' with the first fault that SQLite finds. */
+export function refuseDamage(
+  path: string,
+  connection: BetterSqlite3.Database,
+  check: 'integrity_check' | 'quick_check',
+): void {
+  const result = String(connection.pragma(`${check}(1)`, { simple: true }))
+  if (result !== 'ok') throw damageProblem(path, result)
+}
+
+/** The next host that opens the file checks all of it first, also if it is large. */
 export function noteDamage(path: string): void {
   if (sizeOf(path) <= smallBytes) return
   try {
     writeFileSync(notePathOf(path), '', { mode: 0o600 })
   } catch {
-    // Then it is met again.
+    // The disk may be full. The next host finds the damage when it reads that page.
   }
 }
 
@@ -45,7 +53,7 @@ function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
-/** Of what SQLite threw, or a Problem made of it: whether nothing but another file will mend it. */
+/** `thrown`: by SQLite, or a Problem made of it. Whether the file is damaged. */
 export function isDamage(thrown: unknown): boolean {
   if (thrown instanceof Problem) return isDamage(thrown.cause)
   return (
@@ -54,7 +62,7 @@ export function isDamage(thrown: unknown): boolean {
   )
 }
 
-/** The cause of a Problem about what a check found, where SQLite itself threw nothing. */
+/** The cause of a Problem when a check found the damage, as SQLite throws nothing then. */
 const foundDamage = new Error('the file is damaged')
 
 export function damageProblem(path: string, found: unknown): Problem {

@@ -1,4 +1,4 @@
-// Addresses from which our mail came back: nothing goes there for a while, ever longer while it keeps coming back.
+// Addresses from which our mail bounced. Nothing is sent there for a while, and for longer with each further bounce.
 
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 
