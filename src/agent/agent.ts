@@ -242,10 +242,10 @@ export class Agent {
     const now = clock.now()
     const session = this.#sessions.create(now)
     const { candidates, tcpCandidates, nat } = this.#network
-    const pathManager = { candidates, tcpCandidates, nat }
+    const contactPoints = { candidates, tcpCandidates, nat }
     const sentAt = this.#letterTime.wallNow()
     this.#letterTime.asked(now, sentAt)
-    void this.#inbox.send((host) => requestTo(host, this.#author, session, pathManager, sentAt))
+    void this.#inbox.send((host) => requestTo(host, this.#author, session, contactPoints, sentAt))
     this.#tell({ event: 'requested', hosts: hosts.length })
   }
 

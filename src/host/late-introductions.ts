@@ -116,8 +116,8 @@ function tell(
   { relaying }: PeerHosts,
   room: RoomTag,
   { user: recipient }: Party,
-  { user: stunClient }: Party,
+  { user: asker }: Party,
   now: number,
 ): void {
-  introductions.note(room, relaying.introduce(room, [recipient], stunClient), stunClient, now)
+  introductions.note(room, relaying.introduce(room, [recipient], asker), asker, now)
 }

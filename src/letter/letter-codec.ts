@@ -114,8 +114,8 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
     case 'table':
       return {
         statements: letter.statements.map(({ ageMs, ...rest }) => ({ ...rest, age: ageMs })),
-        introduce: letter.introduce.map(({ room, stunClient, recipient, hopsLeft }) => ({
-          ...{ room, stunClient, to: recipient, hops: hopsLeft },
+        introduce: letter.introduce.map(({ room, asker, recipient, hopsLeft }) => ({
+          ...{ room, asker, to: recipient, hops: hopsLeft },
         })),
         ...(letter.revoked && {
           revoked: letter.revoked.map(({ signature, ...rest }) => ({ ...rest, sig: signature })),

@@ -243,7 +243,7 @@ export const letterSchemas = {
     introduce: z
       .array(
         z
-          .object({ room: bytesOf(32), stunClient: bytesOf(32), to: bytesOf(32), hops })
+          .object({ room: bytesOf(32), asker: bytesOf(32), to: bytesOf(32), hops })
           .transform(({ to, hops, ...wish }) => ({ ...wish, recipient: to, hopsLeft: hops })),
       )
       .max(limits.tableStatements),

@@ -165,7 +165,7 @@ export type Statement = {
 /** The agent `asker` was offered `recipient`, whom the host this is sent to can tell of it (C2). */
 export type IntroductionWish = {
   readonly room: RoomTag
-  readonly stunClient: UserId
+  readonly asker: UserId
   readonly recipient: UserId
   /** Hosts that may still pass it on. */
   readonly hopsLeft: number

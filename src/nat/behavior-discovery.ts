@@ -55,7 +55,7 @@ export class BehaviorDiscovery {
   #filtering: Filtering | null = null
   readonly #samples: Question[] = []
   readonly #sampleSockets: Via[] = []
-  #probeQueue = 0
+  #volleys = 0
   #over = false
 
   constructor(options: BehaviorDiscoveryOptions) {
@@ -145,8 +145,8 @@ export class BehaviorDiscovery {
     if (this.#mappingIsOpen || this.#samples.some(({ state }) => state === 'open')) return false
     this.#closeSamples()
     if (isEasy(this.#options.mappingWith(this.#mapping())) || this.#options.portsKept) return true
-    if (this.#probeQueue === mostVolleys || this.#sampledPorts().length > fewestSamples) return true
-    this.#probeQueue++
+    if (this.#volleys === mostVolleys || this.#sampledPorts().length > fewestSamples) return true
+    this.#volleys++
     const rttOf = ({ rttMs }: Witness) => rttMs ?? usualRttMs
     const nearest = this.#options.witnesses.reduce((a, b) => (rttOf(b) < rttOf(a) ? b : a))
     for (let i = 0; i < samplesAtOnce; i++) {

@@ -32,11 +32,11 @@ export class PendingIntroductions {
   }
 
   /** The asker is to be made known to the recipients. The room must have had an entry. */
-  note(room: RoomTag, recipients: readonly UserId[], stunClient: UserId, now: number): void {
+  note(room: RoomTag, recipients: readonly UserId[], asker: UserId, now: number): void {
     const roomId = this.#rooms.of(room)
     if (roomId === null || recipients.length === 0 || this.size + recipients.length > maxPairs) return
     for (const some of chunksOf(recipients, mostRows)) {
-      const values = some.flatMap((recipient) => [roomId, recipient, stunClient, now])
+      const values = some.flatMap((recipient) => [roomId, recipient, asker, now])
       this.#statements.note(some.length).run(...values)
     }
   }
@@ -64,7 +64,7 @@ export class PendingIntroductions {
     return {
       room: new Uint8Array(first.tag),
       recipient: new Uint8Array(first.recipient),
-      askers: askers.map((stunClient) => new Uint8Array(stunClient)),
+      askers: askers.map((asker) => new Uint8Array(asker)),
     }
   }
 

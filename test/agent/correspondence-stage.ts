@@ -163,10 +163,9 @@ export class CorrespondenceStage {
   }
 
   /** What the sender answers, one after the other; the last one for ever. */
-  answerWith(...connectionEvents: readonly SendOutcome[]): void {
+  answerWith(...outcomes: readonly SendOutcome[]): void {
     let at = 0
-    this.sender.answer = () =>
-      connectionEvents[Math.min(at++, connectionEvents.length - 1)] ?? { outcome: 'sent' }
+    this.sender.answer = () => outcomes[Math.min(at++, outcomes.length - 1)] ?? { outcome: 'sent' }
   }
 
   letter(kind: 'request' | 'failure' | 'leave'): Letter {

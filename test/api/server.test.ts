@@ -179,7 +179,7 @@ test('bodies that are too big, no JSON or not what is asked for are refused', as
 })
 
 /** What comes until the other side ends. */
-function openLink(
+function conversation(
   port: number,
   text: string | Buffer,
 ): { readonly socket: Socket; readonly ended: Promise<string> } {
@@ -198,15 +198,15 @@ function openLink(
 
 test('headers that are too long and what is no HTTP are answered in JSON, and the connection ends', async (context) => {
   const { port } = await serve(context)
-  const long = await openLink(
+  const long = await conversation(
     port,
     `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nX: ${'x'.repeat(9_000)}\r\n\r\n`,
   ).ended
   assert.match(long, /^HTTP\/1\.1 431 /)
   assert.match(long, /"code":"too-long-headers"/)
-  const odd = await openLink(port, '\x16\x03\x01 hello\r\n\r\n').ended
+  const odd = await conversation(port, '\x16\x03\x01 hello\r\n\r\n').ended
   assert.match(odd, /^HTTP\/1\.1 400 [\s\S]*"code":"malformed"/)
-  const noHost = await openLink(port, 'GET / HTTP/1.1\r\n\r\n').ended
+  const noHost = await conversation(port, 'GET / HTTP/1.1\r\n\r\n').ended
   assert.match(noHost, /^HTTP\/1\.1 400 /)
 })
 
@@ -214,7 +214,7 @@ test('a request that trickles in is ended after some seconds, while others are s
   timeout: 30_000,
 }, async (context) => {
   const { port, ask } = await serve(context)
-  const slow = openLink(port, `GET /v1/status HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`)
+  const slow = conversation(port, `GET /v1/status HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`)
   let isOver = false
   void slow.ended.then(() => {
     isOver = true
@@ -229,7 +229,7 @@ test('a request that trickles in is ended after some seconds, while others are s
 
 test('beyond 64 connections new ones are closed, and it goes on when they are gone', async (context) => {
   const { port, ask } = await serve(context)
-  const many = Array.from({ length: 80 }, () => openLink(port, ''))
+  const many = Array.from({ length: 80 }, () => conversation(port, ''))
   await Promise.race(many.map(({ ended }) => ended))
   for (const { socket } of many) socket.destroy()
   await Promise.all(many.map(({ ended }) => ended))
@@ -328,7 +328,7 @@ test('whatever bytes come, the server answers or ends, and serves the next', {
   )
   await fc.assert(
     fc.asyncProperty(noise, async (bytes) => {
-      const { socket, ended } = openLink(port, bytes)
+      const { socket, ended } = conversation(port, bytes)
       socket.once('connect', () => socket.end())
       await ended
     }),

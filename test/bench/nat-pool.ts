@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { type Line, weathers } from '../harness/simulator/nat-grid.ts'
 import type { RunsOptions } from '../harness/simulator/nat-runs.ts'
-import { type Counters, type Run, tally } from '../harness/simulator/nat-tally.ts'
+import { type Run, type Tally, tally } from '../harness/simulator/nat-tally.ts'
 import type { Done, Job } from './nat-worker.ts'
 
 /** By name of line. `onProgress`: part done, 0..1. */
@@ -12,7 +12,7 @@ export async function runAll(
   lines: readonly Line[],
   options: RunsOptions,
   onProgress: (part: number) => void,
-): Promise<Map<string, Counters>> {
+): Promise<Map<string, Tally>> {
   const jobs: Job[] = lines.flatMap(({ name }) =>
     weathers.map((_, weather) => ({ line: name, weather, options })),
   )

@@ -21,16 +21,15 @@ const outcome: Outcome = {
   faults: [],
 }
 
-function runs(...connectionEvents: readonly Partial<Outcome>[]): Run[] {
+function runs(...outcomes: readonly Partial<Outcome>[]): Run[] {
   const scene = { left: { kind: null }, right: { kind: null } }
   const circumstances = { scene, seed: 1, mailMs: 0, loss: 0, profile: 'truth', crypto: 'cheap' } as const
-  return connectionEvents.map((more) => ({ circumstances, outcome: { ...outcome, ...more } }))
+  return outcomes.map((more) => ({ circumstances, outcome: { ...outcome, ...more } }))
 }
 
 test('a goal is missed by too few good runs, by packets, by time without letters, and by any fault', () => {
   const goal = { success: 0.5, packetsEach: 10, packetsTogether: 15, searchMs: 2_000 }
-  const missedBy = (...connectionEvents: readonly Partial<Outcome>[]) =>
-    missed(goal, tally(goal, runs(...connectionEvents)))
+  const missedBy = (...outcomes: readonly Partial<Outcome>[]) => missed(goal, tally(goal, runs(...outcomes)))
   assert.deepEqual(missedBy({}, { connected: false }), [])
   assert.match(
     missedBy({}, { connected: false }, { connected: false }).join(),

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { cells, type Goal, isHard, type Line, moreLines } from '../harness/simulator/nat-grid.ts'
 import type { RunsOptions } from '../harness/simulator/nat-runs.ts'
-import { type Counters, missed } from '../harness/simulator/nat-tally.ts'
+import { missed, type Tally } from '../harness/simulator/nat-tally.ts'
 import { drawGrid } from './nat-picture.ts'
 import { runAll } from './nat-pool.ts'
 import { type Report, round, tell } from './report.ts'
@@ -39,7 +39,7 @@ type Row = {
   readonly searchSecondsMedian: number
   readonly searchSecondsMost: number
   readonly newMappingsPerSecondMost: number
-  readonly examples: Counters['examples']
+  readonly examples: Tally['examples']
 }
 
 export async function benchNat(
@@ -91,7 +91,7 @@ export async function benchNat(
   }
 }
 
-function row({ name, goal }: Line, tallied: Counters): Row {
+function row({ name, goal }: Line, tallied: Tally): Row {
   const { runs, good, packets, packetsOfOne, tookMs, searchMs, strategies, examples } = tallied
   const seconds = (value: number) => round(value / 1_000, 1)
   const faults = missed(goal, tallied)

@@ -29,7 +29,7 @@ const others = 8
 /** Between rounds, so that deletions are done and both sides are back in IDLE. */
 const restMs = 400
 
-type StunClient = {
+type Asker = {
   /** Resolves when the answer is there; to milliseconds from before the first byte was made. */
   ask(): Promise<number>
   close(): Promise<void>
@@ -96,7 +96,7 @@ async function fillRoom(office: PostOffice, host: BenchHost, { keys }: HostFolde
 async function openAgent(
   office: PostOffice,
   { keys }: HostFolder,
-): Promise<StunClient & { requestBytes(): number }> {
+): Promise<Asker & { requestBytes(): number }> {
   const address = office.address('asker')
   const identity = realCrypto.signKeyPair()
   const sessions = new SessionKeys(realCrypto)
@@ -191,7 +191,7 @@ function writeRequest(
   }
 }
 
-async function openBare(office: PostOffice, requestBytes: number, replyBytes: number): Promise<StunClient> {
+async function openBare(office: PostOffice, requestBytes: number, replyBytes: number): Promise<Asker> {
   const account = (user: string): BareAccount => ({
     address: office.address(user),
     imapUrl: office.imapUrl(user),

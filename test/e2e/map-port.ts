@@ -17,11 +17,11 @@ const randomBytes = (length: number) => realCrypto.randomBytes(length)
 /** A router that knows no PCP: what is PCP is refused, the rest goes on to a real one. */
 function oldRouter(): Promise<number> {
   const relay = createSocket('udp4')
-  let stunClient = { port: 0, address: '' }
+  let asker = { port: 0, address: '' }
   relay.on('message', (bytes, from) => {
-    if (from.address === router) relay.send(bytes, stunClient.port, stunClient.address)
+    if (from.address === router) relay.send(bytes, asker.port, asker.address)
     else if (bytes[0] === 0) {
-      stunClient = from
+      asker = from
       relay.send(bytes, 5351, router)
     } else relay.send(Buffer.from([0, 0x81, 0, 1, 0, 0, 0, 1]), from.port, from.address)
   })

@@ -69,7 +69,7 @@ export async function soak(options: {
       limits: { perKey: 0, perAddress: 0, perDomain: 0 },
     },
   })
-  const outgoingLetters = createSender(office.smtpUrl('agents'), { clock: systemClock })
+  const posting = createSender(office.smtpUrl('agents'), { clock: systemClock })
   office.maildirOf('host')
   const folders = Array.from({ length: mailboxes }, (_, index) => office.maildirOf(`agent${index}`))
   const startHost = async () => {
@@ -89,7 +89,7 @@ export async function soak(options: {
     for (let made = Math.floor(random() * 1e6); performance.now() < until; made++) {
       const agent = new FakeAgent(`agent${made % mailboxes}`, keys, room)
       const mail = { raw: new TextEncoder().encode(agent.mailRequest(Date.now())) }
-      const { outcome } = await outgoingLetters.send({ ...mail, from: agent.address, to: [hostAddress] })
+      const { outcome } = await posting.send({ ...mail, from: agent.address, to: [hostAddress] })
       if (outcome === 'sent') asked.add(headerOf(mail, 'Message-ID') ?? '')
       // Not more waiting than the host works off, or the end would be spent on draining.
       while (mailsIn(office.maildirOf('host')) > 200) await sleep(50)
@@ -154,7 +154,7 @@ export async function soak(options: {
     }
   } finally {
     await host.kill('SIGKILL')
-    await outgoingLetters.close()
+    await posting.close()
     await Promise.all([imapLine.stop(), smtpLine.stop()])
     await office.stop()
     rmSync(folder, { recursive: true })

@@ -85,7 +85,7 @@ export async function runHost(
   identities: Pick<RunningHostOptions, 'keys' | 'room'> = {},
 ) {
   office.maildirOf(user)
-  const outgoingLetters = createSender(office.smtpUrl('poster'), { clock: systemClock })
+  const posting = createSender(office.smtpUrl('poster'), { clock: systemClock })
   const host = await runHostOn({
     receiveUrl: office.imapUrl(user),
     sendUrl: office.smtpUrl(user),
@@ -96,12 +96,12 @@ export async function runHost(
   return {
     ...host,
     async post(from: string, to: string, raw: string): Promise<void> {
-      const outcome = await outgoingLetters.send({ from, to: [to], raw: new TextEncoder().encode(raw) })
+      const outcome = await posting.send({ from, to: [to], raw: new TextEncoder().encode(raw) })
       if (outcome.outcome !== 'sent') throw new Error(`the post office took no mail: ${outcome.reason}`)
     },
     async stop(): Promise<void> {
       await host.stop()
-      await outgoingLetters.close()
+      await posting.close()
     },
   }
 }

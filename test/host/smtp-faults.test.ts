@@ -27,17 +27,17 @@ const skip = lacks('postfix', 'dovecot')
 
 type Server = {
   readonly judge?: (mail: SinkMail) => SinkVerdict
-  readonly namedEndpoints?: SinkDoors
+  readonly doors?: SinkDoors
   /** `user:password@` before the server's name. */
   readonly login?: string
 }
 
-async function stage(context: TestContext, { judge, namedEndpoints, login = '' }: Server) {
+async function stage(context: TestContext, { judge, doors, login = '' }: Server) {
   const defer = deferIn(context)
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-smtp-faults-'))
   defer(() => rmSync(folder, { recursive: true }))
   const maildir = new TestMaildir(join(folder, 'mail'))
-  const sink = await startSmtpSink(judge, namedEndpoints)
+  const sink = await startSmtpSink(judge, doors)
   defer(() => sink.stop())
   const host = await runHostOn({
     receiveUrl: maildir.url,
@@ -132,7 +132,7 @@ for (const [name, { at, answer, told }] of Object.entries(passing)) {
     const refuse = (step: ApiError['at']) => fail(step, null) as SinkAnswer | null
     const { host, sink, maildir } = await stage(context, {
       judge: () => fail('end', 'take'),
-      namedEndpoints: { from: () => refuse('from'), to: () => refuse('to'), data: () => refuse('data') },
+      doors: { from: () => refuse('from'), to: () => refuse('to'), data: () => refuse('data') },
     })
     const [ann, bob] = [host.agent('ann'), host.agent('bob')]
     maildir.deliver(ann.mailRequest(Date.now()))
@@ -202,7 +202,7 @@ test('when the server lets us in no more, all sending pauses and it is told once
   let logins = 0
   const { host, sink, maildir } = await stage(context, {
     login: 'host:old@',
-    namedEndpoints: {
+    doors: {
       login: () => {
         logins++
         return isOpen ? null : { code: 535, text: '5.7.8 Password has expired' }
@@ -237,13 +237,13 @@ test('when the server lets us in no more, all sending pauses and it is told once
 })
 
 async function letIn(office: PostOffice, agents: readonly FakeAgent[]): Promise<void> {
-  const outgoingLetters = createSender(office.smtpUrl('agents'), { clock: systemClock })
+  const posting = createSender(office.smtpUrl('agents'), { clock: systemClock })
   for (const agent of agents) {
     const raw = new TextEncoder().encode(agent.mailRequest(Date.now()))
-    const { outcome } = await outgoingLetters.send({ from: agent.address, to: [office.address('host')], raw })
+    const { outcome } = await posting.send({ from: agent.address, to: [office.address('host')], raw })
     assert.equal(outcome, 'sent')
   }
-  await outgoingLetters.close()
+  await posting.close()
   await queueIsEmpty(office)
 }
 

@@ -244,7 +244,7 @@ export const tableLetter: Arbitrary<TableLetter> = fc.record(
       { maxLength: limits.tableStatements },
     ),
     introduce: fc.array(
-      record({ room: bytes(32), stunClient: bytes(32), recipient: bytes(32), hopsLeft: fc.nat(3) }),
+      record({ room: bytes(32), asker: bytes(32), recipient: bytes(32), hopsLeft: fc.nat(3) }),
       { maxLength: 32 },
     ),
     revoked: fc.array(revocation, { maxLength: limits.tableRevocations }),

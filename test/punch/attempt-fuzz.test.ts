@@ -106,7 +106,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { maxLength: 40, size: 'max' },
 )
 
-const connector = fc.record({
+const meetings = fc.record({
   mine: profiles,
   theirs: profiles,
   sameNat: fc.boolean(),
@@ -175,8 +175,8 @@ let sequence = 1
 test('an attempt keeps to budget and pace, closes every socket and ends, whatever the peer and the servers do', () => {
   const strategies = new Set<string>()
   fc.assert(
-    fc.property(connector, (peerConnection) => {
-      const { mine, theirs, sameNat, role, mailMs, answers, lies, hasServers, seed } = peerConnection
+    fc.property(meetings, (meeting) => {
+      const { mine, theirs, sameNat, role, mailMs, answers, lies, hasServers, seed } = meeting
       const decided = plan(
         { nat: mine, candidates: [{ kind: 'server-reflexive', endpoint: ours }] },
         { nat: theirs, candidates: [{ kind: 'server-reflexive', endpoint: peer }], sameNat },
@@ -228,7 +228,7 @@ test('an attempt keeps to budget and pace, closes every socket and ends, whateve
         }
         now = Math.max(now, until)
       }
-      for (const { waitMs, what, pick, noise, signal } of peerConnection.steps) {
+      for (const { waitMs, what, pick, noise, signal } of meeting.steps) {
         passTime(now + waitMs)
         // The main socket, where it is easy to be found, gets less than its share.
         const byExtra = owner.sent.filter(({ via }) => owner.open.has(via))

@@ -116,10 +116,10 @@ test('the answer goes to the port the client names, on its own address', async (
   const defer = deferIn(context)
   const server = await startAddressServer({ listen: [loopback] })
   defer(() => server.close())
-  const [stunClient, hearer] = [await openClient(), await openClient()]
-  defer(() => Promise.all([stunClient.close(), hearer.close()]))
-  stunClient.ask(server.endpoints[0] ?? someone, { responsePort: hearer.local.port })
-  assert.deepEqual((await hearer.arrival()).answer.mapped, stunClient.local)
+  const [asker, hearer] = [await openClient(), await openClient()]
+  defer(() => Promise.all([asker.close(), hearer.close()]))
+  asker.ask(server.endpoints[0] ?? someone, { responsePort: hearer.local.port })
+  assert.deepEqual((await hearer.arrival()).answer.mapped, asker.local)
 })
 
 test('a client that asks too much gets silence, is counted, and is answered again later', async (context) => {

@@ -19,7 +19,7 @@ export type Author = {
   readonly room: RoomKeys
 }
 
-export type PathManager = {
+export type ContactPoints = {
   readonly candidates: readonly Candidate[]
   /** Empty where no TCP is taken. */
   readonly tcpCandidates: readonly Candidate[]
@@ -31,7 +31,7 @@ export function requestTo(
   host: KnownHost,
   author: Author,
   session: OwnSession,
-  { candidates, tcpCandidates, nat }: PathManager,
+  { candidates, tcpCandidates, nat }: ContactPoints,
   sentAt: number,
 ): Letter {
   const { crypto, room, address, name } = author

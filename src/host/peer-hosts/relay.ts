@@ -56,12 +56,11 @@ export class Relay {
   }
 
   /** Those of `offered` who know us; the others' hosts are asked to introduce the asker to them. */
-  introduce(room: RoomTag, offered: readonly UserId[], stunClient: UserId): readonly UserId[] {
+  introduce(room: RoomTag, offered: readonly UserId[], asker: UserId): readonly UserId[] {
     if (this.#options.hosts.size === 0) return offered
     return offered.filter((recipient) => {
       const host = this.#hostOf(room, recipient)
-      if (host)
-        this.#wishes.add(toHex(host.identity), { room, stunClient, recipient, hopsLeft: limits.hostHops })
+      if (host) this.#wishes.add(toHex(host.identity), { room, asker, recipient, hopsLeft: limits.hostHops })
       return host === null
     })
   }
@@ -92,10 +91,10 @@ export class Relay {
 
   takeWish(wish: IntroductionWish, from: HostId, now: number): void {
     const { peers, introductions } = this.#parts
-    const { room, stunClient, recipient, hopsLeft } = wish
-    if (peers.find(room, recipient, now) === null || equalBytes(stunClient, recipient)) return
+    const { room, asker, recipient, hopsLeft } = wish
+    if (peers.find(room, recipient, now) === null || equalBytes(asker, recipient)) return
     const host = this.#hostOf(room, recipient)
-    if (host === null) introductions.note(room, [recipient], stunClient, now)
+    if (host === null) introductions.note(room, [recipient], asker, now)
     else if (hopsLeft > 0 && toHex(host.identity) !== from)
       this.#wishes.add(toHex(host.identity), { ...wish, hopsLeft: hopsLeft - 1 })
   }
@@ -115,7 +114,7 @@ export class Relay {
     let wishes: IntroductionWish[] = []
     let bytes = 0
     for (const wish of introduce) {
-      const key = statements.keyOf(wish.room, wish.stunClient)
+      const key = statements.keyOf(wish.room, wish.asker)
       const more = wishBytes + (keys.has(key) ? 0 : (statements.statementBytes(key) ?? 0))
       if (wishes.length > 0 && bytes + more > exchangeLimits.letterBytes) {
         sendWishes(host, [...keys], wishes)

@@ -138,8 +138,8 @@ export class Introducer {
         ...letterHead(this.#parts, recipient.user),
         kind: 'introduction',
         sessionId: recipient.session.id,
-        peers: askers.map((stunClient) =>
-          offerPeer(flagUnreachable(this.#parts, stunClient, now), recipient, settings.natPrefix, now),
+        peers: askers.map((asker) =>
+          offerPeer(flagUnreachable(this.#parts, asker, now), recipient, settings.natPrefix, now),
         ),
       },
       { returnAddress: recipient.returnAddress, sessionKey: recipient.session.publicKey },

@@ -31,13 +31,13 @@ const askAgainMs = 30_000
 const firstBackoffMs = 1_000
 const longestBackoffMs = 60_000
 
-type OpenLink = { readonly close: () => void }
+type Conversation = { readonly close: () => void }
 
 export class TcpNatMapping {
   readonly #options: TcpNatMappingOptions
   readonly #servers: readonly Endpoint[]
   readonly #answers = new Map<Endpoint, Endpoint>()
-  readonly #open = new Map<Endpoint, OpenLink>()
+  readonly #open = new Map<Endpoint, Conversation>()
   #port: number | null = null
   #endpoint: Endpoint | null = null
   #kept: Endpoint | null = null

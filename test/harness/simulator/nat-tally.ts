@@ -7,7 +7,7 @@ export type Run = { readonly circumstances: Circumstances; readonly outcome: Out
 
 export type Spread = { readonly median: number; readonly most: number }
 
-export type Counters = {
+export type Tally = {
   readonly runs: number
   /** Runs that did what was asked of them: connected, or where that cannot be, said why at once. */
   readonly good: number
@@ -27,22 +27,22 @@ export type Counters = {
 
 const maxExamples = 3
 
-export function tally(goal: Goal, runs: readonly Run[]): Counters {
+export function tally(goal: Goal, runs: readonly Run[]): Tally {
   const good = runs.filter(({ outcome }) => succeeded(goal, outcome))
   const wrong = runs.filter((run) => run.outcome.faults.length > 0 || !succeeded(goal, run.outcome))
-  const connectionEvents = runs.map(({ outcome }) => outcome)
+  const outcomes = runs.map(({ outcome }) => outcome)
   const goodOutcomes = good.map(({ outcome }) => outcome)
   return {
     runs: runs.length,
     good: good.length,
-    connected: connectionEvents.filter(({ connected }) => connected).length,
-    strategies: [...new Set(connectionEvents.flatMap(({ strategies }) => strategies))].sort(),
-    packets: spread(connectionEvents.map(({ packets: [a, b] }) => a + b)),
-    packetsOfOne: spread(connectionEvents.flatMap(({ packets }) => packets)),
+    connected: outcomes.filter(({ connected }) => connected).length,
+    strategies: [...new Set(outcomes.flatMap(({ strategies }) => strategies))].sort(),
+    packets: spread(outcomes.map(({ packets: [a, b] }) => a + b)),
+    packetsOfOne: spread(outcomes.flatMap(({ packets }) => packets)),
     tookMs: spread(goodOutcomes.map(({ tookMs }) => tookMs)),
     searchMs: spread(goodOutcomes.map(({ searchMs }) => searchMs)),
-    mostNewPerSecond: Math.max(0, ...connectionEvents.map(({ mostNewPerSecond }) => mostNewPerSecond)),
-    faults: connectionEvents.filter(({ faults }) => faults.length > 0).length,
+    mostNewPerSecond: Math.max(0, ...outcomes.map(({ mostNewPerSecond }) => mostNewPerSecond)),
+    faults: outcomes.filter(({ faults }) => faults.length > 0).length,
     examples: wrong.slice(0, maxExamples).map(({ circumstances, outcome }) => ({
       circumstances,
       why: [...outcome.faults, ...outcome.reasons].filter((reason) => reason !== null).join('; '),
@@ -51,7 +51,7 @@ export function tally(goal: Goal, runs: readonly Run[]): Counters {
 }
 
 /** What of the goal was missed, in words; empty when it was reached. `mayFail`: runs that may go wrong by chance. */
-export function missed(goal: Goal, tallied: Counters, mayFail?: number): string[] {
+export function missed(goal: Goal, tallied: Tally, mayFail?: number): string[] {
   const { runs, good, packets, packetsOfOne, searchMs, faults } = tallied
   const needed = mayFail === undefined ? Math.ceil(runs * (goal.success ?? 1)) : runs - mayFail
   const over = (what: string, value: number, most: number | undefined) =>
