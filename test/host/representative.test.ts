@@ -217,23 +217,26 @@ test('a worker that is killed when it has found letters, or has answered some, a
     await stage.clock.advance(10_000)
     const [worker] = stage.workers as [Member, Member]
     const workerOf = new Map(agents.map((agent) => [agent, repliesTo(stage, agent)[0]?.worker]))
+    const deliver = worker.sender.answer
+    const saysNothing: typeof deliver = (mail) =>
+      mail.to[0] === stage.representative.card.address ? new Promise(() => {}) : deliver(mail)
     // It has found them and is killed before it can say so.
     await stage.bringDown(worker)
     ask()
     await stage.until(() => worker.mailbox.mails.length > 0)
+    worker.sender.answer = saysNothing
     await stage.bringUp(worker)
     const asked = () => worker.host.counters().letters['request dropped asked-for'] ?? 0
     await stage.until(() => asked() > 0 && worker.mailbox.mails.length === 0)
     stage.kill(worker)
+    worker.sender.answer = deliver
     await stage.bringUp(worker)
     const killedAt = stage.clock.now()
     await stage.until(answered(2))
     assert.ok(stage.clock.now() - killedAt < 10_000)
     // It has answered and is killed before it can say what it took.
     await stage.clock.advance(30 * 60_000)
-    const deliver = worker.sender.answer
-    worker.sender.answer = (mail) =>
-      mail.to[0] === stage.representative.card.address ? new Promise(() => {}) : deliver(mail)
+    worker.sender.answer = saysNothing
     ask()
     await stage.until(answered(3))
     stage.kill(worker)
