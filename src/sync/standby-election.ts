@@ -3,6 +3,7 @@
 // a request that nobody tells of was answered by nobody:
 //
 //     standby ── a request that no host tells of for patienceMs × (rank + 1) ──> awake, answers what waits
+//     a leader was asked, too, and tells nothing for patienceMs ──> it sleeps, or is gone: our rank leaves it out
 //     awake ── a host that comes before us is awake, too: our leader ──> standby
 //
 // Hosts need not all know each other. At rest no two that do are awake, and each agent asks one that is: of a chain
@@ -34,28 +35,34 @@ export type StandbyElectionOptions = {
   readonly patienceMs: number
 }
 
-type Waiting<Request> = { readonly version: string; readonly dueAt: number; readonly request: Request }
+type Waiting<Request> = {
+  readonly version: string
+  readonly request: Request
+  /** The first time; who asks again is not put off. */
+  readonly since: number
+  /** Others should answer that have no leader. */
+  readonly isLast: boolean
+  /** Our leaders that were asked, too, and until when an awake one tells of the request. */
+  readonly leaders: readonly HostId[]
+  readonly leadersUntil: number
+}
 
 export class StandbyElection<Request> {
   readonly #options: StandbyElectionOptions
-  /** Of who comes next, and of who goes last. */
-  readonly #waitMs: { readonly ranked: number; readonly last: number }
   /** By its entry's key, oldest first. */
   readonly #waiting = new Map<ItemKey, Waiting<Request>>()
   #isAwake = false
   /** Those that come before us and are awake, as far as we know. What none of them is asked, others should answer that have
    *  no leader: if we did, ours would put us to sleep again, and nobody would be awake for those agents. */
   readonly #leaders = new Set<HostId>()
+  /** Those that come before us and did not answer what they should have: another host leads them, or they are gone. A host
+   *  says when it wakes, but not when it goes to sleep. */
+  readonly #asleep = new Set<HostId>()
   #announceAt = Infinity
   #announceMs = 0
 
   constructor(options: StandbyElectionOptions) {
-    const { self, hosts, patienceMs } = options
     this.#options = options
-    this.#waitMs = {
-      ranked: patienceMs * (1 + hosts.filter((host) => host < self).length),
-      last: patienceMs * (1.5 + hosts.length),
-    }
   }
 
   get isAwake(): boolean {
@@ -75,10 +82,15 @@ export class StandbyElection<Request> {
     const [oldest] = this.#waiting.keys()
     if (!before && oldest !== undefined && this.#waiting.size >= standingLimits.waiting)
       this.#waiting.delete(oldest)
-    // Whoever asks again is not put off.
-    const isLeadersToo = this.#leaders.size === 0 || asked.some((host) => this.#leaders.has(host))
-    const waitMs = isLeadersToo ? this.#waitMs.ranked : this.#waitMs.last
-    this.#waiting.set(key, { version, dueAt: before?.dueAt ?? now + waitMs, request })
+    const leaders = asked.filter((host) => this.#leaders.has(host))
+    this.#waiting.set(key, {
+      version,
+      request,
+      since: before?.since ?? now,
+      isLast: before?.isLast ?? (this.#leaders.size > 0 && leaders.length === 0),
+      leaders,
+      leadersUntil: now + this.#options.patienceMs,
+    })
     return true
   }
 
@@ -92,6 +104,7 @@ export class StandbyElection<Request> {
   handleAnnouncement(now: number, from: HostId): StandbyAction<Request>[] {
     const { self, hosts } = this.#options
     if (!hosts.includes(from)) return []
+    this.#asleep.delete(from)
     if (from < self) this.#leaders.add(from)
     if (!this.#isAwake) return []
     if (from < self) {
@@ -106,6 +119,7 @@ export class StandbyElection<Request> {
 
   handleTimeout(now: number): StandbyAction<Request>[] {
     const actions: StandbyAction<Request>[] = []
+    this.#noteSilentLeaders(now)
     if (!this.#isAwake && now >= this.#dueAt) {
       this.#isAwake = true
       this.#leaders.clear()
@@ -122,7 +136,7 @@ export class StandbyElection<Request> {
   }
 
   nextTimeout(): number | null {
-    const next = this.#isAwake ? this.#announceAt : this.#dueAt
+    const next = this.#isAwake ? this.#announceAt : Math.min(this.#dueAt, this.#leadersDueAt)
     return next === Infinity ? null : next
   }
 
@@ -131,9 +145,28 @@ export class StandbyElection<Request> {
     this.#announceMs = this.#options.patienceMs
   }
 
-  get #dueAt(): number {
+  #noteSilentLeaders(now: number): void {
+    for (const { leaders, leadersUntil } of this.#waiting.values()) {
+      if (now < leadersUntil) continue
+      for (const leader of leaders) if (this.#leaders.delete(leader)) this.#asleep.add(leader)
+    }
+  }
+
+  get #leadersDueAt(): number {
     let first = Infinity
-    for (const { dueAt } of this.#waiting.values()) first = Math.min(first, dueAt)
+    for (const { leaders, leadersUntil } of this.#waiting.values()) {
+      if (leaders.some((leader) => this.#leaders.has(leader))) first = Math.min(first, leadersUntil)
+    }
+    return first
+  }
+
+  get #dueAt(): number {
+    const { self, hosts, patienceMs } = this.#options
+    const rank = hosts.filter((host) => host < self && !this.#asleep.has(host)).length
+    let first = Infinity
+    for (const { since, isLast } of this.#waiting.values()) {
+      first = Math.min(first, since + patienceMs * (isLast ? 1.5 + hosts.length : 1 + rank))
+    }
     return first
   }
 }
