@@ -6,6 +6,7 @@ import { formatEndpoint } from '../base/endpoint.ts'
 import { createForwarder, type Forward, type Forwarder } from '../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer, UserId } from '../letter/letter-types.ts'
 import { readUserId, userIdText } from '../letter/user-id.ts'
+import { isSeenFromOutside } from '../nat/nat-layers.ts'
 import type { NatView } from '../nat/nat-prober.ts'
 import type { AgentEvent, PeerName } from './events.ts'
 import { type Author, failureTo, leaveTo, requestTo, signalTo } from './letters/compose-letters.ts'
@@ -227,7 +228,8 @@ export class Agent {
 
   #viewed(view: NatView, first: boolean): void {
     const { profile, publicEndpoints } = view
-    this.#tell({ event: 'nat', ...profile, public: publicEndpoints.map(formatEndpoint) })
+    const isPublic = isSeenFromOutside(publicEndpoints)
+    this.#tell({ event: 'nat', ...profile, public: publicEndpoints.map(formatEndpoint), isPublic })
     if (!first) this.#tellNews()
   }
 

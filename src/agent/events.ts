@@ -16,7 +16,13 @@ export type PathReport = {
 
 export type AgentEvent =
   | { readonly event: 'ready'; readonly id: string; readonly name: string; readonly room: string }
-  | (NatProfile & { readonly event: 'nat'; readonly public: readonly string[] })
+  | (NatProfile & {
+      readonly event: 'nat'
+      /** As STUN servers see us. */
+      readonly public: readonly string[]
+      /** Whether one of them is public; it is not where the servers are inside the same network. */
+      readonly isPublic: boolean
+    })
   | ({ readonly event: 'mailbox' } & MailboxState)
   /** We said goodbye; `ready` tells when we are back. */
   | { readonly event: 'left' }

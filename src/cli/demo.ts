@@ -26,12 +26,26 @@ const domain = 'demo.invalid'
 
 type Who = 'host' | 'anna' | 'ben'
 
-/** What was started, newest last, and how it is ended. */
-type Cleanup = (() => Promise<unknown>)[]
+/** What was started, and how it is ended, the newest first. */
+class Cleanup {
+  readonly #works: (() => Promise<unknown>)[] = []
+  #isOver = false
+
+  /** Throws once the end has begun, so that nothing more is started; what was, the next `end` ends. */
+  add(work: () => Promise<unknown>): void {
+    this.#works.push(work)
+    if (this.#isOver) throw new Problem('internal', 'The demo was stopped.', 'Run it again.')
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true
+    for (let work = this.#works.pop(); work; work = this.#works.pop()) await work()
+  }
+}
 
 export async function runDemo({ json }: { readonly json?: boolean }): Promise<void> {
   const { stopped } = untilStopped()
-  const cleanup: Cleanup = []
+  const cleanup = new Cleanup()
   const deadline = Promise.withResolvers<never>()
   const cancel = systemClock.after(deadlineMs, () =>
     deadline.reject(
@@ -42,12 +56,18 @@ export async function runDemo({ json }: { readonly json?: boolean }): Promise<vo
       ),
     ),
   )
+  const folder = await mkdtemp(join(tmpdir(), 'peerpost-demo-'))
+  const played = play(json === true, folder, cleanup)
   let timings: Timings | null = null
   try {
-    timings = await Promise.race([play(json === true, cleanup), deadline.promise, stopped.then(() => null)])
+    timings = await Promise.race([played, deadline.promise, stopped.then(() => null)])
   } finally {
     cancel()
-    for (const end of cleanup.reverse()) await end()
+    await cleanup.end()
+    // It may have been starting something.
+    await played.catch(() => {})
+    await cleanup.end()
+    await rm(folder, { recursive: true, force: true })
   }
   if (timings) conclude(json === true, timings)
 }
@@ -61,7 +81,7 @@ type Timings = {
   readonly path: string
 }
 
-async function play(json: boolean, cleanup: Cleanup): Promise<Timings> {
+async function play(json: boolean, folder: string, cleanup: Cleanup): Promise<Timings> {
   const startedAt = systemClock.now()
   const tell = (text: string) => {
     if (!json) process.stdout.write(`\n${paint('good', text)}\n`)
@@ -69,13 +89,11 @@ async function play(json: boolean, cleanup: Cleanup): Promise<Timings> {
   const watch = (who: Who) => (event: ChildEvent) => show(json, who, event)
 
   tell('A post office opens: SMTP on loopback, one Maildir for each of host, anna and ben.')
-  const folder = await mkdtemp(join(tmpdir(), 'peerpost-demo-'))
-  cleanup.push(() => rm(folder, { recursive: true, force: true }))
   const office = new TestMailServer({ clock: systemClock, folder: join(folder, 'mail'), domain })
   const smtpPort = await office.start()
-  cleanup.push(() => office.stop())
+  cleanup.add(() => office.stop())
   const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
-  cleanup.push(() => stun.close())
+  cleanup.add(() => stun.close())
   const maildir: Record<Who, string> = {
     host: await office.maildirOf(`host@${domain}`),
     anna: await office.maildirOf(`anna@${domain}`),
@@ -163,7 +181,7 @@ function start(
   cleanup: Cleanup,
 ): PeerpostProcess {
   const child = new PeerpostProcess(name, args, onEvent)
-  cleanup.push(() => child.stop(stopMs))
+  cleanup.add(() => child.stop(stopMs))
   return child
 }
 
@@ -185,14 +203,14 @@ async function openGame(cleanup: Cleanup): Promise<Socket> {
   const socket = createSocket('udp4')
   socket.bind(0, '127.0.0.1')
   await once(socket, 'listening')
-  cleanup.push(async () => socket.close())
+  cleanup.add(async () => socket.close())
   return socket
 }
 
 async function freePort(): Promise<number> {
-  const cleanup: Cleanup = []
+  const cleanup = new Cleanup()
   const { port } = (await openGame(cleanup)).address()
-  for (const end of cleanup) await end()
+  await cleanup.end()
   return port
 }
 

@@ -30,6 +30,12 @@ export function layersOf({ localEndpoints, publicEndpoints, routerAddress }: Nat
   return addressScope(routerAddress) === 'shared' ? 'carrier' : 'double'
 }
 
+/** Whether those who see us there are outside: a server in the same house, or the same private network, sees another
+ *  address than the Internet does. */
+export function isSeenFromOutside(publicEndpoints: readonly Endpoint[]): boolean {
+  return publicEndpoints.some(({ address }) => addressScope(address) === 'public')
+}
+
 function addressesOf(endpoints: readonly Endpoint[]): string[] {
   return endpoints.map(({ address }) => address).filter((address) => familyOf(address) === 4)
 }

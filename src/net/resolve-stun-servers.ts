@@ -43,13 +43,20 @@ export async function resolveServers(
   return { endpoints: distinctEndpoints(resolved.flat()), failures }
 }
 
-async function resolveServer(server: string, options: ResolveOptions): Promise<Endpoint[]> {
+/** The name or the address (IPv6 without brackets) of a server, and its port; null for what is no server. */
+export function readServer(server: string): { readonly host: string; readonly port: number } | null {
   const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+))(?::([0-9]{1,5}))?$/.exec(server)
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3] ?? standardPort)
-  if (host === undefined || port < 1 || port > 65535) {
+  return host === undefined || port < 1 || port > 65535 ? null : { host, port }
+}
+
+async function resolveServer(server: string, options: ResolveOptions): Promise<Endpoint[]> {
+  const read = readServer(server)
+  if (read === null) {
     throw new Error(`"${server.slice(0, 80)}" is not a server; write it as stun.example.org:3478.`)
   }
+  const { host, port } = read
   const literal = makeEndpoint(host, port)
   const addresses = literal
     ? [literal.address]

@@ -52,7 +52,7 @@ export function describeAgentEvent(event: AgentEvent): Line | null {
     case 'left':
       return line('plain', 'Left the room.')
     case 'nat':
-      return line('plain', describeNat(event, event.public))
+      return line('plain', describeNat(event, event.public, event.isPublic))
     case 'mailbox':
       return describeMailbox(event)
     case 'requested':
@@ -149,12 +149,19 @@ function describeMailbox(state: MailboxState): Line {
       )
 }
 
-/** What kind of NAT, and what that means for meeting others. */
-export function describeNat({ mapping }: NatProfile, addresses: readonly string[]): string {
-  const seen = addresses.length === 0 ? '' : ` The Internet sees us at ${addresses.join(', ')}.`
+/** What kind of NAT, and what that means for meeting others. Not `isPublic`: the servers are in our own network. */
+export function describeNat(
+  { mapping }: NatProfile,
+  addresses: readonly string[],
+  isPublic: boolean,
+): string {
+  const who = isPublic ? 'The Internet sees' : 'The STUN servers, which are not on the Internet, see'
+  const seen = addresses.length === 0 ? '' : ` ${who} us at ${addresses.join(', ')}.`
   switch (mapping) {
     case 'none':
-      return `No NAT: our own address is public.${seen}`
+      return isPublic
+        ? `No NAT: our own address is public.${seen}`
+        : `No NAT inside the local network; whether one leads out of it is unknown.${seen}`
     case 'EIM':
       return `A NAT that keeps one port for all destinations (endpoint-independent mapping): good for meeting others.${seen}`
     case 'ADM':

@@ -2,7 +2,7 @@
 
 import { addressScope, type Candidate, type Endpoint, familyOf, formatEndpoint } from '../base/endpoint.ts'
 import type { Allocation, Filtering, NatProfile } from '../base/nat-profile.ts'
-import type { Layers } from '../nat/nat-layers.ts'
+import { isSeenFromOutside, type Layers } from '../nat/nat-layers.ts'
 import type { NatView } from '../nat/nat-prober.ts'
 import type { PortMapping } from '../net/portmap/port-mapper.ts'
 import { type Plan, plan } from '../punch/punch-plan.ts'
@@ -11,7 +11,7 @@ import { seconds } from './numbers-text.ts'
 
 export type NatFacts = {
   readonly view: NatView
-  /** Public IPv6 endpoints, as servers see them. */
+  /** IPv6 endpoints, as servers see them. */
   readonly six: readonly Endpoint[]
   readonly local: readonly Endpoint[]
   readonly mapping: PortMapping | null
@@ -60,7 +60,7 @@ export function reachOf({ view, mapping }: NatFacts): Reach[] {
   const seen = view.publicEndpoints.filter(({ address }) => familyOf(address) === 4)
   if (seen.length === 0) return []
   // Seen by a server in the same house, our address is not public; the kind of NAT is the same.
-  const isPublic = seen.some(({ address }) => addressScope(address) === 'public')
+  const isPublic = isSeenFromOutside(seen)
   const candidates: Candidate[] = seen.map((endpoint) => ({
     kind: 'server-reflexive',
     endpoint: isPublic ? endpoint : { ...endpoint, address: ourStandIn },
@@ -98,7 +98,7 @@ export function natWordsOf(facts: NatFacts): string[] {
   const { profile } = view
   const reach = reachOf(facts)
   return [
-    describeNat(profile, view.publicEndpoints.map(formatEndpoint)),
+    describeNat(profile, view.publicEndpoints.map(formatEndpoint), isSeenFromOutside(view.publicEndpoints)),
     ...present(filterWords(profile), allocationWords(profile), hairpinWords(view), lifetimeWords(profile)),
     ...present(layerWords[layers], sixWords(six), routerWords(mapping)),
     ...reachWords(reach),
@@ -161,8 +161,10 @@ const layerWords: Readonly<Record<Layers, string | null>> = {
   carrier: 'The provider shares public addresses among its customers (carrier-grade NAT).',
 }
 
+const isOutside = ({ address }: Endpoint) => addressScope(address) === 'public'
+
 function sixWords(six: readonly Endpoint[]): string {
-  const [first] = six
+  const [first] = six.filter(isOutside)
   return first ? `IPv6 works: ${first.address}.` : 'There is no IPv6.'
 }
 
@@ -197,7 +199,7 @@ function adviceFor({ layers, six, mapping }: NatFacts, reach: readonly Reach[]):
       : mapping
         ? ['make the outer router forward a UDP port, or bridge, so that only one NAT is left']
         : ['turn on UPnP or NAT-PMP in the router, or forward a UDP port to this computer ([network] port)']),
-    ...(six.length > 0 ? [] : ['turn on IPv6, if the provider has it']),
+    ...(six.some(isOutside) ? [] : ['turn on IPv6, if the provider has it']),
     'join from another network',
   ]
   return ['What would help:', ...advice.map((line) => `  - ${line}`)]

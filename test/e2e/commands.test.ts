@@ -1,12 +1,17 @@
 // What a person sees when something is wrong: one line that names the thing and the remedy.
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import {
   appendFileSync,
   chmodSync,
+  closeSync,
+  existsSync,
+  globSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   statSync,
@@ -22,9 +27,12 @@ import type { Revocation } from '../../src/letter/letter-types.ts'
 import { openSharedDatabase } from '../../src/store/host-database.ts'
 import { InviteRevocations } from '../../src/store/invite-revocations.ts'
 import { startAddressServer } from '../../src/stun-server/stun-server.ts'
+import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
 import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import { freePorts } from '../harness/post-office-processes.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
+import { waitUntil } from '../harness/wait-until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'peerpost-commands-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -71,6 +79,55 @@ test('help names every command, and each command explains its options', () => {
     assert.equal(peerpost(command, '--help').code, 0)
   }
   assert.match(peerpost('agent', '--help').out, /--forward <udp\|tcp:local=nick:port>/)
+})
+
+/** As before `| head`: nobody reads. */
+function withoutReader(...args: string[]) {
+  const child = spawn(process.execPath, ['src/cli/main.ts', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TMPDIR: folder },
+  })
+  child.stdout.destroy()
+  let err = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text
+  })
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, err }))
+  return { child, ended }
+}
+
+test('a command whose reader has gone ends quietly, and takes what it started with it', async () => {
+  const config = ['--config', join(folder, 'host', 'host.toml')]
+  for (const args of [['--help'], ['invite', ...config, '--list', '--json'], ['demo']])
+    assert.deepEqual(await withoutReader(...args).ended, { code: 0, err: '' }, args.join(' '))
+  assert.deepEqual(globSync(join(folder, 'peerpost-demo-*')), [])
+})
+
+test('a daemon whose reader has gone works on', async (context) => {
+  const defer = deferIn(context)
+  const [port = 0] = await freePorts(1)
+  const { child, ended } = withoutReader('address-server', '--listen', `127.0.0.1:${port}`)
+  defer(() => void child.kill('SIGKILL'))
+  await waitUntil(
+    () => peerpost('nat', '--stun', `127.0.0.1:${port}`).code === 0,
+    () => 'nobody answers',
+    20_000,
+  )
+  assert.equal(peerpost('nat', '--stun', `127.0.0.1:${port}`).code, 0)
+  child.kill('SIGTERM')
+  assert.deepEqual(await ended, { code: 0, err: '' })
+})
+
+test('output that cannot be written is a fault', { skip: !existsSync('/dev/full') }, () => {
+  const full = openSync('/dev/full', 'w')
+  const args = ['src/cli/main.ts', '--help']
+  const { status, stderr } = spawnSync(process.execPath, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', full, 'pipe'],
+  })
+  closeSync(full)
+  assert.equal(status, 1)
+  assert.match(stderr, /^peerpost: Standard output cannot be written: ENOSPC[^\n]*\n$/)
 })
 
 test('a usage error exits with 2 and suggests what was meant', () => {
@@ -262,7 +319,10 @@ test('nat tells what the servers see, to people in a sentence and to programs as
   context.after(() => server.close())
   const stun = server.endpoints.flatMap((endpoint) => ['--stun', formatEndpoint(endpoint)])
   const told = await PeerpostProcess.run('nat', ['nat', ...stun])
-  assert.match(told, /the kind of NAT is unknown\. The Internet sees us at 127\.0\.0\.1:\d+\./)
+  assert.match(
+    told,
+    /the kind of NAT is unknown\. The STUN servers, which are not on the Internet, see us at 127\.0\.0\.1:\d+\./,
+  )
   const process = new PeerpostProcess('nat', ['nat', ...stun, '--json'])
   const { mapping, filtering, allocation, public: seen } = await process.waitFor('nat')
   assert.deepEqual([mapping, filtering], ['unknown', 'unknown'])

@@ -140,8 +140,16 @@ test('what the Dockerfile builds runs as a user without rights who can write int
     () => log,
     60_000,
   )
-  const healthy = runOnce(wordsOf(lastOf(final, 'HEALTHCHECK')))
-  assert.equal(healthy.status, 0, healthy.stdout + healthy.stderr + log)
+  // Ready to take letters, and healthy only once the mailbox was looked through, as Docker waits for it.
+  let healthy = made
+  await waitUntil(
+    () => {
+      healthy = runOnce(wordsOf(lastOf(final, 'HEALTHCHECK')))
+      return healthy.status === 0
+    },
+    () => healthy.stdout + healthy.stderr + log,
+    60_000,
+  )
   const given = runOnce(invite.split(' ').slice(4))
   assert.equal(given.status, 0, given.stderr)
   assert.match(given.stdout, /^\S{100,}\s*$/)

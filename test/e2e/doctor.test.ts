@@ -80,6 +80,17 @@ test('STUN server that is dead, or one of them', { skip }, async () => {
   assert.deepEqual([told?.outcome, told?.text], ['warning', `These STUN servers do not answer: ${deadStun}.`])
 })
 
+test('STUN server given by an IPv6 address is no name to look up', { skip }, async () => {
+  const [dead = 0] = await freePorts(1)
+  const patient = ward.patient().change(/^servers = .*$/m, `servers = ["[::1]:${dead}", "[fd00::2]:3478"]`)
+  const findings = await patient.examined()
+  assert.deepEqual(
+    findings.filter(({ check }) => check === 'names'),
+    [],
+  )
+  assertNamed(findings, 'stun', new RegExp(`\\[::1\\]:${dead}, \\[fd00::2\\]:3478`), /UDP is let out/)
+})
+
 test('secret that others may read', { skip }, async () => {
   const patient = ward.patient()
   chmodSync(patient.path('identity.key'), 0o640)

@@ -32,6 +32,14 @@ function canMakeNamespaces(): boolean {
   return namespacesWork
 }
 
+let registryAnswers: boolean | undefined
+
+/** Whether npm can fetch packages, from wherever this computer's npm does. */
+function canFetchPackages(): boolean {
+  registryAnswers ??= spawnSync('npm', ['view', 'npm', 'version'], { timeout: 30_000 }).status === 0
+  return registryAnswers
+}
+
 export type Part =
   | 'postfix'
   | 'dovecot'
@@ -48,6 +56,7 @@ export type Part =
   | 'systemd-notify'
   | 'systemd-analyze'
   | 'network namespaces'
+  | 'npm registry'
 
 /** As `lacks`, for a program that no Debian package brings: `test:all` cannot promise it. */
 export function lacksUnpackaged(program: 'mailpit'): string | false {
@@ -57,14 +66,19 @@ export function lacksUnpackaged(program: 'mailpit'): string | false {
   )
 }
 
+/** What is no program. */
+const abilities: Readonly<Record<string, () => boolean>> = {
+  'network namespaces': canMakeNamespaces,
+  'npm registry': canFetchPackages,
+}
+
 /** Where the part is not called like its program. */
 const programs: Readonly<Record<string, string>> = { 'dovecot-sieve': 'sievec', postgresql: 'initdb' }
 
 /** For `test(name, { skip: lacks('postfix', 'dovecot') }, …)`: false, or the sentence that says what is missing. */
 export function lacks(...parts: readonly Part[]): string | false {
-  const missing = parts.filter((part) =>
-    part === 'network namespaces' ? !canMakeNamespaces() : findProgram(programs[part] ?? part) === undefined,
-  )
+  const isHere = (part: Part) => abilities[part]?.() ?? findProgram(programs[part] ?? part) !== undefined
+  const missing = parts.filter((part) => !isHere(part))
   if (missing.length === 0) return false
   const sentence = `this machine has no ${missing.join(', no ')}; \`npm run test:all\` installs what it needs`
   if (process.env.TEST_ALL_PARTS) throw new Error(sentence)

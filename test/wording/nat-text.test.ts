@@ -98,3 +98,25 @@ test('whoever meets everybody directly gets no advice', () => {
   const open: NatProfile = { mapping: 'EIM', filtering: 'EIF', allocation: { type: 'preserving' } }
   assert.doesNotMatch(natText(facts(open)).join('\n'), /What would help/)
 })
+
+test('servers inside the local network show no public address, and that is said', () => {
+  for (const address of ['192.168.1.20', 'fd00::2', '127.0.0.1', '100.64.0.9']) {
+    for (const mapping of ['none', 'EIM'] as const) {
+      const seen = { address, port: 4000 }
+      const view = {
+        profile: { ...home, mapping },
+        publicEndpoints: [seen],
+        observations: [{ server, mapped: seen }],
+      }
+      const six = address.includes(':') ? [seen] : []
+      const story = natText(facts(home, { view, six })).join('\n')
+      assert.match(story, /The STUN servers, which are not on the Internet, see us at /)
+      assert.doesNotMatch(story, /is public|Internet sees|IPv6 works/)
+    }
+  }
+  const open = facts({ ...home, mapping: 'none' }, { six: [{ address: '2a00::1', port: 4000 }] })
+  assert.match(
+    natText(open).join('\n'),
+    /our own address is public. The Internet sees us at 9\.9\.9\.9:4000.*IPv6 works: 2a00::1/s,
+  )
+})

@@ -2,6 +2,7 @@
 
 import type { Crypto } from '../../base/crypto.ts'
 import { type Endpoint, equalEndpoints, type Family, familyOf } from '../../base/endpoint.ts'
+import { isSeenFromOutside } from '../../nat/nat-layers.ts'
 import type { NatView } from '../../nat/nat-prober.ts'
 import { resolveServers } from '../../net/resolve-stun-servers.ts'
 import { describeNat } from '../../wording/event-text.ts'
@@ -68,7 +69,15 @@ function stunFinding(
 }
 
 function natFinding({ profile, publicEndpoints }: NatView): Finding {
-  const words = describeNat(profile, publicEndpoints.map(maskEndpoint))
+  const isPublic = isSeenFromOutside(publicEndpoints)
+  const words = describeNat(profile, publicEndpoints.map(maskEndpoint), isPublic)
+  if (profile.mapping === 'none' && !isPublic) {
+    return warning(
+      'nat',
+      words,
+      'Unless all players are in this network, name STUN servers outside it in [stun] servers.',
+    )
+  }
   if (profile.mapping === 'none' || profile.mapping === 'EIM') return ok('nat', words)
   return warning(
     'nat',
