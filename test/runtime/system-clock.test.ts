@@ -32,11 +32,15 @@ test('a timer that was late can still be cancelled before it has fired', async (
   const cancel = systemClock.after(1, () => {
     fired = true
   })
+  // Due in the same turn as the timer before it, and runs after it.
+  const { promise: cancelled, resolve } = Promise.withResolvers<void>()
+  setTimeout(() => {
+    cancel()
+    resolve()
+  }, 1)
   const end = performance.now() + 50
   while (performance.now() < end);
-  // Before the timer in this turn, and after it in the next.
-  await new Promise<void>((resolve) => setTimeout(resolve, 0))
-  cancel()
+  await cancelled
   await new Promise<void>((resolve) => setTimeout(resolve, 20))
   assert.equal(fired, false)
 })
