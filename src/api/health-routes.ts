@@ -24,17 +24,20 @@ export function probeRoutes(probed: Probed): readonly Route[] {
   return [
     {
       ...{ ...get, path: '/healthz', need: 'open', answer: aliveSchema },
+      operationId: 'getHealth',
       summary: 'Whether the daemon answers at all.',
       handle: () => ({ alive: true }),
     },
     {
       ...{ ...get, path: '/readyz', need: 'open', answer: readySchema },
+      operationId: 'getReadiness',
       summary: 'Whether the daemon can do its work now.',
       faults: { 'not-ready': 503, database: 503 },
       handle: () => probed.unready() ?? { ready: true },
     },
     {
       ...{ ...get, path: '/metrics', need: 'metrics', answer: z.string() },
+      operationId: 'getMetrics',
       summary: 'Numbers for Prometheus; the token of metrics_token_file is enough.',
       faults: { database: 503 },
       handle: () => {

@@ -28,6 +28,7 @@ export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Rou
     {
       ...{ method: 'GET', path: '/v1/invites', need: 'any-caller', faults },
       answer: z.strictObject({ invites: z.array(inviteSchema), total: count }),
+      operationId: 'listInvites',
       summary: `The invites that were made, newest first, ${mostListed} at most; none can be used by what is told here.`,
       handle: () => {
         const all = control.office.invites()
@@ -42,6 +43,7 @@ export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Rou
         body: inviteOrderSchema,
         answer: madeInviteSchema,
       },
+      operationId: 'makeInvite',
       summary: 'Makes an invite, which is told in this answer only.',
       faults: { invite: 503, ...changes },
       handle: ({ body }) => control.office.invite(body as InviteOrder),
@@ -49,6 +51,7 @@ export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Rou
     {
       ...{ method: 'DELETE', path: '/v1/invites/:invite', need: 'any-caller', params: invite },
       answer: z.strictObject({ id: z.string(), removed: count }),
+      operationId: 'revokeInvite',
       summary: 'Revokes an invite at once: whoever came by it is taken out of the table and let in no more.',
       faults: changes,
       handle: ({ params }) => control.office.revoke(params.invite ?? ''),
@@ -56,6 +59,7 @@ export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Rou
     {
       ...{ method: 'GET', path: '/v1/blocked', need: 'any-caller', faults },
       answer: z.strictObject({ blocked: z.array(blockSchema), total: count }),
+      operationId: 'listBlocked',
       summary: `Agents that were blocked, the latest first, ${mostListed} at most; not those of the config.`,
       handle: () => {
         const all = control.office.blocked()
@@ -65,6 +69,7 @@ export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Rou
     {
       ...{ method: 'PUT', path: '/v1/blocked/:agent', need: 'any-caller', params: agent },
       answer: blockSchema,
+      operationId: 'blockAgent',
       summary: 'Blocks an agent at once: it is taken out of all rooms, let in no more, and told nothing.',
       faults: changes,
       handle: ({ params }) => control.office.block(params.agent ?? ''),
@@ -72,6 +77,7 @@ export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Rou
     {
       ...{ method: 'DELETE', path: '/v1/blocked/:agent', need: 'any-caller', params: agent },
       answer: blockSchema,
+      operationId: 'unblockAgent',
       summary: 'Unblocks an agent.',
       faults: changes,
       handle: ({ params }) => control.office.unblock(params.agent ?? ''),

@@ -10,6 +10,7 @@ export function hostRoutes(control: HostControl): readonly Route[] {
   return [
     {
       ...{ method: 'GET', path: '/v1/status', need: 'any-caller', answer: hostStatusSchema },
+      operationId: 'getStatus',
       summary: 'How the host is: mailbox, table, letters, mails.',
       faults: { database: 503 },
       handle: () => control.status(),

@@ -31,8 +31,9 @@ export function describeApi(routes: readonly Route[]): Json {
 }
 
 function operationOf(route: Route): Json {
-  const { summary, need, params = {}, body, answer } = route
+  const { operationId, summary, need, params = {}, body, answer } = route
   return {
+    operationId,
     summary,
     ...(need === 'open' && { security: [] }),
     ...(Object.keys(params).length > 0 && {
@@ -81,6 +82,7 @@ function jsonSchemaOf(schema: z.ZodType): Json {
 }
 
 const eventsOperation: Json = {
+  operationId: 'streamEvents',
   summary:
     'The events that --json prints, as server-sent events: those kept first (the latest 256 at most), then each as it comes.',
   parameters: [

@@ -18,6 +18,7 @@ export function sessionRoutes(access: AccessTokens, place: () => Endpoint): read
     {
       method: 'POST',
       path: '/v1/codes',
+      operationId: 'makePageAddress',
       summary:
         'Makes an address that opens the page in a browser, once. Takes the token of the control file only.',
       need: 'owner',
@@ -27,6 +28,7 @@ export function sessionRoutes(access: AccessTokens, place: () => Endpoint): read
     {
       method: 'POST',
       path: '/v1/session',
+      operationId: 'redeemCode',
       summary: 'Hands in a code for a token, as the page does. The only request without a token.',
       need: 'open',
       body: sessionBody,

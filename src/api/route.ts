@@ -16,6 +16,8 @@ export type Route = {
   readonly method: Method
   /** `:name` stands for one part of the path. */
   readonly path: string
+  /** What generated clients call it; no two routes of a daemon share one. */
+  readonly operationId: string
   /** A sentence for the documentation. */
   readonly summary: string
   readonly need: Need

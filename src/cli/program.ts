@@ -1,6 +1,6 @@
 // All commands and their options. Each command's work is in a file of its own, read when it runs.
 
-import { Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import { messageOf, Problem } from '../base/problem.ts'
 import { endWithReader } from './output.ts'
 
@@ -203,6 +203,12 @@ Start here:
     .option('--ready', 'say only whether it can do its work; exits with 1 when it cannot')
     .addOption(jsonOption())
     .action(async (options) => (await import('./status.ts')).showStatus(options))
+  const control = program.command('control').description('tell programs how to use the control API')
+  control
+    .command('openapi')
+    .description('print the OpenAPI document of the control API, as JSON; no daemon needs to run')
+    .addArgument(new Argument('[program]', 'whose API').choices(['agent', 'host']).default('agent'))
+    .action(async (kind) => (await import('./control-openapi.ts')).printOpenApi(kind))
   program
     .command('address-server')
     .description('tell agents their public address, as a STUN server does, until stopped')

@@ -20,12 +20,12 @@ import { seededCrypto } from '../harness/seeded-crypto.ts'
 
 const routes: readonly Route[] = [
   {
-    ...{ method: 'GET', path: '/v1/status', summary: '', need: 'any-caller' },
+    ...{ method: 'GET', path: '/v1/status', operationId: 'getStatus', summary: '', need: 'any-caller' },
     answer: z.strictObject({ ok: z.literal(true) }),
     handle: () => ({ ok: true }),
   },
   {
-    ...{ method: 'POST', path: '/v1/names', summary: '', need: 'any-caller' },
+    ...{ method: 'POST', path: '/v1/names', operationId: 'addName', summary: '', need: 'any-caller' },
     body: z.strictObject({ name: z.string() }),
     answer: z.strictObject({ name: z.string() }),
     handle: ({ body }) => body,

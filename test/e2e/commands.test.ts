@@ -72,6 +72,7 @@ test('help names every command, and each command explains its options', () => {
     'login',
     'nat',
     'status',
+    'control',
     'address-server',
     'demo',
   ]) {
