@@ -332,24 +332,24 @@ test('nat tells what the servers see, to people in a sentence and to programs as
 })
 
 const skip = lacks('postfix', 'dovecot')
-let office: PostOffice | undefined
+let admin: PostOffice | undefined
 
 before(async () => {
-  if (!skip) office = await startPostOffice()
+  if (!skip) admin = await startPostOffice()
 })
-after(() => office?.stop())
+after(() => admin?.stop())
 
 test('a wrong password is told from a wrong server, and never printed', { skip }, () => {
-  if (!office) return
+  if (!admin) return
   const dir = join(folder, 'login')
-  const receive = office.imapUrl('meet').replace(/:[^:@/]+@/, ':wrong-word@')
+  const receive = admin.imapUrl('meet').replace(/:[^:@/]+@/, ':wrong-word@')
   const mail = [
     '--address',
-    office.address('meet'),
+    admin.address('meet'),
     '--receive',
     receive,
     '--send',
-    office.smtpUrl('meet'),
+    admin.smtpUrl('meet'),
     '--yes',
   ]
   assert.equal(peerpost('init', 'host', '--dir', dir, ...mail).code, 0)
@@ -361,15 +361,15 @@ test('a wrong password is told from a wrong server, and never printed', { skip }
 })
 
 test('a forward on a taken port names the port', { skip }, async () => {
-  if (!office) return
+  if (!admin) return
   const dir = join(folder, 'taken')
   const mail = [
     '--address',
-    office.address('anna'),
+    admin.address('anna'),
     '--receive',
-    office.imapUrl('anna'),
+    admin.imapUrl('anna'),
     '--send',
-    office.smtpUrl('anna'),
+    admin.smtpUrl('anna'),
   ]
   const init = ['init', 'agent', '--dir', dir, '--name', 'anna', '--invite', invite, ...mail, '--yes']
   assert.equal(peerpost(...init).code, 0)

@@ -24,15 +24,15 @@ export async function makeWorld(
   const internet = makeInternet(options)
   defer(() => internet.close())
   const { backbone, serverAddresses } = internet
-  const [office, stun] = await Promise.all([
+  const [admin, stun] = await Promise.all([
     startPostOffice({ listen: serverAddresses[0], netns: backbone }),
     startStunServer({ addresses: serverAddresses, port: 3478, prefix: within(backbone), overTcp }),
   ])
-  defer(() => office.stop())
+  defer(() => admin.stop())
   defer(() => stun.stop())
 
   const mail = (user: string) => [
-    ...['--address', office.address(user), '--receive', office.imapUrl(user), '--send', office.smtpUrl(user)],
+    ...['--address', admin.address(user), '--receive', admin.imapUrl(user), '--send', admin.smtpUrl(user)],
     '--yes',
   ]
   const hostConfig = join(folder, 'host', 'host.toml')
