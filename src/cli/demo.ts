@@ -89,15 +89,15 @@ async function play(json: boolean, folder: string, cleanup: Cleanup): Promise<Ti
   const watch = (who: Who) => (event: ChildEvent) => show(json, who, event)
 
   tell('A post office opens: SMTP on loopback, one Maildir for each of host, anna and ben.')
-  const admin = new TestMailServer({ clock: systemClock, folder: join(folder, 'mail'), domain })
-  const smtpPort = await admin.start()
-  cleanup.add(() => admin.stop())
+  const office = new TestMailServer({ clock: systemClock, folder: join(folder, 'mail'), domain })
+  const smtpPort = await office.start()
+  cleanup.add(() => office.stop())
   const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
   cleanup.add(() => stun.close())
   const maildir: Record<Who, string> = {
-    host: await admin.maildirOf(`host@${domain}`),
-    anna: await admin.maildirOf(`anna@${domain}`),
-    ben: await admin.maildirOf(`ben@${domain}`),
+    host: await office.maildirOf(`host@${domain}`),
+    anna: await office.maildirOf(`anna@${domain}`),
+    ben: await office.maildirOf(`ben@${domain}`),
   }
   const mail = (user: Who) => [
     '--address',

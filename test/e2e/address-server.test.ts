@@ -105,14 +105,14 @@ test('a host runs one beside its mailbox, and says which setting is wrong when i
   const defer = deferIn(context)
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-address-'))
   defer(() => rmSync(folder, { recursive: true, force: true }))
-  const admin = new TestMailServer({
+  const office = new TestMailServer({
     clock: systemClock,
     folder: join(folder, 'mail'),
     domain: 'mail.test',
   })
-  const port = await admin.start()
-  defer(() => admin.stop())
-  const maildir = await admin.maildirOf('meet@mail.test')
+  const port = await office.start()
+  defer(() => office.stop())
+  const maildir = await office.maildirOf('meet@mail.test')
   const mail = ['--receive', `maildir:${maildir}`, '--send', `smtp://127.0.0.1:${port}`, '--yes']
   const dir = join(folder, 'host')
   await PeerpostProcess.run('init host', [

@@ -12,16 +12,16 @@ import { HostTown, linkedTo } from './host-town.ts'
 
 const skip = lacks('postfix', 'dovecot')
 
-let admin: PostOffice
+let office: PostOffice
 before(async () => {
-  if (!skip) admin = await startPostOffice()
+  if (!skip) office = await startPostOffice()
 })
-after(() => admin?.stop())
+after(() => office?.stop())
 
 test('one person hosts the room and plays in it at one mailbox; a friend comes by an invite and they connect', {
   ...{ skip, timeout: 120_000 },
 }, async (context) => {
-  const town = await HostTown.open(context, admin)
+  const town = await HostTown.open(context, office)
   await town.makeHost('anna', ['--agent', 'anna'])
   await town.makeAgent('ben', 'anna')
   const hosting = town.start('anna')
@@ -39,7 +39,7 @@ test('one person hosts the room and plays in it at one mailbox; a friend comes b
 test('two agents without any host on line: one becomes host, they connect', {
   ...{ skip, timeout: 180_000 },
 }, async (context) => {
-  const town = await HostTown.open(context, admin)
+  const town = await HostTown.open(context, office)
   await town.makeHost('cleo', ['--agent', 'cleo'])
   const room = await town.cardOf('cleo', '--room', 'friends')
   await town.makeHost('dora', ['--agent', 'dora', '--join', room])
@@ -57,7 +57,7 @@ test('three agents that are hosts in a chain meet; when the one that answers is 
   ...{ skip, timeout: 300_000 },
 }, async (context) => {
   const names = ['gina', 'hugo', 'ida'] as const
-  const town = await HostTown.open(context, admin)
+  const town = await HostTown.open(context, office)
   // Each knows the next: who joins by a card knows the host that made it, and that one is given the card of who joined.
   await town.makeHost('gina', ['--agent', 'gina'])
   for (const [name, before] of [

@@ -332,24 +332,24 @@ test('nat tells what the servers see, to people in a sentence and to programs as
 })
 
 const skip = lacks('postfix', 'dovecot')
-let admin: PostOffice | undefined
+let office: PostOffice | undefined
 
 before(async () => {
-  if (!skip) admin = await startPostOffice()
+  if (!skip) office = await startPostOffice()
 })
-after(() => admin?.stop())
+after(() => office?.stop())
 
 test('a wrong password is told from a wrong server, and never printed', { skip }, () => {
-  if (!admin) return
+  if (!office) return
   const dir = join(folder, 'login')
-  const receive = admin.imapUrl('meet').replace(/:[^:@/]+@/, ':wrong-word@')
+  const receive = office.imapUrl('meet').replace(/:[^:@/]+@/, ':wrong-word@')
   const mail = [
     '--address',
-    admin.address('meet'),
+    office.address('meet'),
     '--receive',
     receive,
     '--send',
-    admin.smtpUrl('meet'),
+    office.smtpUrl('meet'),
     '--yes',
   ]
   assert.equal(peerpost('init', 'host', '--dir', dir, ...mail).code, 0)
@@ -361,15 +361,15 @@ test('a wrong password is told from a wrong server, and never printed', { skip }
 })
 
 test('a forward on a taken port names the port', { skip }, async () => {
-  if (!admin) return
+  if (!office) return
   const dir = join(folder, 'taken')
   const mail = [
     '--address',
-    admin.address('anna'),
+    office.address('anna'),
     '--receive',
-    admin.imapUrl('anna'),
+    office.imapUrl('anna'),
     '--send',
-    admin.smtpUrl('anna'),
+    office.smtpUrl('anna'),
   ]
   const init = ['init', 'agent', '--dir', dir, '--name', 'anna', '--invite', invite, ...mail, '--yes']
   assert.equal(peerpost(...init).code, 0)

@@ -51,8 +51,8 @@ test('who asks too often is told once, says so, asks again when told to and is a
   timeout: 120_000,
 }, async (context) => {
   const defer = deferIn(context)
-  const admin = await startPostOffice()
-  defer(() => admin.stop())
+  const office = await startPostOffice()
+  defer(() => office.stop())
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-leap-'))
   defer(() => rmSync(folder, { recursive: true }))
   const aheadFile = join(folder, 'ahead')
@@ -60,7 +60,7 @@ test('who asks too often is told once, says so, asks again when told to and is a
   writeFileSync(aheadFile, '0')
   const environment = [`NODE_OPTIONS=--import=${clockScript}`, `CLOCK_AHEAD_FILE=${aheadFile}`]
   const hostChanges = [['# per_key = 240', `per_key = ${lettersAnHour}`]] as const
-  const town = await SmallTown.open(defer, { admin, environment, hostChanges })
+  const town = await SmallTown.open(defer, { office, environment, hostChanges })
   await town.settle('anna')
   const config = town.configOf('anna')
   const { host } = town

@@ -23,8 +23,8 @@ after(async () => {
 /** A host whose mail servers speak TLS from the start, with this certificate. */
 async function behindTls(defer: (end: () => unknown) => void, certificate: Certificate) {
   const [imap, smtp] = await Promise.all([
-    openTlsDoor(ward.admin.ports.imap, certificate),
-    openTlsDoor(ward.admin.ports.smtp, certificate),
+    openTlsDoor(ward.office.ports.imap, certificate),
+    openTlsDoor(ward.office.ports.smtp, certificate),
   ])
   defer(() => Promise.all([imap.close(), smtp.close()]))
   return ward
@@ -67,7 +67,7 @@ test('a mail server that does not write the fields the host wants of it', { skip
 
 test('wrong port', { skip }, async () => {
   const [port = 0] = await freePorts(1)
-  const patient = ward.patient().change(`:${ward.admin.ports.imap}`, `:${port}`)
+  const patient = ward.patient().change(`:${ward.office.ports.imap}`, `:${port}`)
   assertNamed(
     await patient.examined(),
     'receive',
@@ -135,7 +135,7 @@ test('name that leads nowhere', { skip }, async () => {
 
 test('mail that never arrives', { skip }, async () => {
   const patient = ward.patient().change('address = "host@', 'address = "hsot@')
-  ward.admin.maildirOf('hsot')
+  ward.office.maildirOf('hsot')
   assertNamed(
     await patient.examined(),
     'letter',
@@ -152,20 +152,20 @@ test('address that does not exist', { skip }, async () => {
 test('folder that does not exist', { skip }, async () => {
   const patient = ward
     .patient()
-    .change(`:${ward.admin.ports.imap}"`, `:${ward.admin.ports.imap}?folder=Lettres"`)
+    .change(`:${ward.office.ports.imap}"`, `:${ward.office.ports.imap}?folder=Lettres"`)
   assertNamed(await patient.examined(), 'receive', /does not open the folder Lettres/, /\?folder=NAME/)
 })
 
 test('folder that letters do not arrive in', { skip }, async () => {
   for (const part of ['', 'cur', 'new', 'tmp']) {
-    const place = join(ward.admin.maildirOf('host'), '.Letters', part)
+    const place = join(ward.office.maildirOf('host'), '.Letters', part)
     mkdirSync(place, { recursive: true })
     chmodSync(place, 0o777)
   }
   const before = ward.mailsOf('host').length
   const patient = ward
     .patient()
-    .change(`:${ward.admin.ports.imap}"`, `:${ward.admin.ports.imap}?folder=Letters"`)
+    .change(`:${ward.office.ports.imap}"`, `:${ward.office.ports.imap}?folder=Letters"`)
   assertNamed(
     await patient.examined(),
     'letter',

@@ -16,19 +16,19 @@ import { HostTown } from './host-town.ts'
 
 const skip = lacks('postfix', 'dovecot')
 
-let admin: PostOffice
+let office: PostOffice
 /** `meet` with the workers `first` and `second`, never run and never changed. */
 let town: HostTown
 const endings: (() => Promise<void>)[] = []
 before(async () => {
   if (skip) return
-  admin = await startPostOffice()
-  town = await HostTown.open({ after: (work) => endings.push(work) }, admin)
+  office = await startPostOffice()
+  town = await HostTown.open({ after: (work) => endings.push(work) }, office)
   await town.makeRepresentation('meet', ['first', 'second'])
 })
 after(async () => {
   for (const end of endings) await end()
-  await admin?.stop()
+  await office?.stop()
 })
 
 /** The name of a copy to break. */
@@ -56,7 +56,7 @@ test('representative and worker that were never run have no fault, and the docto
     ofWorkers(meet).map(({ outcome, text }) => [outcome, text]),
     ['first', 'second'].map((name) => [
       'warning',
-      `Nothing was heard of the worker ${admin.address(name)} in the last 12 hours.`,
+      `Nothing was heard of the worker ${office.address(name)} in the last 12 hours.`,
     ]),
   )
   const first = await patientOf('first').examined()

@@ -20,17 +20,17 @@ const letterMs = 4_000
 
 export class Ward {
   readonly folder = mkdtempSync(join(tmpdir(), 'peerpost-doctor-'))
-  readonly admin: PostOffice
+  readonly office: PostOffice
   readonly stun: AddressServer
 
-  private constructor(admin: PostOffice, stun: AddressServer) {
-    this.admin = admin
+  private constructor(office: PostOffice, stun: AddressServer) {
+    this.office = office
     this.stun = stun
   }
 
   static async open(): Promise<Ward> {
-    const admin = await startPostOffice({ quotaBytes })
-    const ward = new Ward(admin, await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] }))
+    const office = await startPostOffice({ quotaBytes })
+    const ward = new Ward(office, await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] }))
     const servers = ward.stun.endpoints.flatMap((endpoint) => ['--stun', formatEndpoint(endpoint)])
     const hosts = join(ward.folder, 'host')
     const host = ['init', 'host', '--dir', hosts, ...ward.#mailOf('host'), ...servers]
@@ -49,28 +49,28 @@ export class Ward {
   }
 
   mailsOf(user: string): readonly string[] {
-    return ['new', 'cur'].flatMap((part) => readdirSync(join(this.admin.maildirOf(user), part)))
+    return ['new', 'cur'].flatMap((part) => readdirSync(join(this.office.maildirOf(user), part)))
   }
 
   /** Puts a mail that is none of ours into a mailbox. */
   drop(user: string, bytes: number): void {
-    const head = `From: x@mail.test\r\nTo: ${this.admin.address(user)}\r\nSubject: not yours\r\n\r\n`
+    const head = `From: x@mail.test\r\nTo: ${this.office.address(user)}\r\nSubject: not yours\r\n\r\n`
     const line = `${'x'.repeat(70)}\r\n`
     const text = head + line.repeat(Math.ceil(bytes / line.length))
     const name = `1700000000.M${this.mailsOf(user).length}P1.test,S=${text.length}:2,`
-    writeFileSync(join(this.admin.maildirOf(user), 'cur', name), text)
+    writeFileSync(join(this.office.maildirOf(user), 'cur', name), text)
   }
 
   async close(): Promise<void> {
     await this.stun.close()
-    await this.admin.stop()
+    await this.office.stop()
     rmSync(this.folder, { recursive: true, force: true })
   }
 
   #mailOf(user: string): readonly string[] {
-    this.admin.maildirOf(user)
-    const receive = ['--address', this.admin.address(user), '--receive', this.admin.imapUrl(user)]
-    return [...receive, '--send', this.admin.smtpUrl(user), '--yes']
+    this.office.maildirOf(user)
+    const receive = ['--address', this.office.address(user), '--receive', this.office.imapUrl(user)]
+    return [...receive, '--send', this.office.smtpUrl(user), '--yes']
   }
 }
 

@@ -22,11 +22,11 @@ const skip = lacks('postfix', 'dovecot')
 const timeout = 120_000
 const foreignCount = 5_000
 
-let admin: PostOffice
+let office: PostOffice
 before(async () => {
-  if (!skip) admin = await startPostOffice()
+  if (!skip) office = await startPostOffice()
 })
-after(() => admin?.stop())
+after(() => office?.stop())
 
 type Mail = { readonly address: string; readonly receive: string; readonly send: string }
 type User = 'meet' | 'anna' | 'ben'
@@ -72,19 +72,19 @@ async function meet(context: TestContext, mailOf: (user: User) => Mail): Promise
 
 /** Puts other people's mail there and lets Dovecot number it. */
 async function share(user: string): Promise<Map<string, string>> {
-  const folder = admin.maildirOf(user)
-  const address = admin.address(user)
+  const folder = office.maildirOf(user)
+  const address = office.address(user)
   for (const { raw, flags } of foreignMails(address, foreignCount)) dropMail(folder, raw, flags)
-  const first = openMailbox(admin.imapUrl(user), { subject: 'none', address, maxBytes: 1_000 }, { clock })
+  const first = openMailbox(office.imapUrl(user), { subject: 'none', address, maxBytes: 1_000 }, { clock })
   await first.open()
   await first.close()
   return maildirSnapshot(folder)
 }
 
 const kinds: Record<string, (user: string) => string> = {
-  IMAP: (user) => admin.imapUrl(user),
-  POP3: (user) => admin.pop3Url(user),
-  'a Maildir': (user) => `maildir:${admin.maildirOf(user)}`,
+  IMAP: (user) => office.imapUrl(user),
+  POP3: (user) => office.pop3Url(user),
+  'a Maildir': (user) => `maildir:${office.maildirOf(user)}`,
 }
 
 for (const [kind, receive] of Object.entries(kinds)) {
@@ -95,13 +95,13 @@ for (const [kind, receive] of Object.entries(kinds)) {
     const foreign = await share(name('meet'))
     assert.equal(foreign.size, foreignCount)
     await meet(context, (user) => ({
-      address: admin.address(name(user)),
+      address: office.address(name(user)),
       receive: receive(name(user)),
-      send: admin.smtpUrl(name(user)),
+      send: office.smtpUrl(name(user)),
     }))
-    assert.deepEqual(maildirSnapshot(admin.maildirOf(name('meet'))), foreign)
+    assert.deepEqual(maildirSnapshot(office.maildirOf(name('meet'))), foreign)
     for (const user of ['anna', 'ben'] as const) {
-      assert.equal(maildirSnapshot(admin.maildirOf(name(user))).size, 0, user)
+      assert.equal(maildirSnapshot(office.maildirOf(name(user))).size, 0, user)
     }
   })
 }

@@ -22,25 +22,25 @@ export function linkedTo(agent: PeerpostProcess): Set<string> {
 
 export class HostTown {
   readonly folder: string
-  readonly #admin: PostOffice
+  readonly #office: PostOffice
   readonly #defer: Defer
   readonly #stun: readonly string[]
 
-  private constructor(admin: PostOffice, folder: string, defer: Defer, stun: readonly string[]) {
-    this.#admin = admin
+  private constructor(office: PostOffice, folder: string, defer: Defer, stun: readonly string[]) {
+    this.#office = office
     this.folder = folder
     this.#defer = defer
     this.#stun = stun
   }
 
-  static async open(context: Ending, admin: PostOffice): Promise<HostTown> {
+  static async open(context: Ending, office: PostOffice): Promise<HostTown> {
     const defer = deferIn(context)
     const folder = mkdtempSync(join(tmpdir(), 'peerpost-town-'))
     defer(() => rmSync(folder, { recursive: true, force: true }))
     const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
     defer(() => stun.close())
     const servers = stun.endpoints.flatMap((endpoint) => ['--stun', formatEndpoint(endpoint)])
-    return new HostTown(admin, folder, defer, servers)
+    return new HostTown(office, folder, defer, servers)
   }
 
   config(name: string, role: 'host' | 'agent' = 'host'): string {
@@ -96,11 +96,11 @@ export class HostTown {
   }
 
   #placeOf(name: string, user = name): readonly string[] {
-    const admin = this.#admin
-    admin.maildirOf(user)
+    const office = this.#office
+    office.maildirOf(user)
     return [
-      ...['--dir', join(this.folder, name), '--address', admin.address(user), '--yes'],
-      ...['--receive', admin.imapUrl(user), '--send', admin.smtpUrl(user)],
+      ...['--dir', join(this.folder, name), '--address', office.address(user), '--yes'],
+      ...['--receive', office.imapUrl(user), '--send', office.smtpUrl(user)],
     ]
   }
 }

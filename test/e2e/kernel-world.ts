@@ -24,15 +24,15 @@ export async function makeWorld(
   const internet = makeInternet(options)
   defer(() => internet.close())
   const { backbone, serverAddresses } = internet
-  const [admin, stun] = await Promise.all([
+  const [office, stun] = await Promise.all([
     startPostOffice({ listen: serverAddresses[0], netns: backbone }),
     startStunServer({ addresses: serverAddresses, port: 3478, prefix: within(backbone), overTcp }),
   ])
-  defer(() => admin.stop())
+  defer(() => office.stop())
   defer(() => stun.stop())
 
   const mail = (user: string) => [
-    ...['--address', admin.address(user), '--receive', admin.imapUrl(user), '--send', admin.smtpUrl(user)],
+    ...['--address', office.address(user), '--receive', office.imapUrl(user), '--send', office.smtpUrl(user)],
     '--yes',
   ]
   const hostConfig = join(folder, 'host', 'host.toml')

@@ -13,11 +13,11 @@ const skip = lacks('postfix', 'dovecot')
 const workerNames = ['first', 'second', 'third'] as const
 const names = ['anna', 'ben', 'cleo', 'dora', 'emil', 'finn'] as const
 
-let admin: PostOffice
+let office: PostOffice
 before(async () => {
-  if (!skip) admin = await startPostOffice()
+  if (!skip) office = await startPostOffice()
 })
-after(() => admin?.stop())
+after(() => office?.stop())
 
 function count(process: PeerpostProcess, event: string, kind: string): number {
   return process.events.filter(
@@ -28,7 +28,7 @@ function count(process: PeerpostProcess, event: string, kind: string): number {
 test('agents of a representative host meet, each worker has its share, and one that is killed is done without', {
   ...{ skip, timeout: 420_000 },
 }, async (context) => {
-  const town = await HostTown.open(context, admin)
+  const town = await HostTown.open(context, office)
   await town.makeRepresentation('meet', workerNames)
   const hosts = new Map<string, PeerpostProcess>()
   for (const name of ['meet', ...workerNames]) {

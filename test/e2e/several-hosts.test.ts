@@ -15,11 +15,11 @@ const skip = lacks('postfix', 'dovecot')
 const hostNames = ['first', 'second', 'third'] as const
 const names = ['anna', 'ben', 'cleo', 'dora', 'emil', 'finn', 'gina', 'hugo'] as const
 
-let admin: PostOffice
+let office: PostOffice
 before(async () => {
-  if (!skip) admin = await startPostOffice()
+  if (!skip) office = await startPostOffice()
 })
-after(() => admin?.stop())
+after(() => office?.stop())
 
 /** What the host knows of whom, as it compares it with other hosts. */
 function tableOf(database: string): string {
@@ -37,7 +37,7 @@ function tableOf(database: string): string {
 test('eight agents of three hosts all meet, with all hosts alive, with one killed and with two', {
   ...{ skip, timeout: 300_000 },
 }, async (context) => {
-  const town = await HostTown.open(context, admin)
+  const town = await HostTown.open(context, office)
   await town.makeHosts(hostNames)
   const hosts = new Map<string, PeerpostProcess>()
   const startHost = async (name: string) => {

@@ -36,14 +36,14 @@ export class Village {
   static async open(defer: Defer): Promise<Village> {
     const folder = mkdtempSync(join(tmpdir(), 'peerpost-village-'))
     defer(() => rmSync(folder, { recursive: true, force: true }))
-    const admin = new TestMailServer({ clock: systemClock, folder: join(folder, 'mail'), domain })
-    const port = await admin.start()
-    defer(() => admin.stop())
+    const office = new TestMailServer({ clock: systemClock, folder: join(folder, 'mail'), domain })
+    const port = await office.start()
+    defer(() => office.stop())
     const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
     defer(() => stun.close())
     const mailOf = async (name: string) => ({
       address: `${name}@${domain}`,
-      receive: `maildir:${await admin.maildirOf(`${name}@${domain}`)}`,
+      receive: `maildir:${await office.maildirOf(`${name}@${domain}`)}`,
       send: `smtp://127.0.0.1:${port}`,
     })
     const host = new Host({
