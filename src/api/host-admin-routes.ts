@@ -19,7 +19,7 @@ const count = z.int().nonnegative()
 
 const newest = <T>(all: readonly T[]) => all.slice(-mostListed).reverse()
 
-export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Route[] {
+export function hostAdminRoutes(control: Pick<HostControl, 'admin'>): readonly Route[] {
   const faults = { database: 503 } as const
   const changes = { usage: 400, file: 503, ...faults } as const
   const invite = { invite: 'ID of an invite, its beginning, or its name.' }
@@ -31,7 +31,7 @@ export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Rou
       operationId: 'listInvites',
       summary: `The invites that were made, newest first, ${mostListed} at most; none can be used by what is told here.`,
       handle: () => {
-        const all = control.office.invites()
+        const all = control.admin.invites()
         return { invites: newest(all), total: all.length }
       },
     },
@@ -46,7 +46,7 @@ export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Rou
       operationId: 'makeInvite',
       summary: 'Makes an invite, which is told in this answer only.',
       faults: { invite: 503, ...changes },
-      handle: ({ body }) => control.office.invite(body as InviteOrder),
+      handle: ({ body }) => control.admin.invite(body as InviteOrder),
     },
     {
       ...{ method: 'DELETE', path: '/v1/invites/:invite', need: 'any-caller', params: invite },
@@ -54,7 +54,7 @@ export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Rou
       operationId: 'revokeInvite',
       summary: 'Revokes an invite at once: whoever came by it is taken out of the table and let in no more.',
       faults: changes,
-      handle: ({ params }) => control.office.revoke(params.invite ?? ''),
+      handle: ({ params }) => control.admin.revoke(params.invite ?? ''),
     },
     {
       ...{ method: 'GET', path: '/v1/blocked', need: 'any-caller', faults },
@@ -62,7 +62,7 @@ export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Rou
       operationId: 'listBlocked',
       summary: `Agents that were blocked, the latest first, ${mostListed} at most; not those of the config.`,
       handle: () => {
-        const all = control.office.blocked()
+        const all = control.admin.blocked()
         return { blocked: newest(all), total: all.length }
       },
     },
@@ -72,7 +72,7 @@ export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Rou
       operationId: 'blockAgent',
       summary: 'Blocks an agent at once: it is taken out of all rooms, let in no more, and told nothing.',
       faults: changes,
-      handle: ({ params }) => control.office.block(params.agent ?? ''),
+      handle: ({ params }) => control.admin.block(params.agent ?? ''),
     },
     {
       ...{ method: 'DELETE', path: '/v1/blocked/:agent', need: 'any-caller', params: agent },
@@ -80,7 +80,7 @@ export function officeRoutes(control: Pick<HostControl, 'office'>): readonly Rou
       operationId: 'unblockAgent',
       summary: 'Unblocks an agent.',
       faults: changes,
-      handle: ({ params }) => control.office.unblock(params.agent ?? ''),
+      handle: ({ params }) => control.admin.unblock(params.agent ?? ''),
     },
   ]
 }

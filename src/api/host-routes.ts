@@ -3,7 +3,7 @@
 import type { HostControl } from '../daemon/host-control.ts'
 import { hostStatusSchema } from '../daemon/host-schemas.ts'
 import { probeRoutes } from './health-routes.ts'
-import { officeRoutes } from './host-admin-routes.ts'
+import { hostAdminRoutes } from './host-admin-routes.ts'
 import type { Route } from './route.ts'
 
 export function hostRoutes(control: HostControl): readonly Route[] {
@@ -15,7 +15,7 @@ export function hostRoutes(control: HostControl): readonly Route[] {
       faults: { database: 503 },
       handle: () => control.status(),
     },
-    ...officeRoutes(control),
+    ...hostAdminRoutes(control),
     ...probeRoutes(control),
   ]
 }

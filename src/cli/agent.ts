@@ -17,6 +17,7 @@ import { inviteFrom } from '../setup/parse-invite.ts'
 import { ownInvite, shareMail } from '../setup/shared-mail.ts'
 import { describeAgentEvent } from '../wording/event-text.ts'
 import type { Line } from '../wording/numbers-text.ts'
+import { describeReload, isReloadEvent, notReloaded, type ReloadEvent } from './config-reload-events.ts'
 import { prepareControl } from './daemon-api.ts'
 import {
   describeOwnHost,
@@ -28,7 +29,6 @@ import {
 } from './embedded-host.ts'
 import { openLog } from './log.ts'
 import { createReporter } from './output.ts'
-import { describeReload, isReloadEvent, notReloaded, type ReloadEvent } from './reload-events.ts'
 import { untilStopped } from './shutdown.ts'
 import { reloadOnHangUp, serviceManager } from './systemd-service.ts'
 

@@ -8,9 +8,9 @@ import type { HostSetup } from '../setup/create-host.ts'
 import type { HostFolder } from '../setup/manage-invites.ts'
 import { describeHostEvent } from '../wording/event-text.ts'
 import type { Line } from '../wording/numbers-text.ts'
+import { describeReload, isReloadEvent, type ReloadEvent } from './config-reload-events.ts'
 import { prepareControl } from './daemon-api.ts'
 import { HostDaemon } from './host-daemon.ts'
-import { describeReload, isReloadEvent, type ReloadEvent } from './reload-events.ts'
 
 export type OwnHostEvent = (HostEvent | ReloadEvent) & { readonly role: 'host' }
 

@@ -10,10 +10,10 @@ import { HostControl } from '../daemon/host-control.ts'
 import { defaultHostSettings, type Host, type HostEvent } from '../host/host.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { type HostSetup, hostSettings, setUpHost } from '../setup/create-host.ts'
-import { hostOffice } from '../setup/host-admin.ts'
+import { createHostAdmin } from '../setup/host-admin.ts'
 import { type HostKeys, readHostKeys } from '../setup/host-keys.ts'
 import { openMail } from '../setup/open-mail.ts'
-import { notReloaded, type ReloadEvent } from './reload-events.ts'
+import { notReloaded, type ReloadEvent } from './config-reload-events.ts'
 
 export type HostDaemonOptions = {
   readonly crypto: Crypto
@@ -133,6 +133,6 @@ function viewOf(crypto: Crypto, { loaded, keys, host }: Made) {
     rooms: keys.rooms.map(({ name }) => name),
     settings: { ...defaultHostSettings, ...hostSettings(config) },
     scanLimitMs: scanSweeps * config.letters.sweep,
-    office: hostOffice({ crypto, loaded, keys }, systemClock.wallNow),
+    admin: createHostAdmin({ crypto, loaded, keys }, systemClock.wallNow),
   }
 }

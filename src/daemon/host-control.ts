@@ -18,7 +18,7 @@ export type HostControlOptions = {
   readonly rooms: readonly string[]
   /** The mailbox must have been looked through so lately for the host to count as ready. */
   readonly scanLimitMs: number
-  readonly office: HostAdmin
+  readonly admin: HostAdmin
 }
 
 export class HostControl {
@@ -63,8 +63,8 @@ export class HostControl {
   }
 
   /** Of the host that runs now. */
-  get office(): HostAdmin {
-    return this.#options.office
+  get admin(): HostAdmin {
+    return this.#options.admin
   }
 
   unready(): Problem | null {

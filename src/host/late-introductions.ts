@@ -4,7 +4,7 @@
 // already is left alone, so that hosts that know the same introduce nobody.
 
 import type { RequestLetter, RoomTag, UserId } from '../letter/letter-types.ts'
-import type { Item } from '../sync/sync-item.ts'
+import type { Item } from '../sync/item-version.ts'
 import type { HostGround } from './context.ts'
 import type { PeerHosts } from './peer-hosts/peer-hosts.ts'
 

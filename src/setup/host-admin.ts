@@ -40,7 +40,7 @@ export function orderInvite(folder: HostFolder, wishes: InviteWishes, now: numbe
 }
 
 /** `wallNow`: Unix ms. */
-export function hostOffice(folder: HostFolder, wallNow: () => number): HostAdmin {
+export function createHostAdmin(folder: HostFolder, wallNow: () => number): HostAdmin {
   const { loaded } = folder
   return {
     invites: () => listInvites(folder, wallNow()).map(inviteFields),

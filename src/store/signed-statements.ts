@@ -18,7 +18,7 @@ import {
   leavesInGroup,
   printBytes,
   signedAt,
-} from '../sync/sync-item.ts'
+} from '../sync/item-version.ts'
 import type { ExchangedTable } from '../sync/table-sync.ts'
 import type { Connection, HostDatabase, Statement as Sql } from './host-database.ts'
 

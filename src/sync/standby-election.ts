@@ -12,7 +12,7 @@
 // An awake host says so when it wakes and ever more seldom afterwards, so that two that woke at once find each other.
 // Pure: time is handed in. Ranks are the order of the hosts' keys, the same for all.
 
-import type { ItemKey } from './sync-item.ts'
+import type { ItemKey } from './item-version.ts'
 import type { HostId } from './table-sync.ts'
 
 export const standingLimits = {

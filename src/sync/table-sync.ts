@@ -11,8 +11,8 @@
 import { type Rate, TokenBucket } from '../base/token-bucket.ts'
 import type { Comparison } from '../letter/letter-types.ts'
 import { limits } from '../letter/limits.ts'
-import type { ItemKey } from './sync-item.ts'
-import { answer, type ComparedTable } from './table-comparison.ts'
+import type { ItemKey } from './item-version.ts'
+import { answer, type ComparedTable } from './table-diff.ts'
 
 /** A host's user ID in hexadecimal. */
 export type HostId = string

@@ -13,7 +13,7 @@ import { ApiClient } from './api-client.ts'
 
 const scanLimitMs = 180_000
 /** Of a host whose office no test asks. */
-const office = {} as HostAdmin
+const admin = {} as HostAdmin
 const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000, perDay: 400 }
 const nothing: HostCounters = {
   ...{
@@ -38,7 +38,7 @@ test('a host tells how full it is, what came of letters and mails, and nothing o
         host: world.host,
         settings,
         scanLimitMs,
-        office,
+        admin,
         address: 'meet@mail.test',
         rooms: ['lobby'],
       },
@@ -63,7 +63,7 @@ test('before it is ready, and in trouble, a host says so, without whole addresse
       host: { counters: () => counters, scannedAt: null },
       settings,
       scanLimitMs,
-      office,
+      admin,
       address: 'meet@mail.test',
       rooms: [],
     },
@@ -102,7 +102,7 @@ test('a database that cannot be read is a fault with the remedy, not the end', a
       host: { counters, scannedAt: null },
       settings,
       scanLimitMs,
-      office,
+      admin,
       address: 'a@b.c',
       rooms: [],
     },

@@ -33,7 +33,7 @@ function watchedHost(clock: VirtualClock) {
   const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000, perDay: 400 }
   const control = new HostControl({
     ...{ clock, host, settings, address: 'meet@mail.test', rooms: ['lobby'], scanLimitMs: 180_000 },
-    office: {} as HostAdmin,
+    admin: {} as HostAdmin,
   })
   return { host, control, client: new ApiClient(clock, hostRoutes(control)) }
 }

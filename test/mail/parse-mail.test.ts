@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { isOurs } from '../../src/mail/mail-filter.ts'
+import { isOurs } from '../../src/mail/letter-mail-filter.ts'
 import { headerEnd, parseHeader, parseMail } from '../../src/mail/mime/parse-mail.ts'
 
 const limit = 262_144

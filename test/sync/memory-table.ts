@@ -12,7 +12,7 @@ import {
   leafOf,
   leavesInGroup,
   printBytes,
-} from '../../src/sync/sync-item.ts'
+} from '../../src/sync/item-version.ts'
 import type { ExchangedTable } from '../../src/sync/table-sync.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 

@@ -1,13 +1,13 @@
 // The page of an agent.
 
+import { badge, button, column, events, facts, mailboxBadge, section } from './components.js'
 import { el } from './dom.js'
-import { badge, button, column, events, facts, mailboxBadge, section } from './parts.js'
+import { clock, count, since } from './format.js'
 import { player } from './players.js'
 import { portsSection } from './ports.js'
-import { clock, count, since } from './words.js'
 
 /** @import { AgentStatus, PeerStatus } from '../../daemon/agent-schemas.ts' */
-/** @import { News } from './parts.js' */
+/** @import { News } from './components.js' */
 /** @typedef {{ readonly id: string, readonly name: string | null }} Listed */
 /** @typedef {{ readonly friends: readonly Listed[], readonly blocked: readonly Listed[] }} Standings */
 

@@ -1,13 +1,13 @@
 // The page of a host.
 
+import { badge, column, events, facts, mailboxBadge, section } from './components.js'
 import { el } from './dom.js'
-import { blockedSection, invitesSection } from './office.js'
-import { badge, column, events, facts, mailboxBadge, section } from './parts.js'
-import { amount, since } from './words.js'
+import { amount, since } from './format.js'
+import { blockedSection, invitesSection } from './invites-and-blocked.js'
 
 /** @import { HostStatus } from '../../daemon/host-schemas.ts' */
-/** @import { Office } from './office.js' */
-/** @import { News } from './parts.js' */
+/** @import { AdminLists } from './invites-and-blocked.js' */
+/** @import { News } from './components.js' */
 
 /** @param {HostStatus} status */
 export function hostHeader({ address, state, since: at }) {
@@ -23,10 +23,10 @@ export function hostHeader({ address, state, since: at }) {
 
 /**
  * @param {HostStatus} status
- * @param {Office} office
+ * @param {AdminLists} lists
  * @param {readonly News[]} news
  */
-export function hostView(status, office, news) {
+export function hostView(status, lists, news) {
   const { rooms, mailbox, budgets, letters, mails, waitingIntroductions, trouble } = status
   return [
     trouble !== null &&
@@ -87,8 +87,8 @@ export function hostView(status, office, news) {
         ),
       ),
     ),
-    invitesSection(office, rooms),
-    blockedSection(office),
+    invitesSection(lists, rooms),
+    blockedSection(lists),
     events(news),
   ]
 }

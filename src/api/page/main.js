@@ -9,8 +9,8 @@ import { hostHeader, hostView } from './host-view.js'
 /** @import { HostStatus } from '../../daemon/host-schemas.ts' */
 /** @import { Standings } from './agent-view.js' */
 /** @import { Child } from './dom.js' */
-/** @import { Office } from './office.js' */
-/** @import { News } from './parts.js' */
+/** @import { AdminLists } from './invites-and-blocked.js' */
+/** @import { News } from './components.js' */
 
 const lookMs = 5_000
 /** Events come in bursts; one look serves them all. */
@@ -18,22 +18,22 @@ const gatherMs = 120
 const againMs = 2_000
 const mostNews = 100
 /** Each look at invites reads the host's database. */
-const officeMs = 60_000
+const listsMs = 60_000
 
-/** @type {Office} */
-const noOffice = { invites: [], inviteTotal: 0, blocked: [], blockedTotal: 0, made: null }
+/** @type {AdminLists} */
+const noLists = { invites: [], inviteTotal: 0, blocked: [], blockedTotal: 0, made: null }
 /**
  * @type {{
  *   status: AgentStatus | HostStatus | null,
  *   peers: readonly PeerStatus[],
  *   standings: Standings,
- *   office: Office,
+ *   lists: AdminLists,
  *   news: readonly News[],
  * }}
  */
-const seen = { status: null, peers: [], standings: { friends: [], blocked: [] }, office: noOffice, news: [] }
+const seen = { status: null, peers: [], standings: { friends: [], blocked: [] }, lists: noLists, news: [] }
 let told = 0
-let officeSeenAt = Number.NEGATIVE_INFINITY
+let listsSeenAt = Number.NEGATIVE_INFINITY
 /** Events that were told before this page was opened are not read out. */
 let openedAt = 0
 let isLooking = false
@@ -65,7 +65,7 @@ async function look() {
     if (status.role === 'agent') {
       const [{ peers }, standings] = await Promise.all([ask('GET', '/v1/peers'), ask('GET', '/v1/standings')])
       Object.assign(seen, { peers, standings })
-    } else if (performance.now() - officeSeenAt > officeMs) await lookAtOffice()
+    } else if (performance.now() - listsSeenAt > listsMs) await refreshLists()
     seen.status = status
     render()
     lookIn(lookMs)
@@ -78,23 +78,23 @@ async function look() {
   }
 }
 
-async function lookAtOffice() {
+async function refreshLists() {
   const [{ invites, total: inviteTotal }, { blocked, total: blockedTotal }] = await Promise.all([
     ask('GET', '/v1/invites'),
     ask('GET', '/v1/blocked'),
   ])
-  seen.office = { ...seen.office, invites, inviteTotal, blocked, blockedTotal }
-  officeSeenAt = performance.now()
+  seen.lists = { ...seen.lists, invites, inviteTotal, blocked, blockedTotal }
+  listsSeenAt = performance.now()
 }
 
 function render() {
-  const { status, peers, standings, office } = seen
+  const { status, peers, standings, lists } = seen
   if (!status) return
   /** @type {readonly [readonly Child[], readonly Child[], string]} */
   const [top, content, title] =
     status.role === 'agent'
       ? [agentHeader(status), agentView(status, peers, standings, seen.news), status.name]
-      : [hostHeader(status), hostView(status, office, seen.news), 'host']
+      : [hostHeader(status), hostView(status, lists, seen.news), 'host']
   document.body.className = status.role
   document.title = `${title} – peerpost`
   show(header, top)
@@ -179,7 +179,7 @@ async function makeInvite(form) {
   )
   const wishes = { room, ...(name && { name }), ...(until && { until }), ...(uses && { uses: Number(uses) }) }
   const made = await ask('POST', '/v1/invites', wishes)
-  seen.office = { ...seen.office, made }
+  seen.lists = { ...seen.lists, made }
   form.reset()
   say(`An invite to ${made.room} is made. It is shown this once.`)
 }
@@ -204,7 +204,7 @@ document.addEventListener('submit', async (event) => {
     if (thrown instanceof NotAdmitted) return showNotAdmitted()
     say(thrown instanceof Error ? thrown.message : String(thrown))
   } finally {
-    officeSeenAt = Number.NEGATIVE_INFINITY
+    listsSeenAt = Number.NEGATIVE_INFINITY
     lookIn(0)
   }
 })
@@ -216,8 +216,8 @@ document.addEventListener('click', async ({ target }) => {
   pressed.setAttribute('aria-disabled', 'true')
   try {
     if (action === 'copy-invite') await copyInvite()
-    else if (action === 'copy-made') await navigator.clipboard.writeText(seen.office.made?.invite ?? '')
-    else if (action === 'hide-made') seen.office = { ...seen.office, made: null }
+    else if (action === 'copy-made') await navigator.clipboard.writeText(seen.lists.made?.invite ?? '')
+    else if (action === 'hide-made') seen.lists = { ...seen.lists, made: null }
     else {
       const [method = '', path = ''] = action.split(' ')
       await ask(method, path)
@@ -228,7 +228,7 @@ document.addEventListener('click', async ({ target }) => {
     say(thrown instanceof Error ? thrown.message : String(thrown))
   } finally {
     pressed.removeAttribute('aria-disabled')
-    officeSeenAt = Number.NEGATIVE_INFINITY
+    listsSeenAt = Number.NEGATIVE_INFINITY
     lookIn(0)
   }
 })

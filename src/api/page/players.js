@@ -1,9 +1,9 @@
 // The players of the room, each with what is known, what is going on, and what can be done.
 
+import { badge, button, facts } from './components.js'
 import { el } from './dom.js'
-import { graph } from './graph.js'
-import { badge, button, facts } from './parts.js'
-import { count, since, size } from './words.js'
+import { count, since, size } from './format.js'
+import { graph } from './round-trip-graph.js'
 
 /** @import { PeerStatus } from '../../daemon/agent-schemas.ts' */
 

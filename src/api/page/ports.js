@@ -1,7 +1,7 @@
 // Ports of games: those here that players may reach, and those here that lead to players, with what opens and closes them.
 
+import { button, field, section } from './components.js'
 import { el } from './dom.js'
-import { button, field, section } from './parts.js'
 
 /** @import { AgentStatus, PeerStatus } from '../../daemon/agent-schemas.ts' */
 

@@ -3,7 +3,7 @@
 
 import { messageOf, Problem } from '../../base/problem.ts'
 import type { FetchedMail, Mailbox } from '../../mail/mailbox.ts'
-import type { Leases } from '../../store/leases.ts'
+import type { Leases } from '../../store/mail-leases.ts'
 import { type HostGround, withDatabase } from '../context.ts'
 import { LetterBatchHandler } from './letter-batch.ts'
 import type { Handled, LetterHandler } from './letter-handler.ts'

@@ -2,7 +2,7 @@
 // several processes send from one outbox, each claims what it looks up, and gives back what it does not begin.
 
 import type { MailSender } from '../../mail/sender.ts'
-import type { Leases } from '../../store/leases.ts'
+import type { Leases } from '../../store/mail-leases.ts'
 import type { Urgency, WaitingMail } from '../../store/outbox.ts'
 import { type HostParts, withDatabase } from '../context.ts'
 

@@ -8,7 +8,7 @@ import { requestContent } from '../../letter/letter-codec.ts'
 import type { LeaveLetter, RequestLetter, RoomTag, TableLetter, UserId } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
 import { SignedStatements } from '../../store/signed-statements.ts'
-import { encodeItems, type Item, itemVersion, signedAt } from '../../sync/sync-item.ts'
+import { encodeItems, type Item, itemVersion, signedAt } from '../../sync/item-version.ts'
 import {
   defaultExchangeSettings,
   type ExchangeAction,

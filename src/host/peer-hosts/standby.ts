@@ -2,8 +2,8 @@
 
 import { toHex } from '../../base/bytes.ts'
 import type { RequestLetter } from '../../letter/letter-types.ts'
+import type { ItemKey } from '../../sync/item-version.ts'
 import { type StandbyAction, StandbyElection } from '../../sync/standby-election.ts'
-import type { ItemKey } from '../../sync/sync-item.ts'
 import type { HostId } from '../../sync/table-sync.ts'
 import { type HostGround, tryTransaction } from '../context.ts'
 

@@ -4,7 +4,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { MayTakeNewest } from '../../base/fair-order.ts'
 import type { Login } from '../auth/credentials.ts'
-import { isOurs, mayBeReport } from '../mail-filter.ts'
+import { isOurs, mayBeReport } from '../letter-mail-filter.ts'
 import { type ImapUrl, serverName } from '../mail-url.ts'
 import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.ts'
 import { parseHeader, parseMail } from '../mime/parse-mail.ts'

@@ -2,10 +2,10 @@
 // is locked meanwhile and shows nothing new, so sessions are short.
 
 import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
-import { isOurs, mayBeReport } from '../mail-filter.ts'
+import { isOurs, mayBeReport } from '../letter-mail-filter.ts'
 import type { FetchedMail, MailFilter } from '../mailbox.ts'
 import { parseHeader } from '../mime/parse-mail.ts'
-import { type Pop3Connection, type Pop3Mail, pop3Pipeline } from './pop3-connection.ts'
+import { type Pop3Client, type Pop3Mail, pop3Pipeline } from './pop3-client.ts'
 import type { UidlCache } from './uidl-cache.ts'
 
 /** A bounce tells within these what it is about. */
@@ -13,7 +13,7 @@ const reportLines = 1_000
 
 export class Pop3Session {
   isOurReport: ((raw: Uint8Array) => boolean) | undefined
-  readonly #connection: Pop3Connection
+  readonly #connection: Pop3Client
   readonly #filter: MailFilter
   readonly #memory: UidlCache
   /** Oldest first, as servers number them. */
@@ -25,7 +25,7 @@ export class Pop3Session {
   readonly #gone = new Set<string>()
   #deleted = 0
 
-  constructor(connection: Pop3Connection, mails: readonly Pop3Mail[], filter: MailFilter, memory: UidlCache) {
+  constructor(connection: Pop3Client, mails: readonly Pop3Mail[], filter: MailFilter, memory: UidlCache) {
     this.#connection = connection
     this.#filter = filter
     this.#memory = memory

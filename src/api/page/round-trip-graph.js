@@ -1,7 +1,7 @@
 // Round trips as a line, with its numbers in words for whoever does not see it.
 
 import { svg } from './dom.js'
-import { count } from './words.js'
+import { count } from './format.js'
 
 const [width, height] = [240, 56]
 const pad = 4

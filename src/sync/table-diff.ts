@@ -14,7 +14,7 @@ import {
   type ItemKey,
   leavesInGroup,
   printBytes,
-} from './sync-item.ts'
+} from './item-version.ts'
 
 /** The table as it is compared. */
 export interface ComparedTable {

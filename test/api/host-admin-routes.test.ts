@@ -6,12 +6,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { mostListed, officeRoutes } from '../../src/api/host-admin-routes.ts'
+import { hostAdminRoutes, mostListed } from '../../src/api/host-admin-routes.ts'
 import { loadHostConfig } from '../../src/config/load-config.ts'
 import type { HostAdmin } from '../../src/daemon/host-admin.ts'
 import { readInvite } from '../../src/letter/invite.ts'
 import { userIdText } from '../../src/letter/user-id.ts'
-import { hostOffice } from '../../src/setup/host-admin.ts'
+import { createHostAdmin } from '../../src/setup/host-admin.ts'
 import { readHostFolder } from '../../src/setup/host-keys.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
@@ -32,8 +32,8 @@ function peerpost(...args: string[]): string {
 before(() => {
   const mail = ['--receive', 'imap://a:b@127.0.0.1:1', '--send', 'smtp://127.0.0.1:1', '--yes']
   peerpost('init', 'host', '--dir', join(folder, 'host'), '--address', 'meet@mail.test', ...mail)
-  const office = hostOffice(readHostFolder(realCrypto, loadHostConfig(config, {})), () => clock.wallNow())
-  api = new ApiClient(clock, officeRoutes({ office }))
+  const admin = createHostAdmin(readHostFolder(realCrypto, loadHostConfig(config, {})), () => clock.wallNow())
+  api = new ApiClient(clock, hostAdminRoutes({ admin }))
 })
 
 test('an invite is told once, is listed without what lets anybody in, and revoked by its name', async () => {
@@ -71,7 +71,10 @@ test('no more is listed than an answer may have, the newest first', async () => 
   const all = Array.from({ length: mostListed + 1 }, (_, index) => ({
     ...{ id: String(index), name: '', since: '2026-11-24T00:00:00.000Z' },
   }))
-  const many = new ApiClient(clock, officeRoutes({ office: { blocked: () => all } as unknown as HostAdmin }))
+  const many = new ApiClient(
+    clock,
+    hostAdminRoutes({ admin: { blocked: () => all } as unknown as HostAdmin }),
+  )
   const { body } = await many.ask('GET', '/v1/blocked')
   assert.deepEqual([body.blocked.length, body.blocked[0].id, body.total], [mostListed, '500', mostListed + 1])
 })

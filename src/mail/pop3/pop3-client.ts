@@ -39,8 +39,8 @@ export async function connectPop3(
   login: Credentials,
   clock: Clock,
   timing: Pop3ConnectionTiming,
-): Promise<Pop3Connection> {
-  const connection = new Pop3Connection(url, clock, timing)
+): Promise<Pop3Client> {
+  const connection = new Pop3Client(url, clock, timing)
   try {
     await connection.open(login)
     return connection
@@ -50,7 +50,7 @@ export async function connectPop3(
   }
 }
 
-export class Pop3Connection {
+export class Pop3Client {
   /** Called once when the connection is lost, not when it is ended. */
   onLost: (error: unknown) => void = () => undefined
   readonly #url: Pop3Url

@@ -1,8 +1,8 @@
 // Invites and blocked agents on the page of a host: lists, and what makes, revokes, blocks and unblocks.
 
+import { button, field, section } from './components.js'
 import { el } from './dom.js'
-import { button, field, section } from './parts.js'
-import { amount, count, date } from './words.js'
+import { amount, count, date } from './format.js'
 
 /** @import { ListedBlock, ListedInvite } from '../../daemon/host-schemas.ts' */
 /** @typedef {{ readonly id: string, readonly room: string, readonly invite: string }} Made */
@@ -11,7 +11,7 @@ import { amount, count, date } from './words.js'
  *   readonly invites: readonly ListedInvite[], readonly inviteTotal: number,
  *   readonly blocked: readonly ListedBlock[], readonly blockedTotal: number,
  *   readonly made: Made | null,
- * }} Office
+ * }} AdminLists
  */
 
 const states = { open: 'open', ended: 'ended', revoked: 'revoked', 'used-up': 'used up' }
@@ -23,7 +23,7 @@ const ends = /** @type {const} */ ([
 ])
 
 /**
- * @param {Office} office
+ * @param {AdminLists} lists
  * @param {readonly string[]} rooms
  */
 export function invitesSection({ invites, inviteTotal, made }, rooms) {
@@ -80,7 +80,7 @@ function inviteForm(rooms) {
   )
 }
 
-/** @param {Office} office */
+/** @param {AdminLists} lists */
 export function blockedSection({ blocked, blockedTotal }) {
   return section(
     'blocked',

@@ -1,7 +1,7 @@
 // What both pages are made of.
 
 import { el } from './dom.js'
-import { clock } from './words.js'
+import { clock } from './format.js'
 
 /** @import { AgentStatus } from '../../daemon/agent-schemas.ts' */
 /** @import { Child } from './dom.js' */
