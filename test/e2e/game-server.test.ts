@@ -12,6 +12,7 @@ import { test } from 'node:test'
 import type { ChildEvent } from '../../src/cli/child-process.ts'
 import { within } from '../harness/namespaces.ts'
 import { findProgram, lacks } from '../harness/needs.ts'
+import { ServerOutput } from '../harness/server-output.ts'
 import { lacksOfWorld, makeWorld } from './kernel-world.ts'
 
 const skip = lacksOfWorld || lacks('teeworlds-server')
@@ -42,7 +43,8 @@ test('a game server takes players through agents, each from an address of its ow
     defer(() => child.kill('SIGKILL'))
     return child
   }
-  runIn(annas, findProgram('teeworlds-server') ?? '', ...settings).stdout.resume()
+  const server = runIn(annas, findProgram('teeworlds-server') ?? '', ...settings)
+  await new ServerOutput('teeworlds-server', server).says(/server name is/)
   const play = async (netns: string, what: string) => {
     const port = what === 'join' ? gamePort : consolePort
     const child = runIn(netns, process.execPath, 'test/e2e/teeworlds-player.ts', what, `${port}`)

@@ -6,6 +6,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { within } from '../harness/namespaces.ts'
 import { lacks } from '../harness/needs.ts'
+import { ServerOutput } from '../harness/server-output.ts'
 import { lacksOfWorld, makeWorld } from './kernel-world.ts'
 
 const skip = lacksOfWorld || lacks('iperf3')
@@ -31,20 +32,8 @@ test('iperf3 measures TCP and UDP through two agents, both ways', { skip, timeou
   const server = spawn('ip', [...within(annasHost).slice(1), 'iperf3', '-s', '-p', `${port}`, '--forceflush'])
   defer(() => server.kill('SIGKILL'))
   // It takes one client at a time, and says when it is ready for the next.
-  let heard = ''
-  let ready = () => {}
-  server.stdout.on('data', (text) => {
-    heard += String(text)
-    if (/listening/.test(heard)) ready()
-  })
-  const untilReady = async () => {
-    if (!/listening/.test(heard)) {
-      await new Promise<void>((resolve) => {
-        ready = resolve
-      })
-    }
-    heard = ''
-  }
+  const output = new ServerOutput('iperf3', server)
+  let clients = 0
 
   const exposes = ['--expose', `tcp:${port}`, '--expose', `udp:${port}`]
   const anna = await makeAgent('anna', annasHost, ...exposes)
@@ -54,7 +43,7 @@ test('iperf3 measures TCP and UDP through two agents, both ways', { skip, timeou
   await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
 
   const measure = async (...options: string[]): Promise<Result['end']> => {
-    await untilReady()
+    await output.says(/listening/, ++clients, timeout)
     const args = ['iperf3', '-c', '127.0.0.1', '-p', `${port}`, '-J', '-t', '1', ...options]
     const client = spawn('ip', [...within(bensHost).slice(1), ...args])
     let text = ''

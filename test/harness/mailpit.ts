@@ -9,7 +9,14 @@ import { createSender } from '../../src/mail/open-mailbox.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
 import { startFakeMailpit } from './fake-mailpit.ts'
 import { findProgram } from './needs.ts'
-import { freePorts, startDaemon, startGuardian, stopDaemon } from './post-office-processes.ts'
+import {
+  failureOf,
+  freePorts,
+  hasEnded,
+  startDaemon,
+  startGuardian,
+  stopDaemon,
+} from './post-office-processes.ts'
 
 export type StoredMail = { readonly id: string; readonly raw: Uint8Array; readonly read: boolean }
 
@@ -40,24 +47,33 @@ async function startRealMailpit(program: string, { login, root = '' }: MailpitOp
   const authFile = join(folder, 'auth')
   if (login) writeFileSync(authFile, `${login.user}:${login.password}\n`)
   const guardian = startGuardian(folder)
-  const daemon = startDaemon(
-    'mailpit',
-    [
+  const daemon = startDaemon({
+    name: 'mailpit',
+    command: [
       ...[program, '--listen', `127.0.0.1:${webPort}`, '--smtp', `127.0.0.1:${smtpPort}`],
       ...['--database', join(folder, 'mailpit.db'), '--max', '0', '--disable-version-check'],
       ...(root === '' ? [] : ['--webroot', root]),
       ...(login ? ['--ui-auth-file', authFile] : []),
     ],
-    undefined,
-  )
+    folder,
+  })
   guardian.watch(daemon)
   const headers = login
     ? { authorization: `Basic ${Buffer.from(`${login.user}:${login.password}`).toString('base64')}` }
     : {}
   const ask = (path: string) => fetch(`http://127.0.0.1:${webPort}${root}${path}`, { headers })
+  const stop = async () => {
+    await stopDaemon(daemon, 2_000)
+    guardian.dismiss()
+    await rm(folder, { recursive: true, force: true })
+  }
   for (const deadline = performance.now() + 20_000; ; ) {
     if ((await ask('/readyz').catch(() => null))?.ok) break
-    if (performance.now() > deadline) throw new Error('Mailpit is not ready after 20 s')
+    if (hasEnded(daemon) || performance.now() > deadline) {
+      const failure = failureOf(daemon, `does not answer on 127.0.0.1:${webPort}`)
+      await stop()
+      throw failure
+    }
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
   return {
@@ -82,10 +98,6 @@ async function startRealMailpit(program: string, { login, root = '' }: MailpitOp
       }
       return stored
     },
-    async stop() {
-      await stopDaemon(daemon, 2_000)
-      guardian.dismiss()
-      await rm(folder, { recursive: true, force: true })
-    },
+    stop,
   }
 }

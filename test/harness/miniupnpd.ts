@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Lan, within } from './namespaces.ts'
 import { findProgram } from './needs.ts'
+import { ServerOutput } from './server-output.ts'
 
 export type MiniupnpdOptions = {
   /** PCP and NAT-PMP. */
@@ -70,50 +71,20 @@ export async function startMiniupnpd(
   const program = findProgram('miniupnpd') ?? 'miniupnpd'
   const options = ['-d', '-f', config, '-P', join(folder, 'pid'), ...(upnp === 1 ? ['-1'] : [])]
   const child = spawn(ip, [...args, program, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let output = ''
-  let hasEnded = false
-  const waiting = new Set<() => void>()
-  const wake = () => {
-    for (const check of waiting) check()
-  }
-  const read = (text: string) => {
-    output += text
-    wake()
-  }
-  child.stdout.setEncoding('utf8').on('data', read)
-  child.stderr.setEncoding('utf8').on('data', read)
-  const ended = new Promise<void>((resolve) => {
-    child.on('error', () => resolve())
-    child.on('close', () => resolve())
-  }).then(() => {
-    hasEnded = true
-    wake()
-  })
-  const says = (pattern: RegExp, times = 1) =>
-    new Promise<void>((resolve, reject) => {
-      const check = () => {
-        const found = [...output.matchAll(new RegExp(pattern, 'g'))].length >= times
-        if (!found && !hasEnded) return
-        waiting.delete(check)
-        if (found) resolve()
-        else reject(new Error(`miniupnpd ended:\n${output}`))
-      }
-      waiting.add(check)
-      check()
-    })
+  const output = new ServerOutput('miniupnpd', child)
   const stop = async () => {
     child.kill('SIGTERM')
-    await ended
+    await output.ended
     rmSync(folder, { recursive: true, force: true })
   }
   try {
-    await says(pcp ? /Listening for NAT-PMP/ : /HTTP listening on port/)
+    await output.says(pcp ? /Listening for NAT-PMP/ : /HTTP listening on port/)
   } catch (thrown) {
     await stop()
     throw thrown
   }
   return {
-    says,
+    says: (pattern, times) => output.says(pattern, times),
     stop,
     openPorts() {
       const list = ['nft', 'list', 'chain', 'inet', 'upnp', 'prerouting_miniupnpd']

@@ -3,9 +3,27 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { lastLinesOf } from './server-output.ts'
 
-export type Daemon = { readonly child: ChildProcess; readonly name: string }
+export type Daemon = {
+  readonly child: ChildProcess
+  readonly name: string
+  /** What it prints, and its log if it has one. */
+  readonly outputs: readonly string[]
+}
+
+export type DaemonOptions = {
+  readonly name: string
+  readonly command: readonly string[]
+  /** What it prints goes into a file there: a pipe would not end with the daemon while its own children live. */
+  readonly folder: string
+  /** The log that it writes itself. */
+  readonly log?: string
+  readonly netns?: string | undefined
+}
 
 export type Guardian = {
   watch(daemon: Daemon): void
@@ -45,12 +63,15 @@ export function startGuardian(folder: string): Guardian {
 }
 
 /** `ip netns exec` replaces itself by the program: the child's ID is the daemon's. */
-export function startDaemon(name: string, command: readonly string[], netns: string | undefined): Daemon {
+export function startDaemon({ name, command, folder, log, netns }: DaemonOptions): Daemon {
   const inside = netns === undefined ? [] : ['ip', 'netns', 'exec', netns]
   const [program, ...args] = [...inside, ...command] as [string, ...string[]]
-  const child = spawn(program, args, { stdio: 'ignore', detached: true })
+  const printed = join(folder, `${name}.out`)
+  const output = openSync(printed, 'w')
+  const child = spawn(program, args, { stdio: ['ignore', output, output], detached: true })
+  closeSync(output)
   child.on('error', () => undefined)
-  return { child, name }
+  return { child, name, outputs: log === undefined ? [printed] : [printed, log] }
 }
 
 export function hasEnded({ child }: Daemon): boolean {
@@ -114,18 +135,22 @@ async function greets(address: string, port: number, netns: string | undefined):
   })
 }
 
-/** Waits until the daemon greets on its port; false when it ended instead or 20 s went by. */
-export async function waitForGreeting(
+/** What is wrong with a daemon, with its last lines. */
+export function failureOf({ name, outputs }: Daemon, what: string): Error {
+  return new Error(`${name} ${what}:\n${lastLinesOf(outputs)}`)
+}
+
+/** Waits until the daemon greets on its port; rejects with its last lines when it ended instead or 20 s went by. */
+export async function untilGreeting(
   daemon: Daemon,
   address: string,
   port: number,
   netns: string | undefined,
-): Promise<boolean> {
+): Promise<void> {
   const deadline = performance.now() + 20_000
-  while (performance.now() < deadline) {
-    if (hasEnded(daemon)) return false
-    if (await greets(address, port, netns)) return true
+  while (performance.now() < deadline && !hasEnded(daemon)) {
+    if (await greets(address, port, netns)) return
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
-  return false
+  throw failureOf(daemon, `does not answer on ${address}:${port}`)
 }

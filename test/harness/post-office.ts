@@ -1,9 +1,10 @@
 // Real Postfix and Dovecot for a test, in a folder of their own on free ports: any user of mail.test can
 // log in, send and receive. Needs root, because both daemons change to accounts of theirs.
-// Logs: postfix.log and dovecot.log in `folder`, kept when POST_OFFICE_KEEP_LOGS is set.
+// What they print and log is in `folder` (postfix.out, postfix.log, dovecot.out, dovecot.log), kept when
+// POST_OFFICE_KEEP_LOGS is set.
 
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findProgram } from './needs.ts'
@@ -23,7 +24,7 @@ import {
   startDaemon,
   startGuardian,
   stopDaemon,
-  waitForGreeting,
+  untilGreeting,
 } from './post-office-processes.ts'
 
 export { goneUser, mailDomain, mailPassword, unknownUser } from './post-office-config.ts'
@@ -77,9 +78,8 @@ export async function startPostOffice(options: PostOfficeOptions = {}): Promise<
       await office.startMta()
       return office
     } catch (error) {
-      const logs = readLogs(office.folder)
       await office.stop()
-      if (attempt === attempts) throw new Error(`${(error as Error).message}\n${logs}`)
+      if (attempt === attempts) throw error
     }
   }
 }
@@ -121,19 +121,17 @@ async function prepare({
 
   async function startMta(): Promise<void> {
     const master = join(postfixSetting('daemon_directory'), 'master')
-    mta = startDaemon('postfix', [master, '-c', join(folder, 'postfix'), '-s'], netns)
+    const command = [master, '-c', join(folder, 'postfix'), '-s']
+    mta = startDaemon({ name: 'postfix', command, folder, log: join(folder, 'postfix.log'), netns })
     guardian.watch(mta)
-    await greeting(mta, smtpPort)
+    await untilGreeting(mta, listen, smtpPort, netns)
   }
   async function startImap(): Promise<void> {
     const dovecot = findProgram('dovecot') ?? 'dovecot'
-    imap = startDaemon('dovecot', [dovecot, '-F', '-c', join(folder, 'dovecot.conf')], netns)
+    const command = [dovecot, '-F', '-c', join(folder, 'dovecot.conf')]
+    imap = startDaemon({ name: 'dovecot', command, folder, log: join(folder, 'dovecot.log'), netns })
     guardian.watch(imap)
-    await greeting(imap, imapPort)
-  }
-  async function greeting(daemon: Daemon, port: number): Promise<void> {
-    if (await waitForGreeting(daemon, listen, port, netns)) return
-    throw new Error(`${daemon.name} does not answer on ${listen}:${port}`)
+    await untilGreeting(imap, listen, imapPort, netns)
   }
   async function end(daemon: Daemon): Promise<void> {
     // At the end nothing is worth waiting for.
@@ -257,13 +255,4 @@ function userId(name: string): number {
 function postfixSetting(name: string): string {
   const answer = spawnSync(findProgram('postconf') ?? 'postconf', ['-dh', name], { encoding: 'utf8' })
   return answer.stdout.trim()
-}
-
-function readLogs(folder: string): string {
-  return ['postfix.log', 'dovecot.log']
-    .map((name) => join(folder, name))
-    .map((path) =>
-      existsSync(path) ? `--- ${path}\n${readFileSync(path, 'utf8').slice(-3_000)}` : `--- no ${path}`,
-    )
-    .join('\n')
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { findProgram } from './needs.ts'
+import { lastLinesOf } from './server-output.ts'
 
 const run = promisify(execFile)
 
@@ -61,7 +62,11 @@ export class PostgresCluster {
 
   async resume(): Promise<void> {
     const log = join(this.#folder, 'log')
-    await this.#do('pg_ctl', '-D', join(this.#folder, 'data'), '-l', log, '-w', 'start')
+    try {
+      await this.#do('pg_ctl', '-D', join(this.#folder, 'data'), '-l', log, '-w', 'start')
+    } catch (thrown) {
+      throw new Error(`PostgreSQL does not start: ${(thrown as Error).message}\n${lastLinesOf([log])}`)
+    }
   }
 
   async sql(database: string, text: string): Promise<string> {

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findProgram } from './needs.ts'
+import { ServerOutput } from './server-output.ts'
 
 export type StunServer = { readonly servers: readonly string[]; stop(): Promise<void> }
 
@@ -35,24 +36,14 @@ export async function startStunServer({
     ...['--pidfile', join(folder, 'pid'), '--db', join(folder, 'db')],
   ]
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()))
-  let output = ''
+  const output = new ServerOutput('coturn', child)
   const stop = async () => {
     child.kill('SIGKILL')
-    await ended
+    await output.ended
     rmSync(folder, { recursive: true, force: true })
   }
   try {
-    await new Promise<void>((resolve, reject) => {
-      const read = (text: string) => {
-        output += text
-        if (output.includes('Total General servers')) resolve()
-      }
-      child.stdout.setEncoding('utf8').on('data', read)
-      child.stderr.setEncoding('utf8').on('data', read)
-      child.on('error', reject)
-      child.on('close', () => reject(new Error(`coturn ended early:\n${output}`)))
-    })
+    await output.says(/Total General servers/)
   } catch (thrown) {
     await stop()
     throw thrown
