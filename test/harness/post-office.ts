@@ -7,10 +7,10 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { dovecot23Config } from './dovecot-2.3-config.ts'
+import { dovecot24Config } from './dovecot-2.4-config.ts'
 import { findProgram } from './needs.ts'
 import {
-  dovecotConfig,
-  dovecotOAuth,
   mailDomain,
   mailOwnerId,
   mailPassword,
@@ -127,8 +127,7 @@ async function prepare({
     await untilGreeting(mta, listen, smtpPort, netns)
   }
   async function startImap(): Promise<void> {
-    const dovecot = findProgram('dovecot') ?? 'dovecot'
-    const command = [dovecot, '-F', '-c', join(folder, 'dovecot.conf')]
+    const command = [dovecotProgram(), '-F', '-c', join(folder, 'dovecot.conf')]
     imap = startDaemon({ name: 'dovecot', command, folder, log: join(folder, 'dovecot.log'), netns })
     guardian.watch(imap)
     await untilGreeting(imap, listen, imapPort, netns)
@@ -215,13 +214,12 @@ function layOut(plan: OfficePlan): void {
   writeFileSync(join(folder, 'postfix/master.cf'), postfixMaster(plan))
   // sysexits(3): EX_NOUSER.
   writeFileSync(join(folder, 'no-such-user'), '#!/bin/sh\nexit 67\n', { mode: 0o755 })
-  writeFileSync(join(folder, 'dovecot.conf'), dovecotConfig(plan))
+  for (const [name, text] of Object.entries(dovecotConfig(plan))) writeFileSync(join(folder, name), text)
   if (plan.sieve !== '') {
     // Dovecot compiles the script beside it.
     make('sieve', mailOwnerId, 0o755)
     writeFileSync(join(folder, 'sieve/before.sieve'), plan.sieve)
   }
-  if (plan.tokenInfoUrl !== '') writeFileSync(join(folder, 'dovecot-oauth2.conf'), dovecotOAuth(plan))
   if (plan.tls) makeCertificate(folder)
   // Postfix waits up to two seconds for a file as young as this to be finished.
   const past = new Date(Date.now() - 60_000)
@@ -250,6 +248,15 @@ function userId(name: string): number {
   const answer = spawnSync('id', ['-u', name], { encoding: 'utf8' })
   if (answer.status !== 0) throw new Error(`this machine has no account ${name}; install the package ${name}`)
   return Number(answer.stdout)
+}
+
+const dovecotProgram = () => findProgram('dovecot') ?? 'dovecot'
+
+/** The texts by file name. The two languages have hardly a line in common. */
+function dovecotConfig(plan: OfficePlan): Readonly<Record<string, string>> {
+  const { stdout = '', error } = spawnSync(dovecotProgram(), ['--version'], { encoding: 'utf8' })
+  if (error) throw error
+  return stdout.startsWith('2.3.') ? dovecot23Config(plan) : dovecot24Config(plan)
 }
 
 function postfixSetting(name: string): string {

@@ -1,0 +1,126 @@
+// The configuration of a test's Dovecot in the language of 2.3, which Debian 12 has.
+
+import { mailOwnerId, type OfficePlan } from './post-office-config.ts'
+
+/** Texts by file name. */
+export function dovecot23Config(plan: OfficePlan): Readonly<Record<string, string>> {
+  return {
+    'dovecot.conf': mainConfig(plan),
+    ...(plan.tokenInfoUrl !== '' && { 'dovecot-oauth2.conf': oauthConfig(plan) }),
+  }
+}
+
+function mainConfig(plan: OfficePlan): string {
+  const { folder, listen, smtpPort, imapPort, pop3Port, password, imapCapability } = plan
+  const { sieve, quotaBytes, tls, tokenInfoUrl } = plan
+  return `base_dir = ${folder}/dovecot
+state_dir = ${folder}/dovecot-state
+log_path = ${folder}/dovecot.log
+protocols = imap pop3 lmtp
+listen = ${listen}
+${
+  tls
+    ? `ssl = yes
+ssl_cert = <${folder}/tls.crt
+ssl_key = <${folder}/tls.key`
+    : 'ssl = no'
+}
+disable_plaintext_auth = no
+auth_mechanisms = plain login${tokenInfoUrl === '' ? '' : ' xoauth2 oauthbearer'}
+auth_failure_delay = 0
+imap_capability = ${imapCapability}
+mail_location = maildir:${folder}/mail/%n
+first_valid_uid = 1
+first_valid_gid = 1
+mail_max_userip_connections = 100
+default_process_limit = 60
+${tokenInfoUrl === '' ? '' : oauthPassdb(folder)}passdb {
+  driver = static
+  mechanisms = plain login
+  args = password=${password}
+}
+userdb {
+  driver = static
+  args = uid=${mailOwnerId} gid=${mailOwnerId} home=${folder}/home/%n allow_all_users=yes
+}
+namespace inbox {
+  inbox = yes
+}
+service imap-login {
+  inet_listener imap {
+    port = ${imapPort}
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+service pop3-login {
+  inet_listener pop3 {
+    port = ${pop3Port}
+  }
+  inet_listener pop3s {
+    port = 0
+  }
+}
+# Otherwise a test with a wrong password slows down everybody after it.
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+${quotaBytes === 0 ? '' : quotaConfig(quotaBytes)}service lmtp {
+  unix_listener lmtp {
+    mode = 0666
+  }
+}
+service auth {
+  unix_listener sasl {
+    mode = 0666
+  }
+}
+${sieve === '' ? '' : sieveConfig(folder, `${listen}:${smtpPort}`)}`
+}
+
+/** Vacation notices go out by SMTP, every time. */
+function sieveConfig(folder: string, submissionHost: string): string {
+  return `submission_host = ${submissionHost}
+protocol lmtp {
+  mail_plugins = sieve
+}
+plugin {
+  sieve_before = ${folder}/sieve/before.sieve
+  sieve_extensions = +vacation-seconds
+  sieve_vacation_min_period = 0
+}
+`
+}
+
+function quotaConfig(bytes: number): string {
+  return `mail_plugins = quota
+protocol imap {
+  mail_plugins = quota imap_quota
+}
+plugin {
+  quota = maildir:User quota
+  quota_rule = *:bytes=${bytes}
+}
+`
+}
+
+function oauthPassdb(folder: string): string {
+  return `passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = ${folder}/dovecot-oauth2.conf
+}
+`
+}
+
+function oauthConfig({ tokenInfoUrl }: OfficePlan): string {
+  return `introspection_mode = get
+introspection_url = ${tokenInfoUrl}
+username_attribute = email
+active_attribute = active
+active_value = true
+`
+}

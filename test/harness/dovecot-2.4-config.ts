@@ -1,0 +1,135 @@
+// The configuration of a test's Dovecot in the language of 2.4, which Debian 13 has.
+
+import { mailOwnerId, type OfficePlan } from './post-office-config.ts'
+
+/** Texts by file name. */
+export function dovecot24Config(plan: OfficePlan): Readonly<Record<string, string>> {
+  return { 'dovecot.conf': mainConfig(plan) }
+}
+
+function mainConfig(plan: OfficePlan): string {
+  const { folder, listen, smtpPort, imapPort, pop3Port, password, imapCapability } = plan
+  const { sieve, quotaBytes, tls, tokenInfoUrl } = plan
+  return `dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+base_dir = ${folder}/dovecot
+state_dir = ${folder}/dovecot-state
+log_path = ${folder}/dovecot.log
+protocols = imap pop3 lmtp
+listen = ${listen}
+${
+  tls
+    ? `ssl = yes
+ssl_server_cert_file = ${folder}/tls.crt
+ssl_server_key_file = ${folder}/tls.key`
+    : 'ssl = no'
+}
+auth_allow_cleartext = yes
+auth_mechanisms = plain login${tokenInfoUrl === '' ? '' : ' xoauth2 oauthbearer'}
+auth_failure_delay = 0
+${imapCapability === '' ? '' : `imap_capability = ${imapCapability}\n`}mail_driver = maildir
+mail_path = ${folder}/mail/%{user | username}
+first_valid_uid = 1
+first_valid_gid = 1
+mail_max_userip_connections = 100
+default_process_limit = 60
+${tokenInfoUrl === '' ? '' : oauthConfig(tokenInfoUrl)}passdb static {
+  mechanisms_filter = plain login
+  password = ${password}
+}
+userdb static {
+  fields {
+    uid = ${mailOwnerId}
+    gid = ${mailOwnerId}
+    home = ${folder}/home/%{user | username}
+  }
+  static_allow_all_users = yes
+}
+namespace inbox {
+  inbox = yes
+}
+service imap-login {
+  inet_listener imap {
+    port = ${imapPort}
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+service pop3-login {
+  inet_listener pop3 {
+    port = ${pop3Port}
+  }
+  inet_listener pop3s {
+    port = 0
+  }
+}
+# Otherwise a test with a wrong password slows down everybody after it.
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+${quotaBytes === 0 ? '' : quotaConfig(quotaBytes)}service lmtp {
+  unix_listener lmtp {
+    mode = 0666
+  }
+}
+service auth {
+  unix_listener sasl {
+    mode = 0666
+  }
+}
+${sieve === '' ? '' : sieveConfig(folder, `${listen}:${smtpPort}`)}`
+}
+
+/** Vacation notices go out by SMTP, every time. */
+function sieveConfig(folder: string, submissionHost: string): string {
+  return `submission_host = ${submissionHost}
+protocol lmtp {
+  mail_plugins {
+    sieve = yes
+  }
+}
+sieve_script before {
+  type = before
+  path = ${folder}/sieve/before.sieve
+}
+sieve_extensions {
+  vacation-seconds = yes
+}
+sieve_vacation_min_period = 0
+`
+}
+
+/** Beyond it the last mail may go by a tenth, as in 2.3. */
+function quotaConfig(bytes: number): string {
+  return `mail_plugins {
+  quota = yes
+}
+protocol imap {
+  mail_plugins {
+    imap_quota = yes
+  }
+}
+quota "User quota" {
+  driver = maildir
+  storage_size = ${bytes}
+  storage_grace = ${Math.floor(bytes / 10)}
+}
+`
+}
+
+function oauthConfig(tokenInfoUrl: string): string {
+  return `oauth2 {
+  introspection_mode = get
+  introspection_url = ${tokenInfoUrl}
+  username_attribute = email
+  active_attribute = active
+  active_value = true
+}
+passdb oauth2 {
+  mechanisms_filter = xoauth2 oauthbearer
+}
+`
+}
