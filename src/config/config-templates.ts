@@ -55,7 +55,7 @@ function passwordLine(key: string, file: string | null): string {
 /** Written where it is used. */
 function oauthSection(oauth: OAuthAnswers | null): string {
   if (oauth === null) {
-    return '# OAuth 2.0 instead of passwords (Gmail, Outlook) has a section [mail.oauth]: see docs/operation.md.\n'
+    return '# OAuth 2.0 instead of passwords (Gmail, Outlook) has a section [mail.oauth]: see docs/mailboxes.md.\n'
   }
   const secret = oauth.secretFile === null ? '' : `client_secret_file = ${quoted(oauth.secretFile)}\n`
   return `
@@ -150,7 +150,7 @@ servers = [${answers.stunServers.map(quoted).join(', ')}]
 # The memory of who asked lately. A local disk, never a network share.
 # path = "host.sqlite"
 # Or PostgreSQL, for several host processes with one mailbox, instead of path: url = "postgres://USER@SERVER/DATABASE"
-# and password_file = "table.password". See docs/scaling.md.
+# and password_file = "table.password". See docs/several-hosts-postgres.md.
 # At most so many entries; newer ones push the oldest out.
 # capacity = 10000
 # Entries are forgotten after this time unless the agent asks again, which it does.
@@ -180,7 +180,7 @@ servers = [${answers.stunServers.map(quoted).join(', ')}]
 # (Gmail: 400), any number where nothing is known. Introductions stop at three quarters of it; beyond it replies wait.
 # per_day = "provider"
 # The name that your mail server writes into Authentication-Results fields, such as "mx.example.org": then only mail that
-# it found to come from where its From says counts. docs/operation.md says when that can be relied on.
+# it found to come from where its From says counts. docs/host-limits.md says when that can be relied on.
 # trusted_authserv_id = ""
 # User IDs that are let in nowhere; \`peerpost block\` does the same without a restart.
 # blocked = []

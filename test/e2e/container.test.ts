@@ -10,6 +10,7 @@ import { test } from 'node:test'
 import { parse } from 'yaml'
 import { deferIn } from '../harness/defer.ts'
 import { below, buildStages, lastOf, readStages, type Stage, wordsOf } from '../harness/dockerfile.ts'
+import { consoleCommandsOf } from '../harness/documents.ts'
 import { startMailpit } from '../harness/mailpit.ts'
 import { lacks } from '../harness/needs.ts'
 import { waitUntil } from '../harness/wait-until.ts'
@@ -34,12 +35,8 @@ const stages = readStages('Dockerfile')
 const final = stages.at(-1) as Stage
 const compose = parse(readFileSync('compose.yaml', 'utf8')) as Compose
 
-/** The commands of docs/operation.md. */
-const shown = [
-  ...(/^```console\n([\s\S]*?)^```$/m
-    .exec(readFileSync('docs/operation.md', 'utf8'))?.[1]
-    ?.matchAll(/^\$ (.*)$/gm) ?? []),
-].map(([, command]) => command ?? '')
+/** The commands of the guide. */
+const shown = consoleCommandsOf('docs/local-test.md')
 
 test('the image is of the Node that the package wants, and of nothing that is not in the repository', () => {
   const ignored = readFileSync('.dockerignore', 'utf8').split('\n')
