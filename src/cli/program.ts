@@ -33,7 +33,9 @@ export async function run(args: readonly string[]): Promise<number> {
 
 function makeProgram(): Command {
   const program = new Command('peerpost')
-    .description("Connects players' games directly. The players find each other by mail, so no game server is needed.")
+    .description(
+      "Connects players' games directly. The players find each other by mail, so no game server is needed.",
+    )
     .exitOverride()
     .showSuggestionAfterError()
     .configureOutput({
