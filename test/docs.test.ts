@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { PeerpostProcess } from '../src/cli/child-process.ts'
 import { TestMailServer } from '../src/mail/test-mail-server.ts'
@@ -109,6 +109,25 @@ test('every document that the program, its configs and the tests name is there',
     for (const [name] of readFileSync(file, 'utf8').matchAll(/\bdocs\/[\w/-]+\.\w+/g)) {
       assert.ok(existsSync(name), `${file} names ${name}`)
     }
+  }
+})
+
+test('docs/decisions names every library that package.json does, and every decision is in its index', () => {
+  const { dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    [kind: string]: Record<string, string>
+  }
+  const libraries = readFileSync('docs/decisions/libraries.md', 'utf8')
+  for (const name of Object.keys({ ...dependencies, ...devDependencies })) {
+    if (!name.startsWith('@types/'))
+      assert.match(libraries, new RegExp(`^\\|.*\\b${name.replace('@', '')}\\b.* \\|`, 'm'), name)
+  }
+  const index = readFileSync('docs/decisions/README.md', 'utf8')
+  for (const file of globSync('docs/decisions/2*.md')) {
+    const name = basename(file)
+    assert.match(name, /^\d{4}-\d\d-\d\d-[a-z0-9-]+\.md$/)
+    assert.ok(index.includes(`](${name})`), name)
+    const headings = [...readFileSync(file, 'utf8').matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)
+    assert.deepEqual(headings, ['Decided', 'Why', 'Also considered'], name)
   }
 })
 

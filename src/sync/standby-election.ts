@@ -1,6 +1,6 @@
 // Which of several hosts that can stand in for each other answers requests (A15). All hold the table; one is
-// awake and answers, the others stand by. Whoever answers a request tells the others of it, as hosts do (exchange.ts), so
-// a request that nobody tells of was answered by nobody:
+// awake and answers, the others stand by. The host that answers a request reports this to the others (table-sync.ts). So
+// if no report comes, no host has answered, and one that stands by wakes:
 //
 //     standby ── a request that no host tells of for patienceMs × (rank + 1) ──> awake, answers what waits
 //     a leader was asked, too, and tells nothing for patienceMs ──> it sleeps, or is gone: our rank leaves it out

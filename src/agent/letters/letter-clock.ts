@@ -4,7 +4,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { keptSessions } from './session-keys.ts'
 
-/** Hosts bear more. */
+/** A smaller error of the clock does no harm: hosts accept letters from clocks that are wrong by more. */
 const negligibleMs = 60_000
 
 export class LetterClock implements Clock {
