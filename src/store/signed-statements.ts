@@ -8,18 +8,18 @@ import { limits } from '../letter/limits.ts'
 import {
   decodeItems,
   encodeItems,
-  goodbyeVersion,
   groups,
+  hashBytes,
   type Item,
   type ItemKey,
+  itemHash,
   itemKey,
-  itemPrint,
   leafOf,
   leavesInGroup,
-  printBytes,
+  leaveVersion,
   signedAt,
 } from '../sync/item-version.ts'
-import type { ExchangedTable } from '../sync/table-sync.ts'
+import type { SyncedTable } from '../sync/table-sync.ts'
 import type { Connection, HostDatabase, Statement as Sql } from './host-database.ts'
 
 /** Its name and length in a letter. */
@@ -45,7 +45,7 @@ export type NewStatement = {
 type ItemRow = { item_key: string; version: string; flagged: number }
 type ToldRow = { signed: Uint8Array; flagged: number; accepted_at: number; offered: Uint8Array | null }
 
-export class SignedStatements implements ExchangedTable {
+export class SignedStatements implements SyncedTable {
   readonly #database: HostDatabase
   readonly #crypto: Crypto
   readonly #capacity: number
@@ -123,12 +123,12 @@ export class SignedStatements implements ExchangedTable {
     return told && told.signed.length + offeredFieldBytes + told.offered.length * limits.tableItemBytes
   }
 
-  groupPrints(): Uint8Array {
+  groupHashes(): Uint8Array {
     const rows = this.#sql.leaves.all(0, groups * leavesInGroup - 1) as LeafRow[]
     return printsOf(rows, ({ leaf }) => Math.floor(leaf / leavesInGroup))
   }
 
-  leafPrints(group: number): Uint8Array {
+  leafHashes(group: number): Uint8Array {
     const first = group * leavesInGroup
     const rows = this.#sql.leaves.all(first, first + leavesInGroup - 1) as LeafRow[]
     return printsOf(rows, ({ leaf }) => leaf - first)
@@ -146,7 +146,7 @@ export class SignedStatements implements ExchangedTable {
     const row = this.#sql.find.get(key) as ItemRow | undefined
     if (row) return itemOf(row)
     const left = this.#sql.leftAt.get(key) as number | undefined
-    return left === undefined ? null : { key, version: goodbyeVersion(left), flagged: false }
+    return left === undefined ? null : { key, version: leaveVersion(left), flagged: false }
   }
 
   /** What is known under this key compared with another version of it. */
@@ -172,7 +172,7 @@ export class SignedStatements implements ExchangedTable {
     user: UserId,
     { signed, toldBy, offered }: Pick<NewStatement, 'signed' | 'toldBy' | 'offered'>,
   ): void {
-    const print = itemPrint(this.#crypto, item)
+    const print = itemHash(this.#crypto, item)
     this.#database.inTransaction(() => {
       this.#sql.remove.run(item.key)
       const { key, version, flagged } = item
@@ -202,10 +202,10 @@ function numberOf(print: Uint8Array): number {
 
 /** XOR of the prints of all leaves that go to the same place. */
 function printsOf(rows: readonly LeafRow[], placeOf: (row: LeafRow) => number): Uint8Array {
-  const prints = new Uint8Array(groups * printBytes)
+  const prints = new Uint8Array(groups * hashBytes)
   const view = viewOf(prints)
   for (const row of rows) {
-    const at = placeOf(row) * printBytes
+    const at = placeOf(row) * hashBytes
     view.setUint16(at, view.getUint16(at) ^ Math.floor(row.print / 2 ** 32))
     view.setUint32(at + 2, view.getUint32(at + 2) ^ (row.print % 2 ** 32))
   }

@@ -9,12 +9,7 @@ import type { LeaveLetter, RequestLetter, RoomTag, TableLetter, UserId } from '.
 import { limits } from '../../letter/limits.ts'
 import { SignedStatements } from '../../store/signed-statements.ts'
 import { encodeItems, type Item, itemVersion, signedAt } from '../../sync/item-version.ts'
-import {
-  defaultExchangeSettings,
-  type ExchangeAction,
-  type HostId,
-  TableSync,
-} from '../../sync/table-sync.ts'
+import { defaultSyncSettings, type HostId, type SyncAction, TableSync } from '../../sync/table-sync.ts'
 import { type HostGround, tryTransaction } from '../context.ts'
 import type { DropReason } from '../events.ts'
 import { lateMs } from '../late-introductions.ts'
@@ -89,7 +84,7 @@ export class PeerHosts {
       hosts: [...this.#hosts.keys()],
       table: this.statements,
       random: () => (crypto.randomBytes(1)[0] as number) / 256,
-      settings: defaultExchangeSettings,
+      settings: defaultSyncSettings,
       now: clock.now(),
     })
     this.#arm()
@@ -229,7 +224,7 @@ export class PeerHosts {
     if (host) this.#sendTable(host, [])
   }
 
-  #perform(actions: readonly ExchangeAction[]): void {
+  #perform(actions: readonly SyncAction[]): void {
     for (const action of actions) {
       const host = this.#hosts.get(action.to)
       if (!host) continue
