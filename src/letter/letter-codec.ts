@@ -114,9 +114,9 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
     case 'table':
       return {
         statements: letter.statements.map(({ ageMs, ...rest }) => ({ ...rest, age: ageMs })),
-        introduce: letter.introduce.map(({ room, asker, recipient, hopsLeft }) => ({
+        introduce: letter.introduce.map(({ room, requester, recipient, hopsLeft }) => ({
           room,
-          asker,
+          asker: requester,
           to: recipient,
           hops: hopsLeft,
         })),

@@ -162,10 +162,10 @@ export type Statement = {
   readonly offered?: Uint8Array
 }
 
-/** The agent `asker` was offered `recipient`. The host that gets this introduces `asker` to `recipient` (C2). */
+/** The agent `requester` was offered `recipient`. The host that gets this introduces `requester` to `recipient` (C2). */
 export type IntroductionRequest = {
   readonly room: RoomTag
-  readonly asker: UserId
+  readonly requester: UserId
   readonly recipient: UserId
   /** How many hosts may still relay it. */
   readonly hopsLeft: number

@@ -66,7 +66,7 @@ test('an agent that knows only another host is introduced by that host, which is
   const tables = stage.lettersTo(other).filter((letter) => letter.kind === 'table')
   assert.deepEqual(
     tables.flatMap(({ introduce }) => introduce),
-    [{ room: stage.room.tag, asker: ann.id, recipient: ben.id, hopsLeft: limits.hostHops }],
+    [{ room: stage.room.tag, requester: ann.id, recipient: ben.id, hopsLeft: limits.hostHops }],
   )
   assert.equal(tables[0]?.statements.length, 1, 'with what she signed')
   assert.deepEqual(stage.lettersTo(ben), [])
@@ -97,7 +97,7 @@ test('who was answered before the host heard of somebody is told of him, and he 
   await stage.pass(1_000)
   assert.deepEqual(introducedTo(stage, ann), ['ben'])
   assert.deepEqual(wishes(stage, other), [
-    { room: stage.room.tag, asker: ann.id, recipient: ben.id, hopsLeft: limits.hostHops },
+    { room: stage.room.tag, requester: ann.id, recipient: ben.id, hopsLeft: limits.hostHops },
   ])
   await stage.stop()
 })

@@ -198,25 +198,28 @@ const hashes = bytes(384)
 export const tableRequestLetter: Arbitrary<TableRequestLetter> = record({
   kind: kind('table-request'),
   ...base,
-  comparison: fc.record(
-    {
-      groups: hashes,
-      leaves: fc.array(record({ group: fc.nat(63), hashes }), { maxLength: 24 }),
-      items: fc.array(
-        fc.tuple(fc.nat(4095), fc.nat(4095), fc.nat(8)).chain(([a, b, count]) =>
-          record({
-            first: fc.constant(Math.min(a, b)),
-            last: fc.constant(Math.max(a, b)),
-            items: bytes(20 * count),
-          }),
+  comparison: fc
+    .record(
+      {
+        groups: hashes,
+        leaves: fc.array(record({ group: fc.nat(63), hashes }), { maxLength: 24 }),
+        items: fc.array(
+          fc.tuple(fc.nat(4095), fc.nat(4095), fc.nat(8)).chain(([a, b, count]) =>
+            record({
+              first: fc.constant(Math.min(a, b)),
+              last: fc.constant(Math.max(a, b)),
+              items: bytes(20 * count),
+            }),
+          ),
+          { maxLength: limits.tableRangesInLetter },
         ),
-        { maxLength: limits.tableRangesInLetter },
-      ),
-      want: fc.nat(64).chain((keys) => bytes(8 * keys)),
-      newest: fc.constant(true),
-    },
-    { requiredKeys: [], noNullPrototype: true },
-  ),
+        want: fc.nat(64).chain((keys) => bytes(8 * keys)),
+        newest: fc.constant(true),
+      },
+      { requiredKeys: [], noNullPrototype: true },
+    )
+    // An empty comparison is not valid.
+    .filter((comparison) => Object.keys(comparison).length > 0),
 })
 
 const revocation: Arbitrary<Revocation> = fc.record(
@@ -247,7 +250,7 @@ export const tableLetter: Arbitrary<TableLetter> = fc.record(
       { maxLength: limits.tableStatements },
     ),
     introduce: fc.array(
-      record({ room: bytes(32), asker: bytes(32), recipient: bytes(32), hopsLeft: fc.nat(3) }),
+      record({ room: bytes(32), requester: bytes(32), recipient: bytes(32), hopsLeft: fc.nat(3) }),
       { maxLength: 32 },
     ),
     revoked: fc.array(revocation, { maxLength: limits.tableRevocations }),

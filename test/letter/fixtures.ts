@@ -127,7 +127,7 @@ export const letters: { readonly [Kind in LetterKind]: Extract<Letter, { kind: K
     sentAt,
     id: counting(0x41, 16),
     statements: [{ signed: signLetter(crypto, request, anna), flagged: false, ageMs: 61_000 }],
-    introduce: [{ room: room.tag, asker: anna.publicKey, recipient: ben.publicKey, hopsLeft: 3 }],
+    introduce: [{ room: room.tag, requester: anna.publicKey, recipient: ben.publicKey, hopsLeft: 3 }],
   },
   forward: {
     kind: 'forward',

@@ -38,7 +38,7 @@ export function takeStatement(
   // Of somebody we never heard of there is nothing to remove, and strangers could fill the memory of those who left.
   const { statements } = peerHosts
   const key = statements.keyOf(letter.room, letter.from)
-  const isNews = statements.newsOf(key, leaveVersion(letter.sentAt)) === 'newer'
+  const isNews = statements.compareVersion(key, leaveVersion(letter.sentAt)) === 'newer'
   if (!isNews || peers.find(letter.room, letter.from, now) === null) return
   peers.leave(letter.room, letter.from, letter.sentAt)
   peerHosts.noteGoodbye(letter, statement.signed, toldBy)
@@ -57,7 +57,7 @@ function takeRequest(
   const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
   const { statements } = peerHosts
   const key = statements.keyOf(letter.room, letter.from)
-  const news = statements.newsOf(key, version)
+  const news = statements.compareVersion(key, version)
   if (news === 'same') {
     if (!flagged || !peers.flag(letter.room, letter.from)) return
     peerHosts.noteFlag(letter.room, letter.from, toldBy)
