@@ -249,7 +249,12 @@ export const letterSchemas = {
       .array(
         z
           .object({ room: bytesOf(32), asker: bytesOf(32), to: bytesOf(32), hops })
-          .transform(({ room, asker, to, hops }) => ({ room, requester: asker, recipient: to, hopsLeft: hops })),
+          .transform(({ room, asker, to, hops }) => ({
+            room,
+            requester: asker,
+            recipient: to,
+            hopsLeft: hops,
+          })),
       )
       .max(limits.tableStatements),
     revoked: z.array(revocation).max(limits.tableRevocations).optional(),
