@@ -67,23 +67,23 @@ export class Cleanup {
       peers.removeExpired(now, stepRows),
       peers.clampFuture(now, stepRows),
       seen.forgetStale(now, stepRows),
-      peers.forgetDepartures(now - settings.freshnessMs - settings.futureToleranceMs, stepRows),
+      peers.forgetLeftAgents(now - settings.freshnessMs - settings.futureToleranceMs, stepRows),
       invites.removeEnded(now - settings.expiryMs, now, stepRows),
-      invites.forgetOver(now, stepRows),
-      revocations.forgetOver(now, stepRows),
+      invites.forgetEnded(now, stepRows),
+      revocations.forgetEnded(now, stepRows),
       this.#giveUp(now - settings.keepUnsentMs),
       outbox.clampFuture(now, now + settings.retryMaxMs, stepRows),
       introductions.clampFuture(now, stepRows),
       unreachable.forget(now, stepRows),
       unreachable.clampFuture(now, stepRows),
-      claims?.forget(now, now + settings.mailClaimMs, stepRows) ?? 0,
+      claims?.forgetExpired(now, now + settings.mailClaimMs, stepRows) ?? 0,
     ]
   }
 
   #giveUp(addedUntil: number): number {
     const { outbox, emit, claims, clock } = this.#parts
     const late = outbox.tooOld(addedUntil, stepRows).filter(({ order }) => !this.#isBusyWith(order))
-    const old = claims && late.length > 0 ? claims.free(late, clock.wallNow()) : late
+    const old = claims && late.length > 0 ? claims.withoutLease(late, clock.wallNow()) : late
     outbox.drop(old)
     for (const { kind } of old) {
       emit({ event: 'unsent', kind, outcome: 'given-up', reason: 'it could not be sent for too long' })

@@ -10,7 +10,7 @@ import type { HostDatabase } from '../store/host-database.ts'
 import { databaseProblem } from '../store/host-database.ts'
 import { InviteRevocations } from '../store/invite-revocations.ts'
 import { Invites } from '../store/invites.ts'
-import { Leases } from '../store/mail-leases.ts'
+import { MailLeases } from '../store/mail-leases.ts'
 import { Outbox } from '../store/outbox.ts'
 import { PeerTable } from '../store/peer-table.ts'
 import { PendingIntroductions } from '../store/pending-introductions.ts'
@@ -59,7 +59,7 @@ export type HostMemory = {
   readonly introductions: PendingIntroductions
   readonly unreachable: UnreachableAddresses
   /** Null where no other process uses the same tables. */
-  readonly claims: Leases | null
+  readonly claims: MailLeases | null
 }
 
 /** All of it but what is built upon it. */
@@ -87,7 +87,7 @@ export function openMemory(database: HostDatabase, settings: HostSettings, owner
     budget: new SendBudget(database, settings),
     introductions: new PendingIntroductions(database),
     unreachable: new UnreachableAddresses(database, settings.unreachable),
-    claims: database.connection.isShared ? new Leases(database, owner) : null,
+    claims: database.connection.isShared ? new MailLeases(database, owner) : null,
   }
 }
 
@@ -103,7 +103,7 @@ export function withDatabase<T>(database: HostDatabase, work: () => T): T {
 /** As `withDatabase`, in a transaction that waits for those of other processes without keeping ours from its work. */
 export async function inTurn<T>(database: HostDatabase, work: () => T): Promise<T> {
   try {
-    return await database.turn(work)
+    return await database.asyncTransaction(work)
   } catch (thrown) {
     throw databaseProblem(database.path, thrown)
   }

@@ -11,9 +11,9 @@ import { isSealedTo } from '../letter/mail-text.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import {
-  type DatabasePlace,
+  type DatabaseLocation,
   type HostDatabase,
-  meetsDamage,
+  noteIfDamaged,
   openHostDatabase,
 } from '../store/host-database.ts'
 import { Cleanup } from './cleanup.ts'
@@ -71,7 +71,7 @@ export type HostOptions = {
   /** Whatever is left out is as in `defaultHostSettings`. */
   readonly settings?: Partial<HostSettings>
   /** Path of the database file; made (mode 0600) if it is not there. Or PostgreSQL, for as many processes as there are. */
-  readonly database: DatabasePlace
+  readonly database: DatabaseLocation
   /** Not yet open; the host opens and closes it and sets its callbacks. */
   readonly mailbox: Mailbox
   /** The host verifies and closes it. */
@@ -195,7 +195,7 @@ class HostService implements Host {
     const outboxSender = new OutboxSender(parts, sender)
     const introducer = new Introducer(parts, {
       isBacklog: () => mailboxReader.isBusy || outboxSender.mayHoldReplies,
-      onCommit: () => outboxSender.pump(['patient']),
+      onCommit: () => outboxSender.pump(['normal']),
     })
     const mailboxReader = new MailboxReader(parts, mailbox, desk, {
       onCommit: () => {
@@ -274,7 +274,7 @@ class HostService implements Host {
 
   /** What is written to a damaged file may be lost, and what is read from it wrong. */
   #endIfDamaged(problem: Problem): void {
-    if (this.#hasFailed || !this.#running || !meetsDamage(this.#running.parts.database, problem)) return
+    if (this.#hasFailed || !this.#running || !noteIfDamaged(this.#running.parts.database, problem)) return
     this.#hasFailed = true
     void this.stop().then(() => this.#options.onFailed?.(problem))
   }

@@ -100,7 +100,7 @@ function partyOf(
 ): Party | null {
   const key = statements.keyOf(room, user)
   const item = statements.find(key)
-  const told = statements.told(key)
+  const told = statements.get(key)
   if (item === null || told === null) return null
   const isShort = ageMs < lateMs && told.offered.length < settings.replyPeers
   return { user, item, offered: told.offered, isShort, isOurs: relaying.isKnownTo(room, user) }

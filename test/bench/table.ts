@@ -137,7 +137,7 @@ async function ask(one: Case, keys: ReturnType<typeof makeHostKeys>, round: numb
   const { outbox, introductions, peers } = parts
   outbox.drop(outbox.due('urgent', Number.MAX_SAFE_INTEGER, 10))
   const owed = introductions.next(Number.MAX_SAFE_INTEGER, 16)
-  if (owed && peers.size > 0) introductions.settle(owed.room, owed.recipient, owed.askers)
+  if (owed && peers.size > 0) introductions.settle(owed.room, owed.recipient, owed.requesters)
 }
 
 function check({ name, size, parts }: Case): void {

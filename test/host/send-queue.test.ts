@@ -19,7 +19,7 @@ class Shared {
   constructor(mails: number) {
     for (let order = 0; order < mails; order++) this.claimedUntil.set(order, 0)
     const claims = {
-      mails: (_: Urgency, { now, until, limit }: { now: number; until: number; limit: number }) => {
+      leaseMails: (_: Urgency, { now, until, limit }: { now: number; until: number; limit: number }) => {
         const free = [...this.claimedUntil].filter(([, claimed]) => claimed <= now).slice(0, limit)
         for (const [order] of free) this.claimedUntil.set(order, until)
         return free.map(([order]) => ({ order }) as WaitingMail)

@@ -3,7 +3,7 @@
 
 import { messageOf, Problem } from '../../base/problem.ts'
 import type { FetchedMail, Mailbox } from '../../mail/mailbox.ts'
-import type { Leases } from '../../store/mail-leases.ts'
+import type { MailLeases } from '../../store/mail-leases.ts'
 import { type HostGround, withDatabase } from '../context.ts'
 import { LetterBatchHandler } from './letter-batch.ts'
 import type { Handled, LetterHandler } from './letter-handler.ts'
@@ -137,13 +137,13 @@ export class MailboxReader {
     return withDatabase(database, () => seen.size) + waiting <= settings.seenCapacity
   }
 
-  #claim(claims: Leases, refs: readonly string[]): ReadonlySet<string> {
+  #claim(claims: MailLeases, refs: readonly string[]): ReadonlySet<string> {
     const { self, settings, clock, database } = this.#parts
     const now = clock.wallNow()
     // Processes of one database may have mailboxes of their own.
     const names = new Map(refs.map((ref) => [`${self.address} ${ref}`, ref]))
     const ours = withDatabase(database, () =>
-      claims.letters([...names.keys()], now, now + settings.letterClaimMs),
+      claims.leaseLetters([...names.keys()], now, now + settings.letterClaimMs),
     )
     return new Set([...ours].flatMap((name) => names.get(name) ?? []))
   }

@@ -68,7 +68,7 @@ export class OutboxSender {
   }
 
   /** There are new mails in the outbox, or it is time to try old ones again. */
-  pump(urgencies: readonly Urgency[] = ['urgent', 'patient']): void {
+  pump(urgencies: readonly Urgency[] = ['urgent', 'normal']): void {
     this.#due.lookAgain(urgencies)
     this.#go()
   }
@@ -103,7 +103,7 @@ export class OutboxSender {
     }
     this.#watchBudget()
     while (this.#underWay < this.#sender.concurrency) {
-      const mail = this.#nextOf('urgent') ?? this.#nextOf('patient')
+      const mail = this.#nextOf('urgent') ?? this.#nextOf('normal')
       if (mail === undefined) break
       this.#start(mail)
     }
@@ -128,7 +128,7 @@ export class OutboxSender {
     const state = withDatabase(database, () => budget.state(now))
     let moreInMs: number | null = null
     if (state !== 'ample') {
-      const urgency = state === 'used-up' ? 'urgent' : 'patient'
+      const urgency = state === 'used-up' ? 'urgent' : 'normal'
       moreInMs = Math.max(1, withDatabase(database, () => budget.freeAt(urgency, now)) - now)
       // The wall clock may jump, so no timer trusts it for long.
       this.#comeBackIn(Math.min(settings.retryMaxMs, moreInMs))
@@ -238,7 +238,7 @@ export class OutboxSender {
     if (lot.mails.length === 0) return
     const dropped = withDatabase(database, () =>
       claims && !budget.isLimited
-        ? claims.settle(lot.mails, lot.sent, clock.wallNow())
+        ? claims.removeFinished(lot.mails, lot.sent, clock.wallNow())
         : database.transaction(() => this.#drop(lot)),
     )
     this.#forget(lot, dropped)

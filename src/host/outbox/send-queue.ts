@@ -2,7 +2,7 @@
 // several processes send from one outbox, each claims what it looks up, and gives back what it does not begin.
 
 import type { MailSender } from '../../mail/sender.ts'
-import type { Leases } from '../../store/mail-leases.ts'
+import type { MailLeases } from '../../store/mail-leases.ts'
 import type { Urgency, WaitingMail } from '../../store/outbox.ts'
 import { type HostParts, withDatabase } from '../context.ts'
 
@@ -21,9 +21,9 @@ export class SendQueue {
   readonly #sender: Pick<MailSender, 'concurrency'>
   readonly #notices: SendQueueNotices
   /** At most `lookAhead` of each urgency; where they are claimed, at most as many as are sent at a time. */
-  readonly #queues: Readonly<Record<Urgency, WaitingMail[]>> = { urgent: [], patient: [] }
+  readonly #queues: Readonly<Record<Urgency, WaitingMail[]>> = { urgent: [], normal: [] }
   /** Whether the outbox may hold due mails that are not in the queue. */
-  readonly #mayHoldMore: Record<Urgency, boolean> = { urgent: true, patient: true }
+  readonly #mayHoldMore: Record<Urgency, boolean> = { urgent: true, normal: true }
   /** Monotonic ms; after it nothing that is in the queues may be begun, as its claim might end before it is sent. */
   #claimedUntil = Number.POSITIVE_INFINITY
 
@@ -89,14 +89,14 @@ export class SendQueue {
   }
 
   /** Few, so that claims are soon followed by the sending, and enough for each claim to be worth its round trip. */
-  #claim(claims: Leases, urgency: Urgency, now: number): readonly WaitingMail[] {
+  #claim(claims: MailLeases, urgency: Urgency, now: number): readonly WaitingMail[] {
     const { settings, budget, clock } = this.#parts
     // The sending may take the other half.
     const claimedUntil = clock.now() + settings.mailClaimMs / 2
     if (Object.values(this.#queues).every((queue) => queue.length === 0)) this.#claimedUntil = claimedUntil
     // What others leave, by failing or by being killed, nobody tells of.
     this.#notices.onMoreIn(settings.retryFirstMs)
-    return claims.mails(urgency, {
+    return claims.leaseMails(urgency, {
       now,
       until: now + settings.mailClaimMs,
       limit: this.#sender.concurrency,

@@ -5,7 +5,7 @@ import { equalBytes } from '../../base/bytes.ts'
 import { requestContent } from '../../letter/letter-codec.ts'
 import type { RequestLetter, Statement, UserId } from '../../letter/letter-types.ts'
 import { verifyStatement } from '../../letter/signature.ts'
-import { decodeItems, goodbyeVersion, itemVersion } from '../../sync/item-version.ts'
+import { decodeItems, itemVersion, leaveVersion } from '../../sync/item-version.ts'
 import type { HostGround } from '../context.ts'
 import { introduceLate } from '../late-introductions.ts'
 import { faultOf } from '../requests/admission-rules.ts'
@@ -38,7 +38,7 @@ export function takeStatement(
   // Of somebody we never heard of there is nothing to remove, and strangers could fill the memory of those who left.
   const { statements } = peerHosts
   const key = statements.keyOf(letter.room, letter.from)
-  const isNews = statements.newsOf(key, goodbyeVersion(letter.sentAt)) === 'newer'
+  const isNews = statements.compareVersion(key, leaveVersion(letter.sentAt)) === 'newer'
   if (!isNews || peers.find(letter.room, letter.from, now) === null) return
   peers.leave(letter.room, letter.from, letter.sentAt)
   peerHosts.noteGoodbye(letter, statement.signed, toldBy)
@@ -57,7 +57,7 @@ function takeRequest(
   const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
   const { statements } = peerHosts
   const key = statements.keyOf(letter.room, letter.from)
-  const news = statements.newsOf(key, version)
+  const news = statements.compareVersion(key, version)
   if (news === 'same') {
     if (!flagged || !peers.flag(letter.room, letter.from)) return
     peerHosts.noteFlag(letter.room, letter.from, toldBy)

@@ -1,7 +1,7 @@
 // Wishes for introductions that other hosts are asked for: gathered for a moment, so that several go in one letter.
 
 import type { Clock } from '../../base/clock.ts'
-import type { IntroductionWish } from '../../letter/letter-types.ts'
+import type { IntroductionRequest } from '../../letter/letter-types.ts'
 import type { HostId } from '../../sync/table-sync.ts'
 
 /** To one host, waiting; beyond it they are lost, as a lost mail would be. */
@@ -13,14 +13,14 @@ export type IntroductionRequestsOptions = {
   readonly clock: Clock
   readonly gatherMs: number
   /** At most `wishesInLetter` for this host. */
-  readonly send: (to: HostId, wishes: readonly IntroductionWish[]) => void
+  readonly send: (to: HostId, wishes: readonly IntroductionRequest[]) => void
   /** Around the sending. */
   readonly guarded: (work: () => void) => void
 }
 
 export class IntroductionRequests {
   readonly #options: IntroductionRequestsOptions
-  readonly #waiting = new Map<HostId, IntroductionWish[]>()
+  readonly #waiting = new Map<HostId, IntroductionRequest[]>()
   #cancel: (() => void) | null = null
   #isRunning = false
 
@@ -38,7 +38,7 @@ export class IntroductionRequests {
   }
 
   /** A little later, for others may follow and the statement of the asker has to be there first. */
-  add(to: HostId, wish: IntroductionWish): void {
+  add(to: HostId, wish: IntroductionRequest): void {
     const wishes = this.#waiting.get(to) ?? []
     if (wishes.length < mostWishes) wishes.push(wish)
     this.#waiting.set(to, wishes)

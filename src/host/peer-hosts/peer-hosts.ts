@@ -9,12 +9,7 @@ import type { LeaveLetter, RequestLetter, RoomTag, TableLetter, UserId } from '.
 import { limits } from '../../letter/limits.ts'
 import { SignedStatements } from '../../store/signed-statements.ts'
 import { encodeItems, type Item, itemVersion, signedAt } from '../../sync/item-version.ts'
-import {
-  defaultExchangeSettings,
-  type ExchangeAction,
-  type HostId,
-  TableSync,
-} from '../../sync/table-sync.ts'
+import { defaultSyncSettings, type HostId, type SyncAction, TableSync } from '../../sync/table-sync.ts'
 import { type HostGround, tryTransaction } from '../context.ts'
 import type { DropReason } from '../events.ts'
 import { lateMs } from '../late-introductions.ts'
@@ -89,7 +84,7 @@ export class PeerHosts {
       hosts: [...this.#hosts.keys()],
       table: this.statements,
       random: () => (crypto.randomBytes(1)[0] as number) / 256,
-      settings: defaultExchangeSettings,
+      settings: defaultSyncSettings,
       now: clock.now(),
     })
     this.#arm()
@@ -142,7 +137,7 @@ export class PeerHosts {
   /** Whether another host told of this very request before its agent's letter came. */
   isTold({ room, from, sentAt }: RequestLetter): boolean {
     const known = this.statements.find(this.statements.keyOf(room, from))
-    return known !== null && this.statements.toldBy(room, from) !== null && signedAt(known) >= sentAt
+    return known !== null && this.statements.receivedFrom(room, from) !== null && signedAt(known) >= sentAt
   }
 
   /** The request is left to another host for now. It is told to nobody before it is answered: hosts that both stand by would
@@ -175,12 +170,12 @@ export class PeerHosts {
       toldBy === null ||
       this.standby.noteTold(key, version) ||
       equalBytes(letter.to, self.front.identity.publicKey)
-    const before = this.statements.find(key)?.version === version ? this.statements.told(key) : null
+    const before = this.statements.find(key)?.version === version ? this.statements.get(key) : null
     this.statements.put(letter.room, letter.from, {
       version,
       flagged,
       signed,
-      toldBy: knowsUs ? null : toldBy,
+      receivedFrom: knowsUs ? null : toldBy,
       offered: offered ?? before?.offered ?? [],
     })
     this.#noteChange(key, toldBy, isAnsweredHere)
@@ -188,7 +183,7 @@ export class PeerHosts {
 
   noteGoodbye(letter: LeaveLetter, signed: Uint8Array, toldBy: UserId | null): void {
     if (this.#hosts.size === 0) return
-    this.#noteChange(this.statements.putGoodbye(letter.room, letter.from, letter.sentAt, signed), toldBy)
+    this.#noteChange(this.statements.putLeave(letter.room, letter.from, letter.sentAt, signed), toldBy)
   }
 
   noteFlag(room: RoomTag, user: UserId, toldBy: UserId | null = null): void {
@@ -212,7 +207,7 @@ export class PeerHosts {
   ): void {
     const now = this.#parts.clock.wallNow()
     const statements = keys.flatMap((key) => {
-      const told = this.statements.told(key)
+      const told = this.statements.get(key)
       if (told === null) return []
       const { signed, flagged } = told
       const ageMs = Math.min(limits.durationMs, Math.max(0, now - told.acceptedAt))
@@ -229,7 +224,7 @@ export class PeerHosts {
     if (host) this.#sendTable(host, [])
   }
 
-  #perform(actions: readonly ExchangeAction[]): void {
+  #perform(actions: readonly SyncAction[]): void {
     for (const action of actions) {
       const host = this.#hosts.get(action.to)
       if (!host) continue
@@ -244,7 +239,7 @@ export class PeerHosts {
   /** Into the outbox, unless that is full: then the next comparison finds what is missing. */
   #send(host: InviteHost, letter: HostLetter): void {
     const { outbox, clock, budget } = this.#parts
-    if (outbox.room(letter.kind) === 0 || budget.left('patient', clock.wallNow()) === 0) return
+    if (outbox.freeSlots(letter.kind) === 0 || budget.left('normal', clock.wallNow()) === 0) return
     const recipient = { returnAddress: host.address, sessionKey: host.sealingKey }
     outbox.add(freezeLetter(this.#parts, letter, recipient), clock.wallNow())
     this.#onMail()

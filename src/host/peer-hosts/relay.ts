@@ -3,11 +3,11 @@
 
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { InviteHost } from '../../letter/invite.ts'
-import type { IntroductionWish, RoomTag, SignalLetter, UserId } from '../../letter/letter-types.ts'
+import type { IntroductionRequest, RoomTag, SignalLetter, UserId } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
 import type { SignedStatements } from '../../store/signed-statements.ts'
 import type { ItemKey } from '../../sync/item-version.ts'
-import { exchangeLimits, type HostId } from '../../sync/table-sync.ts'
+import { type HostId, syncLimits } from '../../sync/table-sync.ts'
 import type { HostGround } from '../context.ts'
 import type { DropReason } from '../events.ts'
 import { relaySignal } from '../requests/handle-letter.ts'
@@ -26,7 +26,7 @@ export type RelayOptions = {
   readonly sendWishes: (
     host: InviteHost,
     keys: readonly string[],
-    introduce: readonly IntroductionWish[],
+    introduce: readonly IntroductionRequest[],
   ) => void
   readonly guarded: (work: () => void) => void
 }
@@ -55,12 +55,13 @@ export class Relay {
     this.#wishes.stop()
   }
 
-  /** Those of `offered` who know us; the others' hosts are asked to introduce the asker to them. */
-  introduce(room: RoomTag, offered: readonly UserId[], asker: UserId): readonly UserId[] {
+  /** Those of `offered` who know us; the others' hosts are asked to introduce the requester to them. */
+  introduce(room: RoomTag, offered: readonly UserId[], requester: UserId): readonly UserId[] {
     if (this.#options.hosts.size === 0) return offered
     return offered.filter((recipient) => {
       const host = this.#hostOf(room, recipient)
-      if (host) this.#wishes.add(toHex(host.identity), { room, asker, recipient, hopsLeft: limits.hostHops })
+      if (host)
+        this.#wishes.add(toHex(host.identity), { room, requester, recipient, hopsLeft: limits.hostHops })
       return host === null
     })
   }
@@ -89,12 +90,12 @@ export class Relay {
     return null
   }
 
-  takeWish(wish: IntroductionWish, from: HostId, now: number): void {
+  takeWish(wish: IntroductionRequest, from: HostId, now: number): void {
     const { peers, introductions } = this.#parts
-    const { room, asker, recipient, hopsLeft } = wish
-    if (peers.find(room, recipient, now) === null || equalBytes(asker, recipient)) return
+    const { room, requester, recipient, hopsLeft } = wish
+    if (peers.find(room, recipient, now) === null || equalBytes(requester, recipient)) return
     const host = this.#hostOf(room, recipient)
-    if (host === null) introductions.note(room, [recipient], asker, now)
+    if (host === null) introductions.note(room, [recipient], requester, now)
     else if (hopsLeft > 0 && toHex(host.identity) !== from)
       this.#wishes.add(toHex(host.identity), { ...wish, hopsLeft: hopsLeft - 1 })
   }
@@ -102,21 +103,21 @@ export class Relay {
   /** The host that knows how to reach this agent; null when the agent knows us. */
   #hostOf(room: RoomTag, user: UserId): InviteHost | null {
     const { hosts, statements } = this.#options
-    const host = hosts.size > 0 ? statements.toldBy(room, user) : null
+    const host = hosts.size > 0 ? statements.receivedFrom(room, user) : null
     return (host && hosts.get(toHex(host))) ?? null
   }
 
-  #sendWishes(to: HostId, introduce: readonly IntroductionWish[]): void {
+  #sendWishes(to: HostId, introduce: readonly IntroductionRequest[]): void {
     const { hosts, statements, sendWishes } = this.#options
     const host = hosts.get(to)
     if (!host) return
     let keys = new Set<ItemKey>()
-    let wishes: IntroductionWish[] = []
+    let wishes: IntroductionRequest[] = []
     let bytes = 0
     for (const wish of introduce) {
-      const key = statements.keyOf(wish.room, wish.asker)
+      const key = statements.keyOf(wish.room, wish.requester)
       const more = wishBytes + (keys.has(key) ? 0 : (statements.statementBytes(key) ?? 0))
-      if (wishes.length > 0 && bytes + more > exchangeLimits.letterBytes) {
+      if (wishes.length > 0 && bytes + more > syncLimits.letterBytes) {
         sendWishes(host, [...keys], wishes)
         keys = new Set()
         wishes = []

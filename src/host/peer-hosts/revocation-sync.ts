@@ -41,7 +41,7 @@ export class RevocationSync {
     const { self, crypto, revocations } = this.#parts
     for (const revocation of revoked) {
       const isHosts = self.hosts.some((host) => equalBytes(host, revocation.host))
-      if (isHosts && checkRevocation(crypto, revocation)) revocations.take(revocation)
+      if (isHosts && checkRevocation(crypto, revocation)) revocations.add(revocation)
     }
   }
 
@@ -56,6 +56,6 @@ export class RevocationSync {
     const due = revocations.due(now - againMs, limits.tableRevocations)
     if (due.length === 0) return
     this.#send(due)
-    revocations.noteTold(due, now)
+    revocations.markSent(due, now)
   }
 }

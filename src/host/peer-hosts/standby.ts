@@ -37,7 +37,7 @@ export class Standby {
     this.#standing =
       standbyMs === null || hosts.length === 0
         ? null
-        : new StandbyElection({ self, hosts, patienceMs: standbyMs })
+        : new StandbyElection({ self, hosts, answerTimeoutMs: standbyMs })
   }
 
   get isAwake(): boolean {
@@ -63,7 +63,7 @@ export class Standby {
 
   /** Another host tells of a request. True when it waited here. */
   noteTold(key: ItemKey, version: string): boolean {
-    const hasWaited = this.#standing?.handleTold(key, version) ?? false
+    const hasWaited = this.#standing?.handleAnswered(key, version) ?? false
     this.#arm()
     return hasWaited
   }

@@ -64,7 +64,7 @@ export class Representative implements LetterHandler {
 
   room(): number {
     if (this.#workers.size === 0) return 0
-    return Math.min(this.#book.room, this.#parts.outbox.room('forward'))
+    return Math.min(this.#book.freeSlots, this.#parts.outbox.freeSlots('forward'))
   }
 
   async read({ raw, parsed }: FetchedMail): Promise<PendingLetter> {
@@ -106,7 +106,7 @@ export class Representative implements LetterHandler {
     for (const id of idsIn(letter.ids)) this.#book.drop(id)
     const { wanted } = letter
     if (!wanted) return null
-    for (const id of idsIn(wanted)) this.#book.giveBack(id, letter.from)
+    for (const id of idsIn(wanted)) this.#book.requeue(id, letter.from)
     this.#reviewIn(0)
     return null
   }
@@ -218,7 +218,7 @@ export class Representative implements LetterHandler {
       const isDead = isSilent || !this.#isReachable(id)
       if (isDead && !this.#choice.hasLiving(this.#isReachable)) continue
       for (const forward of isDead ? this.#book.waiting(worker.identity, wallNow, stepLetters) : late) {
-        if (again >= stepLetters || outbox.room('forward') === 0) return again
+        if (again >= stepLetters || outbox.freeSlots('forward') === 0) return again
         if (forward.tries >= mostTries) this.#book.drop(forward.id)
         else this.#send(forward)
         again++

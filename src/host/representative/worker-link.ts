@@ -106,7 +106,7 @@ export class WorkerLink {
     this.#taken = []
     this.#toldAt = clock.now()
     this.#guarded(() => {
-      if (outbox.room('taken') > 0) this.#put(taken, [])
+      if (outbox.freeSlots('taken') > 0) this.#put(taken, [])
     })
     this.#onMail()
   }

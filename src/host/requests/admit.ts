@@ -15,7 +15,7 @@ export function admitLetter(
   wallNow: number,
 ): Admission {
   const { self, seen, peers, limits, settings, clock } = parts
-  const { forgottenUntil, isSeen } = seen.memoryOf(letter.from, letter.id)
+  const { forgottenUntil, isSeen } = seen.lookUp(letter.from, letter.id)
   return admit(
     {
       letter,
@@ -48,12 +48,12 @@ export function membershipOf(
   const { room, grant, from } = request
   if (!checkProof(crypto, request)) return { by: 'nothing' }
   if (!grant) return { by: 'secret' }
-  const known = invites.consult(room, grant.key, from, wallNow)
+  const known = invites.check(room, grant.key, from, wallNow)
   if (known) return { by: 'invite', ...known }
   const maker = self.hosts.find((host) => equalBytes(host, grant.host))
   if (!maker || !checkGrant(crypto, room, maker, grant)) return { by: 'nothing' }
   // Made elsewhere, or by us before there was this database.
   invites.add(room, grant, '', wallNow)
-  const noted = invites.consult(room, grant.key, from, wallNow)
+  const noted = invites.check(room, grant.key, from, wallNow)
   return noted ? { by: 'invite', ...noted } : { by: 'nothing' }
 }

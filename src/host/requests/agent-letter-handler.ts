@@ -37,7 +37,7 @@ export class AgentLetterHandler implements LetterHandler {
   }
 
   room(): number {
-    return this.#parts.outbox.room('reply')
+    return this.#parts.outbox.freeSlots('reply')
   }
 
   async read(mail: FetchedMail): Promise<PendingLetter> {

@@ -4,7 +4,7 @@ import type { IntroductionLetter, ReplyLetter, SignalLetter, UserId } from '../.
 import { writeLetter } from '../../letter/mail-text.ts'
 import { isMessageId } from '../../letter/text-validation.ts'
 import { freezeMail, newMessageId } from '../../mail/mime/compose-mail.ts'
-import type { FrozenMail } from '../../store/outbox.ts'
+import type { OutboxMail } from '../../store/outbox.ts'
 import type { HostParts } from '../context.ts'
 import { type BetweenHosts, isBetweenHosts } from '../peer-hosts/host-letters.ts'
 import { bounceToken } from './bounce-token.ts'
@@ -34,7 +34,7 @@ export function freezeLetter(
   letter: HostLetter,
   recipient: Recipient,
   answers: string | null = null,
-): FrozenMail {
+): OutboxMail {
   const { identity } = isBetweenHosts(letter) ? parts.self : parts.self.front
   const text = writeLetter(parts.crypto, letter, { identity, recipientKey: recipient.sessionKey })
   return freezeText(parts, letter, text, recipient.returnAddress, answers)
@@ -47,7 +47,7 @@ export function freezeText(
   text: string,
   returnAddress: string,
   answers: string | null = null,
-): FrozenMail {
+): OutboxMail {
   const messageId = newMessageId(
     bounceToken(crypto, self.bounceTokenKey, returnAddress, letter.sentAt),
     self.domain,

@@ -3,7 +3,7 @@
 
 import { equalBytes } from '../../base/bytes.ts'
 import type { FailureLetter, RequestLetter, SignalLetter, UserId } from '../../letter/letter-types.ts'
-import type { FrozenMail } from '../../store/outbox.ts'
+import type { OutboxMail } from '../../store/outbox.ts'
 import type { Entry, NewEntry } from '../../store/peer-table.ts'
 import type { HostId } from '../../sync/table-sync.ts'
 import type { HostGround, HostParts } from '../context.ts'
@@ -134,7 +134,7 @@ function answerRequest(
  *  the next day. */
 function addReply(
   { outbox, budget }: HostParts,
-  reply: FrozenMail,
+  reply: OutboxMail,
   { from, sentAt }: RequestLetter,
   now: number,
 ): void {

@@ -4,7 +4,7 @@
 import { Problem } from '../../base/problem.ts'
 import { limits } from '../../letter/limits.ts'
 import { isDatabaseFailure } from '../../store/host-database.ts'
-import type { OwedIntroduction } from '../../store/pending-introductions.ts'
+import type { DueIntroduction } from '../../store/pending-introductions.ts'
 import { type HostParts, inTurn, internalProblem, withDatabase } from '../context.ts'
 import { freezeLetter, letterHead } from './compose-letter.ts'
 import { flagUnreachable } from './handle-letter.ts'
@@ -88,11 +88,11 @@ export class Introducer {
     const oldest = withDatabase(database, () => introductions.oldestNotedAt())
     if (oldest === null) return null
     if (oldest > now - waitMs) return Math.min(introductionWindowMs, oldest + waitMs - now)
-    if (withDatabase(database, () => budget.left('patient', now)) === 0) {
+    if (withDatabase(database, () => budget.left('normal', now)) === 0) {
       withDatabase(database, () => introductions.forget(now - worthlessAfterMs))
       return noBudgetPaceMs
     }
-    if (withDatabase(database, () => outbox.room('introduction')) === 0) return retryFirstMs
+    if (withDatabase(database, () => outbox.freeSlots('introduction')) === 0) return retryFirstMs
     await this.#makeGroup(now - waitMs)
     return isBacklog ? backlogPaceMs : 0
   }
@@ -103,7 +103,7 @@ export class Introducer {
       let frozen = 0
       for (let made = 0; made < groupIntroductions; made++) {
         const owed = introductions.next(notedUntil, limits.peers)
-        if (owed === null || outbox.room('introduction') === 0) break
+        if (owed === null || outbox.freeSlots('introduction') === 0) break
         if (this.#make(owed)) frozen++
       }
       return frozen
@@ -112,19 +112,19 @@ export class Introducer {
   }
 
   /** Whether there is a mail now. One introduction that our own code cannot make must not hold up all others. */
-  #make(owed: OwedIntroduction): boolean {
+  #make(owed: DueIntroduction): boolean {
     const { introductions, database, emit } = this.#parts
     try {
       return database.transaction(() => this.#freeze(owed))
     } catch (thrown) {
       if (isDatabaseFailure(thrown)) throw thrown
       emit({ event: 'trouble', problem: internalProblem('An introduction', thrown) })
-      introductions.settle(owed.room, owed.recipient, owed.askers)
+      introductions.settle(owed.room, owed.recipient, owed.requesters)
       return false
     }
   }
 
-  #freeze({ room, recipient: user, askers: users }: OwedIntroduction): boolean {
+  #freeze({ room, recipient: user, requesters: users }: DueIntroduction): boolean {
     const { peers, outbox, introductions, unreachable, settings, clock } = this.#parts
     const now = clock.wallNow()
     introductions.settle(room, user, users)

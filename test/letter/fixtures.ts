@@ -1,4 +1,4 @@
-// The same people, rooms and letters in every test of this room: all keys from fixed seeds, so golden bytes hold.
+// Fixed users, rooms and letters for the tests of this room. All keys come from fixed seeds, so the golden bytes match.
 
 import type { Crypto, KeyPair } from '../../src/base/crypto.ts'
 import type { Letter, LetterKind, OfferedPeer, RequestLetter } from '../../src/letter/letter-types.ts'
@@ -13,7 +13,7 @@ import {
 import { signLetter } from '../../src/letter/signature.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 
-/** 01 02 03 … from a first byte: easy to find in a dump. */
+/** Bytes that count up from `first`, easy to find in a dump. */
 export function counting(first: number, length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, index) => (first + index) & 0xff)
 }
@@ -34,7 +34,7 @@ const session = { id: counting(0x30, 16), publicKey: annaSession.publicKey }
 const fromAnna = { from: anna.publicKey, to: host.publicKey, sentAt }
 const toAnna = { from: host.publicKey, to: anna.publicKey, sentAt: sentAt + 1500 }
 
-/** The host's invite for five agents, until the new year. */
+/** An invite for five agents that ends at the new year. */
 export const pass: Pass = makePass(crypto, room, host, new Uint8Array(32).fill(9), {
   until: Date.UTC(2027, 0, 1),
   uses: 5,
@@ -59,7 +59,7 @@ const unproven: Omit<RequestLetter, 'proof'> = {
 
 export const request: RequestLetter = { ...unproven, proof: proveMembership(crypto, room, unproven) }
 
-/** The same request of one who came by that invite. */
+/** The same request by a member that used this invite. */
 export const grantedRequest: RequestLetter = {
   ...unproven,
   grant: pass.grant,
@@ -127,7 +127,7 @@ export const letters: { readonly [Kind in LetterKind]: Extract<Letter, { kind: K
     sentAt,
     id: counting(0x41, 16),
     statements: [{ signed: signLetter(crypto, request, anna), flagged: false, ageMs: 61_000 }],
-    introduce: [{ room: room.tag, asker: anna.publicKey, recipient: ben.publicKey, hopsLeft: 3 }],
+    introduce: [{ room: room.tag, requester: anna.publicKey, recipient: ben.publicKey, hopsLeft: 3 }],
   },
   forward: {
     kind: 'forward',
@@ -150,9 +150,9 @@ export const letters: { readonly [Kind in LetterKind]: Extract<Letter, { kind: K
 
 const identities: readonly KeyPair[] = [host, anna, ben, otherHost]
 
-/** The pair behind a letter's `from`. */
+/** The key pair of a letter's `from`. */
 export function identityOf(letter: Letter): KeyPair {
   const found = identities.find((pair) => pair.publicKey === letter.from)
-  if (!found) throw new Error('nobody of the cast wrote this letter')
+  if (!found) throw new Error('this letter has no fixed sender')
   return found
 }
