@@ -94,11 +94,6 @@ export function itemPrint(crypto: Crypto, item: Item): Uint8Array {
   return crypto.hash(encodeItems([item]), 16).subarray(0, printBytes)
 }
 
-/** `target` becomes the print of what it stood for with one item more, or less. */
-export function joinPrint(target: Uint8Array, print: Uint8Array): void {
-  for (let at = 0; at < printBytes; at++) target[at] = (target[at] as number) ^ (print[at] as number)
-}
-
 /** 0..4095: which leaf of the tree an item belongs to. */
 export function leafOf(key: ItemKey): number {
   return Number.parseInt(key.slice(0, 3), 16)

@@ -8,7 +8,6 @@ import {
   type ItemKey,
   itemPrint,
   itemVersion,
-  joinPrint,
   leafOf,
   leavesInGroup,
   printBytes,
@@ -160,4 +159,9 @@ export function keyOf(user: number): ItemKey {
 
 export function statement(user: number, sentAt: number, more: Partial<Statement> = {}): Statement {
   return { key: keyOf(user), sentAt, says: `${user} at ${sentAt}`, isLeave: false, flagged: false, ...more }
+}
+
+/** `target` becomes the print of what it stood for with one item more, or less. */
+function joinPrint(target: Uint8Array, print: Uint8Array): void {
+  for (let at = 0; at < printBytes; at++) target[at] = (target[at] as number) ^ (print[at] as number)
 }

@@ -12,7 +12,7 @@ import type { Handled, MailHandler, PendingLetter } from './mail-handler.ts'
 /** Letters in one commit, at most. */
 const groupLetters = 16
 
-export type LetterBatchOptions = {
+type LetterBatchOptions = {
   readonly database: HostDatabase
   readonly mailHandler: MailHandler
   readonly onHandled: (mail: FetchedMail, handled: Handled) => void

@@ -16,7 +16,7 @@ import { pendingBounce } from './bounced-mail.ts'
 import type { MailHandler, PendingLetter } from './mail-handler.ts'
 import { type ParsedLetter, parseLetter } from './parse-letter.ts'
 
-export type LetterDispatcherOptions = {
+type LetterDispatcherOptions = {
   readonly seen: SeenLetters
   readonly outbox: Outbox
   readonly unreachable: UnreachableAddresses

@@ -12,7 +12,7 @@ import { withDatabase } from '../host-problems.ts'
 import { LetterBatchHandler } from './letter-batch.ts'
 import type { Handled, MailHandler } from './mail-handler.ts'
 
-export type MailboxReaderOptions = {
+type MailboxReaderOptions = {
   readonly database: HostDatabase
   readonly seen: SeenLetters
   /** Null where no other process uses the same tables. */
@@ -20,7 +20,7 @@ export type MailboxReaderOptions = {
   readonly mailbox: Mailbox
 }
 
-export type MailboxReaderHandlers = {
+type MailboxReaderHandlers = {
   readonly mailHandler: MailHandler
   /** A letter was committed: there may be mails to send and introductions to make. */
   readonly onCommit: () => void

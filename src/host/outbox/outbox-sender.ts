@@ -29,7 +29,7 @@ type FinishedMails = {
   readonly sent: number
 }
 
-export type OutboxSenderOptions = {
+type OutboxSenderOptions = {
   readonly database: HostDatabase
   readonly outbox: Outbox
   readonly budget: SendBudget

@@ -12,7 +12,7 @@ import type { OutboxSender } from '../outbox/outbox-sender.ts'
 import { freezeLetter, type HostLetter, letterHeadBetweenHosts } from '../requests/compose-letter.ts'
 import { lateMs, type RelayedSignal } from './host-letters.ts'
 
-export type HostMailsOptions = {
+type HostMailsOptions = {
   readonly outbox: Outbox
   readonly budget: SendBudget
   readonly statements: SignedStatements

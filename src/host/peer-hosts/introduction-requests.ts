@@ -18,7 +18,7 @@ const wishesInLetter = 16
 /** That one takes in a letter. */
 const wishBytes = 128
 
-export type IntroductionRequestsOptions = {
+type IntroductionRequestsOptions = {
   readonly hosts: ReadonlyMap<HostId, InviteHost>
   readonly database: HostDatabase
   readonly statements: SignedStatements

@@ -22,7 +22,7 @@ type Party = {
   readonly isOurs: boolean
 }
 
-export type LateIntroductionsOptions = {
+type LateIntroductionsOptions = {
   readonly peers: PeerTable
   readonly introductions: PendingIntroductions
   readonly statements: SignedStatements

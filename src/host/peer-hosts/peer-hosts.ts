@@ -20,7 +20,7 @@ import { type HeldRequest, Standby } from './standby.ts'
 import { StatementReceiver } from './statement-receiver.ts'
 import { TableExchange } from './table-exchange.ts'
 
-export type PeerHostsOptions = Pick<
+type PeerHostsOptions = Pick<
   Repositories,
   | 'database'
   | 'peers'

@@ -18,7 +18,7 @@ import { relaySignal } from '../requests/relay-signal.ts'
 import type { HostMails } from './host-mails.ts'
 import { IntroductionRequests } from './introduction-requests.ts'
 
-export type RelayOptions = {
+type RelayOptions = {
   readonly hosts: ReadonlyMap<HostId, InviteHost>
   readonly database: HostDatabase
   readonly peers: PeerTable

@@ -18,7 +18,7 @@ const againMs = 24 * 3_600_000
 /** To a host whose table is empty. */
 const mostAtOnce = 20 * limits.tableRevocations
 
-export type RevocationSyncOptions = {
+type RevocationSyncOptions = {
   readonly hosts: ReadonlyMap<HostId, InviteHost>
   readonly database: HostDatabase
   readonly revocations: InviteRevocations

@@ -20,7 +20,7 @@ export type HeldRequest = {
   readonly messageId: string | null
 }
 
-export type StandbyOptions = {
+type StandbyOptions = {
   readonly hosts: ReadonlyMap<HostId, InviteHost>
   readonly database: HostDatabase
   readonly statements: SignedStatements

@@ -15,7 +15,7 @@ import type { RoomMembers } from '../requests/room-members.ts'
 import type { LateIntroductions } from './late-introductions.ts'
 import type { TableExchange } from './table-exchange.ts'
 
-export type StatementReceiverOptions = {
+type StatementReceiverOptions = {
   readonly peers: PeerTable
   readonly invites: Invites
   readonly statements: SignedStatements

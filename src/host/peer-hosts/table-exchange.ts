@@ -25,7 +25,7 @@ import { tryDatabase } from '../host-problems.ts'
 import type { HostMails } from './host-mails.ts'
 import type { Standby } from './standby.ts'
 
-export type RequestNews = {
+type RequestNews = {
   /** The host that passed it on; null when its agent sent it. */
   readonly toldBy?: UserId | null
   readonly flagged?: boolean
@@ -34,7 +34,7 @@ export type RequestNews = {
   readonly offered?: readonly Item[]
 }
 
-export type TableExchangeOptions = {
+type TableExchangeOptions = {
   readonly hosts: ReadonlyMap<HostId, InviteHost>
   readonly database: HostDatabase
   readonly statements: SignedStatements

@@ -39,7 +39,7 @@ const stepLetters = 32
 const rememberSendersMs = 24 * 3_600_000
 const idBytes = 16
 
-export type RepresentativeOptions = {
+type RepresentativeOptions = {
   readonly workers: readonly InviteHost[]
   readonly database: HostDatabase
   readonly seen: SeenLetters

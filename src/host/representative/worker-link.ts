@@ -19,7 +19,7 @@ import { WorkerRecovery } from './worker-recovery.ts'
 /** Letters of one commit are told of together. */
 const gatherMs = 50
 
-export type WorkerLinkOptions = {
+type WorkerLinkOptions = {
   readonly representative: InviteHost
   readonly database: HostDatabase
   readonly seen: SeenLetters

@@ -18,7 +18,7 @@ import type { RoomMembers } from './room-members.ts'
 import type { SenderLimits } from './sender-rate-limits.ts'
 
 /** Kinds that an agent may send to a host. */
-export type AgentLetter = RequestLetter | SignalLetter | FailureLetter | LeaveLetter
+type AgentLetter = RequestLetter | SignalLetter | FailureLetter | LeaveLetter
 
 /** Whose invite is over asks again after an hour at the earliest: it may have been a mistake. */
 const overAgainMs = 3_600_000
@@ -43,7 +43,7 @@ export type Refused = {
   readonly declined?: DeclinedRequest
 }
 
-export type AdmissionOptions = {
+type AdmissionOptions = {
   readonly peers: PeerTable
   readonly seen: SeenLetters
   readonly roomMembers: RoomMembers

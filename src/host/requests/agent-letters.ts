@@ -21,7 +21,7 @@ import type { LetterSource, RequestHandler } from './handle-request.ts'
 import { relaySignal } from './relay-signal.ts'
 import type { SenderLimits } from './sender-rate-limits.ts'
 
-export type AgentLettersOptions = {
+type AgentLettersOptions = {
   readonly peers: PeerTable
   readonly seen: SeenLetters
   readonly invites: Invites

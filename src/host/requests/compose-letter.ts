@@ -11,7 +11,7 @@ import { bounceToken } from './bounce-token.ts'
 
 export type HostLetter = ReplyLetter | IntroductionLetter | SignalLetter | BetweenHosts
 
-export type Recipient = {
+type Recipient = {
   readonly returnAddress: string
   /** X25519 key of its latest session, or of the request that is answered; of a host, its sealing key. */
   readonly sessionKey: Uint8Array

@@ -10,7 +10,7 @@ import type { DeclinedRequest } from './admission.ts'
 import { freezeLetter, letterHead } from './compose-letter.ts'
 import type { SenderLimits } from './sender-rate-limits.ts'
 
-export type DeclineOptions = {
+type DeclineOptions = {
   readonly peers: PeerTable
   readonly seen: SeenLetters
   readonly outbox: Outbox

@@ -28,7 +28,7 @@ export type LetterSource = {
   readonly asked: readonly HostId[]
 }
 
-export type RequestHandlerOptions = {
+type RequestHandlerOptions = {
   readonly peers: PeerTable
   readonly outbox: Outbox
   readonly budget: SendBudget

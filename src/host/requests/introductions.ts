@@ -24,7 +24,7 @@ const noBudgetPaceMs = 60_000
 /** While a backlog is worked off: replies matter more, but nobody waits for ever. */
 const backlogPaceMs = 160
 
-export type IntroducerOptions = {
+type IntroducerOptions = {
   readonly database: HostDatabase
   readonly peers: PeerTable
   readonly outbox: Outbox

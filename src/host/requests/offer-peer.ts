@@ -15,7 +15,7 @@ import type { Entry } from '../../store/peer-table.ts'
 import type { UnreachableAddresses } from '../../store/unreachable-addresses.ts'
 
 /** How many leading bits two public addresses share when one NAT owns both (B2). */
-export type NatPrefix = Readonly<Record<Family, number>>
+type NatPrefix = Readonly<Record<Family, number>>
 
 /** A NAT with several addresses shows few of them at once; an agent that claims more to get at other people's
  *  host candidates has only these tries. */

@@ -8,12 +8,12 @@ import type { BlockedKeys } from '../../store/blocked-keys.ts'
 import type { InviteState, Invites } from '../../store/invites.ts'
 import type { HostContext, HostRoom } from '../context.ts'
 
-export type MemberRefusal = Extract<
+type MemberRefusal = Extract<
   HostRefusal,
   'not-a-member' | 'invite-required' | 'invite-ended' | 'invite-revoked' | 'invite-used-up'
 >
 
-export type Membership =
+type Membership =
   /** `inviteId`: of a request that came by an invite. */
   { readonly refusal: null; readonly inviteId: number | null } | { readonly refusal: MemberRefusal }
 
