@@ -8,7 +8,7 @@ import {
   type RateLimits,
   ResponseRateLimit,
 } from '../../src/stun-server/response-rate-limit.ts'
-import { maxAnswerBytes } from '../../src/stun-server/stun-response.ts'
+import { maxAnswerBytes } from '../harness/stun-answer.ts'
 
 const wide = { burst: 1_000_000, perSecond: 1_000_000 }
 const limits: RateLimits = { source: { burst: 5, perSecond: 2 }, total: wide, sources: 100 }

@@ -52,7 +52,7 @@ export type ReadMail = {
   readonly text: string
 }
 
-export type MimeReading =
+type MimeReading =
   | { readonly ok: true; readonly mail: ReadMail }
   | { readonly ok: false; readonly refusal: 'too-big' | 'bad-mail' }
 

@@ -1,10 +1,10 @@
-// What becomes of a mail, once it is fetched: a host admits and answers, a representative host hands on.
+// What is done with a mail, once it is fetched: most hosts answer its letter, a representative host hands it on.
 
 import type { LetterKind } from '../../letter/letter-types.ts'
 import type { FetchedMail } from '../../mail/mailbox.ts'
 import type { DropReason } from '../events.ts'
 
-/** When this is told, whatever the letter asks for is on disk, or nothing of it; the mail can go. */
+/** When this is emitted, whatever the letter asks for is on disk, or nothing of it; the mail can go. */
 export type Handled =
   | { readonly outcome: 'accepted'; readonly kind: LetterKind }
   | { readonly outcome: 'dropped'; readonly kind: LetterKind | 'unknown'; readonly reason: DropReason }
@@ -18,7 +18,7 @@ export type PendingLetter = {
   readonly onCommit?: () => void
 }
 
-export interface LetterHandler {
+export interface MailHandler {
   /** Mails that may be taken now: what follows from each has a place to wait. */
   room(): number
   /** May reject or throw only for bugs of ours and with a Problem 'database'. */
