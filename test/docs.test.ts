@@ -103,6 +103,14 @@ test('every file and heading that the documents point to is there', () => {
   }
 })
 
+test('every source and test file that the documents name is there', () => {
+  for (const file of documents) {
+    for (const [, name = ''] of readFileSync(file, 'utf8').matchAll(/`((?:src|test|config)\/[\w./-]+)`/g)) {
+      assert.ok(existsSync(name), `${file} names ${name}`)
+    }
+  }
+})
+
 test('every document that the program, its configs and the tests name is there', () => {
   const files = ['{src,test}/**/*.ts', 'config/*', 'Dockerfile', 'compose.yaml', 'src/api/page/*.js']
   for (const file of files.flatMap((pattern) => globSync(pattern))) {
