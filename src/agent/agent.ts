@@ -3,7 +3,8 @@
 
 import { toHex, viewOf } from '../base/bytes.ts'
 import { formatEndpoint } from '../base/endpoint.ts'
-import { createForwarder, type Forward, type Forwarder } from '../forward/forwarder.ts'
+import type { Forward } from '../forward/forward-types.ts'
+import { createForwarder, type Forwarder } from '../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer, UserId } from '../letter/letter-types.ts'
 import { readUserId, userIdText } from '../letter/user-id.ts'
 import { isSeenFromOutside } from '../nat/nat-layers.ts'

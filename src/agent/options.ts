@@ -3,7 +3,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
-import type { Expose, Forward } from '../forward/forwarder.ts'
+import type { Expose, Forward } from '../forward/forward-types.ts'
 import type { NamedEndpoints } from '../forward/named-endpoints.ts'
 import type { RoomKeys } from '../letter/room-membership.ts'
 import type { Mailbox } from '../mail/mailbox.ts'

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { BufferPool } from '../base/buffer-pool.ts'
 import type { Clock } from '../base/clock.ts'
 import { Problem } from '../base/problem.ts'
+import type { Expose, Forward, ForwarderCounts, Protocol } from './forward-types.ts'
 import { NamedEndpoints } from './named-endpoints.ts'
 import { PeerLoopbackAddresses } from './peer-loopback-addresses.ts'
 import { StreamForwarder } from './streams/stream-forwarder.ts'
@@ -14,24 +15,6 @@ import { ExposedUdpPorts } from './udp/exposed-udp-ports.ts'
 import { idleMs } from './udp/flow-table.ts'
 import { ForwardedUdpPorts } from './udp/forwarded-udp-ports.ts'
 
-export type Protocol = 'udp' | 'tcp'
-
-/** A local port that linked peers may reach (`--expose udp:PORT`). */
-export type Expose = {
-  readonly protocol: Protocol
-  readonly port: number
-  /** Only those named in `friends`. */
-  readonly friendsOnly: boolean
-}
-
-/** A local port that leads to a port a peer exposes (`--forward udp:LOCAL=NICK:PORT`). */
-export type Forward = {
-  readonly protocol: Protocol
-  readonly localPort: number
-  readonly nick: string
-  readonly port: number
-}
-
 export type ForwarderEvent =
   /** The local port is open. */
   | ({ readonly type: 'listening' } & Forward)
@@ -39,26 +22,6 @@ export type ForwarderEvent =
   | { readonly type: 'forwarding'; readonly nick: string; readonly peerId: string | null }
   /** A second peer has the nickname; forwards stay with the one linked first. */
   | { readonly type: 'ambiguous-nick'; readonly nick: string; readonly used: string; readonly unused: string }
-
-/** Datagrams dropped and streams refused since the start, by reason. */
-export type ForwarderCounts = {
-  /** More than a link carries. */
-  tooBig: number
-  /** Nobody of that nickname is linked, or the peer's link is gone. */
-  notLinked: number
-  /** A peer asked for a port that is not exposed to it. */
-  notExposed: number
-  /** An answer for a flow that is not, or not that peer's. */
-  unknownFlow: number
-  /** Not a frame of ours. */
-  malformed: number
-  /** A new flow at a bound, or without a socket. */
-  refusedFlows: number
-  /** A new stream at a bound. */
-  refusedStreams: number
-  /** Too many while a flow's socket was being opened. */
-  notSent: number
-}
 
 export type ForwarderOptions = {
   readonly clock: Clock

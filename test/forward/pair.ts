@@ -4,10 +4,9 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
+import type { Expose, Forward } from '../../src/forward/forward-types.ts'
 import {
   createForwarder,
-  type Expose,
-  type Forward,
   type Forwarder,
   type ForwarderEvent,
   type ForwarderOptions,

@@ -5,7 +5,7 @@
 import { connect } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import { type Rate, TokenBucket } from '../../base/token-bucket.ts'
-import type { ForwarderCounts } from '../forwarder.ts'
+import type { ForwarderCounts } from '../forward-types.ts'
 import type { OnStream } from '../named-endpoints.ts'
 import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
 import { joinedEnds, type LocalEnd } from './memory-duplex.ts'

@@ -4,7 +4,7 @@
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
 import { Problem } from '../../base/problem.ts'
-import type { Forward, ForwarderCounts } from '../forwarder.ts'
+import type { Forward, ForwarderCounts } from '../forward-types.ts'
 import { joinedEnds, type LocalEnd } from './memory-duplex.ts'
 import type { Allowance, StreamBudget } from './stream-budget.ts'
 import { type EndReason, encodeStreamFrame, type StreamFrame } from './stream-frame.ts'

@@ -3,7 +3,7 @@
 import type { Server } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
-import type { Forward, ForwarderCounts } from '../forwarder.ts'
+import type { Forward, ForwarderCounts } from '../forward-types.ts'
 import { openOnBoth, openTcpPort } from '../local-ports.ts'
 import type { OnStream } from '../named-endpoints.ts'
 import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'

@@ -3,7 +3,7 @@
 
 import type { BufferPool } from '../../base/buffer-pool.ts'
 import type { Clock } from '../../base/clock.ts'
-import type { ForwarderCounts } from '../forwarder.ts'
+import type { ForwarderCounts } from '../forward-types.ts'
 import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
 import { encodeFrame, type Frame, maxPayloadBytes } from './datagram-frame.ts'
 import { FlowTable } from './flow-table.ts'
