@@ -2,30 +2,38 @@
 // leave. Everything it uses is handed in.
 
 import { toHex, viewOf } from '../base/bytes.ts'
-import { formatEndpoint } from '../base/endpoint.ts'
+import { type Candidate, formatEndpoint } from '../base/endpoint.ts'
 import type { Forward } from '../forward/forward-types.ts'
 import { createForwarder, type Forwarder } from '../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer, UserId } from '../letter/letter-types.ts'
 import { readUserId, userIdText } from '../letter/user-id.ts'
 import { isSeenFromOutside } from '../nat/nat-layers.ts'
 import type { NatView } from '../nat/nat-prober.ts'
-import type { AgentEvent, PeerName } from './events.ts'
+import type { PortMapping } from '../net/portmap/port-mapper.ts'
+import { type AgentEvent, forwardSentence, nameOf, type PeerName } from './events.ts'
 import { type Author, failureTo, leaveTo, requestTo, signalTo } from './letters/compose-letters.ts'
 import { Inbox } from './letters/inbox.ts'
 import { LetterClock } from './letters/letter-clock.ts'
 import { RequestScheduler } from './letters/request-scheduler.ts'
 import { SessionKeys } from './letters/session-keys.ts'
 import { Network } from './network/network.ts'
-import { systemNetwork } from './network/network-types.ts'
+import { systemNetwork } from './network/network-io.ts'
 import type { AgentOptions } from './options.ts'
 import { Connector } from './peers/connector.ts'
-import { forwardSentence, nameOf } from './peers/describe.ts'
-import { PeerList } from './peers/peer-list.ts'
-import { type AgentReport, reportOn } from './status-report.ts'
+import type { QualityReport } from './peers/link-quality.ts'
+import { PeerList, type PeerListEntry } from './peers/peer-list.ts'
 
 export type { AgentEvent } from './events.ts'
 export type { AgentOptions, AgentSettings } from './options.ts'
-export type { AgentReport } from './status-report.ts'
+
+/** What the agent knows and does, for whoever watches it. */
+export type AgentReport = {
+  readonly nat: NatView
+  readonly candidates: readonly Candidate[]
+  /** The port that the router opened, if it did. */
+  readonly mapping: PortMapping | null
+  readonly peers: readonly (PeerListEntry & { readonly quality: QualityReport | null })[]
+}
 
 /** For the peers to acknowledge. */
 const goodbyeMs = 1_500
@@ -180,7 +188,12 @@ export class Agent {
 
   /** What is known and going on, as of now. */
   get report(): AgentReport {
-    return reportOn(this.#network, this.#connector, this.#peerList)
+    const { view, candidates, portMapping } = this.#network
+    const peers = this.#peerList.entries.map((entry) => ({
+      ...entry,
+      quality: this.#connector.qualityWith(entry.id),
+    }))
+    return { nat: view, candidates, mapping: portMapping, peers }
   }
 
   /** Asks the hosts again, as soon as manners allow. */

@@ -10,7 +10,7 @@ import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import type { AgentEvent } from './events.ts'
 import type { KnownHost } from './letters/inbox.ts'
-import type { NetworkIo } from './network/network-types.ts'
+import type { NetworkIo } from './network/network-io.ts'
 import type { PeerPreferences } from './peers/peer-ranking.ts'
 
 export type AgentSettings = {

@@ -9,11 +9,19 @@
 import type { Candidate, Endpoint } from '../base/endpoint.ts'
 import type { Machine, Via } from '../base/protocol-machine.ts'
 import type { CandidatePath } from './candidate-paths.ts'
-import { Handshake } from './handshake.ts'
+import { Handshake, type HandshakeOptions } from './handshake.ts'
 import type { PingCounts } from './keepalive-pings.ts'
-import type { CloseReason, LinkAction, LinkEvent, LinkOptions, LinkState } from './link-types.ts'
-import { OpenLink } from './open-link.ts'
+import type { CloseReason, LinkAction, LinkEvent } from './link-events.ts'
+import { OpenLink, type OpenLinkOptions } from './open-link.ts'
 import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packet-codec.ts'
+
+export type LinkOptions = HandshakeOptions &
+  OpenLinkOptions & {
+    /** How long the handshake may take. Default 30,000. */
+    readonly handshakeMs?: number
+  }
+
+type LinkState = 'handshake' | 'open' | 'closing' | 'closed'
 
 /** The handshake is repeated after 200 ms, then half as long again each time, up to a second. */
 const firstRepeatMs = 200

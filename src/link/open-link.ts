@@ -4,25 +4,40 @@
 import { type Endpoint, familyOf } from '../base/endpoint.ts'
 import type { Via } from '../base/protocol-machine.ts'
 import { Datagrams } from './datagrams.ts'
-import type { DirectionKeys } from './handshake.ts'
+import type { DirectionKeys, HandshakeOptions } from './handshake.ts'
 import { KeepalivePings, type PingCounts } from './keepalive-pings.ts'
-import type { LinkAction, LinkOptions } from './link-types.ts'
+import type { LinkAction } from './link-events.ts'
 import { frameKinds } from './packet-codec.ts'
 import { type Frame, type OpenedFrame, PacketCrypto } from './packet-crypto.ts'
 import { type Outcome, PathManager } from './path-manager.ts'
+
+export type OpenLinkOptions = Pick<HandshakeOptions, 'crypto' | 'tag'> & {
+  readonly remote: Endpoint
+  /** The socket that the path leads from; the main one if left out. */
+  readonly via?: Via
+  /** How good the path is; only ways of a higher rank (`setWays`) replace it while it works. Default 0. */
+  readonly rank?: number
+  readonly now: number
+  /** A ping goes out this often, whatever else does. Default 8,000. */
+  readonly keepaliveMs?: number
+  /** Silence after which the link is lost, with no way back found. Default 30,000. */
+  readonly lossMs?: number
+  /** Above 0 only in tests of the counter's end. */
+  readonly firstCounter?: number
+}
 
 /** Counters kept back for the parts of a datagram, pings and closing when a link has used all others. */
 const reservedCounters = 256
 
 export class OpenLink {
-  readonly #options: Pick<LinkOptions, 'crypto' | 'tag' | 'firstCounter'>
+  readonly #options: Pick<OpenLinkOptions, 'crypto' | 'tag' | 'firstCounter'>
   /** Null before the handshake has brought keys, and after the end: then nothing is said. */
   #traffic: PacketCrypto | null = null
   readonly #datagrams: Datagrams
   readonly #pings: KeepalivePings
   readonly pathManager: PathManager
 
-  constructor(options: LinkOptions) {
+  constructor(options: OpenLinkOptions) {
     const { remote, via = 0, rank = 0, now, crypto, keepaliveMs = 8_000, lossMs = 30_000 } = options
     this.#options = options
     this.#pings = new KeepalivePings(now, keepaliveMs, lossMs)

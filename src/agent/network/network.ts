@@ -2,6 +2,8 @@
 // while letters travel (A1, B4, C4), and tell STUN's packets from those of peers. When the computer comes into
 // another network the sockets stay, since they are bound to no address, and everything is found out anew.
 
+import type { Clock } from '../../base/clock.ts'
+import type { Crypto } from '../../base/crypto.ts'
 import {
   addressScope,
   type Candidate,
@@ -19,8 +21,34 @@ import { SocketSet, type SocketSetOptions } from '../../net/udp/socket-set.ts'
 import { AddressDiscovery, emptyView } from './address-discovery.ts'
 import { MainSockets } from './main-sockets.ts'
 import { MappedPort } from './mapped-port.ts'
-import type { NetworkOptions } from './network-types.ts'
-import { TcpTransport } from './tcp-transport.ts'
+import type { NetworkIo } from './network-io.ts'
+import { TcpTransport, type TcpTransportOptions } from './tcp-transport.ts'
+
+export type NetworkOptions = {
+  readonly clock: Clock
+  readonly crypto: Crypto
+  readonly io: NetworkIo
+  /** 0 for any. */
+  readonly port: number
+  readonly stunServers: readonly string[]
+  readonly keepaliveMs: number
+  /** Entered by hand (D9): counts more than what is found out. */
+  readonly knownNat?: Partial<NatProfile>
+  /** Whether the router is asked to open a port. */
+  readonly portMapping: boolean
+  /** The first verdict, every later one that differs, and the first one in another network. */
+  readonly onView: (view: NatView, first: boolean) => void
+  /** We are in another network, or have slept: what is known may not hold any more; `onView` follows. */
+  readonly onMoved?: () => void
+  /** Whatever is not STUN. */
+  readonly onPacket: (bytes: Uint8Array, from: Endpoint) => void
+  /** A peer calls by TCP; see `PacketPortOptions`. No TCP when left out. */
+  readonly onCall?: TcpTransportOptions['onCall']
+  /** The router opened or closed a port after `open` had resolved. */
+  readonly onNews: () => void
+  /** One sentence: a server whose name could not be resolved, or what the router did. */
+  readonly onNotice: (notice: string) => void
+}
 
 /** STUN's first byte is below this (RFC 7983 §7). */
 const firstByteAboveStun = 0x40

@@ -4,30 +4,71 @@
 //     punching ──path──> shaking hands ──> open ──> closed
 //         └──────────────────┴──> failed
 
-import { equalBytes } from '../../base/bytes.ts'
+import { equalBytes, viewOf } from '../../base/bytes.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Crypto, KeyPair } from '../../base/crypto.ts'
 import type { Endpoint } from '../../base/endpoint.ts'
 import { isConnection, type Via } from '../../base/protocol-machine.ts'
 import type { OfferedPeer } from '../../letter/letter-types.ts'
 import { openSignal, sealSignal } from '../../letter/seal-signal.ts'
-import type { LinkEvent } from '../../link/link-types.ts'
+import type { LinkEvent } from '../../link/link-events.ts'
 import { type Driver, drive } from '../../net/machine-driver.ts'
 import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
 import type { SocketSet } from '../../net/udp/socket-set.ts'
 import { checkTag } from '../../punch/check-packet.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
-import type { Attempt, AttemptEvent } from '../../punch/punch-attempt.ts'
-import { makeAttempt } from './create-machines.ts'
+import {
+  type Attempt,
+  type AttemptEvent,
+  type AttemptFailure,
+  type AttemptOptions,
+  createAttempt,
+} from '../../punch/punch-attempt.ts'
+import { isHard } from '../../punch/punch-plan.ts'
+import type { Network } from '../network/network.ts'
+import { LinkDriver } from './link-driver.ts'
 import type { QualityReport } from './link-quality.ts'
-import { wipePairKeys } from './pair-keys.ts'
+import { type PairKeys, wipePairKeys } from './pair-keys.ts'
 import { PeerCandidates } from './peer-candidates.ts'
-import type {
-  PeerConnectionEvent,
-  PeerConnectionFailure,
-  PeerConnectionOptions,
-} from './peer-connection-types.ts'
-import { LinkDriver } from './peer-link.ts'
 import { rankOfPath } from './peer-paths.ts'
-import { TcpFallback } from './tcp-fallback.ts'
+import { TcpFallback, type TcpFallbackNetwork } from './tcp-fallback.ts'
+
+export type PeerConnectionFailure = AttemptFailure | 'no-handshake' | 'stopped'
+
+export type PeerConnectionEvent =
+  | { readonly type: 'open'; readonly path: Path; readonly packets: number; readonly sincePunchMs: number }
+  | { readonly type: 'path'; readonly path: Path }
+  /** The peer is silent; another way is sought. */
+  | { readonly type: 'disturbed' }
+  | { readonly type: 'recovered' }
+  | { readonly type: 'failed'; readonly reason: PeerConnectionFailure }
+  | { readonly type: 'closed'; readonly reason: string }
+
+export type PeerConnectionNetwork = TcpFallbackNetwork &
+  Pick<Network, 'nat' | 'servers' | 'candidates' | 'sockets'>
+
+export type PeerConnectionOptions = {
+  readonly clock: Clock
+  readonly crypto: Crypto
+  readonly identity: KeyPair
+  readonly sessionKey: Uint8Array
+  readonly peer: OfferedPeer
+  readonly keys: PairKeys
+  readonly plan: AttemptOptions['plan']
+  /** How long a direct attempt lasts; the others need more, and say so themselves. */
+  readonly attemptMs: number
+  /** Hops that packets meant only to open our own NAT may live. */
+  readonly bubbleTtl?: number
+  /** How long a letter to the peer may take, as far as we have seen. */
+  readonly mailMs: number | null
+  /** A ping goes out at least so often; more often where a NAT is known to forget sooner. */
+  readonly keepaliveMs?: number
+  readonly network: PeerConnectionNetwork
+  /** Sealed for the peer, to be sent by mail. */
+  readonly onSignal: (box: Uint8Array) => void
+  readonly onDatagram: (bytes: Uint8Array) => void
+  readonly onEvent: (event: PeerConnectionEvent) => void
+}
 
 /** While a better way may exist, both sides look for it so often, at the same time. */
 const lookAgainMs = 180_000
@@ -55,7 +96,7 @@ export class PeerConnection {
   #state: 'meeting' | 'open' | 'over' = 'meeting'
 
   constructor(options: PeerConnectionOptions) {
-    const { clock, peer, network } = options
+    const { clock, crypto, keys, peer, plan, attemptMs, network } = options
     this.#options = options
     this.peer = peer
     this.#places = new PeerCandidates(network, peer)
@@ -65,7 +106,13 @@ export class PeerConnection {
       (via) => this.#punch.socketFailed(via),
     )
     this.#tcp = new TcpFallback({
-      peerConnection: options,
+      clock,
+      crypto,
+      keys,
+      network,
+      peer,
+      plan,
+      attemptMs,
       onPath: (path, packets) => this.#takePath(path, packets),
       onPacket: (bytes, from, via) => this.receiveLinkPacket(bytes, from, via),
       onGone: (via) => {
@@ -77,7 +124,7 @@ export class PeerConnection {
         return link && { via: link.via, isSilent: link.isDisturbed }
       },
     })
-    this.#attempt = makeAttempt(options)
+    this.#attempt = createAttemptFor(options)
     this.#punch = drive({
       machine: this.#attempt,
       clock,
@@ -213,7 +260,7 @@ export class PeerConnection {
 
   #shakeHands(path: Path): void {
     this.#link = new LinkDriver({
-      peerConnection: this.#options,
+      ...this.#options,
       path,
       send: (bytes, to, via) => {
         if (isConnection(via)) this.#tcp.send(bytes, via)
@@ -238,9 +285,11 @@ export class PeerConnection {
         this.#lookLater()
         return
       case 'datagram':
-        this.#options.onEvent(event)
+        this.#link?.noteReceived(event.bytes.length)
+        this.#options.onDatagram(event.bytes)
         return
       case 'round-trip':
+        this.#link?.noteRoundTrip(event.ms)
         return
       case 'disturbed':
         this.#tcp.beginAgain()
@@ -296,4 +345,26 @@ export class PeerConnection {
     wipePairKeys(this.#options.crypto, this.#options.keys)
     return true
   }
+}
+
+function createAttemptFor(options: PeerConnectionOptions): Attempt {
+  const { clock, crypto, keys, plan, peer, attemptMs, bubbleTtl, mailMs, network } = options
+  return createAttempt({
+    crypto,
+    keys: { tag: keys.tag, ...keys.punch },
+    role: keys.role,
+    plan,
+    ...(!isHard(plan) && { attemptMs }),
+    ...(bubbleTtl !== undefined && { bubbleTtl }),
+    sameNat: peer.sameNat,
+    servers: network.servers,
+    publicEndpoints: network.candidates
+      .filter(({ kind }) => kind === 'server-reflexive')
+      .map(({ endpoint }) => endpoint),
+    now: clock.now(),
+    wallNow: clock.wallNow(),
+    mailMs,
+    onLoopback: network.onLoopback,
+    random: () => viewOf(crypto.randomBytes(4)).getUint32(0) / 2 ** 32,
+  })
 }

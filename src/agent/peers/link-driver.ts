@@ -1,19 +1,30 @@
-// The link of a meeting: its machine, what drives it, and how good it is.
+// The link with one peer: its machine, what drives it, and how good it is.
 
+import type { Clock } from '../../base/clock.ts'
+import type { Crypto, KeyPair } from '../../base/crypto.ts'
 import type { Candidate, Endpoint } from '../../base/endpoint.ts'
+import type { NatProfile } from '../../base/nat-profile.ts'
 import type { Via } from '../../base/protocol-machine.ts'
+import type { OfferedPeer } from '../../letter/letter-types.ts'
 import type { CandidatePath } from '../../link/candidate-paths.ts'
-import type { Link } from '../../link/link.ts'
-import type { LinkEvent } from '../../link/link-types.ts'
+import { createLink, type Link } from '../../link/link.ts'
+import type { LinkEvent } from '../../link/link-events.ts'
 import { type Driver, drive } from '../../net/machine-driver.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
-import { keepaliveOf, makeLink } from './create-machines.ts'
 import { LinkQuality, type QualityReport } from './link-quality.ts'
-import type { PeerConnectionOptions } from './peer-connection-types.ts'
-import { rankOfPath } from './peer-paths.ts'
+import type { PairKeys } from './pair-keys.ts'
+import { linkKeepaliveMs, rankOfPath } from './peer-paths.ts'
 
 export type LinkDriverOptions = {
-  readonly peerConnection: PeerConnectionOptions
+  readonly clock: Clock
+  readonly crypto: Crypto
+  readonly identity: KeyPair
+  readonly sessionKey: Uint8Array
+  readonly peer: Pick<OfferedPeer, 'id' | 'session' | 'nat'>
+  readonly keys: PairKeys
+  readonly network: { readonly nat: NatProfile }
+  /** A ping goes out at least so often; more often where a NAT is known to forget sooner. */
+  readonly keepaliveMs?: number
   readonly path: Path
   readonly send: (bytes: Uint8Array, to: Endpoint, via: Via) => void
   readonly onEvent: (event: LinkEvent) => void
@@ -27,15 +38,23 @@ export class LinkDriver {
 
   /** Starts at once. */
   constructor(options: LinkDriverOptions) {
-    const { peerConnection, path, send } = options
+    const { clock, crypto, identity, sessionKey, peer, keys, path, send, onEvent } = options
     this.#options = options
-    this.#machine = makeLink(peerConnection, path)
-    this.#driver = drive({
-      machine: this.#machine,
-      clock: peerConnection.clock,
-      send,
-      onEvent: (event) => this.#handle(event),
+    this.#machine = createLink({
+      crypto,
+      role: keys.role,
+      tag: keys.tag,
+      keys: keys.link,
+      identity,
+      peerId: peer.id,
+      sessionKeys: { mine: sessionKey, theirs: peer.session.publicKey },
+      remote: path.remote,
+      via: path.via,
+      rank: rankOfPath(path),
+      keepaliveMs: this.#keepaliveMs,
+      now: clock.now(),
     })
+    this.#driver = drive({ machine: this.#machine, clock, send, onEvent })
   }
 
   get via(): Via {
@@ -92,14 +111,19 @@ export class LinkDriver {
     this.#driver.stop()
   }
 
-  #handle(event: LinkEvent): void {
-    const { peerConnection, onEvent } = this.#options
-    if (event.type === 'datagram') this.#quality.noteReceived(event.bytes.length)
-    else if (event.type === 'round-trip') {
-      this.#quality.noteRoundTrip(peerConnection.clock.now(), event.ms)
-      // What is learned of the NAT may come later than the link.
-      this.#machine.setKeepalive(keepaliveOf(peerConnection))
-    }
-    onEvent(event)
+  noteReceived(bytes: number): void {
+    this.#quality.noteReceived(bytes)
+  }
+
+  noteRoundTrip(ms: number): void {
+    this.#quality.noteRoundTrip(this.#options.clock.now(), ms)
+    // What is learned of the NAT may come later than the link.
+    this.#machine.setKeepalive(this.#keepaliveMs)
+  }
+
+  /** By what is known of both NATs now. */
+  get #keepaliveMs(): number {
+    const { network, peer, keepaliveMs = Infinity } = this.#options
+    return linkKeepaliveMs([network.nat, peer.nat], keepaliveMs)
   }
 }

@@ -1,27 +1,9 @@
-// How meetings are told to people: names, paths, and why one failed.
+// Why a peer could not be reached, and what to do about it, as sentences for people.
 
-import { formatEndpoint } from '../../base/endpoint.ts'
 import type { NatProfile } from '../../base/nat-profile.ts'
-import { isConnection } from '../../base/protocol-machine.ts'
-import type { ForwarderEvent } from '../../forward/forwarder.ts'
 import type { OfferedPeer } from '../../letter/letter-types.ts'
-import { userIdText } from '../../letter/user-id.ts'
-import type { Path } from '../../punch/connectivity-checks.ts'
-import type { AgentEvent, PathReport, PeerName } from '../events.ts'
-import type { PeerConnectionFailure } from './peer-connection-types.ts'
-
-export function nameOf(peer: OfferedPeer): PeerName {
-  return { id: userIdText(peer.id), name: peer.nickname }
-}
-
-export function reportOf(path: Path): PathReport {
-  return {
-    kind: path.kind,
-    protocol: isConnection(path.via) ? 'tcp' : 'udp',
-    local: formatEndpoint(path.local),
-    remote: formatEndpoint(path.remote),
-  }
-}
+import { type AgentEvent, nameOf } from '../events.ts'
+import type { PeerConnectionFailure } from './peer-connection.ts'
 
 /** `no-handshake`: somebody was there, but did not prove to be the peer. */
 export function failureOf(
@@ -71,16 +53,5 @@ function explanationOf(
           ? 'It may be off line; or a NAT of unknown kind stands between: name two STUN servers on different networks.'
           : 'It may be off line, or firewalls let neither UDP nor TCP through between you.',
       ]
-  }
-}
-
-export function forwardSentence(event: ForwarderEvent): string {
-  switch (event.type) {
-    case 'listening':
-      return `localhost:${event.localPort} leads to ${event.protocol.toUpperCase()} port ${event.port} of ${event.nick}.`
-    case 'forwarding':
-      return event.peerId === null ? `${event.nick} is away.` : `${event.nick} can be reached.`
-    case 'ambiguous-nick':
-      return `Two players are called ${event.nick}; the forward stays with the first.`
   }
 }
