@@ -13,15 +13,15 @@ import type { PortMapping } from '../net/portmap/port-mapper.ts'
 import { type AgentEvent, forwardSentence, nameOf, type PeerName } from './events.ts'
 import { type Author, failureTo, leaveTo, requestTo, signalTo } from './letters/compose-letters.ts'
 import { Inbox } from './letters/inbox.ts'
-import { LetterClock } from './letters/letter-clock.ts'
 import { RequestScheduler } from './letters/request-scheduler.ts'
 import { SessionKeys } from './letters/session-keys.ts'
+import { CorrectedClock } from './letters/wall-clock-correction.ts'
 import { Network } from './network/network.ts'
 import { systemNetwork } from './network/network-io.ts'
 import type { AgentOptions } from './options.ts'
 import { Connector } from './peers/connector.ts'
 import type { QualityReport } from './peers/link-quality.ts'
-import { PeerList, type PeerListEntry } from './peers/peer-list.ts'
+import { type PeerStateEntry, PeerStates } from './peers/peer-states.ts'
 
 export type { AgentEvent } from './events.ts'
 export type { AgentOptions, AgentSettings } from './options.ts'
@@ -32,7 +32,7 @@ export type AgentReport = {
   readonly candidates: readonly Candidate[]
   /** The port that the router opened, if it did. */
   readonly mapping: PortMapping | null
-  readonly peers: readonly (PeerListEntry & { readonly quality: QualityReport | null })[]
+  readonly peers: readonly (PeerStateEntry & { readonly quality: QualityReport | null })[]
 }
 
 /** For the peers to acknowledge. */
@@ -43,9 +43,9 @@ const leaveMs = 5_000
 export class Agent {
   readonly #options: AgentOptions
   /** For the letters we write. */
-  readonly #letterTime: LetterClock
+  readonly #correctedClock: CorrectedClock
   readonly #sessions: SessionKeys
-  readonly #peerList = new PeerList()
+  readonly #peerStates = new PeerStates()
   readonly #network: Network
   readonly #connector: Connector
   readonly #inbox: Inbox
@@ -60,13 +60,13 @@ export class Agent {
     const { clock, crypto, identity, settings } = options
     const onEvent = (event: AgentEvent) => this.#tell(event)
     this.#options = options
-    this.#letterTime = new LetterClock(clock)
+    this.#correctedClock = new CorrectedClock(clock)
     this.#sessions = new SessionKeys(crypto)
     this.#forwarder = createForwarder({
       clock,
       exposes: options.exposes,
       forwards: options.forwards,
-      ...(options.namedEndpoints && { namedEndpoints: options.namedEndpoints }),
+      ...(options.namedServices && { namedServices: options.namedServices }),
       random: () => viewOf(crypto.randomBytes(4)).getUint32(0),
       // Asked anew each time: who is a friend may change.
       isFriend: (id) => options.preferences.friends.has(toHex(readUserId(id) ?? new Uint8Array(0))),
@@ -114,7 +114,7 @@ export class Agent {
     })
     this.#inbox = new Inbox({
       clock,
-      letterTime: this.#letterTime,
+      correctedClock: this.#correctedClock,
       crypto,
       identity,
       address: options.address,
@@ -128,7 +128,7 @@ export class Agent {
       onReply: (letter, session) => {
         const sinceRequestMs = Math.round(clock.now() - session.requestedAt)
         this.#mailMs = sinceRequestMs
-        this.#letterTime.answered(session.requestedAt)
+        this.#correctedClock.answered(session.requestedAt)
         if (letter.decline) {
           const { reason, againInMs } = letter.decline
           onEvent({ event: 'declined', reason, againInMs: this.#requestScheduler.declined(againInMs) })
@@ -136,11 +136,11 @@ export class Agent {
         }
         onEvent({ event: 'replied', peers: letter.peers.length, sinceRequestMs })
         this.#requestScheduler.answered(letter.expiresInMs, session === this.#sessions.newest)
-        this.#peerList.offered(letter.peers, nameOf, clock.now())
+        this.#peerStates.offered(letter.peers, nameOf, clock.now())
         this.#connector.offered(letter.peers, session)
       },
       onIntroduction: (letter, session) => {
-        this.#peerList.offered(letter.peers, nameOf, clock.now())
+        this.#peerStates.offered(letter.peers, nameOf, clock.now())
         this.#connector.introduced(letter.peers, session)
       },
       onSignal: (letter) => this.#connector.signalled(letter.box),
@@ -153,7 +153,7 @@ export class Agent {
       askAgainMs: settings.askAgainMs,
       ask: () => this.#ask(),
       onUnanswered: (sinceRequestMs) => {
-        this.#letterTime.unanswered()
+        this.#correctedClock.unanswered()
         onEvent({ event: 'unanswered', sinceRequestMs })
       },
     })
@@ -189,7 +189,7 @@ export class Agent {
   /** What is known and going on, as of now. */
   get report(): AgentReport {
     const { view, candidates, portMapping } = this.#network
-    const peers = this.#peerList.entries.map((entry) => ({
+    const peers = this.#peerStates.entries.map((entry) => ({
       ...entry,
       quality: this.#connector.qualityWith(entry.id),
     }))
@@ -209,7 +209,7 @@ export class Agent {
   /** Ends the link with this peer, or the attempt to reach it. */
   disconnect(id: UserId): void {
     this.#connector.end(id)
-    this.#peerList.giveUp(id, this.#options.clock.now())
+    this.#peerStates.giveUp(id, this.#options.clock.now())
   }
 
   /** Opens one more local port that leads to a peer. Rejects with a Problem when it cannot be had. */
@@ -259,14 +259,14 @@ export class Agent {
     const session = this.#sessions.create(now)
     const { candidates, tcpCandidates, nat } = this.#network
     const contactPoints = { candidates, tcpCandidates, nat }
-    const sentAt = this.#letterTime.wallNow()
-    this.#letterTime.asked(now, sentAt)
+    const sentAt = this.#correctedClock.wallNow()
+    this.#correctedClock.asked(now, sentAt)
     void this.#inbox.send((host) => requestTo(host, this.#author, session, contactPoints, sentAt))
     this.#tell({ event: 'requested', hosts: hosts.length })
   }
 
   get #author(): Author {
-    return { ...this.#options, clock: this.#letterTime }
+    return { ...this.#options, clock: this.#correctedClock }
   }
 
   #passOn(peer: OfferedPeer, box: Uint8Array): void {
@@ -291,7 +291,7 @@ export class Agent {
 
   #tell(event: AgentEvent): void {
     if (this.#state === 'over') return
-    this.#peerList.tell(event, this.#options.clock.now())
+    this.#peerStates.tell(event, this.#options.clock.now())
     try {
       this.#options.onEvent(event)
     } catch {

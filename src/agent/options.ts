@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 import type { Expose, Forward } from '../forward/forward-types.ts'
-import type { NamedEndpoints } from '../forward/named-endpoints.ts'
+import type { NamedServices } from '../forward/named-services.ts'
 import type { RoomKeys } from '../letter/room-membership.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
@@ -49,7 +49,7 @@ export type AgentOptions = {
   readonly exposes: readonly Expose[]
   readonly forwards: readonly Forward[]
   /** What the program around us opens by name. */
-  readonly namedEndpoints?: NamedEndpoints
+  readonly namedServices?: NamedServices
   /** Not yet open; the agent opens and closes it. */
   readonly mailbox: Mailbox
   readonly sender: MailSender

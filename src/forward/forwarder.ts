@@ -5,15 +5,15 @@ import { BufferPool } from '../base/buffer-pool.ts'
 import type { Clock } from '../base/clock.ts'
 import { Problem } from '../base/problem.ts'
 import type { Expose, Forward, ForwarderCounts, Protocol } from './forward-types.ts'
-import { NamedEndpoints } from './named-endpoints.ts'
+import { NamedServices } from './named-services.ts'
 import { PeerLoopbackAddresses } from './peer-loopback-addresses.ts'
 import { StreamForwarder } from './streams/stream-forwarder.ts'
 import { isStreamFrame } from './streams/stream-frame.ts'
-import { decodeNamedFrame, encodeNamedFrame, isNamedFrame } from './udp/channel-frame.ts'
-import { decodeFrame } from './udp/datagram-frame.ts'
 import { ExposedUdpPorts } from './udp/exposed-udp-ports.ts'
 import { idleMs } from './udp/flow-table.ts'
 import { ForwardedUdpPorts } from './udp/forwarded-udp-ports.ts'
+import { decodeFrame } from './udp/game-datagram-frame.ts'
+import { decodeNamedFrame, encodeNamedFrame, isNamedFrame } from './udp/named-channel-frame.ts'
 
 export type ForwarderEvent =
   /** The local port is open. */
@@ -28,7 +28,7 @@ export type ForwarderOptions = {
   readonly exposes: readonly Expose[]
   readonly forwards: readonly Forward[]
   /** What the program around us opens by name; nothing if left out. */
-  readonly namedEndpoints?: NamedEndpoints
+  readonly namedServices?: NamedServices
   /** Whole numbers of 32 bits that nobody can foresee. */
   readonly random: () => number
   readonly isFriend: (peerId: string) => boolean
@@ -68,15 +68,7 @@ export interface Forwarder {
 type Linked = { readonly name: string; readonly link: PeerLink }
 
 export function createForwarder(options: ForwarderOptions): Forwarder {
-  const {
-    clock,
-    exposes,
-    forwards,
-    isFriend,
-    onEvent,
-    random,
-    namedEndpoints = new NamedEndpoints(),
-  } = options
+  const { clock, exposes, forwards, isFriend, onEvent, random, namedServices = new NamedServices() } = options
   /** In the order they were linked; the agent bounds how many links there are. */
   const linked = new Map<string, Linked>()
   const current = new Set<Forward>()
@@ -127,9 +119,9 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   const forwarded = new ForwardedUdpPorts(shared)
   const streams = new StreamForwarder({
     ...{ ...shared, isOpenTo: openTo('tcp') },
-    doorOf: (peerId, name) => namedEndpoints.streams(name, () => isFriend(peerId)),
+    streamHandlerOf: (peerId, name) => namedServices.streams(name, () => isFriend(peerId)),
   })
-  const needsStreams = () => namedEndpoints.hasStreams || exposes.some(({ protocol }) => protocol === 'tcp')
+  const needsStreams = () => namedServices.hasStreams || exposes.some(({ protocol }) => protocol === 'tcp')
   let isClosed = false
 
   const release = (id: string) => {
@@ -152,7 +144,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
   const takeNamed = (id: string, bytes: Uint8Array) => {
     const frame = decodeNamedFrame(bytes)
-    const door = frame && namedEndpoints.channel(frame.name, () => isFriend(id))
+    const door = frame && namedServices.channel(frame.name, () => isFriend(id))
     if (!frame) counts.malformed++
     else if (!door) counts.notExposed++
     else door(id, frame.payload)

@@ -11,7 +11,7 @@ import { z } from 'zod'
 import { concatBytes, equalBytes } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
 import { decodeEndpoint, type Endpoint, encodeEndpoint } from '../base/endpoint.ts'
-import { type PortRange, type Signal, signalLimits } from '../base/punch-signal.ts'
+import { type PortRange, type Signal, signalLimits } from '../base/signaling-message.ts'
 import { decodeCbor, encodeCbor } from './cbor.ts'
 import { limits } from './limits.ts'
 

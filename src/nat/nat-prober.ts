@@ -21,7 +21,7 @@ import {
   ofJudgedFamily,
   portsKept,
 } from './classify-nat.ts'
-import { sameVerdict, settle } from './confirm-change.ts'
+import { confirmChange, sameVerdict } from './confirm-nat-change.ts'
 import { type RoundResult, ServerPolling } from './server-polling.ts'
 import { StunClient } from './stun-client.ts'
 
@@ -140,7 +140,7 @@ class StunProber implements Prober {
   #heard(now: number, { startedAt, fresh, surprise }: RoundResult): ProberEvent[] {
     const before = this.#view
     if (!before) return this.#lookCloser(now, fresh, startedAt + this.#verdictMs)
-    const settled = settle(before, fresh, surprise, this.#options.localEndpoints, this.#findings)
+    const settled = confirmChange(before, fresh, surprise, this.#options.localEndpoints, this.#findings)
     if (settled === before) return []
     if (samePlace(before, settled)) return this.#tell(now, settled)
     // Another NAT, perhaps: what was found does not hold any more.

@@ -13,7 +13,7 @@ import type { Action, Machine, SendAction, Via } from '../base/protocol-machine.
 import { burstChecks, gapAfterCheck, type Paced, quickChecksFor } from './check-pacing.ts'
 import { type CheckKeys, type CheckPacket, openCheck, sealCheck } from './check-packet.ts'
 import { isLan, isUsable, lowestRank, maxTargets, rankOf } from './check-targets.ts'
-import { type Hearing, PairLock, placeOf } from './pair-lock.ts'
+import { type Hearing, PairSelection, placeOf } from './pair-selection.ts'
 
 export type Path = {
   readonly kind: 'lan' | 'direct'
@@ -103,7 +103,7 @@ class ConnectivityChecks implements Punch {
   readonly #deadline: number
   /** By socket and endpoint; at most maxTargets + maxPeerReflexive, and those of confirmed probes. */
   readonly #targets = new Map<string, Target>()
-  readonly #listening: PairLock
+  readonly #pairSelection: PairSelection
   #sequence: number
   /** Within the budget. */
   #packets = 0
@@ -119,7 +119,7 @@ class ConnectivityChecks implements Punch {
     this.#keys = options.keys
     this.#sameNat = options.sameNat
     this.#onLoopback = options.onLoopback ?? false
-    this.#listening = new PairLock(options.extraSocketsHear ?? 'endpoint')
+    this.#pairSelection = new PairSelection(options.extraSocketsHear ?? 'endpoint')
     this.#budget = options.budget
     this.#checkBudget = Math.ceil((options.budget * 2) / 3)
     this.#quietMs = options.quietMs ?? 20_000
@@ -160,9 +160,9 @@ class ConnectivityChecks implements Punch {
 
   handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<PunchEvent>[] {
     if (this.#finished || !isUsable(from, this.#onLoopback)) return []
-    if (!this.#listening.mayHear(from, via)) return []
+    if (!this.#pairSelection.mayHear(from, via)) return []
     const packet = openCheck(this.#crypto, this.#keys, bytes)
-    if (!packet || !this.#listening.noteHeard(packet.sequence, via)) return []
+    if (!packet || !this.#pairSelection.noteHeard(packet.sequence, via)) return []
     this.#lastHeardAt = now
     if (!this.#listensTo(now, from, via)) return []
     return packet.type === 'check'
@@ -174,17 +174,17 @@ class ConnectivityChecks implements Punch {
     if (this.#finished || !isUsable(to, this.#onLoopback)) return null
     this.#probes++
     const action = this.#seal(to, via, { type: 'check' })
-    this.#listening.noteAsked(this.#sequence, to, via)
+    this.#pairSelection.noteAsked(this.#sequence, to, via)
     return ttl === undefined ? action : { ...action, ttl }
   }
 
   heardBy(via: Via): boolean {
-    return this.#listening.heardBy(via)
+    return this.#pairSelection.heardBy(via)
   }
 
   forget(via: Via): void {
     for (const [key, target] of this.#targets) if (target.via === via) this.#targets.delete(key)
-    this.#listening.forget(via)
+    this.#pairSelection.forget(via)
   }
 
   addTargets(now: number, candidates: readonly Candidate[]): Action<PunchEvent>[] {
@@ -196,7 +196,7 @@ class ConnectivityChecks implements Punch {
   stop(): void {
     this.#finished = true
     this.#targets.clear()
-    this.#listening.clear()
+    this.#pairSelection.clear()
   }
 
   #endsAt(): number {
@@ -239,7 +239,7 @@ class ConnectivityChecks implements Punch {
   #listensTo(now: number, from: Endpoint, via: Via): boolean {
     const rank = rankOf({ kind: 'peer-reflexive', endpoint: from }, this.#sameNat)
     if (this.#best) return this.#best.via === via || rank > this.#best.rank
-    return rank > lowestRank || this.#listening.commits(now, from, via)
+    return rank > lowestRank || this.#pairSelection.commits(now, from, via)
   }
 
   /** The peer's check came from `from`: confirm it, and check that way at once. */
@@ -262,7 +262,7 @@ class ConnectivityChecks implements Punch {
   }
 
   #confirm(packet: CheckPacket & { type: 'confirm' }, from: Endpoint, via: Via): Action<PunchEvent>[] {
-    if (!this.#listening.isAnswer(packet.confirms, from, via)) return []
+    if (!this.#pairSelection.isAnswer(packet.confirms, from, via)) return []
     const known = this.#targets.get(placeOf(from, via))
     const target = known ?? this.#target(0, { kind: 'predicted', endpoint: from }, via)
     if (target.confirmed) return []
@@ -292,7 +292,7 @@ class ConnectivityChecks implements Punch {
     target.lastCheckAt = now
     const { endpoint } = target.candidate
     const action = this.#send(endpoint, target.via, { type: 'check' })
-    this.#listening.noteAsked(this.#sequence, endpoint, target.via)
+    this.#pairSelection.noteAsked(this.#sequence, endpoint, target.via)
     // With a path found, a better one gets its quick checks and no more.
     if (!this.#best || target.quickSent < target.quickTotal) {
       const waiting = [...this.#targets.values()].filter((one) => one === target || one.nextAt !== null)

@@ -3,7 +3,7 @@
 
 import type { Endpoint } from '../base/endpoint.ts'
 import type { CloseAction, SendAction, Via } from '../base/protocol-machine.ts'
-import type { Signal } from '../base/punch-signal.ts'
+import type { Signal } from '../base/signaling-message.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import { newMappings } from './check-pacing.ts'
 import type { Punch } from './connectivity-checks.ts'

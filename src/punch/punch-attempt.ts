@@ -4,12 +4,12 @@
 import type { Crypto } from '../base/crypto.ts'
 import { addressScope, type Candidate, type Endpoint, familyOf } from '../base/endpoint.ts'
 import type { Action, Machine, Via } from '../base/protocol-machine.ts'
-import type { Signal } from '../base/punch-signal.ts'
+import type { Signal } from '../base/signaling-message.ts'
 import type { CheckKeys } from './check-packet.ts'
 import { createPunch, type Path, type Punch, type PunchEvent } from './connectivity-checks.ts'
 import { ProbeScheduler } from './probe-scheduler.ts'
 import { isHard, type Plan } from './punch-plan.ts'
-import { createTactics } from './tactics/create-tactics.ts'
+import { chooseTactics } from './tactics/choose-tactics.ts'
 import { type Tactic, usualMailMs } from './tactics/tactic.ts'
 
 export type AttemptFailure =
@@ -196,7 +196,7 @@ class PunchAttempt implements Attempt {
     const { plan, role, mailMs, random } = this.#options
     this.#tacticsAt = null
     if (!isHard(plan)) return
-    this.#tactics = createTactics({
+    this.#tactics = chooseTactics({
       plan,
       means: this.#probeScheduler,
       now,

@@ -11,10 +11,10 @@
 
 import { addressScope, type Candidate, type Family, familyOf, formatEndpoint } from '../base/endpoint.ts'
 import { isUsable, maxHostTargets, maxTargets, rankOf } from './check-targets.ts'
-import { type PlanSide, type Side, sideOf } from './nat-side.ts'
+import { behaviorOf, type NatBehavior, type PlanSide } from './nat-behavior.ts'
 import { mayCall } from './tcp-targets.ts'
 
-export type { PlanSide } from './nat-side.ts'
+export type { PlanSide } from './nat-behavior.ts'
 
 export type HardStrategy =
   | 'range'
@@ -40,8 +40,8 @@ export type HardPlan = Attemptable & {
   readonly strategy: HardStrategy
   /** The part of the budget for checks to the targets and for answers. */
   readonly directBudget: number
-  readonly mine: Side
-  readonly theirs: Side
+  readonly mine: NatBehavior
+  readonly theirs: NatBehavior
   /** Sockets of one side, and ports tried by the other, in one search for a port nobody knows; 0 where there is none. */
   readonly searchSize: number
   /** A LAN or IPv6 may do without the tactic, so it can wait. */
@@ -82,7 +82,7 @@ export function plan(mine: PlanSide, theirs: PlanSide & { readonly sameNat: bool
 
 function planForUdp(mine: PlanSide, theirs: PlanSide & { readonly sameNat: boolean }): Plan {
   const { sameNat } = theirs
-  const [me, peer] = [sideOf(mine), sideOf(theirs)]
+  const [me, peer] = [behaviorOf(mine), behaviorOf(theirs)]
   const usable = usableCandidates(theirs.candidates, mine.candidates, sameNat)
   const targets = peer.kind === 'fixed' ? usable : onePerAddress(usable)
   const offered = usableCandidates(mine.candidates, theirs.candidates, sameNat)
@@ -129,7 +129,7 @@ function none(reason: string, advice: string): NoPlan {
   return { strategy: 'none', reason, advice }
 }
 
-function strategyFor(a: Side, b: Side): 'direct' | 'none' | HardStrategy {
+function strategyFor(a: NatBehavior, b: NatBehavior): 'direct' | 'none' | HardStrategy {
   if (a.isOpen || b.isOpen) return 'direct'
   const [hard, other] = a.kind === 'fixed' || b.kind === 'random' ? [b, a] : [a, b]
   if (hard.kind === 'fixed') return 'direct'
@@ -151,11 +151,11 @@ function strategyFor(a: Side, b: Side): 'direct' | 'none' | HardStrategy {
 }
 
 /** Any port of an address that it has sent to. */
-function letsAddressesIn({ filtering }: Side): boolean {
+function letsAddressesIn({ filtering }: NatBehavior): boolean {
   return filtering === 'EIF' || filtering === 'ADF'
 }
 
-function noneFor(a: Side, b: Side): NoPlan {
+function noneFor(a: NatBehavior, b: NatBehavior): NoPlan {
   const random = [a, b].filter(({ kind }) => kind === 'random').length
   const which = random === 2 ? ' at random' : random === 1 ? ', one of them at random' : ''
   return none(
@@ -176,7 +176,7 @@ const directShareInSearch = 45
 const expectedFinds = { block: 8, all: 11.2 }
 
 /** The time leaves room for letters of a minute, each tactic's number of them and a second try. */
-function costOf(strategy: HardStrategy, me: Side, peer: Side, hasWayRound: boolean): Cost {
+function costOf(strategy: HardStrategy, me: NatBehavior, peer: NatBehavior, hasWayRound: boolean): Cost {
   const isLargeSearch = strategy === 'birthday' || strategy === 'assigned-birthday'
   const share = hasWayRound ? directBudget : isLargeSearch ? directShareInSearch : directShare
   const more = hasWayRound ? directBudget - directShare : 0
@@ -204,7 +204,7 @@ function costOf(strategy: HardStrategy, me: Side, peer: Side, hasWayRound: boole
   }
 }
 
-function searchSizeFor(a: Side, b: Side): number {
+function searchSizeFor(a: NatBehavior, b: NatBehavior): number {
   const { ports, isBlock } = a.kind === 'random' ? a : b
   const size = ports.last - ports.first + 1
   return Math.min(size, Math.ceil(Math.sqrt(size * (isBlock ? expectedFinds.block : expectedFinds.all))))

@@ -1,8 +1,8 @@
 // Mails that wait to be sent. They are written in the transaction of the letter they answer, and each attempt sends the same
 // bytes, also after the host was killed.
 
-import { chunksOf } from '../base/chunk.ts'
 import { alternately, manyWaiting } from '../base/fair-order.ts'
+import { chunksOf } from '../base/list-chunks.ts'
 import type { UserId } from '../letter/letter-types.ts'
 import { forCount, mostRows, times } from './batch-sql.ts'
 import { type Connection, type HostDatabase, mailCount, type Statement } from './host-database.ts'

@@ -1,7 +1,7 @@
 // Introductions that are to be sent: a recipient and the askers it is to be told of (C2). They are in the database, so a host
 // that was killed sends them after its restart.
 
-import { chunksOf } from '../base/chunk.ts'
+import { chunksOf } from '../base/list-chunks.ts'
 import type { RoomTag, UserId } from '../letter/letter-types.ts'
 import { forCount, mostRows, times } from './batch-sql.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'

@@ -80,7 +80,7 @@ export class CorrespondenceStage {
     this.hosts = [this.host, ...others.map((keys, index) => knownHost(`host${index + 2}@mail.test`, keys))]
     this.inbox = new Inbox({
       clock: this.clock,
-      letterTime: this.clock,
+      correctedClock: this.clock,
       crypto: this.crypto,
       identity: this.identity,
       address: agentAddress,

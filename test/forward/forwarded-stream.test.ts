@@ -4,15 +4,15 @@ import assert from 'node:assert/strict'
 import { Duplex } from 'node:stream'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { ForwardedStream } from '../../src/forward/streams/forwarded-stream.ts'
-import type { LocalEnd } from '../../src/forward/streams/memory-duplex.ts'
-import { StreamBudget } from '../../src/forward/streams/stream-budget.ts'
 import {
   creditRecord,
   initialCreditBytes,
   type Record,
   RecordReader,
-} from '../../src/forward/streams/stream-records.ts'
+} from '../../src/forward/streams/flow-control-records.ts'
+import { ForwardedStream } from '../../src/forward/streams/forwarded-stream.ts'
+import type { LocalEnd } from '../../src/forward/streams/memory-duplex.ts'
+import { StreamBudget } from '../../src/forward/streams/stream-budget.ts'
 import type { PipeOptions } from '../../src/forward/streams/udx-relay.ts'
 
 /** Gives what the test pushes. */

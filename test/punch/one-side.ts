@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { type Endpoint, parseEndpoint } from '../../src/base/endpoint.ts'
 import type { Allocation, Filtering, Mapping, NatProfile } from '../../src/base/nat-profile.ts'
 import type { Action, SendAction, Via } from '../../src/base/protocol-machine.ts'
-import type { Signal } from '../../src/base/punch-signal.ts'
+import type { Signal } from '../../src/base/signaling-message.ts'
 import { decodeStun, encodeSuccess, isStun } from '../../src/nat/stun-message.ts'
 import { openCheck, sealCheck } from '../../src/punch/check-packet.ts'
 import {

@@ -19,7 +19,7 @@ export type Addressed = { readonly letter: Letter; readonly host: KnownHost }
 export type OutgoingLettersOptions = {
   readonly clock: Clock
   /** What mails bear as their Date. */
-  readonly letterTime: Pick<Clock, 'wallNow'>
+  readonly correctedClock: Pick<Clock, 'wallNow'>
   readonly crypto: Crypto
   readonly identity: KeyPair
   readonly address: string
@@ -91,7 +91,7 @@ export class OutgoingLetters {
   }
 
   #compose(letters: readonly Addressed[]): readonly MailToCompose[] {
-    const { crypto, letterTime, address, subject, identity } = this.#options
+    const { crypto, correctedClock, address, subject, identity } = this.#options
     const sealed = letters.map(({ letter, host }) => ({
       box: sealLetter(crypto, letter, { identity, recipientKey: host.sealingKey }),
       address: host.address,
@@ -103,7 +103,7 @@ export class OutgoingLetters {
         subject,
         text: armorLetter(crypto, ...group.map(({ box }) => box)),
         messageId: newMessageId(crypto.randomBytes(16), domainOf(address)),
-        date: letterTime.wallNow(),
+        date: correctedClock.wallNow(),
         auto: 'generated',
       }),
     )

@@ -20,8 +20,8 @@ import type { PortMapping } from '../../net/portmap/port-mapper.ts'
 import { SocketSet, type SocketSetOptions } from '../../net/udp/socket-set.ts'
 import { AddressDiscovery, emptyView } from './address-discovery.ts'
 import { MainSockets } from './main-sockets.ts'
-import { MappedPort } from './mapped-port.ts'
 import type { NetworkIo } from './network-io.ts'
+import { PortMappedCandidate } from './port-mapped-candidate.ts'
 import { TcpTransport, type TcpTransportOptions } from './tcp-transport.ts'
 
 export type NetworkOptions = {
@@ -61,7 +61,7 @@ export class Network {
   /** Of the network before, until more is known. */
   #viewBefore: NatView = emptyView
   readonly #sockets: MainSockets
-  #openPort: MappedPort | null
+  #openPort: PortMappedCandidate | null
   /** Null where TCP is not wanted. */
   readonly tcp: TcpTransport | null
   #hasHeardStun = false
@@ -183,10 +183,12 @@ export class Network {
     })
   }
 
-  #makeOpenPort(): MappedPort | null {
+  #makeOpenPort(): PortMappedCandidate | null {
     const { clock, crypto, io, portMapping, onNews, onNotice } = this.#options
     const { mapPort } = io
-    return portMapping && mapPort ? new MappedPort({ clock, crypto, mapPort, onNews, onNotice }) : null
+    return portMapping && mapPort
+      ? new PortMappedCandidate({ clock, crypto, mapPort, onNews, onNotice })
+      : null
   }
 
   #makeTcp(): TcpTransport | null {
@@ -199,7 +201,8 @@ export class Network {
     }
     // People are told of the port for UDP, which has the same number.
     const options = { clock, crypto, onNews, onNotice: () => {}, protocol: 'TCP' } as const
-    const makeOpenPort = () => (portMapping && mapPort ? new MappedPort({ ...options, mapPort }) : null)
+    const makeOpenPort = () =>
+      portMapping && mapPort ? new PortMappedCandidate({ ...options, mapPort }) : null
     return new TcpTransport({ clock, crypto, io: tcp, makeOpenPort, hostEndpoints, onCall, onNews })
   }
 

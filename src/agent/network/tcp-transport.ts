@@ -10,7 +10,7 @@ import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
 import { openPacketListener, type PacketListener } from '../../net/tcp/packet-listener.ts'
 import { dial } from '../../net/tcp/tcp-dial.ts'
 import { TcpNatMapping, type TcpNatMappingOptions } from '../../net/tcp/tcp-nat-mapping.ts'
-import type { MappedPort } from './mapped-port.ts'
+import type { PortMappedCandidate } from './port-mapped-candidate.ts'
 
 /** What the operating system does for us. */
 export type TcpIo = {
@@ -32,7 +32,7 @@ export type TcpTransportOptions = {
   readonly crypto: Crypto
   readonly io: TcpIo
   /** Null where the router is not to be asked. */
-  readonly makeOpenPort: () => MappedPort | null
+  readonly makeOpenPort: () => PortMappedCandidate | null
   readonly hostEndpoints: (sockets: readonly Endpoint[]) => readonly Endpoint[]
   /** A peer calls; see `PacketPortOptions`. */
   readonly onCall: (connection: PacketConnection, packet: Uint8Array) => boolean
@@ -47,7 +47,7 @@ export class TcpTransport {
   readonly #options: TcpTransportOptions
   readonly #ports = new Map<Family, PacketListener>()
   readonly #mappings = new Map<Family, ReturnType<TcpIo['findMapping']>>()
-  #openPort: MappedPort | null = null
+  #openPort: PortMappedCandidate | null = null
   #isExploring = false
   #closed = false
 

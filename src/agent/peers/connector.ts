@@ -11,7 +11,7 @@ import { signalTag } from '../../letter/seal-signal.ts'
 import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
 import { plan } from '../../punch/punch-plan.ts'
 import { type AgentEvent, nameOf, type PeerName } from '../events.ts'
-import { EarlySignals } from '../letters/early-signals.ts'
+import { EarlyPunchSignals } from '../letters/early-punch-signals.ts'
 import type { OwnSession, SessionKeys } from '../letters/session-keys.ts'
 import { ConnectionEvents } from './connection-events.ts'
 import { ConnectionTable, type Entry, newEntry } from './connection-table.ts'
@@ -59,7 +59,7 @@ export class Connector {
   readonly #options: ConnectorOptions
   readonly #table = new ConnectionTable()
   readonly #queue: PeerQueue
-  readonly #earlySignals = new EarlySignals()
+  readonly #earlyPunchSignals = new EarlyPunchSignals()
   /** Tried as soon as a reply names them, beyond `links` too. */
   readonly #wantedPeers = new WantedPeers()
   readonly #connectionEvents: ConnectionEvents
@@ -157,7 +157,7 @@ export class Connector {
     if (this.#stopped || !tag) return
     const entry = this.#table.find(viewOf(tag).getBigUint64(0))
     if (entry) entry.peerConnection.receiveSignal(box)
-    else this.#earlySignals.put(box, this.#options.clock.now())
+    else this.#earlyPunchSignals.put(box, this.#options.clock.now())
   }
 
   receive(bytes: Uint8Array, from: Endpoint): void {
@@ -257,7 +257,7 @@ export class Connector {
       onEvent: (event) => this.#connectionEvents.handle(tag, event),
     })
     this.#table.add(newEntry({ tag, peerConnection, session, asked, strategy: decided.strategy }))
-    for (const box of this.#earlySignals.take(keys.tag, clock.now())) peerConnection.receiveSignal(box)
+    for (const box of this.#earlyPunchSignals.take(keys.tag, clock.now())) peerConnection.receiveSignal(box)
   }
 
   /** What happens to a connection later need not be noted: there is none while `waiting` holds. */

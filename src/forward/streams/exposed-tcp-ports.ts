@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import { type Rate, TokenBucket } from '../../base/token-bucket.ts'
 import type { ForwarderCounts } from '../forward-types.ts'
-import type { OnStream } from '../named-endpoints.ts'
+import type { OnStream } from '../named-services.ts'
 import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
 import { joinedEnds, type LocalEnd } from './memory-duplex.ts'
 import type { Allowance, StreamBudget } from './stream-budget.ts'
@@ -23,7 +23,7 @@ export type ExposedTcpPortsOptions = {
   /** Whether this peer may reach this TCP port. */
   readonly isOpenTo: (peerId: string, port: number) => boolean
   /** Who takes streams to this name; null when it is not open to this peer. */
-  readonly doorOf: (peerId: string, name: string) => OnStream | null
+  readonly streamHandlerOf: (peerId: string, name: string) => OnStream | null
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
   readonly wholeBytes: (peerId: string) => number
   readonly counts: ForwarderCounts
@@ -130,7 +130,7 @@ export class ExposedTcpPorts {
   }
 
   #toDoor(peerId: string, number: number, name: string, peerSeq: number) {
-    const door = this.#options.doorOf(peerId, name)
+    const door = this.#options.streamHandlerOf(peerId, name)
     if (!door) return null
     return ({ guest, allowance }: Taken) => {
       const [ours, theirs] = joinedEnds()

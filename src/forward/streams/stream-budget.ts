@@ -2,7 +2,7 @@
 // `initialCreditBytes`; one that is read fast gets more, up to `maxWindowBytes`, while there is some left for its peer and
 // for all.
 
-import { initialCreditBytes } from './stream-records.ts'
+import { initialCreditBytes } from './flow-control-records.ts'
 
 export const maxStreamsPerPeer = 128
 export const maxStreams = 512

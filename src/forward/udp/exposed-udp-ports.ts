@@ -5,8 +5,8 @@ import type { BufferPool } from '../../base/buffer-pool.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { ForwarderCounts } from '../forward-types.ts'
 import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
-import { encodeFrame, type Frame, maxPayloadBytes } from './datagram-frame.ts'
 import { FlowTable } from './flow-table.ts'
+import { encodeFrame, type Frame, maxPayloadBytes } from './game-datagram-frame.ts'
 import { GameSocket } from './game-socket.ts'
 
 export type ExposedUdpPortsOptions = {

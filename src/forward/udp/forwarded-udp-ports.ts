@@ -6,8 +6,8 @@ import type { Clock } from '../../base/clock.ts'
 import type { Endpoint } from '../../base/endpoint.ts'
 import type { Forward, ForwarderCounts } from '../forward-types.ts'
 import { openOnBoth, openUdpPort } from '../local-ports.ts'
-import { encodeFrame, type Frame, maxPayloadBytes } from './datagram-frame.ts'
 import { FlowTable } from './flow-table.ts'
+import { encodeFrame, type Frame, maxPayloadBytes } from './game-datagram-frame.ts'
 
 /** Datagrams handed to the kernel and not yet taken; beyond it new ones are dropped, as a full link would. */
 const maxQueued = 1024

@@ -3,7 +3,7 @@
 
 import type { Endpoint } from '../../base/endpoint.ts'
 import type { Via } from '../../base/protocol-machine.ts'
-import type { Signal } from '../../base/punch-signal.ts'
+import type { Signal } from '../../base/signaling-message.ts'
 import type { Sample } from '../port-sampler.ts'
 
 /** Why a tactic cannot go on. */
