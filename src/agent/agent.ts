@@ -3,6 +3,7 @@
 
 import { toHex, viewOf } from '../base/bytes.ts'
 import { type Candidate, formatEndpoint } from '../base/endpoint.ts'
+import { waitAtMost } from '../base/grace-time.ts'
 import type { Forward } from '../forward/forward-types.ts'
 import { createForwarder, type Forwarder } from '../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer, UserId } from '../letter/letter-types.ts'
@@ -279,14 +280,8 @@ export class Agent {
 
   /** The hosts may forget us; if the mail server does not take the letter soon, the entry expires by itself. */
   async #sendLeave(): Promise<void> {
-    const { clock } = this.#options
     const sent = this.#inbox.send((host) => leaveTo(host, this.#author))
-    let cancel = () => {}
-    const late = new Promise<void>((resolve) => {
-      cancel = clock.after(leaveMs, resolve)
-    })
-    await Promise.race([sent, late])
-    cancel()
+    await waitAtMost(this.#options.clock, leaveMs, sent)
   }
 
   #tell(event: AgentEvent): void {

@@ -118,7 +118,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   const exposed = new ExposedUdpPorts({ ...shared, isOpenTo: openTo('udp') })
   const forwarded = new ForwardedUdpPorts(shared)
   const streams = new StreamForwarder({
-    ...{ ...shared, isOpenTo: openTo('tcp') },
+    ...shared,
+    isOpenTo: openTo('tcp'),
     streamHandlerOf: (peerId, name) => namedServices.streams(name, () => isFriend(peerId)),
   })
   const needsStreams = () => namedServices.hasStreams || exposes.some(({ protocol }) => protocol === 'tcp')

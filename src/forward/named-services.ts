@@ -5,14 +5,14 @@ import type { Duplex } from 'node:stream'
 import { Problem } from '../base/problem.ts'
 import { isServiceName } from './udp/named-channel-frame.ts'
 
-export type NamedService<Handle> = {
+type NamedService<Handle> = {
   readonly handle: Handle
   /** Only those named in `friends`. */
   readonly friendsOnly: boolean
 }
 
 /** The bytes belong to the callee. Both must not throw. */
-export type OnDatagram = (peerId: string, bytes: Uint8Array) => void
+type OnDatagram = (peerId: string, bytes: Uint8Array) => void
 export type OnStream = (peerId: string, stream: Duplex) => void
 
 /** Of each kind. */

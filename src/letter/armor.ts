@@ -84,7 +84,7 @@ export function holdsLetter(text: string): boolean {
 }
 
 /** `boxes`: sealed letters, 1 to `limits.forwardedBoxes`. */
-export type ReadArmor = { readonly ok: true; readonly boxes: readonly Uint8Array[] }
+type ReadArmor = { readonly ok: true; readonly boxes: readonly Uint8Array[] }
 
 /** Finds the one block in a mail's text. Never throws; one pass over the text, at most one decoding. */
 export function readArmor(crypto: Crypto, text: string): ReadArmor | Refused {

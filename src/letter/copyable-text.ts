@@ -8,9 +8,9 @@ import { limits } from './limits.ts'
 
 /** `incomplete`: shorter than it says; `typo`: complete, but a character is wrong. Both can be the other where the
  *  damage hit the length. */
-export type WordFault = 'no-word' | 'incomplete' | 'typo'
+type WordFault = 'no-word' | 'incomplete' | 'typo'
 
-export type WordReading =
+type WordReading =
   | { readonly ok: true; readonly content: Uint8Array }
   | { readonly ok: false; readonly fault: WordFault }
 

@@ -17,7 +17,7 @@ import type {
 import { limits } from './limits.ts'
 import { type Refused, refuse } from './refusal.ts'
 
-export type Decoded = { readonly ok: true; readonly letter: Letter }
+type Decoded = { readonly ok: true; readonly letter: Letter }
 
 /** Deterministic. Throws a Problem (`internal`) for a letter that no reader would take: see `limits`. */
 export function encodeLetter(letter: Letter): Uint8Array {
@@ -115,7 +115,10 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
       return {
         statements: letter.statements.map(({ ageMs, ...rest }) => ({ ...rest, age: ageMs })),
         introduce: letter.introduce.map(({ room, asker, recipient, hopsLeft }) => ({
-          ...{ room, asker, to: recipient, hops: hopsLeft },
+          room,
+          asker,
+          to: recipient,
+          hops: hopsLeft,
         })),
         ...(letter.revoked && {
           revoked: letter.revoked.map(({ signature, ...rest }) => ({ ...rest, sig: signature })),

@@ -8,11 +8,6 @@ export function userIdText(id: UserId): string {
   return toBase32(id)
 }
 
-/** The first 8 characters: enough for a log, not to recognise somebody by. */
-export function shortUserId(id: UserId): string {
-  return userIdText(id).slice(0, 8)
-}
-
 /** Reads what `userIdText` wrote, in either case; null for anything else. */
 export function readUserId(text: string): UserId | null {
   if (text.length !== 52) return null

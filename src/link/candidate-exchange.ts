@@ -25,7 +25,7 @@ const kinds: readonly CandidateKind[] = [
   'predicted',
 ]
 
-export type CandidateList = { readonly number: number; readonly candidates: readonly Candidate[] }
+type CandidateList = { readonly number: number; readonly candidates: readonly Candidate[] }
 
 /** Those beyond the first `maxCandidates` are left out. */
 export function encodeCandidates({ number, candidates }: CandidateList): Uint8Array {

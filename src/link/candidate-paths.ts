@@ -19,7 +19,7 @@ export type CandidatePath = {
 }
 
 /** Known ways, further ones are ignored; and those that were in use before. */
-export const maxKnown = 16
+const maxKnown = 16
 const maxFormer = 4
 /** From one challenge to the next of a burst. */
 const burstGapsMs = [200, 200, 400, 800] as const

@@ -9,7 +9,7 @@ import type { Frame } from './packet-crypto.ts'
 import { challengeBytes } from './path-challenges.ts'
 
 /** `to`: null for the present path. */
-export type AimedFrame = Frame & { readonly to: Endpoint | null; readonly via: Via }
+type AimedFrame = Frame & { readonly to: Endpoint | null; readonly via: Via }
 
 export type Outcome = {
   /** To be sent. */

@@ -22,7 +22,7 @@ type Probe = {
   check: Question | null
 }
 
-export type LifetimeOptions = {
+type LifetimeOptions = {
   readonly stunClient: StunClient
   readonly now: number
   readonly server: Endpoint

@@ -36,7 +36,7 @@ export type ProberEvent =
   /** Something that others need not be told of; `done` when there will be no more of it for now. */
   | ({ readonly type: 'learned'; readonly done: boolean } & NatView)
 
-export type ProberOptions = {
+type ProberOptions = {
   readonly crypto: Pick<Crypto, 'randomBytes'>
   /** Resolved, and such as the socket can reach. Those beyond 8 are not asked. */
   readonly servers: readonly Endpoint[]
@@ -54,12 +54,12 @@ export type ProberOptions = {
   readonly learn?: readonly Learnable[]
 }
 
-export interface Prober extends Machine<ProberEvent> {
+interface Prober extends Machine<ProberEvent> {
   /** Nothing is asked or answered afterwards. */
   stop(): void
 }
 
-export const maxServers = 8
+const maxServers = 8
 
 export function createProber(options: ProberOptions): Prober {
   return new StunProber(options)

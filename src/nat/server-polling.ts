@@ -5,6 +5,7 @@ import { type Endpoint, equalEndpoints, formatEndpoint } from '../base/endpoint.
 import type { Witness } from './behavior-discovery.ts'
 import { isClear, type Observation } from './classify-nat.ts'
 import { credibleOther } from './filtering-test.ts'
+import { keepaliveIntervalMs } from './keepalive-interval.ts'
 import type { Question, StunClient } from './stun-client.ts'
 
 export type RoundResult = {
@@ -14,7 +15,7 @@ export type RoundResult = {
   readonly surprise: Observation | null
 }
 
-export type ServerPollingOptions = {
+type ServerPollingOptions = {
   readonly stunClient: StunClient
   readonly servers: readonly Endpoint[]
   readonly localEndpoints: readonly Endpoint[]
@@ -30,8 +31,6 @@ const longestBackoffMs = 60_000
 /** The first round is not held up by servers that are slower than the others by this factor. */
 const tardy = 3
 const leastWaitMs = 150
-/** Of a known lifetime: leaves room for a retransmission. */
-const refreshAfter = 0.8
 const leastKeepaliveMs = 1_000
 /** Kept of the time for a verdict when only some have answered, for looking closer with their help. */
 const surveyMs = 800
@@ -80,8 +79,8 @@ export class ServerPolling {
 
   /** Mappings are known to die within this time: they are refreshed sooner than was asked for, if need be. */
   outlive(lifetimeMs: number): void {
-    const refreshMs = Math.max(leastKeepaliveMs, lifetimeMs * refreshAfter)
-    this.#keepaliveMs = Math.min(this.#options.keepaliveMs, refreshMs)
+    const bounds = { leastMs: leastKeepaliveMs, mostMs: this.#options.keepaliveMs }
+    this.#keepaliveMs = keepaliveIntervalMs(lifetimeMs, bounds)
   }
 
   /** Of a server that has answered. */

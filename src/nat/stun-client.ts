@@ -13,7 +13,7 @@ import {
   transactionIdBytes,
 } from './stun-message.ts'
 
-export type Ask = {
+type Ask = {
   readonly to: Endpoint
   /** The main socket when left out. */
   readonly via?: Via

@@ -23,6 +23,10 @@ import {
 
 export const transactionIdBytes = 12
 export const stunHeaderBytes = 20
+/** Where a STUN server listens if nobody says otherwise (RFC 8489 §18.6). */
+export const stunPort = 3478
+/** STUN's first byte is below this (RFC 7983 §7). */
+export const firstByteAboveStun = 0x40
 const cookie = 0x2112a442
 /** Larger than any honest Binding message, smaller than any datagram that could be split. */
 export const maxStunBytes = 1280
@@ -54,11 +58,11 @@ export type StunSuccess = {
   readonly responseOrigin?: Endpoint
 }
 
-export type StunError = { readonly type: 'error'; readonly transactionId: Uint8Array; readonly code: number }
+type StunError = { readonly type: 'error'; readonly transactionId: Uint8Array; readonly code: number }
 
 export type StunMessage = StunRequest | StunSuccess | StunError
 
-export type StunFault =
+type StunFault =
   | 'not-stun'
   | 'too-big'
   | 'unknown-type'
@@ -69,7 +73,7 @@ export type StunFault =
   | 'bad-fingerprint'
   | 'missing-attribute'
 
-export type StunDecoding =
+type StunDecoding =
   | { readonly ok: true; readonly message: StunMessage }
   | { readonly ok: false; readonly fault: StunFault }
 
@@ -80,7 +84,9 @@ export function isStun(bytes: Uint8Array): boolean {
 
 /** Whether a message may begin with these bytes, at least one, as far as they tell. */
 export function mayBeStun(start: Uint8Array): boolean {
-  return (start[0] as number) < 0x40 && (start.length < 8 || viewOf(start).getUint32(4) === cookie)
+  return (
+    (start[0] as number) < firstByteAboveStun && (start.length < 8 || viewOf(start).getUint32(4) === cookie)
+  )
 }
 
 /** A Binding request with FINGERPRINT, 28 to 44 bytes. */
@@ -243,5 +249,8 @@ function paddedLength(length: number): number {
 }
 
 function maskOf(transactionId: Uint8Array): Uint8Array {
-  return concatBytes(Uint8Array.of(0x21, 0x12, 0xa4, 0x42), transactionId)
+  const mask = new Uint8Array(4 + transactionIdBytes)
+  viewOf(mask).setUint32(0, cookie)
+  mask.set(transactionId, 4)
+  return mask
 }

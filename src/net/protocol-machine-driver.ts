@@ -15,7 +15,7 @@ export interface Driver<Event> {
   stop(): void
 }
 
-export type DriveOptions<Event> = {
+type DriveOptions<Event> = {
   readonly machine: Machine<Event>
   readonly clock: Clock
   readonly send: (bytes: Uint8Array, to: Endpoint, via: Via, ttl?: number) => void

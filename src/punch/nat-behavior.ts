@@ -16,7 +16,7 @@ export type PlanSide = {
  * remote address, the next of a counter. `counting`: one for each remote endpoint, the next of a counter. `random`:
  * nobody can say.
  */
-export type Kind = 'fixed' | 'assignable' | 'counting' | 'random'
+type Kind = 'fixed' | 'assignable' | 'counting' | 'random'
 
 export type NatBehavior = {
   readonly kind: Kind

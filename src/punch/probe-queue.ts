@@ -62,6 +62,6 @@ export class ProbeQueue {
   }
 }
 
-export function viaOf(shot: Probe): Via {
+function viaOf(shot: Probe): Via {
   return shot.type === 'sample' ? shot.sample.via : shot.via
 }

@@ -11,7 +11,7 @@ import { PortSampler } from './port-sampler.ts'
 import { ProbeQueue } from './probe-queue.ts'
 import type { Probe, ProbeSender } from './tactics/tactic.ts'
 
-export type ProbeSchedulerOptions = {
+type ProbeSchedulerOptions = {
   readonly crypto: ConstructorParameters<typeof PortSampler>[0]
   readonly punch: Punch
   readonly servers: readonly Endpoint[]

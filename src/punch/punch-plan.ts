@@ -34,7 +34,7 @@ type Attemptable = {
 }
 
 /** `tcp`: there is no way by UDP as far as anybody knows, but one may call the other, or both each other. */
-export type DirectPlan = Attemptable & { readonly strategy: 'direct' | 'tcp' }
+type DirectPlan = Attemptable & { readonly strategy: 'direct' | 'tcp' }
 
 export type HardPlan = Attemptable & {
   readonly strategy: HardStrategy
@@ -48,7 +48,7 @@ export type HardPlan = Attemptable & {
   readonly hasWayRound: boolean
 }
 
-export type NoPlan = {
+type NoPlan = {
   readonly strategy: 'none'
   /** A sentence a person understands. */
   readonly reason: string
@@ -63,7 +63,7 @@ export function isHard(plan: DirectPlan | HardPlan): plan is HardPlan {
   return plan.strategy !== 'direct' && plan.strategy !== 'tcp'
 }
 
-export const directBudget = 60
+const directBudget = 60
 const directAttemptMs = 120_000
 /** Of a longer list of candidates the rest is not looked at. */
 const maxConsidered = 64

@@ -3,6 +3,7 @@
 
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { KeyPair } from '../../base/crypto.ts'
+import { waitAtMost } from '../../base/grace-time.ts'
 import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
 import { isSealedTo, readLetter } from '../../letter/mail-text.ts'
@@ -14,7 +15,7 @@ import { UnopenedMails } from './unopened-mails.ts'
 
 export type { KnownHost } from './outgoing-letters.ts'
 
-export type InboxOptions = OutgoingLettersOptions & {
+type InboxOptions = OutgoingLettersOptions & {
   readonly hosts: readonly KnownHost[]
   readonly mailbox: Mailbox
   readonly sessions: SessionKeys
@@ -87,15 +88,8 @@ export class Inbox {
     this.#cancelSweep()
     this.#outgoingLetters.close()
     const { mailbox, sender, clock } = this.#options
-    if (this.#looking) {
-      // So that letters taken are also removed; a mailbox that answers nobody must not keep us.
-      let cancel = () => {}
-      const grace = new Promise<void>((resolve) => {
-        cancel = clock.after(closeGraceMs, resolve)
-      })
-      await Promise.race([this.#looking, grace])
-      cancel()
-    }
+    // So that letters taken are also removed; a mailbox that answers nobody must not keep us.
+    if (this.#looking) await waitAtMost(clock, closeGraceMs, this.#looking)
     await Promise.allSettled([mailbox.close(), sender.close()])
   }
 

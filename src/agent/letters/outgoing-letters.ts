@@ -14,7 +14,7 @@ import type { MailSender } from '../../mail/sender.ts'
 /** A host as the invite names it. */
 export type KnownHost = InviteHost
 
-export type Addressed = { readonly letter: Letter; readonly host: KnownHost }
+type Addressed = { readonly letter: Letter; readonly host: KnownHost }
 
 export type OutgoingLettersOptions = {
   readonly clock: Clock

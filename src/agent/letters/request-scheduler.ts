@@ -3,7 +3,7 @@
 
 import type { Clock } from '../../base/clock.ts'
 
-export type RequestSchedulerOptions = {
+type RequestSchedulerOptions = {
   readonly clock: Clock
   /** A request without an answer is repeated after this time, then ever more seldom. */
   readonly askAgainMs: number

@@ -9,7 +9,7 @@ import { createProber, type NatView } from '../../nat/nat-prober.ts'
 import { type Driver, drive } from '../../net/protocol-machine-driver.ts'
 import type { SocketSet, SocketSetOptions } from '../../net/udp/socket-set.ts'
 
-export type AddressDiscoveryOptions = {
+type AddressDiscoveryOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly keepaliveMs: number

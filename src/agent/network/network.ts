@@ -15,6 +15,7 @@ import {
 import type { NatProfile } from '../../base/nat-profile.ts'
 import { limits } from '../../letter/limits.ts'
 import type { NatView } from '../../nat/nat-prober.ts'
+import { firstByteAboveStun } from '../../nat/stun-message.ts'
 import { NetworkMonitor } from '../../net/network-monitor.ts'
 import type { PortMapping } from '../../net/portmap/port-mapper.ts'
 import { SocketSet, type SocketSetOptions } from '../../net/udp/socket-set.ts'
@@ -24,7 +25,7 @@ import type { NetworkIo } from './network-io.ts'
 import { PortMappedCandidate } from './port-mapped-candidate.ts'
 import { TcpTransport, type TcpTransportOptions } from './tcp-transport.ts'
 
-export type NetworkOptions = {
+type NetworkOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly io: NetworkIo
@@ -50,8 +51,6 @@ export type NetworkOptions = {
   readonly onNotice: (notice: string) => void
 }
 
-/** STUN's first byte is below this (RFC 7983 §7). */
-const firstByteAboveStun = 0x40
 /** When TCP was answered, so long is waited for any answer by UDP before the first request. */
 const udpPatienceMs = 1_000
 

@@ -7,7 +7,7 @@ import { addressScope, type Candidate } from '../../base/endpoint.ts'
 import type { PortProtocol } from '../../net/portmap/gateway.ts'
 import type { PortMapper, PortMapping, PortMappingOptions } from '../../net/portmap/port-mapper.ts'
 
-export type PortMappedCandidateOptions = {
+type PortMappedCandidateOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   /** Default UDP. */

@@ -5,6 +5,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto } from '../../base/crypto.ts'
 import { type Candidate, type Endpoint, type Family, familyOf } from '../../base/endpoint.ts'
+import { waitAtMost } from '../../base/grace-time.ts'
 import { limits } from '../../letter/limits.ts'
 import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
 import { openPacketListener, type PacketListener } from '../../net/tcp/packet-listener.ts'
@@ -85,13 +86,7 @@ export class TcpTransport {
     this.#openPort = mayMap && port !== undefined ? makeOpenPort() : null
     const settled = [...this.#mappings.values()].map((mapping) => mapping.settled)
     const known = Promise.all([...settled, port !== undefined && this.#openPort?.ask(port)])
-    await new Promise<void>((resolve) => {
-      const cancel = clock.after(patienceMs, resolve)
-      void known.finally(() => {
-        cancel()
-        resolve()
-      })
-    })
+    await waitAtMost(clock, patienceMs, known)
     this.#isExploring = false
   }
 

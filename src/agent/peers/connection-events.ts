@@ -17,7 +17,7 @@ import { failureOf } from './failure-text.ts'
 import type { PeerConnectionEvent, PeerConnectionFailure } from './peer-connection.ts'
 import type { PeerQueue } from './peer-queue.ts'
 
-export type ConnectionEventsOptions = {
+type ConnectionEventsOptions = {
   readonly clock: Clock
   readonly ownId: UserId
   readonly network: { readonly nat: NatProfile }
@@ -38,7 +38,7 @@ export type ConnectionEventsOptions = {
 
 /** When a peer is silent, what can be done without mail is done by then. Then the host is asked, too, so that both sides
  *  learn by mail where the other is now. */
-export const askAfterMs = 5_000
+const askAfterMs = 5_000
 /** A superseded link stays so long: until the newer one is surely open on both sides, and what is under way on
  *  this one has arrived. */
 const supersededLinkMs = 5_000

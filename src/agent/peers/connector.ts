@@ -4,6 +4,7 @@ import { equalBytes, viewOf } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto, KeyPair } from '../../base/crypto.ts'
 import type { Endpoint } from '../../base/endpoint.ts'
+import { waitAtMost } from '../../base/grace-time.ts'
 import type { PeerLink } from '../../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer, UserId } from '../../letter/letter-types.ts'
 import type { RoomKeys } from '../../letter/room-membership.ts'
@@ -23,7 +24,7 @@ import { PeerQueue } from './peer-queue.ts'
 import { choosePeers, type PeerPreferences, welcome } from './peer-ranking.ts'
 import { WantedPeers } from './wanted-peers.ts'
 
-export type ConnectorOptions = {
+type ConnectorOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly identity: KeyPair
@@ -184,13 +185,10 @@ export class Connector {
       entry.peerConnection.close()
     }
     if (this.#table.isEmpty) return
-    await new Promise<void>((resolve) => {
-      const cancel = this.#options.clock.after(graceMs, resolve)
-      this.#onEmpty = () => {
-        cancel()
-        resolve()
-      }
+    const allClosed = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve
     })
+    await waitAtMost(this.#options.clock, graceMs, allClosed)
     for (const entry of this.#table.entries) {
       entry.peerConnection.abandon()
       this.#table.remove(entry)

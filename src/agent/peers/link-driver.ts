@@ -15,7 +15,7 @@ import { LinkQuality, type QualityReport } from './link-quality.ts'
 import type { PairKeys } from './pair-keys.ts'
 import { linkKeepaliveMs, rankOfPath } from './peer-paths.ts'
 
-export type LinkDriverOptions = {
+type LinkDriverOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly identity: KeyPair

@@ -12,6 +12,7 @@ import { isConnection, type Via } from '../../base/protocol-machine.ts'
 import type { OfferedPeer } from '../../letter/letter-types.ts'
 import { openSignal, sealSignal } from '../../letter/seal-signal.ts'
 import type { LinkEvent } from '../../link/link-events.ts'
+import { firstByteAboveStun } from '../../nat/stun-message.ts'
 import { type Driver, drive } from '../../net/protocol-machine-driver.ts'
 import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
 import type { SocketSet } from '../../net/udp/socket-set.ts'
@@ -47,7 +48,7 @@ export type PeerConnectionEvent =
 export type PeerConnectionNetwork = TcpFallbackNetwork &
   Pick<Network, 'nat' | 'servers' | 'candidates' | 'sockets'>
 
-export type PeerConnectionOptions = {
+type PeerConnectionOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly identity: KeyPair
@@ -74,8 +75,6 @@ export type PeerConnectionOptions = {
 const lookAgainMs = 180_000
 /** The same on a path by TCP: a game wants to be off it. */
 const lookBeyondTcpMs = 30_000
-/** STUN's first byte is below this (RFC 7983 §7). */
-const firstByteAboveStun = 0x40
 
 export class PeerConnection {
   readonly peer: OfferedPeer

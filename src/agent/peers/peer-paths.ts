@@ -11,16 +11,15 @@ import type { NatProfile } from '../../base/nat-profile.ts'
 import { isConnection } from '../../base/protocol-machine.ts'
 import type { OfferedPeer } from '../../letter/letter-types.ts'
 import type { CandidatePath } from '../../link/candidate-paths.ts'
+import { keepaliveIntervalMs } from '../../nat/keepalive-interval.ts'
 import { isLan, isUsable, lowestRank, maxHostTargets, maxTargets, rankOf } from '../../punch/check-targets.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
 
-/** The shortest mapping lifetime in the field is 10 s; 8 s leave room for a retransmission. */
-const usualKeepaliveMs = 8_000
+/** A link pings at least so often, however long the NATs remember. */
+const mostKeepaliveMs = 8_000
 const leastKeepaliveMs = 2_000
-/** Of a known lifetime. */
-const refreshAfter = 0.8
 
-export type KnownPeer = Pick<OfferedPeer, 'sameNat'> & { readonly candidates: readonly Candidate[] }
+type KnownPeer = Pick<OfferedPeer, 'sameNat'> & { readonly candidates: readonly Candidate[] }
 
 /** Best first; by the same rules as the targets of an attempt, since candidates may name anybody's addresses. */
 export function waysTo({ candidates, sameNat }: KnownPeer, onLoopback: boolean): readonly CandidatePath[] {
@@ -76,8 +75,9 @@ export function listText(candidates: readonly Candidate[]): string {
 /** How often a link pings, at least. */
 export function linkKeepaliveMs(nats: readonly NatProfile[], configuredMs: number): number {
   const lifetimes = nats.flatMap(({ lifetimeMs }) => (lifetimeMs === undefined ? [] : [lifetimeMs]))
-  const shortest = Math.min(...lifetimes.map((lifetimeMs) => refreshAfter * lifetimeMs), Infinity)
-  return Math.max(leastKeepaliveMs, Math.min(usualKeepaliveMs, configuredMs, shortest))
+  const shortest = lifetimes.length > 0 ? Math.min(...lifetimes) : null
+  const mostMs = Math.max(leastKeepaliveMs, Math.min(mostKeepaliveMs, configuredMs))
+  return keepaliveIntervalMs(shortest, { leastMs: leastKeepaliveMs, mostMs })
 }
 
 function sameAddress(a: Candidate, b: Candidate): boolean {

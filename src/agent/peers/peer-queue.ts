@@ -5,7 +5,7 @@ import { toHex } from '../../base/bytes.ts'
 import type { OfferedPeer, UserId } from '../../letter/letter-types.ts'
 import type { OwnSession } from '../letters/session-keys.ts'
 
-export type Candidacy = {
+type Candidacy = {
   readonly peer: OfferedPeer
   /** Ours, whose answer named the peer. */
   readonly session: OwnSession
@@ -13,7 +13,7 @@ export type Candidacy = {
   readonly offeredAt: number
 }
 
-export type Turn =
+type Turn =
   | { readonly turn: 'try'; readonly candidacy: Candidacy }
   /** Those left were told of us too long ago, and not all of them have failed before. */
   | { readonly turn: 'ask-again' }

@@ -6,7 +6,7 @@ import type { OfferedPeer, UserId } from '../../letter/letter-types.ts'
 import { readUserId } from '../../letter/user-id.ts'
 import type { AgentEvent, PathReport, PeerName } from '../events.ts'
 
-export type PeerState =
+type PeerState =
   /** Named by the host, and not tried. */
   | { readonly state: 'known' }
   | { readonly state: 'trying'; readonly plan: string }

@@ -13,7 +13,7 @@ import type { PairKeys } from './pair-keys.ts'
 import { TcpAttempt, type TcpAttemptOptions } from './tcp-attempt.ts'
 
 /** With both sides there UDP takes a second at most, and a letter may bring one of them some seconds later. */
-export const fairChanceMs = 4_000
+const fairChanceMs = 4_000
 const mostAttemptMs = 120_000
 /** As long as a silent link lives. */
 const againMs = 30_000
@@ -26,7 +26,7 @@ export type TcpFallbackNetwork = {
   readonly udpIsSilent?: boolean
 }
 
-export type TcpFallbackOptions = Pick<
+type TcpFallbackOptions = Pick<
   TcpAttemptOptions,
   'clock' | 'crypto' | 'onPath' | 'onPacket' | 'onGone' | 'inUse'
 > & {

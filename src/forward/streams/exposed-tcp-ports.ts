@@ -14,7 +14,7 @@ import { type EndReason, encodeStreamFrame, type StreamFrame } from './stream-fr
 import { StreamTable } from './stream-table.ts'
 import type { UdxRelay } from './udx-relay.ts'
 
-export type ExposedTcpPortsOptions = {
+type ExposedTcpPortsOptions = {
   readonly clock: Clock
   readonly relay: UdxRelay
   readonly budget: StreamBudget

@@ -16,7 +16,7 @@ import { concatBytes, viewOf } from '../../base/bytes.ts'
 
 export const initialCreditBytes = 65_536
 export const maxDataBytes = 65_535
-export const recordHeaderBytes = 3
+const recordHeaderBytes = 3
 
 export type Record =
   | { readonly kind: 'data'; readonly bytes: Uint8Array }

@@ -26,7 +26,7 @@ const maxCreditBytes = 2 * maxWindowBytes
 const slackBytes = 65_536
 const nothing = new Uint8Array(0)
 
-export type StreamOptions = {
+type StreamOptions = {
   /** Half-open connections allowed; nothing read from it yet. */
   readonly tcp: LocalEnd
   readonly allowance: Allowance

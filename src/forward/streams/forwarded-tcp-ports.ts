@@ -11,7 +11,7 @@ import { type EndReason, encodeStreamFrame, type StreamFrame } from './stream-fr
 import { StreamTable } from './stream-table.ts'
 import type { UdxRelay } from './udx-relay.ts'
 
-export type ForwardedTcpPortsOptions = {
+type ForwardedTcpPortsOptions = {
   readonly clock: Clock
   readonly relay: UdxRelay
   readonly budget: StreamBudget
@@ -88,7 +88,10 @@ export class ForwardedTcpPorts {
     let number = random()
     while (this.#openings.has(`${peerId} ${number}`) || this.#table.has(peerId, number)) number = random()
     const opening: Opening = {
-      ...{ onOpened: () => {}, onRefused: () => {}, stop: () => {}, ownSeq: random() },
+      onOpened: () => {},
+      onRefused: () => {},
+      stop: () => {},
+      ownSeq: random(),
       ...wish,
     }
     this.#openings.set(`${peerId} ${number}`, opening)

@@ -13,7 +13,7 @@ import { StreamBudget } from './stream-budget.ts'
 import { decodeStreamFrame } from './stream-frame.ts'
 import { UdxRelay } from './udx-relay.ts'
 
-export type StreamForwarderOptions = {
+type StreamForwarderOptions = {
   readonly clock: Clock
   readonly random: () => number
   readonly addresses: PeerLoopbackAddresses

@@ -67,7 +67,7 @@ const kinds = {
 }
 const paddedBit = 0x80
 /** Of a packet without padding, before its payload. */
-export const packetHeaderBytes = 14
+const packetHeaderBytes = 14
 
 export function isStreamFrame(bytes: Uint8Array): boolean {
   const kind = bytes[0] ?? 0

@@ -7,7 +7,7 @@ import type { Allowance } from './stream-budget.ts'
 import { type EndReason, encodeStreamFrame, type Towards, type UdxPacket } from './stream-frame.ts'
 import type { UdxRelay } from './udx-relay.ts'
 
-export type StreamTableOptions = {
+type StreamTableOptions = {
   readonly clock: Clock
   /** The other side's role. */
   readonly towards: Towards
@@ -17,7 +17,7 @@ export type StreamTableOptions = {
   readonly wholeBytes: (peerId: string) => number
 }
 
-export type NewStream = {
+type NewStream = {
   readonly peerId: string
   readonly number: number
   readonly tcp: LocalEnd

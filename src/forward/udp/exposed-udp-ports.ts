@@ -9,7 +9,7 @@ import { FlowTable } from './flow-table.ts'
 import { encodeFrame, type Frame, maxPayloadBytes } from './game-datagram-frame.ts'
 import { GameSocket } from './game-socket.ts'
 
-export type ExposedUdpPortsOptions = {
+type ExposedUdpPortsOptions = {
   readonly clock: Clock
   readonly addresses: PeerLoopbackAddresses
   /** Whether this peer may reach this UDP port. */

@@ -22,7 +22,7 @@ type Flow = {
   readonly key: string
 }
 
-export type ForwardedUdpPortsOptions = {
+type ForwardedUdpPortsOptions = {
   readonly clock: Clock
   /** The linked peer a forward to this nickname leads to now. */
   readonly peerOf: (nick: string) => string | undefined

@@ -5,7 +5,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { literally, loopbacks } from '../local-ports.ts'
 import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
 
-export type GameSocketOptions = {
+type GameSocketOptions = {
   readonly port: number
   readonly peerId: string
   readonly addresses: PeerLoopbackAddresses

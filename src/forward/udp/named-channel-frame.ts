@@ -14,7 +14,7 @@ const nameForm = /^[a-zA-Z0-9._-]{1,32}$/
 /** With the longest name it still fits in a link's largest datagram. */
 export const maxChannelBytes = 65_000
 
-export type NamedFrame = { readonly name: string; readonly payload: Uint8Array }
+type NamedFrame = { readonly name: string; readonly payload: Uint8Array }
 
 export function isServiceName(name: string): boolean {
   return nameForm.test(name)

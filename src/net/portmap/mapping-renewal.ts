@@ -16,7 +16,7 @@ export type PortMapping = {
   readonly router: string
 }
 
-export type MappingRenewalOptions = {
+type MappingRenewalOptions = {
   readonly clock: Clock
   /** Of the socket that is to be reached. */
   readonly port: number

@@ -17,7 +17,7 @@ import {
   unsupportedVersion,
 } from './pcp-codec.ts'
 
-export type PcpGatewayOptions = {
+type PcpGatewayOptions = {
   readonly router: string
   /** Our address, which mappings lead to. */
   readonly client: string

@@ -21,7 +21,7 @@ const conflicts = [718, 729]
 const leaseRefusals = [402, 725]
 const maxPortTries = 4
 
-export type UpnpGatewayOptions = UpnpPlace & {
+type UpnpGatewayOptions = UpnpPlace & {
   /** 0..1, for the ports to try when ours is taken. */
   readonly random: () => number
   /** Default UDP. */

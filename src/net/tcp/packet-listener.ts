@@ -11,7 +11,7 @@ import { openTcpListener } from './tcp-listener.ts'
 export const waitingLimits: GuestLimits = { total: 64, perSource: 8 }
 export const mostWaitingMs = 5_000
 
-export type PacketListenerOptions = {
+type PacketListenerOptions = {
   readonly clock: Clock
   readonly family: Family
   /** Default: any free port. */

@@ -15,7 +15,7 @@ import { newMappings } from '../check-pacing.ts'
 import { drawPorts, portsOf } from '../port-arithmetic.ts'
 import { type ProbeSender, type Tactic, usualMailMs } from './tactic.ts'
 
-export type BirthdayParadoxSearchOptions = {
+type BirthdayParadoxSearchOptions = {
   readonly means: ProbeSender
   readonly now: number
   readonly part: /** `towards`: null while the peer has to tell it by `ports`. */

@@ -8,7 +8,7 @@ import { PortRangeAnnouncer } from './port-range-announcer.ts'
 import { PortRangeScan } from './port-range-scan.ts'
 import { type ProbeSender, type Tactic, usualMailMs } from './tactic.ts'
 
-export type TacticsOptions = {
+type TacticsOptions = {
   readonly plan: HardPlan
   readonly means: ProbeSender
   readonly now: number

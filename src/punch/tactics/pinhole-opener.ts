@@ -21,7 +21,7 @@ import {
   usualMailMs,
 } from './tactic.ts'
 
-export type PinholeOpenerOptions = {
+type PinholeOpenerOptions = {
   readonly means: ProbeSender
   /** Of our NAT's counter, as far as known; else 0. */
   readonly step: number

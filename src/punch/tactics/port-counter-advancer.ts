@@ -25,7 +25,7 @@ import {
   usualMailMs,
 } from './tactic.ts'
 
-export type PortCounterAdvancerOptions = {
+type PortCounterAdvancerOptions = {
   readonly means: ProbeSender
   readonly now: number
   /** Of our NAT's counter, as far as known; else 0. */

@@ -7,7 +7,7 @@ import { isWithin, stepsBetween } from '../port-arithmetic.ts'
 import type { Position } from './port-measurement.ts'
 
 /** Connections of others: seen so many in so long. */
-export type ForeignTraffic = { readonly seen: number; readonly overMs: number }
+type ForeignTraffic = { readonly seen: number; readonly overMs: number }
 
 const maxTargets = 24
 const fewestStepsApart = 20

@@ -19,7 +19,7 @@ import {
   triesToFailure,
 } from './tactic.ts'
 
-export type PortRangeAnnouncerOptions = {
+type PortRangeAnnouncerOptions = {
   readonly means: ProbeSender
   readonly now: number
   /** Null: where to is told by the peer's `ports`. */

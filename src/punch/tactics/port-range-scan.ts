@@ -8,7 +8,7 @@ import type { Signal } from '../../base/signaling-message.ts'
 import { portsAround, portsOf } from '../port-arithmetic.ts'
 import { keepaliveMsFor, type ProbeSender, type Tactic } from './tactic.ts'
 
-export type PortRangeScanOptions = {
+type PortRangeScanOptions = {
   readonly means: ProbeSender
   /** Sockets whose ports the peer's NAT lets in; none yet when empty. */
   readonly vias: () => readonly Via[]
