@@ -59,7 +59,7 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     const { clock, crypto, identity, settings } = options
-    const onEvent = (event: AgentEvent) => this.#tell(event)
+    const onEvent = (event: AgentEvent) => this.#emit(event)
     this.#options = options
     this.#correctedClock = new CorrectedClock(clock)
     this.#sessions = new SessionKeys(crypto)
@@ -89,7 +89,7 @@ export class Agent {
         this.#connector.recheckLinks()
         this.#inbox.check()
       },
-      onNews: () => this.#tellNews(),
+      onNews: () => this.#announceChange(),
       onNotice: (notice) => onEvent({ event: 'notice', notice }),
     })
     this.#connector = new Connector({
@@ -108,7 +108,7 @@ export class Agent {
       mailMs: () => this.#mailMs,
       onSignal: (peer, box) => this.#passOn(peer, box),
       onFailure: (peer, reason) => this.#reportFailure(peer, reason),
-      onAskAgain: () => this.#requestScheduler.tellNews(),
+      onAskAgain: () => this.#requestScheduler.requestSoon(),
       onAttach: (peer, link) => this.#forwarder.attach(peer, link),
       onDetach: (peer) => this.#forwarder.detach(peer.id),
       onDatagram: (peer, bytes) => this.#forwarder.handleDatagram(peer.id, bytes),
@@ -177,7 +177,7 @@ export class Agent {
     }
     if (this.#stopping) return
     this.#state = 'joined'
-    this.#tell({ event: 'ready', id: userIdText(identity.publicKey), name, room: roomName })
+    this.#emit({ event: 'ready', id: userIdText(identity.publicKey), name, room: roomName })
     this.#requestScheduler.start()
   }
 
@@ -199,12 +199,12 @@ export class Agent {
 
   /** Asks the hosts again, as soon as manners allow. */
   askAgain(): void {
-    this.#requestScheduler.tellNews()
+    this.#requestScheduler.requestSoon()
   }
 
   /** Tries to reach this peer, also beyond `links`; the hosts are asked first, so that the peer tries too. */
   connect(id: UserId, peer: PeerName): void {
-    if (this.#connector.seek(id, peer)) this.askAgain()
+    if (this.#connector.want(id, peer)) this.askAgain()
   }
 
   /** Ends the link with this peer, or the attempt to reach it. */
@@ -244,14 +244,14 @@ export class Agent {
   #viewed(view: NatView, first: boolean): void {
     const { profile, publicEndpoints } = view
     const isPublic = isSeenFromOutside(publicEndpoints)
-    this.#tell({ event: 'nat', ...profile, public: publicEndpoints.map(formatEndpoint), isPublic })
-    if (!first) this.#tellNews()
+    this.#emit({ event: 'nat', ...profile, public: publicEndpoints.map(formatEndpoint), isPublic })
+    if (!first) this.#announceChange()
   }
 
   /** What the host and our peers know of where we are is out of date. */
-  #tellNews(): void {
-    this.#connector.tellCandidates()
-    this.#requestScheduler.tellNews()
+  #announceChange(): void {
+    this.#connector.announceCandidates()
+    this.#requestScheduler.requestSoon()
   }
 
   #ask(): void {
@@ -263,7 +263,7 @@ export class Agent {
     const sentAt = this.#correctedClock.wallNow()
     this.#correctedClock.asked(now, sentAt)
     void this.#inbox.send((host) => requestTo(host, this.#author, session, contactPoints, sentAt))
-    this.#tell({ event: 'requested', hosts: hosts.length })
+    this.#emit({ event: 'requested', hosts: hosts.length })
   }
 
   get #author(): Author {
@@ -284,9 +284,9 @@ export class Agent {
     await waitAtMost(this.#options.clock, leaveMs, sent)
   }
 
-  #tell(event: AgentEvent): void {
+  #emit(event: AgentEvent): void {
     if (this.#state === 'over') return
-    this.#peerStates.tell(event, this.#options.clock.now())
+    this.#peerStates.handle(event, this.#options.clock.now())
     try {
       this.#options.onEvent(event)
     } catch {

@@ -136,19 +136,19 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     onEvent({ type: 'forwarding', nick: name, peerId: next ?? null })
   }
 
-  let stopSweeping = () => {}
-  const sweep = () => {
+  let stopExpiry = () => {}
+  const expire = () => {
     exposed.expire(clock.now())
     forwarded.expire(clock.now())
-    stopSweeping = clock.after(idleMs / 4, sweep)
+    stopExpiry = clock.after(idleMs / 4, expire)
   }
 
   const takeNamed = (id: string, bytes: Uint8Array) => {
     const frame = decodeNamedFrame(bytes)
-    const door = frame && namedServices.channel(frame.name, () => isFriend(id))
+    const handler = frame && namedServices.channel(frame.name, () => isFriend(id))
     if (!frame) counts.malformed++
-    else if (!door) counts.notExposed++
-    else door(id, frame.payload)
+    else if (!handler) counts.notExposed++
+    else handler(id, frame.payload)
   }
 
   const firstCalled = (name: string) => [...linked].find(([, peer]) => peer.name === name)?.[0]
@@ -174,7 +174,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
   const close = async () => {
     isClosed = true
-    stopSweeping()
+    stopExpiry()
     await Promise.all([exposed.close(), forwarded.close(), streams.close()])
     linked.clear()
     leads.clear()
@@ -189,7 +189,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
         await close()
         throw thrown
       }
-      stopSweeping = clock.after(idleMs / 4, sweep)
+      stopExpiry = clock.after(idleMs / 4, expire)
     },
 
     add,

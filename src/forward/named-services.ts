@@ -27,12 +27,12 @@ export class NamedServices {
   }
 
   /** Throws a Problem `usage`. Returns what closes it again. */
-  openChannel(name: string, door: NamedService<OnDatagram>): () => void {
-    return open(this.#channels, name, door)
+  openChannel(name: string, service: NamedService<OnDatagram>): () => void {
+    return open(this.#channels, name, service)
   }
 
-  openStreams(name: string, door: NamedService<OnStream>): () => void {
-    return open(this.#streams, name, door)
+  openStreams(name: string, service: NamedService<OnStream>): () => void {
+    return open(this.#streams, name, service)
   }
 
   /** Null when it is not open to this peer. */
@@ -45,23 +45,23 @@ export class NamedServices {
   }
 }
 
-function through<Handle>(door: NamedService<Handle> | undefined, isFriend: () => boolean): Handle | null {
-  return door && (!door.friendsOnly || isFriend()) ? door.handle : null
+function through<Handle>(service: NamedService<Handle> | undefined, isFriend: () => boolean): Handle | null {
+  return service && (!service.friendsOnly || isFriend()) ? service.handle : null
 }
 
 function open<Handle>(
   namedServices: Map<string, NamedService<Handle>>,
   name: string,
-  door: NamedService<Handle>,
+  service: NamedService<Handle>,
 ): () => void {
   checkServiceName(name)
   if (namedServices.has(name))
     throw new Problem('usage', `"${name}" is open already.`, 'Choose another name.')
   if (namedServices.size >= mostServices)
     throw new Problem('usage', `${mostServices} names are open already.`, 'Close some that are not needed.')
-  namedServices.set(name, door)
+  namedServices.set(name, service)
   return () => {
-    if (namedServices.get(name) === door) namedServices.delete(name)
+    if (namedServices.get(name) === service) namedServices.delete(name)
   }
 }
 

@@ -63,7 +63,7 @@ export class CandidateAnnouncements {
   #dueAt = Infinity
   #heardNumber = 0
 
-  tell(now: number, candidates: readonly Candidate[]): void {
+  announce(now: number, candidates: readonly Candidate[]): void {
     this.#number = (this.#number + 1) >>> 0
     this.#body = encodeCandidates({ number: this.#number, candidates })
     this.#sends = 0

@@ -88,24 +88,24 @@ export class Link implements Machine<LinkEvent> {
   }
 
   /** Where else the peer may be: at most 16 count. Better ones are looked at, all of them when the link is disturbed. */
-  setWays(now: number, ways: readonly CandidatePath[]): LinkAction[] {
+  setCandidatePaths(now: number, paths: readonly CandidatePath[]): LinkAction[] {
     if (this.#state === 'closed') return []
-    this.#openLink.pathManager.setWays(now, ways)
-    return this.#turnPaths(now)
+    this.#openLink.pathManager.setCandidatePaths(now, paths)
+    return this.#advancePaths(now)
   }
 
   /** Tells the peer where we may be reached from now on, and looks whether a better way has come up. */
-  tellCandidates(now: number, candidates: readonly Candidate[]): LinkAction[] {
+  announceCandidates(now: number, candidates: readonly Candidate[]): LinkAction[] {
     if (this.#state !== 'open') return []
-    this.#openLink.pathManager.tell(now, candidates)
-    return this.#turnPaths(now)
+    this.#openLink.pathManager.announce(now, candidates)
+    return this.#advancePaths(now)
   }
 
   /** Our network may have changed, or we have slept: asks at once, and everywhere. */
   recheck(now: number): LinkAction[] {
     if (this.#state !== 'open') return []
     this.#openLink.pathManager.sweep(now)
-    return [...this.#openLink.ping(now), ...this.#turnPaths(now)]
+    return [...this.#openLink.ping(now), ...this.#advancePaths(now)]
   }
 
   /** From now on; see `keepaliveMs` of the options. */
@@ -161,13 +161,13 @@ export class Link implements Machine<LinkEvent> {
       case 'handshake':
         return now >= this.#handshakeDeadline ? [this.#end('no-handshake')] : this.#repeatHandshake(now)
       case 'open': {
-        const pings = this.#openLink.turnPings(now)
+        const pings = this.#openLink.advancePings(now)
         if (now >= this.#openLink.lostAt()) return [this.#end('lost')]
         return [
           ...this.#repeatHandshake(now),
           ...pings,
-          ...this.#turnPaths(now),
-          ...this.#openLink.turnSize(now),
+          ...this.#advancePaths(now),
+          ...this.#openLink.advanceMtuDiscovery(now),
         ]
       }
       case 'closing':
@@ -215,7 +215,7 @@ export class Link implements Machine<LinkEvent> {
       this.#openLink.pathManager.settle()
       actions.push({ type: 'event', event: { type: 'recovered' } })
     }
-    if (now >= this.#openLink.pathManager.dueAt()) actions.push(...this.#turnPaths(now))
+    if (now >= this.#openLink.pathManager.dueAt()) actions.push(...this.#advancePaths(now))
     return actions
   }
 
@@ -244,8 +244,8 @@ export class Link implements Machine<LinkEvent> {
     return this.#openLink.say({ kind: frameKinds.close, body: nothing })
   }
 
-  #turnPaths(now: number): LinkAction[] {
-    return this.#state === 'open' ? this.#openLink.turnPaths(now) : []
+  #advancePaths(now: number): LinkAction[] {
+    return this.#state === 'open' ? this.#openLink.advancePaths(now) : []
   }
 
   #end(reason: CloseReason): LinkAction {

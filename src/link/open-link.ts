@@ -15,7 +15,7 @@ export type OpenLinkOptions = Pick<HandshakeOptions, 'crypto' | 'tag'> & {
   readonly remote: Endpoint
   /** The socket that the path leads from; the main one if left out. */
   readonly via?: Via
-  /** How good the path is; only ways of a higher rank (`setWays`) replace it while it works. Default 0. */
+  /** How good the path is; only ways of a higher rank (`setCandidatePaths`) replace it while it works. Default 0. */
   readonly rank?: number
   readonly now: number
   /** A ping goes out this often, whatever else does. Default 8,000. */
@@ -89,8 +89,8 @@ export class OpenLink {
   }
 
   /** Pings, and suspicion when none is answered. */
-  turnPings(now: number): LinkAction[] {
-    const due = this.#pings.turn(now)
+  advancePings(now: number): LinkAction[] {
+    const due = this.#pings.advance(now)
     const actions: LinkAction[] = []
     if (due.disturbed) {
       this.pathManager.disturb(now)
@@ -101,15 +101,15 @@ export class OpenLink {
   }
 
   /** What is due about the path's size. */
-  turnSize(now: number): LinkAction[] {
+  advanceMtuDiscovery(now: number): LinkAction[] {
     const probe = this.#traffic && this.#datagrams.probe(now)
     if (!probe) return []
     return [...this.say(probe.frame), ...(probe.withPing ? this.ping(now) : [])]
   }
 
   /** What is due about other paths. */
-  turnPaths(now: number): LinkAction[] {
-    return this.#traffic ? this.#follow(now, this.pathManager.turn(now)) : []
+  advancePaths(now: number): LinkAction[] {
+    return this.#traffic ? this.#follow(now, this.pathManager.advance(now)) : []
   }
 
   ping(now: number): LinkAction[] {

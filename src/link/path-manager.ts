@@ -43,9 +43,9 @@ export class PathManager {
   }
 
   /** What is due now. */
-  turn(now: number): Outcome {
+  advance(now: number): Outcome {
     if (now < this.dueAt()) return nothing
-    const { hasMoved, challenges } = this.#paths.turn(now)
+    const { hasMoved, challenges } = this.#paths.advance(now)
     const frames = challenges.map(
       ({ to, via, body }): AimedFrame => ({ kind: frameKinds.challenge, body, to, via }),
     )
@@ -93,13 +93,13 @@ export class PathManager {
     return this.#paths.move(remote, via, rank)
   }
 
-  setWays(now: number, ways: readonly CandidatePath[]): void {
-    this.#paths.setWays(now, ways)
+  setCandidatePaths(now: number, paths: readonly CandidatePath[]): void {
+    this.#paths.setCandidatePaths(now, paths)
   }
 
   /** Tells where we may be reached, and looks whether a better way has come up. */
-  tell(now: number, candidates: readonly Candidate[]): void {
-    this.#announcements.tell(now, candidates)
+  announce(now: number, candidates: readonly Candidate[]): void {
+    this.#announcements.announce(now, candidates)
     this.#paths.look(now)
   }
 

@@ -127,7 +127,7 @@ export class MappingLifetimeTest {
       to,
       via: this.#speaker,
       answerVia,
-      wish: { responsePort: port },
+      response: { responsePort: port },
       ...insistently,
     })
   }

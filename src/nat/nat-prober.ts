@@ -142,7 +142,7 @@ class StunProber implements Prober {
     if (!before) return this.#lookCloser(now, fresh, startedAt + this.#verdictMs)
     const settled = confirmChange(before, fresh, surprise, this.#options.localEndpoints, this.#findings)
     if (settled === before) return []
-    if (samePlace(before, settled)) return this.#tell(now, settled)
+    if (samePlace(before, settled)) return this.#emit(now, settled)
     // Another NAT, perhaps: what was found does not hold any more.
     this.#findings = {}
     this.#backgroundTests?.stop()
@@ -156,7 +156,7 @@ class StunProber implements Prober {
     const { localEndpoints } = this.#options
     const judged = ofJudgedFamily(observations)
     const witnesses = judged.flatMap(({ server }) => this.#rounds.witness(server) ?? [])
-    if (witnesses.length === 0) return this.#tell(now, classify(observations, localEndpoints))
+    if (witnesses.length === 0) return this.#emit(now, classify(observations, localEndpoints))
     // Another address that is also asked by itself is surely that server's.
     const isAsked = ({ other }: Witness) => this.#servers.some(({ address }) => address === other?.address)
     const survey = new BehaviorDiscovery({
@@ -176,10 +176,10 @@ class StunProber implements Prober {
     const { survey, observations } = this.#survey
     this.#survey = null
     this.#findings = survey.result
-    return this.#tell(now, classify(observations, this.#options.localEndpoints, this.#findings))
+    return this.#emit(now, classify(observations, this.#options.localEndpoints, this.#findings))
   }
 
-  #tell(now: number, view: NatView): ProberEvent[] {
+  #emit(now: number, view: NatView): ProberEvent[] {
     const before = this.#view
     this.#view = view
     this.#backgroundTests ??= this.#startLearning(now, view)

@@ -48,7 +48,7 @@ export class ServerPolling {
   #round: Round | null = null
   #nextRoundAt: number
   #backoffMs = firstBackoffMs
-  #turn = 0
+  #nextServer = 0
   #everAnswered = false
   #isFirst = true
   /** What each server said last, true or not; by its endpoint, so bounded by the servers. */
@@ -90,10 +90,10 @@ export class ServerPolling {
 
   #startDue(now: number): void {
     const { servers } = this.#options
-    const server = servers[this.#turn % servers.length]
+    const server = servers[this.#nextServer % servers.length]
     if (!this.#everAnswered || !server) this.#start(now, this.#isFirst ? 'first' : 'all', servers)
     else {
-      this.#turn++
+      this.#nextServer++
       this.#start(now, 'keepalive', [server])
     }
     this.#isFirst = false
@@ -115,8 +115,8 @@ export class ServerPolling {
     const observations = observationsOf(questions)
     // Only the first verdict is waited for.
     if (kind !== 'first' || observations.length === 0) return endsAt
-    const canTell = questions.some(({ to, otherAddress }) => credibleOther(to, otherAddress) !== null)
-    if (!canTell && !isClear(observations, this.#options.localEndpoints)) return endsAt - surveyMs
+    const canDiscover = questions.some(({ to, otherAddress }) => credibleOther(to, otherAddress) !== null)
+    if (!canDiscover && !isClear(observations, this.#options.localEndpoints)) return endsAt - surveyMs
     // Of an answer that came after we had asked again we do not know how long it took.
     const waits = questions.flatMap(({ mapped, rttMs, answeredAt }) =>
       mapped ? [rttMs === null ? answeredAt - startedAt + leastWaitMs : rttMs * tardy] : [],

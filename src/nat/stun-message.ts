@@ -39,10 +39,10 @@ export type StunRequest = {
   readonly transactionId: Uint8Array
   /** Attributes we must understand to answer, and do not (RFC 8489 §6.3.1). */
   readonly unknownRequired: readonly number[]
-} & AnswerWish
+} & ResponseOptions
 
 /** Where the answer shall come from and go to (RFC 5780 §7); a server that cannot do so answers 420. */
-export type AnswerWish = {
+export type ResponseOptions = {
   readonly change?: Change
   /** Our address stays, the port is this one. */
   readonly responsePort?: number
@@ -90,10 +90,10 @@ export function mayBeStun(start: Uint8Array): boolean {
 }
 
 /** A Binding request with FINGERPRINT, 28 to 44 bytes. */
-export function encodeRequest(transactionId: Uint8Array, wish: AnswerWish = {}): Uint8Array {
+export function encodeRequest(transactionId: Uint8Array, response: ResponseOptions = {}): Uint8Array {
   const attributes: Attribute[] = []
-  if (wish.change) attributes.push([attribute.changeRequest, encodeChange(wish.change)])
-  if (wish.responsePort) attributes.push([attribute.responsePort, encodePort(wish.responsePort)])
+  if (response.change) attributes.push([attribute.changeRequest, encodeChange(response.change)])
+  if (response.responsePort) attributes.push([attribute.responsePort, encodePort(response.responsePort)])
   attributes.push([attribute.fingerprint, new Uint8Array(4)])
   const message = encode(typeOf.request, transactionId, attributes)
   viewOf(message).setUint32(message.length - 4, fingerprintOf(message.subarray(0, -8)))
@@ -174,8 +174,8 @@ export function decodeStun(bytes: Uint8Array): StunDecoding {
     const change = changeValue && decodeChange(changeValue)
     const responsePort = portValue && decodePort(portValue)
     if (change === null || responsePort === null) return fault('bad-attribute')
-    const wish = { ...(change && { change }), ...(responsePort && { responsePort }) }
-    return { ok: true, message: { type: 'request', transactionId, unknownRequired, ...wish } }
+    const response = { ...(change && { change }), ...(responsePort && { responsePort }) }
+    return { ok: true, message: { type: 'request', transactionId, unknownRequired, ...response } }
   }
   if (type !== typeOf.success && type !== typeOf.error) return fault('unknown-type')
   // RFC 8489 §6.3.3, §6.3.4: such an answer is discarded.

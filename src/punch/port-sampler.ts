@@ -27,7 +27,7 @@ export class PortSampler {
   readonly #servers: readonly Endpoint[]
   /** By socket; those under way, which pacing keeps few. */
   readonly #questions = new Map<Via, Question>()
-  #turn: number
+  #nextServer: number
   /** Answers so far, from whomever. */
   answers = 0
 
@@ -36,7 +36,7 @@ export class PortSampler {
     this.#crypto = crypto
     // What a NAT for IPv4 does, only IPv4 can tell.
     this.#servers = servers.filter(({ address }) => familyOf(address) === 4)
-    this.#turn = firstServer
+    this.#nextServer = firstServer
   }
 
   get hasServers(): boolean {
@@ -45,7 +45,7 @@ export class PortSampler {
 
   /** Servers take turns, so that one that lies or is silent spoils only its own answers. Null when there is none. */
   ask(now: number, sample: Sample): SendAction | null {
-    const server = this.#servers[this.#turn++ % Math.max(1, this.#servers.length)]
+    const server = this.#servers[this.#nextServer++ % Math.max(1, this.#servers.length)]
     if (!server) {
       sample.isSettled = true
       return null

@@ -45,7 +45,7 @@ export type HardPlan = Attemptable & {
   /** Sockets of one side, and ports tried by the other, in one search for a port nobody knows; 0 where there is none. */
   readonly searchSize: number
   /** A LAN or IPv6 may do without the tactic, so it can wait. */
-  readonly hasWayRound: boolean
+  readonly hasEasierPath: boolean
 }
 
 type NoPlan = {
@@ -106,18 +106,18 @@ function planForUdp(mine: PlanSide, theirs: PlanSide & { readonly sameNat: boole
   const strategy = strategyFor(me, peer)
   if (strategy === 'direct') return direct(targets)
   // Inside one LAN, and over IPv6, the NATs for IPv4 do not matter.
-  const goesAround = ({ kind, endpoint }: Candidate) =>
+  const isEasier = ({ kind, endpoint }: Candidate) =>
     (sameNat && kind === 'host') || isPublicSix(endpoint.address)
-  const around = targets.filter(goesAround)
-  const hasWayRound = around.length > 0 && offered.some(goesAround)
-  if (strategy === 'none') return hasWayRound ? direct(around) : noneFor(me, peer)
+  const around = targets.filter(isEasier)
+  const hasEasierPath = around.length > 0 && offered.some(isEasier)
+  if (strategy === 'none') return hasEasierPath ? direct(around) : noneFor(me, peer)
   return {
     strategy,
     targets,
     mine: me,
     theirs: peer,
-    hasWayRound,
-    ...costOf(strategy, me, peer, hasWayRound),
+    hasEasierPath,
+    ...costOf(strategy, me, peer, hasEasierPath),
   }
 }
 
@@ -176,10 +176,10 @@ const directShareInSearch = 45
 const expectedFinds = { block: 8, all: 11.2 }
 
 /** The time leaves room for letters of a minute, each tactic's number of them and a second try. */
-function costOf(strategy: HardStrategy, me: NatBehavior, peer: NatBehavior, hasWayRound: boolean): Cost {
+function costOf(strategy: HardStrategy, me: NatBehavior, peer: NatBehavior, hasEasierPath: boolean): Cost {
   const isLargeSearch = strategy === 'birthday' || strategy === 'assigned-birthday'
-  const share = hasWayRound ? directBudget : isLargeSearch ? directShareInSearch : directShare
-  const more = hasWayRound ? directBudget - directShare : 0
+  const share = hasEasierPath ? directBudget : isLargeSearch ? directShareInSearch : directShare
+  const more = hasEasierPath ? directBudget - directShare : 0
   switch (strategy) {
     case 'range': {
       const { ports } = me.kind === 'fixed' ? peer : me

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { EarlyPunchSignals, mostShelved, shelvedMs } from '../../src/agent/letters/early-punch-signals.ts'
+import { EarlyPunchSignals, keptMs, mostKept } from '../../src/agent/letters/early-punch-signals.ts'
 
 function box(tag: number, byte: number): Uint8Array {
   return Uint8Array.from({ length: 60 }, (_, index) => (index < 8 ? tag : byte))
@@ -23,14 +23,14 @@ test('signals wait for their attempt, in the order they came, and are given once
 test('a signal whose attempt does not begin in time is forgotten', () => {
   const earlyPunchSignals = new EarlyPunchSignals()
   earlyPunchSignals.put(box(1, 10), 0)
-  assert.deepEqual(earlyPunchSignals.take(tagOf(1), shelvedMs), [])
+  assert.deepEqual(earlyPunchSignals.take(tagOf(1), keptMs), [])
 })
 
 test('however many come, so many are kept, the latest', () => {
   const earlyPunchSignals = new EarlyPunchSignals()
-  for (let byte = 0; byte < mostShelved + 3; byte++) earlyPunchSignals.put(box(1, byte), 0)
+  for (let byte = 0; byte < mostKept + 3; byte++) earlyPunchSignals.put(box(1, byte), 0)
   const taken = earlyPunchSignals.take(tagOf(1), 1)
-  assert.equal(taken.length, mostShelved)
+  assert.equal(taken.length, mostKept)
   assert.deepEqual(taken[0], box(1, 3))
 })
 

@@ -38,15 +38,16 @@ test('whatever is told, at most 256 peers are remembered, and none that is linke
         if (what === 'offered') peerStates.offered([peer(who)], nameOf, now)
         // As many as an agent has meetings, at most.
         if (what === 'connected' && (linked.size < 128 || linked.has(who))) {
-          peerStates.tell(connected(who), now)
+          peerStates.handle(connected(who), now)
           linked.add(who)
         }
-        if (what === 'punching') peerStates.tell({ event: 'punching', peer: about(who), plan: 'range' }, now)
+        if (what === 'punching')
+          peerStates.handle({ event: 'punching', peer: about(who), plan: 'range' }, now)
         if (what === 'disconnected' && linked.delete(who)) {
-          peerStates.tell({ event: 'disconnected', peer: about(who), reason: 'lost' }, now)
+          peerStates.handle({ event: 'disconnected', peer: about(who), reason: 'lost' }, now)
         }
         if (what === 'failed' && !linked.has(who)) {
-          peerStates.tell({ event: 'failed', peer: about(who), reason: 'no' }, now)
+          peerStates.handle({ event: 'failed', peer: about(who), reason: 'no' }, now)
         }
       }
       assert.ok(peerStates.entries.length <= mostKnown)
@@ -62,9 +63,9 @@ test('whatever is told, at most 256 peers are remembered, and none that is linke
 test('trying a newer session of somebody linked, and moving to a better path, leaves them linked since then', () => {
   const peerStates = new PeerStates()
   peerStates.offered([peer(1)], nameOf, 100)
-  peerStates.tell(connected(1), 200)
-  peerStates.tell({ event: 'punching', peer: about(1), plan: 'direct' }, 300)
-  peerStates.tell({ event: 'path', peer: about(1), path: { ...path, kind: 'lan' } }, 400)
+  peerStates.handle(connected(1), 200)
+  peerStates.handle({ event: 'punching', peer: about(1), plan: 'direct' }, 300)
+  peerStates.handle({ event: 'path', peer: about(1), path: { ...path, kind: 'lan' } }, 400)
   const [entry] = peerStates.entries
   assert.ok(entry?.state.state === 'linked' && entry.state.path.kind === 'lan')
   assert.deepEqual([entry.stateAt, entry.askedAt], [200, 95])

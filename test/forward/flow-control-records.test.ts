@@ -6,20 +6,20 @@ import {
   creditRecord,
   dataHeader,
   endRecord,
-  type Record,
   RecordReader,
   resetRecord,
+  type StreamRecord,
 } from '../../src/forward/streams/flow-control-records.ts'
 
 const data = fc.uint8Array({ minLength: 1, maxLength: 300 })
-const records: fc.Arbitrary<Record> = fc.oneof(
+const records: fc.Arbitrary<StreamRecord> = fc.oneof(
   data.map((bytes) => ({ kind: 'data' as const, bytes })),
   fc.integer({ min: 1, max: 0xffffffff }).map((bytes) => ({ kind: 'credit' as const, bytes })),
   fc.constant({ kind: 'end' as const }),
   fc.constant({ kind: 'reset' as const }),
 )
 
-function encode(record: Record): Uint8Array {
+function encode(record: StreamRecord): Uint8Array {
   if (record.kind === 'credit') return creditRecord(record.bytes)
   if (record.kind === 'reset') return resetRecord()
   return record.kind === 'end' ? endRecord() : concatBytes(dataHeader(record.bytes.length), record.bytes)
@@ -34,8 +34,8 @@ function cut(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
 }
 
 /** Neighbouring data as one. */
-function joined(all: readonly Record[]): Record[] {
-  const result: Record[] = []
+function joined(all: readonly StreamRecord[]): StreamRecord[] {
+  const result: StreamRecord[] = []
   for (const record of all) {
     const last = result.at(-1)
     if (record.kind === 'data' && last?.kind === 'data')
@@ -46,9 +46,9 @@ function joined(all: readonly Record[]): Record[] {
 }
 
 test('records come out as they went in, however the bytes are cut', () => {
-  const check = (sent: Record[], cuts: number[]) => {
+  const check = (sent: StreamRecord[], cuts: number[]) => {
     const reader = new RecordReader()
-    const got: Record[] = []
+    const got: StreamRecord[] = []
     for (const piece of cut(concatBytes(...sent.map(encode)), cuts)) {
       const read = reader.read(piece)
       assert.ok(read)

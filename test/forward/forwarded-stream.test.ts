@@ -7,8 +7,8 @@ import { setImmediate as turn } from 'node:timers/promises'
 import {
   creditRecord,
   initialCreditBytes,
-  type Record,
   RecordReader,
+  type StreamRecord,
 } from '../../src/forward/streams/flow-control-records.ts'
 import { ForwardedStream } from '../../src/forward/streams/forwarded-stream.ts'
 import type { LocalEnd } from '../../src/forward/streams/memory-duplex.ts'
@@ -34,7 +34,7 @@ test('an end that comes while the last bytes wait for credit is told to the peer
   const allowance = new StreamBudget().take('peer')
   assert.ok(allowance)
   const reader = new RecordReader()
-  const sent: Record['kind'][] = []
+  const sent: StreamRecord['kind'][] = []
   let handlers: Pick<PipeOptions, 'onData'> | undefined
   new ForwardedStream({
     tcp,

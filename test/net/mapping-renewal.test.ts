@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { formatEndpoint } from '../../src/base/endpoint.ts'
-import type { Gateway, Granted, PortWish } from '../../src/net/portmap/gateway.ts'
+import type { Gateway, Granted, MappingRequest } from '../../src/net/portmap/gateway.ts'
 import { type PortMapping, RenewedMapping } from '../../src/net/portmap/mapping-renewal.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
@@ -17,7 +17,7 @@ type Answer = 'silence' | 'refusal' | Partial<Granted>
 class Router implements Gateway {
   readonly language = 'PCP'
   readonly router = '10.0.1.1'
-  readonly wishes: (PortWish & { at: number })[] = []
+  readonly wishes: (MappingRequest & { at: number })[] = []
   readonly unmapped: Granted[] = []
   readonly answers: Answer[]
   readonly #clock: VirtualClock
@@ -27,12 +27,12 @@ class Router implements Gateway {
     this.answers = answers
   }
 
-  async map(wish: PortWish, signal: AbortSignal): Promise<Granted> {
-    this.wishes.push({ ...wish, at: this.#clock.now() })
+  async map(request: MappingRequest, signal: AbortSignal): Promise<Granted> {
+    this.wishes.push({ ...request, at: this.#clock.now() })
     const answer = this.answers.length > 1 ? this.answers.shift() : this.answers[0]
     if (answer === undefined || answer === 'refusal') throw new Error('refused')
     if (answer === 'silence') return untilAborted(signal)
-    return { external, lifetimeMs: wish.leaseMs, ...answer }
+    return { external, lifetimeMs: request.leaseMs, ...answer }
   }
 
   async unmap(granted: Granted, internalPort: number): Promise<void> {
@@ -178,9 +178,9 @@ test('closing while a request is under way takes back what comes of it, and tell
     ...router,
     language: 'PCP',
     router: '10.0.1.1',
-    map: async (wish, signal) => {
+    map: async (request, signal) => {
       await new Promise<void>((resolve) => clock.after(500, resolve))
-      return router.map(wish, signal)
+      return router.map(request, signal)
     },
     unmap: (granted, port) => router.unmap(granted, port),
   }

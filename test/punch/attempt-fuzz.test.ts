@@ -139,7 +139,7 @@ class Owner {
         assert.ok(this.open.delete(action.via), 'closes what is open')
         this.closed.add(action.via)
       } else if (action.type === 'send') this.#send(now, action.bytes, action.to, action.via ?? 0)
-      else this.#tell(action.event)
+      else this.#emit(action.event)
     }
   }
 
@@ -154,7 +154,7 @@ class Owner {
     this.#known.add(place)
   }
 
-  #tell(event: AttemptEvent): void {
+  #emit(event: AttemptEvent): void {
     if (event.type === 'signal') {
       assert.ok(event.signal.round < signalLimits.rounds)
       this.told.push(event.signal)

@@ -412,7 +412,7 @@ test('a direct answer within that time still makes a path', () => {
 
 test('where a LAN may do, the tactic waits until the peer must have been there, and signals wait with it', () => {
   const side = new OneSide(fixed, counting, {})
-  const patient = new OneSide(fixed, counting, { plan: { ...side.plan, hasWayRound: true } })
+  const patient = new OneSide(fixed, counting, { plan: { ...side.plan, hasEasierPath: true } })
   patient.hear(portsSignal(40_000))
   patient.run(12_900)
   assert.equal(patient.probes.length, 0)

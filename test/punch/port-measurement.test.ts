@@ -33,7 +33,7 @@ test('a step known too large is corrected by the samples', () => {
   assert.deepEqual(new PortBracket(sent, 4).at(2), { first: 4012, last: 4012, step: 1 })
 })
 
-test('several packets in one volley each have their place', () => {
+test('several packets in one burst each have their place', () => {
   const sent = [sample(10_000), other, sample(10_002), other, other, sample(10_005)]
   const bracket = new PortBracket(sent, 1)
   assert.deepEqual(

@@ -55,7 +55,7 @@ export class OutgoingLetters {
   async send(letters: readonly Addressed[]): Promise<boolean> {
     const kind = letters[0]?.letter.kind
     if (this.#closed || kind === undefined) return false
-    this.#makeWay(kind)
+    this.#supersede(kind)
     try {
       const mails = this.#compose(letters)
       const taken = await Promise.all(mails.map((mail) => this.#sendUntilTaken(kind, mail)))
@@ -73,7 +73,7 @@ export class OutgoingLetters {
   }
 
   /** A newer request makes an older one pointless, and a goodbye everything. */
-  #makeWay(kind: LetterKind): void {
+  #supersede(kind: LetterKind): void {
     for (const other of this.#unsent) {
       if (kind === 'leave' || (kind === 'request' && other.kind === 'request')) giveUp(other)
     }

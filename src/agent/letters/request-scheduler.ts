@@ -44,7 +44,7 @@ export class RequestScheduler {
   }
 
   /** Asks as soon as manners allow. Nothing before the start, whose request tells everything anyway. */
-  tellNews(): void {
+  requestSoon(): void {
     if (this.#askedAt === null) return
     this.#hasNews = true
     this.#askIn(0)

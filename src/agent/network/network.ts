@@ -56,11 +56,11 @@ const udpPatienceMs = 1_000
 
 export class Network {
   readonly #options: NetworkOptions
-  #finder: AddressDiscovery
+  #addressDiscovery: AddressDiscovery
   /** Of the network before, until more is known. */
   #viewBefore: NatView = emptyView
   readonly #sockets: MainSockets
-  #openPort: PortMappedCandidate | null
+  #mappedCandidate: PortMappedCandidate | null
   /** Null where TCP is not wanted. */
   readonly tcp: TcpTransport | null
   #hasHeardStun = false
@@ -69,7 +69,7 @@ export class Network {
   #cancelPatience: () => void = () => {}
   /** Of networks before, taking their ports back. */
   readonly #closings = new Set<Promise<void>>()
-  #watch: NetworkMonitor | null = null
+  #networkMonitor: NetworkMonitor | null = null
   /** Counts the networks we were in. */
   #generation = 0
   #servers: readonly Endpoint[] = []
@@ -81,8 +81,8 @@ export class Network {
       ...options,
       onDatagram: (bytes, from) => this.#receive(bytes, from),
     })
-    this.#openPort = this.#makeOpenPort()
-    this.#finder = this.#makeFinder()
+    this.#mappedCandidate = this.#makeMappedCandidate()
+    this.#addressDiscovery = this.#makeAddressDiscovery()
     this.tcp = this.#makeTcp()
   }
 
@@ -96,7 +96,7 @@ export class Network {
     )
     if (this.#closed) return
     if (io.lookMs !== undefined) {
-      this.#watch = new NetworkMonitor({
+      this.#networkMonitor = new NetworkMonitor({
         clock,
         lookMs: io.lookMs,
         addresses: () => this.#allAddresses(),
@@ -111,17 +111,17 @@ export class Network {
   #move(): void {
     this.#viewBefore = this.view
     this.#generation++
-    this.#finder.stop()
-    this.#finder = this.#makeFinder()
+    this.#addressDiscovery.stop()
+    this.#addressDiscovery = this.#makeAddressDiscovery()
     this.#hasHeardStun = false
     this.#cancelPatience()
-    for (const old of [this.#openPort?.close(), this.tcp?.forget()]) {
+    for (const old of [this.#mappedCandidate?.close(), this.tcp?.forget()]) {
       if (!old) continue
       const closing = old.catch(() => {})
       this.#closings.add(closing)
       void closing.then(() => this.#closings.delete(closing))
     }
-    this.#openPort = this.#makeOpenPort()
+    this.#mappedCandidate = this.#makeMappedCandidate()
     void this.#sockets.openSix().then(() => this.#explore())
     this.#options.onMoved?.()
   }
@@ -144,7 +144,7 @@ export class Network {
     // Not when all the world is this computer, as in a demonstration.
     const mayMap = !isAtHome
     const byTcp = this.tcp?.explore(this.#servers, mayMap)
-    const byUdp = this.#finder.start(
+    const byUdp = this.#addressDiscovery.start(
       families.map((family) => ({
         family,
         servers: ofFamily(this.#servers, family),
@@ -160,14 +160,14 @@ export class Network {
     return new Promise((resolve) => {
       this.#cancelPatience = this.#options.clock.after(udpPatienceMs, async () => {
         await byTcp
-        if (!this.tcp?.isHeard || this.#hasHeardStun || this.#finder.isSettled) return
+        if (!this.tcp?.isHeard || this.#hasHeardStun || this.#addressDiscovery.isSettled) return
         this.#wentAhead = true
         resolve()
       })
     })
   }
 
-  #makeFinder(): AddressDiscovery {
+  #makeAddressDiscovery(): AddressDiscovery {
     const { clock, crypto, keepaliveMs, knownNat, onView } = this.#options
     const isFirstNetwork = this.#generation === 0
     return new AddressDiscovery({
@@ -182,7 +182,7 @@ export class Network {
     })
   }
 
-  #makeOpenPort(): PortMappedCandidate | null {
+  #makeMappedCandidate(): PortMappedCandidate | null {
     const { clock, crypto, io, portMapping, onNews, onNotice } = this.#options
     const { mapPort } = io
     return portMapping && mapPort
@@ -200,14 +200,14 @@ export class Network {
     }
     // People are told of the port for UDP, which has the same number.
     const options = { clock, crypto, onNews, onNotice: () => {}, protocol: 'TCP' } as const
-    const makeOpenPort = () =>
+    const makeMappedCandidate = () =>
       portMapping && mapPort ? new PortMappedCandidate({ ...options, mapPort }) : null
-    return new TcpTransport({ clock, crypto, io: tcp, makeOpenPort, hostEndpoints, onCall, onNews })
+    return new TcpTransport({ clock, crypto, io: tcp, makeMappedCandidate, hostEndpoints, onCall, onNews })
   }
 
   async #askRouter(): Promise<void> {
     const port = this.#sockets.portOf(4)
-    if (port !== null) await this.#openPort?.ask(port)
+    if (port !== null) await this.#mappedCandidate?.ask(port)
   }
 
   /** Of both families, also of one that has no socket yet. */
@@ -233,12 +233,14 @@ export class Network {
   }
 
   get view(): NatView {
-    return this.#generation === 0 || this.#finder.isSettled ? this.#finder.view : this.#viewBefore
+    return this.#generation === 0 || this.#addressDiscovery.isSettled
+      ? this.#addressDiscovery.view
+      : this.#viewBefore
   }
 
   /** The port that the router opened, if it did. */
   get portMapping(): PortMapping | null {
-    return this.#openPort?.mapping ?? null
+    return this.#mappedCandidate?.mapping ?? null
   }
 
   /** STUN servers that can be asked; empty until their names are resolved. */
@@ -255,7 +257,7 @@ export class Network {
   get candidates(): readonly Candidate[] {
     const host = this.#sockets.hostEndpoints
     const reflexive = this.view.publicEndpoints
-    const mapped = this.#openPort?.candidate
+    const mapped = this.#mappedCandidate?.candidate
     return [
       ...(mapped ? [mapped] : []),
       ...host.map((endpoint): Candidate => ({ kind: 'host', endpoint })),
@@ -288,10 +290,10 @@ export class Network {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#watch?.stop()
-    this.#finder.stop()
+    this.#networkMonitor?.stop()
+    this.#addressDiscovery.stop()
     this.#cancelPatience()
-    await Promise.allSettled([...this.#closings, this.#openPort?.close(), this.tcp?.close()])
+    await Promise.allSettled([...this.#closings, this.#mappedCandidate?.close(), this.tcp?.close()])
     await this.#sockets.close()
   }
 
@@ -300,7 +302,7 @@ export class Network {
     if (first === undefined) return
     if (first < firstByteAboveStun) {
       this.#hasHeardStun = true
-      this.#finder.receive(bytes, from)
+      this.#addressDiscovery.receive(bytes, from)
     } else this.#options.onPacket(bytes, from)
   }
 }

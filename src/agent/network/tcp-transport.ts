@@ -33,7 +33,7 @@ export type TcpTransportOptions = {
   readonly crypto: Crypto
   readonly io: TcpIo
   /** Null where the router is not to be asked. */
-  readonly makeOpenPort: () => PortMappedCandidate | null
+  readonly makeMappedCandidate: () => PortMappedCandidate | null
   readonly hostEndpoints: (sockets: readonly Endpoint[]) => readonly Endpoint[]
   /** A peer calls; see `PacketPortOptions`. */
   readonly onCall: (connection: PacketConnection, packet: Uint8Array) => boolean
@@ -48,7 +48,7 @@ export class TcpTransport {
   readonly #options: TcpTransportOptions
   readonly #ports = new Map<Family, PacketListener>()
   readonly #mappings = new Map<Family, ReturnType<TcpIo['findMapping']>>()
-  #openPort: PortMappedCandidate | null = null
+  #mappedCandidate: PortMappedCandidate | null = null
   #isExploring = false
   #closed = false
 
@@ -71,7 +71,7 @@ export class TcpTransport {
 
   /** Finds out anew where we are; resolves when that is known, after a second at most. `mayMap`: the router is asked. */
   async explore(servers: readonly Endpoint[], mayMap: boolean): Promise<void> {
-    const { clock, crypto, io, makeOpenPort } = this.#options
+    const { clock, crypto, io, makeMappedCandidate } = this.#options
     this.forget()
     if (this.#closed) return
     this.#isExploring = true
@@ -79,13 +79,13 @@ export class TcpTransport {
       const ofFamily = servers.filter(({ address }) => familyOf(address) === family)
       if (ofFamily.length === 0) continue
       const randomBytes = (length: number) => crypto.randomBytes(length)
-      const onNews = () => this.#tell()
+      const onNews = () => this.#noteChange()
       this.#mappings.set(family, io.findMapping({ clock, randomBytes, servers: ofFamily, onNews }))
     }
     const port = this.#ports.get(4)?.local.port
-    this.#openPort = mayMap && port !== undefined ? makeOpenPort() : null
+    this.#mappedCandidate = mayMap && port !== undefined ? makeMappedCandidate() : null
     const settled = [...this.#mappings.values()].map((mapping) => mapping.settled)
-    const known = Promise.all([...settled, port !== undefined && this.#openPort?.ask(port)])
+    const known = Promise.all([...settled, port !== undefined && this.#mappedCandidate?.ask(port)])
     await waitAtMost(clock, patienceMs, known)
     this.#isExploring = false
   }
@@ -94,9 +94,9 @@ export class TcpTransport {
   forget(): Promise<void> {
     for (const mapping of this.#mappings.values()) mapping.close()
     this.#mappings.clear()
-    const openPort = this.#openPort
-    this.#openPort = null
-    return openPort?.close() ?? Promise.resolve()
+    const mappedCandidate = this.#mappedCandidate
+    this.#mappedCandidate = null
+    return mappedCandidate?.close() ?? Promise.resolve()
   }
 
   /** A server has answered over TCP. */
@@ -107,7 +107,7 @@ export class TcpTransport {
   /** What costs others the least to try comes first. */
   get candidates(): readonly Candidate[] {
     const listening = this.#options.hostEndpoints([...this.#ports.values()].map(({ local }) => local))
-    const mapped = this.#openPort?.candidate
+    const mapped = this.#mappedCandidate?.candidate
     const calling = [...this.#mappings.values()].flatMap(({ endpoint }) => (endpoint ? [endpoint] : []))
     const few = limits.tcpCandidates - calling.length - (mapped ? 1 : 0)
     return [
@@ -133,7 +133,7 @@ export class TcpTransport {
     await this.forget()
   }
 
-  #tell(): void {
+  #noteChange(): void {
     if (!this.#isExploring && !this.#closed) this.#options.onNews()
   }
 }

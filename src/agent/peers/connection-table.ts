@@ -40,9 +40,9 @@ export function newEntry(
 }
 
 /** Meetings at once, those that others begin included. */
-const mostMeetings = 128
+const mostConnections = 128
 /** Pairs of sessions whose meeting is over, so that a late letter does not start it again; the oldest go. */
-const rememberedMeetings = 1024
+const rememberedConnections = 1024
 
 export class ConnectionTable {
   readonly #entries = new Map<bigint, Entry>()
@@ -53,7 +53,7 @@ export class ConnectionTable {
   }
 
   get isFull(): boolean {
-    return this.#entries.size >= mostMeetings
+    return this.#entries.size >= mostConnections
   }
 
   /** A copy: meetings may end while one goes through it. */
@@ -83,7 +83,7 @@ export class ConnectionTable {
 
   noteOver(tag: bigint): void {
     const [oldest] = this.#over
-    if (oldest !== undefined && this.#over.size >= rememberedMeetings) this.#over.delete(oldest)
+    if (oldest !== undefined && this.#over.size >= rememberedConnections) this.#over.delete(oldest)
     this.#over.add(tag)
   }
 

@@ -98,7 +98,7 @@ export class Connector {
     this.#awaitsReply = false
     const chosen = choosePeers(peers, identity.publicKey, preferences)
     for (const peer of chosen) {
-      if (this.#wantedPeers.take(peer.id)) this.#meet(peer, session, true)
+      if (this.#wantedPeers.take(peer.id)) this.#connect(peer, session, true)
     }
     for (const peer of this.#wantedPeers.takeUnnamed(session.requestedAt)) {
       this.#emit({ event: 'failed', peer, ...notNamed })
@@ -108,10 +108,10 @@ export class Connector {
   }
 
   /** Whoever is linked or being tried already is left as they are. True when the host has to be asked first. */
-  seek(id: UserId, peer: PeerName): boolean {
-    const isMet = ({ peerConnection }: Entry) =>
+  want(id: UserId, peer: PeerName): boolean {
+    const isConnected = ({ peerConnection }: Entry) =>
       equalBytes(peerConnection.peer.id, id) && !peerConnection.isClosing
-    if (this.#stopped || this.#table.entries.some(isMet)) return false
+    if (this.#stopped || this.#table.entries.some(isConnected)) return false
     this.#wantedPeers.add(id, peer, this.#options.clock.now())
     return true
   }
@@ -130,8 +130,8 @@ export class Connector {
   }
 
   /** Where we may be reached has changed: linked peers hear it over their links. */
-  tellCandidates(): void {
-    for (const { peerConnection } of this.#table.entries) peerConnection.tellCandidates()
+  announceCandidates(): void {
+    for (const { peerConnection } of this.#table.entries) peerConnection.announceCandidates()
   }
 
   /** Of the link that datagrams to this user go over; null when there is none. */
@@ -147,7 +147,7 @@ export class Connector {
       if (!welcome(peer.id, identity.publicKey, preferences)) continue
       this.#options.onEvent({ event: 'introduced', peer: nameOf(peer) })
       this.#queue.withdraw(peer.id)
-      this.#meet(peer, session, false)
+      this.#connect(peer, session, false)
     }
     this.#tryNext()
   }
@@ -198,12 +198,12 @@ export class Connector {
   #tryNext(): void {
     const { clock, links, sessions, onAskAgain } = this.#options
     while (!this.#stopped && this.#table.countUsers() < links) {
-      const turn = this.#queue.next(clock.now(), (session) => sessions.has(session))
-      if (turn.turn === 'try') {
-        this.#meet(turn.candidacy.peer, turn.candidacy.session, true)
+      const next = this.#queue.next(clock.now(), (session) => sessions.has(session))
+      if (next.next === 'try') {
+        this.#connect(next.candidacy.peer, next.candidacy.session, true)
         continue
       }
-      if (turn.turn === 'ask-again') {
+      if (next.next === 'ask-again') {
         this.#awaitsReply = true
         onAskAgain()
       }
@@ -214,7 +214,7 @@ export class Connector {
     this.#hasEmittedWaiting = true
   }
 
-  #meet(peer: OfferedPeer, session: OwnSession, asked: boolean): void {
+  #connect(peer: OfferedPeer, session: OwnSession, asked: boolean): void {
     const { clock, crypto, identity, room, network, attemptMs, bubbleTtl, keepaliveMs, mailMs } =
       this.#options
     const { onFailure, onSignal, onDatagram } = this.#options

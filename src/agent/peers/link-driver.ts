@@ -94,12 +94,12 @@ export class LinkDriver {
     this.#driver.run((now) => this.#machine.setRemote(now, path.remote, path.via, rankOfPath(path)))
   }
 
-  setWays(ways: readonly CandidatePath[]): void {
-    this.#driver.run((now) => this.#machine.setWays(now, ways))
+  setCandidatePaths(paths: readonly CandidatePath[]): void {
+    this.#driver.run((now) => this.#machine.setCandidatePaths(now, paths))
   }
 
-  tellCandidates(candidates: readonly Candidate[]): void {
-    this.#driver.run((now) => this.#machine.tellCandidates(now, candidates))
+  announceCandidates(candidates: readonly Candidate[]): void {
+    this.#driver.run((now) => this.#machine.announceCandidates(now, candidates))
   }
 
   close(): void {

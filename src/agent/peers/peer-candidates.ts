@@ -7,7 +7,7 @@ import type { OfferedPeer } from '../../letter/letter-types.ts'
 import type { CandidatePath } from '../../link/candidate-paths.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
 import type { Network } from '../network/network.ts'
-import { listText, movedPath, rankOfPath, tellable, waysTo } from './peer-paths.ts'
+import { candidatePathsTo, listText, movedPath, rankOfPath, shareable } from './peer-paths.ts'
 
 export class PeerCandidates {
   readonly #network: Pick<Network, 'candidates' | 'onLoopback'>
@@ -15,7 +15,7 @@ export class PeerCandidates {
   /** Where the peer says it is. */
   #candidates: readonly Candidate[]
   /** What the peer knows of where we are. */
-  #told: string
+  #announced: string
 
   constructor(
     network: Pick<Network, 'candidates' | 'onLoopback'>,
@@ -24,32 +24,32 @@ export class PeerCandidates {
     this.#network = network
     this.#sameNat = peer.sameNat
     this.#candidates = peer.candidates
-    this.#told = listText(this.#tellable)
+    this.#announced = listText(this.#shareable)
   }
 
   /** Best first. */
-  get ways(): readonly CandidatePath[] {
-    return waysTo(this.#known, this.#network.onLoopback)
+  get paths(): readonly CandidatePath[] {
+    return candidatePathsTo(this.#known, this.#network.onLoopback)
   }
 
   get hasNews(): boolean {
-    return listText(this.#tellable) !== this.#told
+    return listText(this.#shareable) !== this.#announced
   }
 
   /** What the peer is told now. */
-  tell(): readonly Candidate[] {
-    const candidates = this.#tellable
-    this.#told = listText(candidates)
+  announce(): readonly Candidate[] {
+    const candidates = this.#shareable
+    this.#announced = listText(candidates)
     return candidates
   }
 
-  hear(candidates: readonly Candidate[]): void {
+  handle(candidates: readonly Candidate[]): void {
     this.#candidates = candidates
   }
 
   /** Whether a better way than this path may exist. */
   mayImprove(path: Path): boolean {
-    const [best] = this.ways
+    const [best] = this.paths
     return best !== undefined && best.rank > rankOfPath(path)
   }
 
@@ -65,8 +65,8 @@ export class PeerCandidates {
     return { sameNat: this.#sameNat, candidates: this.#candidates }
   }
 
-  get #tellable(): readonly Candidate[] {
+  get #shareable(): readonly Candidate[] {
     const { candidates, onLoopback } = this.#network
-    return tellable(candidates, this.#known, onLoopback)
+    return shareable(candidates, this.#known, onLoopback)
   }
 }

@@ -88,17 +88,17 @@ export class PeerConnection {
   #failure: PeerConnectionFailure | null = null
   #link: LinkDriver | null = null
   #path: Path | null = null
-  readonly #places: PeerCandidates
+  readonly #candidates: PeerCandidates
   #cancelLook: () => void = () => {}
   #packets = 0
   #isClosing = false
-  #state: 'meeting' | 'open' | 'over' = 'meeting'
+  #state: 'connecting' | 'open' | 'over' = 'connecting'
 
   constructor(options: PeerConnectionOptions) {
     const { clock, crypto, keys, peer, plan, attemptMs, network } = options
     this.#options = options
     this.peer = peer
-    this.#places = new PeerCandidates(network, peer)
+    this.#candidates = new PeerCandidates(network, peer)
     this.#startedAt = clock.now()
     this.#sockets = network.sockets(
       (bytes, from, via) => this.#receiveBeside(bytes, from, via),
@@ -144,7 +144,7 @@ export class PeerConnection {
 
   /** No path yet, so the peer cannot have an open link with us here either. */
   get isPunching(): boolean {
-    return this.#state === 'meeting' && this.#link === null
+    return this.#state === 'connecting' && this.#link === null
   }
 
   /** Null before the link. */
@@ -180,8 +180,9 @@ export class PeerConnection {
   }
 
   /** Tells the peer where we may be reached from now on, when that is news, and both look for a better way. */
-  tellCandidates(): void {
-    if (this.#state === 'open' && this.#places.hasNews) this.#link?.tellCandidates(this.#places.tell())
+  announceCandidates(): void {
+    if (this.#state === 'open' && this.#candidates.hasNews)
+      this.#link?.announceCandidates(this.#candidates.announce())
   }
 
   /** The largest datagram that the link carries in one piece now. */
@@ -272,7 +273,7 @@ export class PeerConnection {
   #handleLink(event: LinkEvent): void {
     switch (event.type) {
       case 'open':
-        if (this.#state !== 'meeting' || !this.#path) return
+        if (this.#state !== 'connecting' || !this.#path) return
         this.#state = 'open'
         this.#options.onEvent({
           type: 'open',
@@ -280,8 +281,8 @@ export class PeerConnection {
           packets: this.#packets,
           sincePunchMs: this.#options.clock.now() - this.#startedAt,
         })
-        this.#link?.setWays(this.#places.ways)
-        this.#lookLater()
+        this.#link?.setCandidatePaths(this.#candidates.paths)
+        this.#scheduleLook()
         return
       case 'datagram':
         this.#link?.noteReceived(event.bytes.length)
@@ -300,14 +301,14 @@ export class PeerConnection {
         return
       case 'moved':
         if (!this.#path) return
-        this.#path = this.#places.pathTo(event.remote, event.via, this.#path)
+        this.#path = this.#candidates.pathTo(event.remote, event.via, this.#path)
         this.#options.onEvent({ type: 'path', path: this.#path })
         return
       case 'candidates':
-        this.#places.hear(event.candidates)
-        this.#link?.setWays(this.#places.ways)
+        this.#candidates.handle(event.candidates)
+        this.#link?.setCandidatePaths(this.#candidates.paths)
         // Whoever comes into our LAN may hear more of us than before.
-        this.tellCandidates()
+        this.announceCandidates()
         return
       case 'closed':
         if (this.#state === 'open') this.#end({ type: 'closed', reason: event.reason })
@@ -318,12 +319,13 @@ export class PeerConnection {
   }
 
   /** One side says when: what opens the way through two firewalls has to come from both at once. */
-  #lookLater(): void {
+  #scheduleLook(): void {
     if (this.#options.keys.role === 'responder') return
     const isByTcp = this.#path !== null && isConnection(this.#path.via)
     this.#cancelLook = this.#options.clock.after(isByTcp ? lookBeyondTcpMs : lookAgainMs, () => {
-      if (this.#path && this.#places.mayImprove(this.#path)) this.#link?.tellCandidates(this.#places.tell())
-      this.#lookLater()
+      if (this.#path && this.#candidates.mayImprove(this.#path))
+        this.#link?.announceCandidates(this.#candidates.announce())
+      this.#scheduleLook()
     })
   }
 

@@ -22,7 +22,10 @@ const leastKeepaliveMs = 2_000
 type KnownPeer = Pick<OfferedPeer, 'sameNat'> & { readonly candidates: readonly Candidate[] }
 
 /** Best first; by the same rules as the targets of an attempt, since candidates may name anybody's addresses. */
-export function waysTo({ candidates, sameNat }: KnownPeer, onLoopback: boolean): readonly CandidatePath[] {
+export function candidatePathsTo(
+  { candidates, sameNat }: KnownPeer,
+  onLoopback: boolean,
+): readonly CandidatePath[] {
   let hosts = 0
   return candidates
     .filter(({ endpoint }) => isUsable(endpoint, onLoopback))
@@ -51,7 +54,7 @@ export function movedPath(before: Path, peer: KnownPeer, remote: Endpoint, via: 
 }
 
 /** Addresses inside our LAN are for those in it: behind the same NAT, by the host's judgement or as both see it now (B6). */
-export function tellable(
+export function shareable(
   own: readonly Candidate[],
   peer: KnownPeer,
   onLoopback: boolean,

@@ -13,11 +13,11 @@ type Candidacy = {
   readonly offeredAt: number
 }
 
-type Turn =
-  | { readonly turn: 'try'; readonly candidacy: Candidacy }
+type NextPeer =
+  | { readonly next: 'try'; readonly candidacy: Candidacy }
   /** Those left were told of us too long ago, and not all of them have failed before. */
-  | { readonly turn: 'ask-again' }
-  | { readonly turn: 'nobody' }
+  | { readonly next: 'ask-again' }
+  | { readonly next: 'nobody' }
 
 /** Peers waiting for their turn; a reply brings at most 16. */
 const mostWaiting = 64
@@ -61,15 +61,15 @@ export class PeerQueue {
   }
 
   /** `isUsable`: whether our own session still has its key. */
-  next(now: number, isUsable: (session: OwnSession) => boolean): Turn {
+  next(now: number, isUsable: (session: OwnSession) => boolean): NextPeer {
     let isWorthAsking = false
     for (let candidacy = this.#waiting.shift(); candidacy; candidacy = this.#waiting.shift()) {
       if (now - candidacy.offeredAt <= this.#freshMs && isUsable(candidacy.session)) {
-        return { turn: 'try', candidacy }
+        return { next: 'try', candidacy }
       }
       if (!this.#hasFailed(candidacy.peer)) isWorthAsking = true
     }
-    return { turn: isWorthAsking ? 'ask-again' : 'nobody' }
+    return { next: isWorthAsking ? 'ask-again' : 'nobody' }
   }
 
   #hasFailed(peer: OfferedPeer): boolean {

@@ -60,7 +60,7 @@ export class PeerStates {
     }
   }
 
-  tell(event: AgentEvent, now: number): void {
+  handle(event: AgentEvent, now: number): void {
     switch (event.event) {
       case 'punching': {
         const isLinked = this.#find(event.peer)?.state.state === 'linked'

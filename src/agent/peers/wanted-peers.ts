@@ -5,7 +5,7 @@ import type { UserId } from '../../letter/letter-types.ts'
 import type { PeerName } from '../events.ts'
 
 /** At once, at most; beyond it the oldest is forgotten. */
-const mostSought = 64
+const mostWanted = 64
 
 export class WantedPeers {
   /** By user ID in hex; `since` is monotonic. */
@@ -13,7 +13,7 @@ export class WantedPeers {
 
   add(id: UserId, peer: PeerName, now: number): void {
     const [oldest] = this.#peers.keys()
-    if (oldest !== undefined && this.#peers.size >= mostSought) this.#peers.delete(oldest)
+    if (oldest !== undefined && this.#peers.size >= mostWanted) this.#peers.delete(oldest)
     this.#peers.set(toHex(id), { peer, since: now })
   }
 

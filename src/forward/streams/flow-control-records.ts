@@ -18,7 +18,7 @@ export const initialCreditBytes = 65_536
 export const maxDataBytes = 65_535
 const recordHeaderBytes = 3
 
-export type Record =
+export type StreamRecord =
   | { readonly kind: 'data'; readonly bytes: Uint8Array }
   | { readonly kind: 'credit'; readonly bytes: number }
   | { readonly kind: 'end' }
@@ -58,9 +58,9 @@ export class RecordReader {
   #broken = false
 
   /** Null once what came is no record; then for ever. Data are views of `piece`. */
-  read(piece: Uint8Array): Record[] | null {
+  read(piece: Uint8Array): StreamRecord[] | null {
     if (this.#broken) return null
-    const records: Record[] = []
+    const records: StreamRecord[] = []
     let rest = piece
     while (rest.length > 0) {
       if (this.#dataLeft > 0) {
@@ -91,7 +91,7 @@ export class RecordReader {
   }
 
   /** What the bytes begun amount to; null when more must come. */
-  #complete(): Record | 'broken' | null {
+  #complete(): StreamRecord | 'broken' | null {
     const begun = this.#begun
     const length = viewOf(begun).getUint16(1)
     if (begun[0] === kinds.credit) {

@@ -25,7 +25,7 @@ export type Frame = {
   readonly payload: Uint8Array
 }
 
-/** In memory from `slab`, or of its own. The payload is at most `maxPayloadBytes`. */
+/** In memory from `bufferPool`, or of its own. The payload is at most `maxPayloadBytes`. */
 export function encodeFrame({ kind, port, flow, payload }: Frame, bufferPool?: BufferPool): Uint8Array {
   const length = headerBytes + payload.length
   const bytes = bufferPool?.take(length) ?? new Uint8Array(length)

@@ -81,11 +81,11 @@ export class RenewedMapping {
 
   async #ask(): Promise<void> {
     const { clock, port, leaseMs = usualLeaseMs, find } = this.#options
-    const wish = { internalPort: port, externalPort: port, leaseMs }
+    const request = { internalPort: port, externalPort: port, leaseMs }
     const found = await this.#within(askLimitMs, async (signal) => {
       for await (const gateway of find(AbortSignal.any([signal, this.#closing.signal]))) {
         if (this.#closed) return null
-        const granted = await gateway.map(wish, signal).catch(() => null)
+        const granted = await gateway.map(request, signal).catch(() => null)
         if (granted) return { gateway, granted }
       }
       return null
@@ -116,8 +116,8 @@ export class RenewedMapping {
     const held = this.#held
     if (!held) return
     const { clock, port, leaseMs = usualLeaseMs, onChange } = this.#options
-    const wish = { internalPort: port, externalPort: held.granted.external.port, leaseMs }
-    const granted = await this.#within(renewLimitMs, (signal) => held.gateway.map(wish, signal)).catch(
+    const request = { internalPort: port, externalPort: held.granted.external.port, leaseMs }
+    const granted = await this.#within(renewLimitMs, (signal) => held.gateway.map(request, signal)).catch(
       () => null,
     )
     if (granted) {

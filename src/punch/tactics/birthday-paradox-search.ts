@@ -16,7 +16,7 @@ import { drawPorts, portsOf } from '../port-arithmetic.ts'
 import { type ProbeSender, type Tactic, usualMailMs } from './tactic.ts'
 
 type BirthdayParadoxSearchOptions = {
-  readonly means: ProbeSender
+  readonly probeSender: ProbeSender
   readonly now: number
   readonly part: /** `towards`: null while the peer has to tell it by `ports`. */
     | { readonly type: 'sockets'; readonly towards: Endpoint | null }
@@ -46,7 +46,7 @@ const tailMs = holeMs
 export class BirthdayParadoxSearch implements Tactic {
   readonly #options: BirthdayParadoxSearchOptions
   #towards: Endpoint | null
-  #toldRound = -1
+  #signaledRound = -1
   /** The latest that was agreed on or proposed. */
   #round = -1
   #proposeAt: number | null
@@ -69,7 +69,8 @@ export class BirthdayParadoxSearch implements Tactic {
   }
 
   handleSignal(now: number, signal: Signal): void {
-    if (signal.type === 'search') this.#agree(now, signal.round, this.#options.means.fromWall(signal.startAt))
+    if (signal.type === 'search')
+      this.#agree(now, signal.round, this.#options.probeSender.fromWall(signal.startAt))
     if (signal.type === 'ports' && this.#options.part.type === 'sockets') this.#hearPorts(now, signal)
   }
 
@@ -81,23 +82,23 @@ export class BirthdayParadoxSearch implements Tactic {
 
   #hearPorts(now: number, { round, address, ranges }: Signal & { type: 'ports' }): void {
     const { part } = this.#options
-    if (part.type !== 'sockets' || part.towards || round <= this.#toldRound) return
+    if (part.type !== 'sockets' || part.towards || round <= this.#signaledRound) return
     const [port] = portsOf(ranges, 1)
     if (port === undefined) return
-    this.#toldRound = round
+    this.#signaledRound = round
     const isNews = this.#towards === null
     this.#towards = { address, port }
     if (isNews) this.#proposeAt = now
   }
 
   #propose(now: number, round: number): void {
-    const { means } = this.#options
+    const { probeSender } = this.#options
     this.#proposeAt = null
     if (round >= signalLimits.rounds || round <= this.#round) return
     this.#round = round
     this.#startAt = now + this.#leadMs
     this.#endAt = null
-    means.tell({ type: 'search', round, startAt: Math.round(means.toWall(this.#startAt)) })
+    probeSender.sendSignal({ type: 'search', round, startAt: Math.round(probeSender.toWall(this.#startAt)) })
     // If it was too short, so it will not be again.
     this.#leadMs *= 1.5
   }
@@ -128,10 +129,10 @@ export class BirthdayParadoxSearch implements Tactic {
   }
 
   #search(now: number): void {
-    const { means, part, size, random } = this.#options
+    const { probeSender, part, size, random } = this.#options
     this.#startAt = null
     this.#endAt = now + this.#durationMs + tailMs
-    const affordable = Math.min(size, means.left)
+    const affordable = Math.min(size, probeSender.left)
     // Half a search finds with a quarter of the chances: not worth other people's ports.
     if (affordable < size / 2) return
     if (part.type === 'sockets') this.#openSockets(affordable)
@@ -139,32 +140,32 @@ export class BirthdayParadoxSearch implements Tactic {
       const via = part.via()
       if (via === null) return
       for (const port of drawPorts(part.within, affordable, random)) {
-        means.fire([{ type: 'check', to: { address: part.address, port }, via }])
+        probeSender.sendBurst([{ type: 'check', to: { address: part.address, port }, via }])
       }
     }
   }
 
   #openSockets(count: number): void {
-    const { means } = this.#options
+    const { probeSender } = this.#options
     const to = this.#towards
     if (!to) return
     for (let opened = 0; opened < count; opened++) {
-      const via = means.newVia()
+      const via = probeSender.newVia()
       this.#vias.push(via)
-      means.fire([{ type: 'check', to, via }])
+      probeSender.sendBurst([{ type: 'check', to, via }])
     }
   }
 
   #finish(now: number): void {
-    const { means, part, size } = this.#options
+    const { probeSender, part, size } = this.#options
     this.#endAt = null
     this.#closeSockets()
-    if (part.type === 'sockets' && means.left >= size) this.#propose(now, this.#round + 1)
+    if (part.type === 'sockets' && probeSender.left >= size) this.#propose(now, this.#round + 1)
   }
 
   #closeSockets(): void {
-    const { means } = this.#options
-    means.close(this.#vias.filter((via) => !means.heardBy(via)))
+    const { probeSender } = this.#options
+    probeSender.close(this.#vias.filter((via) => !probeSender.heardBy(via)))
     this.#vias = []
   }
 }

@@ -10,7 +10,7 @@ import { type ProbeSender, type Tactic, usualMailMs } from './tactic.ts'
 
 type TacticsOptions = {
   readonly plan: HardPlan
-  readonly means: ProbeSender
+  readonly probeSender: ProbeSender
   readonly now: number
   readonly role: 'opener' | 'responder'
   readonly mailMs: number | null
@@ -28,42 +28,46 @@ export function chooseTactics(options: TacticsOptions): readonly Tactic[] {
   switch (strategy) {
     case 'range':
       return mine.kind === 'fixed'
-        ? [sweeper(options, () => [0], 2_000)]
-        : [announcer(options, { toldByPeer: false })]
+        ? [rangeScan(options, () => [0], 2_000)]
+        : [rangeAnnouncer(options, { isTowardsSignaled: false })]
     case 'assigned-range':
-      return assigned(options)
+      return assignedRange(options)
     case 'birthday':
     case 'block-search':
-      return [searcher(options, () => 0)]
+      return [birthdaySearch(options, () => 0)]
     case 'assigned-birthday': {
       // Should the peer let any port of our address in after all, one check is enough.
-      if (mine.kind === 'random') return [sweeper(options, () => [0], 30_000), searcher(options, () => 0)]
-      const announcing = announcer(options, { toldByPeer: false })
-      return [announcing, searcher(options, () => announcing.vias[0] ?? null)]
+      if (mine.kind === 'random')
+        return [rangeScan(options, () => [0], 30_000), birthdaySearch(options, () => 0)]
+      const announcing = rangeAnnouncer(options, { isTowardsSignaled: false })
+      return [announcing, birthdaySearch(options, () => announcing.vias[0] ?? null)]
     }
     case 'target-list':
-      return [options.role === 'opener' ? opener(options) : burner(options)]
+      return [options.role === 'opener' ? pinholeOpener(options) : counterAdvancer(options)]
   }
 }
 
 /** The side that is assignable tells its port, and the other comes to it, telling its own in turn if it can. */
-function assigned(options: TacticsOptions): readonly Tactic[] {
+function assignedRange(options: TacticsOptions): readonly Tactic[] {
   const { mine, theirs } = options.plan
-  if (mine.kind === 'random') return [sweeper(options, () => [0], 30_000)]
-  const toldByPeer = theirs.kind === 'assignable' && mine.kind === 'counting'
-  const announcing = announcer(options, { toldByPeer })
+  if (mine.kind === 'random') return [rangeScan(options, () => [0], 30_000)]
+  const isTowardsSignaled = theirs.kind === 'assignable' && mine.kind === 'counting'
+  const announcing = rangeAnnouncer(options, { isTowardsSignaled })
   if (mine.kind === 'counting') return [announcing]
   const patienceMs = 2 * (options.mailMs ?? usualMailMs) + 5_000
-  return [announcing, sweeper(options, () => announcing.vias, patienceMs)]
+  return [announcing, rangeScan(options, () => announcing.vias, patienceMs)]
 }
 
-function announcer({ plan, means, now, mailMs }: TacticsOptions, { toldByPeer }: { toldByPeer: boolean }) {
+function rangeAnnouncer(
+  { plan, probeSender, now, mailMs }: TacticsOptions,
+  { isTowardsSignaled }: { isTowardsSignaled: boolean },
+) {
   const { mine, theirs, strategy } = plan
   const isSearched = strategy === 'assigned-birthday'
   return new PortRangeAnnouncer({
-    means,
+    probeSender,
     now,
-    towards: toldByPeer ? null : theirs.seenAs,
+    towards: isTowardsSignaled ? null : theirs.seenAs,
     step: mine.step,
     samplesEachSide: mine.ports.last - mine.ports.first < smallBlock ? 1 : 2,
     lifetimeMs: mine.lifetimeMs,
@@ -74,26 +78,42 @@ function announcer({ plan, means, now, mailMs }: TacticsOptions, { toldByPeer }:
   })
 }
 
-function sweeper({ plan, means }: TacticsOptions, vias: () => readonly number[], patienceMs: number) {
+function rangeScan({ plan, probeSender }: TacticsOptions, vias: () => readonly number[], patienceMs: number) {
   const { mine, theirs } = plan
-  return new PortRangeScan({ means, vias, within: theirs.ports, lifetimeMs: mine.lifetimeMs, patienceMs })
+  return new PortRangeScan({
+    probeSender,
+    vias,
+    within: theirs.ports,
+    lifetimeMs: mine.lifetimeMs,
+    patienceMs,
+  })
 }
 
-function searcher({ plan, means, now, mailMs, random }: TacticsOptions, via: () => number | null) {
+function birthdaySearch(
+  { plan, probeSender, now, mailMs, random }: TacticsOptions,
+  via: () => number | null,
+) {
   const { mine, theirs, searchSize: size } = plan
   if (mine.kind === 'random') {
     const towards = theirs.kind === 'fixed' ? theirs.seenAs : null
-    return new BirthdayParadoxSearch({ means, now, part: { type: 'sockets', towards }, size, mailMs, random })
+    return new BirthdayParadoxSearch({
+      probeSender,
+      now,
+      part: { type: 'sockets', towards },
+      size,
+      mailMs,
+      random,
+    })
   }
   const address = theirs.seenAs?.address ?? ''
   const part = { type: 'ports', address, within: theirs.ports, via } as const
-  return new BirthdayParadoxSearch({ means, now, part, size, mailMs, random })
+  return new BirthdayParadoxSearch({ probeSender, now, part, size, mailMs, random })
 }
 
-function opener({ plan, means, mailMs }: TacticsOptions) {
-  return new PinholeOpener({ means, step: plan.mine.step, lifetimeMs: plan.mine.lifetimeMs, mailMs })
+function pinholeOpener({ plan, probeSender, mailMs }: TacticsOptions) {
+  return new PinholeOpener({ probeSender, step: plan.mine.step, lifetimeMs: plan.mine.lifetimeMs, mailMs })
 }
 
-function burner({ plan, means, now, mailMs }: TacticsOptions) {
-  return new PortCounterAdvancer({ means, now, step: plan.mine.step, within: plan.mine.ports, mailMs })
+function counterAdvancer({ plan, probeSender, now, mailMs }: TacticsOptions) {
+  return new PortCounterAdvancer({ probeSender, now, step: plan.mine.step, within: plan.mine.ports, mailMs })
 }

@@ -22,7 +22,7 @@ import {
 } from './tactic.ts'
 
 type PinholeOpenerOptions = {
-  readonly means: ProbeSender
+  readonly probeSender: ProbeSender
   /** Of our NAT's counter, as far as known; else 0. */
   readonly step: number
   readonly lifetimeMs: number | null
@@ -33,7 +33,7 @@ type Targets = Signal & { type: 'targets' }
 type Hold = { readonly via: Via; readonly target: number; mine: number | null }
 type Chunk = { readonly measurement: PortMeasurement; readonly holds: readonly Hold[] }
 
-/** Between samples, so that each stands between two of them and all fit in one volley. */
+/** Between samples, so that each stands between two of them and all fit in one burst. */
 const chunkSize = 4
 /** Packets that one target costs until the other side has come: opening, sample, and some times holding open. */
 const costOfTarget = 16
@@ -78,27 +78,27 @@ export class PinholeOpener implements Tactic {
     }
     if (this.#keepaliveAt !== null && now >= this.#keepaliveAt) {
       this.#keepaliveAt = now + this.#keepaliveMs
-      for (const hold of this.#holds) this.#options.means.fire([this.#checkFor(hold)])
+      for (const hold of this.#holds) this.#options.probeSender.sendBurst([this.#checkFor(hold)])
     }
     if (this.#giveUpAt !== null && now >= this.#giveUpAt) this.#letGo()
   }
 
   #open(now: number): void {
-    const { means } = this.#options
+    const { probeSender } = this.#options
     this.#openAt = null
     if (!this.#targets) return
-    const affordable = Math.min(signalLimits.pairs, Math.floor(means.left / costOfTarget))
+    const affordable = Math.min(signalLimits.pairs, Math.floor(probeSender.left / costOfTarget))
     const holds = this.#targets.ports
       .slice(0, affordable)
-      .map((target) => ({ via: means.newVia(), target, mine: null }))
+      .map((target) => ({ via: probeSender.newVia(), target, mine: null }))
     for (let from = 0; from < holds.length; from += chunkSize) {
       const chunk = holds.slice(from, from + chunkSize)
       const middle = chunk.flatMap((hold): (Probe | 'sample')[] => [
         { ...this.#checkFor(hold), type: 'bubble' },
         'sample',
       ])
-      const measurement = new PortMeasurement(means, ['sample', 'sample', ...middle, 'sample'])
-      if (means.fire(measurement.probes)) this.#chunks.push({ measurement, holds: chunk })
+      const measurement = new PortMeasurement(probeSender, ['sample', 'sample', ...middle, 'sample'])
+      if (probeSender.sendBurst(measurement.probes)) this.#chunks.push({ measurement, holds: chunk })
     }
     this.#holds = this.#chunks.flatMap((chunk) => chunk.holds)
     this.#keepaliveAt = now + this.#keepaliveMs
@@ -106,7 +106,7 @@ export class PinholeOpener implements Tactic {
 
   /** Keeps those whose own port is known for certain. */
   #conclude(now: number): void {
-    const { means, step } = this.#options
+    const { probeSender, step } = this.#options
     const targets = this.#targets
     const chunks = this.#chunks
     this.#chunks = []
@@ -120,7 +120,7 @@ export class PinholeOpener implements Tactic {
         if (range && range.first === range.last) hold.mine = range.first
       }
     }
-    means.close(this.#holds.filter(({ mine }) => mine === null).map(({ via }) => via))
+    probeSender.close(this.#holds.filter(({ mine }) => mine === null).map(({ via }) => via))
     this.#holds = this.#holds.filter(({ mine }) => mine !== null)
     if (address === undefined || this.#holds.length === 0) {
       this.#keepaliveAt = null
@@ -133,7 +133,7 @@ export class PinholeOpener implements Tactic {
     this.failure = null
     this.#giveUpAt = now + this.#holdMs
     const pairs = this.#holds.map(({ mine, target }) => ({ mine: mine as number, yours: target }))
-    means.tell({ type: 'pairs', round: targets.round, address, pairs })
+    probeSender.sendSignal({ type: 'pairs', round: targets.round, address, pairs })
   }
 
   #checkFor({ via, target }: Hold): Probe & { type: 'check' } {
@@ -141,8 +141,8 @@ export class PinholeOpener implements Tactic {
   }
 
   #letGo(): void {
-    const { means } = this.#options
-    means.close(this.#holds.filter(({ via }) => !means.heardBy(via)).map(({ via }) => via))
+    const { probeSender } = this.#options
+    probeSender.close(this.#holds.filter(({ via }) => !probeSender.heardBy(via)).map(({ via }) => via))
     this.#holds = []
     this.#chunks = []
     this.#openAt = null

@@ -3,7 +3,7 @@
 // them the other side has opened itself towards, and then makes new mappings to the other side's port until its
 // counter passes the next target. The socket that got just that port is let in.
 //
-//   measuring ──▶ told targets ──pairs──▶ locating ──▶ burning ──▶ waiting for the answer
+//   measuring ──▶ told targets ──pairs──▶ locating ──▶ advancing ──▶ waiting for the answer
 //      ▲  ▲           │ no pairs             ▲ │                        │ the port went to somebody else
 //      │  └───────────┘                      └─┼────────────────────────┘
 //      └───────────────all have passed─────────┘
@@ -26,7 +26,7 @@ import {
 } from './tactic.ts'
 
 type PortCounterAdvancerOptions = {
-  readonly means: ProbeSender
+  readonly probeSender: ProbeSender
   readonly now: number
   /** Of our NAT's counter, as far as known; else 0. */
   readonly step: number
@@ -40,7 +40,7 @@ type Phase =
   | { readonly name: 'measuring'; readonly first: (Position & { readonly at: number }) | null }
   | { readonly name: 'told'; readonly targets: readonly number[] }
   | { readonly name: 'locating' }
-  | { readonly name: 'burning'; readonly burst: Burst; readonly to: Endpoint }
+  | { readonly name: 'advancing'; readonly burst: Burst; readonly to: Endpoint }
   | {
       readonly name: 'waiting'
       readonly likely: readonly Via[]
@@ -115,16 +115,16 @@ export class PortCounterAdvancer implements Tactic {
       case 'waiting':
         this.#resend(now, this.#phase)
         return
-      case 'burning':
+      case 'advancing':
         return
     }
   }
 
   #measure(): void {
     const layout = Array.from({ length: this.#samples }, () => 'sample' as const)
-    const measurement = new PortMeasurement(this.#options.means, layout)
+    const measurement = new PortMeasurement(this.#options.probeSender, layout)
     this.#samples = fewestSamples
-    if (this.#options.means.fire(measurement.probes)) this.#measurement = measurement
+    if (this.#options.probeSender.sendBurst(measurement.probes)) this.#measurement = measurement
   }
 
   #conclude(now: number): void {
@@ -142,9 +142,9 @@ export class PortCounterAdvancer implements Tactic {
         this.#nameTargets(now, reading.address, position, this.#phase.first)
         return
       case 'locating':
-        this.#burn(now, position)
+        this.#advance(now, position)
         return
-      case 'burning':
+      case 'advancing':
         this.#wait(now, position, this.#phase)
         return
       default:
@@ -155,7 +155,7 @@ export class PortCounterAdvancer implements Tactic {
   /** Answers were lost, or the counter has just passed its end. */
   #retry(now: number, reading: Reading | null): void {
     const phase = this.#phase
-    if (phase.name === 'burning') {
+    if (phase.name === 'advancing') {
       this.#phase = { name: 'waiting', likely: phase.burst.vias.slice(-maxLikely), to: phase.to, resends: 0 }
       this.#actAt = now + retryMs
       return
@@ -170,7 +170,7 @@ export class PortCounterAdvancer implements Tactic {
     position: Position,
     first: (Position & { readonly at: number }) | null,
   ): void {
-    const { means, within } = this.#options
+    const { probeSender, within } = this.#options
     // A longer look where there is time: it is what tells how far the targets must reach.
     const lookMs = Math.min(10_000, Math.max(2_000, this.#mailMs / 6))
     const steps = first && stepsBetween(first.port, position.port, position.step)
@@ -190,7 +190,7 @@ export class PortCounterAdvancer implements Tactic {
     this.#phase = { name: 'told', targets }
     // Letters may be slower than they were: each round waits twice as long as the one before.
     this.#actAt = now + (4 * this.#mailMs + 30_000) * 2 ** this.#round
-    means.tell({ type: 'targets', round: this.#round, address, ports: targets })
+    probeSender.sendSignal({ type: 'targets', round: this.#round, address, ports: targets })
   }
 
   /** The counter is about to begin again somewhere: only beyond that can targets be named. */
@@ -203,10 +203,10 @@ export class PortCounterAdvancer implements Tactic {
     this.#actAt = now + (left <= fewStepsLeft ? retryMs : waitForOthersMs)
   }
 
-  #burn(now: number, position: Position): void {
-    const { means } = this.#options
+  #advance(now: number, position: Position): void {
+    const { probeSender } = this.#options
     const ahead = nextPair(this.#pairs, position)
-    if (!ahead || ahead.toGo > Math.min(maxSteps, means.left - reserve)) {
+    if (!ahead || ahead.toGo > Math.min(maxSteps, probeSender.left - reserve)) {
       this.#startOver(now)
       return
     }
@@ -214,19 +214,19 @@ export class PortCounterAdvancer implements Tactic {
     const to = { address: this.#theirAddress, port: pair.mine }
     const vias: Via[] = []
     for (let sent = 0; sent < toGo + margin; sent++) {
-      const via = means.newVia()
+      const via = probeSender.newVia()
       vias.push(via)
-      means.fire([{ type: 'check', to, via }])
+      probeSender.sendBurst([{ type: 'check', to, via }])
     }
     this.#release(this.#vias)
     this.#vias = vias
-    this.#phase = { name: 'burning', burst: { yours: pair.yours, toGo, vias }, to }
+    this.#phase = { name: 'advancing', burst: { yours: pair.yours, toGo, vias }, to }
     this.#measure()
     if (!this.#measurement) this.#startOver(now)
   }
 
   /** The check of the socket with the right port may have been lost: those that may be it send it again. */
-  #wait(now: number, position: Position, { burst, to }: Phase & { name: 'burning' }): void {
+  #wait(now: number, position: Position, { burst, to }: Phase & { name: 'advancing' }): void {
     const { yours, toGo, vias } = burst
     // How far the counter is beyond the target tells how many of the steps others took.
     const beyond = stepsBetween(yours, position.port, position.step) ?? 0
@@ -237,14 +237,14 @@ export class PortCounterAdvancer implements Tactic {
   }
 
   #resend(now: number, phase: Phase & { name: 'waiting' }): void {
-    const { means } = this.#options
+    const { probeSender } = this.#options
     const waitMs = resendMs[phase.resends]
     if (waitMs === undefined) {
       this.#phase = { name: 'locating' }
       this.#actAt = now
       return
     }
-    for (const via of phase.likely) means.fire([{ type: 'check', to: phase.to, via }])
+    for (const via of phase.likely) probeSender.sendBurst([{ type: 'check', to: phase.to, via }])
     this.#phase = { ...phase, resends: phase.resends + 1 }
     this.#actAt = now + waitMs
   }
@@ -259,7 +259,7 @@ export class PortCounterAdvancer implements Tactic {
   }
 
   #release(vias: readonly Via[]): void {
-    const { means } = this.#options
-    means.close(vias.filter((via) => !means.heardBy(via)))
+    const { probeSender } = this.#options
+    probeSender.close(vias.filter((via) => !probeSender.heardBy(via)))
   }
 }

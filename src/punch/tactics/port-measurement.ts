@@ -116,11 +116,14 @@ export class PortMeasurement {
   readonly #ownAddresses: readonly string[]
 
   /** `layout`: probes, and `sample` where a new sample goes. */
-  constructor(means: Pick<ProbeSender, 'newVia' | 'ownAddresses'>, layout: readonly (Probe | 'sample')[]) {
-    this.#ownAddresses = means.ownAddresses
+  constructor(
+    probeSender: Pick<ProbeSender, 'newVia' | 'ownAddresses'>,
+    layout: readonly (Probe | 'sample')[],
+  ) {
+    this.#ownAddresses = probeSender.ownAddresses
     this.probes = layout.map((part) =>
       part === 'sample'
-        ? { type: 'sample', sample: { via: means.newVia(), mapped: null, isSettled: false } }
+        ? { type: 'sample', sample: { via: probeSender.newVia(), mapped: null, isSettled: false } }
         : part,
     )
     this.#samples = this.probes.flatMap((probe) => (probe.type === 'sample' ? [probe.sample] : []))

@@ -20,7 +20,7 @@ import {
 } from './tactic.ts'
 
 type PortRangeAnnouncerOptions = {
-  readonly means: ProbeSender
+  readonly probeSender: ProbeSender
   readonly now: number
   /** Null: where to is told by the peer's `ports`. */
   readonly towards: Endpoint | null
@@ -47,7 +47,7 @@ export class PortRangeAnnouncer implements Tactic {
   readonly #options: PortRangeAnnouncerOptions
   readonly #keepaliveMs: number
   #towards: readonly Endpoint[]
-  #toldRound = -1
+  #signaledRound = -1
   #measurement: PortMeasurement | null = null
   #measuring: Anchor | null = null
   #measureAt: number | null
@@ -76,11 +76,11 @@ export class PortRangeAnnouncer implements Tactic {
   }
 
   handleSignal(now: number, signal: Signal): void {
-    if (this.#options.towards || signal.type !== 'ports' || signal.round <= this.#toldRound) return
+    if (this.#options.towards || signal.type !== 'ports' || signal.round <= this.#signaledRound) return
     const { address, ranges, round } = signal
     const towards = portsOf(ranges, maxTowards).map((port) => ({ address, port }))
     if (towards.length === 0) return
-    this.#toldRound = round
+    this.#signaledRound = round
     this.#towards = towards
     // A measurement under way is for a port that the peer has given up.
     this.#drop()
@@ -95,23 +95,23 @@ export class PortRangeAnnouncer implements Tactic {
   }
 
   #measure(now: number): void {
-    const { means, onlyOpens, samplesEachSide } = this.#options
+    const { probeSender, onlyOpens, samplesEachSide } = this.#options
     this.#measureAt = null
     if (this.#rounds >= maxRounds || this.#measurement) return
-    const anchor = { via: means.newVia(), towards: this.#towards }
+    const anchor = { via: probeSender.newVia(), towards: this.#towards }
     const openings = this.#towards.map((to) => {
       return { type: onlyOpens ? ('bubble' as const) : ('check' as const), to, via: anchor.via }
     })
     const samples = Array.from({ length: samplesEachSide }, () => 'sample' as const)
-    const measurement = new PortMeasurement(means, [...samples, ...openings, ...samples])
-    if (!means.fire(measurement.probes)) return
+    const measurement = new PortMeasurement(probeSender, [...samples, ...openings, ...samples])
+    if (!probeSender.sendBurst(measurement.probes)) return
     this.#measurement = measurement
     this.#measuring = anchor
     this.#keepaliveAt ??= now + this.#keepaliveMs
   }
 
   #conclude(now: number): void {
-    const { means, step, mostCandidates, patienceMs, samplesEachSide } = this.#options
+    const { probeSender, step, mostCandidates, patienceMs, samplesEachSide } = this.#options
     const reading = this.#measurement?.read(step) ?? null
     const anchor = this.#measuring
     this.#measurement = null
@@ -120,7 +120,7 @@ export class PortRangeAnnouncer implements Tactic {
     const ranges = anchor.towards.map((_, index) => reading?.bracket.at(samplesEachSide + index) ?? null)
     const known = ranges.filter((range) => range !== null && sizeOf(range) <= mostCandidates)
     if (!reading || known.length < ranges.length) {
-      means.close([anchor.via])
+      probeSender.close([anchor.via])
       this.#tries++
       this.#measureAt = now + retryDelayMs(this.#tries)
       if (this.#tries >= triesToFailure) this.failure = reading ? 'unpredictable-ports' : 'no-samples'
@@ -129,7 +129,7 @@ export class PortRangeAnnouncer implements Tactic {
     this.failure = null
     this.#tries = 0
     this.#anchors.push(anchor)
-    means.tell({
+    probeSender.sendSignal({
       type: 'ports',
       round: this.#rounds++,
       address: reading.address,
@@ -141,16 +141,16 @@ export class PortRangeAnnouncer implements Tactic {
   }
 
   #keepAlive(now: number): void {
-    const { means, onlyOpens } = this.#options
+    const { probeSender, onlyOpens } = this.#options
     this.#keepaliveAt = now + this.#keepaliveMs
     const anchors = this.#measuring ? [...this.#anchors, this.#measuring] : this.#anchors
     for (const { via, towards } of anchors) {
-      means.fire(towards.map((to) => ({ type: onlyOpens ? 'bubble' : 'check', to, via })))
+      probeSender.sendBurst(towards.map((to) => ({ type: onlyOpens ? 'bubble' : 'check', to, via })))
     }
   }
 
   #drop(): void {
-    if (this.#measuring) this.#options.means.close([this.#measuring.via])
+    if (this.#measuring) this.#options.probeSender.close([this.#measuring.via])
     this.#measuring = null
     this.#measurement = null
   }

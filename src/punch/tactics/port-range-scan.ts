@@ -9,7 +9,7 @@ import { portsAround, portsOf } from '../port-arithmetic.ts'
 import { keepaliveMsFor, type ProbeSender, type Tactic } from './tactic.ts'
 
 type PortRangeScanOptions = {
-  readonly means: ProbeSender
+  readonly probeSender: ProbeSender
   /** Sockets whose ports the peer's NAT lets in; none yet when empty. */
   readonly vias: () => readonly Via[]
   /** Where the peer's ports are at all. */
@@ -21,9 +21,9 @@ type PortRangeScanOptions = {
 
 /** Further ports of a longer list are not tried. */
 const maxPorts = 128
-/** Tried around them, in volleys. */
+/** Tried around them, in bursts. */
 const maxAround = 96
-const volley = 16
+const burst = 16
 /** Packets left for other tries. */
 const reserve = 40
 /** After the first check, the second, … of all ports; then as often as a mapping needs it. */
@@ -39,8 +39,8 @@ export class PortRangeScan implements Tactic {
   #address = ''
   #ports: readonly number[] = []
   #around: number[] = []
-  #sweeps = 0
-  #sweepAt: number | null = null
+  #scans = 0
+  #scanAt: number | null = null
   #aroundAt: number | null = null
   readonly failure = null
 
@@ -50,7 +50,7 @@ export class PortRangeScan implements Tactic {
   }
 
   nextAt(): number | null {
-    const due = [this.#sweepAt, this.#aroundAt].filter((at) => at !== null)
+    const due = [this.#scanAt, this.#aroundAt].filter((at) => at !== null)
     return due.length > 0 ? Math.min(...due) : null
   }
 
@@ -60,31 +60,31 @@ export class PortRangeScan implements Tactic {
     this.#address = signal.address
     this.#ports = portsOf(signal.ranges, maxPorts)
     this.#around = portsAround(signal.ranges, this.#options.within, maxAround)
-    this.#sweeps = 0
-    this.#sweepAt = now
+    this.#scans = 0
+    this.#scanAt = now
     this.#aroundAt = now + this.#options.patienceMs
   }
 
   act(now: number): void {
-    if (this.#sweepAt !== null && now >= this.#sweepAt) {
+    if (this.#scanAt !== null && now >= this.#scanAt) {
       const isReady = this.#options.vias().length > 0
-      this.#sweepAt = now + (isReady ? (quickMs[this.#sweeps++] ?? this.#keepaliveMs) : notReadyMs)
+      this.#scanAt = now + (isReady ? (quickMs[this.#scans++] ?? this.#keepaliveMs) : notReadyMs)
       this.#check(this.#ports, reserve)
     }
     if (this.#aroundAt !== null && now >= this.#aroundAt) {
-      this.#check(this.#around.splice(0, volley), 2 * reserve)
+      this.#check(this.#around.splice(0, burst), 2 * reserve)
       this.#aroundAt = this.#around.length > 0 ? now + aroundMs : null
     }
   }
 
   #check(ports: readonly number[], keep: number): void {
-    const { means, vias } = this.#options
+    const { probeSender, vias } = this.#options
     for (const via of vias()) {
       // The first ports, most likely ones, as long as there is anything left.
-      const affordable = Math.max(means.left - keep, Math.min(4, means.left))
+      const affordable = Math.max(probeSender.left - keep, Math.min(4, probeSender.left))
       for (const port of ports.slice(0, affordable)) {
         const to: Endpoint = { address: this.#address, port }
-        means.fire([{ type: 'check', to, via }])
+        probeSender.sendBurst([{ type: 'check', to, via }])
       }
     }
   }

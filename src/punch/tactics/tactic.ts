@@ -24,8 +24,8 @@ export interface ProbeSender {
    * Goes out at one instant, in this order, as soon as pacing allows; at most 20. False, and nothing goes out, when the
    * budget does not allow it. Samples in it are settled sooner or later, then `act` is called.
    */
-  fire(volley: readonly Probe[]): boolean
-  tell(signal: Signal): void
+  sendBurst(burst: readonly Probe[]): boolean
+  sendSignal(signal: Signal): void
   close(vias: Iterable<Via>): void
   /** Public ones, as STUN servers saw them before the attempt. */
   readonly ownAddresses: readonly string[]
