@@ -52,7 +52,7 @@ export type AgentEvent =
     }
   /** The link goes on over another path. */
   | { readonly event: 'path'; readonly peer: PeerName; readonly path: PathReport }
-  /** The peer is silent; the link looks for another way. */
+  /** The peer is silent; the link looks for another path. */
   | { readonly event: 'disturbed'; readonly peer: PeerName }
   /** It is heard again; what was between was lost. */
   | { readonly event: 'recovered'; readonly peer: PeerName; readonly afterMs: number }

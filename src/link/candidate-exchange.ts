@@ -1,4 +1,4 @@
-// Where an agent may be reached now, told over the link itself:
+// Where an agent may be reached now, announced over the link itself:
 //
 //      0              4
 //      +--------------+------------------------------------------------------------+
@@ -54,10 +54,10 @@ export function decodeCandidates(body: Uint8Array): CandidateList | null {
   return number === 0 ? null : { number, candidates }
 }
 
-/** Tells the newest list until it is acknowledged, and takes each of the other's once. */
+/** Announces the newest list until it is acknowledged, and takes each of the other's once. */
 export class CandidateAnnouncements {
   #number = 0
-  /** Null when nothing is to be told. */
+  /** Null when nothing is to be announced. */
   #body: Uint8Array | null = null
   #sends = 0
   #dueAt = Infinity

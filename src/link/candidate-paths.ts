@@ -1,8 +1,8 @@
-// Which way a link goes, and where else the peer may be. A way is proven by a challenge: a random number sent there and
+// Which path a link takes, and where else the peer may be. A path is proven by a challenge: a random number sent there and
 // answered from there (RFC 9000 §8.2); nothing else moves a link.
 //
-//   - Known ways are candidates that the peer told. While the link is disturbed all of them are challenged, by both sides,
-//     which opens the NATs between as punching does; the first that answers is taken. At other times a way of higher rank
+//   - Known paths lead to candidates that the peer announced. While the link is disturbed all of them are challenged, by both sides,
+//     which opens the NATs between as punching does; the first that answers is taken. At other times a path of higher rank
 //     is taken when it answers.
 //   - Elsewhere is any other place that the newest authentic packet came from: the peer's NAT may have given it another
 //     port, or somebody sent a copy on (RFC 9000 §9.3). It is challenged, and so is the present path. The link moves only
@@ -18,7 +18,7 @@ export type CandidatePath = {
   readonly rank: number
 }
 
-/** Known ways, further ones are ignored; and those that were in use before. */
+/** Known paths, further ones are ignored; and those that were in use before. */
 const maxKnown = 16
 const maxFormer = 4
 /** From one challenge to the next of a burst. */
@@ -34,7 +34,7 @@ const trialMs = 2_000
 const graceMs = 100
 type Known = Place & {
   rank: number
-  /** Told by the peer, and not only in use before. */
+  /** Announced by the peer, and not only in use before. */
   readonly isAnnounced: boolean
   sent: number
   nextAt: number
@@ -119,13 +119,13 @@ export class CandidatePaths {
     else this.look(now)
   }
 
-  /** Challenges the ways that would be better than the present one. */
+  /** Challenges the paths that would be better than the present one. */
   look(now: number): void {
     for (const path of this.#known.values()) if (path.rank > this.#presentRank) begin(now, path)
     this.#schedule()
   }
 
-  /** Nothing is heard any more, or soon may not: challenges every way, again and again until `settle`. */
+  /** Nothing is heard any more, or soon may not: challenges every path, again and again until `settle`. */
   disturb(now: number): void {
     this.#isDisturbed = true
     this.#search(now)
@@ -135,7 +135,7 @@ export class CandidatePaths {
     this.#isDisturbed = false
   }
 
-  /** Challenges every way a few times. */
+  /** Challenges every path a few times. */
   sweep(now: number): void {
     this.#search(now)
   }
@@ -170,7 +170,7 @@ export class CandidatePaths {
   answered(now: number, body: Uint8Array, endpoint: Endpoint, via: Via): boolean {
     const asked = this.#challenges.answered(now, body)
     if (asked === null) return false
-    // Whatever way the answer took: what we send on the present path arrives.
+    // Whatever path the answer took: what we send on the present path arrives.
     if (asked === keyOf(this.#present)) {
       if (this.#trial) this.#trial.isPresentAlive = true
       return false
@@ -244,7 +244,7 @@ export class CandidatePaths {
     return this.#isDisturbed ? unheardFlag : 0
   }
 
-  /** The way that is left stays known: the peer may come back to it. */
+  /** The path that is left stays known: the peer may come back to it. */
   #moveTo(place: Place): void {
     const key = keyOf(this.#present)
     if (!this.#known.get(key)?.isAnnounced) {

@@ -94,7 +94,7 @@ export class Link implements Machine<LinkEvent> {
     return this.#advancePaths(now)
   }
 
-  /** Tells the peer where we may be reached from now on, and looks whether a better way has come up. */
+  /** Announces where we may be reached from now on, and looks whether a better path has come up. */
   announceCandidates(now: number, candidates: readonly Candidate[]): LinkAction[] {
     if (this.#state !== 'open') return []
     this.#openLink.pathManager.announce(now, candidates)

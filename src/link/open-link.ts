@@ -1,5 +1,5 @@
 // What the two ends of a link say to each other once the handshake has brought keys: datagrams and their parts, pings,
-// probes of the path's size, and where each of them is. How a link begins and ends is not told here.
+// probes of the path's size, and where each of them is. How a link begins and ends is in link.ts.
 
 import { type Endpoint, familyOf } from '../base/endpoint.ts'
 import type { Via } from '../base/protocol-machine.ts'
@@ -15,7 +15,7 @@ export type OpenLinkOptions = Pick<HandshakeOptions, 'crypto' | 'tag'> & {
   readonly remote: Endpoint
   /** The socket that the path leads from; the main one if left out. */
   readonly via?: Via
-  /** How good the path is; only ways of a higher rank (`setCandidatePaths`) replace it while it works. Default 0. */
+  /** How good the path is; only paths of a higher rank (`setCandidatePaths`) replace it while it works. Default 0. */
   readonly rank?: number
   readonly now: number
   /** A ping goes out this often, whatever else does. Default 8,000. */

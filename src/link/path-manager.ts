@@ -1,4 +1,4 @@
-// Where the two ends of a link are, as its own frames tell and prove it: challenges of ways, and lists of candidates.
+// Where the two ends of a link are, as its own frames announce and prove it: challenges of paths, and lists of candidates.
 
 import type { Candidate, Endpoint } from '../base/endpoint.ts'
 import type { Via } from '../base/protocol-machine.ts'
@@ -60,7 +60,7 @@ export class PathManager {
       case frameKinds.challenge:
         if (body.length !== challengeBytes) return nothing
         this.#paths.challenged(now, body)
-        // Back the same way: only so does it say anything about it.
+        // Back on the same path: only so does it say anything about it.
         return answer({ kind: frameKinds.challengeAnswer, body, to: from, via })
       case frameKinds.challengeAnswer:
         if (body.length !== challengeBytes) return nothing
@@ -97,7 +97,7 @@ export class PathManager {
     this.#paths.setCandidatePaths(now, paths)
   }
 
-  /** Tells where we may be reached, and looks whether a better way has come up. */
+  /** Announces where we may be reached, and looks whether a better path has come up. */
   announce(now: number, candidates: readonly Candidate[]): void {
     this.#announcements.announce(now, candidates)
     this.#paths.look(now)

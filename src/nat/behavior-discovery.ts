@@ -87,7 +87,7 @@ export class BehaviorDiscovery {
     return this.#over
   }
 
-  /** Beside what the asker waits for. */
+  /** Beside what whoever asks waits for. */
   nextTimeout(): number | null {
     return this.#over ? null : this.#options.deadline
   }

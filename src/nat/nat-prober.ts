@@ -1,5 +1,5 @@
 // Asks STUN servers how the world sees our socket, and goes on asking so that the mapping stays (B4, C4). Looks
-// closer at what kind of NAT it is before it tells (D1, D2), and learns the rest in the background.
+// closer at what kind of NAT it is before it emits the view (D1, D2), and learns the rest in the background.
 //
 //            enough answered, or time over         survey over, or verdictMs over
 //   first round ────────────────────────▶ survey ────────────────────────────────▶ verdict

@@ -31,7 +31,7 @@ export class PortSampler {
   /** Answers so far, from whomever. */
   answers = 0
 
-  /** `firstServer`: any number; where the turns through the servers begin. */
+  /** `firstServer`: any number; with which of the servers it begins. */
   constructor(crypto: Pick<Crypto, 'randomBytes'>, servers: readonly Endpoint[], firstServer = 0) {
     this.#crypto = crypto
     // What a NAT for IPv4 does, only IPv4 can tell.
@@ -43,7 +43,7 @@ export class PortSampler {
     return this.#servers.length > 0
   }
 
-  /** Servers take turns, so that one that lies or is silent spoils only its own answers. Null when there is none. */
+  /** Servers are asked one after the other, so that one that lies or is silent spoils only its own answers. Null when there is none. */
   ask(now: number, sample: Sample): SendAction | null {
     const server = this.#servers[this.#nextServer++ % Math.max(1, this.#servers.length)]
     if (!server) {

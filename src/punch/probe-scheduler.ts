@@ -1,4 +1,4 @@
-// The hands of an attempt's tactics: sockets, samples, pacing and packets. It never sends more than it may, and knows
+// What an attempt's tactics send by: sockets, samples, pacing and packets. It never sends more than it may, and knows
 // which sockets are open.
 
 import type { Endpoint } from '../base/endpoint.ts'
@@ -122,7 +122,7 @@ export class ProbeScheduler implements ProbeSender {
   /** Sends what pacing allows. True when samples were settled by that, because there is nobody to ask. */
   launch(now: number): boolean {
     const due = this.#probeQueue.takeDue(now)
-    for (const probe of due) this.#shoot(now, probe)
+    for (const probe of due) this.#send(now, probe)
     return !this.#sampler.hasServers && due.some(({ type }) => type === 'sample')
   }
 
@@ -143,7 +143,7 @@ export class ProbeScheduler implements ProbeSender {
     return this.#open.delete(via)
   }
 
-  #shoot(now: number, probe: Probe): void {
+  #send(now: number, probe: Probe): void {
     if (probe.type === 'sample') {
       const send = this.#sampler.ask(now, probe.sample)
       if (send) this.#sendSample(send)

@@ -133,7 +133,7 @@ function strategyFor(a: NatBehavior, b: NatBehavior): 'direct' | 'none' | HardSt
   if (a.isOpen || b.isOpen) return 'direct'
   const [hard, other] = a.kind === 'fixed' || b.kind === 'random' ? [b, a] : [a, b]
   if (hard.kind === 'fixed') return 'direct'
-  // Nowhere to aim at: only checks may find a way.
+  // Nowhere to aim at: only checks may find a path.
   if (!hard.seenAs || !other.seenAs) return other.kind === 'fixed' ? 'direct' : 'none'
   switch (other.kind) {
     case 'fixed':

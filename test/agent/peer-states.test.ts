@@ -36,7 +36,7 @@ test('whatever is told, at most 256 peers are remembered, and none that is linke
       const linked = new Set<number>()
       for (const [now, { what, who }] of steps.entries()) {
         if (what === 'offered') peerStates.offered([peer(who)], nameOf, now)
-        // As many as an agent has meetings, at most.
+        // As many as an agent has connections, at most.
         if (what === 'connected' && (linked.size < 128 || linked.has(who))) {
           peerStates.handle(connected(who), now)
           linked.add(who)

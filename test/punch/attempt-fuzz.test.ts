@@ -106,7 +106,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { maxLength: 40, size: 'max' },
 )
 
-const meetings = fc.record({
+const attemptCases = fc.record({
   mine: profiles,
   theirs: profiles,
   sameNat: fc.boolean(),
@@ -175,8 +175,8 @@ let sequence = 1
 test('an attempt keeps to budget and pace, closes every socket and ends, whatever the peer and the servers do', () => {
   const strategies = new Set<string>()
   fc.assert(
-    fc.property(meetings, (meeting) => {
-      const { mine, theirs, sameNat, role, mailMs, answers, lies, hasServers, seed } = meeting
+    fc.property(attemptCases, (attemptCase) => {
+      const { mine, theirs, sameNat, role, mailMs, answers, lies, hasServers, seed } = attemptCase
       const decided = plan(
         { nat: mine, candidates: [{ kind: 'server-reflexive', endpoint: ours }] },
         { nat: theirs, candidates: [{ kind: 'server-reflexive', endpoint: peer }], sameNat },
@@ -228,7 +228,7 @@ test('an attempt keeps to budget and pace, closes every socket and ends, whateve
         }
         now = Math.max(now, until)
       }
-      for (const { waitMs, what, pick, noise, signal } of meeting.steps) {
+      for (const { waitMs, what, pick, noise, signal } of attemptCase.steps) {
         passTime(now + waitMs)
         // The main socket, where it is easy to be found, gets less than its share.
         const byExtra = owner.sent.filter(({ via }) => owner.open.has(via))

@@ -1,5 +1,5 @@
-// What becomes of the connections with peers: they open, move, fall silent and recover, fail or close; and who is told
-// of it.
+// What becomes of the connections with peers: they open, move, fall silent and recover, fail or close; and which
+// events of the agent come of it.
 //
 // Two agents may have several links for a moment: each request brings a new session, and each pair of sessions a link
 // of its own. Datagrams go over the one that opened last (make before break), and one of the two agents, the one with

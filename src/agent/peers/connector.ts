@@ -45,7 +45,7 @@ type ConnectorOptions = {
   readonly onEvent: (event: AgentEvent) => void
   /** A peer that a reply offered could not be reached. */
   readonly onFailure: (peer: OfferedPeer, reason: FailureReason) => void
-  /** A new request is worth its mail: a link broke down, or peers left to try were told of us too long ago. */
+  /** A new request is worth its mail: a link broke down, or peers left to try were introduced to us too long ago. */
   readonly onAskAgain: () => void
   readonly onAttach: (peer: PeerName, link: PeerLink) => void
   readonly onDetach: (peer: PeerName) => void
@@ -139,7 +139,7 @@ export class Connector {
     return this.#table.linkWith(id)?.peerConnection.quality ?? null
   }
 
-  /** Peers that were told of us: they are punching now, so do we. */
+  /** Peers that asked for us: they are punching now, so do we. */
   introduced(peers: readonly OfferedPeer[], session: OwnSession): void {
     if (this.#stopped) return
     const { identity, preferences } = this.#options
@@ -169,7 +169,7 @@ export class Connector {
     else entry.peerConnection.receiveLinkPacket(bytes, from)
   }
 
-  /** Somebody calls by TCP. Whether it is a peer; then the connection is its meeting's. */
+  /** Somebody calls by TCP. Whether it is a peer; then the TCP connection belongs to it. */
   call(connection: PacketConnection, packet: Uint8Array): boolean {
     if (this.#stopped || packet[0] !== checkByte || packet.length < tagEnd) return false
     const entry = this.#table.find(viewOf(packet).getBigUint64(1))

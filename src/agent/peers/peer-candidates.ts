@@ -1,5 +1,4 @@
-// What the two of a meeting know of where the other is, once they are linked: the peer tells us over the link, and hears
-// what it does not know yet.
+// What two linked agents know of where the other is: the peer announces its candidates over the link, and so do we.
 
 import type { Candidate, Endpoint } from '../../base/endpoint.ts'
 import { isConnection, type Via } from '../../base/protocol-machine.ts'
@@ -12,9 +11,9 @@ import { candidatePathsTo, listText, movedPath, rankOfPath, shareable } from './
 export class PeerCandidates {
   readonly #network: Pick<Network, 'candidates' | 'onLoopback'>
   readonly #sameNat: boolean
-  /** Where the peer says it is. */
+  /** As the peer announced them. */
   #candidates: readonly Candidate[]
-  /** What the peer knows of where we are. */
+  /** What we announced last. */
   #announced: string
 
   constructor(
@@ -36,7 +35,7 @@ export class PeerCandidates {
     return listText(this.#shareable) !== this.#announced
   }
 
-  /** What the peer is told now. */
+  /** What the peer is to hear now. */
   announce(): readonly Candidate[] {
     const candidates = this.#shareable
     this.#announced = listText(candidates)
@@ -47,13 +46,13 @@ export class PeerCandidates {
     this.#candidates = candidates
   }
 
-  /** Whether a better way than this path may exist. */
+  /** Whether a better path than this one may exist. */
   mayImprove(path: Path): boolean {
     const [best] = this.paths
     return best !== undefined && best.rank > rankOfPath(path)
   }
 
-  /** The path as people are told of it, when the link has moved. */
+  /** The path for the event, when the link has moved. */
   pathTo(remote: Endpoint, via: Via, before: Path): Path {
     const moved = movedPath(before, this.#known, remote, via)
     if (isConnection(via) === isConnection(before.via)) return moved

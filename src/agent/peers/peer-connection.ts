@@ -1,4 +1,4 @@
-// One meeting with one peer: punch until a path is proven, then a link on it. It ends as `failed` (never open)
+// One connection with one peer: punch until a path is proven, then a link on it. It ends as `failed` (never open)
 // or `closed` (was open).
 //
 //     punching ──path──> shaking hands ──> open ──> closed
@@ -39,7 +39,7 @@ export type PeerConnectionFailure = AttemptFailure | 'no-handshake' | 'stopped'
 export type PeerConnectionEvent =
   | { readonly type: 'open'; readonly path: Path; readonly packets: number; readonly sincePunchMs: number }
   | { readonly type: 'path'; readonly path: Path }
-  /** The peer is silent; another way is sought. */
+  /** The peer is silent; another path is looked for. */
   | { readonly type: 'disturbed' }
   | { readonly type: 'recovered' }
   | { readonly type: 'failed'; readonly reason: PeerConnectionFailure }
@@ -71,7 +71,7 @@ type PeerConnectionOptions = {
   readonly onEvent: (event: PeerConnectionEvent) => void
 }
 
-/** While a better way may exist, both sides look for it so often, at the same time. */
+/** While a better path may exist, both sides look for it so often, at the same time. */
 const lookAgainMs = 180_000
 /** The same on a path by TCP: a game wants to be off it. */
 const lookBeyondTcpMs = 30_000
@@ -179,7 +179,7 @@ export class PeerConnection {
     this.#link?.recheck()
   }
 
-  /** Tells the peer where we may be reached from now on, when that is news, and both look for a better way. */
+  /** Announces to the peer where we may be reached from now on, when that is news, and both look for a better path. */
   announceCandidates(): void {
     if (this.#state === 'open' && this.#candidates.hasNews)
       this.#link?.announceCandidates(this.#candidates.announce())
@@ -195,7 +195,7 @@ export class PeerConnection {
     this.#link?.send(bytes)
   }
 
-  /** The end is told by an event: at once, or when the peer has acknowledged. */
+  /** The end is emitted as an event: at once, or when the peer has acknowledged. */
   close(): void {
     this.#isClosing = true
     if (this.#link) this.#link.close()
@@ -207,7 +207,7 @@ export class PeerConnection {
     this.#finish()
   }
 
-  /** By a socket that only this meeting uses. */
+  /** By a socket that only this connection uses. */
   #receiveBeside(bytes: Uint8Array, from: Endpoint, via: Via): void {
     const first = bytes[0]
     if (first === undefined || this.#state === 'over') return
@@ -318,7 +318,7 @@ export class PeerConnection {
     }
   }
 
-  /** One side says when: what opens the way through two firewalls has to come from both at once. */
+  /** One side says when: what opens a path through two firewalls has to come from both at once. */
   #scheduleLook(): void {
     if (this.#options.keys.role === 'responder') return
     const isByTcp = this.#path !== null && isConnection(this.#path.via)

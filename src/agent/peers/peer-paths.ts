@@ -1,4 +1,4 @@
-// Where a linked peer may be reached beside the present path, and what it is told of where we may be.
+// Where a linked peer may be reached beside the present path, and which of our candidates it may hear.
 
 import {
   addressScope,
@@ -35,7 +35,7 @@ export function candidatePathsTo(
     .slice(0, maxTargets)
 }
 
-/** Below every way by UDP: what TCP repeats comes late, and holds up what came after it. */
+/** Below every path by UDP: what TCP repeats comes late, and holds up what came after it. */
 const connectionRank = lowestRank - 1
 
 export function rankOfPath({ kind, remote, candidateKind, via }: Path): number {
@@ -43,7 +43,7 @@ export function rankOfPath({ kind, remote, candidateKind, via }: Path): number {
   return rankOf({ kind: kind === 'lan' ? 'host' : candidateKind, endpoint: remote }, kind === 'lan')
 }
 
-/** The path as people are told of it, when the link has moved to `remote`. */
+/** The path for the event, when the link has moved to `remote`. */
 export function movedPath(before: Path, peer: KnownPeer, remote: Endpoint, via: number): Path {
   const candidate = peer.candidates.find(({ endpoint }) => equalEndpoints(endpoint, remote)) ?? {
     kind: 'peer-reflexive',

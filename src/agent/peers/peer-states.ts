@@ -1,4 +1,4 @@
-// Who is known to be in the room, and what became of each: from letters and from what meetings tell.
+// Who is known to be in the room, in which state each is and since when: from letters and from the agent's events.
 
 import { toHex } from '../../base/bytes.ts'
 import type { NatProfile } from '../../base/nat-profile.ts'
@@ -25,12 +25,12 @@ type PeerState =
 export type PeerStateEntry = {
   readonly id: UserId
   readonly peer: PeerName
-  /** Null while only a failed or lost meeting told of the peer. */
+  /** Null while the peer is known only from a failed or lost connection. */
   readonly nat: NatProfile | null
   readonly sameNat: boolean
   /** Somebody failed to reach it lately. */
   readonly flagged: boolean
-  /** Monotonic: when it last asked, as the host tells; null if unknown. */
+  /** Monotonic: when it last asked, by the host's word; null if unknown. */
   readonly askedAt: number | null
   /** Monotonic: since when it is in this state. */
   readonly stateAt: number
@@ -91,7 +91,7 @@ export class PeerStates {
     }
   }
 
-  /** We stopped trying, of which nothing is told. */
+  /** We stopped trying, of which there is no event. */
   giveUp(id: UserId, now: number): void {
     const entry = this.#entries.get(toHex(id))
     if (entry?.state.state === 'trying') this.#put({ ...entry, stateAt: now, state: { state: 'known' } })

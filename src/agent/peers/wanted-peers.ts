@@ -17,12 +17,12 @@ export class WantedPeers {
     this.#peers.set(toHex(id), { peer, since: now })
   }
 
-  /** Whether the peer was sought; from now on it is not. */
+  /** Whether the peer was wanted; from now on it is not. */
   take(id: UserId): boolean {
     return this.#peers.delete(toHex(id))
   }
 
-  /** Those whom the answer to a request of that time should have named; they are sought no more. */
+  /** Those whom the answer to a request of that time should have named; they are not wanted any more. */
   takeUnnamed(requestedAt: number): readonly PeerName[] {
     const unnamed = [...this.#peers].filter(([, { since }]) => requestedAt >= since)
     for (const [id] of unnamed) this.#peers.delete(id)

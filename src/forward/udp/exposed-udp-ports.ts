@@ -1,4 +1,4 @@
-// Peers at the local game's door (`--expose`): each flow of each peer has a local socket of its own, so that the
+// Peers that reach the local game's port (`--expose`): each flow of each peer has a local socket of its own, so that the
 // game sees every remote player at one stable address, also after that player's link broke and came back.
 
 import type { BufferPool } from '../../base/buffer-pool.ts'

@@ -18,7 +18,7 @@ import { type ProbeSender, type Tactic, usualMailMs } from './tactic.ts'
 type BirthdayParadoxSearchOptions = {
   readonly probeSender: ProbeSender
   readonly now: number
-  readonly part: /** `towards`: null while the peer has to tell it by `ports`. */
+  readonly part: /** `towards`: null until the peer announces it by `ports`. */
     | { readonly type: 'sockets'; readonly towards: Endpoint | null }
     | {
         readonly type: 'ports'

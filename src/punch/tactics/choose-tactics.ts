@@ -47,7 +47,7 @@ export function chooseTactics(options: TacticsOptions): readonly Tactic[] {
   }
 }
 
-/** The side that is assignable tells its port, and the other comes to it, telling its own in turn if it can. */
+/** The side that is assignable announces its port; the other checks it, and announces its own if it can. */
 function assignedRange(options: TacticsOptions): readonly Tactic[] {
   const { mine, theirs } = options.plan
   if (mine.kind === 'random') return [rangeScan(options, () => [0], 30_000)]

@@ -1,9 +1,9 @@
-// Two NATs that both count, one port for each remote endpoint: the side that opens. It is told ports that the other
-// side's counter will pass, opens its own NAT towards each of them from a socket of its own, and tells which port of
-// its own that was. It holds them open until the other side comes (for the other side see
+// Two NATs that both count, one port for each remote endpoint: the side that opens. It hears which ports the
+// other side's counter will pass, opens its own NAT towards each of them from a socket of its own, and announces which
+// port of its own that was. It holds them open until the other side comes (for the other side see
 // counter-advancer.ts).
 //
-//   waiting ──targets──▶ opening, sampled ──▶ pairs told, held open ──▶ given up
+//   waiting ──targets──▶ opening, sampled ──▶ pairs announced, held open ──▶ given up
 //      ▲                                          │ targets of a later round
 //      └──────────────────────────────────────────┘
 

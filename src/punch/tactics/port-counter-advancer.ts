@@ -1,9 +1,9 @@
-// Two NATs that both count, one port for each remote endpoint: the side that burns. Nobody can say now where its counter
+// Two NATs that both count, one port for each remote endpoint: the side that moves its counter on. Nobody can say now where its counter
 // will be when a letter has arrived, but it can be moved on: so this side names targets ahead of it, learns which of
 // them the other side has opened itself towards, and then makes new mappings to the other side's port until its
 // counter passes the next target. The socket that got just that port is let in.
 //
-//   measuring ──▶ told targets ──pairs──▶ locating ──▶ advancing ──▶ waiting for the answer
+//   measuring ──▶ announced ──pairs──▶ locating ──▶ advancing ──▶ waiting for the answer
 //      ▲  ▲           │ no pairs             ▲ │                        │ the port went to somebody else
 //      │  └───────────┘                      └─┼────────────────────────┘
 //      └───────────────all have passed─────────┘
@@ -38,7 +38,7 @@ type PortCounterAdvancerOptions = {
 type Burst = { readonly yours: number; readonly toGo: number; readonly vias: readonly Via[] }
 type Phase =
   | { readonly name: 'measuring'; readonly first: (Position & { readonly at: number }) | null }
-  | { readonly name: 'told'; readonly targets: readonly number[] }
+  | { readonly name: 'announced'; readonly targets: readonly number[] }
   | { readonly name: 'locating' }
   | { readonly name: 'advancing'; readonly burst: Burst; readonly to: Endpoint }
   | {
@@ -93,7 +93,7 @@ export class PortCounterAdvancer implements Tactic {
 
   handleSignal(now: number, signal: Signal): void {
     const phase = this.#phase
-    if (signal.type !== 'pairs' || signal.round !== this.#round || phase.name !== 'told') return
+    if (signal.type !== 'pairs' || signal.round !== this.#round || phase.name !== 'announced') return
     this.#theirAddress = signal.address
     this.#pairs = signal.pairs.filter(({ yours }) => phase.targets.includes(yours))
     this.#phase = { name: 'locating' }
@@ -109,7 +109,7 @@ export class PortCounterAdvancer implements Tactic {
       case 'locating':
         this.#measure()
         return
-      case 'told':
+      case 'announced':
         this.#startOver(now)
         return
       case 'waiting':
@@ -187,7 +187,7 @@ export class PortCounterAdvancer implements Tactic {
       return
     }
     this.#round++
-    this.#phase = { name: 'told', targets }
+    this.#phase = { name: 'announced', targets }
     // Letters may be slower than they were: each round waits twice as long as the one before.
     this.#actAt = now + (4 * this.#mailMs + 30_000) * 2 ** this.#round
     probeSender.sendSignal({ type: 'targets', round: this.#round, address, ports: targets })

@@ -1,8 +1,8 @@
 // The side whose port towards the peer nobody knows beforehand, but whose NAT counts: it opens its NAT towards the peer
-// from a fresh socket between samples, keeps that mapping alive, and tells the peer which port it was (D4, D5,
+// from a fresh socket between samples, keeps that mapping alive, and announces to the peer which port it was (D4, D5,
 // D7). Where the peer's own port has to come by a letter first, it waits for that.
 //
-//   waiting ──told──▶ measuring ──port known──▶ announced ──nothing heard for long──▶ measuring, from another socket
+//   waiting ──signaled──▶ measuring ──port known──▶ announced ──nothing heard for long──▶ measuring, from another socket
 //                        └──not known──▶ measuring again, from another socket, ever more rarely
 
 import type { Endpoint } from '../../base/endpoint.ts'
@@ -22,16 +22,16 @@ import {
 type PortRangeAnnouncerOptions = {
   readonly probeSender: ProbeSender
   readonly now: number
-  /** Null: where to is told by the peer's `ports`. */
+  /** Null: the peer's `ports` will say where to. */
   readonly towards: Endpoint | null
   /** Of our NAT's counter, as far as known; else 0. */
   readonly step: number
   /** Samples before, and as many after: each takes a port, and one in some is a lie or lost. */
   readonly samplesEachSide: number
   readonly lifetimeMs: number | null
-  /** Longest list of ports for one destination that is worth telling. */
+  /** Longest list of ports for one destination that is worth announcing. */
   readonly mostCandidates: number
-  /** How long the peer may need to come, after it was told. */
+  /** How long the peer may need to come, after it has our ports. */
   readonly patienceMs: number
   /** What opens our NAT need not reach the peer. */
   readonly onlyOpens: boolean

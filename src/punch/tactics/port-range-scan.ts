@@ -1,4 +1,4 @@
-// The side that was told where the peer's NAT lets it in: it checks these ports at once, again while nothing answers,
+// The side that knows from a signal where the peer's NAT lets it in: it checks these ports at once, again while nothing answers,
 // and later others around them (D5).
 
 import type { Endpoint } from '../../base/endpoint.ts'
@@ -15,7 +15,7 @@ type PortRangeScanOptions = {
   /** Where the peer's ports are at all. */
   readonly within: PortBlock
   readonly lifetimeMs: number | null
-  /** How long the peer may need to open its NAT for us, after it told us its ports. */
+  /** How long the peer may need to open its NAT for us, after it announced its ports. */
   readonly patienceMs: number
 }
 

@@ -26,7 +26,7 @@ for (const [first, second] of names.flatMap((one) => names.map((other) => [one, 
         assert.equal(player.told('connected')[0]?.path.kind, 'direct')
         assert.equal(player.told('failed').length + player.told('disconnected').length, 0)
       }
-      assert.deepEqual(ben.told('introduced'), [], 'the asker is told in its reply')
+      assert.deepEqual(ben.told('introduced'), [], 'whoever asked hears it in its reply')
       assert.equal(anna.told('introduced', ben).length, 1)
     })
   })
@@ -130,7 +130,7 @@ test('two agents behind symmetric NATs with random ports fail at once, with the 
       assert.deepEqual(player.told('punching'), [])
       assert.equal(player.events.at(-1)?.event, 'waiting')
     }
-    await world.until('the host is told, by the asker', () => world.accepted('failure') === 1)
+    await world.until('the host hears it from whoever asked', () => world.accepted('failure') === 1)
     await world.pass(60_000)
     assert.equal(world.accepted('failure'), 1, 'who was only introduced has nothing to report')
   })

@@ -1,4 +1,4 @@
-// An agent's correspondence on virtual time, between a mailbox and a sender in memory, and a host to write to it.
+// An agent's inbox on virtual time, between a mailbox and a sender in memory, and a host to write to it.
 
 import { Inbox, type KnownHost } from '../../src/agent/letters/inbox.ts'
 import { SessionKeys } from '../../src/agent/letters/session-keys.ts'
@@ -21,7 +21,7 @@ import {
 export const agentAddress = 'anna@mail.test'
 
 /** A mailbox whose server can fail, or never answer. */
-export class MoodyMailbox extends FakeMailbox {
+export class FaultyMailbox extends FakeMailbox {
   mood: 'fine' | 'failing' | 'silent' = 'fine'
   closed = 0
 
@@ -54,13 +54,13 @@ function knownHost(address: string, { identity, sealingKeys }: HostKeys): KnownH
   return { address, identity: identity.publicKey, sealingKey: sealingKeys.publicKey }
 }
 
-export class CorrespondenceStage {
+export class InboxStage {
   readonly clock = new WorldClock()
   readonly crypto = seededCrypto(1)
   readonly identity: KeyPair = this.crypto.signKeyPair()
   readonly hostKeys = makeHostKeys(this.crypto)
   readonly host = knownHost(hostAddress, this.hostKeys)
-  readonly mailbox = new MoodyMailbox()
+  readonly mailbox = new FaultyMailbox()
   readonly sender = new FakeSender()
   readonly sessions = new SessionKeys(this.crypto)
   readonly session = this.sessions.create()
