@@ -41,7 +41,7 @@ function textThat(holds: (text: string) => boolean) {
 }
 
 /** An IPv4 address in IPv6 form is refused: each endpoint has one form. */
-function readEndpoint(bytes: unknown): Endpoint | null {
+export function readEndpoint(bytes: unknown): Endpoint | null {
   if (!(bytes instanceof Uint8Array)) return null
   const endpoint = decodeEndpoint(bytes)
   if (!endpoint || bytes.length !== (familyOf(endpoint.address) === 4 ? 6 : 18)) return null

@@ -3,12 +3,6 @@
 import type { PortBlock } from '../base/nat-profile.ts'
 import type { PortRange } from '../base/signaling-message.ts'
 
-export function greatestCommonDivisor(a: number, b: number): number {
-  let [big, small] = [Math.abs(a), Math.abs(b)]
-  while (small > 0) [big, small] = [small, big % small]
-  return big
-}
-
 /** Steps from one value of the counter to a later one; null when no number of steps leads there. */
 export function stepsBetween(from: number, to: number, step: number): number | null {
   const steps = (to - from) / step

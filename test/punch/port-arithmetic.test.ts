@@ -4,13 +4,7 @@ import fc from 'fast-check'
 import type { PortBlock } from '../../src/base/nat-profile.ts'
 import type { PortRange } from '../../src/base/signaling-message.ts'
 import { allPorts } from '../../src/punch/nat-behavior.ts'
-import {
-  drawPorts,
-  greatestCommonDivisor,
-  portsAround,
-  portsOf,
-  stepsBetween,
-} from '../../src/punch/port-arithmetic.ts'
+import { drawPorts, portsAround, portsOf, stepsBetween } from '../../src/punch/port-arithmetic.ts'
 import { targetsAhead } from '../../src/punch/tactics/port-prediction.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
 
@@ -28,12 +22,6 @@ test('steps are counted forwards only, and only whole ones', () => {
   assert.equal(stepsBetween(100, 100, 5), 0)
   assert.equal(stepsBetween(100, 111, 5), null)
   assert.equal(stepsBetween(110, 100, 5), null)
-})
-
-test('the greatest common divisor divides both, whatever their signs', () => {
-  assert.equal(greatestCommonDivisor(-10, 15), 5)
-  assert.equal(greatestCommonDivisor(0, -7), 7)
-  assert.equal(greatestCommonDivisor(0, 0), 0)
 })
 
 test('the ports of ranges come in their order, each once, and never more than wanted', () => {

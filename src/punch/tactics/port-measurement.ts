@@ -8,8 +8,9 @@
 // Servers may lie and answers may be missing, hence several samples on each side: of all pairs around a packet the one
 // counts that leaves the least room.
 
+import { greatestCommonDivisor } from '../../base/greatest-common-divisor.ts'
 import type { PortRange } from '../../base/signaling-message.ts'
-import { greatestCommonDivisor, stepsBetween } from '../port-arithmetic.ts'
+import { stepsBetween } from '../port-arithmetic.ts'
 import type { Sample } from '../port-sampler.ts'
 import type { Probe, ProbeSender } from './tactic.ts'
 
