@@ -185,7 +185,7 @@ export class Link implements Machine<LinkEvent> {
       case 'ignored':
         return []
       case 'answer':
-        return [this.#openLink.aim(step.bytes)]
+        return [this.#openLink.sendPacket(step.bytes)]
       case 'acknowledged-again':
         return this.#openLink.ping(now)
       case 'agreed': {
@@ -226,7 +226,7 @@ export class Link implements Machine<LinkEvent> {
   }
 
   #acknowledgeClose(reason: CloseReason): LinkAction[] {
-    const actions = this.#openLink.say({ kind: frameKinds.closeAcknowledgement, body: nothing })
+    const actions = this.#openLink.sendFrame({ kind: frameKinds.closeAcknowledgement, body: nothing })
     return [...actions, this.#end(reason)]
   }
 
@@ -235,13 +235,13 @@ export class Link implements Machine<LinkEvent> {
     this.#repeatAt = now + this.#repeatMs
     this.#repeatMs = Math.min(this.#repeatMs * 1.5, maxRepeatMs)
     const bytes = this.#handshake.next()
-    return bytes === null ? [] : [this.#openLink.aim(bytes)]
+    return bytes === null ? [] : [this.#openLink.sendPacket(bytes)]
   }
 
   #sendClose(now: number): LinkAction[] {
     this.#closes++
     this.#repeatAt = now + closeRepeatMs
-    return this.#openLink.say({ kind: frameKinds.close, body: nothing })
+    return this.#openLink.sendFrame({ kind: frameKinds.close, body: nothing })
   }
 
   #advancePaths(now: number): LinkAction[] {

@@ -44,7 +44,7 @@ export class Inbox {
   readonly #options: InboxOptions
   readonly #outgoingLetters: OutgoingLetters
   readonly #seen = new Set<string>()
-  readonly #foreign = new UnopenedMails()
+  readonly #unopenedMails = new UnopenedMails()
   /** Monotonic and on the wall, at the start. */
   readonly #madeAt: number
   readonly #madeAtWall: number
@@ -123,7 +123,7 @@ export class Inbox {
   async #takeLetters(): Promise<void> {
     const { mailbox, clock } = this.#options
     for (let looked = 0; looked < mostInOneLook && !this.#closed; ) {
-      const mails = await mailbox.fetch(batchMails, this.#foreign.leftAlone(clock.now()))
+      const mails = await mailbox.fetch(batchMails, this.#unopenedMails.leftAlone(clock.now()))
       if (mails.length === 0) return
       looked += mails.length
       const done: string[] = []
@@ -162,7 +162,7 @@ export class Inbox {
     if (opened.ok) return this.#handle(opened.letter, opened.keyPair)
     if (opened.refusal !== 'wrong-key') return opened.refusal
     const ageMs = read.mail.date === null ? 0 : this.#earliestNow() - read.mail.date
-    return this.#foreign.note(ref, clock.now(), ageMs) ? 'foreign' : opened.refusal
+    return this.#unopenedMails.note(ref, clock.now(), ageMs) ? 'foreign' : opened.refusal
   }
 
   /** Somebody who sets the clock forward must not make others' letters too old to be left alone. */

@@ -99,7 +99,7 @@ export class ExposedTcpPorts {
     const key = `${peerId} ${number}`
     const known = this.#connections.get(key)
     if (known) {
-      if (known.isOpen) this.#sayOpened(known, number)
+      if (known.isOpen) this.#sendOpened(known, number)
       return
     }
     const history = this.#historyOf(peerId)
@@ -171,7 +171,7 @@ export class ExposedTcpPorts {
       } else {
         allowance.close()
         this.#forget(connection, number)
-        this.#table.sayEnd(peerId, number, 'refused')
+        this.#table.sendEnd(peerId, number, 'refused')
       }
     }
     tcp.on('error', noteError)
@@ -189,10 +189,10 @@ export class ExposedTcpPorts {
     connection.isOpen = true
     tcp.on('close', () => this.#forget(connection, number))
     this.#table.add({ peerId, number, tcp, allowance, relay, ownSeq, peerSeq })
-    this.#sayOpened(connection, number)
+    this.#sendOpened(connection, number)
   }
 
-  #sayOpened({ peerId, ownSeq }: Connection, number: number): void {
+  #sendOpened({ peerId, ownSeq }: Connection, number: number): void {
     this.#options.send(peerId, encodeStreamFrame({ kind: 'opened', number, seq: ownSeq }))
   }
 

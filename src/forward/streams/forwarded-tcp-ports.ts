@@ -96,7 +96,7 @@ export class ForwardedTcpPorts {
     }
     this.#openings.set(`${peerId} ${number}`, opening)
     const giveUp = () => {
-      if (this.#settle(peerId, number)) this.#table.sayEnd(peerId, number, 'reset')
+      if (this.#settle(peerId, number)) this.#table.sendEnd(peerId, number, 'reset')
     }
     tcp.on('error', giveUp)
     tcp.on('close', giveUp)
@@ -152,7 +152,7 @@ export class ForwardedTcpPorts {
     const say = (waitMs: number): void => {
       if (clock.now() - from >= openWithinMs) {
         if (this.#settle(peerId, number)) refuse(opening, 'refused')
-        this.#table.sayEnd(peerId, number, 'reset')
+        this.#table.sendEnd(peerId, number, 'reset')
         return
       }
       send(peerId, wish)

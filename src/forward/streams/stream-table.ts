@@ -59,7 +59,7 @@ export class StreamTable {
       createPipe: (handlers) => relay.createPipe({ ownSeq, peerSeq, onPacket, ...handlers }),
       onOver: (reason) => {
         this.#streams.delete(key)
-        this.sayEnd(peerId, number, reason)
+        this.sendEnd(peerId, number, reason)
       },
     })
     this.#streams.set(key, stream)
@@ -76,7 +76,7 @@ export class StreamTable {
     this.#streams.get(keyOf(peerId, number))?.endedByPeer(reason)
   }
 
-  sayEnd(peerId: string, number: number, reason: EndReason): void {
+  sendEnd(peerId: string, number: number, reason: EndReason): void {
     const { clock, towards, send } = this.#options
     const frame = encodeStreamFrame({ kind: 'end', towards, number, reason })
     const say = (times: number): void => {
