@@ -86,7 +86,7 @@ export function hasLetter(text: string): boolean {
 }
 
 /** `boxes`: sealed letters, 1 to `limits.forwardedBoxes`. */
-export type ReadArmor = { readonly ok: true; readonly boxes: readonly Uint8Array[] }
+type ReadArmor = { readonly ok: true; readonly boxes: readonly Uint8Array[] }
 
 /** Finds the block in a mail's text. Never throws. Reads the text once and decodes at most one block. */
 export function readArmor(crypto: Crypto, text: string): ReadArmor | Refused {

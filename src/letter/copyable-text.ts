@@ -8,9 +8,9 @@ import { limits } from './limits.ts'
 
 /** `incomplete`: shorter than its length field says. `typo`: complete, but a character is wrong. If the length field itself
  *  is damaged, one can be reported as the other. */
-export type WordFault = 'no-word' | 'incomplete' | 'typo'
+type WordFault = 'no-word' | 'incomplete' | 'typo'
 
-export type WordReading =
+type WordReading =
   | { readonly ok: true; readonly content: Uint8Array }
   | { readonly ok: false; readonly fault: WordFault }
 

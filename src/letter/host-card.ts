@@ -11,7 +11,7 @@ import { bytesOf } from './letter-schema.ts'
 import { limits } from './limits.ts'
 import { isHostAndPort, isRoomName, isSubject } from './text-validation.ts'
 
-export type SharedRoom = {
+type SharedRoom = {
   readonly name: string
   readonly secret: Uint8Array
   readonly stunServers: readonly string[]
@@ -34,7 +34,7 @@ export type HostCard = {
 
 export type HostCardFault = 'not-a-card' | 'incomplete' | 'typo' | 'unknown-version'
 
-export type HostCardReading =
+type HostCardReading =
   | { readonly ok: true; readonly card: HostCard }
   | { readonly ok: false; readonly fault: HostCardFault }
 

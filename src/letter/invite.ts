@@ -39,7 +39,7 @@ export type Invite = {
  */
 export type InviteFault = 'not-an-invite' | 'incomplete' | 'typo' | 'unknown-version'
 
-export type InviteReading =
+type InviteReading =
   | { readonly ok: true; readonly invite: Invite }
   | { readonly ok: false; readonly fault: InviteFault }
 

@@ -17,7 +17,7 @@ import type {
 import { limits } from './limits.ts'
 import { type Refused, refuse } from './refusal.ts'
 
-export type Decoded = { readonly ok: true; readonly letter: Letter }
+type Decoded = { readonly ok: true; readonly letter: Letter }
 
 /** Deterministic. Throws a Problem (`internal`) if the letter exceeds `limits`, as no reader would accept it. */
 export function encodeLetter(letter: Letter): Uint8Array {

@@ -41,7 +41,7 @@ function textThat(isValid: (text: string) => boolean) {
 }
 
 /** Refuses an IPv4 address in IPv6 form, because each endpoint must have exactly one encoding. */
-function readEndpoint(bytes: unknown): Endpoint | null {
+export function readEndpoint(bytes: unknown): Endpoint | null {
   if (!(bytes instanceof Uint8Array)) return null
   const endpoint = decodeEndpoint(bytes)
   if (!endpoint || bytes.length !== (familyOf(endpoint.address) === 4 ? 6 : 18)) return null

@@ -10,9 +10,10 @@
 import { z } from 'zod'
 import { concatBytes, equalBytes } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
-import { decodeEndpoint, type Endpoint, encodeEndpoint } from '../base/endpoint.ts'
-import { type PortRange, type Signal, signalLimits } from '../base/punch-signal.ts'
+import { type Endpoint, encodeEndpoint } from '../base/endpoint.ts'
+import { type PortRange, type Signal, signalLimits } from '../base/signaling-message.ts'
 import { decodeCbor, encodeCbor } from './cbor.ts'
+import { readEndpoint } from './letter-schema.ts'
 import { limits } from './limits.ts'
 
 export type SignalKeys = {
@@ -32,12 +33,6 @@ const round = z
   .int()
   .min(0)
   .max(signalLimits.rounds - 1)
-
-/** Refuses an IPv4 address in IPv6 form, because each endpoint must have exactly one encoding. */
-function readEndpoint(bytes: unknown): Endpoint | null {
-  const read = bytes instanceof Uint8Array ? decodeEndpoint(bytes) : null
-  return read && encodeEndpoint(read).length === (bytes as Uint8Array).length ? read : null
-}
 
 const endpoint = z.unknown().transform((bytes, context): Endpoint => {
   const read = readEndpoint(bytes)

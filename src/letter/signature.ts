@@ -14,7 +14,7 @@ import { type Refused, refuse } from './refusal.ts'
 
 const domain = utf8('peerpost letter 1\0')
 
-export type SignedLetter = {
+type SignedLetter = {
   readonly letter: Letter
   readonly body: Uint8Array
   readonly signature: Uint8Array

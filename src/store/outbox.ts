@@ -1,8 +1,8 @@
 // Mails that wait to be sent. A reply is written in the transaction of the letter that it answers. Each attempt sends the same
 // bytes, also after the host was killed.
 
-import { chunksOf } from '../base/chunk.ts'
 import { alternately, manyWaiting } from '../base/fair-order.ts'
+import { chunksOf } from '../base/list-chunks.ts'
 import type { UserId } from '../letter/letter-types.ts'
 import { byCount, mostRows, repeat } from './batch-sql.ts'
 import { type Connection, type HostDatabase, mailCount, type Statement } from './host-database.ts'

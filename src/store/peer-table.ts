@@ -2,8 +2,8 @@
 // does not grow with the table.
 
 import { toHex } from '../base/bytes.ts'
-import { chunksOf } from '../base/chunk.ts'
 import type { Candidate } from '../base/endpoint.ts'
+import { chunksOf } from '../base/list-chunks.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 import type { RoomTag, Session, UserId } from '../letter/letter-types.ts'
 import { limits } from '../letter/limits.ts'

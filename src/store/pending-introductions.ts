@@ -1,7 +1,7 @@
 // Introductions that wait to be sent: a recipient, and the agents that were offered its address (C2). They are in the database,
 // so a host that was killed sends them after its restart.
 
-import { chunksOf } from '../base/chunk.ts'
+import { chunksOf } from '../base/list-chunks.ts'
 import type { RoomTag, UserId } from '../letter/letter-types.ts'
 import { byCount, mostRows, repeat } from './batch-sql.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'

@@ -2,7 +2,7 @@
 // groups of 64 leaves each. The hosts compare the hashes of the groups, then the hashes of the leaves of groups that differ,
 // then the items of leaves that differ. If the tables are equal, one letter of half a kilobyte is enough.
 
-import { chunksOf } from '../base/chunk.ts'
+import { chunksOf } from '../base/list-chunks.ts'
 import type { Comparison } from '../letter/letter-types.ts'
 import { limits } from '../letter/limits.ts'
 import {

@@ -2,7 +2,7 @@
 // Each is told on once by whoever hears of it, and again every day, for a mail can be lost.
 
 import { equalBytes } from '../../base/bytes.ts'
-import { chunksOf } from '../../base/chunk.ts'
+import { chunksOf } from '../../base/list-chunks.ts'
 import type { InviteHost } from '../../letter/invite.ts'
 import { checkRevocation } from '../../letter/invite-revocation.ts'
 import type { Revocation } from '../../letter/letter-types.ts'
