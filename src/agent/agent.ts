@@ -3,6 +3,7 @@
 
 import { toHex, viewOf } from '../base/bytes.ts'
 import { formatEndpoint } from '../base/endpoint.ts'
+import { waitAtMost } from '../base/wait.ts'
 import { createForwarder, type Forward, type Forwarder } from '../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer, UserId } from '../letter/letter-types.ts'
 import { readUserId, userIdText } from '../letter/user-id.ts'
@@ -267,12 +268,7 @@ export class Agent {
   async #sendLeave(): Promise<void> {
     const { clock } = this.#options
     const sent = this.#inbox.send((host) => leaveTo(host, this.#author))
-    let cancel = () => {}
-    const late = new Promise<void>((resolve) => {
-      cancel = clock.after(leaveMs, resolve)
-    })
-    await Promise.race([sent, late])
-    cancel()
+    await waitAtMost(clock, leaveMs, sent)
   }
 
   #tell(event: AgentEvent): void {

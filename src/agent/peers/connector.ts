@@ -3,6 +3,7 @@
 
 import { equalBytes, viewOf } from '../../base/bytes.ts'
 import type { Endpoint } from '../../base/endpoint.ts'
+import { waitAtMost } from '../../base/wait.ts'
 import type { OfferedPeer, UserId } from '../../letter/letter-types.ts'
 import { signalTag } from '../../letter/seal-signal.ts'
 import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
@@ -147,13 +148,9 @@ export class Connector {
       entry.peerConnection.close()
     }
     if (this.#book.isEmpty) return
-    await new Promise<void>((resolve) => {
-      const cancel = this.#options.clock.after(graceMs, resolve)
-      this.#onEmpty = () => {
-        cancel()
-        resolve()
-      }
-    })
+    const { promise: empty, resolve } = Promise.withResolvers<void>()
+    this.#onEmpty = resolve
+    await waitAtMost(this.#options.clock, graceMs, empty)
     for (const entry of this.#book.entries) {
       entry.peerConnection.abandon()
       this.#book.remove(entry)
