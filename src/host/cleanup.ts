@@ -46,7 +46,7 @@ export class Cleanup {
     this.#cancelTimer = clock.after(delayMs, () => {
       const rows = tryDatabase(this.#context, this.#repositories.database, () => this.#step()) ?? []
       const isMore = rows.some((count) => count >= stepRows)
-      this.#comeBackIn(isMore ? hurryMs : settings.housekeepingMs)
+      this.#comeBackIn(isMore ? hurryMs : settings.cleanupMs)
     })
   }
 
@@ -70,7 +70,7 @@ export class Cleanup {
       introductions.clampFuture(now, stepRows),
       unreachable.forget(now, stepRows),
       unreachable.clampFuture(now, stepRows),
-      leases?.forgetExpired(now, now + settings.mailClaimMs, stepRows) ?? 0,
+      leases?.forgetExpired(now, now + settings.mailLeaseMs, stepRows) ?? 0,
     ]
   }
 

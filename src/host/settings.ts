@@ -62,11 +62,11 @@ export type HostSettings = {
    *  and so on; null: it never stands by. */
   readonly standbyMs: number | null
   /** Of several processes on one database: how long the mails of the mailbox that one has in hand are left to it … */
-  readonly letterClaimMs: number
+  readonly letterLeaseMs: number
   /** … and those of the outbox that it sends. Twice as long as the longest sending at least, or one goes out twice. */
-  readonly mailClaimMs: number
-  /** Time between the small steps of housekeeping. */
-  readonly housekeepingMs: number
+  readonly mailLeaseMs: number
+  /** Time between the small steps of cleanup. */
+  readonly cleanupMs: number
 }
 
 export const defaultHostSettings: HostSettings = {
@@ -96,7 +96,7 @@ export const defaultHostSettings: HostSettings = {
   signOfLifeMs: 10 * minuteMs,
   stopGraceMs: 5_000,
   standbyMs: null,
-  letterClaimMs: minuteMs,
-  mailClaimMs: 10 * minuteMs,
-  housekeepingMs: 5_000,
+  letterLeaseMs: minuteMs,
+  mailLeaseMs: 10 * minuteMs,
+  cleanupMs: 5_000,
 }

@@ -9,7 +9,7 @@ const runs = 30
 const kinds = [nat('EIM', 'APDF'), nat('EIM', 'ADF', { allocation: 1 }), nat('EIM', 'EIF', { allocation: 2 })]
 
 /** An introduction that was lost is made up for when the entry is refreshed, after half of its life. */
-const host = { expiryMs: 1_200_000, housekeepingMs: 60_000 }
+const host = { expiryMs: 1_200_000, cleanupMs: 60_000 }
 
 type Draw = (below: number) => number
 

@@ -7,7 +7,7 @@ import { inWorld, nat, type Player } from '../harness/world.ts'
 const dayMs = 24 * 3_600_000
 
 test('an agent asks again before its entry expires, and is found after three days', async () => {
-  await inWorld({ seed: 1, host: { housekeepingMs: 600_000, sweepMs: 3_600_000 } }, async (world) => {
+  await inWorld({ seed: 1, host: { cleanupMs: 600_000, sweepMs: 3_600_000 } }, async (world) => {
     const home = nat('EIM', 'APDF', { lifetimeMs: 600_000 })
     const anna = world.player('anna', home, { settings: { keepaliveMs: 300_000, sweepMs: 3_600_000 } })
     await world.join(anna)

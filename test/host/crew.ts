@@ -21,9 +21,9 @@ import { type HostSeeds, keysOf, makeSeeds } from './seeds.ts'
 /** Mails handed to the mail server at a time. */
 const askAtATime = 20
 
-/** Claims of a killed process are over soon enough for a test. */
+/** Leases of a killed process are over soon enough for a test. */
 const brisk: RealHostOptions['settings'] = {
-  ...{ batchMails: 10, retryFirstMs: 500, sweepMs: 2_000, letterClaimMs: 3_000, mailClaimMs: 8_000 },
+  ...{ batchMails: 10, retryFirstMs: 500, sweepMs: 2_000, letterLeaseMs: 3_000, mailLeaseMs: 8_000 },
 }
 
 /** Of one room, who know the host of these keys. */

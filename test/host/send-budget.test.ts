@@ -11,7 +11,7 @@ const dayMs = 24 * hourMs
 
 /** Rare turns of what does not matter here, for days pass. */
 function budgeted(perDay: number, settings: Partial<HostSettings> = {}): Promise<Stage> {
-  return new Stage({ perDay, housekeepingMs: hourMs / 2, sweepMs: hourMs / 2, ...settings }).start()
+  return new Stage({ perDay, cleanupMs: hourMs / 2, sweepMs: hourMs / 2, ...settings }).start()
 }
 
 async function ask(stage: Stage, ...agents: readonly FakeAgent[]): Promise<void> {

@@ -7,7 +7,7 @@ import { defaultHostSettings } from '../../src/host/settings.ts'
 import type { Urgency, WaitingMail } from '../../src/store/outbox.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
-const mailClaimMs = 1_000
+const mailLeaseMs = 1_000
 
 /** An outbox of which each mail is claimed as long as others of the same database would see it. */
 class Shared {
@@ -35,7 +35,7 @@ class Shared {
       busy: new Set(),
       onMoreIn: () => {},
     } as unknown as SendQueueOptions
-    const context = { clock: this.clock, settings: { ...defaultHostSettings, mailClaimMs } }
+    const context = { clock: this.clock, settings: { ...defaultHostSettings, mailLeaseMs } }
     this.queue = new SendQueue(context, options)
   }
 
@@ -63,15 +63,15 @@ test('what was claimed and not begun is given to others when the host stops, and
   assert.deepEqual(shared.claimed, [0])
 })
 
-test('what waits in hand for half of its claim is not begun: its sending might outlast the claim', async () => {
+test('what waits in hand for half of its lease is not begun: its sending might outlast the lease', async () => {
   const shared = new Shared(4)
   assert.equal(shared.next(), 0)
-  await shared.clock.advance(mailClaimMs / 2)
+  await shared.clock.advance(mailLeaseMs / 2)
   assert.equal(shared.next(), 1)
   await shared.clock.advance(1)
   assert.equal(shared.next(), 3)
   assert.deepEqual(shared.claimed, [0, 1, 2, 3])
-  await shared.clock.advance(mailClaimMs / 2)
+  await shared.clock.advance(mailLeaseMs / 2)
   // Perhaps it is another process's by now.
   shared.queue.giveBack()
   shared.queue.lookAgain(['urgent'])

@@ -58,7 +58,7 @@ test('a server that takes nothing is not asked about every mail at once', async 
 })
 
 test('a mail that could not be sent for too long is given up', async () => {
-  const stage = await new Stage({ keepUnsentMs: 600_000, housekeepingMs: 60_000 }).start()
+  const stage = await new Stage({ keepUnsentMs: 600_000, cleanupMs: 60_000 }).start()
   stage.sender.answer = () => later
   stage.deliver(stage.agent('ann').mailRequest(stage.now))
   await stage.pass(1_300_000)

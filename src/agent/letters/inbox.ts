@@ -8,6 +8,7 @@ import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../.
 import { limits } from '../../letter/limits.ts'
 import { isSealedTo, readLetter } from '../../letter/mail-text.ts'
 import type { FetchedMail, Mailbox, MailboxState } from '../../mail/mailbox.ts'
+import { MailboxLoop } from '../../mail/mailbox-loop.ts'
 import { parseMail } from '../../mail/mime/parse-mail.ts'
 import { type KnownHost, OutgoingLetters, type OutgoingLettersOptions } from './outgoing-letters.ts'
 import type { OwnSession, SessionKeys } from './session-keys.ts'
@@ -48,9 +49,7 @@ export class Inbox {
   /** Monotonic and on the wall, at the start. */
   readonly #madeAt: number
   readonly #madeAtWall: number
-  #dirty = false
-  #looking: Promise<void> | null = null
-  #cancelSweep: () => void = () => {}
+  readonly #loop: MailboxLoop
   #closed = false
 
   constructor(options: InboxOptions) {
@@ -58,6 +57,13 @@ export class Inbox {
     this.#madeAt = options.clock.now()
     this.#madeAtWall = options.clock.wallNow()
     this.#outgoingLetters = new OutgoingLetters(options)
+    const { clock, sweepMs } = options
+    this.#loop = new MailboxLoop({
+      clock,
+      sweepMs,
+      // The mailbox tells its state itself; we only come back.
+      restAfter: () => ({ forMs: Math.min(retryLookMs, sweepMs), canBeWoken: true }),
+    })
   }
 
   /** Rejects with a Problem when the mailbox or the sender cannot be used. */
@@ -85,46 +91,25 @@ export class Inbox {
   /** What is not sent yet is given up. May be called more than once. */
   async close(): Promise<void> {
     this.#closed = true
-    this.#cancelSweep()
     this.#outgoingLetters.close()
     const { mailbox, sender, clock } = this.#options
     // So that letters taken are also removed; a mailbox that answers nobody must not keep us.
-    if (this.#looking) await waitAtMost(clock, closeGraceMs, this.#looking)
+    await waitAtMost(clock, closeGraceMs, this.#loop.stop())
     await Promise.allSettled([mailbox.close(), sender.close()])
   }
 
-  /** Marks the mailbox as worth a look; at most one look is under way at a time. */
+  /** The mailbox may have something for us; not before it said so is it open. */
   #look(): void {
     if (this.#closed) return
-    this.#dirty = true
-    this.#looking ??= this.#lookWhileDirty().finally(() => {
-      this.#looking = null
-      if (this.#dirty) this.#look()
-    })
+    this.#loop.wake()
+    this.#loop.start(() => this.#takeLetters())
   }
 
-  async #lookWhileDirty(): Promise<void> {
-    const { clock, sweepMs } = this.#options
-    this.#cancelSweep()
-    let againMs = sweepMs
-    try {
-      while (this.#dirty && !this.#closed) {
-        this.#dirty = false
-        await this.#takeLetters()
-      }
-    } catch {
-      // The mailbox tells its state itself; we only come back.
-      this.#dirty = false
-      againMs = Math.min(retryLookMs, sweepMs)
-    }
-    if (!this.#closed) this.#cancelSweep = clock.after(againMs, () => this.#look())
-  }
-
-  async #takeLetters(): Promise<void> {
+  async #takeLetters(): Promise<null> {
     const { mailbox, clock } = this.#options
     for (let looked = 0; looked < mostInOneLook && !this.#closed; ) {
       const mails = await mailbox.fetch(batchMails, this.#unopenedMails.leftAlone(clock.now()))
-      if (mails.length === 0) return
+      if (mails.length === 0) return null
       looked += mails.length
       const done: string[] = []
       for (const mail of mails) {
@@ -133,6 +118,7 @@ export class Inbox {
       }
       await mailbox.remove(done)
     }
+    return null
   }
 
   /** Whether the mail is dealt with and may be removed. */

@@ -185,9 +185,8 @@ export class Connector {
       entry.peerConnection.close()
     }
     if (this.#table.isEmpty) return
-    const allClosed = new Promise<void>((resolve) => {
-      this.#onEmpty = resolve
-    })
+    const { promise: allClosed, resolve } = Promise.withResolvers<void>()
+    this.#onEmpty = resolve
     await waitAtMost(this.#options.clock, graceMs, allClosed)
     for (const entry of this.#table.entries) {
       entry.peerConnection.abandon()

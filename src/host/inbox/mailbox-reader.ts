@@ -1,9 +1,8 @@
-// The loop between mailbox and table: one batch at a time, letters in their order. Wake-ups only say that it is
-// worth looking; a sweep looks without them.
+// Takes the mails out of the mailbox and gives them to the handler: in batches, letters in their order.
 
 import { messageOf, Problem } from '../../base/problem.ts'
-import { WakeableWait } from '../../base/wait.ts'
 import type { FetchedMail, Mailbox } from '../../mail/mailbox.ts'
+import { MailboxLoop, type Rest } from '../../mail/mailbox-loop.ts'
 import type { HostDatabase } from '../../store/host-database.ts'
 import type { MailLeases } from '../../store/mail-leases.ts'
 import type { SeenLetters } from '../../store/seen-letters.ts'
@@ -29,11 +28,8 @@ type MailboxReaderHandlers = {
 export class MailboxReader {
   readonly #context: HostContext
   readonly #options: MailboxReaderOptions
-  readonly #wait: WakeableWait
-  /** There may be mail that was not looked at. */
-  #dirty = true
+  readonly #loop: MailboxLoop
   #isBusy = false
-  #running: Promise<void> | null = null
   /** Dealt with, but not yet known to be out of the mailbox. */
   #finished: string[] = []
   /** Fetched and not yet known to be out of the mailbox; at most three batches. */
@@ -44,8 +40,14 @@ export class MailboxReader {
   constructor(context: HostContext, options: MailboxReaderOptions) {
     this.#context = context
     this.#options = options
-    this.#wait = new WakeableWait(context.clock)
+    const { clock, settings } = context
     const { mailbox, leases } = options
+    this.#loop = new MailboxLoop({
+      clock,
+      // What other processes had in hand may be left by them when their leases end.
+      sweepMs: leases ? Math.min(settings.sweepMs, settings.letterLeaseMs) : settings.sweepMs,
+      restAfter: (thrown) => this.#restAfter(thrown),
+    })
     if (leases) mailbox.claim = (refs) => this.#claim(leases, refs)
     mailbox.mayTakeNewest = (waiting) => this.#canRemember(waiting)
   }
@@ -67,40 +69,26 @@ export class MailboxReader {
       onHandled: (mail, handled) => this.#note(mail, handled),
       onCommit,
     })
-    this.#running ??= this.#run(mailHandler, batchHandler)
+    this.#loop.start(() => this.#look(mailHandler, batchHandler))
   }
 
   wake(): void {
-    this.#dirty = true
-    this.#wait.wake()
+    this.#loop.wake()
   }
 
   /** Resolves when the letter in hand is finished and, if the mailbox allows, removed. */
   async stop(): Promise<void> {
-    this.#wait.stop()
-    await this.#running
-  }
-
-  async #run(mailHandler: MailHandler, batchHandler: LetterBatchHandler): Promise<void> {
-    while (!this.#wait.isStopped) {
-      if (!this.#dirty) await this.#wait.sleep(this.#sweepMs)
-      if (this.#wait.isStopped) break
-      this.#dirty = false
-      try {
-        await this.#empty(mailHandler, batchHandler)
-        this.#failures = 0
-        this.#scannedAt = this.#context.clock.now()
-      } catch (thrown) {
-        await this.#recover(thrown)
-      }
-    }
+    await this.#loop.stop()
     await this.#removeFinished().catch(() => undefined)
   }
 
-  /** What other processes had in hand may be left by them when their leases end. */
-  get #sweepMs(): number {
-    const { settings } = this.#context
-    return this.#options.leases ? Math.min(settings.sweepMs, settings.letterClaimMs) : settings.sweepMs
+  async #look(mailHandler: MailHandler, batchHandler: LetterBatchHandler): Promise<Rest | null> {
+    await this.#empty(mailHandler, batchHandler)
+    // The outbox is full: what is in the mailbox stays there until mails have gone out.
+    const isFull = mailHandler.room() === 0
+    this.#failures = 0
+    this.#scannedAt = this.#context.clock.now()
+    return isFull ? { forMs: this.#context.settings.retryFirstMs, canBeWoken: true } : null
   }
 
   /** Until the mailbox has nothing more for us. The next batch is fetched and the last one removed while this one
@@ -111,14 +99,14 @@ export class MailboxReader {
     let coming = this.#fetch(mailHandler)
     let removing: Promise<void> = Promise.resolve()
     try {
-      while (!this.#wait.isStopped) {
+      while (!this.#loop.isStopped) {
         const mails = await coming
         this.#isBusy = mails.length > 0
         if (mails.length === 0) break
         coming = this.#fetch(mailHandler)
         // Its failure is met when its turn comes.
         coming.catch(() => undefined)
-        await batchHandler.handle(mails, () => this.#wait.isStopped)
+        await batchHandler.handle(mails, () => this.#loop.isStopped)
         await removing
         removing = this.#removeFinished()
         removing.catch(() => undefined)
@@ -128,11 +116,6 @@ export class MailboxReader {
       await Promise.allSettled([coming, removing])
     }
     await removing
-    // The outbox is full: what is in the mailbox stays there until mails have gone out.
-    if (mailHandler.room() === 0) {
-      await this.#wait.sleep(this.#context.settings.retryFirstMs)
-      this.#dirty = true
-    }
   }
 
   /** Nothing while the outbox is full: then letters wait in the mailbox. */
@@ -160,7 +143,7 @@ export class MailboxReader {
     // Processes of one database may have mailboxes of their own.
     const names = new Map(refs.map((ref) => [`${self.address} ${ref}`, ref]))
     const ours = withDatabase(this.#options.database, () =>
-      leases.leaseLetters([...names.keys()], now, now + settings.letterClaimMs),
+      leases.leaseLetters([...names.keys()], now, now + settings.letterLeaseMs),
     )
     return new Set([...ours].flatMap((name) => names.get(name) ?? []))
   }
@@ -180,19 +163,17 @@ export class MailboxReader {
 
   /** The mailbox supervises its own connection and wakes us when it is back; the rest here is for what it does
    *  not notice, and for the database. */
-  async #recover(thrown: unknown): Promise<void> {
+  #restAfter(thrown: unknown): Rest {
     const { emit } = this.#context
     if (thrown instanceof Problem && thrown.code === 'database') {
       emit({ event: 'trouble', problem: thrown })
       // Not cut short by wake-ups: new mail does not mend a disk.
-      await this.#wait.pause(this.#backoffMs())
-    } else {
-      // A lost connection is told by the mailbox's own state.
-      const problem = mailboxProblem(thrown)
-      if (problem.code !== 'mail-connection') emit({ event: 'trouble', problem })
-      await this.#wait.sleep(this.#backoffMs())
+      return { forMs: this.#backoffMs(), canBeWoken: false }
     }
-    this.#dirty = true
+    // A lost connection is told by the mailbox's own state.
+    const problem = mailboxProblem(thrown)
+    if (problem.code !== 'mail-connection') emit({ event: 'trouble', problem })
+    return { forMs: this.#backoffMs(), canBeWoken: true }
   }
 
   #backoffMs(): number {

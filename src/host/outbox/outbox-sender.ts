@@ -1,8 +1,8 @@
 // Sends what is in the outbox: several at once, replies first, each again until it is gone, and in
 // a day no more than the budget.
 
+import { waitAtMost } from '../../base/grace-time.ts'
 import { messageOf } from '../../base/problem.ts'
-import { waitAtMost } from '../../base/wait.ts'
 import { frozenMail } from '../../mail/mime/compose-mail.ts'
 import type { MailSender, SendOutcome } from '../../mail/sender.ts'
 import type { HostDatabase } from '../../store/host-database.ts'

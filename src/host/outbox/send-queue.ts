@@ -100,13 +100,13 @@ export class SendQueue {
     const { settings, clock } = this.#context
     const { budget, sender, onMoreIn } = this.#options
     // The sending may take the other half.
-    const claimedUntil = clock.now() + settings.mailClaimMs / 2
+    const claimedUntil = clock.now() + settings.mailLeaseMs / 2
     if (Object.values(this.#queues).every((queue) => queue.length === 0)) this.#claimedUntil = claimedUntil
     // What others leave, by failing or by being killed, nobody tells of.
     onMoreIn(settings.retryFirstMs)
     return leases.leaseMails(urgency, {
       now,
-      until: now + settings.mailClaimMs,
+      until: now + settings.mailLeaseMs,
       limit: sender.concurrency,
       most: (underWay) => budget.left(urgency, now) - underWay,
     })

@@ -39,7 +39,7 @@ export class RevocationSync {
   start(): void {
     const { clock, settings } = this.#context
     const { database } = this.#options
-    this.#cancel = clock.after(settings.housekeepingMs, () => {
+    this.#cancel = clock.after(settings.cleanupMs, () => {
       tryDatabase(this.#context, database, () => database.transaction(() => this.#tellDue()))
       this.start()
     })
