@@ -1,5 +1,5 @@
-// An item stands for one user in one room when two hosts compare their tables: a key for the user, and a version that says
-// how new the host's knowledge is. Items are short, because ten thousand of them may be compared by mail.
+// An item stands for one user in one room when two hosts compare their tables: a key for the user, and a version that
+// says how new the host's knowledge is. Items are short, because ten thousand of them may be compared by mail.
 //
 //   0        8         14          19       20
 //   +--------+---------+-----------+--------+
@@ -33,8 +33,8 @@ export function itemKey(crypto: Crypto, room: Uint8Array, user: Uint8Array): Ite
 }
 
 /**
- * `sentAt`: Unix ms. `content`: the bytes of `requestContent`. They decide between two requests that were signed at the same
- * millisecond.
+ * `sentAt`: Unix ms. `content`: the bytes of `requestContent`. They decide between two requests that were signed at
+ * the same millisecond.
  */
 export function itemVersion(crypto: Crypto, sentAt: number, content: Uint8Array): string {
   const contentHash = crypto.hash(concatBytes(contentDomain, content), 16).subarray(0, contentBytes)

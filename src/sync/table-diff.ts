@@ -1,6 +1,7 @@
-// Two hosts find in few letters how their tables differ (A13). Each item belongs by its key to a leaf of a hash tree: 64
-// groups of 64 leaves each. The hosts compare the hashes of the groups, then the hashes of the leaves of groups that differ,
-// then the items of leaves that differ. If the tables are equal, one letter of half a kilobyte is enough.
+// Two hosts find in few letters how their tables differ (A13). Each item belongs by its key to a leaf of a hash tree:
+// 64 groups of 64 leaves each. The hosts compare the hashes of the groups, then the hashes of the leaves of groups
+// that differ, then the items of leaves that differ. If the tables are equal, one letter of half a kilobyte is
+// enough.
 
 import { chunksOf } from '../base/chunk.ts'
 import type { Comparison } from '../letter/letter-types.ts'

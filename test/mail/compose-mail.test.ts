@@ -4,10 +4,10 @@ import fc from 'fast-check'
 import { Problem } from '../../src/base/problem.ts'
 import {
   composeMail,
-  freezeMail,
-  frozenMail,
+  deserializeMail,
   type MailContent,
   newMessageId,
+  serializeMail,
 } from '../../src/mail/mime/compose-mail.ts'
 import { parseMail } from '../../src/mail/mime/parse-mail.ts'
 
@@ -76,7 +76,7 @@ test('what is composed is read back, and the same input gives the same bytes', a
           date: seconds * 1000,
         }
         const raw = await composeMail(content)
-        assert.deepEqual(await composeMail(frozenMail(freezeMail(content)).content), raw)
+        assert.deepEqual(await composeMail(deserializeMail(serializeMail(content)).content), raw)
         assert.ok(!/[^\r]\n|\r[^\n]|[^\r\n -~\t]/.test(Buffer.from(raw).toString('latin1')))
         const { content: reading } = await parseMail(raw, 100_000)
         assert.ok(reading.ok)
@@ -114,7 +114,7 @@ test('nothing that could start a header or name another recipient is composed', 
       assert.ok(error instanceof Problem, JSON.stringify(part))
       return error.code === 'internal'
     }
-    assert.throws(() => freezeMail({ ...request, ...part }), isInternal)
+    assert.throws(() => serializeMail({ ...request, ...part }), isInternal)
     await assert.rejects(composeMail({ ...request, ...part }), isInternal)
   }
 })

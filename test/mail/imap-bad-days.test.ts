@@ -1,5 +1,5 @@
-// What IMAP servers say on a bad day, told word for word by one that does as a test says; and real Dovecot where what is
-// in its files matters.
+// What IMAP servers say on a bad day, told word for word by one that does as a test says; and real Dovecot where what
+// is in its files matters.
 
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'

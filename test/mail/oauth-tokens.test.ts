@@ -171,7 +171,7 @@ test('a person lets peerpost in by a code, or by a page that leads back', async 
   const options = { clock, client, randomBytes, address, limitMs: 10_000 }
   const byCode = await logIn({
     ...options,
-    ask: (url, code) => {
+    showPage: (url, code) => {
       assert.equal(url, `${server.url}/activate`)
       server.agree(code ?? '', address)
     },
@@ -182,7 +182,7 @@ test('a person lets peerpost in by a code, or by a page that leads back', async 
   const byPage = await logIn({
     ...options,
     client: redirecting,
-    ask: (url, code) => {
+    showPage: (url, code) => {
       assert.equal(code, null)
       answer = fetch(url).then((response) => response.text())
     },
@@ -198,7 +198,7 @@ test('a page that does not know the state learns nothing and ends nothing; nobod
   const problem = await problemOf(() =>
     logIn({
       ...{ clock, client: { ...client, endpoints }, randomBytes, address, limitMs: 300 },
-      ask: (url) => {
+      showPage: (url) => {
         const back = new URL(url).searchParams.get('redirect_uri') ?? ''
         for (const query of ['?code=stolen', '?code=stolen&state=guess', '?error=no']) {
           fetch(`${back}${query}`).then(

@@ -29,11 +29,11 @@ after(async () => {
 const maxBytes = 20_000
 const quick = { pollMs: 50, lingerMs: 50, retry: { firstMs: 20, lastMs: 200 } }
 
-type MailboxOptions = { timing?: Partial<Pop3Timing>; url?: string; memoryFile?: string }
+type MailboxOptions = { timing?: Partial<Pop3Timing>; url?: string; uidlCacheFile?: string }
 
 function mailboxOf(
   user: string,
-  { timing = {}, url = office.pop3Url(user), memoryFile }: MailboxOptions = {},
+  { timing = {}, url = office.pop3Url(user), uidlCacheFile }: MailboxOptions = {},
 ) {
   const filter = { subject: testSubject, address: office.address(user), maxBytes }
   const notices: string[] = []
@@ -41,7 +41,7 @@ function mailboxOf(
     clock,
     pop3: { ...quick, ...timing },
     notice: (line) => notices.push(line),
-    ...(memoryFile ? { memoryFile } : {}),
+    ...(uidlCacheFile ? { uidlCacheFile } : {}),
   })
   return { mailbox, watched: watchMailbox(mailbox), notices }
 }
@@ -85,10 +85,10 @@ test('foreign mails are neither marked, changed nor moved, and their headers are
   assert.equal(foreign.size, 600)
   for (const i of [0, 1, 2]) drop(user, rawMail({ to: office.address(user), text: `letter ${i}` }))
 
-  const memoryFile = join(folder, 'crowd.uidl')
+  const uidlCacheFile = join(folder, 'crowd.uidl')
   const proxy = await startLineProxy({ port: office.ports.pop3 })
   const url = office.pop3Url(user).replace(/:\d+$/, `:${proxy.port}`)
-  const { mailbox, notices } = mailboxOf(user, { memoryFile, url })
+  const { mailbox, notices } = mailboxOf(user, { uidlCacheFile, url })
   await mailbox.open()
   const mails = await mailbox.fetch(100)
   assert.deepEqual(
@@ -99,11 +99,11 @@ test('foreign mails are neither marked, changed nor moved, and their headers are
   assert.deepEqual(await mailbox.fetch(100), [])
   await mailbox.close()
   const first = proxy.received()
-  const known = readFileSync(memoryFile, 'latin1').trim().split('\n').length - 1
+  const known = readFileSync(uidlCacheFile, 'latin1').trim().split('\n').length - 1
   assert.equal(known, 600)
-  assert.equal(statSync(memoryFile).mode & 0o777, 0o600)
+  assert.equal(statSync(uidlCacheFile).mode & 0o777, 0o600)
 
-  const { mailbox: second } = mailboxOf(user, { memoryFile, url })
+  const { mailbox: second } = mailboxOf(user, { uidlCacheFile, url })
   await second.open()
   assert.deepEqual(await second.fetch(100), [])
   await second.close()

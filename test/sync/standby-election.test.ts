@@ -1,5 +1,5 @@
-// Hosts elect one that answers, while letters are lost or late and hosts stop and start. Every request is answered in time.
-// When nothing changes any more, exactly one running host is awake.
+// Hosts elect one that answers, while letters are lost or late and hosts stop and start. Every request is answered in
+// time. When nothing changes any more, exactly one running host is awake.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

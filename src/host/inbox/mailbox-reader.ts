@@ -36,7 +36,7 @@ export class MailboxReader {
     this.#desk = desk
     this.#mailbox = mailbox
     const { claims } = parts
-    if (claims) mailbox.claim = (refs) => this.#claim(claims, refs)
+    if (claims) mailbox.lease = (refs) => this.#claim(claims, refs)
     mailbox.mayTakeNewest = (waiting) => this.#canRemember(waiting)
     this.#handler = new LetterBatchHandler(parts, desk, {
       onHandled: (mail, handled) => this.#note(mail, handled),

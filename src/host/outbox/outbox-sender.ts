@@ -2,7 +2,7 @@
 // a day no more than the budget.
 
 import { messageOf, Problem } from '../../base/problem.ts'
-import { frozenMail } from '../../mail/mime/compose-mail.ts'
+import { deserializeMail } from '../../mail/mime/compose-mail.ts'
 import type { MailSender, SendOutcome } from '../../mail/sender.ts'
 import type { Urgency, WaitingMail } from '../../store/outbox.ts'
 import type { BudgetState } from '../../store/send-budget.ts'
@@ -155,7 +155,7 @@ export class OutboxSender {
 
   async #send(frozen: Uint8Array): Promise<SendOutcome> {
     try {
-      return await this.#sender.send(frozenMail(frozen))
+      return await this.#sender.send(deserializeMail(frozen))
     } catch (thrown) {
       return { outcome: 'later', reason: messageOf(thrown) }
     }
