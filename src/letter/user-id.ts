@@ -8,11 +8,6 @@ export function userIdText(id: UserId): string {
   return toBase32(id)
 }
 
-/** The first 8 characters. Enough for a log, but not to identify a user safely. */
-export function shortUserId(id: UserId): string {
-  return userIdText(id).slice(0, 8)
-}
-
 /** Reads the text of `userIdText`, in upper or lower case. Null if it is not a user ID. */
 export function readUserId(text: string): UserId | null {
   if (text.length !== 52) return null

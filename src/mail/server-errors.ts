@@ -1,5 +1,5 @@
-// Turns errors of Node, imapflow and nodemailer into a Problem with a remedy. All libraries pass on the same codes of
-// socket, TLS and DNS, so one table serves all protocols.
+// Adds to the errors of Node, imapflow and nodemailer: a Problem with a remedy.
+// All libraries pass on the same codes of socket, TLS and DNS, so one table serves all protocols.
 
 import { messageOf, Problem } from '../base/problem.ts'
 import { serverName } from './mail-url.ts'
@@ -49,7 +49,7 @@ export function reasonOf(error: unknown): string {
 const tlsCode =
   /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|^ERR_TLS|^ERR_SSL|^EPROTO$|^ETLS$|STARTTLS_INJECTION|ClosedAfterConnectTLS|UPGRADE_TIMEOUT/
 
-export function isTlsFault(error: unknown): boolean {
+function isTlsFault(error: unknown): boolean {
   return fieldsOf(error).tlsFailed === true || tlsCode.test(codeOf(error))
 }
 

@@ -1,5 +1,5 @@
-// Adds Maildirs to smtp-server: a mail server on loopback that accepts mail for one domain and delivers it into
-// Maildirs. For `peerpost demo` and tests. It relays no mail and asks for no password.
+// Adds to smtp-server: delivery into Maildirs, for one domain, on loopback.
+// For `peerpost demo` and tests. It relays no mail and asks for no password.
 
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'

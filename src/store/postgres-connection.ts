@@ -17,7 +17,7 @@ const answerMs = 15_000
 const pauseMs = 1_000
 
 /** "ppst": the advisory lock that all hosts of a database use. */
-export const lockKey = 0x70707374
+const lockKey = 0x70707374
 const begin = `BEGIN; SELECT pg_advisory_xact_lock(${lockKey})`
 const tryLock: Query = {
   name: 'peerpost_try_lock',

@@ -16,7 +16,7 @@ const cacheBytes = 4 * 1024 * 1024
 
 /** How long to wait for another host's lock or a command's transaction. Long enough for a host that is just
  *  stopping, and short enough for a person who waits. */
-export const busyTimeoutMs = 3_000
+const busyTimeoutMs = 3_000
 
 /** Linux statfs types of file systems whose locks and syncs SQLite cannot trust: NFS, SMB, CIFS, SMB2, AFS, Ceph. */
 const networkFileSystems = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x00c36400])

@@ -94,11 +94,6 @@ export function itemHash(crypto: Crypto, item: Item): Uint8Array {
   return crypto.hash(encodeItems([item]), 16).subarray(0, hashBytes)
 }
 
-/** Adds an item to the hash of several items in `target`, or removes it. */
-export function xorHash(target: Uint8Array, hash: Uint8Array): void {
-  for (let at = 0; at < hashBytes; at++) target[at] = (target[at] as number) ^ (hash[at] as number)
-}
-
 /** The leaf of the hash tree that an item belongs to, 0 to 4095. */
 export function leafOf(key: ItemKey): number {
   return Number.parseInt(key.slice(0, 3), 16)

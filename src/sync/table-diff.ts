@@ -41,7 +41,7 @@ export type Answer = {
   readonly send: readonly ItemKey[]
 }
 
-export const comparisonLimits = {
+const comparisonLimits = {
   /** Our own items that are compared with one range of the other host. The next comparison finds the rest. */
   itemsCompared: 2_048,
   /** Letters in answer to one letter. The next comparison finds the rest. */

@@ -1,5 +1,6 @@
-// Adds to oauth4webapi: the login of a person in the browser. By a code that is typed on any device (RFC 8628) if the
-// provider allows that for mail, or else by a page that redirects to this computer (RFC 8252, with PKCE, RFC 7636).
+// Adds to oauth4webapi: the login of a person in the browser.
+// By a code that is typed on any device (RFC 8628) if the provider allows that for mail, or else by a page that
+// redirects to this computer (RFC 8252, with PKCE, RFC 7636).
 
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'

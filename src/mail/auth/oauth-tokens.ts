@@ -1,5 +1,5 @@
-// Adds to oauth4webapi: the endpoints of mail providers, limits for requests, and a source of access tokens (RFC
-// 6749). The source renews a token in time, and stores a refresh token that the provider replaced.
+// Adds to oauth4webapi: the endpoints of mail providers, limits for requests, and a source of access tokens.
+// The source (RFC 6749) renews a token in time, and stores a refresh token that the provider replaced.
 
 import * as oauth from 'oauth4webapi'
 import type { Clock } from '../../base/clock.ts'

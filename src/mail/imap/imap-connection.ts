@@ -1,4 +1,4 @@
-// Adds to imapflow: one connection with one selected folder, with our limits, and Problems instead of library errors.
+// Adds to imapflow: one connection with one selected folder, our limits, and Problems instead of library errors.
 // It never reconnects: imap-reconnect.ts makes a new connection.
 
 import { ImapFlow, type ImapFlowOptions } from 'imapflow'

@@ -1,5 +1,4 @@
-// Adds to imapflow's errors: a Problem with a remedy for a failed connection, and whether a refused login is only
-// temporary.
+// Adds to imapflow's errors: a Problem with a remedy, and whether a refused login is only temporary.
 
 import { Problem } from '../../base/problem.ts'
 import { type ImapUrl, serverName } from '../mail-url.ts'

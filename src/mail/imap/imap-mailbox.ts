@@ -1,5 +1,5 @@
-// Adds to imapflow: an IMAP folder as a Mailbox, which finds our mails, fetches them and deletes them. A wake-up
-// costs one search for mails after the last known one, and one fetch.
+// Adds to imapflow: an IMAP folder as a Mailbox, which finds our mails, fetches them and deletes them.
+// A wake-up costs one search for mails after the last known one, and one fetch.
 
 import type { Clock } from '../../base/clock.ts'
 import type { MayTakeNewest } from '../../base/fair-order.ts'
@@ -19,7 +19,7 @@ export type ImapMailboxTiming = ReconnectTiming & {
   readonly fullScanMs: number
 }
 
-export const imapMailboxTiming: ImapMailboxTiming = {
+const imapMailboxTiming: ImapMailboxTiming = {
   ...reconnectTiming,
   rescanMs: 20_000,
   fullScanMs: 300_000,

@@ -1,4 +1,4 @@
-// Adds to imapflow: reconnects with growing pauses, notices dead connections, and limits the time of each operation.
+// Adds to imapflow: reconnects with growing pauses, notices dead connections, limits the time of each operation.
 
 import type { Clock } from '../../base/clock.ts'
 import { messageOf, Problem } from '../../base/problem.ts'

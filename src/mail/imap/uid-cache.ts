@@ -1,5 +1,5 @@
-// Adds to imapflow: remembers which UIDs wait, which are foreign, and up to which UID the folder was searched. It
-// saves searches and downloads. If it is lost, that costs time but no mail.
+// Adds to imapflow: remembers which UIDs wait, which are foreign, and up to which UID the folder was searched.
+// It saves searches and downloads. If it is lost, that costs time but no mail.
 
 import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
 
@@ -11,7 +11,7 @@ export type UidCacheLimits = {
   readonly foreign: number
 }
 
-export const uidCacheLimits: UidCacheLimits = { waiting: 20_000, foreign: 20_000 }
+const uidCacheLimits: UidCacheLimits = { waiting: 20_000, foreign: 20_000 }
 
 export class UidCache {
   #validity = ''

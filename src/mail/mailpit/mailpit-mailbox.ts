@@ -22,7 +22,7 @@ export type MailpitTimings = {
   readonly retry: Backoff
 }
 
-export const mailpitTimings: MailpitTimings = {
+const mailpitTimings: MailpitTimings = {
   answerMs: 20_000,
   listenMs: 15_000,
   pollMs: 2_000,

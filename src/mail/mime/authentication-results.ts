@@ -1,5 +1,5 @@
-// Adds to mailparser: a strict parser of the Authentication-Results field (RFC 8601). A field with any syntax fault
-// counts as missing. sender-authentication.ts decides which field is trusted.
+// Adds to mailparser: a strict parser of the Authentication-Results field (RFC 8601).
+// A field with any syntax fault counts as missing. sender-authentication.ts decides which field is trusted.
 
 /** A longer field is not read. Servers write some hundred characters. */
 const longestField = 4_096

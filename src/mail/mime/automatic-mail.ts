@@ -1,5 +1,5 @@
-// Adds to mailparser: recognises by the header mails that must not be answered (RFC 3834, 3464, 5230): bounces,
-// mailing lists, vacation notices and other auto-replies.
+// Adds to mailparser: recognises mails that must not be answered, by their header (RFC 3834, 3464, 5230).
+// These are bounces, mailing lists, vacation notices and other auto-replies.
 
 import { fieldValues, type MailHeader } from './parse-mail.ts'
 

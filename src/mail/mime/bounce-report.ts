@@ -1,6 +1,6 @@
-// Adds to mailparser: what a bounce says (RFC 3464): which mails it is about, their recipients, and whether the
-// failure is final. A MIME parser cannot find this, because older programs quote the header of the mail as plain
-// text. The result cannot be trusted until one of the Message-IDs proves to be ours.
+// Adds to mailparser: which mails a bounce is about, their recipients, and whether the failure is final (RFC 3464).
+// A MIME parser cannot find this, because older programs quote the header of the mail as plain text. The result cannot
+// be trusted until one of the Message-IDs proves to be ours.
 
 import { plainAddresses } from './parse-mail.ts'
 

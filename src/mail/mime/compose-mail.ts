@@ -1,5 +1,5 @@
-// Adds to nodemailer's composer: strict checks of all fields, and the same bytes for the same input. A mail has one
-// 7bit text/plain part. A mail that is sent twice has the same bytes, so it is recognised as one mail.
+// Adds to nodemailer's composer: strict checks of all fields, and the same bytes for the same input.
+// A mail has one 7bit text/plain part. A mail that is sent twice has the same bytes, so it is recognised as one mail.
 
 import { createTransport } from 'nodemailer'
 import { Problem } from '../../base/problem.ts'

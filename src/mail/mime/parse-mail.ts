@@ -1,5 +1,5 @@
-// Adds to mailparser: limits, a check of From, and the one text that may have a letter. Never throws, whatever the
-// bytes are. A mail is parsed once, and the ParsedMail is passed on.
+// Adds to mailparser: limits, a check of From, and the one text that may have a letter.
+// Never throws, whatever the bytes are. A mail is parsed once, and the ParsedMail is passed on.
 
 import {
   type HeaderLines,

@@ -1,5 +1,6 @@
-// Adds to mailparser: whether our receiving mail server confirmed the From address of a mail (RFC 8601), by DMARC,
-// DKIM or SPF. Used if the config names that server. docs/operation.md says what this relies on.
+// Adds to mailparser: whether our receiving mail server confirmed the From address of a mail (RFC 8601).
+// It confirms by DMARC, DKIM or SPF. Used only if the config names that server. docs/operation.md says what this relies
+// on.
 
 import { domainOf } from '../../base/mail-address.ts'
 import { type AuthenticationResults, readAuthenticationResults } from './authentication-results.ts'

@@ -1,5 +1,6 @@
-// Our own POP3 client, one connection after login (RFC 1939, 2449, 2595): list, read headers, read mails, mark for
-// deletion. Only `quit` deletes marked mails. A lost connection deletes nothing.
+// A POP3 client of our own (docs/decisions.md says why), one connection after login (RFC 1939, 2449, 2595).
+// It lists mails, reads headers and mails, and marks mails for deletion. Only `quit` deletes marked mails. A lost
+// connection deletes nothing.
 
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
@@ -20,7 +21,7 @@ export type Pop3ConnectionTiming = {
 export type Pop3Mail = { readonly number: number; readonly uid: string; readonly sizeBytes: number }
 
 /** Mails of a maildrop, at most. To list more at each poll costs too much; IMAP can search instead. */
-export const mostPop3Mails = 100_000
+const mostPop3Mails = 100_000
 const mostListBytes = mostPop3Mails * 80
 /** Commands without an answer at the same time, if the server allows pipelining (RFC 2449 §6.8). */
 export const pop3Pipeline = 50

@@ -27,7 +27,7 @@ export type Pop3Timing = Pop3ConnectionTiming & {
 }
 
 /** Each poll is a login. Providers allow one in ten seconds, a server on this computer any number. */
-export function pop3Timing({ host, pollMs }: Pop3Url): Pop3Timing {
+function pop3Timing({ host, pollMs }: Pop3Url): Pop3Timing {
   const usualMs = providerOfServer(host)?.pop3PollMs ?? (isLoopbackHost(host) ? 1_000 : 10_000)
   return {
     connectMs: 20_000,

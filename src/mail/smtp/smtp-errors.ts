@@ -1,5 +1,5 @@
-// Adds to nodemailer's errors: a Problem with a remedy if the server or our account is at fault, not one mail or
-// recipient.
+// Adds to nodemailer's errors: a Problem with a remedy if the server or our account is at fault.
+// Faults of one mail or one recipient are in smtp-outcome.ts.
 
 import { Problem } from '../../base/problem.ts'
 import { type SmtpUrl, serverName } from '../mail-url.ts'

@@ -1,5 +1,6 @@
-// Adds to nodemailer's errors: whether the same mail can be tried again later, or is refused for good. Providers also
-// use permanent codes for quotas and policies, so only answers about this recipient or this content are final.
+// Adds to nodemailer's errors: whether the same mail can be tried again later, or is refused for good.
+// Providers also use permanent codes for quotas and policies. So only answers about this recipient or this content are
+// final.
 
 import type { SendOutcome } from '../sender.ts'
 import { fieldsOf, reasonOf } from '../server-errors.ts'

@@ -1,5 +1,4 @@
-// Adds to nodemailer's pool: one outcome for each mail (sent, later, partly or refused), a time limit, and access
-// tokens.
+// Adds to nodemailer's pool: an outcome for each mail (sent, later, partly, refused), a time limit, access tokens.
 
 import { createTransport } from 'nodemailer'
 import type { Clock } from '../../base/clock.ts'
@@ -22,7 +21,7 @@ export type SmtpTiming = {
   readonly idleMs: number
 }
 
-export const smtpTiming: SmtpTiming = { connectMs: 20_000, socketMs: 60_000, sendMs: 120_000, idleMs: 60_000 }
+const smtpTiming: SmtpTiming = { connectMs: 20_000, socketMs: 60_000, sendMs: 120_000, idleMs: 60_000 }
 
 export type SmtpSenderOptions = {
   readonly clock: Clock
