@@ -9,7 +9,7 @@ const version1 = `
     tag BLOB NOT NULL UNIQUE CHECK (length(tag) = 32)
   ) STRICT;
 
-  -- Invites to our rooms. The key is the public key of the invite, so nobody can use the invite who reads this file.
+  -- Invites to our rooms. The key is the public key of the invite, so this file does not reveal the invite.
   CREATE TABLE invite (
     invite_id INTEGER PRIMARY KEY,
     key BLOB NOT NULL UNIQUE CHECK (length(key) = 32),

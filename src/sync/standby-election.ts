@@ -73,20 +73,20 @@ export class StandbyElection<Request> {
     return this.#isAwake
   }
 
-  /** A request came here and to the other hosts in `asked`. False if it must be answered now. */
+  /** A request came here and to the other hosts in `others`. False if it must be answered now. */
   handleRequest(
     now: number,
     key: ItemKey,
     version: string,
     request: Request,
-    asked: readonly HostId[],
+    others: readonly HostId[],
   ): boolean {
     if (this.#isAwake) return false
     const before = this.#waiting.get(key)
     const [oldest] = this.#waiting.keys()
     if (!before && oldest !== undefined && this.#waiting.size >= standbyLimits.waiting)
       this.#waiting.delete(oldest)
-    const leaders = asked.filter((host) => this.#leaders.has(host))
+    const leaders = others.filter((host) => this.#leaders.has(host))
     this.#waiting.set(key, {
       version,
       request,

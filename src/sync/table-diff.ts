@@ -51,20 +51,21 @@ const comparisonLimits = {
 } as const
 
 /** Answers one comparison letter. The answer is bounded, whatever the other host sent. */
-export function answer(table: ComparedTable, asked: Comparison): Answer {
+export function answer(table: ComparedTable, comparison: Comparison): Answer {
   const send = new Set<ItemKey>()
   const want = new Set<ItemKey>()
   let comparisons: Comparison[] = []
-  if (asked.groups) comparisons = compareLeaves(table, differences(asked.groups, table.groupHashes()))
-  if (asked.leaves) {
-    const differing = asked.leaves.flatMap(({ group, hashes }) =>
+  if (comparison.groups)
+    comparisons = compareLeaves(table, differences(comparison.groups, table.groupHashes()))
+  if (comparison.leaves) {
+    const differing = comparison.leaves.flatMap(({ group, hashes }) =>
       differences(hashes, table.leafHashes(group)).map((leaf) => group * leavesInGroup + leaf),
     )
     comparisons.push(...sendItems(table, rangesOf(differing)))
   }
-  for (const range of asked.items ?? []) compareItems(table, range, send, want)
-  for (const key of decodeKeys(asked.want ?? new Uint8Array()) ?? []) send.add(key)
-  if (asked.newest) for (const key of table.newest(comparisonLimits.newest)) send.add(key)
+  for (const range of comparison.items ?? []) compareItems(table, range, send, want)
+  for (const key of decodeKeys(comparison.want ?? new Uint8Array()) ?? []) send.add(key)
+  if (comparison.newest) for (const key of table.newest(comparisonLimits.newest)) send.add(key)
   comparisons.push(
     ...chunksOf([...want], limits.tableKeysInLetter).map((keys) => ({ want: encodeKeys(keys) })),
   )

@@ -50,7 +50,7 @@ for (const answer of throttled) {
     await mailbox.open()
     const state = await watched.nextState('disconnected')
     assert.ok(state.state === 'disconnected' && state.retryInMs <= 20, JSON.stringify(state))
-    assert.match(state.reason, /lets nobody in just now/)
+    assert.match(state.reason, /refuses all logins for now/)
     assert.equal((await problemOf(() => mailbox.fetch(1))).code, 'mail-connection')
     isRefused = false
     await watched.nextState('connected')

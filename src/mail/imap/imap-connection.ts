@@ -181,10 +181,10 @@ export class ImapConnection {
   async fetch(uids: readonly number[]): Promise<ImapItem[]> {
     const query = { uid: true, size: true, source: { start: 0, maxLength: this.#maxBytes } }
     const messages = await this.#client.fetchAll(uids.join(','), query, { uid: true })
-    const asked = new Set(uids)
+    const wanted = new Set(uids)
     const items: ImapItem[] = []
     for (const { uid, size, source } of messages) {
-      if (asked.has(uid) && source) items.push({ uid, sizeBytes: size ?? source.length, start: source })
+      if (wanted.has(uid) && source) items.push({ uid, sizeBytes: size ?? source.length, start: source })
     }
     return items.sort((a, b) => a.uid - b.uid)
   }

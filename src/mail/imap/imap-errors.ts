@@ -17,7 +17,7 @@ export function connectProblem(url: ImapUrl, error: unknown): Problem {
   if (isTemporary(error)) {
     return new Problem(
       'mail-server',
-      `The IMAP server ${serverName(url)} lets nobody in just now: ${reasonOf(error)}.`,
+      `The IMAP server ${serverName(url)} refuses all logins for now: ${reasonOf(error)}.`,
       'It is tried again by itself, less and less often. Close other mail programs that use this mailbox.',
       { cause: error },
     )

@@ -29,7 +29,7 @@ const imapMailboxTiming: ImapMailboxTiming = {
  *  first, Microsoft the others. */
 const bounceSenders = ['mailer-daemon', 'postmaster', 'microsoftexchange']
 
-/** Mails that are downloaded by one command. Limits memory and the time of a command. */
+/** Mails that are downloaded by one command. The number limits memory and time. */
 const fetchBatch = 50
 
 export type ImapMailboxOptions = {
