@@ -30,7 +30,7 @@ export async function runLogin({ config: file, json }: LoginCommandOptions): Pro
   const login = logIn({
     ...{ clock: systemClock, client: oauthClient(oauth, path), randomBytes: crypto.randomBytes },
     ...{ address: config.address, limitMs },
-    ask: (url, code) => {
+    showPage: (url, code) => {
       const typed = code === null ? '' : ` and type the code ${paint('good', code)}`
       tell('open', { url, ...(code === null ? {} : { code }) }, `Open ${url}${typed}`)
     },

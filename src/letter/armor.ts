@@ -5,8 +5,8 @@
 //   | version | n (big-endian)  | checksum, 5  | content, n bytes     checksum over the other three
 //   +---------+-----------------+--------------+------------------
 //
-// A box is one sealed letter. Version 1: the content is one box. Version 2: the content is several boxes, each after its
-// length in two bytes. Each box is a letter for another host (A12).
+// A box is one sealed letter. Version 1: the content is one box. Version 2: the content is several boxes, each after
+// its length in two bytes. Each box is a letter for another host (A12).
 
 import { concatBytes, equalBytes, viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
@@ -15,8 +15,9 @@ import { base32Characters, fromBase32, toBase32 } from './base32.ts'
 import { limits } from './limits.ts'
 import { type Refused, refuse } from './refusal.ts'
 
-// Brackets are not base32 characters, so the markers are found even when lines were joined. Mail programs replace dashes
-// and quotes by typographic ones, but not brackets. No line starts with "From " or a dot, which mail servers change.
+// Brackets are not base32 characters, so the markers are found even when lines were joined. Mail programs replace
+// dashes and quotes by typographic ones, but not brackets. No line starts with "From " or a dot, which mail servers
+// change.
 const beginLine = '[peerpost letter begins]'
 const endLine = '[peerpost letter ends]'
 
@@ -47,8 +48,8 @@ function fit(sizes: readonly number[], mostBoxes: number, mostBytes: number): bo
   return sizes.length === 1 || sizes.reduce((sum, size) => sum + boxLengthBytes + size, 0) <= mostBytes
 }
 
-/** A note for people, then the block with the boxes. 7-bit text, lines of at most 64 characters that end in LF. Throws a
- *  Problem (`internal`) if the boxes are too many or too long. */
+/** A note for people, then the block with the boxes. 7-bit text, lines of at most 64 characters that end in LF.
+ *  Throws a Problem (`internal`) if the boxes are too many or too long. */
 export function armorLetter(crypto: Crypto, ...boxes: readonly Uint8Array[]): string {
   const sizes = boxes.map(({ length }) => length)
   if (!fit(sizes, limits.forwardedBoxes, limits.forwardedBlockBytes)) {
@@ -69,8 +70,8 @@ export function armorLetter(crypto: Crypto, ...boxes: readonly Uint8Array[]): st
   return `${note}\n\n${beginLine}\n${lines.join('\n')}\n${endLine}\n`
 }
 
-/** Mail programs add, drop and move white space, invisible marks, quote signs, dashes and stars. Only base32 characters and
- *  brackets count. */
+/** Mail programs add, drop and move white space, invisible marks, quote signs, dashes and stars. Only base32
+ *  characters and brackets count. */
 const insignificant = /[^a-z2-7[\]]+/g
 
 function compact(text: string): string {

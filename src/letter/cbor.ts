@@ -40,8 +40,8 @@ class BoundedTokenizer extends Tokenizer {
 }
 
 export function encodeCbor(value: unknown): Uint8Array {
-  // cborg sorts map keys in the order of RFC 7049 by default, at half the cost of RFC 8949's. All our keys are texts, and
-  // for texts the two orders are the same.
+  // cborg sorts map keys in the order of RFC 7049 by default, at half the cost of RFC 8949's. All our keys are texts,
+  // and for texts the two orders are the same.
   return encode(value)
 }
 

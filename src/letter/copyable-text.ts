@@ -1,13 +1,13 @@
-// Writes bytes as one word of lower-case letters and digits that people can copy and paste. The word is a prefix and the
-// base32 of: length of the content (2 bytes, big-endian), checksum (5 bytes), content.
+// Writes bytes as one word of lower-case letters and digits that people can copy and paste. The word is a prefix and
+// the base32 of: length of the content (2 bytes, big-endian), checksum (5 bytes), content.
 
 import { concatBytes, equalBytes, viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
 import { base32Characters, fromBase32, toBase32 } from './base32.ts'
 import { limits } from './limits.ts'
 
-/** `incomplete`: shorter than its length field says. `typo`: complete, but a character is wrong. If the length field itself
- *  is damaged, one can be reported as the other. */
+/** `incomplete`: shorter than its length field says. `typo`: complete, but a character is wrong. If the length
+ *  field itself is damaged, one can be reported as the other. */
 type WordFault = 'no-word' | 'incomplete' | 'typo'
 
 type WordReading =
@@ -24,7 +24,8 @@ export function writeWord(crypto: Crypto, prefix: string, content: Uint8Array): 
   return prefix + toBase32(concatBytes(length, checksumOf(crypto, content), content))
 }
 
-/** Only the letters and digits of a pasted text, in lower case. The text may be quoted, broken over lines or in capitals. */
+/** Only the letters and digits of a pasted text, in lower case. The text may be quoted, broken over lines or in
+ *  capitals. */
 export function compactText(text: string): string {
   return text.toLowerCase().replace(/[^a-z0-9]+/g, '')
 }

@@ -1,5 +1,5 @@
-// Letters that a representative host forwards to a worker without opening them (A14). The mail to the worker begins with a
-// box sealed to the worker, which says where the letters came from. The boxes of the letters follow unchanged.
+// Letters that a representative host forwards to a worker without opening them (A14). The mail to the worker begins
+// with a box sealed to the worker, which says where the letters came from. The boxes of the letters follow unchanged.
 
 import { concatBytes, equalBytes } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'

@@ -1,5 +1,6 @@
-// A host card is one word of text with the address and keys of a host. The person who runs another host pastes it there,
-// and the two hosts exchange tables (A13). A card with a room lets its reader run a host of that room, so it is a secret.
+// A host card is one word of text with the address and keys of a host. The person who runs another host pastes it
+// there, and the two hosts exchange tables (A13). A card with a room lets its reader run a host of that room, so it
+// is a secret.
 
 import { z } from 'zod'
 import type { Crypto } from '../base/crypto.ts'

@@ -16,7 +16,8 @@ export function makeRevocation(
   return { ...terms, host: identity.publicKey, signature }
 }
 
-/** Whether the named host signed it. This does not prove that the host made the invite: the invite's grant proves that. */
+/** Whether the named host signed it. This does not prove that the host made the invite: the invite's grant proves
+ *  that. */
 export function checkRevocation(crypto: Crypto, revocation: Revocation): boolean {
   return crypto.verify(revocation.signature, revocationBytes(revocation), revocation.host)
 }

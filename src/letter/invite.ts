@@ -1,5 +1,5 @@
-// An invite is one word of text. It holds all that an agent needs to find its host and to prove that it was invited. The
-// content is CBOR.
+// An invite is one word of text. It holds all that an agent needs to find its host and to prove that it was invited.
+// The content is CBOR.
 
 import { z } from 'zod'
 import type { Crypto } from '../base/crypto.ts'
@@ -34,8 +34,8 @@ export type Invite = {
 }
 
 /**
- * `incomplete`: shorter than its length field says. `typo`: complete, but a character is wrong. If the length field itself
- * is damaged, one can be reported as the other. `not-an-invite`: also if the content is not valid.
+ * `incomplete`: shorter than its length field says. `typo`: complete, but a character is wrong. If the length field
+ * itself is damaged, one can be reported as the other. `not-an-invite`: also if the content is not valid.
  */
 export type InviteFault = 'not-an-invite' | 'incomplete' | 'typo' | 'unknown-version'
 

@@ -55,8 +55,8 @@ export function decodeLetter(body: Uint8Array): Decoded | Refused {
 }
 
 /**
- * The content of a request, without the fields that differ from host to host. If an agent signed two requests at the same
- * millisecond, hosts that exchange tables compare these bytes to decide which one counts.
+ * The content of a request, without the fields that differ from host to host. If an agent signed two requests at the
+ * same millisecond, hosts that exchange tables compare these bytes to decide which one counts.
  */
 export function requestContent(letter: RequestLetter): Uint8Array {
   const { proof, ...content } = fieldsOf(letter)

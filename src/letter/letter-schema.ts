@@ -1,5 +1,5 @@
-// The wire format of letter bodies as zod schemas. Each schema checks the fields and renames them as in letter-types.ts.
-// docs/protocol.md has the same as tables.
+// The wire format of letter bodies as zod schemas. Each schema checks the fields and renames them as in
+// letter-types.ts. docs/protocol.md has the same as tables.
 
 import { z } from 'zod'
 import { type Candidate, decodeEndpoint, type Endpoint, familyOf } from '../base/endpoint.ts'

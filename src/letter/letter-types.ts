@@ -64,8 +64,8 @@ export type RequestLetter = Base & {
   /** The grant in the sender's invite. Left out if the sender has the room's secret. */
   readonly grant?: Grant
   readonly candidates: readonly Candidate[]
-  /** TCP candidates (A7): ports that listen, and as `server-reflexive` a port that only opens connections. Left out if the
-   *  agent takes no TCP. */
+  /** TCP candidates (A7): ports that listen, and as `server-reflexive` a port that only opens connections. Left
+   *  out if the agent takes no TCP. */
   readonly tcpCandidates?: readonly Candidate[]
   readonly nat: NatProfile
 }
@@ -113,7 +113,8 @@ export type SignalLetter = Base & {
   readonly room: RoomTag
   /** In a letter to the host: the recipient of the box. In a letter from the host: the sender of the box. */
   readonly peer: UserId
-  /** Only between hosts: the agent that sealed the box, and how many hosts may still relay it. `peer` is the recipient. */
+  /** Only between hosts: the agent that sealed the box, and how many hosts may still relay it. `peer` is the
+   *  recipient. */
   readonly relay?: { readonly origin: UserId; readonly hopsLeft: number }
   /** Sealed by one agent for the other: see seal-signal.ts. */
   readonly box: Uint8Array
@@ -157,12 +158,13 @@ export type Statement = {
   readonly flagged: boolean
   /** Milliseconds since a host accepted it. An age, because the clocks of hosts differ. */
   readonly ageMs: number
-  /** The peers that its agent was offered, as items of a comparison. A host that knows more peers can introduce those. Left
-   *  out if the request is not recent. */
+  /** The peers that its agent was offered, as items of a comparison. A host that knows more peers can introduce
+   *  those. Left out if the request is not recent. */
   readonly offered?: Uint8Array
 }
 
-/** The agent `requester` was offered `recipient`. The host that gets this introduces `requester` to `recipient` (C2). */
+/** The agent `requester` was offered `recipient`. The host that gets this introduces `requester` to `recipient`
+ *  (C2). */
 export type IntroductionRequest = {
   readonly room: RoomTag
   readonly requester: UserId
@@ -199,8 +201,8 @@ export type TakenLetter = Base & {
   readonly kind: 'taken'
   /** IDs of forward letters, 16 bytes each, joined. */
   readonly ids: Uint8Array
-  /** IDs, joined likewise, of forward letters that the worker found after a downtime and did not handle. The representative
-   *  sends them again, unless another worker has them by now. Left out if there are none. */
+  /** IDs, joined likewise, of forward letters that the worker found after a downtime and did not handle. The
+   *  representative sends them again, unless another worker has them by now. Left out if there are none. */
   readonly wanted?: Uint8Array
 }
 

@@ -6,7 +6,8 @@ import type { Letter } from './letter-types.ts'
 import { type Refused, refuse } from './refusal.ts'
 import { type Opened, type OpeningKeys, openLetter, type SealingKeys, sealLetter } from './seal-letter.ts'
 
-/** Signs, seals and armors a letter. Returns 7-bit text with LF line ends. Throws a Problem (`internal`) as `sealLetter`. */
+/** Signs, seals and armors a letter. Returns 7-bit text with LF line ends. Throws a Problem (`internal`) as
+ *  `sealLetter`. */
 export function writeLetter(crypto: Crypto, letter: Letter, keys: SealingKeys): string {
   return armorLetter(crypto, sealLetter(crypto, letter, keys))
 }

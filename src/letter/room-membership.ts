@@ -1,5 +1,5 @@
-// The keys of a member of a room. A member has the 32-byte secret of the room, or an invite with a key of its own that the
-// host made and can revoke. Hosts see only the tag, the proofs and the grants.
+// The keys of a member of a room. A member has the 32-byte secret of the room, or an invite with a key of its own
+// that the host made and can revoke. Hosts see only the tag, the proofs and the grants.
 
 import { concatBytes, equalBytes, utf8, viewOf } from '../base/bytes.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
@@ -75,13 +75,14 @@ function proofBytes({ from, to, id, session }: Proven): Uint8Array {
   return concatBytes(proofDomain, from, to, id, session.id, session.publicKey)
 }
 
-/** Makes the `proof` of a request. It covers sender, host, ID and session, so a host cannot use it in another request. */
+/** Makes the `proof` of a request. It covers sender, host, ID and session, so a host cannot use it in another
+ *  request. */
 export function proveMembership(crypto: Crypto, keys: RoomKeys, proven: Proven): Uint8Array {
   return crypto.sign(proofBytes(proven), keys.proofKeyPair.secretKey)
 }
 
-/** Whether the sender of a request has the secret key of its grant or, without a grant, of the room tag. `checkGrant` checks
- *  the grant itself. */
+/** Whether the sender of a request has the secret key of its grant or, without a grant, of the room tag.
+ *  `checkGrant` checks the grant itself. */
 export function checkProof(crypto: Crypto, letter: RequestLetter): boolean {
   return crypto.verify(letter.proof, proofBytes(letter), letter.grant?.key ?? letter.room)
 }

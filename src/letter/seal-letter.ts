@@ -41,7 +41,8 @@ export function sealLetter(crypto: Crypto, letter: Letter, keys: SealingKeys): U
   return crypto.seal(crypto.pad(signed, step), keys.recipientKey)
 }
 
-/** Never throws. The cheap checks come first. A stranger learns nothing from a refusal, because no refusal is answered. */
+/** Never throws. The cheap checks come first. A stranger learns nothing from a refusal, because no refusal is
+ *  answered. */
 export function openLetter(crypto: Crypto, sealed: Uint8Array, keys: OpeningKeys): Opened | Refused {
   if (sealed.length > limits.sealedBytes) return refuse('too-big')
   const opened = openWithAny(crypto, sealed, keys.keyPairs)

@@ -107,7 +107,8 @@ export function sealSignal(
   return concatBytes(tag, nonce, crypto.encrypt(sendKey, nonce, padded, tag))
 }
 
-/** Null if the peer did not seal the box in this attempt: it is foreign, altered, malformed, or our own sent back to us. */
+/** Null if the peer did not seal the box in this attempt: it is foreign, altered, malformed, or our own sent back
+ *  to us. */
 export function openSignal(
   crypto: Pick<Crypto, 'decrypt' | 'unpad'>,
   { tag, receiveKey }: SignalKeys,

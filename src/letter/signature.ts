@@ -41,8 +41,8 @@ export function hasGoodSignature(crypto: Crypto, { letter, body, signature }: Si
 }
 
 /**
- * Checks a statement of a table letter (A13): that it is a request or leave letter with a valid signature. The caller checks
- * the recipient, and the membership of the sender by `checkProof`.
+ * Checks a statement of a table letter (A13): that it is a request or leave letter with a valid signature. The caller
+ * checks the recipient, and the membership of the sender by `checkProof`.
  */
 export function verifyStatement(
   crypto: Crypto,

@@ -35,8 +35,8 @@ function isDomain(text: string): boolean {
 }
 
 /**
- * An address in the plain form of RFC 5321: dot-atom, `@`, domain name. No quoted local parts, comments, address literals
- * or non-ASCII characters, because a mail library could find a second recipient in them.
+ * An address in the plain form of RFC 5321: dot-atom, `@`, domain name. No quoted local parts, comments, address
+ * literals or non-ASCII characters, because a mail library could find a second recipient in them.
  */
 export function isMailAddress(text: string): boolean {
   if (text.length > limits.mailAddressCharacters) return false

@@ -1,19 +1,19 @@
-// The mail URLs of config files and the command line: where letters are read and where they are sent.
+// The mail URLs of config files and the command line: one for the mailbox that is read, one for the server that sends.
 
 import { addressScope, canonicalAddress } from '../base/endpoint.ts'
 import { Problem } from '../base/problem.ts'
 
-/** `never`: stay in clear even where the server offers TLS. `offered`: STARTTLS; plain HTTP has none. `always`: TLS from
- *  the start. */
+/** `never`: clear text, even if the server offers TLS. `offered`: STARTTLS (plain HTTP has no such thing).
+ *  `always`: TLS from the start. */
 export type TlsUse = 'always' | 'offered' | 'never'
 
 type Server = {
-  /** A name or an IP address; IPv6 without brackets. */
+  /** A name or an IP address. IPv6 has no brackets here. */
   readonly host: string
   readonly port: number
-  /** Null: log in without a name (SMTP on loopback). */
+  /** Null: no login (SMTP on loopback). */
   readonly user: string | null
-  /** Null: not in the URL, it comes from a secret file. */
+  /** Null: the URL has none, and it comes from a secret file. */
   readonly password: string | null
   readonly tls: TlsUse
 }
@@ -21,11 +21,11 @@ type Server = {
 export type ImapUrl = Server & { readonly protocol: 'imap'; readonly folder: string }
 export type Pop3Url = Server & {
   readonly protocol: 'pop3'
-  /** Between two looks; null: as the provider bears it. */
+  /** Between two polls. Null: the usual time of the provider. */
   readonly pollMs: number | null
 }
 export type SmtpUrl = Server & { readonly protocol: 'smtp' }
-/** `path` is where Mailpit's root is mounted, with neither leading nor trailing slash. */
+/** `path`: the root path of Mailpit, without a slash at start and end. */
 export type MailpitUrl = Server & { readonly protocol: 'mailpit'; readonly path: string }
 type MaildirUrl = { readonly protocol: 'maildir'; readonly folder: string }
 
@@ -39,7 +39,7 @@ type Scheme = {
   readonly port: number
 }
 
-// Submission (RFC 6409, RFC 8314), not relay: nobody sends through port 25 from home.
+// SMTP ports are those for submission (RFC 6409, RFC 8314). Home networks cannot send through port 25.
 const schemes: Readonly<Record<string, Scheme>> = {
   imap: { protocol: 'imap', tls: 'offered', port: 143 },
   imaps: { protocol: 'imap', tls: 'always', port: 993 },
@@ -61,21 +61,20 @@ const settingsOf = {
 const receiveForms = 'imap:, imaps:, pop3:, pop3s:, mailpit+http:, mailpit+https: or maildir:'
 const example = 'Write it like imaps://user%40example.org:password@mail.example.org'
 
-/** Reads the URL of a mailbox; throws a Problem `config` that never shows a password. */
+/** Parses the URL of a mailbox. Throws a Problem `config`, which never contains a password. */
 export function parseReceiveUrl(text: string): ReceiveUrl {
   if (/^maildir:/i.test(text)) return parseMaildirUrl(text)
   const url = parseServerUrl(text)
   if (url.protocol === 'smtp') {
-    throw fault(text, 'sends mail, it does not receive any', `Use ${receiveForms}.`)
+    throw fault(text, 'is for sending, not for receiving', `Use ${receiveForms}.`)
   }
   return url
 }
 
-/** Reads the URL of the server that takes our mail; throws a Problem `config` that never shows a password. */
+/** Parses the URL of the server that sends our mail. Throws a Problem `config`, which never contains a password. */
 export function parseSendUrl(text: string): SendUrl {
   const url = /^maildir:/i.test(text) ? parseMaildirUrl(text) : parseServerUrl(text)
-  if (url.protocol !== 'smtp')
-    throw fault(text, 'receives mail, it does not send any', 'Use smtp: or smtps:.')
+  if (url.protocol !== 'smtp') throw fault(text, 'is for receiving, not for sending', 'Use smtp: or smtps:.')
   return url
 }
 
@@ -83,17 +82,16 @@ function parseServerUrl(text: string): Exclude<MailUrl, MaildirUrl> {
   const name = /^([a-z0-9+]+):/i.exec(text)?.[1]?.toLowerCase()
   const scheme = name === undefined || !Object.hasOwn(schemes, name) ? undefined : schemes[name]
   if (!scheme || name === undefined) {
-    throw fault(text, 'is of no kind this program knows', `Use ${receiveForms}; smtp: or smtps: to send.`)
+    throw fault(text, 'has an unknown scheme', `Use ${receiveForms}. To send, use smtp: or smtps:.`)
   }
-  // The WHATWG parser treats host and port of unknown schemes as opaque: let it see http instead.
+  // The WHATWG parser does not parse host and port of unknown schemes, so it gets http instead.
   const parsed = URL.parse(
     text
       .trim()
       .replace(/^[^:]*:(?!\/\/)/, '$&//')
       .replace(/^[^:]*:/, 'http:'),
   )
-  if (!parsed || parsed.hostname === '')
-    throw fault(text, 'has no server name that can be read', `${example}.`)
+  if (!parsed || parsed.hostname === '') throw fault(text, 'has no valid server name', `${example}.`)
   const server: Server = {
     host: parsed.hostname.replace(/^\[|\]$/g, ''),
     port: explicitPort(text) ?? scheme.port,
@@ -101,7 +99,7 @@ function parseServerUrl(text: string): Exclude<MailUrl, MaildirUrl> {
     password: decoded(text, parsed.password, 'password'),
     tls: tlsUse(text, scheme, parsed.searchParams),
   }
-  if (server.port === 0) throw fault(text, 'has port 0', 'Give the port of the server or leave it out.')
+  if (server.port === 0) throw fault(text, 'has port 0', 'Write the port of the server, or leave it out.')
   if (server.user === null && server.password !== null) {
     throw fault(text, 'has a password but no user name', `${example}.`)
   }
@@ -121,7 +119,7 @@ function parseServerUrl(text: string): Exclude<MailUrl, MaildirUrl> {
   if (scheme.protocol === 'smtp') return { protocol: 'smtp', ...server }
   if (server.user === null) throw fault(text, 'has no user name', `${example}.`)
   const folder = parsed.searchParams.get('folder') ?? 'INBOX'
-  if (folder === '' || hasControl(folder)) throw fault(text, 'has no usable folder name', 'Use ?folder=NAME.')
+  if (folder === '' || hasControl(folder)) throw fault(text, 'has no valid folder name', 'Use ?folder=NAME.')
   return { protocol: 'imap', ...server, folder }
 }
 
@@ -129,7 +127,7 @@ function parseServerUrl(text: string): Exclude<MailUrl, MaildirUrl> {
 function parseMaildirUrl(text: string): MaildirUrl {
   const path = text.trim().replace(/^maildir:(\/\/(?=\/))?/i, '')
   const folder = decoded(text, path, 'folder')
-  if (folder === null) throw fault(text, 'names no folder', 'Write it like maildir:/var/mail/host.')
+  if (folder === null) throw fault(text, 'has no folder', 'Write it like maildir:/var/mail/host.')
   return { protocol: 'maildir', folder }
 }
 
@@ -145,7 +143,7 @@ function tlsUse(text: string, scheme: Scheme, settings: URLSearchParams): TlsUse
   if (wanted !== 'never')
     throw fault(text, 'has a tls setting other than "never"', 'Use ?tls=never or leave it out.')
   if (scheme.tls === 'always') {
-    throw fault(text, 'asks for TLS and for none', 'Use the scheme without the s, or drop ?tls=never.')
+    throw fault(text, 'demands TLS and forbids it', 'Use the scheme without the s, or remove ?tls=never.')
   }
   return 'never'
 }
@@ -155,7 +153,7 @@ function pollMs(text: string, settings: URLSearchParams): number | null {
   if (wanted === null) return null
   const seconds = /^\d{1,4}$/.test(wanted) ? Number(wanted) : 0
   if (seconds < 1 || seconds > 3600) {
-    throw fault(text, 'has a poll setting that is no number of seconds', 'Write ?poll=30, from 1 to 3600.')
+    throw fault(text, 'has a poll setting that is not a number of seconds', 'Write ?poll=30, from 1 to 3600.')
   }
   return seconds * 1_000
 }
@@ -166,13 +164,9 @@ function decoded(text: string, part: string, what: string): string | null {
   try {
     plain = decodeURIComponent(part)
   } catch {
-    throw fault(
-      text,
-      `has a ${what} that is not percent-encoded rightly`,
-      'Write % as %25, @ as %40, : as %3A.',
-    )
+    throw fault(text, `has a ${what} with wrong percent-encoding`, 'Write % as %25, @ as %40, : as %3A.')
   }
-  if (hasControl(plain)) throw fault(text, `has a control character in its ${what}`, 'Take it out.')
+  if (hasControl(plain)) throw fault(text, `has a control character in its ${what}`, 'Remove it.')
   return plain
 }
 
@@ -188,20 +182,20 @@ function fault(text: string, what: string, remedy: string): Problem {
   return new Problem('config', `The mail URL ${redactMailUrl(text)} ${what}.`, remedy)
 }
 
-/** The URL with its password as `***`, for messages and logs. Works on text that is no URL, too. */
+/** The URL with `***` for its password, for messages and logs. The text need not be a valid URL. */
 export function redactMailUrl(text: string): string {
   const trimmed = text.trim()
   const name = /^([a-z0-9+]*):(?:\/\/)?/i.exec(trimmed)
   const isScheme = name && (name[0].endsWith('//') || Object.hasOwn(schemes, (name[1] ?? '').toLowerCase()))
   const start = isScheme ? name[0].length : 0
-  // Up to the last @: a password with a raw @ or / in it must not show.
+  // Up to the last @, because a password may contain an unencoded @ or /.
   const at = trimmed.lastIndexOf('@')
   const colon = trimmed.indexOf(':', start)
   const shown = colon < 0 || colon > at ? trimmed : `${trimmed.slice(0, colon)}:***${trimmed.slice(at)}`
   return shown.length > 200 ? `${shown.slice(0, 200)}…` : shown
 }
 
-/** Prints a URL that parses to the same value. `withPassword` false leaves the password out, not a mask. */
+/** The text of a URL, which parses to the same value. If `withPassword` is false, the password is left out. */
 export function formatMailUrl(url: MailUrl, { withPassword }: { withPassword: boolean }): string {
   if (url.protocol === 'maildir')
     return `maildir:${encodeURI(url.folder).replace(/[?#]/g, encodeURIComponent)}`
@@ -224,13 +218,13 @@ function schemeName({ protocol, tls }: Exclude<MailUrl, MaildirUrl>): string {
   return protocol === 'mailpit' ? `mailpit+http${secure}` : `${protocol}${secure}`
 }
 
-/** The same URL with the password of a secret file, where the URL itself has none. */
+/** The same URL with this password from a secret file, if the URL itself has none. */
 export function withPassword<T extends MailUrl>(url: T, password: string): T {
   return url.protocol === 'maildir' || url.password !== null ? url : { ...url, password }
 }
 
-/** Whether a password may travel to this server in clear. */
-export function mayStayInClear({ host, tls }: Server): boolean {
+/** Whether a password may be sent to this server in clear text. */
+export function allowsClearText({ host, tls }: Server): boolean {
   return tls === 'never' || isLoopbackHost(host)
 }
 
@@ -240,7 +234,7 @@ export function isLoopbackHost(host: string): boolean {
   return address !== null && addressScope(address) === 'loopback'
 }
 
-/** `host:port` as messages name a server. */
+/** `host:port`, for messages. */
 export function serverName({ host, port }: { readonly host: string; readonly port: number }): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

@@ -1,59 +1,59 @@
-// A place where letters are read, whatever the protocol behind it. Only mail with our subject that is addressed to us is
-// ever shown; nothing else is read, marked or removed.
+// The interface of all mailboxes. A mailbox shows only mails that have our subject and our address. Other mails are
+// neither marked nor removed.
 
 import type { MayTakeNewest } from '../base/fair-order.ts'
 import type { ParsedMail } from './mime/parse-mail.ts'
 
-/** One mail taken from a mailbox, untouched there until it is removed. */
+/** A mail from a mailbox. It stays there unchanged until it is removed. */
 export type FetchedMail = {
-  /** Names the mail in this mailbox until `remove`; meaningless to anybody else. */
+  /** ID of the mail in this mailbox, valid until `remove`. */
   readonly ref: string
-  /** The RFC 5322 bytes, or null where the mail is larger than the limit and was not downloaded. */
+  /** The RFC 5322 bytes. Null if the mail is larger than the limit, so it was not downloaded. */
   readonly raw: Uint8Array | null
   readonly sizeBytes: number
-  /** Where the mailbox had the whole mail when it looked whose it is. */
+  /** Set if the mailbox parsed the whole mail to decide whether it is ours. */
   readonly parsed?: ParsedMail
 }
 
 export type MailboxState =
   | { readonly state: 'connected' }
-  /** `reason` is one line without secrets; `retryInMs` until the next attempt. */
+  /** `reason`: one line without secrets. `retryInMs`: time until the next attempt. */
   | { readonly state: 'disconnected'; readonly reason: string; readonly retryInMs: number }
 
 export interface Mailbox {
-  /** Called when there may be new mail: a hint, never a promise. Also after every (re)connection. */
+  /** Called when there may be new mail, and after each connection. It is only a hint. */
   onWake: () => void
   onState: (state: MailboxState) => void
 
-  /** Recognises a report that one of our own mails came back. Such mails are shown, too; without this none is. To be
-   *  set before `open`. */
+  /** Whether a mail is the bounce of one of our own mails. Only then bounces are shown. Must be set before `open`. */
   isOurReport?: (raw: Uint8Array) => boolean
 
-  /** Whether a letter in this mail is sealed to us: a mailbox that several share asks. To be set before `open`. */
+  /** Whether a letter in this text is sealed to us. Used by a mailbox that several readers share. Must be set
+   *  before `open`. */
   opens?: (text: string) => boolean
 
-  /** Of these refs, those that no other process has in hand; asked before mails are downloaded. A mailbox that knows
-   *  nothing of it shows all to everybody. To be set before `open`. */
-  claim?: (refs: readonly string[]) => ReadonlySet<string>
+  /** Leases mails before they are downloaded. Returns the refs that no other process has leased. Only IMAP
+   *  mailboxes use it. Must be set before `open`. */
+  lease?: (refs: readonly string[]) => ReadonlySet<string>
 
-  /** Without it the oldest always come first. To be set before `open`. */
+  /** Whether the newest mails may come first. If not set, the oldest always come first. Must be set before `open`. */
   mayTakeNewest?: MayTakeNewest
 
-  /** Connects once and keeps the connection from then on. Rejects with a Problem if the first attempt fails
-   *  for a reason that waiting will not mend (wrong password, no such host, folder missing). */
+  /** Connects, and reconnects by itself from then on. Rejects with a Problem if the first attempt fails for a
+   *  lasting reason: wrong password, unknown host, missing folder. */
   open(): Promise<void>
 
-  /** Oldest first, or in turns where that is allowed and many wait; at most `limit`. The same mails come again until they are removed, so a caller that died
-   *  half-way loses nothing; one that works on several batches at once passes the refs it still has in hand
-   *  as `except`. Looks for new mail when a wake-up or some time says there may be some; a backlog is worked
-   *  off without searching again. Rejects while disconnected or when the server fails; the supervisor
-   *  reconnects by itself. */
+  /** At most `limit` mails, oldest first. If many wait and `mayTakeNewest` allows it, the newest and the oldest
+   *  alternate. The same mails come again until they are removed, so a crash loses nothing. `except`: refs that
+   *  the caller still works on. Searches for new mail only after a wake-up or some time. Rejects while there is no
+   *  connection or if the server fails. */
   fetch(limit: number, except?: ReadonlySet<string>): Promise<readonly FetchedMail[]>
 
-  /** Deletes by unique ID; unknown refs are ignored. An empty list does nothing. */
+  /** Deletes mails by their refs. Unknown refs are ignored. */
   remove(refs: readonly string[]): Promise<void>
 
-  /** The computer is in another network, or has slept: a connection that is dead is found out within seconds. */
+  /** Call this when the network changed or the computer was suspended. A dead connection is then noticed within
+   *  seconds. */
   check?(): void
 
   close(): Promise<void>
@@ -62,7 +62,7 @@ export interface Mailbox {
 /** What makes a mail ours. */
 export type MailFilter = {
   readonly subject: string
-  /** The address it must be sent to, compared without regard to case. */
+  /** The address of the recipient. Case is ignored. */
   readonly address: string
   /** Larger mails are shown with `raw: null`. */
   readonly maxBytes: number

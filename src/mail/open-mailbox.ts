@@ -1,4 +1,4 @@
-// The right mailbox or sender for a mail URL.
+// Creates the mailbox or sender for a mail URL.
 
 import type { Clock } from '../base/clock.ts'
 import { type AccessToken, loginOf } from './auth/credentials.ts'
@@ -13,22 +13,22 @@ import { SmtpSender, type SmtpTiming } from './smtp/smtp-sender.ts'
 
 type MailboxOptions = {
   readonly clock: Clock
-  /** Uniform in [0, 1), for the scatter of retries; Math.random if left out. */
+  /** Uniform in [0, 1), to scatter retries. Math.random if left out. */
   readonly random?: () => number
-  /** Something the person should know, said once, on one line. */
+  /** Gets a line that a person should read, once. */
   readonly notice?: (line: string) => void
   /** Instead of a password. */
   readonly accessToken?: AccessToken
   readonly imap?: Partial<ImapMailboxTiming>
   readonly pop3?: Partial<Pop3Timing>
   readonly mailpit?: Partial<MailpitTimings>
-  /** Where a POP3 mailbox keeps the IDs of mails that are not ours; null or left out: nowhere. */
-  readonly memoryFile?: string | null
-  /** Between two looks at a Maildir. */
+  /** File in which a POP3 mailbox keeps the IDs of mails that are not ours. Null or left out: no file. */
+  readonly uidlCacheFile?: string | null
+  /** Between two polls of a Maildir. */
   readonly maildirPollMs?: number
 }
 
-/** A mailbox, not yet open. Throws a Problem for a URL that is wrong or lacks a password. */
+/** Creates a mailbox that is not yet open. Throws a Problem if the URL is wrong or the password is missing. */
 export function openMailbox(url: string | ReceiveUrl, filter: MailFilter, options: MailboxOptions): Mailbox {
   const parsed = typeof url === 'string' ? parseReceiveUrl(url) : url
   const {
@@ -46,7 +46,8 @@ export function openMailbox(url: string | ReceiveUrl, filter: MailFilter, option
     case 'imap':
       return new ImapMailbox(parsed, filter, {
         ...shared,
-        ...{ random, login: loginOf('IMAP', parsed, accessToken) },
+        random,
+        login: loginOf('IMAP', parsed, accessToken),
         ...(imap ? { timing: imap } : {}),
       })
     case 'maildir':
@@ -57,7 +58,9 @@ export function openMailbox(url: string | ReceiveUrl, filter: MailFilter, option
     case 'pop3':
       return new Pop3Mailbox(parsed, filter, {
         ...shared,
-        ...{ random, login: loginOf('POP3', parsed, accessToken), memoryFile: options.memoryFile ?? null },
+        random,
+        login: loginOf('POP3', parsed, accessToken),
+        uidlCacheFile: options.uidlCacheFile ?? null,
         ...(pop3 ? { timing: pop3 } : {}),
       })
     case 'mailpit':
@@ -77,7 +80,7 @@ type SenderOptions = {
   readonly connections?: number
 }
 
-/** A sender; nothing is connected before the first mail. Throws a Problem `config` for a URL that is wrong. */
+/** Creates a sender. It connects when the first mail is sent. Throws a Problem `config` if the URL is wrong. */
 export function createSender(url: string | SendUrl, options: SenderOptions): MailSender {
   return new SmtpSender(typeof url === 'string' ? parseSendUrl(url) : url, options)
 }

@@ -1,4 +1,4 @@
-// Sending, as host and agent see it. The bytes are frozen before they come here.
+// The interface of a mail sender. Each attempt to send a mail sends the same bytes.
 
 import type { Problem } from '../base/problem.ts'
 import type { MailToCompose } from './mime/compose-mail.ts'
@@ -14,22 +14,22 @@ export type OutgoingMail = {
 
 export type SendOutcome =
   | { readonly outcome: 'sent' }
-  /** Try the same bytes again later. `reason` is one line for the log. `problem`: any other mail would meet the same, for the
-   *  trouble is the server's, or that of our account there. */
+  /** Try the same bytes again later. `reason`: one line for the log. `problem`: the fault is the server's or that
+   *  of our account, so other mails fail too. */
   | { readonly outcome: 'later'; readonly reason: string; readonly problem?: Problem }
-  /** Taken, but not for all recipients. `again`: those for whom the same bytes may be tried later; never all. */
+  /** Sent to some recipients. `again`: recipients for whom to try the same bytes later; never all. */
   | { readonly outcome: 'partly'; readonly again: readonly string[]; readonly reason: string }
-  /** The server will never take this mail for this recipient; nor, where it is about the recipient, any other one. */
+  /** The server will never accept this mail. `about: 'recipient'`: nor any other mail for this recipient. */
   | { readonly outcome: 'refused'; readonly reason: string; readonly about: 'recipient' | 'mail' }
 
 export interface MailSender {
-  /** Never rejects. An outcome unknown (connection lost after DATA) is `later`: same bytes, same Message-ID. */
+  /** Never rejects. If the connection is lost after DATA, the outcome is `later`; the Message-ID stays the same. */
   send(mail: MailToCompose | OutgoingMail): Promise<SendOutcome>
-  /** Connects and logs in once; rejects with a Problem that names the remedy. */
+  /** Connects and logs in once. Rejects with a Problem that has a remedy. */
   verify(): Promise<void>
-  /** Mails that can be under way at once. */
+  /** How many mails can be sent at the same time. */
   readonly concurrency: number
-  /** The computer is in another network, or has slept: connections of before are not used any more. */
+  /** Call this when the network changed or the computer was suspended. Old connections are then not used any more. */
   check?(): void
   close(): Promise<void>
 }

@@ -1,5 +1,5 @@
-// A mail server for one machine: takes mail for its domain by SMTP on loopback and puts it into Maildirs.
-// For `peerpost demo` and tests; it neither sends mail on nor asks anybody for a password.
+// Adds to smtp-server: delivery into Maildirs, for one domain, on loopback.
+// For `peerpost demo` and tests. It relays no mail and asks for no password.
 
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
@@ -14,7 +14,7 @@ import { createMaildirDelivery, type MaildirDelivery, makeMaildir } from './mail
 
 type TestMailServerOptions = {
   readonly clock: Clock
-  /** Maildirs are made below it, one for each local part. */
+  /** Has one Maildir for each local part. */
   readonly folder: string
   readonly domain: string
   /** 0 or left out: any free port. */
@@ -22,19 +22,19 @@ type TestMailServerOptions = {
   /** A loopback address; default 127.0.0.1. */
   readonly listen?: string
   readonly maxBytes?: number
-  /** Mailboxes, at most; mail for further names is refused. */
+  /** Mailboxes, at most. Mail for further names is refused. */
   readonly maxMailboxes?: number
 }
 
 const maxConnections = 50
 const maxRecipients = 20
 
-// A folder name on every system: no slashes, no leading dot, no surprises.
+// Only local parts that are valid folder names on every system.
 const localPartForm = /^[a-z0-9][a-z0-9_+-]{0,63}(?:\.[a-z0-9_+-]{1,32}){0,3}$/
 
-type Refusing = Error & { responseCode: number }
+type SmtpRefusal = Error & { responseCode: number }
 
-function refusal(responseCode: number, text: string): Refusing {
+function refusal(responseCode: number, text: string): SmtpRefusal {
   return Object.assign(new Error(text), { responseCode })
 }
 
@@ -50,7 +50,7 @@ export class TestMailServer {
     this.#options = options
     this.#listen = options.listen ?? '127.0.0.1'
     if (!isLoopbackHost(this.#listen)) {
-      const what = `The embedded post office was to listen on ${this.#listen}, but it takes mail from anybody.`
+      const what = `The test mail server must not listen on ${this.#listen}, because it accepts mail from anybody.`
       throw new Problem('config', what, 'Let it listen on 127.0.0.1 or ::1.')
     }
     this.#maxBytes = options.maxBytes ?? 1_048_576
@@ -87,8 +87,8 @@ export class TestMailServer {
     } catch (error) {
       throw new Problem(
         'port-taken',
-        `The embedded post office cannot listen on ${this.#listen}:${port}: ${messageOf(error)}.`,
-        'Choose another port, or 0 for any.',
+        `The test mail server cannot listen on ${this.#listen}:${port}: ${messageOf(error)}.`,
+        'Choose another port, or 0 for any free port.',
         { cause: error },
       )
     }
@@ -100,11 +100,11 @@ export class TestMailServer {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()))
   }
 
-  /** The Maildir of an address of the domain, made if need be; throws a Problem for any other address. */
+  /** The Maildir of an address of the domain. Creates it if necessary. Throws a Problem for other addresses. */
   async maildirOf(address: string): Promise<string> {
     const name = this.#localPart(address)
     if (name === null || !this.#hasRoomFor(name)) {
-      throw new Problem('config', `The embedded post office has no mailbox ${address}.`, 'Check the address.')
+      throw new Problem('config', `The test mail server has no mailbox ${address}.`, 'Check the address.')
     }
     return this.#openMaildir(name)
   }
@@ -121,7 +121,7 @@ export class TestMailServer {
     return this.#mailboxes.has(name) || this.#mailboxes.size < (this.#options.maxMailboxes ?? 1_000)
   }
 
-  /** Mails that come at once for a new name wait for the same folder. */
+  /** Mails that come at the same time for a new name wait for the same folder. */
   #openMaildir(name: string): Promise<string> {
     const known = this.#mailboxes.get(name)
     if (known) return known
@@ -147,7 +147,7 @@ export class TestMailServer {
   async #receive(stream: Readable, session: SMTPServerSession): Promise<void> {
     const chunks: Buffer[] = []
     let size = 0
-    // Read to the end even when it is too big: the answer comes after the final dot.
+    // Reads to the end even if the mail is too big, because SMTP answers only after the final dot.
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       size += chunk.length
       if (size <= this.#maxBytes) chunks.push(chunk)
@@ -166,8 +166,8 @@ async function makeMaildirParent(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw new Problem(
       'file',
-      `The folder ${folder} for mailboxes cannot be made: ${messageOf(error)}.`,
-      'Choose a folder that can be written.',
+      `The folder ${folder} for mailboxes cannot be created: ${messageOf(error)}.`,
+      'Choose a folder where this user may write.',
       { cause: error },
     )
   })

@@ -57,7 +57,7 @@ export function openMail(
       {
         clock: systemClock,
         notice: onNotice,
-        memoryFile: path('foreign-mails.uidl'),
+        uidlCacheFile: path('foreign-mails.uidl'),
         ...tokenFor(receive, tokens),
       },
     ),

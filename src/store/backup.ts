@@ -6,7 +6,8 @@ import { messageOf, Problem } from '../base/problem.ts'
 import { schemaVersionOf, sqliteProblem } from './sqlite-database.ts'
 import { refuseDamage } from './sqlite-integrity.ts'
 
-/** More pages than any database has, so the copy is one step. In smaller steps each write of the host would restart it. */
+/** More pages than any database has, so the copy is one step. In smaller steps each write of the host would
+ *  restart it. */
 const allPages = 2 ** 31 - 1
 
 /** Writes `target` completely or not at all. Resolves with its size in bytes. Rejects with a Problem, also if `target`

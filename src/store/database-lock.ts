@@ -1,5 +1,6 @@
-// A lock that lets only one host at a time use a SQLite database. SQLite's own exclusive lock would also block commands and
-// backups, so the lock is on an empty file beside the database. The system releases it when the process ends or is killed.
+// A lock that lets only one host at a time use a SQLite database. SQLite's own exclusive lock would also block
+// commands and backups, so the lock is on an empty file beside the database. The system releases it when the process
+// ends or is killed.
 
 import { chmodSync, closeSync, openSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'

@@ -1,4 +1,5 @@
-// For a representative host (A14): the worker of each sender, and the forwarded letters that no worker has confirmed yet.
+// For a representative host (A14): the worker of each sender, and the forwarded letters that no worker has confirmed
+// yet.
 
 import { decodeCbor, encodeCbor } from '../letter/cbor.ts'
 import type { LetterId, UserId } from '../letter/letter-types.ts'
@@ -80,8 +81,8 @@ export class ForwardedLetters {
     this.#sql.put.run(id, sender, worker, mailFrom, mailDate, mailId, content, messageId, now)
   }
 
-  /** The worker found the letter and did not handle it, so it waits to be sent again. That try does not count. Does nothing
-   *  if another worker has it by now. */
+  /** The worker found the letter and did not handle it, so it waits to be sent again. That try does not count.
+   *  Does nothing if another worker has it by now. */
   requeue(id: LetterId, worker: UserId): void {
     this.#sql.requeue.run(id, worker)
   }
@@ -91,8 +92,9 @@ export class ForwardedLetters {
     this.#sql.drop.run(id)
   }
 
-  /** The letters of this worker that were sent to it at `until` (Unix ms) or before, oldest first. Without those whose mail
-   *  is still in our outbox, but with all that were requeued: these were sent, even if the outbox does not know it yet. */
+  /** The letters of this worker that were sent to it at `until` (Unix ms) or before, oldest first. Without those
+   *  whose mail is still in our outbox, but with all that were requeued: these were sent, even if the outbox does
+   *  not know it yet. */
   waiting(worker: UserId, until: number, limit: number): readonly Forward[] {
     return (this.#sql.waiting.all(worker, until, limit) as Row[]).map(forwardOf)
   }

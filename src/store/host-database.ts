@@ -1,5 +1,5 @@
-// The host's database: a file of one host (SQLite), or tables that several host processes share (PostgreSQL). Commands that
-// change invites and blocked keys may open it while the host runs.
+// The host's database: a file of one host (SQLite), or tables that several host processes share (PostgreSQL).
+// Commands that change invites and blocked keys may open it while the host runs.
 
 import BetterSqlite3 from 'better-sqlite3'
 import { Problem } from '../base/problem.ts'
@@ -97,8 +97,8 @@ export function mailCount({ isShared }: Connection): string {
 /** The path of a file, a PostgreSQL URL, or such a URL with its password. */
 export type DatabaseLocation = string | PostgresLocation
 
-/** Opens the database for a host. Throws a Problem 'database' if it cannot be used; then nothing stays open. Only one host at
- *  a time can open a file, any number can open tables in PostgreSQL. `:memory:` is for tests. */
+/** Opens the database for a host. Throws a Problem 'database' if it cannot be used; then nothing stays open. Only
+ *  one host at a time can open a file, any number can open tables in PostgreSQL. `:memory:` is for tests. */
 export function openHostDatabase(location: DatabaseLocation): HostDatabase {
   return open(location, { exclusive: true })
 }
@@ -125,8 +125,8 @@ export function isDatabaseFailure(thrown: unknown): boolean {
   )
 }
 
-/** Whether the file is damaged, so that a person must replace it. Stores a note beside the file: the next host that opens it
- *  then checks the whole file. */
+/** Whether the file is damaged, so that a person must replace it. Stores a note beside the file: the next host
+ *  that opens it then checks the whole file. */
 export function noteIfDamaged({ path }: HostDatabase, problem: Problem): boolean {
   if (!isDamage(problem)) return false
   noteDamage(path)

@@ -24,8 +24,8 @@ export class InviteRevocations {
     this.#statements = prepare(database.connection)
   }
 
-  /** Also revokes the invite here and removes the entries of agents that used it. False if the revocation is stored already,
-   *  or there are too many. The caller must have checked the signature. */
+  /** Also revokes the invite here and removes the entries of agents that used it. False if the revocation is
+   *  stored already, or there are too many. The caller must have checked the signature. */
   add({ host, key, at, until, signature }: Revocation): boolean {
     return this.#database.inTransaction(() => {
       if ((this.#statements.ofHost.get(host) as number) >= mostOfHost) return false

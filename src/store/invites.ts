@@ -1,5 +1,5 @@
-// Invites, the agents that used them, and whether they are still valid. Commands write here while a host runs. The host reads
-// at each request, so changes have effect at once.
+// Invites, the agents that used them, and whether they are still valid. Commands write here while a host runs. The
+// host reads at each request, so changes have effect at once.
 
 import type { Grant, RoomTag, UserId } from '../letter/letter-types.ts'
 import { limits } from '../letter/limits.ts'
@@ -126,8 +126,8 @@ export class Invites {
     return this.#statements.removeEnded.run(endedAfter, now, limit).changes
   }
 
-  /** Deletes at most `limit` invites that ended long ago. They stay invalid, because the grant has the end. A revoked invite
-   *  without an end is never deleted, because it would be valid again. Returns how many. */
+  /** Deletes at most `limit` invites that ended long ago. They stay invalid, because the grant has the end. A
+   *  revoked invite without an end is never deleted, because it would be valid again. Returns how many. */
   forgetEnded(now: number, limit: number): number {
     return this.#statements.forget.run(now - keepEndedMs, limit).changes
   }

@@ -1,5 +1,5 @@
-// Agents that left, and when. A mail can overtake another: a request that was signed before the leave letter and comes after
-// it must not bring the agent back.
+// Agents that left, and when. A mail can overtake another: a request that was signed before the leave letter and
+// comes after it must not bring the agent back.
 
 import type { UserId } from '../letter/letter-types.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'

@@ -1,6 +1,7 @@
-// Leases on mails in the mailbox and in the outbox, for host processes that share the tables. Only the owner of a lease works
-// on the mail. A lease expires, so another process takes over if one was killed. Without a lease a mail of the outbox would be
-// sent twice, so a lease is longer than the longest sending. A letter is never handled twice, because seen letters are stored.
+// Leases on mails in the mailbox and in the outbox, for host processes that share the tables. Only the owner of a
+// lease works on the mail. A lease expires, so another process takes over if one was killed. Without a lease a mail
+// of the outbox would be sent twice, so a lease is longer than the longest sending. A letter is never handled twice,
+// because seen letters are stored.
 
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 import { laneOf, type Urgency, type WaitingMail, waitingColumns } from './outbox.ts'
@@ -18,15 +19,16 @@ export class MailLeases {
     this.#statements = prepare(database.connection)
   }
 
-  /** Leases mails of the mailbox until `until` (Unix ms). Returns the names of those that no other process has leased. */
+  /** Leases mails of the mailbox until `until` (Unix ms). Returns the names of those that no other process has
+   *  leased. */
   leaseLetters(names: readonly string[], now: number, until: number): ReadonlySet<string> {
     if (names.length === 0) return new Set()
     const list = JSON.stringify(names)
     return new Set(this.#statements.leaseLetters.all(list, this.#owner, until, now) as string[])
   }
 
-  /** Leases mails of the outbox that are due, longest due first. `most`: how many more may be sent while this many are being
-   *  sent by all processes. */
+  /** Leases mails of the outbox that are due, longest due first. `most`: how many more may be sent while this many
+   *  are being sent by all processes. */
   leaseMails(
     urgency: Urgency,
     {
@@ -53,8 +55,8 @@ export class MailLeases {
     if (mails.length > 0) this.#statements.setLease.run(0, listOf(mails))
   }
 
-  /** Removes finished mails from the outbox and counts `sent` of them as sent. Does not wait for other processes, so it must
-   *  not be used with a budget, which needs exact counts. Returns how many mails were removed. */
+  /** Removes finished mails from the outbox and counts `sent` of them as sent. Does not wait for other processes,
+   *  so it must not be used with a budget, which needs exact counts. Returns how many mails were removed. */
   removeFinished(mails: readonly WaitingMail[], sent: number, now: number): number {
     if (mails.length === 0) return 0
     const list = JSON.stringify(mails.map(({ order, messageId }) => ({ order, messageId })))
@@ -67,8 +69,8 @@ export class MailLeases {
     return mails.filter(({ order }) => unleased.has(order))
   }
 
-  /** Deletes at most `limit` expired leases of letters and returns how many. Also shortens leases of mails to `latest` (Unix
-   *  ms), in case our clock was set back. */
+  /** Deletes at most `limit` expired leases of letters and returns how many. Also shortens leases of mails to
+   *  `latest` (Unix ms), in case our clock was set back. */
   forgetExpired(now: number, latest: number, limit: number): number {
     this.#statements.clamp.run(latest, latest)
     return this.#statements.forget.run(now, limit).changes
@@ -79,8 +81,9 @@ function listOf(mails: readonly WaitingMail[]): string {
   return JSON.stringify(mails.map(({ order }) => order))
 }
 
-/** As a subquery in a statement, this makes the commit not wait for the disk. A crash of the server then loses the last second.
- *  A lost deletion of a sent mail is harmless: the mail is sent again with the same bytes and Message-ID. */
+/** As a subquery in a statement, this makes the commit not wait for the disk. A crash of the server then loses the
+ *  last second. A lost deletion of a sent mail is harmless: the mail is sent again with the same bytes and
+ *  Message-ID. */
 const unsynced = `set_config('synchronous_commit', 'off', true) AS unsynced`
 
 /** For PostgreSQL only: a SQLite file has one host. */

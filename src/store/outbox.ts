@@ -1,5 +1,5 @@
-// Mails that wait to be sent. A reply is written in the transaction of the letter that it answers. Each attempt sends the same
-// bytes, also after the host was killed.
+// Mails that wait to be sent. A reply is written in the transaction of the letter that it answers. Each attempt sends
+// the same bytes, also after the host was killed.
 
 import { alternately, manyWaiting } from '../base/fair-order.ts'
 import { chunksOf } from '../base/list-chunks.ts'
@@ -77,8 +77,8 @@ export class Outbox {
     return Math.max(0, share - this.size)
   }
 
-  /** Throws if the Message-ID is already there. `user`: the recipient of a reply. `requestedAt`: when the letter was signed
-   *  that the mail answers (Unix ms). The newest waiting mail is found by it. */
+  /** Throws if the Message-ID is already there. `user`: the recipient of a reply. `requestedAt`: when the letter
+   *  was signed that the mail answers (Unix ms). The newest waiting mail is found by it. */
   add(mail: OutboxMail, now: number, user: UserId | null = null, requestedAt = now): void {
     const { messageId, kind, recipient, raw } = mail
     const lane = laneOf[urgencies[kind]]
@@ -92,8 +92,8 @@ export class Outbox {
     if (this.#fresh.size < freshMails) this.#fresh.set(order, { messageId, raw })
   }
 
-  /** Replaces the longest waiting reply to the same agent, because the agent needs only the latest. Without such a reply,
-   *  adds the mail. */
+  /** Replaces the longest waiting reply to the same agent, because the agent needs only the latest. Without such a
+   *  reply, adds the mail. */
   addLatest(mail: OutboxMail, now: number, user: UserId, requestedAt = now): void {
     const { messageId, recipient, raw } = mail
     const order = this.#statements.replace.get(messageId, raw, now, user, recipient) as number | undefined
@@ -149,8 +149,8 @@ export class Outbox {
     return this.#statements.tooOld.all(addedUntil, limit) as WaitingMail[]
   }
 
-  /** Corrects times in the future after our clock was set back: no attempt is later than `latest` (Unix ms). Changes at most
-   *  `limit` rows of each kind and returns how many. */
+  /** Corrects times in the future after our clock was set back: no attempt is later than `latest` (Unix ms).
+   *  Changes at most `limit` rows of each kind and returns how many. */
   clampFuture(now: number, latest: number, limit: number): number {
     const attempts = [0, 1].map((lane) => this.#statements.clampAttempt.run(now, lane, latest, limit).changes)
     return (attempts[0] ?? 0) + (attempts[1] ?? 0) + this.#statements.clampAge.run(now, now, limit).changes

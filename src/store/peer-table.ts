@@ -1,5 +1,5 @@
-// The peer table: the agents that sent a request lately, and their addresses (A4). Every query uses an index, so its cost
-// does not grow with the table.
+// The peer table: the agents that sent a request lately, and their addresses (A4). Every query uses an index, so its
+// cost does not grow with the table.
 
 import { toHex } from '../base/bytes.ts'
 import type { Candidate } from '../base/endpoint.ts'
@@ -58,7 +58,8 @@ type Row = {
 /** The columns that change after a row is written. */
 type ChangingColumns = { entry_order: number; flagged: number; accepted_at: number }
 
-/** Decoded entries in the cache, because the latest entries of a room are in every reply. When it is full, it is emptied. */
+/** Decoded entries in the cache, because the latest entries of a room are in every reply. When it is full, it is
+ *  emptied. */
 const decodedLimit = 256
 
 const columns =
@@ -88,8 +89,8 @@ export class PeerTable {
     return this.#statements.size.get() as number
   }
 
-  /** Adds or replaces the entry of a request, without a flag. `older`: nothing changed, because the table has a newer request
-   *  of this agent, or the agent has left since. */
+  /** Adds or replaces the entry of a request, without a flag. `older`: nothing changed, because the table has a
+   *  newer request of this agent, or the agent has left since. */
   upsert(room: RoomTag, entry: NewEntry, now: number): 'added' | 'refreshed' | 'older' {
     return this.#database.inTransaction(() => {
       const roomId = this.#rooms.ofOrAdd(room)
@@ -189,8 +190,8 @@ export class PeerTable {
     return this.#statements.flag.run(this.#rooms.of(room), user).changes > 0
   }
 
-  /** The agent left at `sentAt` (Unix ms, signed). A request signed later stays, and one signed earlier is refused from now
-   *  on. False if nothing was removed. */
+  /** The agent left at `sentAt` (Unix ms, signed). A request signed later stays, and one signed earlier is refused
+   *  from now on. False if nothing was removed. */
   leave(room: RoomTag, user: UserId, sentAt: number): boolean {
     return this.#database.inTransaction(() => {
       const roomId = this.#rooms.of(room)
@@ -200,8 +201,8 @@ export class PeerTable {
     })
   }
 
-  /** Deletes about `limit` records of agents that left at `until` (Unix ms) or before. Requests signed then are stale anyway.
-   *  Returns how many. */
+  /** Deletes about `limit` records of agents that left at `until` (Unix ms) or before. Requests signed then are
+   *  stale anyway. Returns how many. */
   forgetLeftAgents(until: number, limit: number): number {
     return this.#leftAgents.forget(until, limit)
   }
@@ -211,8 +212,8 @@ export class PeerTable {
     return this.#statements.removeExpired.run(now - this.#settings.expiryMs, limit).changes
   }
 
-  /** Corrects times in the future after our clock was set back, because such entries would live too long. Changes at most
-   *  `limit` entries and returns how many. */
+  /** Corrects times in the future after our clock was set back, because such entries would live too long. Changes
+   *  at most `limit` entries and returns how many. */
   clampFuture(now: number, limit: number): number {
     return this.#statements.clampFuture.run(now, now, limit).changes
   }

@@ -1,5 +1,5 @@
-// Introductions that wait to be sent: a recipient, and the agents that were offered its address (C2). They are in the database,
-// so a host that was killed sends them after its restart.
+// Introductions that wait to be sent: a recipient, and the agents that were offered its address (C2). They are in the
+// database, so a host that was killed sends them after its restart.
 
 import { chunksOf } from '../base/list-chunks.ts'
 import type { RoomTag, UserId } from '../letter/letter-types.ts'
@@ -7,8 +7,8 @@ import { byCount, mostRows, repeat } from './batch-sql.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 import { RoomIds } from './room-ids.ts'
 
-/** Waiting pairs, at most. Beyond this new pairs are not stored. The requesting agent punches all the same, and the other one
- *  learns of it with its own next reply. */
+/** Waiting pairs, at most. Beyond this new pairs are not stored. The requesting agent punches all the same, and
+ *  the other one learns of it with its own next reply. */
 const maxPairs = 100_000
 
 export type DueIntroduction = {

@@ -1,5 +1,6 @@
-// A Connection to PostgreSQL. It is synchronous: a worker thread has the socket, and the host's thread waits for its answer
-// for at most `answerMs`. As in SQLite, transactions of all processes run one after the other. Here an advisory lock does it.
+// A Connection to PostgreSQL. It is synchronous: a worker thread has the socket, and the host's thread waits for its
+// answer for at most `answerMs`. As in SQLite, transactions of all processes run one after the other. Here an
+// advisory lock does it.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
@@ -11,11 +12,12 @@ const connectMs = 5_000
 const statementMs = 10_000
 /** The server must answer a request, which has few statements, in this time. Otherwise it counts as unreachable. */
 const answerMs = 15_000
-/** For this time after a failed connection every query fails at once, because each attempt would block the host's thread. */
+/** For this time after a failed connection every query fails at once, because each attempt would block the host's
+ *  thread. */
 const pauseMs = 1_000
 
 /** "ppst": the advisory lock that all hosts of a database use. */
-export const lockKey = 0x70707374
+const lockKey = 0x70707374
 const begin = `BEGIN; SELECT pg_advisory_xact_lock(${lockKey})`
 const tryLock: Query = {
   name: 'peerpost_try_lock',
@@ -25,8 +27,8 @@ const tryLock: Query = {
 }
 /** Pauses between two attempts to get the lock. Each attempt blocks the thread for one or two round trips. */
 const lockPauseMs = { first: 2, most: 16 }
-/** After this time `asyncTransaction` blocks the thread and waits in PostgreSQL's queue for the lock, where no other process
- *  overtakes it. */
+/** After this time `asyncTransaction` blocks the thread and waits in PostgreSQL's queue for the lock, where no
+ *  other process overtakes it. */
 const lockPollingMs = 1_000
 
 /** `code`: SQLSTATE, or Node's code of a connection error. */

@@ -1,4 +1,5 @@
-// Connects to the host's tables in PostgreSQL and migrates them to this version. Throws a Problem if they cannot be used.
+// Connects to the host's tables in PostgreSQL and migrates them to this version. Throws a Problem if they cannot be
+// used.
 
 import { messageOf, Problem } from '../base/problem.ts'
 import { PostgresConnection, PostgresFailure } from './postgres-connection.ts'
@@ -89,8 +90,8 @@ function migrate(name: string, connection: PostgresConnection): void {
   })
 }
 
-/** Whether the database failed. The SQLSTATE classes "data exception" and "integrity constraint violation" are faults of what
- *  was written. */
+/** Whether the database failed. The SQLSTATE classes "data exception" and "integrity constraint violation" are
+ *  faults of what was written. */
 export function isPostgresFailure(thrown: unknown): boolean {
   return thrown instanceof PostgresFailure && !/^2[23]/.test(thrown.code)
 }

@@ -1,5 +1,5 @@
-// The tables in PostgreSQL, in the schema `peerpost`. They are those of sqlite-schema.ts, where each is explained. Comments
-// here only tell what differs.
+// The tables in PostgreSQL, in the schema `peerpost`. They are those of sqlite-schema.ts, where each is explained.
+// Comments here only tell what differs.
 
 /** Creates the table with the version of all others. */
 export const versionSql = `

@@ -1,5 +1,5 @@
-// The worker thread with the connection to PostgreSQL. It handles one request at a time. After a lost connection the next
-// request with `isFresh` connects again.
+// The worker thread with the connection to PostgreSQL. It handles one request at a time. After a lost connection the
+// next request with `isFresh` connects again.
 
 import { type MessagePort, workerData } from 'node:worker_threads'
 import pg from 'pg'

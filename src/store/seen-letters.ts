@@ -1,4 +1,5 @@
-// Letters that were handled, so that a second copy is recognised. A letter is stored until it is stale by its signed time.
+// Letters that were handled, so that a second copy is recognised. A letter is stored until it is stale by its signed
+// time.
 
 import type { LetterId, UserId } from '../letter/letter-types.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
@@ -7,8 +8,8 @@ export type SeenLettersSettings = {
   /** Letters signed longer ago are stale, whether they are stored or not. */
   readonly freshnessMs: number
   readonly futureToleranceMs: number
-  /** Stored letters, at most. Beyond this those with the oldest signed time are deleted. From then on every letter signed at
-   *  that time or before is stale, so a copy is never taken for new. */
+  /** Stored letters, at most. Beyond this those with the oldest signed time are deleted. From then on every letter
+   *  signed at that time or before is stale, so a copy is never taken for new. */
   readonly capacity: number
 }
 
@@ -36,8 +37,8 @@ export class SeenLetters {
     return { isSeen: seen > 0, forgottenUntil }
   }
 
-  /** Unix ms. A letter signed at this time or before may have been handled and deleted, so it is stale. This is true even if
-   *  our clock was set back since. */
+  /** Unix ms. A letter signed at this time or before may have been handled and deleted, so it is stale. This is
+   *  true even if our clock was set back since. */
   get forgottenUntil(): number {
     return this.#statements.forgottenUntil.get() as number
   }

@@ -1,5 +1,5 @@
-// The daily budget of mails, stored over restarts. Providers count what an account sends. They block an account that sends too
-// much, often for longer than a day.
+// The daily budget of mails, stored over restarts. Providers count what an account sends. They block an account that
+// sends too much, often for longer than a day.
 
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 import type { Urgency } from './outbox.ts'

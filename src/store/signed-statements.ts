@@ -1,5 +1,5 @@
-// Signed statements of agents, which are sent to other hosts (A13): the request behind each entry, and the leave letter of
-// agents that left. A trigger deletes the statement with its entry.
+// Signed statements of agents, which are sent to other hosts (A13): the request behind each entry, and the leave
+// letter of agents that left. A trigger deletes the statement with its entry.
 
 import { viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
@@ -114,7 +114,8 @@ export class SignedStatements implements SyncedTable {
     }
   }
 
-  /** Entries from before this host knew another host have no statement, so the peer table may have entries all the same. */
+  /** Entries from before this host knew another host have no statement, so the peer table may have entries all the
+   *  same. */
   get isEmpty(): boolean {
     return this.#sql.any.get() === undefined
   }

@@ -1,5 +1,5 @@
-// What SQLite and PostgreSQL have in common: prepared statements and transactions. Both are synchronous, because each letter
-// is handled in one transaction without an await.
+// What SQLite and PostgreSQL have in common: prepared statements and transactions. Both are synchronous, because each
+// letter is handled in one transaction without an await.
 
 export type Value = string | number | null | Uint8Array
 
@@ -19,8 +19,8 @@ export interface Connection {
   /** Each `?` is replaced by a value, in order. */
   prepare(sql: string): Statement
   exec(sql: string): void
-  /** Commits all changes of `work` or none. Transactions of all processes run one after the other. A nested one can fail
-   *  alone. */
+  /** Commits all changes of `work` or none. Transactions of all processes run one after the other. A nested one
+   *  can fail alone. */
   transaction<T>(work: () => T): T
   /** Like `transaction`, but does not block the thread while it waits for transactions of other processes. */
   asyncTransaction<T>(work: () => T): Promise<T>

@@ -1,5 +1,5 @@
-// Opens the host's SQLite file with settings that lose no commit, and migrates it to this version. Throws a Problem if the
-// file cannot be used.
+// Opens the host's SQLite file with settings that lose no commit, and migrates it to this version. Throws a Problem
+// if the file cannot be used.
 
 import { chmodSync, closeSync, openSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -10,19 +10,19 @@ import { SqliteConnection } from './sqlite-connection.ts'
 import { checkIntegrity, checkModeFor, damageProblem, isDamage, noteDamage } from './sqlite-integrity.ts'
 import { applicationId, migrations, recountSql } from './sqlite-schema.ts'
 
-/** SQLite's own page cache. Other pages are in the page cache of the system. That does not count as memory of our process, but
- *  with mmap it would. */
+/** SQLite's own page cache. Other pages are in the page cache of the system. That does not count as memory of our
+ *  process, but with mmap it would. */
 const cacheBytes = 4 * 1024 * 1024
 
-/** How long to wait for another host's lock or a command's transaction. Long enough for a host that is just stopping, and
- *  short enough for a person who waits. */
-export const busyTimeoutMs = 3_000
+/** How long to wait for another host's lock or a command's transaction. Long enough for a host that is just
+ *  stopping, and short enough for a person who waits. */
+const busyTimeoutMs = 3_000
 
 /** Linux statfs types of file systems whose locks and syncs SQLite cannot trust: NFS, SMB, CIFS, SMB2, AFS, Ceph. */
 const networkFileSystems = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x00c36400])
 
-/** Throws a Problem 'database' if the file cannot be used; then nothing stays open. `exclusive`: no other host can open the
- *  file until the connection is closed. `:memory:` is for tests. */
+/** Throws a Problem 'database' if the file cannot be used; then nothing stays open. `exclusive`: no other host can
+ *  open the file until the connection is closed. `:memory:` is for tests. */
 export function openSqlite(path: string, { exclusive }: { readonly exclusive: boolean }): SqliteConnection {
   if (path === ':memory:') return open(path, null)
   prepareFile(path)
@@ -103,8 +103,8 @@ function prepareFile(path: string): void {
   }
 }
 
-/** The version of the file's tables; 0 if it has none yet. Throws a Problem 'database' if the file is of another program or
- *  of a newer version. */
+/** The version of the file's tables; 0 if it has none yet. Throws a Problem 'database' if the file is of another
+ *  program or of a newer version. */
 export function schemaVersionOf(path: string, connection: BetterSqlite3.Database): number {
   const version = connection.pragma('user_version', { simple: true }) as number
   const application = connection.pragma('application_id', { simple: true }) as number

@@ -1,4 +1,5 @@
-// Checks whether a host's SQLite file is damaged. A damaged file is neither used nor deleted: a person decides what to do.
+// Checks whether a host's SQLite file is damaged. A damaged file is neither used nor deleted: a person decides what
+// to do.
 
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'

@@ -9,7 +9,7 @@ const version1 = `
     tag BLOB NOT NULL UNIQUE CHECK (length(tag) = 32)
   ) STRICT;
 
-  -- Invites to our rooms. The key is the public key of the invite, so nobody can use the invite who reads this file.
+  -- Invites to our rooms. The key is the public key of the invite, so this file does not reveal the invite.
   CREATE TABLE invite (
     invite_id INTEGER PRIMARY KEY,
     key BLOB NOT NULL UNIQUE CHECK (length(key) = 32),
@@ -225,8 +225,8 @@ const version1 = `
   CREATE TRIGGER forward_gone AFTER DELETE ON forward BEGIN UPDATE tally SET forwards = forwards - 1; END;
 `
 
-/** `migrations[n]` migrates from `user_version` n to n + 1. A new file runs all of them. Never change a released migration: to
- *  change the tables, append a new one. */
+/** `migrations[n]` migrates from `user_version` n to n + 1. A new file runs all of them. Never change a released
+ *  migration: to change the tables, append a new one. */
 export const migrations: readonly string[] = [version1]
 
 /** Corrects the counts, in case the file was changed by hand. */

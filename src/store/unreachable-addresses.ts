@@ -6,8 +6,8 @@ export type UnreachableSettings = {
   /** The first pause. It doubles with each bounce up to `lastMs`. */
   readonly firstMs: number
   readonly lastMs: number
-  /** How long an address stays stored after its pause. A bounce that comes later than this after its mail does not count, so
-   *  that no bounce counts twice. */
+  /** How long an address stays stored after its pause. A bounce that comes later than this after its mail does not
+   *  count, so that no bounce counts twice. */
   readonly rememberMs: number
   /** Stored addresses, at most. Beyond this the one whose pause ends first is deleted. */
   readonly capacity: number
@@ -68,8 +68,8 @@ export class UnreachableAddresses {
     return this.#paused
   }
 
-  /** A mail that was sent at `sentAt` (Unix ms) bounced. A mail sent before the end of the last pause does not count. True if
-   *  the address is marked because of it. */
+  /** A mail that was sent at `sentAt` (Unix ms) bounced. A mail sent before the end of the last pause does not
+   *  count. True if the address is marked because of it. */
   note(address: string, sentAt: number, now: number): boolean {
     const { firstMs, lastMs, rememberMs, capacity } = this.#settings
     if (sentAt > now + 1_000 || now - sentAt > rememberMs) return false

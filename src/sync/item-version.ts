@@ -1,5 +1,5 @@
-// An item stands for one user in one room when two hosts compare their tables: a key for the user, and a version that says
-// how new the host's knowledge is. Items are short, because ten thousand of them may be compared by mail.
+// An item stands for one user in one room when two hosts compare their tables: a key for the user, and a version that
+// says how new the host's knowledge is. Items are short, because ten thousand of them may be compared by mail.
 //
 //   0        8         14          19       20
 //   +--------+---------+-----------+--------+
@@ -33,8 +33,8 @@ export function itemKey(crypto: Crypto, room: Uint8Array, user: Uint8Array): Ite
 }
 
 /**
- * `sentAt`: Unix ms. `content`: the bytes of `requestContent`. They decide between two requests that were signed at the same
- * millisecond.
+ * `sentAt`: Unix ms. `content`: the bytes of `requestContent`. They decide between two requests that were signed at
+ * the same millisecond.
  */
 export function itemVersion(crypto: Crypto, sentAt: number, content: Uint8Array): string {
   const contentHash = crypto.hash(concatBytes(contentDomain, content), 16).subarray(0, contentBytes)
@@ -92,11 +92,6 @@ export function decodeKeys(bytes: Uint8Array): readonly ItemKey[] | null {
 /** A short hash of an item. The hash of several items is the XOR of their hashes. */
 export function itemHash(crypto: Crypto, item: Item): Uint8Array {
   return crypto.hash(encodeItems([item]), 16).subarray(0, hashBytes)
-}
-
-/** Adds an item to the hash of several items in `target`, or removes it. */
-export function xorHash(target: Uint8Array, hash: Uint8Array): void {
-  for (let at = 0; at < hashBytes; at++) target[at] = (target[at] as number) ^ (hash[at] as number)
 }
 
 /** The leaf of the hash tree that an item belongs to, 0 to 4095. */

@@ -1,6 +1,6 @@
-// Decides which of several hosts with the same table answers requests (A15). One host is awake and answers, the others stand
-// by. The host that answers a request sends its statement to the others (table-sync.ts). If no host sends the statement of a
-// request, no host has answered it:
+// Decides which of several hosts with the same table answers requests (A15). One host is awake and answers, the
+// others stand by. The host that answers a request sends its statement to the others (table-sync.ts). If no host
+// sends the statement of a request, no host has answered it:
 //
 //     standby ── no host sent a request's statement for answerTimeoutMs × (rank + 1) ──> awake, answers waiting requests
 //     a leader got the request too, and sent no statement for answerTimeoutMs ──> asleep or gone: our rank skips it
@@ -8,9 +8,9 @@
 //
 // Rank is the position among the hosts' keys, the same for all. The host with the lowest key comes first.
 //
-// Not all hosts need to know each other. When nothing changes any more, no two awake hosts know each other, and each agent
-// asks a host that is awake. In a chain A–B–C, A leads B. The agents of C do not know A, so C wakes for them, and B must
-// wait longest with their requests.
+// Not all hosts need to know each other. When nothing changes any more, no two awake hosts know each other, and each
+// agent asks a host that is awake. In a chain A–B–C, A leads B. The agents of C do not know A, so C wakes for them,
+// and B must wait longest with their requests.
 //
 // A host announces when it wakes, and again at growing intervals. So two hosts that woke together find each other.
 // Pure: time is handed in.
@@ -55,11 +55,12 @@ export class StandbyElection<Request> {
   /** By the key of the entry, oldest first. */
   readonly #waiting = new Map<ItemKey, Waiting<Request>>()
   #isAwake = false
-  /** Hosts of lower rank that are awake, as far as we know. A request that none of them got should be answered by a host
-   *  without a leader. If we answered it, our leader would put us to sleep again, and nobody would answer those agents. */
+  /** Hosts of lower rank that are awake, as far as we know. A request that none of them got should be answered by
+   *  a host without a leader. If we answered it, our leader would put us to sleep again, and nobody would answer
+   *  those agents. */
   readonly #leaders = new Set<HostId>()
-  /** Hosts of lower rank that did not answer a request: another host leads them, or they are gone. A host announces that it
-   *  wakes, but not that it goes to sleep. */
+  /** Hosts of lower rank that did not answer a request: another host leads them, or they are gone. A host
+   *  announces that it wakes, but not that it goes to sleep. */
   readonly #asleep = new Set<HostId>()
   #announceAt = Infinity
   #announceMs = 0
@@ -72,20 +73,20 @@ export class StandbyElection<Request> {
     return this.#isAwake
   }
 
-  /** A request came here and to the other hosts in `asked`. False if it must be answered now. */
+  /** A request came here and to the other hosts in `others`. False if it must be answered now. */
   handleRequest(
     now: number,
     key: ItemKey,
     version: string,
     request: Request,
-    asked: readonly HostId[],
+    others: readonly HostId[],
   ): boolean {
     if (this.#isAwake) return false
     const before = this.#waiting.get(key)
     const [oldest] = this.#waiting.keys()
     if (!before && oldest !== undefined && this.#waiting.size >= standbyLimits.waiting)
       this.#waiting.delete(oldest)
-    const leaders = asked.filter((host) => this.#leaders.has(host))
+    const leaders = others.filter((host) => this.#leaders.has(host))
     this.#waiting.set(key, {
       version,
       request,

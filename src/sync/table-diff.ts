@@ -1,6 +1,7 @@
-// Two hosts find in few letters how their tables differ (A13). Each item belongs by its key to a leaf of a hash tree: 64
-// groups of 64 leaves each. The hosts compare the hashes of the groups, then the hashes of the leaves of groups that differ,
-// then the items of leaves that differ. If the tables are equal, one letter of half a kilobyte is enough.
+// Two hosts find in few letters how their tables differ (A13). Each item belongs by its key to a leaf of a hash tree:
+// 64 groups of 64 leaves each. The hosts compare the hashes of the groups, then the hashes of the leaves of groups
+// that differ, then the items of leaves that differ. If the tables are equal, one letter of half a kilobyte is
+// enough.
 
 import { chunksOf } from '../base/list-chunks.ts'
 import type { Comparison } from '../letter/letter-types.ts'
@@ -40,7 +41,7 @@ export type Answer = {
   readonly send: readonly ItemKey[]
 }
 
-export const comparisonLimits = {
+const comparisonLimits = {
   /** Our own items that are compared with one range of the other host. The next comparison finds the rest. */
   itemsCompared: 2_048,
   /** Letters in answer to one letter. The next comparison finds the rest. */
@@ -50,20 +51,21 @@ export const comparisonLimits = {
 } as const
 
 /** Answers one comparison letter. The answer is bounded, whatever the other host sent. */
-export function answer(table: ComparedTable, asked: Comparison): Answer {
+export function answer(table: ComparedTable, comparison: Comparison): Answer {
   const send = new Set<ItemKey>()
   const want = new Set<ItemKey>()
   let comparisons: Comparison[] = []
-  if (asked.groups) comparisons = compareLeaves(table, differences(asked.groups, table.groupHashes()))
-  if (asked.leaves) {
-    const differing = asked.leaves.flatMap(({ group, hashes }) =>
+  if (comparison.groups)
+    comparisons = compareLeaves(table, differences(comparison.groups, table.groupHashes()))
+  if (comparison.leaves) {
+    const differing = comparison.leaves.flatMap(({ group, hashes }) =>
       differences(hashes, table.leafHashes(group)).map((leaf) => group * leavesInGroup + leaf),
     )
     comparisons.push(...sendItems(table, rangesOf(differing)))
   }
-  for (const range of asked.items ?? []) compareItems(table, range, send, want)
-  for (const key of decodeKeys(asked.want ?? new Uint8Array()) ?? []) send.add(key)
-  if (asked.newest) for (const key of table.newest(comparisonLimits.newest)) send.add(key)
+  for (const range of comparison.items ?? []) compareItems(table, range, send, want)
+  for (const key of decodeKeys(comparison.want ?? new Uint8Array()) ?? []) send.add(key)
+  if (comparison.newest) for (const key of table.newest(comparisonLimits.newest)) send.add(key)
   comparisons.push(
     ...chunksOf([...want], limits.tableKeysInLetter).map((keys) => ({ want: encodeKeys(keys) })),
   )

@@ -1,12 +1,12 @@
-// Keeps the tables of several hosts equal (A13). Changes are sent soon, several in one letter. From time to time the tables
-// are compared, which also finds changes whose letters were lost. A statement that we know already is not sent on, so no
-// statement circulates for ever.
+// Keeps the tables of several hosts equal (A13). Changes are sent soon, several in one letter. From time to time the
+// tables are compared, which also finds changes whose letters were lost. A statement that we know already is not sent
+// on, so no statement circulates for ever.
 //
 //     a change ── sendAfterMs ──> table letter to all hosts but the one it came from
 //     every periodMs ──> groups ──> leaves ──> items ──> table letters, both ways          (table-diff.ts)
 //
-// Pure: table, time and randomness are handed in. The state need not be stored: after a restart the next comparison finds
-// what was not sent.
+// Pure: table, time and randomness are handed in. The state need not be stored: after a restart the next comparison
+// finds what was not sent.
 
 import { type Rate, TokenBucket } from '../base/token-bucket.ts'
 import type { Comparison } from '../letter/letter-types.ts'
@@ -117,8 +117,8 @@ export class TableSync {
     return actions
   }
 
-  /** A statement is newer than before. `from`: the host that sent it, or null if it came from the agent itself. `knownTo`:
-   *  hosts that have it already. */
+  /** A statement is newer than before. `from`: the host that sent it, or null if it came from the agent itself.
+   *  `knownTo`: hosts that have it already. */
   noteChange(now: number, key: ItemKey, from: HostId | null, knownTo: readonly HostId[] = []): void {
     const { settings } = this.#options
     for (const host of this.#peerHosts.values()) {

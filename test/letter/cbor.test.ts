@@ -79,7 +79,8 @@ test('any value that is read is written as the same bytes', () => {
   )
 })
 
-/** Values that letters have, and values that they never have. Keys use few characters, so that their order is a hard case. */
+/** Values that letters have, and values that they never have. Keys use few characters, so that their order is a
+ *  hard case. */
 const anyValue = fc.letrec((tie) => ({
   value: fc.oneof(
     { maxDepth: 4 },

@@ -6,7 +6,7 @@ import {
   readAuthenticationResults as read,
 } from '../../src/mail/mime/authentication-results.ts'
 
-/** As JSON, for comparing. */
+/** As plain arrays, to compare. */
 function plain(results: AuthenticationResults | null) {
   return (
     results && {
@@ -20,7 +20,7 @@ function plain(results: AuthenticationResults | null) {
 }
 
 const examples: readonly (readonly [name: string, value: string, expected: ReturnType<typeof plain>])[] = [
-  ['nothing was looked at (RFC 8601, B.2)', 'example.org 1; none', { id: 'example.org', results: [] }],
+  ['no method (RFC 8601, B.2)', 'example.org 1; none', { id: 'example.org', results: [] }],
   [
     'one method (B.3)',
     'example.com; spf=pass smtp.mailfrom=example.net',
@@ -48,7 +48,7 @@ const examples: readonly (readonly [name: string, value: string, expected: Retur
     { id: 'mx.example.org', results: [['dkim=fail', 'header.d=example.net']] },
   ],
   [
-    'as Gmail writes it',
+    'a field of Gmail',
     'mx.google.com; dkim=pass header.i=@example.org header.s=s1 header.b=YbX1Qx2Z; spf=pass (google.com: domain of ann@example.org designates 192.0.2.1 as permitted sender) smtp.mailfrom=ann@example.org; dmarc=pass (p=NONE sp=NONE dis=NONE) header.from=example.org',
     {
       id: 'mx.google.com',
@@ -69,20 +69,20 @@ const examples: readonly (readonly [name: string, value: string, expected: Retur
   ['another version', 'mx.example.org 2; dmarc=pass', null],
   ['a result without a value', 'mx.example.org; dmarc=', null],
   ['a word too many', 'mx.example.org; dmarc=pass really', null],
-  ['a property told twice', 'mx.example.org; dkim=pass header.d=a.example header.d=b.example', null],
+  ['a repeated property', 'mx.example.org; dkim=pass header.d=a.example header.d=b.example', null],
   ['a comment without end', 'mx.example.org; dmarc=fail (dmarc=pass', null],
-  ['a parenthesis that none opened', 'mx.example.org; dmarc=pass)', null],
+  ['a closing parenthesis without an opening one', 'mx.example.org; dmarc=pass)', null],
   ['a quoted string without end', 'mx.example.org; dmarc="pass', null],
   [
     'a result inside a comment',
     'mx.example.org; dmarc=fail (; dmarc=pass)',
     { id: 'mx.example.org', results: [['dmarc=fail']] },
   ],
-  ['more than is read', `mx.example.org; dmarc=pass (${'x'.repeat(5_000)})`, null],
+  ['a field longer than the limit', `mx.example.org; dmarc=pass (${'x'.repeat(5_000)})`, null],
 ]
 
 for (const [name, value, expected] of examples) {
-  test(`${name} is ${expected ? 'read' : 'nothing'}`, () => assert.deepEqual(plain(read(value)), expected))
+  test(`${name} is ${expected ? 'read' : 'refused'}`, () => assert.deepEqual(plain(read(value)), expected))
 }
 
 const token = fc.stringMatching(/^[a-z][a-z0-9.@/+:-]{0,20}$/)
@@ -93,7 +93,7 @@ const property = fc.tuple(
   fc.constantFrom('from', 'd', 'i', 'mailfrom'),
 )
 
-test('whatever is written by the grammar is read as it was meant, wherever comments and spaces stand', () => {
+test('any field that follows the grammar is read correctly, with comments and spaces anywhere', () => {
   const result = fc.record({
     method: fc.constantFrom('dkim', 'spf', 'dmarc', 'arc', 'auth'),
     result: fc.constantFrom('pass', 'fail', 'none', 'softfail'),
@@ -130,8 +130,8 @@ test('whatever is written by the grammar is read as it was meant, wherever comme
   )
 })
 
-test('no value makes it throw, take long, or read more than there is', () => {
-  const pieces = fc.constantFrom(
+test('no value makes it throw, take long, or return too many results', () => {
+  const fragments = fc.constantFrom(
     '(',
     ')',
     '"',
@@ -150,7 +150,7 @@ test('no value makes it throw, take long, or read more than there is', () => {
   )
   const value = fc.oneof(
     fc.string({ maxLength: 6_000 }),
-    fc.array(pieces, { maxLength: 2_000 }).map((all) => all.join('')),
+    fc.array(fragments, { maxLength: 2_000 }).map((all) => all.join('')),
   )
   fc.assert(
     fc.property(value, (text) => {

@@ -20,11 +20,11 @@ const heads: readonly (readonly [name: string, head: string, kind: Automatic | n
     null,
   ],
   ['mail of high precedence', 'From: ann@mail.test\nPrecedence: first-class', null],
-  ['a mail with its way back', 'Return-Path: <ann@mail.test>\nFrom: ann@mail.test', null],
+  ['a mail with a return path', 'Return-Path: <ann@mail.test>\nFrom: ann@mail.test', null],
   ['a letter of a host', 'From: host@b.c\nAuto-Submitted: auto-replied', 'auto-reply'],
   ['a vacation notice (RFC 5230)', 'From: a@b.c\nAuto-Submitted: auto-replied (vacation)', 'auto-reply'],
   ['a notice (RFC 5436)', 'From: a@b.c\nAuto-Submitted: auto-notified; owner-email="a@b.c"', 'auto-reply'],
-  ['a word nobody knows yet', 'From: a@b.c\nAuto-Submitted: auto-imagined', 'auto-reply'],
+  ['an unknown keyword', 'From: a@b.c\nAuto-Submitted: auto-imagined', 'auto-reply'],
   [
     'one of two declarations',
     'From: a@b.c\nAuto-Submitted: auto-generated\nAuto-Submitted: auto-replied',
@@ -38,9 +38,9 @@ const heads: readonly (readonly [name: string, head: string, kind: Automatic | n
   ['a list (RFC 2919)', 'From: a@b.c\nList-Id: Games <games.b.c>', 'list'],
   ['a newsletter', 'From: a@b.c\nList-Unsubscribe: <mailto:x@b.c>', 'list'],
   ['an old list', 'From: a@b.c\nMailing-List: contact x@b.c', 'list'],
-  ['a bounce by its empty way back', 'Return-Path: <>\nFrom: a@b.c', 'bounce'],
+  ['a bounce by its empty return path', 'Return-Path: <>\nFrom: a@b.c', 'bounce'],
   [
-    'a bounce by its form',
+    'a bounce by its content type',
     'From: a@b.c\nContent-Type: multipart/report; report-type=delivery-status',
     'bounce',
   ],
@@ -55,7 +55,7 @@ for (const [name, head, kind] of heads) {
   })
 }
 
-test('what agents send may be answered, what hosts send may not', async () => {
+test('mails of agents may be answered, mails of hosts may not', async () => {
   const content = {
     from: 'a@b.c',
     to: ['host@mail.test'],
@@ -70,7 +70,7 @@ test('what agents send may be answered, what hosts send may not', async () => {
   assert.equal(automaticKind(await parseHeader(ofHost)), 'auto-reply')
 })
 
-// In the forms that these programs write.
+// Bounces in the form of these programs.
 const reports: readonly (readonly [name: string, text: string, isFinal: boolean])[] = [
   [
     'Postfix',
@@ -106,7 +106,7 @@ const reports: readonly (readonly [name: string, text: string, isFinal: boolean]
 ]
 
 for (const [name, text, isFinal] of reports) {
-  test(`a report of ${name} tells which mail, to whom, and ${isFinal ? 'that it is lost' : 'that it may still come'}`, () => {
+  test(`a bounce of ${name} gives the mail, the recipient, and that it ${isFinal ? 'is' : 'is not'} final`, () => {
     const report = readDeliveryReport(bytes(text.replaceAll('\n', '\r\n')))
     assert.ok(report.messageIds.includes('<mark@mail.test>'))
     assert.ok(report.recipients.includes('gone@b.c'))
@@ -114,7 +114,7 @@ for (const [name, text, isFinal] of reports) {
   })
 }
 
-test('a report of any length or content names a bounded number of mails and people', () => {
+test('a bounce of any length gives a limited number of mails and recipients', () => {
   const many = `${'Message-ID: <a@b.c>\nTo: a@b.c, d@e.f\n'.repeat(20_000)}`
   const report = readDeliveryReport(bytes(many))
   assert.ok(report.messageIds.length <= 8 && report.recipients.length <= 16)

@@ -4,10 +4,10 @@ import fc from 'fast-check'
 import { Problem } from '../../src/base/problem.ts'
 import {
   composeMail,
-  freezeMail,
-  frozenMail,
+  deserializeMail,
   type MailContent,
   newMessageId,
+  serializeMail,
 } from '../../src/mail/mime/compose-mail.ts'
 import { parseMail } from '../../src/mail/mime/parse-mail.ts'
 
@@ -21,7 +21,7 @@ const request: MailContent = {
   auto: 'generated',
 }
 
-test('a request is these bytes', async () => {
+test('a request has exactly these bytes', async () => {
   const expected = [
     'Auto-Submitted: auto-generated',
     'From: ann@example.org',
@@ -45,7 +45,7 @@ test('a request is these bytes', async () => {
   assert.equal(Buffer.from(await composeMail(request)).toString(), expected)
 })
 
-test('a reply names the request and asks responders to be quiet', async () => {
+test('a reply refers to the request and suppresses auto-responses', async () => {
   const reply = await composeMail({
     ...request,
     auto: 'replied',
@@ -57,7 +57,7 @@ test('a reply names the request and asks responders to be quiet', async () => {
   assert.match(text, /\r\nIn-Reply-To: <r@example\.net>\r\nReferences: <r@example\.net>\r\n/)
 })
 
-test('what is composed is read back, and the same input gives the same bytes', async () => {
+test('a composed mail is read as it was written, and the same input gives the same bytes', async () => {
   const word = fc.stringMatching(/^[a-z0-9]{1,20}$/)
   const line = fc.stringMatching(/^[ -~]{0,64}$/)
   await fc.assert(
@@ -76,7 +76,7 @@ test('what is composed is read back, and the same input gives the same bytes', a
           date: seconds * 1000,
         }
         const raw = await composeMail(content)
-        assert.deepEqual(await composeMail(frozenMail(freezeMail(content)).content), raw)
+        assert.deepEqual(await composeMail(deserializeMail(serializeMail(content)).content), raw)
         assert.ok(!/[^\r]\n|\r[^\n]|[^\r\n -~\t]/.test(Buffer.from(raw).toString('latin1')))
         const { content: reading } = await parseMail(raw, 100_000)
         assert.ok(reading.ok)
@@ -93,7 +93,7 @@ test('what is composed is read back, and the same input gives the same bytes', a
   )
 })
 
-test('nothing that could start a header or name another recipient is composed', async () => {
+test('a value that could add a header field or a recipient is refused', async () => {
   const wrong: Partial<MailContent>[] = [
     { from: 'ann@example.org\r\nBcc: x@y.z' },
     { to: ['a@b.c, d@e.f'] },
@@ -114,12 +114,12 @@ test('nothing that could start a header or name another recipient is composed', 
       assert.ok(error instanceof Problem, JSON.stringify(part))
       return error.code === 'internal'
     }
-    assert.throws(() => freezeMail({ ...request, ...part }), isInternal)
+    assert.throws(() => serializeMail({ ...request, ...part }), isInternal)
     await assert.rejects(composeMail({ ...request, ...part }), isInternal)
   }
 })
 
-test('a Message-ID needs enough chance and a plain domain', () => {
+test('a Message-ID needs enough random bytes and a plain domain', () => {
   assert.equal(newMessageId(new Uint8Array(16).fill(171), 'b.c'), `<${'ab'.repeat(16)}@b.c>`)
   assert.throws(() => newMessageId(new Uint8Array(8), 'b.c'), Problem)
   assert.throws(() => newMessageId(new Uint8Array(16), 'b.c>\r\nX: y'), Problem)

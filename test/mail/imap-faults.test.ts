@@ -1,4 +1,4 @@
-// IMAP servers that can do less, go away, go silent or refuse: real Dovecot, partly behind a line that goes dead.
+// IMAP servers without extensions, and servers that stop, do not answer or refuse: real Dovecot, partly behind a proxy.
 
 import assert from 'node:assert/strict'
 import { readdirSync, writeFileSync } from 'node:fs'
@@ -36,14 +36,14 @@ function mailboxOf(user: string, timing: Partial<ImapMailboxTiming> = {}, url = 
   return { mailbox, watched: watchMailbox(mailbox) }
 }
 
-test('without UIDPLUS letters are only marked, what others marked stays, and it is said once', {
+test('without UIDPLUS letters are only marked, other marked mails stay, and one notice is given', {
   skip,
 }, async () => {
   const own = await startPostOffice({ imapCapability: 'IMAP4rev1 IDLE LITERAL+' })
   try {
     const put = (place: string, text: string) =>
       writeFileSync(join(own.maildirOf('ida'), place), rawMail({ to: own.address('ida'), text }))
-    put('cur/1.test:2,T', 'marked by somebody else')
+    put('cur/1.test:2,T', 'marked by another program')
     for (const name of ['2', '3', '4']) put(`new/${name}.test`, name)
     const notices: string[] = []
     const filter = { subject: testSubject, address: own.address('ida'), maxBytes }
@@ -63,7 +63,7 @@ test('without UIDPLUS letters are only marked, what others marked stays, and it 
   }
 })
 
-test('when the server stops and comes back the mailbox goes on where it was', { skip }, async () => {
+test('when the server stops and starts again the mailbox continues', { skip }, async () => {
   const own = await startPostOffice()
   try {
     const filter = { subject: testSubject, address: own.address('dan'), maxBytes }
@@ -99,7 +99,7 @@ async function openingProblem(url: string): Promise<Problem> {
   })
 }
 
-test('a wrong password, a refused connection, an unknown host and missing TLS are each one clear line', {
+test('a wrong password, a refused connection, an unknown host and missing TLS give one clear line each', {
   skip,
 }, async () => {
   const { imap } = office.ports
@@ -114,7 +114,7 @@ test('a wrong password, a refused connection, an unknown host and missing TLS ar
   assert.match(unknown.line, /no-such-host\.invalid/)
   const noTls = await openingProblem(`imaps://ann:hunter2@127.0.0.1:${imap}`)
   assert.equal(noTls.code, 'mail-tls')
-  // Not loopback by name, yet the server on loopback answers there; it offers no STARTTLS.
+  // 0.0.0.0 does not count as loopback, but the server on loopback answers there. It offers no STARTTLS.
   const inClear = await openingProblem(`imap://ann:hunter2@0.0.0.0:${imap}`)
   assert.equal(inClear.code, 'mail-tls')
   assert.match(inClear.line, /not sent to it in clear.*tls=never/)
@@ -122,7 +122,7 @@ test('a wrong password, a refused connection, an unknown host and missing TLS ar
   assert.equal(missing.code, 'config')
 })
 
-test('a line that goes dead is noticed and replaced', { skip }, async () => {
+test('a dead connection is noticed and replaced', { skip }, async () => {
   const proxy = await startLineProxy({ port: office.ports.imap })
   const url = office.imapUrl('erin').replace(/:\d+$/, `:${proxy.port}`)
   const { mailbox, watched } = mailboxOf('erin', { watchdogMs: 100, answerMs: 150 }, url)
@@ -143,7 +143,7 @@ test('a line that goes dead is noticed and replaced', { skip }, async () => {
   await proxy.stop()
 })
 
-test('a line that is dead after a change of network is given up within seconds, and a live one is kept', {
+test('after a change of network a dead connection is dropped within seconds, and a live one is kept', {
   skip,
 }, async () => {
   const proxy = await startLineProxy({ port: office.ports.imap })
@@ -164,7 +164,7 @@ test('a line that is dead after a change of network is given up within seconds, 
   await proxy.stop()
 })
 
-test('an operation on a dead line ends with a Problem instead of hanging', { skip }, async () => {
+test('an operation on a dead connection ends with a Problem', { skip }, async () => {
   const proxy = await startLineProxy({ port: office.ports.imap })
   const url = office.imapUrl('finn').replace(/:\d+$/, `:${proxy.port}`)
   const { mailbox, watched } = mailboxOf('finn', { operationMs: 150 }, url)
@@ -182,7 +182,7 @@ test('an operation on a dead line ends with a Problem instead of hanging', { ski
   await proxy.stop()
 })
 
-test('without the password of its first day the mailbox waits long before it asks again', {
+test('after a changed password the mailbox waits long before the next login', {
   skip,
 }, async () => {
   const proxy = await startLineProxy({ port: office.ports.imap })
@@ -204,7 +204,7 @@ test('without the password of its first day the mailbox waits long before it ask
   await own.stop()
 })
 
-test('closing while disconnected or idle ends every timer and says nothing more', { skip }, async () => {
+test('closing ends the mailbox without further states', { skip }, async () => {
   const { mailbox, watched } = mailboxOf('hal')
   await mailbox.open()
   await mailbox.close()
@@ -213,7 +213,7 @@ test('closing while disconnected or idle ends every timer and says nothing more'
   await assert.rejects(mailbox.fetch(1), Problem)
 })
 
-test('a server without IDLE is asked at regular times, and its connection kept', { skip }, async () => {
+test('a server without IDLE is polled over one connection', { skip }, async () => {
   const own = await startPostOffice({ imapCapability: 'IMAP4rev1 UIDPLUS LITERAL+' })
   const proxy = await startLineProxy({ port: own.ports.imap })
   try {

@@ -30,7 +30,7 @@ function mailboxOf(user: string, url = office.imapUrl(user)) {
 const drop = (user: string, raw: Uint8Array, flags?: string) => dropMail(office.maildirOf(user), raw, flags)
 const snapshot = (user: string) => maildirSnapshot(office.maildirOf(user))
 
-test('a mail sent by SMTP is announced, fetched as it was sent, and gone once removed', {
+test('a mail sent by SMTP is announced, fetched with the same bytes, and gone after removal', {
   skip,
 }, async () => {
   const { mailbox, watched } = mailboxOf('ann')
@@ -63,7 +63,7 @@ test('a mail sent by SMTP is announced, fetched as it was sent, and gone once re
   await mailbox.close()
 })
 
-test('foreign mails are neither marked, changed nor moved, and cost nothing twice', { skip }, async () => {
+test('foreign mails are not marked, changed or moved', { skip }, async () => {
   const user = 'crowd'
   for (let i = 0; i < 500; i++) {
     const kind = i % 5
@@ -73,7 +73,7 @@ test('foreign mails are neither marked, changed nor moved, and cost nothing twic
     if (kind === 3) drop(user, rawMail({ to: office.address(user), subject: 'Seen', text: testSubject }), 'S')
     if (kind === 4) drop(user, rawMail({ to: 'somebody@else.test', subject: testSubject }), 'T')
   }
-  // Dovecot gives a mail its UID when it first sees it.
+  // Dovecot gives a mail its UID when it sees it for the first time.
   const { mailbox: earlier } = mailboxOf(user)
   await earlier.open()
   await earlier.close()
@@ -96,7 +96,7 @@ test('foreign mails are neither marked, changed nor moved, and cost nothing twic
   assert.deepEqual(snapshot(user), foreign)
 })
 
-test('a letter marked as deleted by a program that died before expunging it is shown and goes at last', {
+test('a letter marked as deleted but not expunged is shown and can be removed', {
   skip,
 }, async () => {
   const user = 'marked'
@@ -110,7 +110,7 @@ test('a letter marked as deleted by a program that died before expunging it is s
   assert.equal(snapshot(user).size, 0)
 })
 
-test('a backlog comes oldest first, batch by batch, and everything once', { skip }, async () => {
+test('a backlog is fetched in batches, oldest first, each mail once', { skip }, async () => {
   const user = 'backlog'
   for (let i = 0; i < 130; i++) drop(user, rawMail({ to: office.address(user), text: `n${i}.` }))
   const { mailbox } = mailboxOf(user)
@@ -118,7 +118,7 @@ test('a backlog comes oldest first, batch by batch, and everything once', { skip
   const seen: string[] = []
   const inHand = new Set<string>()
   for (;;) {
-    // The next batch is fetched while the one before is still being worked on.
+    // The next batch is fetched while the previous one is still handled.
     const mails = await mailbox.fetch(40, inHand)
     if (mails.length === 0) break
     seen.push(...mails.map((mail) => /n(\d+)\./.exec(textOf(mail))?.[1] ?? '?'))
@@ -133,7 +133,7 @@ test('a backlog comes oldest first, batch by batch, and everything once', { skip
   await mailbox.close()
 })
 
-test('a mail beyond the limit is shown without its bytes and can be removed', { skip }, async () => {
+test('a mail larger than the limit is shown without its bytes and can be removed', { skip }, async () => {
   const user = 'big'
   drop(user, rawMail({ to: office.address(user), text: 'x\r\n'.repeat(maxBytes) }))
   drop(user, rawMail({ to: office.address(user), subject: 'Holiday film', text: 'x\r\n'.repeat(200_000) }))
@@ -148,7 +148,7 @@ test('a mail beyond the limit is shown without its bytes and can be removed', { 
   await mailbox.close()
 })
 
-test('a folder other than INBOX is read when the URL says so, and a missing one is a Problem', {
+test('the folder in the URL is opened, and a missing one is a Problem', {
   skip,
 }, async () => {
   const { mailbox } = mailboxOf('folders', `${office.imapUrl('folders')}?folder=No%20such`)

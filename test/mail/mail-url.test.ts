@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Problem } from '../../src/base/problem.ts'
 import {
+  allowsClearText,
   formatMailUrl,
   isLoopbackHost,
-  mayStayInClear,
   parseReceiveUrl,
   parseSendUrl,
   redactMailUrl,
@@ -24,7 +24,7 @@ function problemOf(work: () => unknown): Problem {
   return assert.fail('nothing was thrown')
 }
 
-test('an IMAP URL gives server, login, folder and its way of TLS', () => {
+test('an IMAP URL gives server, login, folder and use of TLS', () => {
   assert.deepEqual(parseReceiveUrl('imaps://ann%40example.org:p%3A%2F%40ss@mail.example.org'), {
     protocol: 'imap',
     host: 'mail.example.org',
@@ -45,7 +45,7 @@ test('an IMAP URL gives server, login, folder and its way of TLS', () => {
   })
 })
 
-test('each scheme has its default port and way of TLS', () => {
+test('each scheme has its default port and use of TLS', () => {
   const of = (url: string) => {
     const parsed = /^smtp/.test(url) ? parseSendUrl(url) : parseReceiveUrl(url)
     return parsed.protocol === 'maildir' ? parsed.folder : [parsed.protocol, parsed.port, parsed.tls]
@@ -59,7 +59,7 @@ test('each scheme has its default port and way of TLS', () => {
   assert.deepEqual(of('mailpit+https://h'), ['mailpit', 8025, 'always'])
 })
 
-test('a POP3 URL may say how often to look, in seconds', () => {
+test('a POP3 URL may have a poll interval in seconds', () => {
   const pollOf = (url: string) => {
     const parsed = parseReceiveUrl(url)
     return parsed.protocol === 'pop3' ? parsed.pollMs : assert.fail(url)
@@ -72,7 +72,7 @@ test('a POP3 URL may say how often to look, in seconds', () => {
   problemOf(() => parseReceiveUrl('imaps://u@h?poll=30'))
 })
 
-test('a Maildir URL names a folder, absolute or not, with percent-encoding', () => {
+test('a Maildir URL has an absolute or relative folder with percent-encoding', () => {
   const folderOf = (url: string) => {
     const parsed = parseReceiveUrl(url)
     return parsed.protocol === 'maildir' ? parsed.folder : null
@@ -83,7 +83,7 @@ test('a Maildir URL names a folder, absolute or not, with percent-encoding', () 
   problemOf(() => parseReceiveUrl('maildir:'))
 })
 
-test('a wrong URL is a Problem that says what is wrong and never shows the password', () => {
+test('a wrong URL is a Problem that names the fault and never contains the password', () => {
   const wrong = [
     'imap://ann:secret@',
     'imap://:secret@host',
@@ -113,7 +113,7 @@ test('a wrong URL is a Problem that says what is wrong and never shows the passw
   problemOf(() => parseSendUrl('maildir:/x'))
 })
 
-test('redaction hides the password whatever characters are in it', () => {
+test('redaction hides a password with any characters', () => {
   assert.equal(redactMailUrl('imap://ann:secret@host?folder=x'), 'imap://ann:***@host?folder=x')
   assert.equal(redactMailUrl('imap://ann:se/cr@et@host'), 'imap://ann:***@host')
   assert.equal(redactMailUrl('smtp://ann@host'), 'smtp://ann@host')
@@ -125,7 +125,7 @@ test('redaction hides the password whatever characters are in it', () => {
   )
 })
 
-test('printing and parsing are each other’s inverse', () => {
+test('a formatted URL parses to the same value', () => {
   const text = fc
     .string({ unit: 'binary', minLength: 1, maxLength: 20 })
     .filter((s) => !/\p{Cc}|\p{Cs}/u.test(s))
@@ -163,16 +163,16 @@ test('printing and parsing are each other’s inverse', () => {
   )
 })
 
-test('the password of a secret file is used where the URL has none', () => {
+test('the password of a secret file is used if the URL has none', () => {
   const bare = parseSendUrl('smtp://ann@host')
   assert.equal(withPassword(bare, 'from file').password, 'from file')
   assert.equal(withPassword(parseSendUrl('smtp://ann:own@host'), 'from file').password, 'own')
 })
 
-test('clear text is for loopback and for those who ask for it', () => {
-  assert.ok(mayStayInClear(parseSendUrl('smtp://u@127.0.0.1')))
-  assert.ok(mayStayInClear(parseSendUrl('smtp://u@192.0.2.1?tls=never')))
-  assert.ok(!mayStayInClear(parseSendUrl('smtp://u@192.0.2.1')))
+test('clear text is allowed for loopback and with tls=never', () => {
+  assert.ok(allowsClearText(parseSendUrl('smtp://u@127.0.0.1')))
+  assert.ok(allowsClearText(parseSendUrl('smtp://u@192.0.2.1?tls=never')))
+  assert.ok(!allowsClearText(parseSendUrl('smtp://u@192.0.2.1')))
   for (const host of ['localhost', '127.9.9.9', '::1', 'mail.localhost'])
     assert.ok(isLoopbackHost(host), host)
   for (const host of ['localhost.example.org', '10.0.0.1', '127.0.0.1.example.org', 'mylocalhost'])

@@ -35,7 +35,7 @@ async function openMaildir(t: TestContext, clock = systemClock) {
 
 const letter = (text: string) => rawMail({ to: address, text })
 
-test('a delivered mail is announced, fetched, comes again, and is gone once removed', async (t) => {
+test('a delivered mail is announced, fetched again and again, and gone after removal', async (t) => {
   const { folder, mailbox, watched } = await openMaildir(t)
   await mailbox.open()
   assert.deepEqual(await mailbox.fetch(10), [])
@@ -46,7 +46,7 @@ test('a delivered mail is announced, fetched, comes again, and is gone once remo
   assert.deepEqual(mail.raw, letter('hello'))
   assert.deepEqual(await mailbox.fetch(10), [mail])
   assert.deepEqual(await mailbox.fetch(10, new Set([mail.ref])), [])
-  // Another program looks at the mailbox: the mail moves, its name stays.
+  // Another program reads the mailbox: the mail moves to cur/, and its name stays.
   renameSync(join(folder, 'new', mail.ref), join(folder, 'cur', `${mail.ref}:2,S`))
   assert.deepEqual(await mailbox.fetch(10), [mail])
   await mailbox.remove([mail.ref, '../../etc/passwd', 'unknown', ''])
@@ -55,7 +55,7 @@ test('a delivered mail is announced, fetched, comes again, and is gone once remo
   assert.deepEqual([...readdirSync(join(folder, 'cur')), ...readdirSync(join(folder, 'tmp'))], [])
 })
 
-test('mails come oldest first, whatever part of the folder they are in', async (t) => {
+test('mails come oldest first, from new/ and cur/', async (t) => {
   const { folder, mailbox } = await openMaildir(t)
   const names = [
     'new/900.M5P1.h',
@@ -71,7 +71,7 @@ test('mails come oldest first, whatever part of the folder they are in', async (
   assert.equal((await mailbox.fetch(2)).length, 2)
 })
 
-test('foreign, deleted, odd and vanished mails are left alone', async (t) => {
+test('foreign, deleted, irregular and missing files are ignored', async (t) => {
   const { folder, mailbox, notices } = await openMaildir(t)
   const put = (name: string, raw: Uint8Array | string) => writeFileSync(join(folder, name), raw)
   for (let i = 0; i < 300; i++) put(`cur/${i}.h:2,S`, rawMail({ to: address, subject: `Lunch ${i}` }))
@@ -104,7 +104,7 @@ test('foreign, deleted, odd and vanished mails are left alone', async (t) => {
   assert.deepEqual(notices, [])
 })
 
-test('a mail beyond the limit is shown without its bytes', async (t) => {
+test('a mail larger than the limit is shown without its bytes', async (t) => {
   const { folder, mailbox } = await openMaildir(t)
   const raw = letter('y'.repeat(filter.maxBytes))
   writeFileSync(join(folder, 'new/1.h'), raw)
@@ -112,7 +112,7 @@ test('a mail beyond the limit is shown without its bytes', async (t) => {
   assert.deepEqual(await mailbox.fetch(10), [{ ref: '1.h', raw: null, sizeBytes: raw.length }])
 })
 
-test('a folder that is missing, or is none, is a Problem that names it', async (t) => {
+test('a missing folder, or one that is not a Maildir, is a Problem that names it', async (t) => {
   const folder = await temporaryFolder(t)
   for (const path of [join(folder, 'missing'), folder, '/etc/passwd']) {
     const mailbox = openMailbox(`maildir:${path}`, filter, { clock: systemClock })
@@ -123,7 +123,7 @@ test('a folder that is missing, or is none, is a Problem that names it', async (
   }
 })
 
-test('a folder that goes away and comes back is a state, not an end', async (t) => {
+test('when the folder is gone the mailbox is disconnected, and it continues when the folder is back', async (t) => {
   const { folder, mailbox, watched } = await openMaildir(t)
   await mailbox.open()
   await watched.nextState('connected')
@@ -138,7 +138,7 @@ test('a folder that goes away and comes back is a state, not an end', async (t) 
   assert.equal((await fetchUntil(mailbox, watched, 1)).length, 1)
 })
 
-test('closing ends every timer', async (t) => {
+test('closing stops all timers', async (t) => {
   const clock = new VirtualClock()
   const { mailbox } = await openMaildir(t, clock)
   await mailbox.open()
@@ -148,7 +148,7 @@ test('closing ends every timer', async (t) => {
   await assert.rejects(mailbox.fetch(1), Problem)
 })
 
-test('POP3 and Mailpit URLs lead to mailboxes', async () => {
+test('openMailbox accepts POP3 and Mailpit URLs', async () => {
   for (const url of ['pop3://u:p@h', 'pop3s://u:p@h', 'mailpit+http://h', 'mailpit+https://h']) {
     await openMailbox(url, filter, { clock: systemClock }).close()
   }

@@ -1,4 +1,4 @@
-// With the real Mailpit where there is one on the PATH, otherwise with one that stands in for it.
+// Uses the real Mailpit if it is on the PATH, or else a simulated one.
 
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
@@ -37,9 +37,9 @@ async function stage(context: TestContext, options: MailpitOptions = {}) {
 
 const letter = (text: string, to = address) => rawMail({ to, text })
 
-test('a mail sent by SMTP is announced, fetched as it was sent, and gone once removed', async (context) => {
+test('a mail sent by SMTP is announced, fetched with the same bytes, and gone after removal', async (context) => {
   const { mailpit, open, defer } = await stage(context)
-  // Looking at regular times would take too long: the WebSocket tells.
+  // Polling is too slow here, so the WebSocket must announce the mail.
   const { mailbox, watched } = await open(undefined, { listenMs: 600_000, pollMs: 600_000 })
   await watched.nextWake()
   assert.deepEqual(await mailbox.fetch(10), [])
@@ -56,7 +56,7 @@ test('a mail sent by SMTP is announced, fetched as it was sent, and gone once re
   assert.deepEqual(await mailpit.mails(), [])
 })
 
-test('nothing of other recipients is read or deleted, whatever is asked for', async (context) => {
+test('mails of other recipients are never read or deleted', async (context) => {
   const { mailpit, open } = await stage(context)
   const others = [
     ...foreignMails(address, 60).map(({ raw }) => raw),
@@ -75,7 +75,7 @@ test('nothing of other recipients is read or deleted, whatever is asked for', as
   assert.deepEqual(await mailpit.mails(), before)
 })
 
-test('a backlog of more than a page comes oldest first, and everything once', async (context) => {
+test('a backlog of several pages is fetched oldest first, each mail once', async (context) => {
   const { mailpit, open } = await stage(context)
   await mailpit.deliver(Array.from({ length: 1_120 }, (_, i) => letter(`n${i}.`)))
   const { mailbox } = await open()
@@ -93,7 +93,7 @@ test('a backlog of more than a page comes oldest first, and everything once', as
   assert.deepEqual(await mailpit.mails(), [])
 })
 
-test('a mail beyond the limit is shown without its bytes and can be removed', async (context) => {
+test('a mail larger than the limit is shown without its bytes and can be removed', async (context) => {
   const { mailpit, open } = await stage(context)
   await mailpit.deliver([letter('x\r\n'.repeat(maxBytes))])
   const { mailbox } = await open()
@@ -104,24 +104,24 @@ test('a mail beyond the limit is shown without its bytes and can be removed', as
   assert.deepEqual(await mailpit.mails(), [])
 })
 
-test('a password and a path before its root are used, and a wrong one is told', async (context) => {
+test('password and root path are used, and wrong ones are reported', async (context) => {
   const login = { user: 'dev', password: 's3cret' }
   const { mailpit, open } = await stage(context, { login, root: '/mail' })
   await mailpit.deliver([letter('hello')])
-  const place = `127.0.0.1:${mailpit.webPort}`
-  const { mailbox, watched } = await open(`mailpit+http://dev:s3cret@${place}/mail`, { listenMs: 600_000 })
+  const server = `127.0.0.1:${mailpit.webPort}`
+  const { mailbox, watched } = await open(`mailpit+http://dev:s3cret@${server}/mail`, { listenMs: 600_000 })
   assert.equal((await mailbox.fetch(1)).length, 1)
-  // The WebSocket is let in, too.
+  // The WebSocket uses the password, too.
   await mailpit.deliver([letter('again')])
   await fetchUntil(mailbox, watched, 2)
-  const wrong = await problemOf(() => open(`mailpit+http://dev:hunter2@${place}/mail`))
+  const wrong = await problemOf(() => open(`mailpit+http://dev:hunter2@${server}/mail`))
   assert.equal(wrong.code, 'mail-login')
   assert.match(wrong.line, /Mailpit server .* does not let dev in/)
-  const lost = await problemOf(() => open(`mailpit+http://dev:s3cret@${place}/nowhere`))
+  const lost = await problemOf(() => open(`mailpit+http://dev:s3cret@${server}/nowhere`))
   assert.match(lost.line, /HTTP status 404.*PATH/)
 })
 
-test('what cannot be Mailpit is each told in one line, and no password goes anywhere in clear', async (context) => {
+test('each server that is not Mailpit gives one clear line, and no password is sent in clear text', async (context) => {
   const { open, defer } = await stage(context)
   assert.match((await problemOf(() => open('mailpit+http://127.0.0.1:1'))).line, /127\.0\.0\.1:1 refuses/)
   assert.match((await problemOf(() => open('mailpit+http://no-such-host.invalid'))).line, /no-such-host/)
@@ -136,12 +136,15 @@ test('what cannot be Mailpit is each told in one line, and no password goes anyw
   assert.match(late.line, /not answered/)
 })
 
-test('when Mailpit goes away and comes back the mailbox goes on, without the WebSocket too', async (context) => {
+test('when Mailpit stops and starts again the mailbox continues, also without the WebSocket', async (context) => {
   const { mailpit, open, defer } = await stage(context)
   const proxy = await startLineProxy({ port: mailpit.webPort })
   defer(() => proxy.stop())
   const { mailbox, watched } = await open(`mailpit+http://127.0.0.1:${proxy.port}`, {
-    ...{ pollMs: 30, listenMs: 50, answerMs: 200, retry: { firstMs: 20, lastMs: 50 } },
+    pollMs: 30,
+    listenMs: 50,
+    answerMs: 200,
+    retry: { firstMs: 20, lastMs: 50 },
   })
   await mailbox.fetch(1)
   proxy.goDead('refuse')

@@ -1,4 +1,4 @@
-// A letter is read after everything that mail systems do to it, alone and one after another.
+// A letter is still readable after each change that mail systems make, and after several of them.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ import { realCrypto as crypto } from '../harness/seeded-crypto.ts'
 const sealed = crypto.hash(new Uint8Array([1, 2, 3]), 64)
 const letter = (bytes: Uint8Array) => armorLetter(crypto, bytes)
 
-/** What came of it: 'read', or why not. */
+/** 'read', or why the letter could not be read. */
 async function outcome(body: string, relay: (mail: string) => string, bytes = sealed): Promise<string> {
   const mail = relay(
     `From: ann@mail.test\r\nTo: host@mail.test\r\nSubject: data\r\nMIME-Version: 1.0\r\n${body}`,
@@ -26,18 +26,18 @@ async function outcome(body: string, relay: (mail: string) => string, bytes = se
   return 'read'
 }
 
-const asItIs = (mail: string) => mail
+const unchanged = (mail: string) => mail
 const plain = mailForms['8bit text'] as (text: string) => string
 
 for (const [name, mangle] of Object.entries(textManglings)) {
   test(`a letter survives ${name}`, async () => {
-    assert.equal(await outcome(plain(mangle(letter(sealed))), asItIs), 'read')
+    assert.equal(await outcome(plain(mangle(letter(sealed))), unchanged), 'read')
   })
 }
 
 for (const [name, form] of Object.entries(mailForms)) {
   test(`a letter survives as ${name}`, async () => {
-    assert.equal(await outcome(form(letter(sealed)), asItIs), 'read')
+    assert.equal(await outcome(form(letter(sealed)), unchanged), 'read')
   })
 }
 
@@ -50,17 +50,17 @@ for (const [name, relay] of Object.entries(relays)) {
 test('a letter of any size survives any three changes of its text in any form over any relay', async () => {
   const texts = fc.array(fc.constantFrom(...Object.keys(textManglings)), { maxLength: 3 })
   const forms = fc.constantFrom(...Object.keys(mailForms))
-  const ways = fc.constantFrom(...Object.keys(relays))
+  const relayNames = fc.constantFrom(...Object.keys(relays))
   await fc.assert(
     fc.asyncProperty(
       texts,
       forms,
-      ways,
+      relayNames,
       fc.uint8Array({ minLength: 1, maxLength: 3_000 }),
-      async (names, form, way, bytes) => {
+      async (names, form, relayName, bytes) => {
         const text = names.reduce((mangled, name) => textManglings[name]?.(mangled) ?? mangled, letter(bytes))
         const body = mailForms[form]?.(text) ?? ''
-        assert.equal(await outcome(body, relays[way] ?? asItIs, bytes), 'read')
+        assert.equal(await outcome(body, relays[relayName] ?? unchanged, bytes), 'read')
       },
     ),
     { numRuns: 1_500 },

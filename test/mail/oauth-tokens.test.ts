@@ -1,4 +1,4 @@
-// OAuth 2.0 against real Dovecot (IMAP, POP3) and Postfix (SMTP), which ask a token server whose a token is.
+// OAuth 2.0 with real Dovecot (IMAP, POP3) and Postfix (SMTP), which check each token at a token server.
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
@@ -36,14 +36,15 @@ async function stage(context: TestContext, sourceClock = clock) {
   const saved: string[] = [server.grant(address)]
   const source = (changes: Partial<OAuthClient> = {}) =>
     createTokenSource({
-      ...{ clock: sourceClock, client: { ...client, ...changes } },
+      clock: sourceClock,
+      client: { ...client, ...changes },
       readRefreshToken: () => saved.at(-1) ?? '',
       saveRefreshToken: (token) => void saved.push(token),
     })
   return { defer, server, client, saved, source }
 }
 
-test('mail is read by IMAP and POP3 and sent by SMTP with tokens, one for all of them', {
+test('IMAP, POP3 and SMTP share one access token', {
   skip: lacks('postfix', 'dovecot'),
 }, async (context) => {
   const { defer, server, source } = await stage(context)
@@ -68,7 +69,7 @@ test('mail is read by IMAP and POP3 and sent by SMTP with tokens, one for all of
   assert.equal(server.requests.length, 1)
 })
 
-test('a token that was withdrawn before its time is renewed at the next login', {
+test('a token that was revoked early is renewed at the next login', {
   skip: lacks('postfix', 'dovecot'),
 }, async (context) => {
   const { defer, server, source } = await stage(context)
@@ -92,7 +93,7 @@ test('a token that was withdrawn before its time is renewed at the next login', 
   assert.equal(server.requests.length, ++count)
 })
 
-test('a token is used until shortly before its end, and a rotated refresh token is kept before it is needed', async (context) => {
+test('a token is used until shortly before its end, and a replaced refresh token is saved at once', async (context) => {
   const virtual = new VirtualClock()
   const { server, saved, source } = await stage(context, { ...clock, now: () => virtual.now() })
   server.rotates = true
@@ -110,7 +111,7 @@ test('a token is used until shortly before its end, and a rotated refresh token 
   )
 })
 
-test('what the token server says is told with what to do about it', async (context) => {
+test('refusals of the token server give a Problem with a remedy', async (context) => {
   const { server, saved, source } = await stage(context)
   saved.push('refresh-hunter2')
   const ended = await problemOf(() => source()())
@@ -142,7 +143,7 @@ test('what the token server says is told with what to do about it', async (conte
   assert.match((await problemOf(() => source({ endpoints })())).line, /not protected by TLS/)
 })
 
-test('a refused token is a login problem that names the server, not a defect', async (context) => {
+test('a refused token is a login problem that names the server', async (context) => {
   const { defer, source } = await stage(context)
   const challenge = Buffer.from('{"status":"400"}').toString('base64')
   const pop3 = await startScriptedPop3({
@@ -161,17 +162,17 @@ test('a refused token is a login problem that names the server, not a defect', a
   assert.equal(
     pop3.commands.filter((command) => command === 'AUTH XOAUTH2').length,
     2,
-    'once with a fresh token',
+    'the second time with a new token',
   )
 })
 
-test('a person lets peerpost in by a code, or by a page that leads back', async (context) => {
+test('a person logs in by a code, or by a page that redirects', async (context) => {
   const { server, client } = await stage(context)
   const randomBytes = (length: number) => crypto.getRandomValues(new Uint8Array(length))
   const options = { clock, client, randomBytes, address, limitMs: 10_000 }
   const byCode = await logIn({
     ...options,
-    ask: (url, code) => {
+    showPage: (url, code) => {
       assert.equal(url, `${server.url}/activate`)
       server.agree(code ?? '', address)
     },
@@ -182,7 +183,7 @@ test('a person lets peerpost in by a code, or by a page that leads back', async 
   const byPage = await logIn({
     ...options,
     client: redirecting,
-    ask: (url, code) => {
+    showPage: (url, code) => {
       assert.equal(code, null)
       answer = fetch(url).then((response) => response.text())
     },
@@ -191,14 +192,18 @@ test('a person lets peerpost in by a code, or by a page that leads back', async 
   assert.match((await answer) ?? '', /You can close this page/)
 })
 
-test('a page that does not know the state learns nothing and ends nothing; nobody coming is told', async (context) => {
+test('a request without the state gets nothing and does not end the login, which then times out', async (context) => {
   const { client } = await stage(context)
   const randomBytes = (length: number) => crypto.getRandomValues(new Uint8Array(length))
   const endpoints = { ...client.endpoints, deviceUrl: null }
   const problem = await problemOf(() =>
     logIn({
-      ...{ clock, client: { ...client, endpoints }, randomBytes, address, limitMs: 300 },
-      ask: (url) => {
+      clock,
+      client: { ...client, endpoints },
+      randomBytes,
+      address,
+      limitMs: 300,
+      showPage: (url) => {
         const back = new URL(url).searchParams.get('redirect_uri') ?? ''
         for (const query of ['?code=stolen', '?code=stolen&state=guess', '?error=no']) {
           fetch(`${back}${query}`).then(

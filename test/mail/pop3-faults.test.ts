@@ -1,4 +1,4 @@
-// What POP3 servers answer besides +OK, by a server that answers what the test says; TLS by a real one.
+// Refusals and faults of POP3 servers, from a scripted server, and STLS on a real Dovecot.
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
@@ -24,7 +24,7 @@ async function stage(context: TestContext, script: Partial<Pop3Script>, timing: 
   const defer = deferIn(context)
   const server = await startScriptedPop3(script)
   defer(() => server.stop())
-  /** Of all timers that were set. */
+  /** The delays of all timers. */
   const delays: number[] = []
   const watchedClock: Clock = {
     ...clock,
@@ -43,7 +43,7 @@ async function stage(context: TestContext, script: Partial<Pop3Script>, timing: 
   return { server, make, delays, ...make() }
 }
 
-test('a mailbox that another program has locked is waited for, also at the start', async (context) => {
+test('a mailbox that another program has locked is polled again, also at the start', async (context) => {
   let locked = true
   const { mailbox, watched, server } = await stage(context, {
     mails: new Map([['a', letter()]]),
@@ -62,7 +62,7 @@ test('a mailbox that another program has locked is waited for, also at the start
   assert.ok(server.commands.includes('TOP 1 0'))
 })
 
-test('without a code the words tell a locked mailbox from a wrong password', async (context) => {
+test('without a code the text distinguishes a locked mailbox from a wrong password', async (context) => {
   for (const [answer, code] of [
     ['-ERR maildrop already locked', null],
     ['-ERR POP3 mailbox in use by another session', null],
@@ -82,7 +82,7 @@ test('without a code the words tell a locked mailbox from a wrong password', asy
   }
 })
 
-test('the time between two logins that a server asks for is kept', async (context) => {
+test('the time between two logins that a server demands is kept', async (context) => {
   const { mailbox, server, delays } = await stage(context, {
     capabilities: ['USER', 'UIDL', 'TOP', 'LOGIN-DELAY 3600 USER'],
     mails: new Map([['a', letter()]]),
@@ -92,7 +92,7 @@ test('the time between two logins that a server asks for is kept', async (contex
   assert.ok(mail)
   await mailbox.remove([mail.ref])
   while (server.script.mails.size > 0) await new Promise((resolve) => setTimeout(resolve, 10))
-  // Several looks would have been due by now; none may be made for these either.
+  // Several polls would be due by now. None of these calls may poll.
   assert.deepEqual(await mailbox.fetch(1), [])
   await mailbox.remove(['b'])
   mailbox.check?.()
@@ -101,7 +101,7 @@ test('the time between two logins that a server asks for is kept', async (contex
   assert.equal(server.commands.filter((command) => command === 'connect').length, 1)
 })
 
-test('a server that is asked too often is asked less often', async (context) => {
+test('a server that refuses frequent logins is polled less often', async (context) => {
   let refused = 0
   const { mailbox, watched } = await stage(context, {
     answer: (command) =>
@@ -110,10 +110,10 @@ test('a server that is asked too often is asked less often', async (context) => 
   await mailbox.open()
   const state = await watched.nextState('disconnected')
   assert.ok(state.state === 'disconnected' && state.retryInMs >= 30_000, JSON.stringify(state))
-  assert.match(state.reason, /more often than it likes/)
+  assert.match(state.reason, /more often than it allows/)
 })
 
-test('a changed password is not tried again and again', async (context) => {
+test('after a refused password the mailbox waits long', async (context) => {
   let logins = 0
   const { mailbox, watched, delays } = await stage(context, {
     answer: (command) => (command.startsWith('PASS') && ++logins > 1 ? '-ERR [AUTH] wrong' : undefined),
@@ -121,13 +121,13 @@ test('a changed password is not tried again and again', async (context) => {
   await mailbox.open()
   const state = await watched.nextState('disconnected')
   assert.ok(state.state === 'disconnected' && state.retryInMs >= 150_000, JSON.stringify(state))
-  // Not after a change of network either.
+  // A change of network does not shorten the wait.
   const timers = delays.length
   mailbox.check?.()
   assert.equal(delays.length, timers)
 })
 
-test('all IDs changing costs looking again and nothing else', async (context) => {
+test('when all IDs change, the mails are only read again', async (context) => {
   const { mailbox, server, watched } = await stage(context, {
     mails: new Map([
       ['a', letter()],
@@ -162,7 +162,7 @@ test('a letter as long as the one just deleted is found', async (context) => {
   }
 })
 
-test('servers without CAPA, TOP or pipelining are read all the same', async (context) => {
+test('servers without CAPA, TOP or pipelining can be read', async (context) => {
   const long = `Subject: ${testSubject}\r\nTo: ${address}\r\n\r\n${'x'.repeat(2 * maxBytes)}\r\n`
   for (const capabilities of [null, ['USER', 'UIDL'], ['SASL PLAIN LOGIN', 'UIDL', 'TOP']]) {
     const { mailbox, server } = await stage(context, {
@@ -176,7 +176,7 @@ test('servers without CAPA, TOP or pipelining are read all the same', async (con
     await mailbox.open()
     const mails = await mailbox.fetch(10)
     assert.match(textOf(mails[0]), /mine\r\n$/)
-    // Without TOP a large mail cannot be told from a foreign one without downloading it.
+    // Without TOP a large mail must be downloaded to know whether it is foreign, so it is not shown.
     assert.equal(mails.length, capabilities?.includes('TOP') === false ? 1 : 2)
     const login = Buffer.from('\0ann\0secret').toString('base64')
     const expected = capabilities?.[0]?.startsWith('SASL') ? `AUTH PLAIN ${login}` : 'PASS secret'
@@ -185,7 +185,7 @@ test('servers without CAPA, TOP or pipelining are read all the same', async (con
   }
 })
 
-test('a server without IDs is refused with what to do', async (context) => {
+test('a server without UIDL is refused with a remedy', async (context) => {
   const { mailbox } = await stage(context, {
     answer: (command) => (command === 'UIDL' ? '-ERR unknown command' : undefined),
   })
@@ -197,7 +197,7 @@ test('a server without IDs is refused with what to do', async (context) => {
   )
 })
 
-test('mails that lie about their size or have no end of header keep nothing waiting', async (context) => {
+test('mails with a wrong size or an endless header do not delay others', async (context) => {
   const endless = `Subject: ${testSubject}\r\nTo: ${address}\r\nX: ${'y'.repeat(300_000)}`
   const { mailbox } = await stage(context, {
     mails: new Map([
@@ -219,7 +219,7 @@ test('mails that lie about their size or have no end of header keep nothing wait
   )
 })
 
-test('a report about a mail of ours is shown, other reports are left alone and unread', async (context) => {
+test('a bounce of our mail is shown, and other bounces are not downloaded', async (context) => {
   const report = (about: string) =>
     `From: MAILER-DAEMON@mail.test\r\nTo: ${address}\r\nSubject: Undelivered\r\n\r\nMessage-ID: <${about}>\r\n`
   const { mailbox, server } = await stage(context, {
@@ -240,7 +240,7 @@ test('a report about a mail of ours is shown, other reports are left alone and u
   )
 })
 
-test('clear text before TLS is taken for an attack', async (context) => {
+test('bytes before the TLS handshake are refused', async (context) => {
   const { make } = await stage(context, {
     capabilities: ['STLS', 'USER'],
     answer: (command) => (command === 'STLS' ? '+OK\r\n+OK injected' : undefined),
@@ -251,7 +251,7 @@ test('clear text before TLS is taken for an attack', async (context) => {
   )
 })
 
-test('STLS is used where it is offered, and a certificate nobody signed is good for loopback alone', {
+test('STLS is used if offered, and a self-signed certificate is accepted only on loopback', {
   skip: lacks('postfix', 'dovecot'),
 }, async (context) => {
   const defer = deferIn(context)

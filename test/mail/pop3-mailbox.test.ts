@@ -29,11 +29,11 @@ after(async () => {
 const maxBytes = 20_000
 const quick = { pollMs: 50, lingerMs: 50, retry: { firstMs: 20, lastMs: 200 } }
 
-type MailboxOptions = { timing?: Partial<Pop3Timing>; url?: string; memoryFile?: string }
+type MailboxOptions = { timing?: Partial<Pop3Timing>; url?: string; uidlCacheFile?: string }
 
 function mailboxOf(
   user: string,
-  { timing = {}, url = office.pop3Url(user), memoryFile }: MailboxOptions = {},
+  { timing = {}, url = office.pop3Url(user), uidlCacheFile }: MailboxOptions = {},
 ) {
   const filter = { subject: testSubject, address: office.address(user), maxBytes }
   const notices: string[] = []
@@ -41,7 +41,7 @@ function mailboxOf(
     clock,
     pop3: { ...quick, ...timing },
     notice: (line) => notices.push(line),
-    ...(memoryFile ? { memoryFile } : {}),
+    ...(uidlCacheFile ? { uidlCacheFile } : {}),
   })
   return { mailbox, watched: watchMailbox(mailbox), notices }
 }
@@ -49,7 +49,7 @@ function mailboxOf(
 const drop = (user: string, raw: Uint8Array, flags?: string) => dropMail(office.maildirOf(user), raw, flags)
 const snapshot = (user: string) => maildirSnapshot(office.maildirOf(user))
 
-test('a mail sent by SMTP is found at the next look, fetched as it was sent, and gone once removed', {
+test('a mail sent by SMTP is found at the next poll, fetched with the same bytes, and gone after removal', {
   skip,
 }, async () => {
   const { mailbox, watched } = mailboxOf('ann')
@@ -76,7 +76,7 @@ test('a mail sent by SMTP is found at the next look, fetched as it was sent, and
   await sender.close()
 })
 
-test('foreign mails are neither marked, changed nor moved, and their headers are read once even after a restart', {
+test('foreign mails are not marked, changed or moved, and their headers are read once, also after a restart', {
   skip,
 }, async () => {
   const user = 'crowd'
@@ -85,10 +85,10 @@ test('foreign mails are neither marked, changed nor moved, and their headers are
   assert.equal(foreign.size, 600)
   for (const i of [0, 1, 2]) drop(user, rawMail({ to: office.address(user), text: `letter ${i}` }))
 
-  const memoryFile = join(folder, 'crowd.uidl')
+  const uidlCacheFile = join(folder, 'crowd.uidl')
   const proxy = await startLineProxy({ port: office.ports.pop3 })
   const url = office.pop3Url(user).replace(/:\d+$/, `:${proxy.port}`)
-  const { mailbox, notices } = mailboxOf(user, { memoryFile, url })
+  const { mailbox, notices } = mailboxOf(user, { uidlCacheFile, url })
   await mailbox.open()
   const mails = await mailbox.fetch(100)
   assert.deepEqual(
@@ -99,11 +99,11 @@ test('foreign mails are neither marked, changed nor moved, and their headers are
   assert.deepEqual(await mailbox.fetch(100), [])
   await mailbox.close()
   const first = proxy.received()
-  const known = readFileSync(memoryFile, 'latin1').trim().split('\n').length - 1
+  const known = readFileSync(uidlCacheFile, 'latin1').trim().split('\n').length - 1
   assert.equal(known, 600)
-  assert.equal(statSync(memoryFile).mode & 0o777, 0o600)
+  assert.equal(statSync(uidlCacheFile).mode & 0o777, 0o600)
 
-  const { mailbox: second } = mailboxOf(user, { memoryFile, url })
+  const { mailbox: second } = mailboxOf(user, { uidlCacheFile, url })
   await second.open()
   assert.deepEqual(await second.fetch(100), [])
   await second.close()
@@ -114,12 +114,12 @@ test('foreign mails are neither marked, changed nor moved, and their headers are
   assert.deepEqual(withoutUids(left), withoutUids(foreign))
 })
 
-/** Dovecot numbers mails at the first look, so the snapshot before it has no numbers. */
+/** Dovecot adds UIDs at the first poll, so the earlier snapshot has none. */
 function withoutUids(mails: ReadonlyMap<string, string>): Map<string, string> {
   return new Map([...mails].map(([name, bytes]) => [name.replace(/ uid=.*/, ''), bytes]))
 }
 
-test('a backlog comes oldest first, batch by batch, and everything once', { skip }, async () => {
+test('a backlog is fetched in batches, oldest first, each mail once', { skip }, async () => {
   const user = 'backlog'
   for (let i = 0; i < 130; i++) drop(user, rawMail({ to: office.address(user), text: `n${i}.` }))
   const { mailbox } = mailboxOf(user, { timing: { lingerMs: 1_000 } })
@@ -143,7 +143,7 @@ test('a backlog comes oldest first, batch by batch, and everything once', { skip
   assert.equal(snapshot(user).size, 0)
 })
 
-test('a mail beyond the limit is shown without its bytes and can be removed', { skip }, async () => {
+test('a mail larger than the limit is shown without its bytes and can be removed', { skip }, async () => {
   const user = 'big'
   drop(user, rawMail({ to: office.address(user), text: 'x\r\n'.repeat(maxBytes) }))
   drop(user, rawMail({ to: office.address(user), subject: 'Holiday film', text: 'x\r\n'.repeat(200_000) }))
@@ -158,7 +158,7 @@ test('a mail beyond the limit is shown without its bytes and can be removed', { 
   assert.equal(snapshot(user).size, 1)
 })
 
-test('a letter removed while the line was lost is not shown again and goes at the next look', {
+test('a letter removed before the connection was lost is not shown again, and deleted at the next poll', {
   skip,
 }, async () => {
   const user = 'erin'
@@ -169,7 +169,7 @@ test('a letter removed while the line was lost is not shown again and goes at th
   await mailbox.open()
   const [mail] = await mailbox.fetch(10)
   assert.ok(mail)
-  // Marked, but the session ends without QUIT.
+  // The letter is marked, but the session ends without QUIT.
   await mailbox.remove([mail.ref])
   proxy.cut()
   await watched.nextState('disconnected')
@@ -182,7 +182,7 @@ test('a letter removed while the line was lost is not shown again and goes at th
   await proxy.stop()
 })
 
-test('a server that stops answering is given up, and the mailbox goes on when it is back', {
+test('a server that stops answering is dropped, and the mailbox continues when it is back', {
   skip,
 }, async () => {
   const user = 'finn'
@@ -212,7 +212,7 @@ async function openingProblem(url: string): Promise<Problem> {
   })
 }
 
-test('a wrong password, a refused connection, an unknown host and missing TLS are each one clear line', {
+test('a wrong password, a refused connection, an unknown host and missing TLS give one clear line each', {
   skip,
 }, async () => {
   const { pop3, smtp } = office.ports
@@ -226,7 +226,7 @@ test('a wrong password, a refused connection, an unknown host and missing TLS ar
   const noTls = await openingProblem(`pop3s://ann:hunter2@127.0.0.1:${pop3}`)
   assert.equal(noTls.code, 'mail-tls')
   assert.match(noTls.line, /pop3s: is TLS/)
-  // Not loopback by name, yet the server on loopback answers there; it offers no STLS.
+  // 0.0.0.0 does not count as loopback, but the server on loopback answers there. It offers no STLS.
   const inClear = await openingProblem(`pop3://ann:hunter2@0.0.0.0:${pop3}`)
   assert.equal(inClear.code, 'mail-tls')
   assert.match(inClear.line, /not sent to it in clear.*tls=never/)

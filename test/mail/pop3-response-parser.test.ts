@@ -10,7 +10,7 @@ import {
 const line: Pop3Form = { form: 'line' }
 const lines = (mostBytes: number): Pop3Form => ({ form: 'lines', mostBytes })
 
-/** As a server writes it: each line that begins with a dot gets another one. */
+/** Dot-stuffing of a server: each line that begins with a dot gets another dot. */
 function stuffed(body: string): string {
   return body
     .split('\r\n')
@@ -18,16 +18,16 @@ function stuffed(body: string): string {
     .join('\r\n')
 }
 
-/** Cuts the bytes at these places and takes as many answers as there are forms. */
+/** Splits the bytes at these positions and reads one answer for each form. */
 function read(bytes: Buffer, cuts: readonly number[], forms: readonly Pop3Form[]): Pop3Answer[] {
-  const reader = new Pop3ResponseParser()
+  const parser = new Pop3ResponseParser()
   const answers: Pop3Answer[] = []
-  const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
-  for (let i = 1; i < places.length; i++) {
-    reader.push(bytes.subarray(places[i - 1], places[i]))
+  const positions = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
+  for (let i = 1; i < positions.length; i++) {
+    parser.push(bytes.subarray(positions[i - 1], positions[i]))
     for (;;) {
       const form = forms[answers.length]
-      const answer = form && reader.take(form)
+      const answer = form && parser.take(form)
       if (!answer) break
       answers.push(answer)
     }
@@ -39,7 +39,7 @@ const bodies = fc
   .array(fc.oneof(fc.string(), fc.constantFrom('', '.', '..', '.x', '\r', '\n', '\0', 'ü')), { maxLength: 8 })
   .map((parts) => parts.map((part) => `${part.replace(/\r\n/g, '')}\r\n`).join(''))
 
-test('answers come out as they went in, wherever the network cuts them', () => {
+test('answers are read correctly wherever the network splits them', () => {
   fc.assert(
     fc.property(
       fc.array(
@@ -62,7 +62,7 @@ test('answers come out as they went in, wherever the network cuts them', () => {
   )
 })
 
-test('what is longer than was asked for is cut, and the next answer is still found', () => {
+test('a body longer than the limit is truncated, and the next answer is still found', () => {
   fc.assert(
     fc.property(bodies, fc.nat({ max: 40 }), fc.array(fc.nat(), { maxLength: 12 }), (body, most, cuts) => {
       const wire = Buffer.from(`+OK\r\n${stuffed(body)}.\r\n-ERR [IN-USE] later\r\n`)
@@ -81,7 +81,7 @@ test('a refusal of a command with a long answer is one line', () => {
   assert.deepEqual([first?.ok, first?.text, second?.ok], [false, 'no such message', true])
 })
 
-test('what is no POP3, or a line without end, is refused instead of kept', () => {
+test('other protocols and endless lines are refused', () => {
   for (const wire of [
     '220 smtp.example.org ESMTP\r\n',
     'HTTP/1.1 400\r\n',
@@ -93,7 +93,7 @@ test('what is no POP3, or a line without end, is refused instead of kept', () =>
   assert.throws(() => read(Buffer.alloc(100_000, 'x'), [], [line]), /too long/)
 })
 
-test('any bytes at all end in an answer or an error', () => {
+test('any bytes give an answer or an error', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), fc.array(fc.nat(), { maxLength: 5 }), (bytes, cuts) => {
       try {

@@ -16,7 +16,7 @@ const urlsOf = (address: string) => {
   return [formatMailUrl(receive, { withPassword: false }), formatMailUrl(send, { withPassword: false })]
 }
 
-test('the address tells the servers, in any case of letters', () => {
+test('the address gives the servers, in upper and lower case', () => {
   assert.deepEqual(urlsOf('Anna@GMail.com'), [
     'imaps://Anna%40GMail.com@imap.gmail.com',
     'smtps://Anna%40GMail.com@smtp.gmail.com',
@@ -35,19 +35,19 @@ test('the address tells the servers, in any case of letters', () => {
   ])
 })
 
-test('a domain that only looks like a known one has no provider', () => {
+test('a domain that is only similar to a known one has no provider', () => {
   for (const address of ['a@example.org', 'a@gmail.com.example.org', 'a@notgmail.com', 'gmail', '']) {
     assert.equal(providerOf(address), null, address)
   }
 })
 
-test('a server tells its provider, but loopback does not', () => {
+test('a server gives its provider, but loopback does not', () => {
   assert.equal(providerOfServer('IMAP.gmail.com')?.name, 'Gmail')
   assert.equal(providerOfServer('smtp-mail.outlook.com')?.name, 'Outlook.com')
   assert.equal(providerOfServer('127.0.0.1'), null)
 })
 
-test('every preset gives URLs that are read back as they are, and every domain stands once', () => {
+test('every provider gives URLs that parse to the same value, and every domain is listed once', () => {
   const seen = new Set<string>()
   for (const provider of providers) {
     for (const domain of provider.domains) {
@@ -64,7 +64,7 @@ test('every preset gives URLs that are read back as they are, and every domain s
   }
 })
 
-test('advice names where to make a password, or that none is taken', () => {
+test('the advice says where to create a password, or that OAuth 2.0 is needed', () => {
   const advice = (address: string) => loginAdvice(providerOf(address) ?? assert.fail(address))
   assert.match(advice('a@gmail.com') ?? '', /myaccount\.google\.com\/apppasswords.*Two-step/)
   assert.match(advice('a@outlook.com') ?? '', /no passwords.*OAuth/)

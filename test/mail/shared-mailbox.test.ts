@@ -1,4 +1,4 @@
-// One mailbox with several readers: what one opens the others never see, and nothing is lost or removed too early.
+// One mailbox with several readers: each sees only its own mails, and no mail is lost or removed too early.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -44,7 +44,7 @@ async function takeAll(mailbox: Mailbox): Promise<number> {
   }
 }
 
-test('a mail goes to the reader that can open it, and is removed when that one removes it', async () => {
+test('a mail goes to the reader that can open it, and is gone when that reader removes it', async () => {
   const { mailbox, host, agent } = await readersOfBoth()
   mailbox.deliver(mailFor('host', 1))
   mailbox.deliver(mailFor('agent', 2))
@@ -57,7 +57,7 @@ test('a mail goes to the reader that can open it, and is removed when that one r
   assert.deepEqual(await texts(agent), [])
 })
 
-test('what nobody can open is shown to both and stays until both have removed it', async () => {
+test('a mail that no reader can open is shown to both and stays until both have removed it', async () => {
   const { mailbox, host, agent } = await readersOfBoth()
   mailbox.deliver(mailFor('nobody', 1))
   const [seen] = await host.fetch(1)
@@ -69,7 +69,7 @@ test('what nobody can open is shown to both and stays until both have removed it
   assert.equal(mailbox.mails.length, 0)
 })
 
-test('letters of a reader that is closed wait for its next view', async () => {
+test('letters of a closed reader wait for its next view', async () => {
   const { mailbox, view, host, agent } = await readersOfBoth()
   await host.close()
   mailbox.deliver(mailFor('host', 1))
@@ -79,7 +79,7 @@ test('letters of a reader that is closed wait for its next view', async () => {
   assert.deepEqual(await texts(next), ['host 1'])
 })
 
-test('a mailbox is opened once, closed after the last view, and another one opened for the next', async () => {
+test('the mailbox is opened once, closed after the last view, and created again for the next one', async () => {
   const made: FakeMailbox[] = []
   const closed: FakeMailbox[] = []
   const shared = new SharedMailbox(() => {
@@ -99,7 +99,7 @@ test('a mailbox is opened once, closed after the last view, and another one open
   assert.equal(made.length, 2)
 })
 
-test('a reader that takes nothing does not keep the other waiting, and gets all of its own later', async () => {
+test('a reader that fetches nothing does not delay the other, and gets all its mails later', async () => {
   const { mailbox, host, agent } = await readersOfBoth()
   const padding = 'x'.repeat(200_000)
   for (let number = 0; number < 60; number++) {
@@ -125,7 +125,7 @@ test('a removal that failed can be repeated', async () => {
   assert.equal(mailbox.mails.length, 0)
 })
 
-test('whatever comes and however the readers take it, each mail is seen by whom it is for and then removed', async () => {
+test('with any sequence of deliveries and fetches each mail is seen by its reader and then removed', async () => {
   const step = fc.oneof(
     fc.record({ deliver: fc.constantFrom('host', 'agent', 'nobody') }),
     fc.record({ take: fc.constantFrom('host', 'agent'), limit: fc.integer({ min: 1, max: 5 }) }),
@@ -167,7 +167,7 @@ test('whatever comes and however the readers take it, each mail is seen by whom 
   )
 })
 
-test('a mail to our own address is handed over, and only the rest of it travels, once', async () => {
+test('a mail to our own address is handed over, and is sent only to the other recipients', async () => {
   const { shared, host, agent } = await readersOfBoth()
   const smtp = new FakeSender()
   const sender = new SharedSender(() => smtp, 'both@mail.test', shared).view()
@@ -184,7 +184,7 @@ test('a mail to our own address is handed over, and only the rest of it travels,
   assert.equal(await takeAll(host), 1)
 })
 
-test('nothing handed over is lost when too much waits: its sender tries again', async () => {
+test('when too many mails wait the sender must try again', async () => {
   const { shared, host } = await readersOfBoth()
   const sender = new SharedSender(() => new FakeSender(), 'both@mail.test', shared).view()
   const raw = new TextEncoder().encode(mailFor('host', 1))
@@ -195,7 +195,7 @@ test('nothing handed over is lost when too much waits: its sender tries again', 
   assert.equal((await send()).outcome, 'sent')
 })
 
-test('where many mails wait for one reader that may take the newest first it gets all of them, and so does the other', async () => {
+test('a reader that may take the newest first gets all of many mails, and so does the other', async () => {
   const { mailbox, host, agent } = await readersOfBoth()
   host.mayTakeNewest = () => true
   for (let number = 0; number < 500; number++) mailbox.deliver(mailFor('host', number))
@@ -203,7 +203,7 @@ test('where many mails wait for one reader that may take the newest first it get
   assert.equal((await texts(host, 1))[0], 'host 499')
   assert.equal(await takeAll(agent), 1)
   mailbox.deliver(mailFor('host', 500))
-  // It looks for its own, and sorts what came meanwhile.
+  // The fetch also sorts new mails of the other reader.
   assert.deepEqual(await texts(agent), [])
   assert.deepEqual(await texts(host, 1), ['host 500'])
   assert.equal(await takeAll(host), 501)

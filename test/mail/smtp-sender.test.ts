@@ -27,14 +27,14 @@ const mailTo = (to: string, text = 'x') => ({ from: 'bob@mail.test', to: [to], r
 
 type Answer = { readonly code: number; readonly text: string }
 
-/** A server that says what it is told to at each step; counts the mails it took. */
-async function startMoodyServer(
+/** A server that answers as the test says at each step, and keeps the mails that it accepted. */
+async function startScriptedServer(
   t: TestContext,
   { rcpt, data, from }: { rcpt?: Answer; data?: Answer; from?: Answer },
   options: SMTPServerOptions = {},
 ) {
-  const taken: string[] = []
-  const say = (answer: Answer | undefined) =>
+  const received: string[] = []
+  const errorOf = (answer: Answer | undefined) =>
     answer ? Object.assign(new Error(answer.text), { responseCode: answer.code }) : null
   const server = new SMTPServer({
     authOptional: true,
@@ -43,16 +43,16 @@ async function startMoodyServer(
     closeTimeout: 10,
     onAuth: (auth, _session, callback) =>
       auth.password === 'right' ? callback(null, { user: 'u' }) : callback(new Error('5.7.8 Wrong')),
-    onMailFrom: (_address, _session, callback) => callback(say(from)),
-    onRcptTo: (_address, _session, callback) => callback(say(rcpt)),
+    onMailFrom: (_address, _session, callback) => callback(errorOf(from)),
+    onRcptTo: (_address, _session, callback) => callback(errorOf(rcpt)),
     onData: (stream, _session, callback) => {
       let text = ''
       stream.on('data', (chunk: Buffer) => {
         text += chunk.toString()
       })
       stream.on('end', () => {
-        if (!data) taken.push(text)
-        callback(say(data))
+        if (!data) received.push(text)
+        callback(errorOf(data))
       })
     },
     ...options,
@@ -63,7 +63,7 @@ async function startMoodyServer(
   const { port } = listener.address() as AddressInfo
   const stop = () => new Promise<void>((resolve) => server.close(() => resolve()))
   t.after(stop)
-  return { port, taken, server, stop }
+  return { port, received, server, stop }
 }
 
 async function withSender<T>(
@@ -88,7 +88,7 @@ const answers: readonly (readonly [
   ['an unknown mailbox without enhanced code', { rcpt: { code: 550, text: 'No such user' } }, 'refused'],
   ['a bad domain', { rcpt: { code: 550, text: '5.1.2 Host unknown' } }, 'refused'],
   ['a disabled mailbox', { rcpt: { code: 550, text: '5.2.1 Disabled' } }, 'refused'],
-  ['an unknown mailbox told after DATA', { data: { code: 550, text: '5.1.1 User unknown' } }, 'refused'],
+  ['an unknown mailbox reported after DATA', { data: { code: 550, text: '5.1.1 User unknown' } }, 'refused'],
   ['a mail too big', { data: { code: 552, text: '5.3.4 Too big' } }, 'refused'],
   ['greylisting', { rcpt: { code: 451, text: '4.7.1 Try again' } }, 'later'],
   ['a full mailbox', { rcpt: { code: 552, text: '5.2.2 Over quota' } }, 'later'],
@@ -105,9 +105,9 @@ const answers: readonly (readonly [
   ['a sender of unknown mailbox', { from: { code: 550, text: '5.1.1 Not yours' } }, 'later'],
 ]
 
-for (const [name, mood, outcome] of answers) {
+for (const [name, script, outcome] of answers) {
   test(`${name} means ${outcome}`, async (t) => {
-    const server = await startMoodyServer(t, mood)
+    const server = await startScriptedServer(t, script)
     await withSender(`smtp://127.0.0.1:${server.port}`, async (sender) => {
       const result = await sender.send(mailTo('a@b.c'))
       assert.equal(result.outcome, outcome, JSON.stringify(result))
@@ -116,9 +116,9 @@ for (const [name, mood, outcome] of answers) {
   })
 }
 
-test('the bytes arrive as they were, dots and all, over a few connections that are used again', async (t) => {
+test('the bytes arrive unchanged, with their dots, over a few connections that are reused', async (t) => {
   let connections = 0
-  const server = await startMoodyServer(
+  const server = await startScriptedServer(
     t,
     {},
     {
@@ -134,12 +134,12 @@ test('the bytes arrive as they were, dots and all, over a few connections that a
     const results = await Promise.all(texts.map((text) => sender.send(mailTo('a@b.c', text))))
     assert.ok(results.every(({ outcome }) => outcome === 'sent'))
     const sent = texts.map((text) => Buffer.from(mailTo('a@b.c', text).raw).toString())
-    assert.deepEqual(server.taken.toSorted(), sent.toSorted())
+    assert.deepEqual(server.received.toSorted(), sent.toSorted())
     assert.ok(connections <= 5, String(connections))
   })
 })
 
-test('an address that is not plain never reaches the server', async () => {
+test('an address that is not plain is never sent to the server', async () => {
   await withSender('smtp://127.0.0.1:1', async (sender) => {
     for (const to of ['a@b.c>\r\nRCPT TO:<d@e.f', 'a@b.c,d@e.f', '<a@b.c>', 'a b@c.d', '']) {
       assert.equal((await sender.send({ ...mailTo('x@y.z'), to: [to] })).outcome, 'refused', to)
@@ -148,17 +148,17 @@ test('an address that is not plain never reaches the server', async () => {
   })
 })
 
-test('a server that is gone or hangs up means later, and a new one is used at once', async (t) => {
-  const first = await startMoodyServer(t, {})
+test('a server that is gone or closes the connection means later', async (t) => {
+  const first = await startScriptedServer(t, {})
   const url = `smtp://127.0.0.1:${first.port}`
   await withSender(url, async (sender) => {
     assert.equal((await sender.send(mailTo('a@b.c'))).outcome, 'sent')
     await first.stop()
     assert.equal((await sender.send(mailTo('a@b.c'))).outcome, 'later')
-    const second = await startMoodyServer(t, {})
+    const second = await startScriptedServer(t, {})
     await second.stop()
   })
-  const hangsUp = await startMoodyServer(
+  const hangsUp = await startScriptedServer(
     t,
     {},
     { onData: (_stream, session) => void dropConnection(hangsUp.server, session.id) },
@@ -174,19 +174,19 @@ function dropConnection(server: SMTPServer, id: string): void {
   for (const connection of connections) if (connection.id === id) connection.close()
 }
 
-test('a pooled connection the server dropped while idle costs no failure', async (t) => {
-  const server = await startMoodyServer(t, {})
+test('an idle connection that the server dropped causes no failure', async (t) => {
+  const server = await startScriptedServer(t, {})
   await withSender(`smtp://127.0.0.1:${server.port}`, async (sender) => {
     assert.equal((await sender.send(mailTo('a@b.c', 'one'))).outcome, 'sent')
     const { connections } = server.server as unknown as { connections: Set<{ id: string }> }
     for (const { id } of connections) dropConnection(server.server, id)
     assert.equal((await sender.send(mailTo('a@b.c', 'two'))).outcome, 'sent')
-    assert.equal(server.taken.length, 2)
+    assert.equal(server.received.length, 2)
   })
 })
 
-test('after a change of network a pooled connection that is dead delays no mail', async (t) => {
-  const server = await startMoodyServer(t, {})
+test('after a change of network a dead idle connection delays no mail', async (t) => {
+  const server = await startScriptedServer(t, {})
   const proxy = await startLineProxy({ port: server.port })
   t.after(() => proxy.stop())
   await withSender(`smtp://127.0.0.1:${proxy.port}`, async (sender) => {
@@ -198,8 +198,8 @@ test('after a change of network a pooled connection that is dead delays no mail'
   })
 })
 
-test('all pooled connections dropped while idle cost no failure', async (t) => {
-  const server = await startMoodyServer(t, {})
+test('dropping all idle connections causes no failure', async (t) => {
+  const server = await startScriptedServer(t, {})
   await withSender(`smtp://127.0.0.1:${server.port}`, async (sender) => {
     const sendFive = async () => {
       const results = await Promise.all(Array.from({ length: 5 }, () => sender.send(mailTo('a@b.c'))))
@@ -209,13 +209,13 @@ test('all pooled connections dropped while idle cost no failure', async (t) => {
     const { connections } = server.server as unknown as { connections: Set<{ id: string }> }
     for (const { id } of connections) dropConnection(server.server, id)
     await sendFive()
-    assert.equal(server.taken.length, 10)
+    assert.equal(server.received.length, 10)
   })
 })
 
-test('a connection is used again after a refused mail, and another is opened after a hundred', async (t) => {
+test('a connection is reused after a refused mail, and replaced after a hundred mails', async (t) => {
   let connections = 0
-  const server = await startMoodyServer(
+  const server = await startScriptedServer(
     t,
     {},
     {
@@ -240,10 +240,10 @@ test('a connection is used again after a refused mail, and another is opened aft
   await sender.close()
 })
 
-test('an idle connection is ended with a goodbye, and the next mail opens another', async (t) => {
+test('an idle connection is closed, and the next mail opens another', async (t) => {
   let opened = 0
   const closed: Promise<void>[] = []
-  const server = await startMoodyServer(
+  const server = await startScriptedServer(
     t,
     {},
     {
@@ -266,16 +266,16 @@ test('an idle connection is ended with a goodbye, and the next mail opens anothe
   await withSender(`smtp://127.0.0.1:${server.port}`, work, { idleMs: 20 })
 })
 
-test('a mail that waits for a connection is given up in its time, too', async (t) => {
-  const server = await startMoodyServer(t, {}, { onRcptTo: () => undefined })
+test('a mail that waits for a connection has a time limit, too', async (t) => {
+  const server = await startScriptedServer(t, {}, { onRcptTo: () => undefined })
   const work = (sender: MailSender) =>
     Promise.all(Array.from({ length: 8 }, () => sender.send(mailTo('a@b.c'))))
   const results = await withSender(`smtp://127.0.0.1:${server.port}`, work, { sendMs: 80 })
   assert.ok(results.every(({ outcome }) => outcome === 'later'))
 })
 
-test('a server that never answers is given up after the time for one mail', async (t) => {
-  const server = await startMoodyServer(t, {}, { onRcptTo: () => undefined })
+test('a server that never answers is dropped after the time limit of a mail', async (t) => {
+  const server = await startScriptedServer(t, {}, { onRcptTo: () => undefined })
   const send = (sender: MailSender) => sender.send(mailTo('a@b.c'))
   const result = await withSender(`smtp://127.0.0.1:${server.port}`, send, { sendMs: 80 })
   assert.deepEqual(result, { outcome: 'later', reason: 'the server took too long' })
@@ -291,8 +291,8 @@ async function verifyProblem(url: string): Promise<Problem> {
   return error
 }
 
-test('verify names a wrong password, a refused connection and a host that is not there', async (t) => {
-  const server = await startMoodyServer(t, {}, { allowInsecureAuth: true })
+test('verify reports a wrong password, a refused connection and an unknown host', async (t) => {
+  const server = await startScriptedServer(t, {}, { allowInsecureAuth: true })
   await withSender(`smtp://u:right@127.0.0.1:${server.port}`, (sender) => sender.verify())
   assert.equal((await verifyProblem(`smtp://u:hunter2@127.0.0.1:${server.port}`)).code, 'mail-login')
   await server.stop()
@@ -301,9 +301,9 @@ test('verify names a wrong password, a refused connection and a host that is not
   assert.throws(() => createSender('smtp://u@127.0.0.1', { clock }), Problem)
 })
 
-test('to loopback STARTTLS is used where offered, whoever made the certificate', async (t) => {
+test('to loopback STARTTLS is used if offered, with any certificate', async (t) => {
   const secure: boolean[] = []
-  const server = await startMoodyServer(
+  const server = await startScriptedServer(
     t,
     {},
     {
@@ -323,11 +323,11 @@ test('to loopback STARTTLS is used where offered, whoever made the certificate',
 })
 
 test('TLS from the start needs a certificate that can be trusted', async (t) => {
-  const server = await startMoodyServer(t, {}, { secure: true })
+  const server = await startScriptedServer(t, {}, { secure: true })
   assert.equal((await verifyProblem(`smtps://u:hunter2@127.0.0.1:${server.port}`)).code, 'mail-tls')
 })
 
-test('Postfix takes a mail, refuses an unknown recipient, and its absence means later', {
+test('Postfix accepts a mail and refuses an unknown recipient, and a stopped Postfix means later', {
   skip,
 }, async () => {
   await withSender(office.smtpUrl('bob'), async (sender) => {
@@ -345,21 +345,21 @@ test('Postfix takes a mail, refuses an unknown recipient, and its absence means 
   assert.equal((await verifyProblem(wrong.href)).code, 'mail-login')
 })
 
-test('to a server elsewhere no password is sent in clear', async (t) => {
-  // Not loopback by name, yet a server on loopback answers there.
-  const { port } = await startMoodyServer(t, {}, { allowInsecureAuth: true })
+test('to a server that is not on loopback no password is sent in clear text', async (t) => {
+  // 0.0.0.0 does not count as loopback, but a server on loopback answers there.
+  const { port } = await startScriptedServer(t, {}, { allowInsecureAuth: true })
   const problem = await verifyProblem(`smtp://u:hunter2@0.0.0.0:${port}`)
   assert.equal(problem.code, 'mail-tls')
   assert.match(problem.line, /not sent to it in clear.*tls=never/)
   await withSender(`smtp://u:right@0.0.0.0:${port}?tls=never`, (sender) => sender.verify())
 })
 
-test('a mail taken for some recipients only says for whom it may be tried again', async (t) => {
+test('a mail accepted for some recipients gives those to try again', async (t) => {
   const answers: Readonly<Record<string, Answer>> = {
     'full@b.c': { code: 452, text: '4.2.2 Over quota' },
     'gone@b.c': { code: 550, text: '5.1.1 User unknown' },
   }
-  const server = await startMoodyServer(
+  const server = await startScriptedServer(
     t,
     {},
     {
@@ -376,7 +376,7 @@ test('a mail taken for some recipients only says for whom it may be tried again'
     assert.ok(result.outcome === 'partly')
     assert.deepEqual(result.again, ['full@b.c'])
     assert.match(result.reason, /quota/)
-    assert.equal(server.taken.length, 1)
+    assert.equal(server.received.length, 1)
     assert.deepEqual((await sender.send({ ...mail, to: ['a@b.c', 'gone@b.c'] })).outcome, 'partly')
   })
 })

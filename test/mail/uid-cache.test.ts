@@ -5,7 +5,7 @@ import { UidCache } from '../../src/mail/imap/uid-cache.ts'
 
 const none = () => false
 
-test('the oldest come first, those in hand are passed over, those gone do not come back', () => {
+test('the oldest come first, held ones are skipped, and removed ones do not return', () => {
   const uidCache = new UidCache()
   uidCache.noteFullScan([9, 3, 5], 20)
   assert.deepEqual(uidCache.next(2, none), [3, 5])
@@ -17,11 +17,11 @@ test('the oldest come first, those in hand are passed over, those gone do not co
   uidCache.noteForeign(5)
   assert.deepEqual(uidCache.next(9, none), [9])
   uidCache.noteFullScan([5, 9], 20)
-  assert.deepEqual(uidCache.next(9, none), [9], 'a foreign mail is not looked at again')
+  assert.deepEqual(uidCache.next(9, none), [9], 'a foreign mail is not read again')
   assert.equal(uidCache.scanFrom, 21)
 })
 
-test('the last mail, which n:* answers with when nothing is new, is not taken twice', () => {
+test('the last mail, which n:* finds when nothing is new, is not used twice', () => {
   const uidCache = new UidCache()
   uidCache.noteFullScan([7], 0)
   uidCache.noteGone([7])
@@ -29,7 +29,7 @@ test('the last mail, which n:* answers with when nothing is new, is not taken tw
   assert.deepEqual(uidCache.next(9, none), [])
 })
 
-test('another UIDVALIDITY forgets everything', () => {
+test('another UIDVALIDITY empties the cache', () => {
   const uidCache = new UidCache()
   uidCache.useValidity('1')
   uidCache.noteFullScan([7, 8], 8)
@@ -42,7 +42,7 @@ test('another UIDVALIDITY forgets everything', () => {
   assert.deepEqual(uidCache.next(9, none), [8])
 })
 
-test('whatever the bounds, everything is handed out once, in order', () => {
+test('with any limits each UID is returned once, in order', () => {
   const uids = fc.uniqueArray(fc.integer({ min: 1, max: 500 }), { maxLength: 100 })
   fc.assert(
     fc.property(
@@ -70,7 +70,7 @@ test('whatever the bounds, everything is handed out once, in order', () => {
   )
 })
 
-test('where the newest may come first a folder with more than are kept loses none, and hides none that comes meanwhile', () => {
+test('if the newest may come first, a folder larger than the limit loses no UID and shows new ones at once', () => {
   const counts = fc.tuple(fc.integer({ min: 1, max: 1_000 }), fc.integer({ min: 2, max: 400 }))
   fc.assert(
     fc.property(counts, fc.integer({ min: 1, max: 60 }), ([count, bound], batch) => {

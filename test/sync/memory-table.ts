@@ -11,7 +11,6 @@ import {
   leafOf,
   leavesInGroup,
   leaveVersion,
-  xorHash,
 } from '../../src/sync/item-version.ts'
 import type { SyncedTable } from '../../src/sync/table-sync.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
@@ -152,6 +151,11 @@ export class MemoryTable implements SyncedTable {
       .reverse()
       .map(({ item }) => item.key)
   }
+}
+
+/** Adds an item to the hash of several items in `target`, or removes it. */
+function xorHash(target: Uint8Array, hash: Uint8Array): void {
+  for (let at = 0; at < hashBytes; at++) target[at] = (target[at] as number) ^ (hash[at] as number)
 }
 
 export function keyOf(user: number): ItemKey {

@@ -1,4 +1,5 @@
-// A simulated day of five hosts. Agents come, return, cannot be reached and leave, and letters are lost, late and doubled.
+// A simulated day of five hosts. Agents come, return, cannot be reached and leave, and letters are lost, late and
+// doubled.
 
 import { seededRandom } from '../harness/seeded-crypto.ts'
 import { MemoryTable, statement } from './memory-table.ts'

@@ -1,4 +1,5 @@
-// Hosts on virtual time that exchange tables by mail. Letters are late, lost or doubled, and hosts are separated at times.
+// Hosts on virtual time that exchange tables by mail. Letters are late, lost or doubled, and hosts are separated at
+// times.
 
 import type { Comparison } from '../../src/letter/letter-types.ts'
 import { defaultSyncSettings, type HostId, type SyncAction, TableSync } from '../../src/sync/table-sync.ts'

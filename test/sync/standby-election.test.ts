@@ -1,5 +1,5 @@
-// Hosts elect one that answers, while letters are lost or late and hosts stop and start. Every request is answered in time.
-// When nothing changes any more, exactly one running host is awake.
+// Hosts elect one that answers, while letters are lost or late and hosts stop and start. Every request is answered in
+// time. When nothing changes any more, exactly one running host is awake.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -12,12 +12,12 @@ const askAgainMs = 60_000
 const mailMs = 4_000
 const sendAfterMs = 2_000
 
-type Asked = { readonly key: string; readonly version: string }
+type TestRequest = { readonly key: string; readonly version: string }
 /** Whether the hosts at two positions know each other. The lower position comes first. */
 type Links = (first: number, second: number) => boolean
 type Host = {
   readonly id: string
-  election: StandbyElection<Asked> | null
+  election: StandbyElection<TestRequest> | null
   /** The latest version of each key whose statement it got. */
   readonly known: Map<string, string>
 }
@@ -55,34 +55,34 @@ class World {
   }
 
   /** Sends one request to a host and all hosts that it knows, as in its invite. */
-  ask(asked: Asked, inviter: Host = this.hosts[0] as Host): void {
+  sendRequest(request: TestRequest, inviter: Host = this.hosts[0] as Host): void {
     const all = [inviter, ...this.#knownTo(inviter)]
     for (const host of all) {
       const others = all.filter((other) => other !== host && this.#knownTo(host).includes(other))
       this.#mail(() => {
         // Another host's letter may overtake the agent's.
-        if (host.election?.isAwake === false && (host.known.get(asked.key) ?? '') >= asked.version) return
+        if (host.election?.isAwake === false && (host.known.get(request.key) ?? '') >= request.version) return
         const isHeld = host.election?.handleRequest(
           this.time.now(),
-          asked.key,
-          asked.version,
-          asked,
+          request.key,
+          request.version,
+          request,
           others.map(({ id }) => id),
         )
-        if (isHeld === false) this.#answer(host, asked)
+        if (isHeld === false) this.#answer(host, request)
         this.#arm(host)
       })
     }
   }
 
-  #answer(host: Host, { key, version }: Asked): void {
+  #answer(host: Host, { key, version }: TestRequest): void {
     this.replies++
     if (version > (this.answered.get(key) ?? '')) this.answered.set(key, version)
     this.#sendStatement(host, { key, version })
   }
 
   /** A host sends on what is new to it. */
-  #sendStatement(host: Host, { key, version }: Asked): void {
+  #sendStatement(host: Host, { key, version }: TestRequest): void {
     for (const other of this.#knownTo(host)) {
       this.time.after(sendAfterMs, () => {
         if (!host.election) return
@@ -104,9 +104,9 @@ class World {
     )
   }
 
-  #perform(host: Host, actions: readonly StandbyAction<Asked>[]): void {
+  #perform(host: Host, actions: readonly StandbyAction<TestRequest>[]): void {
     for (const action of actions) {
-      if (action.type === 'wake') for (const asked of action.answer) this.#answer(host, asked)
+      if (action.type === 'wake') for (const request of action.answer) this.#answer(host, request)
       if (action.type !== 'announce') continue
       const to = this.hosts.find(({ id }) => id === action.to)
       this.#mail(() => {
@@ -166,20 +166,20 @@ test('with lost and late letters and hosts that stop and start, every request is
         if (action === 'stop') host.election = null
         else if (action === 'start' && !host.election) world.start(host)
         world.lost = lost
-        world.ask({ key: `agent ${number % 3}`, version: version() })
+        world.sendRequest({ key: `agent ${number % 3}`, version: version() })
         world.time.run(20_000)
       }
       // From here on all letters arrive and no host stops.
       world.lost = 0
       if (!world.hosts.some(({ election }) => election)) world.start(world.hosts[0] as Host)
       const last = { key: 'last', version: version() }
-      world.ask(last)
+      world.sendRequest(last)
       world.time.run(count * answerTimeoutMs + mailMs)
       assert.equal(world.answered.get('last'), last.version)
       world.time.run(2 * standbyLimits.longestAnnounceMs)
       assert.equal(world.awake.length, 1)
       const before = world.replies
-      world.ask({ key: 'last', version: version() })
+      world.sendRequest({ key: 'last', version: version() })
       world.time.run(askAgainMs)
       assert.equal(world.replies - before, 1)
     }),
@@ -210,29 +210,30 @@ test('in a chain or any other connected set of hosts, no two that know each othe
       const isLinked: Links = (first, second) => links.has(`${first}-${second}`)
       const world = new World(count, random, isLinked)
       let number = 0
-      const ask = (place: number, withinMs: number): boolean => {
-        const asked = { key: `agent ${place}`, version: String(++number).padStart(8, '0') }
-        world.ask(asked, world.hosts[place])
+      const isAnswered = (place: number, withinMs: number): boolean => {
+        const request = { key: `agent ${place}`, version: String(++number).padStart(8, '0') }
+        world.sendRequest(request, world.hosts[place])
         world.time.run(withinMs)
-        return world.answered.get(asked.key) === asked.version
+        return world.answered.get(request.key) === request.version
       }
       const long = 2 * count * answerTimeoutMs
       world.lost = random() / 2
       for (const host of world.hosts) {
-        ask(Math.floor(random() * count), random() * long)
+        isAnswered(Math.floor(random() * count), random() * long)
         if (random() < 0.3) {
           host.election = null
-          ask(Math.floor(random() * count), random() * long)
+          isAnswered(Math.floor(random() * count), random() * long)
           world.start(host)
         }
       }
       world.lost = 0
       for (let round = 0; round < 2 * count; round++)
-        for (let place = 0; place < count; place++) assert.ok(ask((place + round) % count, long))
+        for (let place = 0; place < count; place++) assert.ok(isAnswered((place + round) % count, long))
       world.time.run(2 * standbyLimits.longestAnnounceMs)
       const awake = world.hosts.flatMap(({ election }, place) => (election?.isAwake ? [place] : []))
       for (const one of awake) for (const other of awake) assert.ok(one >= other || !isLinked(other, one))
-      for (let place = 0; place < count; place++) assert.ok(ask(place, mailMs), `${place} of ${[...links]}`)
+      for (let place = 0; place < count; place++)
+        assert.ok(isAnswered(place, mailMs), `${place} of ${[...links]}`)
     }),
     {
       numRuns: 300,

@@ -133,7 +133,7 @@ async function quotaFindings({ clock, tokens }: MailTarget, url: ReceiveUrl): Pr
       (credentials) => connectImap(url, credentials, limits.mailBytes, imapTiming, events),
     )
     try {
-      const room = await connection.room()
+      const room = await connection.quota()
       if (room === null) return []
       const used = Math.round((room.usedBytes * 100) / Math.max(1, room.limitBytes))
       const words = `The mailbox is ${used} % full (${sizeWords(room.usedBytes)} of ${sizeWords(room.limitBytes)}).`

@@ -48,7 +48,7 @@ export class MailboxReader {
       sweepMs: leases ? Math.min(settings.sweepMs, settings.letterLeaseMs) : settings.sweepMs,
       restAfter: (thrown) => this.#restAfter(thrown),
     })
-    if (leases) mailbox.claim = (refs) => this.#claim(leases, refs)
+    if (leases) mailbox.lease = (refs) => this.#claim(leases, refs)
     mailbox.mayTakeNewest = (waiting) => this.#canRemember(waiting)
   }
 

@@ -3,7 +3,7 @@
 
 import { waitAtMost } from '../../base/grace-time.ts'
 import { messageOf } from '../../base/problem.ts'
-import { frozenMail } from '../../mail/mime/compose-mail.ts'
+import { deserializeMail } from '../../mail/mime/compose-mail.ts'
 import type { MailSender, SendOutcome } from '../../mail/sender.ts'
 import type { HostDatabase } from '../../store/host-database.ts'
 import type { MailLeases } from '../../store/mail-leases.ts'
@@ -174,7 +174,7 @@ export class OutboxSender {
 
   async #send(frozen: Uint8Array): Promise<SendOutcome> {
     try {
-      return await this.#options.sender.send(frozenMail(frozen))
+      return await this.#options.sender.send(deserializeMail(frozen))
     } catch (thrown) {
       return { outcome: 'later', reason: messageOf(thrown) }
     }

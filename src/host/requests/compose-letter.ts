@@ -3,7 +3,7 @@
 import type { IntroductionLetter, ReplyLetter, SignalLetter, UserId } from '../../letter/letter-types.ts'
 import { writeLetter } from '../../letter/mail-text.ts'
 import { isMessageId } from '../../letter/text-validation.ts'
-import { freezeMail, newMessageId } from '../../mail/mime/compose-mail.ts'
+import { newMessageId, serializeMail } from '../../mail/mime/compose-mail.ts'
 import type { OutboxMail } from '../../store/outbox.ts'
 import type { HostContext } from '../context.ts'
 import { type BetweenHosts, isBetweenHosts } from '../peer-hosts/host-letters.ts'
@@ -52,7 +52,7 @@ export function freezeText(
     bounceToken(crypto, self.bounceTokenKey, returnAddress, letter.sentAt),
     self.domain,
   )
-  const raw = freezeMail({
+  const raw = serializeMail({
     from: self.address,
     to: [returnAddress],
     subject: self.subject,

@@ -1,5 +1,5 @@
-// What a mailbox or sender logs in with, asked for before each connection: a password that stays, or an OAuth 2.0 access
-// token that is renewed in time.
+// The credentials for a connection of mailbox or sender: a fixed password, or an OAuth 2.0 access token, which is
+// renewed.
 
 import { Problem } from '../../base/problem.ts'
 import { serverName } from '../mail-url.ts'
@@ -8,37 +8,37 @@ export type Credentials =
   | { readonly kind: 'password'; readonly user: string; readonly password: string }
   | { readonly kind: 'token'; readonly user: string; readonly token: string }
 
-/** Rejects with a Problem when there is nothing to log in with. `renew`: the last token was refused. */
+/** Rejects with a Problem if there are no credentials. `renew`: the server refused the last token. */
 export type Login = (renew?: boolean) => Promise<Credentials>
 
-/** A current access token; `renew` when the server refused the last one. */
+/** Resolves with a valid access token. `renew`: the server refused the last one. */
 export type AccessToken = (renew?: boolean) => Promise<string>
 
-type Place = {
+type ServerLogin = {
   readonly host: string
   readonly port: number
   readonly user: string | null
   readonly password: string | null
 }
 
-/** Throws a Problem `config` when the URL names no user or nothing gives a password. */
-export function loginOf(what: 'IMAP' | 'POP3', url: Place, token?: AccessToken): Login {
+/** Throws a Problem `config` if there is no user name, or neither password nor token. */
+export function loginOf(what: 'IMAP' | 'POP3', url: ServerLogin, token?: AccessToken): Login {
   const { user, password } = url
   if (user === null) {
     const message = `There is no user name for the ${what} server ${serverName(url)}.`
-    throw new Problem('config', message, 'Put it in the URL.')
+    throw new Problem('config', message, 'Put it into the URL.')
   }
   if (token) return async (renew) => ({ kind: 'token', user, token: await token(renew) })
   if (password !== null) return () => Promise.resolve({ kind: 'password', user, password })
   throw new Problem(
     'config',
     `There is no password for the ${what} server ${serverName(url)}.`,
-    'Put it in the URL or in the secret file the configuration names.',
+    'Put it into the URL, or into the secret file that the config names.',
   )
 }
 
-/** Connects with what there is to log in with; a token that is refused is renewed once, for it may have been withdrawn
- *  before its time. */
+/** Connects with the credentials. If the server refuses a token, renews it once, because it may have been revoked
+ *  early. */
 export async function connectWith<T>(
   login: Login,
   connect: (credentials: Credentials) => Promise<T>,

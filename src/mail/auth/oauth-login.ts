@@ -1,5 +1,6 @@
-// How a person lets peerpost in once, in the browser: by a code typed on any device (RFC 8628) where the provider has
-// that for mail, otherwise by a page that sends the browser back to this computer (RFC 8252, with PKCE, RFC 7636).
+// Adds to oauth4webapi: the login of a person in the browser.
+// By a code that is typed on any device (RFC 8628) if the provider allows that for mail, or else by a page that
+// redirects to this computer (RFC 8252, with PKCE, RFC 7636).
 
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
@@ -7,12 +8,12 @@ import * as oauth from 'oauth4webapi'
 import type { Clock } from '../../base/clock.ts'
 import { Problem } from '../../base/problem.ts'
 import {
-  askOAuth,
   type OAuthClient,
   OAuthRefusal,
   oauthIdentity,
   oauthRequests,
   oauthServer,
+  requestOAuth,
   tokensOf,
 } from './oauth-tokens.ts'
 
@@ -20,10 +21,10 @@ type LoginOptions = {
   readonly clock: Clock
   readonly client: OAuthClient
   readonly randomBytes: (length: number) => Uint8Array
-  /** Shown as a proposal on the provider's page. */
+  /** The page of the provider suggests this address. */
   readonly address: string
-  /** Tells the person where to go, and which code to type there. */
-  readonly ask: (url: string, code: string | null) => void
+  /** Shows the person the URL of the page, and the code to type there. */
+  readonly showPage: (url: string, code: string | null) => void
   readonly limitMs: number
 }
 
@@ -36,18 +37,18 @@ export async function logIn(options: LoginOptions): Promise<string> {
   } catch (error) {
     throw loginProblemOf(error)
   }
-  const what = 'There is no page where a login could be given.'
+  const what = 'There is no page for the login.'
   throw new Problem('config', what, 'Set provider, or authorize_url or device_url, in [mail.oauth].')
 }
 
 async function byDeviceCode(options: LoginOptions, deviceUrl: string): Promise<string> {
-  const { clock, client, ask, limitMs } = options
+  const { clock, client, showPage, limitMs } = options
   const { tokenUrl, scope } = client.endpoints
   const server = oauthServer(client.endpoints)
   const { client: identity, authentication } = oauthIdentity(client)
   const requests = oauthRequests(clock)
-  const told = await askOAuth(deviceUrl, async () => {
-    // No secret goes there: it is for the token endpoint.
+  const device = await requestOAuth(deviceUrl, async () => {
+    // Without the secret, which is only for the token endpoint.
     const response = await oauth.deviceAuthorizationRequest(
       server,
       identity,
@@ -57,18 +58,18 @@ async function byDeviceCode(options: LoginOptions, deviceUrl: string): Promise<s
     )
     return oauth.processDeviceAuthorizationResponse(server, identity, response)
   })
-  ask(printable(told.verification_uri), printable(told.user_code))
-  const until = clock.now() + Math.min(limitMs, told.expires_in * 1_000)
-  let intervalMs = Math.max(told.interval ?? 5, 0.05) * 1_000
+  showPage(printable(device.verification_uri), printable(device.user_code))
+  const until = clock.now() + Math.min(limitMs, device.expires_in * 1_000)
+  let intervalMs = Math.max(device.interval ?? 5, 0.05) * 1_000
   while (clock.now() < until) {
     await new Promise<void>((resolve) => clock.after(intervalMs, resolve))
     try {
-      const tokens = await askOAuth(tokenUrl, async () => {
+      const tokens = await requestOAuth(tokenUrl, async () => {
         const response = await oauth.deviceCodeGrantRequest(
           server,
           identity,
           authentication,
-          told.device_code,
+          device.device_code,
           requests,
         )
         return oauth.processDeviceCodeResponse(server, identity, response)
@@ -85,7 +86,7 @@ async function byDeviceCode(options: LoginOptions, deviceUrl: string): Promise<s
 }
 
 async function byRedirect(options: LoginOptions, authorizeUrl: string): Promise<string> {
-  const { clock, client, randomBytes, address, ask, limitMs } = options
+  const { clock, client, randomBytes, address, showPage, limitMs } = options
   const random = () => Buffer.from(randomBytes(32)).toString('base64url')
   const verifier = random()
   const state = random()
@@ -93,15 +94,15 @@ async function byRedirect(options: LoginOptions, authorizeUrl: string): Promise<
   arrived.promise.catch(() => undefined)
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://127.0.0.1')
-    // Anybody on this computer, and any page in the browser, can ask this port; only the provider knows the state.
+    // Any program here and any page in the browser can send requests to this port. Only the provider knows the state.
     if (pathname !== '/' || searchParams.get('state') !== state)
       return page(response, 404, 'Nothing is here.')
     const code = searchParams.get('code')
     if (code !== null) {
-      page(response, 200, 'peerpost is let in. You can close this page.')
+      page(response, 200, 'The login is complete. You can close this page.')
       arrived.resolve(searchParams)
     } else {
-      page(response, 200, 'peerpost was not let in. You can close this page.')
+      page(response, 200, 'The login was refused. You can close this page.')
       const why = searchParams.get('error_description') ?? searchParams.get('error') ?? 'no reason was given'
       arrived.reject(new OAuthRefusal(searchParams.get('error') ?? '', printable(why)))
     }
@@ -121,21 +122,21 @@ async function byRedirect(options: LoginOptions, authorizeUrl: string): Promise<
       code_challenge: challenge,
       code_challenge_method: 'S256',
       scope: client.endpoints.scope,
-      // Google gives a refresh token only when asked so.
+      // Google returns a refresh token only with these two.
       access_type: 'offline',
       prompt: 'consent',
       login_hint: address,
     })) {
       url.searchParams.set(name, value)
     }
-    ask(url.href, null)
+    showPage(url.href, null)
     const answer = await arrived.promise
-    // There is no issuer to compare it with.
+    // We know no issuer to compare it with.
     answer.delete('iss')
     const { tokenUrl } = client.endpoints
     const provider = oauthServer(client.endpoints)
     const { client: identity, authentication } = oauthIdentity(client)
-    const tokens = await askOAuth(tokenUrl, async () => {
+    const tokens = await requestOAuth(tokenUrl, async () => {
       const response = await oauth.authorizationCodeGrantRequest(
         provider,
         identity,
@@ -166,10 +167,10 @@ function page(response: ServerResponse, status: number, text: string): void {
 
 function refreshTokenOf(token: string | null): string {
   if (token !== null) return token
-  throw new OAuthRefusal('strange', 'it gives no refresh token')
+  throw new OAuthRefusal('strange', 'it returned no refresh token')
 }
 
-/** What a provider sends goes to a terminal. */
+/** Removes control characters from text of the provider, because it is printed on a terminal. */
 function printable(text: string): string {
   return text.replace(/[^ -~]/g, '?').slice(0, 500)
 }

@@ -1,5 +1,5 @@
-// Access tokens for mail servers that want OAuth 2.0 (RFC 6749): where each provider gives them out, and a source of
-// them that renews in time and keeps a refresh token that the provider has replaced.
+// Adds to oauth4webapi: the endpoints of mail providers, limits for requests, and a source of access tokens.
+// The source (RFC 6749) renews a token in time, and stores a refresh token that the provider replaced.
 
 import * as oauth from 'oauth4webapi'
 import type { Clock } from '../../base/clock.ts'
@@ -12,16 +12,16 @@ import type { AccessToken } from './credentials.ts'
 
 type OAuthEndpoints = {
   readonly tokenUrl: string
-  /** The page where a person agrees; null where there is none. */
+  /** The page where a person logs in; null if there is none. */
   readonly authorizeUrl: string | null
-  /** RFC 8628: a code typed on any device; null where it is not offered for mail. */
+  /** For a code that is typed on any device (RFC 8628); null if the provider does not allow it for mail. */
   readonly deviceUrl: string | null
   readonly scope: string
 }
 
 const microsoft = 'https://login.microsoftonline.com/common/oauth2/v2.0'
 
-/** Google lets no device code have the scope for mail; Microsoft lets all three protocols go into one token. */
+/** Google allows no device code for the scope of mail. Microsoft allows all three protocols in one token. */
 export const oauthEndpoints: Readonly<Record<ProviderOAuth, OAuthEndpoints>> = {
   google: {
     tokenUrl: 'https://oauth2.googleapis.com/token',
@@ -34,9 +34,9 @@ export const oauthEndpoints: Readonly<Record<ProviderOAuth, OAuthEndpoints>> = {
     authorizeUrl: `${microsoft}/authorize`,
     deviceUrl: `${microsoft}/devicecode`,
     scope: [
-      ...['IMAP.AccessAsUser.All', 'POP.AccessAsUser.All', 'SMTP.Send'].map(
-        (name) => `https://outlook.office.com/${name}`,
-      ),
+      'https://outlook.office.com/IMAP.AccessAsUser.All',
+      'https://outlook.office.com/POP.AccessAsUser.All',
+      'https://outlook.office.com/SMTP.Send',
       'offline_access',
     ].join(' '),
   },
@@ -45,18 +45,18 @@ export const oauthEndpoints: Readonly<Record<ProviderOAuth, OAuthEndpoints>> = {
 export type OAuthClient = {
   readonly endpoints: OAuthEndpoints
   readonly clientId: string
-  /** Null: a public client, which has none. */
+  /** Null: a public client, which has no secret. */
   readonly clientSecret: string | null
 }
 
 type OAuthTokens = {
   readonly accessToken: string
   readonly expiresInMs: number
-  /** Null: the one we have stays. */
+  /** Null: the old one stays valid. */
   readonly refreshToken: string | null
 }
 
-/** A provider's answer that is no success, by its `error` (RFC 6749 §5.2, RFC 8628 §3.5). */
+/** A refusal of a provider. `code` is its `error` (RFC 6749 §5.2, RFC 8628 §3.5). */
 export class OAuthRefusal extends Error {
   readonly code: string
 
@@ -68,10 +68,10 @@ export class OAuthRefusal extends Error {
 
 const answerMs = 20_000
 const mostBytes = 64 * 1024
-/** Renewed so long before the end, for clocks and slow logins. */
+/** A token is renewed this long before its end, because of wrong clocks and slow logins. */
 const marginMs = 120_000
 
-/** As the library wants them. The endpoints are configured, not discovered, so that the issuer is only a name. */
+/** The endpoints in the form of oauth4webapi. They are configured and not discovered, so the issuer is only a name. */
 export function oauthServer({
   tokenUrl,
   authorizeUrl,
@@ -90,7 +90,7 @@ export function oauthIdentity({ clientId, clientSecret }: OAuthClient) {
   return { client: { client_id: clientId }, authentication }
 }
 
-/** Requests of bounded answer and time, over TLS or to this computer: the library's own bound neither. */
+/** Makes oauth4webapi send requests with limits for time and size, and only over TLS or to this computer. */
 export function oauthRequests(clock: Clock) {
   return {
     [oauth.allowInsecureRequests]: true,
@@ -106,7 +106,7 @@ export function oauthRequests(clock: Clock) {
       const request = { method: 'POST', url, headers, body: form, mostBytes, answerMs } as const
       const answer = await httpRequest(clock, request).catch((error: unknown) => {
         const what = `The login server ${hostname} cannot be reached: ${reasonOf(error)}.`
-        throw new Problem('mail-connection', what, 'Check the network; it is tried again.', { cause: error })
+        throw new Problem('mail-connection', what, 'Check the network. It is tried again.', { cause: error })
       })
       const type = { 'content-type': 'application/json' }
       return new Response(Buffer.from(answer.body), { status: answer.status, headers: type })
@@ -114,8 +114,8 @@ export function oauthRequests(clock: Clock) {
   }
 }
 
-/** Runs what asks the server at `url`; rejects with an OAuthRefusal or a Problem. */
-export async function askOAuth<T>(url: string, work: () => Promise<T>): Promise<T> {
+/** Runs a request to the server at `url`. Rejects with an OAuthRefusal or a Problem. */
+export async function requestOAuth<T>(url: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
@@ -123,7 +123,7 @@ export async function askOAuth<T>(url: string, work: () => Promise<T>): Promise<
       throw new OAuthRefusal(error.error, reasonOf(error.error_description ?? error.error))
     }
     if (error instanceof Problem || error instanceof OAuthRefusal) throw error
-    throw strange(
+    throw unexpectedAnswer(
       url,
       error instanceof Error && error.cause instanceof Response ? error.cause.status : undefined,
     )
@@ -132,8 +132,8 @@ export async function askOAuth<T>(url: string, work: () => Promise<T>): Promise<
 
 export function tokensOf(answer: oauth.TokenEndpointResponse, url: string): OAuthTokens {
   const { access_token: accessToken, expires_in: seconds = 0, refresh_token: refreshToken } = answer
-  // They go into commands of mail protocols.
-  if (!isToken(accessToken)) throw strange(url)
+  // The token becomes part of commands of mail protocols, so its characters are checked.
+  if (!isToken(accessToken)) throw unexpectedAnswer(url)
   return {
     accessToken,
     expiresInMs: seconds > 0 ? seconds * 1_000 : 3_600_000,
@@ -145,32 +145,32 @@ function isToken(text: string): boolean {
   return /^[!-~]{1,16384}$/.test(text)
 }
 
-function strange(url: string, status?: number): Problem {
+function unexpectedAnswer(url: string, status?: number): Problem {
   const what = status === undefined ? 'without a token' : `with the HTTP status ${status}`
-  const remedy = 'Check the addresses in [mail.oauth]; it is tried again.'
+  const remedy = 'Check the addresses in [mail.oauth]. It is tried again.'
   return new Problem('mail-connection', `The login server ${new URL(url).hostname} answers ${what}.`, remedy)
 }
 
 type TokenSourceOptions = {
   readonly clock: Clock
   readonly client: OAuthClient
-  /** Throws a Problem where there is none. */
+  /** Throws a Problem if there is none. */
   readonly readRefreshToken: () => string
-  /** Over the old one, whole or not at all. */
+  /** Replaces the old token, completely or not at all. */
   readonly saveRefreshToken: (token: string) => void
 }
 
-/** One for mailbox and sender together: who asks while a token is being fetched gets the same. */
+/** Mailbox and sender share one source. While a token is fetched, all callers wait for the same one. */
 export function createTokenSource({ clock, client, ...store }: TokenSourceOptions): AccessToken {
   let current: { readonly token: string; readonly until: number } | null = null
-  let coming: Promise<string> | null = null
+  let pending: Promise<string> | null = null
 
   async function refresh(): Promise<string> {
     const refreshToken = store.readRefreshToken()
     const tokens = await refreshTokens(clock, client, refreshToken).catch((error: unknown) => {
       throw refreshProblem(error)
     })
-    // Before it is used: the old one may be worth nothing any more.
+    // Saved before the access token is used, because the old refresh token may be invalid by now.
     if (tokens.refreshToken !== null && tokens.refreshToken !== refreshToken) {
       store.saveRefreshToken(tokens.refreshToken)
     }
@@ -179,12 +179,12 @@ export function createTokenSource({ clock, client, ...store }: TokenSourceOption
   }
 
   return (renew = false) => {
-    if (coming) return coming
+    if (pending) return pending
     if (current && !renew && clock.now() < current.until) return Promise.resolve(current.token)
-    coming = refresh().finally(() => {
-      coming = null
+    pending = refresh().finally(() => {
+      pending = null
     })
-    return coming
+    return pending
   }
 }
 
@@ -192,7 +192,7 @@ function refreshTokens(clock: Clock, client: OAuthClient, refreshToken: string):
   const { tokenUrl } = client.endpoints
   const server = oauthServer(client.endpoints)
   const { client: identity, authentication } = oauthIdentity(client)
-  return askOAuth(tokenUrl, async () => {
+  return requestOAuth(tokenUrl, async () => {
     const response = await oauth.refreshTokenGrantRequest(
       server,
       identity,
@@ -216,6 +216,6 @@ function refreshProblem(error: unknown): unknown {
     const remedy = 'Check client_id and client_secret_file in [mail.oauth].'
     return new Problem('config', what, remedy, cause)
   }
-  const what = `The mail provider gives out no token: ${error.message}.`
+  const what = `The mail provider returns no token: ${error.message}.`
   return new Problem('mail-connection', what, 'It is tried again by itself.', cause)
 }

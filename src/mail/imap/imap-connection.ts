@@ -1,22 +1,21 @@
-// One connection to an IMAP server with one folder selected: connect, search, fetch, delete. A lost
-// connection is never mended here; the mailbox makes a new one.
+// Adds to imapflow: one connection with one selected folder, our limits, and Problems instead of library errors.
+// It never reconnects: imap-reconnect.ts makes a new connection.
 
 import { ImapFlow, type ImapFlowOptions } from 'imapflow'
 import { Problem } from '../../base/problem.ts'
 import type { Credentials } from '../auth/credentials.ts'
-import { type ImapUrl, isLoopbackHost, mayStayInClear, serverName } from '../mail-url.ts'
+import { allowsClearText, type ImapUrl, isLoopbackHost, serverName } from '../mail-url.ts'
 import { fieldsOf, reasonOf } from '../server-errors.ts'
 import { connectProblem } from './imap-errors.ts'
 
 export type ImapTiming = {
-  /** From the last command to IDLE. Short, because Dovecot announces new mail only in IDLE; not zero,
-   *  because every command that breaks IDLE costs a round trip more. */
+  /** From the last command to IDLE. Short, because Dovecot announces new mail only in IDLE. Not zero, because each
+   *  command that ends IDLE costs one more round trip. */
   readonly autoIdleDelayMs: number
   readonly connectTimeoutMs: number
-  /** A command unanswered for this long ends the connection; an idle one is asked whether it lives. */
+  /** A command without an answer for this time ends the connection. An idle connection gets a NOOP. */
   readonly socketTimeoutMs: number
-  /** IDLE is renewed this often. A dead line is noticed within
-   *  `maxIdleMs + socketTimeoutMs`. */
+  /** IDLE is renewed this often. A dead connection is noticed within `maxIdleMs + socketTimeoutMs`. */
   readonly maxIdleMs: number
 }
 
@@ -30,16 +29,16 @@ export const imapTiming: ImapTiming = {
 export type ImapItem = { readonly uid: number; readonly sizeBytes: number; readonly start: Uint8Array }
 
 type ImapEvents = {
-  /** New mail may be there. */
+  /** There may be new mail. */
   readonly onExists: () => void
-  /** Once, when the connection is lost for whatever reason but `close`. */
+  /** Called once if the connection is lost, but not if we close it. */
   readonly onLost: (reason: string) => void
 }
 
-/** Mails removed by one pair of commands. */
+/** Mails that are removed by one pair of commands. */
 const removeBatch = 500
 
-/** Connects, logs in and selects the folder; rejects with a Problem that shows no password. */
+/** Connects, logs in and selects the folder. Rejects with a Problem, which never contains the password. */
 export async function connectImap(
   url: ImapUrl,
   credentials: Credentials,
@@ -49,7 +48,7 @@ export async function connectImap(
 ): Promise<ImapConnection> {
   const client = new ImapFlow(clientOptions(url, credentials, maxBytes, timing))
   let lost = 'the server closed the connection'
-  // Before connect(): without a listener the first error would end the process.
+  // Set before connect(): without a listener an error would end the process.
   client.on('error', (error) => {
     lost = reasonOf(error)
   })
@@ -82,8 +81,8 @@ function clientOptions(
   timing: ImapTiming,
 ): ImapFlowOptions {
   const { user } = credentials
-  // To loopback even clear text is allowed, so a self-made certificate there is no reason to fail.
-  const careless = url.tls === 'offered' && isLoopbackHost(url.host)
+  // To loopback even clear text is allowed, so a self-signed certificate is accepted there.
+  const allowsSelfSigned = url.tls === 'offered' && isLoopbackHost(url.host)
   return {
     host: url.host,
     port: url.port,
@@ -94,23 +93,23 @@ function clientOptions(
         : { user, pass: credentials.password },
     logger: false,
     clientInfo: { name: 'peerpost', version: false, vendor: false, 'support-url': false },
-    tls: { rejectUnauthorized: !careless },
+    tls: { rejectUnauthorized: !allowsSelfSigned },
     autoIdleDelay: timing.autoIdleDelayMs,
     maxIdleTime: timing.maxIdleMs,
     connectionTimeout: timing.connectTimeoutMs,
     greetingTimeout: timing.connectTimeoutMs,
     socketTimeout: timing.socketTimeoutMs,
     maxLiteralSize: maxBytes + 1_024,
-    // A SEARCH answer is one line: 8 MB are a million UIDs.
+    // The answer to SEARCH is one line. 8 MB are a million UIDs.
     maxLineLength: 8_388_608,
     maxResponseSize: maxBytes + 8_388_608,
     maxLockHoldTime: false,
     disableCompression: true,
-    ...(url.tls === 'never' ? { doSTARTTLS: false } : mayStayInClear(url) ? {} : startTls(url)),
+    ...(url.tls === 'never' ? { doSTARTTLS: false } : allowsClearText(url) ? {} : startTls(url)),
   }
 }
 
-/** Never send the password before TLS is up; not to be set together with TLS from the start. */
+/** Demands STARTTLS before the login. imapflow refuses this option together with TLS from the start. */
 function startTls({ tls }: ImapUrl): { doSTARTTLS?: true } {
   return tls === 'always' ? {} : { doSTARTTLS: true }
 }
@@ -132,7 +131,7 @@ async function openFolder(client: ImapFlow, url: ImapUrl) {
   throw new Problem(
     'mail-server',
     `The IMAP server ${serverName(url)} opens the folder ${url.folder} for reading only.`,
-    'Letters must be deleted after reading: use a folder of your own.',
+    'Letters must be deleted after reading. Use another folder.',
   )
 }
 
@@ -142,7 +141,7 @@ export class ImapConnection {
   readonly #maxBytes: number
   #closed = false
   readonly uidValidity: string
-  /** No mail that was there when the folder was selected has a higher UID. */
+  /** The highest possible UID of mails that were in the folder when it was selected. */
   readonly lastUid: number
 
   constructor(
@@ -158,16 +157,16 @@ export class ImapConnection {
     this.lastUid = Math.max(0, (folder.uidNext || 1) - 1)
   }
 
-  /** False when it was closed before. */
+  /** False if it was closed before. */
   markClosed(): boolean {
     const first = !this.#closed
     this.#closed = true
     return first
   }
 
-  /** UIDs at or above `from` whose subject contains the text or whose From one of `senders`, as far as the server can tell. Letters marked as
-   *  deleted are among them, for whoever marked them may have died before expunging; not so where marking is all
-   *  that can be done. */
+  /** UIDs from `from` on of mails with this text in the subject, or one of `senders` in From. Mails marked as
+   *  deleted are included, because a program may have crashed before it expunged them. Without UIDPLUS they are
+   *  not included, because then we can only mark mails ourselves. */
   async search(subject: string, from: number, senders: readonly string[] = []): Promise<number[]> {
     const uid = from > 1 ? { uid: `${from}:*` } : {}
     const unmarked = this.deletesForGood ? {} : { deleted: false }
@@ -178,25 +177,25 @@ export class ImapConnection {
     return found
   }
 
-  /** Size and the first `maxBytes` of each mail, unmarked (BODY.PEEK). Mails that are gone are left out. */
+  /** Size and the first `maxBytes` of each mail, by BODY.PEEK, which sets no flag. Missing mails are left out. */
   async fetch(uids: readonly number[]): Promise<ImapItem[]> {
     const query = { uid: true, size: true, source: { start: 0, maxLength: this.#maxBytes } }
     const messages = await this.#client.fetchAll(uids.join(','), query, { uid: true })
-    const asked = new Set(uids)
+    const wanted = new Set(uids)
     const items: ImapItem[] = []
     for (const { uid, size, source } of messages) {
-      if (asked.has(uid) && source) items.push({ uid, sizeBytes: size ?? source.length, start: source })
+      if (wanted.has(uid) && source) items.push({ uid, sizeBytes: size ?? source.length, start: source })
     }
     return items.sort((a, b) => a.uid - b.uid)
   }
 
-  /** Whether mails can be deleted one by one (UIDPLUS, RFC 4315). Without it EXPUNGE would take away what
-   *  other programs have marked, so `remove` only marks. */
+  /** Whether single mails can be deleted (UIDPLUS, RFC 4315). Without it EXPUNGE would also delete mails that
+   *  other programs marked, so `remove` only marks mails. */
   get deletesForGood(): boolean {
     return this.#client.capabilities.has('UIDPLUS')
   }
 
-  /** Whether the server tells of new mail by itself (IDLE, RFC 2177). */
+  /** Whether the server announces new mail (IDLE, RFC 2177). */
   get announces(): boolean {
     return this.#client.capabilities.has('IDLE')
   }
@@ -211,8 +210,8 @@ export class ImapConnection {
     }
   }
 
-  /** How much the mailbox holds and may hold (RFC 9208); null where the server sets or tells no limit. */
-  async room(): Promise<{ readonly usedBytes: number; readonly limitBytes: number } | null> {
+  /** Used and available space of the mailbox (RFC 9208). Null if the server has or shows no limit. */
+  async quota(): Promise<{ readonly usedBytes: number; readonly limitBytes: number } | null> {
     const quota = await this.#client.getQuota(this.#url.folder)
     const { usage, limit } = quota === false ? {} : (quota.storage ?? {})
     return typeof usage === 'number' && typeof limit === 'number' && limit > 0
@@ -224,7 +223,7 @@ export class ImapConnection {
     await this.#client.noop()
   }
 
-  /** Says goodbye; whoever cannot wait calls `destroy`. */
+  /** Ends the connection with LOGOUT. `destroy` ends it at once. */
   async logout(): Promise<void> {
     this.#closed = true
     await this.#client.logout()
@@ -239,7 +238,7 @@ export class ImapConnection {
     return new Problem(
       'mail-server',
       `The IMAP server ${serverName(this.#url)} did not ${what}.`,
-      'It is tried again; if it stays, look into the log of the mail server.',
+      'It is tried again. If it lasts, read the log of the mail server.',
     )
   }
 }

@@ -1,24 +1,24 @@
-// Why no connection to an IMAP server came about, and whether waiting mends it.
+// Adds to imapflow's errors: a Problem with a remedy, and whether a refused login is only temporary.
 
 import { Problem } from '../../base/problem.ts'
 import { type ImapUrl, serverName } from '../mail-url.ts'
 import { clearTextProblem, fieldsOf, loginProblem, reasonOf, serverProblem } from '../server-errors.ts'
 
-/** Response codes (RFC 5530, RFC 9051 §7.1) of a login refused whatever the password: too many connections or logins,
- *  a mailbox locked by another program, a server that cannot check passwords just now. */
-const passingCodes = new Set(['LIMIT', 'INUSE', 'UNAVAILABLE', 'SERVERBUG'])
+/** Response codes (RFC 5530, RFC 9051 §7.1) of a refused login that is not the fault of the password: too many
+ *  connections or logins, a locked mailbox, or a server that cannot check passwords at the moment. */
+const temporaryCodes = new Set(['LIMIT', 'INUSE', 'UNAVAILABLE', 'SERVERBUG'])
 
-/** What Gmail, Exchange and others say in words. */
-const passingWords =
+/** Texts of Gmail, Exchange and others, which send no code. */
+const temporaryTexts =
   /too many (?:simultaneous|concurrent|connections|logins|requests)|rate limit|throttl|server unavailable|(?:try again|temporar)/i
 
 export function connectProblem(url: ImapUrl, error: unknown): Problem {
   const fields = fieldsOf(error)
-  if (isPassing(error)) {
+  if (isTemporary(error)) {
     return new Problem(
       'mail-server',
-      `The IMAP server ${serverName(url)} lets nobody in just now: ${reasonOf(error)}.`,
-      'It is tried again by itself, ever less often; close other mail programs that use this mailbox.',
+      `The IMAP server ${serverName(url)} refuses all logins for now: ${reasonOf(error)}.`,
+      'It is tried again by itself, less and less often. Close other mail programs that use this mailbox.',
       { cause: error },
     )
   }
@@ -29,11 +29,11 @@ export function connectProblem(url: ImapUrl, error: unknown): Problem {
   return serverProblem('IMAP', url, error)
 }
 
-/** Whether this is a login that was refused for a while only. A wrong password said so outright is not. */
-export function isPassing(thrown: unknown): boolean {
+/** Whether a login was refused only for a time. A wrong password is not temporary. */
+export function isTemporary(thrown: unknown): boolean {
   const error = thrown instanceof Problem ? thrown.cause : thrown
   const { authenticationFailed, serverResponseCode } = fieldsOf(error)
   if (authenticationFailed !== true) return false
-  const isCoded = typeof serverResponseCode === 'string' && serverResponseCode !== 'ALERT'
-  return isCoded ? passingCodes.has(serverResponseCode) : passingWords.test(reasonOf(error))
+  const hasCode = typeof serverResponseCode === 'string' && serverResponseCode !== 'ALERT'
+  return hasCode ? temporaryCodes.has(serverResponseCode) : temporaryTexts.test(reasonOf(error))
 }

@@ -1,5 +1,5 @@
-// An IMAP folder as a Mailbox: says when there may be new mail, hands out ours, deletes what is done with.
-// One wake-up costs one search from the last known mail on and one fetch of what it found.
+// Adds to imapflow: an IMAP folder as a Mailbox, which finds our mails, fetches them and deletes them.
+// A wake-up costs one search for mails after the last known one, and one fetch.
 
 import type { Clock } from '../../base/clock.ts'
 import type { MayTakeNewest } from '../../base/fair-order.ts'
@@ -13,9 +13,9 @@ import { ImapReconnector, type ReconnectTiming, reconnectTiming } from './imap-r
 import { UidCache } from './uid-cache.ts'
 
 export type ImapMailboxTiming = ReconnectTiming & {
-  /** Without a wake-up, a fetch searches the whole folder again after this long … */
+  /** Without a wake-up, a fetch searches the whole folder again after this time. */
   readonly rescanMs: number
-  /** … and with wake-ups all the time after this long: other programs may have put old mail back. */
+  /** With wake-ups, a fetch searches the whole folder after this time: other programs may have put old mail back. */
   readonly fullScanMs: number
 }
 
@@ -25,20 +25,20 @@ const imapMailboxTiming: ImapMailboxTiming = {
   fullScanMs: 300_000,
 }
 
-/** Who sends bounces, as part of the From field: reports have subjects of their own. Exim, Postfix and Google write
- *  the first, Microsoft the others. */
-const reporters = ['mailer-daemon', 'postmaster', 'microsoftexchange']
+/** Senders of bounces, as part of the From field, because bounces have other subjects. Exim, Postfix and Google use the
+ *  first, Microsoft the others. */
+const bounceSenders = ['mailer-daemon', 'postmaster', 'microsoftexchange']
 
-/** Mails downloaded by one command: bounds memory and the time one command takes. */
+/** Mails that are downloaded by one command. The number limits memory and time. */
 const fetchBatch = 50
 
 type ImapMailboxOptions = {
   readonly clock: Clock
   readonly login: Login
-  /** Uniform in [0, 1), for the scatter of retries; Math.random if left out. */
+  /** Uniform in [0, 1), to scatter retries. Math.random if left out. */
   readonly random?: () => number
   readonly timing?: Partial<ImapMailboxTiming>
-  /** Something the person should know, said once, on one line. */
+  /** Gets a line that a person should read, once. */
   readonly notice?: (line: string) => void
 }
 
@@ -46,7 +46,7 @@ export class ImapMailbox implements Mailbox {
   onWake: () => void = () => undefined
   onState: (state: MailboxState) => void = () => undefined
   isOurReport?: (raw: Uint8Array) => boolean
-  claim?: (refs: readonly string[]) => ReadonlySet<string>
+  lease?: (refs: readonly string[]) => ReadonlySet<string>
   mayTakeNewest?: MayTakeNewest
 
   readonly #url: ImapUrl
@@ -54,16 +54,16 @@ export class ImapMailbox implements Mailbox {
   readonly #clock: Clock
   readonly #timing: ImapMailboxTiming
   readonly #notice: (line: string) => void
-  readonly #supervisor: ImapReconnector
+  readonly #reconnector: ImapReconnector
   readonly #uidCache = new UidCache((waiting) => this.mayTakeNewest?.(waiting) === true)
 
-  /** The server spoke of new mail since the last search. */
+  /** The server announced new mail since the last search. */
   #announced = true
   #scannedAt = 0
-  /** Null: the whole folder has not been searched on this connection. */
+  /** Null: the whole folder was not searched yet on this connection. */
   #fullScanAt: number | null = null
   #markingNoticed = false
-  /** Operations run one after the other: each waits for the one before. */
+  /** The last operation. Each one waits for the one before. */
   #tail: Promise<unknown> = Promise.resolve()
 
   constructor(url: ImapUrl, filter: MailFilter, options: ImapMailboxOptions) {
@@ -72,7 +72,7 @@ export class ImapMailbox implements Mailbox {
     this.#clock = options.clock
     this.#timing = { ...imapMailboxTiming, ...options.timing }
     this.#notice = options.notice ?? (() => undefined)
-    this.#supervisor = new ImapReconnector({
+    this.#reconnector = new ImapReconnector({
       url,
       login: options.login,
       maxBytes: filter.maxBytes,
@@ -89,15 +89,15 @@ export class ImapMailbox implements Mailbox {
   }
 
   open(): Promise<void> {
-    return this.#supervisor.open()
+    return this.#reconnector.open()
   }
 
   check(): void {
-    this.#supervisor.check()
+    this.#reconnector.check()
   }
 
   close(): Promise<void> {
-    return this.#supervisor.close()
+    return this.#reconnector.close()
   }
 
   #begin(connection: ImapConnection): void {
@@ -108,34 +108,34 @@ export class ImapMailbox implements Mailbox {
   }
 
   fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
-    return this.#inTurn(async () => {
+    return this.#runInOrder(async () => {
       await this.#scanIfDue()
       const mails: FetchedMail[] = []
       const taken = new Set<number>()
       for (;;) {
-        const { uidValidity } = this.#supervisor.live
+        const { uidValidity } = this.#reconnector.live
         const held = (uid: number) => taken.has(uid) || except.has(`${uidValidity}:${uid}`)
         const found = this.#uidCache.next(Math.min(fetchBatch, limit - mails.length), held)
         if (found.length === 0) return mails
-        const uids = this.#claimed(found, uidValidity)
-        // Left to others, or done.
+        const uids = this.#leased(found, uidValidity)
+        // Mails that others have leased are skipped, too.
         for (const uid of found) taken.add(uid)
         if (uids.length === 0) continue
-        const items = await this.#supervisor.run((connection) => connection.fetch(uids))
-        const there = new Set(items.map(({ uid }) => uid))
-        this.#uidCache.noteGone(uids.filter((uid) => !there.has(uid)))
+        const items = await this.#reconnector.run((connection) => connection.fetch(uids))
+        const present = new Set(items.map(({ uid }) => uid))
+        this.#uidCache.noteGone(uids.filter((uid) => !present.has(uid)))
         mails.push(...(await this.#ours(items, uidValidity)))
       }
     })
   }
 
-  #claimed(uids: readonly number[], uidValidity: string): readonly number[] {
-    if (!this.claim) return uids
-    const ours = this.claim(uids.map((uid) => `${uidValidity}:${uid}`))
+  #leased(uids: readonly number[], uidValidity: string): readonly number[] {
+    if (!this.lease) return uids
+    const ours = this.lease(uids.map((uid) => `${uidValidity}:${uid}`))
     return uids.filter((uid) => ours.has(`${uidValidity}:${uid}`))
   }
 
-  /** Those of the mails that are ours; the others are kept in mind so that they are not read again. */
+  /** Those of the mails that are ours. The others are stored as foreign, so that they are not read again. */
   async #ours(items: readonly ImapItem[], uidValidity: string): Promise<FetchedMail[]> {
     const mails = await Promise.all(items.map((item) => this.#ifOurs(item, uidValidity)))
     return mails.filter((mail) => mail !== null)
@@ -155,15 +155,15 @@ export class ImapMailbox implements Mailbox {
   }
 
   remove(refs: readonly string[]): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#runInOrder(async () => {
       if (refs.length === 0) return
-      const { uidValidity, deletesForGood } = this.#supervisor.live
+      const { uidValidity, deletesForGood } = this.#reconnector.live
       const uids = refs
         .filter((ref) => ref.startsWith(`${uidValidity}:`))
         .map((ref) => Number(ref.slice(uidValidity.length + 1)))
         .filter((uid) => Number.isSafeInteger(uid) && uid > 0)
       if (uids.length === 0) return
-      await this.#supervisor.run((connection) => connection.remove(uids))
+      await this.#reconnector.run((connection) => connection.remove(uids))
       this.#uidCache.noteGone(uids)
       if (!deletesForGood) this.#noticeMarking()
     })
@@ -173,7 +173,7 @@ export class ImapMailbox implements Mailbox {
     if (this.#markingNoticed) return
     this.#markingNoticed = true
     this.#notice(
-      `The IMAP server ${serverName(this.#url)} cannot delete single mails (no UIDPLUS): letters are only marked as deleted. Expunge the folder now and then.`,
+      `The IMAP server ${serverName(this.#url)} cannot delete single mails (no UIDPLUS). Letters are only marked as deleted. Expunge the folder from time to time.`,
     )
   }
 
@@ -184,13 +184,13 @@ export class ImapMailbox implements Mailbox {
     const more = this.#announced || (this.#uidCache.truncated && this.#uidCache.waiting === 0)
     if (!full && !more && now - this.#scannedAt < this.#timing.rescanMs) return
     const whole = full || !more
-    // Before the search: mail announced while it runs must lead to another one.
+    // Reset before the search: mail that is announced meanwhile must cause another search.
     this.#announced = false
     try {
-      const { lastUid } = this.#supervisor.live
+      const { lastUid } = this.#reconnector.live
       const from = whole ? 1 : this.#uidCache.scanFrom
-      const uids = await this.#supervisor.run((connection) =>
-        connection.search(this.#filter.subject, from, this.isOurReport ? reporters : []),
+      const uids = await this.#reconnector.run((connection) =>
+        connection.search(this.#filter.subject, from, this.isOurReport ? bounceSenders : []),
       )
       if (whole) this.#uidCache.noteFullScan(uids, lastUid)
       else this.#uidCache.noteNew(uids)
@@ -202,7 +202,7 @@ export class ImapMailbox implements Mailbox {
     if (whole) this.#fullScanAt = this.#scannedAt
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  #runInOrder<T>(work: () => Promise<T>): Promise<T> {
     const run = this.#tail.then(work)
     this.#tail = run.catch(() => undefined)
     return run

@@ -1,5 +1,4 @@
-// Keeps one IMAP connection alive: reconnects with growing pauses, notices a line that has gone dead, and
-// gives every operation a bounded time. Knows nothing of what the operations do.
+// Adds to imapflow: reconnects with growing pauses, notices dead connections, limits the time of each operation.
 
 import type { Clock } from '../../base/clock.ts'
 import { messageOf, Problem } from '../../base/problem.ts'
@@ -8,20 +7,21 @@ import { type ImapUrl, serverName } from '../mail-url.ts'
 import type { MailboxState } from '../mailbox.ts'
 import { type Backoff, backoffMs } from '../reconnect-backoff.ts'
 import { connectImap, type ImapConnection, type ImapTiming, imapTiming } from './imap-connection.ts'
-import { isPassing } from './imap-errors.ts'
+import { isTemporary } from './imap-errors.ts'
 
 export type ReconnectTiming = ImapTiming & {
   readonly retry: Backoff
-  /** A password that once worked and is refused now: somebody has to act, and providers lock eager callers out. */
+  /** After a refused password. A person must act, and providers lock out clients that try often. */
   readonly loginRetry: Backoff
-  /** A server that lets nobody in for a while, for it is asked too often already. */
+  /** After a temporary refusal, mostly because of too many logins. */
   readonly throttledRetry: Backoff
-  /** One search, one batch of mails or one deletion; beyond it the connection is given up. */
+  /** One search, one batch of mails or one deletion. After this time the connection is dropped. */
   readonly operationMs: number
-  /** When nothing has worked for this long the server is asked; no answer within `answerMs` ends the connection. */
+  /** After this time without a successful operation the server gets a NOOP. Without an answer in `answerMs` the
+   *  connection is dropped. */
   readonly watchdogMs: number
   readonly answerMs: number
-  /** A server without IDLE is asked this often whether there is new mail. */
+  /** A server without IDLE gets a NOOP this often, so that it announces new mail. */
   readonly pollMs: number
 }
 
@@ -36,16 +36,16 @@ export const reconnectTiming: ReconnectTiming = {
   pollMs: 10_000,
 }
 
-/** For a server that has every reason to answer at once. */
+/** Time for the answer to the NOOP of `check`. */
 const checkMs = 3_000
 
 type ImapReconnectorOptions = {
   readonly url: ImapUrl
   readonly login: Login
-  /** Largest mail that is downloaded. */
+  /** The largest mail that is downloaded. */
   readonly maxBytes: number
   readonly clock: Clock
-  /** Uniform in [0, 1), for the scatter of retries. */
+  /** Uniform in [0, 1), to scatter retries. */
   readonly random: () => number
   readonly timing: ReconnectTiming
   readonly onConnected: (connection: ImapConnection) => void
@@ -66,20 +66,21 @@ export class ImapReconnector {
     this.#options = options
   }
 
-  /** Rejects with a Problem when the first attempt fails for a reason that waiting will not mend; it is over then. */
+  /** Rejects with a Problem if the first attempt fails for a lasting reason. Then it does not try again. */
   async open(): Promise<void> {
-    if (this.#state !== 'new') throw new Problem('internal', 'A mailbox was opened twice.', 'Make a new one.')
+    if (this.#state !== 'new')
+      throw new Problem('internal', 'A mailbox was opened twice.', 'Please report this.')
     this.#state = 'open'
     try {
       await this.#connect()
     } catch (error) {
-      if (isPassing(error)) return this.#retryAfter(error)
+      if (isTemporary(error)) return this.#retryAfter(error)
       this.#state = 'closed'
       throw error
     }
   }
 
-  /** Asks the server now, and gives the connection up if it does not answer within seconds. */
+  /** Sends a NOOP now, and drops the connection if the server does not answer within seconds. */
   check(): void {
     const connection = this.#connection
     if (!connection) return
@@ -101,7 +102,7 @@ export class ImapReconnector {
     connection.destroy()
   }
 
-  /** The connection of this moment; throws a Problem while there is none. */
+  /** The current connection. Throws a Problem if there is none. */
   get live(): ImapConnection {
     if (this.#connection) return this.#connection
     throw new Problem(
@@ -111,7 +112,7 @@ export class ImapReconnector {
     )
   }
 
-  /** Runs one operation of bounded duration; success counts as a sign of life. */
+  /** Runs one operation with a time limit. */
   async run<T>(
     work: (connection: ImapConnection) => Promise<T>,
     limitMs = this.#options.timing.operationMs,
@@ -136,14 +137,14 @@ export class ImapReconnector {
 
   async #connect(): Promise<void> {
     const { url, login, maxBytes, timing, onExists, onConnected, onState, clock } = this.#options
-    const made: { connection?: ImapConnection } = {}
+    const current: { connection?: ImapConnection } = {}
     const connection = await connectWith(login, (credentials) =>
       connectImap(url, credentials, maxBytes, timing, {
         onExists,
-        onLost: (reason) => made.connection && this.#drop(made.connection, reason),
+        onLost: (reason) => current.connection && this.#drop(current.connection, reason),
       }),
     )
-    made.connection = connection
+    current.connection = connection
     if (this.#state === 'closed') return connection.destroy()
     this.#connection = connection
     this.#attempt = 0
@@ -155,11 +156,11 @@ export class ImapReconnector {
 
   #watch(connection: ImapConnection): void {
     const { clock, timing } = this.#options
-    const askMs = connection.announces ? timing.watchdogMs : Math.min(timing.pollMs, timing.watchdogMs)
-    const restMs = Math.max(0, this.#lastGoodAt + askMs - clock.now())
+    const noopMs = connection.announces ? timing.watchdogMs : Math.min(timing.pollMs, timing.watchdogMs)
+    const restMs = Math.max(0, this.#lastGoodAt + noopMs - clock.now())
     this.#cancelTimer = clock.after(restMs, () => {
       if (this.#connection !== connection) return
-      if (clock.now() - this.#lastGoodAt < askMs) return this.#watch(connection)
+      if (clock.now() - this.#lastGoodAt < noopMs) return this.#watch(connection)
       this.run((live) => live.noop(), timing.answerMs).then(
         () => this.#connection === connection && this.#watch(connection),
         (error: unknown) => this.#drop(connection, messageOf(error)),
@@ -179,7 +180,7 @@ export class ImapReconnector {
     const isLoginRefused = error instanceof Problem && error.code === 'mail-login'
     this.#retryLater(
       messageOf(error),
-      isPassing(error) ? throttledRetry : isLoginRefused ? loginRetry : retry,
+      isTemporary(error) ? throttledRetry : isLoginRefused ? loginRetry : retry,
     )
   }
 

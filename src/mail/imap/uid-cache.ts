@@ -1,17 +1,17 @@
-// What we know of an IMAP folder: which mails wait for us, which only look like ours, and up to where we
-// have looked. It saves searching and downloading; losing it costs time, never a mail.
+// Adds to imapflow: remembers which UIDs wait, which are foreign, and up to which UID the folder was searched.
+// It saves searches and downloads. If it is lost, that costs time but no mail.
 
 import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
 
-type LedgerLimits = {
-  /** UIDs waiting. Beyond it some are left for a later scan: the newest, or where the newest may come first those in the
-   *  middle. */
+type UidCacheLimits = {
+  /** Waiting UIDs. Beyond this some are left to a later search: the newest ones, or those in the middle if the
+   *  newest may come first. */
   readonly waiting: number
-  /** UIDs that matched the search but are not ours. Beyond it the oldest are forgotten and read once more. */
+  /** Foreign UIDs: they matched the search, but are not ours. Beyond this the oldest are dropped and read again. */
   readonly foreign: number
 }
 
-const ledgerLimits: LedgerLimits = { waiting: 20_000, foreign: 20_000 }
+const uidCacheLimits: UidCacheLimits = { waiting: 20_000, foreign: 20_000 }
 
 export class UidCache {
   #validity = ''
@@ -19,19 +19,19 @@ export class UidCache {
   #waiting: number[] = []
   readonly #foreign = new Set<number>()
   #scannedTo = 0
-  /** The newest were left out … */
+  /** Whether the newest UIDs were left out. */
   #truncated = false
-  /** … or so many in between. */
+  /** How many UIDs in the middle were left out. */
   #gap = 0
-  readonly #limits: LedgerLimits
+  readonly #limits: UidCacheLimits
   readonly #mayTakeNewest: MayTakeNewest
 
-  constructor(mayTakeNewest: MayTakeNewest = () => false, limits: LedgerLimits = ledgerLimits) {
+  constructor(mayTakeNewest: MayTakeNewest = () => false, limits: UidCacheLimits = uidCacheLimits) {
     this.#mayTakeNewest = mayTakeNewest
     this.#limits = limits
   }
 
-  /** UIDs mean something only under their UIDVALIDITY (RFC 3501 §2.3.1.1). */
+  /** UIDs are valid only for one UIDVALIDITY (RFC 3501 §2.3.1.1). Another one empties the cache. */
   useValidity(validity: string): void {
     if (validity === this.#validity) return
     this.#validity = validity
@@ -42,17 +42,17 @@ export class UidCache {
     this.#gap = 0
   }
 
-  /** The first UID an incremental scan has to look at. */
+  /** The first UID of an incremental search. */
   get scanFrom(): number {
     return this.#scannedTo + 1
   }
 
-  /** Mails were left out because there were too many: scan again when these are worked off. */
+  /** Too many mails were found, and the newest were left out. Search again when the waiting ones are done. */
   get truncated(): boolean {
     return this.#truncated
   }
 
-  /** Of those left out some are older than what was looked at since. */
+  /** Mails in the middle were left out, and no others wait. Only a full search finds them. */
   get needsFullScan(): boolean {
     return this.#gap > 0 && this.#waiting.length === 0
   }
@@ -61,8 +61,8 @@ export class UidCache {
     return this.#waiting.length
   }
 
-  /** Everything the folder holds for us, whatever was known before. `existing`: a UID up to which all mails
-   *  were there when the search began, so that the foreign ones among them need no second look. */
+  /** `uids`: the result of a search of the whole folder. `existing`: all mails up to this UID were there when the
+   *  search began, so they need no second search. */
   noteFullScan(uids: readonly number[], existing: number): void {
     this.#waiting = []
     this.#scannedTo = 0
@@ -71,8 +71,8 @@ export class UidCache {
     if (!this.#truncated) this.#scannedTo = Math.max(this.#scannedTo, existing)
   }
 
-  /** What was found from `scanFrom` on. Lower UIDs are passed over: `n:*` answers with the last mail when
-   *  there is none above (RFC 3501 §6.4.8). */
+  /** `uids`: the result of a search from `scanFrom` on. Lower UIDs are ignored: `n:*` finds the last mail if there
+   *  is none from n on (RFC 3501 §6.4.8). */
   noteNew(uids: readonly number[]): void {
     this.#truncated = false
     const from = this.scanFrom
@@ -90,7 +90,7 @@ export class UidCache {
     }
   }
 
-  /** Of the waiting ones that are not in somebody's hand: the oldest, or in turns. */
+  /** Waiting UIDs that are not `held`: the oldest, or the newest and the oldest alternately. */
   next(count: number, held: (uid: number) => boolean): number[] {
     const chosen: number[] = []
     for (const uid of fairOrder(this.#waiting, (waiting) => this.#mayTakeNewest(waiting + this.#gap))) {

@@ -1,24 +1,24 @@
-// Delivery into a Maildir so that a reader never sees half a mail, and a mail that was accepted outlives a
-// power cut: written in tmp/, synced, renamed into new/.
+// Delivers mails into a Maildir: writes to tmp/, syncs, then renames into new/. So a reader never sees an incomplete
+// mail, and an accepted mail is not lost in a power failure.
 
 import { mkdir, open, rename, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 
-const parts = ['tmp', 'new', 'cur'] as const
+const subfolders = ['tmp', 'new', 'cur'] as const
 
-/** Makes the folder and its three parts where they are missing; readable by us alone. */
+/** Creates the Maildir with its three subfolders if they are missing. Only this user can read them. */
 export async function makeMaildir(folder: string): Promise<void> {
-  for (const part of parts) await mkdir(join(folder, part), { recursive: true, mode: 0o700 })
+  for (const subfolder of subfolders) await mkdir(join(folder, subfolder), { recursive: true, mode: 0o700 })
 }
 
 export type MaildirDelivery = {
-  /** Resolves when the mail is safe, with its base name. */
+  /** Resolves with the base name of the mail when it is safely on disk. */
   deliver(folder: string, raw: Uint8Array): Promise<string>
 }
 
-/** One per process: its counter is what keeps names apart. */
+/** Create one for each process: its counter makes the names unique. */
 export function createMaildirDelivery(clock: Clock): MaildirDelivery {
   const host = hostname().replace(/\//g, '\\057').replace(/:/g, '\\072')
   let count = 0
@@ -45,7 +45,7 @@ export function createMaildirDelivery(clock: Clock): MaildirDelivery {
   }
 }
 
-/** Without this the rename itself may be lost. Windows cannot open folders and needs none of it. */
+/** Makes the rename survive a power failure. Windows cannot open folders, and does not need it. */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r').catch(() => null)
   if (!folder) return

@@ -1,4 +1,4 @@
-// The files of a Maildir: which mails there are, oldest first, and how to read one without trusting it.
+// Lists the mails of a Maildir and reads them. Other users may write there, so no file is trusted.
 
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
@@ -6,25 +6,25 @@ import { join } from 'node:path'
 import { headerEnd, headerLimitBytes } from '../mime/parse-mail.ts'
 
 export type MaildirEntry = {
-  /** Name up to the flags: stays the same when a reader moves the mail from new/ to cur/. */
+  /** The name without flags. It stays the same when a reader moves the mail from new/ to cur/. */
   readonly base: string
   readonly path: string
 }
 
-/** All mails but those marked as deleted (flag T), oldest first. */
+/** All mails that are not marked as deleted (flag T), oldest first. */
 export async function listMaildir(folder: string): Promise<MaildirEntry[]> {
   const entries: MaildirEntry[] = []
-  for (const part of ['new', 'cur']) {
-    for (const name of await readdir(join(folder, part))) {
+  for (const subfolder of ['new', 'cur']) {
+    for (const name of await readdir(join(folder, subfolder))) {
       const [base = '', info = ''] = name.split(':2,')
       if (base === '' || base.startsWith('.') || info.includes('T')) continue
-      entries.push({ base, path: join(folder, part, name) })
+      entries.push({ base, path: join(folder, subfolder, name) })
     }
   }
   return entries.sort((a, b) => compareAge(a.base, b.base))
 }
 
-/** Names begin with Unix seconds; delivery agents of today add M and microseconds. Others go by name. */
+/** Names begin with Unix seconds. Modern delivery agents add M and microseconds. Otherwise the names decide. */
 function compareAge(a: string, b: string): number {
   return seconds(a) - seconds(b) || micros(a) - micros(b) || (a < b ? -1 : a > b ? 1 : 0)
 }
@@ -37,7 +37,7 @@ function micros(base: string): number {
   return Number(/^\d+\.(?:[A-Z][^M.]*)?M(\d{1,6})/.exec(base)?.[1] ?? 0)
 }
 
-/** Changes whenever a mail comes or goes. */
+/** A time that changes whenever a mail comes or goes. */
 export async function maildirChange(folder: string): Promise<number> {
   const [fresh, current] = await Promise.all([stat(join(folder, 'new')), stat(join(folder, 'cur'))])
   return Math.max(fresh.mtimeMs, current.mtimeMs)
@@ -45,15 +45,15 @@ export async function maildirChange(folder: string): Promise<number> {
 
 export type OpenedMail = {
   readonly sizeBytes: number
-  /** The beginning, at least to the end of the header or `headerLimitBytes`. */
+  /** The start of the mail, at least to the end of the header or to `headerLimitBytes`. */
   readonly start: Uint8Array
-  /** All of it; never more than `sizeBytes`. */
+  /** The whole mail, at most `sizeBytes`. */
   whole(): Promise<Uint8Array>
 }
 
-/** Opens a mail for the time of `use`. Null when it has vanished or is not a plain file. */
+/** Opens a mail while `use` runs. Null if it is gone or is not a regular file. */
 export async function withMail<T>(path: string, use: (mail: OpenedMail) => Promise<T>): Promise<T | null> {
-  // Neither a link to elsewhere nor a pipe that never ends may be followed.
+  // A symbolic link must not be followed, and a pipe must not block.
   const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
   let file: FileHandle
   try {
@@ -64,10 +64,10 @@ export async function withMail<T>(path: string, use: (mail: OpenedMail) => Promi
     throw error
   }
   try {
-    const about = await file.stat()
-    if (!about.isFile()) return null
-    const start = await readHeader(file, about.size)
-    return await use({ sizeBytes: about.size, start, whole: () => readUpTo(file, about.size) })
+    const stats = await file.stat()
+    if (!stats.isFile()) return null
+    const start = await readHeader(file, stats.size)
+    return await use({ sizeBytes: stats.size, start, whole: () => readUpTo(file, stats.size) })
   } finally {
     await file.close()
   }
@@ -76,8 +76,8 @@ export async function withMail<T>(path: string, use: (mail: OpenedMail) => Promi
 async function readHeader(file: FileHandle, size: number): Promise<Uint8Array> {
   for (let length = 4_096; ; length *= 4) {
     const start = await readUpTo(file, Math.min(length, size, headerLimitBytes))
-    const enough = length >= size || length >= headerLimitBytes
-    if (enough || (headerEnd(start) ?? start.length) < start.length) return start
+    const isEnough = length >= size || length >= headerLimitBytes
+    if (isEnough || (headerEnd(start) ?? start.length) < start.length) return start
   }
 }
 

@@ -1,6 +1,5 @@
-// A Maildir as a Mailbox, for a host on the mail server itself and for the embedded post office. The
-// system's file watching is only a hint: it misses changes on network drives and under load, so the folder
-// is looked at regularly.
+// A Maildir as a Mailbox, for a host on the mail server itself and for the test mail server. File watching of the
+// system misses changes on network drives and under load, so the folder is also polled.
 
 import { type FSWatcher, watch } from 'node:fs'
 import { access, constants, unlink } from 'node:fs/promises'
@@ -15,13 +14,13 @@ import { listMaildir, type MaildirEntry, maildirChange, type OpenedMail, withMai
 
 type MaildirMailboxOptions = {
   readonly clock: Clock
-  /** Between two looks at the folder; default 2 s. */
+  /** Between two polls of the folder; default 2 s. */
   readonly pollMs?: number
-  /** Something the person should know, said once, on one line. */
+  /** Gets a line that a person should read, once. */
   readonly notice?: (line: string) => void
 }
 
-/** Names of mails that are not ours. Beyond it the oldest are forgotten and their headers read once more. */
+/** Stored names of foreign mails. Beyond this the oldest are dropped, and their headers are read again. */
 const foreignLimit = 20_000
 
 export class MaildirMailbox implements Mailbox {
@@ -52,11 +51,12 @@ export class MaildirMailbox implements Mailbox {
   }
 
   async open(): Promise<void> {
-    if (this.#state !== 'new') throw new Problem('internal', 'A mailbox was opened twice.', 'Make a new one.')
+    if (this.#state !== 'new')
+      throw new Problem('internal', 'A mailbox was opened twice.', 'Please report this.')
     this.#state = 'open'
     try {
-      for (const part of ['new', 'cur']) {
-        await access(join(this.#folder, part), constants.R_OK | constants.W_OK | constants.X_OK)
+      for (const subfolder of ['new', 'cur']) {
+        await access(join(this.#folder, subfolder), constants.R_OK | constants.W_OK | constants.X_OK)
       }
       this.#change = await maildirChange(this.#folder)
     } catch (error) {
@@ -97,10 +97,10 @@ export class MaildirMailbox implements Mailbox {
         return { ref: base, raw: sizeBytes <= this.#filter.maxBytes ? await whole() : null, sizeBytes }
       })
     } catch (error) {
-      // One file that cannot be read must not keep the letters behind it waiting.
+      // An unreadable file must not delay the letters after it.
       this.#noteForeign(base)
       if (!this.#unreadableNoticed)
-        this.#notice(`${path} cannot be read and is left alone: ${messageOf(error)}.`)
+        this.#notice(`${path} cannot be read and is ignored: ${messageOf(error)}.`)
       this.#unreadableNoticed = true
       return null
     }
@@ -159,7 +159,7 @@ export class MaildirMailbox implements Mailbox {
       })
       this.#watcher.on('error', () => this.#watcher?.close())
     } catch {
-      // Too many watches, or a file system without them: looking regularly is enough.
+      // Too many watches, or a file system without them. Then polling must be enough.
     }
   }
 
@@ -176,9 +176,9 @@ export class MaildirMailbox implements Mailbox {
     try {
       const change = await maildirChange(this.#folder)
       if (this.#state !== 'open') return
-      // A mail that came in the same tick as the last look leaves the time as it was: look once more.
-      const recent = this.#clock.wallNow() - change < 2 * this.#pollMs
-      const changed = change !== this.#change || recent
+      // A mail that came in the same clock tick as the last poll does not change the time, so wake up once more.
+      const isRecent = this.#clock.wallNow() - change < 2 * this.#pollMs
+      const changed = change !== this.#change || isRecent
       this.#change = change
       if (!this.#connected) {
         this.#connected = true
@@ -199,12 +199,17 @@ function folderProblem(folder: string, error: unknown): Problem {
   const { code } = error as NodeJS.ErrnoException
   const cause = { cause: error }
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    const remedy = 'Give the folder that has new/, cur/ and tmp/ in it, or let the mail server make it first.'
+    const remedy = 'Use the folder that contains new/, cur/ and tmp/, or let the mail server create it first.'
     return new Problem('file', `There is no Maildir at ${folder}.`, remedy, cause)
   }
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    const remedy = 'Run as the user who owns the mail, or give this one the right to read and delete there.'
-    return new Problem('file', `The Maildir ${folder} may not be read and changed.`, remedy, cause)
+    const remedy = 'Run as the owner of the mail, or give this user the permission to read and delete there.'
+    return new Problem(
+      'file',
+      `The Maildir ${folder} cannot be read and changed by this user.`,
+      remedy,
+      cause,
+    )
   }
   return new Problem(
     'file',

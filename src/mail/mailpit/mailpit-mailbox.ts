@@ -1,6 +1,6 @@
-// Mailpit as a Mailbox, for whoever tries peerpost out on a developer's mail server. It holds the mail of all
-// recipients, so that ours are picked by exact address. Its WebSocket says when to look; looking at regular times
-// finds what it did not say. It sends nothing on, so that no report of ours ever comes back.
+// Mailpit as a Mailbox, to try peerpost on the mail server of a developer. Mailpit has the mails of all recipients,
+// so ours are selected by exact address. Its WebSocket announces new mail, and polling finds mail that was not
+// announced. Mailpit relays no mail, so there are no bounces.
 
 import type { Clock } from '../../base/clock.ts'
 import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
@@ -15,9 +15,9 @@ import { MailpitApi, type MailpitSummary, mostMailpitMails, recipientsOf } from 
 
 export type MailpitTimings = {
   readonly answerMs: number
-  /** Between two looks while the WebSocket is open … */
+  /** Between two polls while the WebSocket is open. */
   readonly listenMs: number
-  /** … and while it is not. */
+  /** Between two polls while it is not open. */
   readonly pollMs: number
   readonly retry: Backoff
 }
@@ -31,7 +31,7 @@ const mailpitTimings: MailpitTimings = {
 
 type MailpitMailboxOptions = {
   readonly clock: Clock
-  /** Uniform in [0, 1), for the scatter of retries. */
+  /** Uniform in [0, 1), to scatter retries. */
   readonly random: () => number
   readonly timing?: Partial<MailpitTimings>
 }
@@ -47,19 +47,19 @@ export class MailpitMailbox implements Mailbox {
   readonly #timing: MailpitTimings
   readonly #api: MailpitApi
   #state: 'new' | 'open' | 'closed' = 'new'
-  /** Why Mailpit cannot be used; null while it can. */
+  /** Why Mailpit cannot be used; null if it can. */
   #lostBecause: string | null = 'it is not open'
   #attempt = 0
   #socket: WebSocket | null = null
   #cancelPoll: () => void = () => undefined
-  /** Found and not removed, oldest first; at most what one search finds. */
+  /** Mails that were found and not removed, oldest first. At most those of one search. */
   #waiting: MailpitSummary[] = []
-  /** There may be more than `#waiting`. */
+  /** There may be new mails that are not in `#waiting`. */
   #announced = true
   #searchedAt = Number.NEGATIVE_INFINITY
-  /** IDs of mails that look like ours and are not; of the mails of the last search alone. */
+  /** IDs of mails of the last search that look like ours, but are foreign. */
   #foreign = new Set<string>()
-  /** Operations run one after the other: each waits for the one before. */
+  /** The last operation. Each one waits for the one before. */
   #tail: Promise<unknown> = Promise.resolve()
 
   constructor(url: MailpitUrl, filter: MailFilter, options: MailpitMailboxOptions) {
@@ -71,7 +71,8 @@ export class MailpitMailbox implements Mailbox {
   }
 
   async open(): Promise<void> {
-    if (this.#state !== 'new') throw new Problem('internal', 'A mailbox was opened twice.', 'Make a new one.')
+    if (this.#state !== 'new')
+      throw new Problem('internal', 'A mailbox was opened twice.', 'Please report this.')
     this.#state = 'open'
     try {
       await this.#api.ready()
@@ -83,7 +84,7 @@ export class MailpitMailbox implements Mailbox {
   }
 
   fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
-    return this.#inTurn(async () => {
+    return this.#runInOrder(async () => {
       await this.#searchIfDue()
       const mails: FetchedMail[] = []
       for (const summary of fairOrder([...this.#waiting], this.mayTakeNewest)) {
@@ -97,8 +98,8 @@ export class MailpitMailbox implements Mailbox {
   }
 
   remove(refs: readonly string[]): Promise<void> {
-    return this.#inTurn(async () => {
-      // Only what was shown: nothing else may be deleted here, where everybody's mail is.
+    return this.#runInOrder(async () => {
+      // Delete only mails that were shown, because the store also has the mails of others.
       const ours = new Set(this.#waiting.map(({ id }) => id))
       const known = refs.filter((ref) => ours.has(ref))
       if (known.length === 0) return
@@ -110,7 +111,7 @@ export class MailpitMailbox implements Mailbox {
 
   check(): void {
     if (this.#state !== 'open') return
-    this.#hangUp()
+    this.#closeConnections()
     this.#pollIn(0)
   }
 
@@ -119,7 +120,7 @@ export class MailpitMailbox implements Mailbox {
     this.#lostBecause = 'it was closed'
     this.#cancelPoll()
     await this.#tail
-    this.#hangUp()
+    this.#closeConnections()
   }
 
   async #searchIfDue(): Promise<void> {
@@ -128,10 +129,10 @@ export class MailpitMailbox implements Mailbox {
     const isOld = clock.now() - this.#searchedAt >= this.#timing.listenMs
     const wasCut = this.#waiting.length === 0 && this.#foreign.size >= mostMailpitMails
     if (!this.#announced && !isOld && !wasCut) return
-    // Before the search: what is announced while it runs must lead to another one.
+    // Reset before the search: mail that is announced meanwhile must cause another search.
     this.#announced = false
     try {
-      const found = await this.#try(() => this.#api.search(this.#searched()))
+      const found = await this.#try(() => this.#api.search(this.#searchText()))
       this.#searchedAt = clock.now()
       const present = new Set(found.map(({ id }) => id))
       for (const id of this.#foreign) if (!present.has(id)) this.#foreign.delete(id)
@@ -142,13 +143,13 @@ export class MailpitMailbox implements Mailbox {
     }
   }
 
-  /** Mailpit's search has no way to write a quote, so the longest piece without one is searched for. */
-  #searched(): string | null {
-    const pieces = this.#filter.subject.split(/["\\]/).sort((a, b) => b.length - a.length)
-    return pieces[0]?.trim() || null
+  /** Mailpit's search cannot express a quote, so this is the longest part of the subject without one. */
+  #searchText(): string | null {
+    const parts = this.#filter.subject.split(/["\\]/).sort((a, b) => b.length - a.length)
+    return parts[0]?.trim() || null
   }
 
-  /** By the summary, so that little is downloaded that is not ours; the bytes decide. */
+  /** A first check by the summary, to save downloads. The bytes of the mail decide. */
   #mayBeOurs({ subject, recipients }: MailpitSummary): boolean {
     if (!recipients.some((address) => sameAddress(address, this.#filter.address))) return false
     const plain = (text: string) => text.replace(/\s+/g, ' ').trim()
@@ -192,7 +193,7 @@ export class MailpitMailbox implements Mailbox {
     this.onWake()
   }
 
-  /** The WebSocket is a hint: that it is open proves nothing, that it is not only makes us look more often. */
+  /** The WebSocket is only a hint. Without it we poll more often. */
   #listen(): void {
     if (this.#socket || this.#state !== 'open') return
     const socket = this.#api.events()
@@ -211,11 +212,11 @@ export class MailpitMailbox implements Mailbox {
     socket.addEventListener('error', ended)
   }
 
-  #hangUp(): void {
+  #closeConnections(): void {
     const socket = this.#socket
     this.#socket = null
     socket?.close()
-    this.#api.hangUp()
+    this.#api.closeConnections()
   }
 
   #pollLater(): void {
@@ -227,7 +228,7 @@ export class MailpitMailbox implements Mailbox {
     if (this.#state !== 'open') return
     this.#cancelPoll()
     this.#cancelPoll = this.#options.clock.after(delayMs, () => {
-      this.#inTurn(() => this.#poll()).catch(() => undefined)
+      this.#runInOrder(() => this.#poll()).catch(() => undefined)
     })
   }
 
@@ -239,7 +240,7 @@ export class MailpitMailbox implements Mailbox {
 
   #lost(error: unknown): void {
     if (this.#state !== 'open') return
-    this.#hangUp()
+    this.#closeConnections()
     this.#lostBecause = messageOf(error).replace(/\.$/, '')
     const retryInMs = backoffMs(this.#attempt++, this.#timing.retry, this.#options.random)
     this.#pollIn(retryInMs)
@@ -251,14 +252,14 @@ export class MailpitMailbox implements Mailbox {
     return new Problem('mail-connection', what, 'It is tried again by itself.')
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  #runInOrder<T>(work: () => Promise<T>): Promise<T> {
     const run = this.#tail.then(work)
     this.#tail = run.catch(() => undefined)
     return run
   }
 }
 
-/** Whether an event tells of new mail that is not plainly somebody else's. */
+/** Whether an event may announce new mail for this address. */
 function mayConcern(data: unknown, address: string): boolean {
   try {
     const event = JSON.parse(String(data)) as { Type?: unknown; Data?: unknown }

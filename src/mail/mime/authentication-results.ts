@@ -1,7 +1,7 @@
-// The Authentication-Results field (RFC 8601), read strictly: whatever is not exactly by its grammar counts as nothing.
-// Which field may be believed is not decided here.
+// Adds to mailparser: a strict parser of the Authentication-Results field (RFC 8601).
+// A field with any syntax fault counts as missing. sender-authentication.ts decides which field is trusted.
 
-/** What is longer is not read. Servers write some hundred characters. */
+/** A longer field is not read. Servers write some hundred characters. */
 const longestField = 4_096
 const mostResults = 32
 const deepestComment = 8
@@ -11,7 +11,7 @@ type AuthenticationResult = {
   readonly method: string
   /** Lower case, such as `pass`. */
   readonly result: string
-  /** By `ptype.property`, lower case, such as `header.from`. */
+  /** Keys are `ptype.property` in lower case, such as `header.from`. */
   readonly properties: ReadonlyMap<string, string>
 }
 
@@ -23,16 +23,16 @@ export type AuthenticationResults = {
 
 type Token = { readonly type: 'word' | 'quoted' | '=' | ';'; readonly text: string }
 
-/** `value`: of the field, unfolded. Null for whatever is not by the grammar of §2.2. Never throws. */
+/** `value`: the unfolded value of the field. Null if it does not match the grammar of §2.2. Never throws. */
 export function readAuthenticationResults(value: string): AuthenticationResults | null {
   const tokens = value.length > longestField ? null : tokensOf(value)
   if (!tokens) return null
   const parts = partsOf(tokens)
   const [head = [], ...rest] = parts
-  // A version other than 1 may mean anything else.
+  // Another version than 1 may have another meaning.
   const [id, version, ...more] = head
   if (!id || id.type === '=' || more.length > 0 || (version && version.text !== '1')) return null
-  // A semicolon at the end is against the grammar and common.
+  // The grammar forbids a semicolon at the end, but many servers write one.
   if (rest.at(-1)?.length === 0) rest.pop()
   if (rest.length === 0 || rest.length > mostResults) return null
   const authservId = id.text.toLowerCase()
@@ -57,7 +57,7 @@ function resultOf(tokens: readonly Token[]): AuthenticationResult | null {
       method = key.replace(/\/1$/, '')
       result = value.text.toLowerCase()
     } else if (key !== 'reason') {
-      // A property that is told twice tells nothing.
+      // A repeated property is ambiguous.
       if (!/^[a-z0-9-]+\.[a-z0-9-]+$/.test(key) || properties.has(key)) return null
       properties.set(key, value.text)
     }
@@ -82,7 +82,7 @@ function partsOf(tokens: readonly Token[]): Token[][] {
   return parts
 }
 
-/** Without comments and white space; null where a quoted string or a comment does not end. */
+/** The tokens without comments and white space. Null if a quoted string or a comment does not end. */
 function tokensOf(value: string): Token[] | null {
   const tokens: Token[] = []
   let at = 0
@@ -107,7 +107,7 @@ function tokensOf(value: string): Token[] | null {
       const word = /[^\s()";=]+/y
       word.lastIndex = at
       const [text] = word.exec(value) ?? []
-      // A closing parenthesis that none opened.
+      // This is a closing parenthesis without an opening one.
       if (text === undefined) return null
       tokens.push({ type: 'word', text })
       at += text.length

@@ -1,19 +1,19 @@
-// What a bounce says, as far as it is needed: which mails it may be about, sent to whom, and whether they are lost for
-// good (RFC 3464). No MIME parser finds this: older programs quote the header of the mail as text, without any form. It is
-// only a claim until one of the Message-IDs proves to be ours.
+// Adds to mailparser: which mails a bounce is about, their recipients, and whether the failure is final (RFC 3464).
+// A MIME parser cannot find this, because older programs quote the header of the mail as plain text. The result cannot
+// be trusted until one of the Message-IDs proves to be ours.
 
 import { plainAddresses } from './parse-mail.ts'
 
 type DeliveryReport = {
-  /** Of mails it quotes, with angle brackets. */
+  /** Message-IDs of quoted mails, with angle brackets. */
   readonly messageIds: readonly string[]
-  /** Whom it names as recipients. */
+  /** Addresses that it names as recipients. */
   readonly recipients: readonly string[]
-  /** False where it only tells of a delay, or of success. */
+  /** False if it only reports a delay or a success. */
   readonly isFinal: boolean
 }
 
-/** A bounce says what matters in its first part or two; what it quotes begins within this. */
+/** The important fields and the start of the quoted mail are within this. */
 const searchedBytes = 65_536
 const mostMessageIds = 8
 const mostRecipients = 16
@@ -21,12 +21,12 @@ const mostRecipients = 16
 export function readDeliveryReport(raw: Uint8Array): DeliveryReport {
   const text = new TextDecoder('latin1')
     .decode(raw.subarray(0, searchedBytes))
-    // Quoted mails may be marked or indented, and long fields are folded.
+    // Quoted mails may have quote signs or indentation, and long fields are folded.
     .replace(/^[>| \t]+(?=[A-Za-z-]+:)/gm, '')
     .replace(/\r?\n[ \t]+/g, ' ')
   const actions = valuesOf(text, 'action')
   return {
-    // The report's own ID is among them; it proves nothing.
+    // The ID of the bounce itself is included. It does no harm.
     messageIds: valuesOf(text, 'message-id')
       .flatMap((value) => /<[^<>\s]{1,250}>/.exec(value)?.[0] ?? [])
       .slice(0, mostMessageIds),
@@ -37,7 +37,7 @@ export function readDeliveryReport(raw: Uint8Array): DeliveryReport {
   }
 }
 
-/** Of all lines that begin like such a field, wherever they are; at most 32. */
+/** The values of all lines that look like this field, in header or body; at most 32. */
 function valuesOf(text: string, name: string): string[] {
   const lines = new RegExp(`^${name}[ \\t]*:[ \\t]*(.{0,998})`, 'gim')
   const values: string[] = []

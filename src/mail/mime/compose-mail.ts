@@ -1,5 +1,5 @@
-// Builds the mails peerpost sends, by nodemailer's composer: one text/plain part, 7bit, the same bytes for the same input,
-// so that a mail sent twice is recognisably one mail.
+// Adds to nodemailer's composer: strict checks of all fields, and the same bytes for the same input.
+// A mail has one 7bit text/plain part. A mail that is sent twice has the same bytes, so it is recognised as one mail.
 
 import { createTransport } from 'nodemailer'
 import { Problem } from '../../base/problem.ts'
@@ -9,11 +9,11 @@ export type MailContent = {
   readonly from: string
   readonly to: readonly string[]
   readonly subject: string
-  /** ASCII lines of at most 76 characters, ended by LF. */
+  /** ASCII lines of at most 76 characters, which end in LF. */
   readonly text: string
-  /** With angle brackets, as `newMessageId` makes it. */
+  /** With angle brackets, from `newMessageId`. */
   readonly messageId: string
-  /** Unix milliseconds; the mail carries whole seconds. */
+  /** Unix milliseconds. The mail has only whole seconds. */
   readonly date: number
   /** RFC 3834: `generated` by itself, or `replied` to another mail. */
   readonly auto: 'generated' | 'replied'
@@ -21,7 +21,7 @@ export type MailContent = {
   readonly references?: readonly string[]
 }
 
-/** One that the sender builds while it sends it. */
+/** A mail that the sender composes when it sends it. */
 export type MailToCompose = {
   /** Envelope sender. */
   readonly from: string
@@ -30,7 +30,7 @@ export type MailToCompose = {
   readonly content: MailContent
 }
 
-/** Nothing in a mail may name a file or a page to be read. */
+/** A mail must not make nodemailer read a file or a URL. */
 const composer = createTransport({
   streamTransport: true,
   buffer: true,
@@ -39,38 +39,38 @@ const composer = createTransport({
   disableUrlAccess: true,
 })
 
-/** A Message-ID from at least 16 bytes that never come again (RFC 5322 §3.6.4). */
+/** Makes a Message-ID from at least 16 unique bytes (RFC 5322 §3.6.4). */
 export function newMessageId(unique: Uint8Array, domain: string): string {
-  if (unique.length < 16) throw broken('a Message-ID from too few bytes')
+  if (unique.length < 16) throw invalidMail('a Message-ID from too few bytes')
   const id = `<${Buffer.from(unique).toString('hex')}@${domain}>`
-  if (!isMessageId(id)) throw broken('a Message-ID that is not valid')
+  if (!isMessageId(id)) throw invalidMail('a Message-ID that is not valid')
   return id
 }
 
-/** The RFC 5322 bytes, CRLF line ends. Rejects with a Problem `internal` rather than let anything into a header that could
- *  start a second field or name a second recipient. */
+/** The RFC 5322 bytes, with CRLF line ends. Rejects with a Problem `internal` if a value could add another header
+ *  field or another recipient. */
 export async function composeMail(content: MailContent): Promise<Uint8Array> {
   check(content)
   const { message } = await composer.sendMail(composerFields(content))
   return message as Buffer
 }
 
-/** To its own recipients. Throws a Problem as `composeMail` rejects. */
+/** A mail with an envelope for the recipients in its content. Throws the same Problems as `composeMail`. */
 export function mailToCompose(content: MailContent): MailToCompose {
   check(content)
   return { from: content.from, to: content.to, content }
 }
 
-/** As nodemailer's `sendMail` takes it, for whoever has it composed and sent at once. */
+/** The fields for nodemailer's `sendMail`. */
 export function composerFields(content: MailContent) {
   const { from, to, subject, text, messageId, date, auto, inReplyTo, references } = content
   return {
     headers: {
       'Auto-Submitted': `auto-${auto}`,
-      // Microsoft's servers answer mail of programs unless told not to.
+      // Without this, Microsoft's servers answer automatic mail.
       ...(auto === 'replied' && { 'X-Auto-Response-Suppress': 'All' }),
     },
-    // As objects, for a string is taken apart, and a comma in it names another recipient.
+    // As objects, because nodemailer would parse a string, and a comma in it would add a recipient.
     from: addressObject(from),
     to: to.map(addressObject),
     subject,
@@ -82,16 +82,16 @@ export function composerFields(content: MailContent) {
   }
 }
 
-/** What is to be composed, as bytes for the outbox: a letter is frozen inside a database transaction, which cannot wait for
- *  the composer. Throws a Problem as `composeMail` rejects. */
-export function freezeMail(content: MailContent): Uint8Array {
+/** The content of a mail as bytes for the outbox. A mail is composed only when it is sent, because a database
+ *  transaction cannot wait for the composer. Throws the same Problems as `composeMail`. */
+export function serializeMail(content: MailContent): Uint8Array {
   check(content)
   return new TextEncoder().encode(JSON.stringify(content))
 }
 
-/** The mail that `freezeMail` froze: composed, it is the same bytes each time. */
-export function frozenMail(frozen: Uint8Array): MailToCompose {
-  return mailToCompose(JSON.parse(new TextDecoder().decode(frozen)) as MailContent)
+/** Reads the bytes of `serializeMail`. The composed mail has the same bytes each time. */
+export function deserializeMail(serialized: Uint8Array): MailToCompose {
+  return mailToCompose(JSON.parse(new TextDecoder().decode(serialized)) as MailContent)
 }
 
 function addressObject(address: string): { name: string; address: string } {
@@ -100,17 +100,22 @@ function addressObject(address: string): { name: string; address: string } {
 
 function check(content: MailContent): void {
   const { from, to, subject, text, date } = content
-  if (to.length === 0 || ![from, ...to].every(isMailAddress)) throw broken('an address that is not valid')
-  if (/\p{Cc}/u.test(subject) || subject.length > 200) throw broken('a subject that is not valid')
+  if (to.length === 0 || ![from, ...to].every(isMailAddress))
+    throw invalidMail('an address that is not valid')
+  if (/\p{Cc}/u.test(subject) || subject.length > 200) throw invalidMail('a subject that is not valid')
   const ids = [content.messageId, ...(content.references ?? [])]
   if (content.inReplyTo !== undefined) ids.push(content.inReplyTo)
-  if (!ids.every(isMessageId)) throw broken('a Message-ID that is not valid')
+  if (!ids.every(isMessageId)) throw invalidMail('a Message-ID that is not valid')
   if (!/^[\t\n -~]*$/.test(text) || text.split('\n').some((line) => line.length > 76)) {
-    throw broken('a text that is not plain 7-bit lines')
+    throw invalidMail('a text that is not plain 7-bit lines')
   }
-  if (Number.isNaN(new Date(date).getTime())) throw broken('a date that is none')
+  if (Number.isNaN(new Date(date).getTime())) throw invalidMail('a date that is not valid')
 }
 
-function broken(what: string): Problem {
-  return new Problem('internal', `A mail was to be sent with ${what}.`, 'Please report this.')
+function invalidMail(what: string): Problem {
+  return new Problem(
+    'internal',
+    `A mail could not be composed, because it has ${what}.`,
+    'Please report this.',
+  )
 }

@@ -1,5 +1,5 @@
-// From the bytes of a mail to what host and agent need of it, by mailparser. Whatever is in the bytes, the answer is a
-// value; limits are set before the parser sees them. A mail is parsed once, and the ParsedMail travels.
+// Adds to mailparser: limits, a check of From, and the one text that may have a letter.
+// Never throws, whatever the bytes are. A mail is parsed once, and the ParsedMail is passed on.
 
 import {
   type HeaderLines,
@@ -10,7 +10,7 @@ import {
 import { hasLetter } from '../../letter/armor.ts'
 import { isMailAddress, isMessageId } from '../../letter/text-validation.ts'
 
-/** Headers beyond this are not read: no letter needs them, and every relay adds its own few. */
+/** The rest of a longer header is not read. Each mail server on the way adds a few fields. */
 export const headerLimitBytes = 65_536
 
 export type HeaderField = {
@@ -21,15 +21,15 @@ export type HeaderField = {
 }
 
 export type MailHeader = {
-  /** In their order, doubled ones too: of some fields mailparser's own map keeps only the first. */
+  /** All fields in their order. mailparser's own map keeps only the first of some repeated fields. */
   readonly fields: readonly HeaderField[]
-  /** The one plain address in the one From field; null where it is not so. */
+  /** The address in From. Null unless there is exactly one From field with exactly one plain address. */
   readonly from: string | null
   /** Plain addresses of To and Cc. */
   readonly to: readonly string[]
-  /** Of the fields in which delivering servers write whom they deliver to. */
+  /** Recipients in the fields that delivering servers write. */
   readonly deliveredTo: readonly string[]
-  /** Null where there is none, or more than one. */
+  /** Null if there is none, or more than one. */
   readonly subject: string | null
   /** Unix milliseconds; null when missing or not readable. */
   readonly date: number | null
@@ -39,7 +39,7 @@ export type MailHeader = {
 }
 
 export type ReadMail = {
-  /** The one address in the one From field. */
+  /** The only address in the only From field. */
   readonly from: string
   /** Addresses of To and Cc. */
   readonly to: readonly string[]
@@ -57,7 +57,7 @@ type MimeReading =
   | { readonly ok: false; readonly refusal: 'too-big' | 'bad-mail' }
 
 export type ParsedMail = {
-  /** What could be read of it, also where the mail is refused. */
+  /** The header as far as it could be read, even if the mail is refused. */
   readonly header: MailHeader
   readonly content: MimeReading
 }
@@ -65,27 +65,27 @@ export type ParsedMail = {
 const bad = { ok: false, refusal: 'bad-mail' } as const
 const tooBig = { ok: false, refusal: 'too-big' } as const
 
-/** A letter has one part, its HTML twin and what a list server appends make a few. */
+/** A letter has one part. Mail servers and lists add a few more. */
 const partLimit = 20
 
-/** Mails in mails: a forwarded one may have been forwarded. */
+/** Levels of forwarded mails inside mails. */
 const nestingLimit = 2
 
-/** Characters of HTML that are read: nested lists of this length cost 0.14 s, and four times that at twice the length. The
- *  largest letter fits. */
+/** Characters of HTML that are read. The largest letter fits. Nested lists of this length take 0.14 s to convert,
+ *  and twice the length takes four times as long. */
 const htmlLimit = 65_536
 
 const parserLimits = {
-  // Work that is not needed for each mail, and that changes text (links become markup).
+  // These steps are not needed for each mail, and they change text (links become markup).
   skipHtmlToText: true,
   skipTextToHtml: true,
   skipTextLinks: true,
   skipImageLinks: true,
   keepCidLinks: true,
-  // Each line counts as 64 bytes at least; a header that is short enough for us is so for the parser, too.
+  // mailparser counts at least 64 bytes for each line. With this limit it accepts every header that we accept.
   maxHeadSize: 64 * headerLimitBytes,
   maxChildNodes: partLimit,
-  // Mails in mails come as attachments, which are read up to `nestingLimit`.
+  // Mails inside mails become attachments, which are read up to `nestingLimit`.
   ignoreEmbedded: true,
 }
 
@@ -98,12 +98,12 @@ export async function parseMail(raw: Uint8Array, maxBytes: number): Promise<Pars
     const header = headerOf(parsed, raw)
     return { header, content: await contentOf(header, parsed) }
   } catch {
-    // Too many parts, RangeError from a charset library, and what else parsers think of.
+    // Too many parts, a RangeError of a charset library, or another error of the parser.
     return { header: await parseHeader(raw), content: bad }
   }
 }
 
-/** From the beginning of a mail: enough to tell whether it is ours. Never throws or rejects. */
+/** Parses the header at the start of a mail, to decide whether the mail is ours. Never throws or rejects. */
 export async function parseHeader(start: Uint8Array): Promise<MailHeader> {
   const header = start.subarray(0, headerEnd(start) ?? headerLimitBytes)
   try {
@@ -113,8 +113,8 @@ export async function parseHeader(start: Uint8Array): Promise<MailHeader> {
   }
 }
 
-/** Where the header ends: the index after its last line, or null where no empty line is in sight. It bounds what the
- *  parser is given. */
+/** The index after the last line of the header. Null if the header is longer than the limit. The parser gets no
+ *  more than this. */
 export function headerEnd(raw: Uint8Array): number | null {
   const end = Math.min(raw.length, headerLimitBytes)
   let lineStart = 0
@@ -156,15 +156,15 @@ function headerOf(parsed: LibraryMail | null, raw: Uint8Array): MailHeader {
   }
 }
 
-/** The parser's line has one character for each byte. */
+/** In mailparser's line each character is one byte. */
 function fieldOf({ key, line }: HeaderLines[number]): HeaderField {
   const text = Buffer.from(line.slice(line.indexOf(':') + 1), 'latin1').toString('utf8')
   const lines = text.split(/\r?\n/).map((part) => part.trim())
   return { name: key, value: lines.join(' ').trim() }
 }
 
-/** What the parser lets pass and others read otherwise: it takes `a@b.c <d@e.f>` and `"a@b.c" <>` for one mailbox, and
- *  passes over a field with white space before its colon (RFC 5322 §4.5). */
+/** Refuses fields that mailparser and other programs understand differently. mailparser reads `a@b.c <d@e.f>` and
+ *  `"a@b.c" <>` as one mailbox, and ignores a field with white space before its colon (RFC 5322 §4.5). */
 function isFromOneMailbox(fields: readonly HeaderField[], raw: Uint8Array): boolean {
   const [from, ...more] = fieldValues(fields, 'from')
   if (from === undefined || more.length > 0) return false
@@ -180,7 +180,7 @@ function singleAddress(from: string[]): string | null {
   return first?.group === undefined && more.length === 0 && isMailAddress(address) ? address : null
 }
 
-/** All plain addresses in these values, groups taken apart and domains left as mail servers write them. */
+/** All plain addresses in these values, also those in groups. Domains are not decoded. */
 export function plainAddresses(values: string[], limit = 100): string[] {
   return parseAddressHeader(values, { decodePunycode: false, flatten: true })
     .value.slice(0, limit)
@@ -188,7 +188,7 @@ export function plainAddresses(values: string[], limit = 100): string[] {
     .filter(isMailAddress)
 }
 
-/** The parser puts the present in the place of a date that it cannot read, so this reads the line itself. */
+/** mailparser replaces an invalid date by the current time, so this reads the line itself. */
 function readDate(value: string): number | null {
   if (value === '' || value.length > 100) return null
   const date = Date.parse(value.replace(/\([^()]*\)/g, ''))
@@ -199,8 +199,7 @@ function idOf(id: string | undefined): string | null {
   return id !== undefined && isMessageId(id) ? id : null
 }
 
-/** The plain text; the HTML part or what is attached where that has a block and the text has none. Null where there is
- *  nothing to read. */
+/** The plain text, or the text of the HTML part or an attachment if only that has a block. Null if there is no text. */
 async function letterText(parsed: LibraryMail, nesting: number): Promise<string | null> {
   const plain = parsed.text ?? ''
   if (hasLetter(plain)) return plain
@@ -212,19 +211,20 @@ async function letterText(parsed: LibraryMail, nesting: number): Promise<string 
   }
   const text = plain.trim() === '' ? (html ?? '') : plain
   if (text.trim() !== '') return text
-  // HTML too deep to be made text: something is there, but no letter.
+  // The HTML is nested too deeply to be converted: there is text, but no letter.
   return typeof parsed.html === 'string' && html === null ? '' : null
 }
 
-/** Null where the parser refuses to. It makes text of HTML only in a mail without any other text, so this is one. */
+/** Null if mailparser cannot convert the HTML. It converts HTML only in a mail without plain text, so this makes
+ *  such a mail. */
 async function textOfHtml(html: string): Promise<string | null> {
   const mail = Buffer.from(`Content-Type: text/html; charset=utf-8\n\n${html.slice(0, htmlLimit)}`)
   const { text, textConversionError } = await simpleParser(mail, { ...parserLimits, skipHtmlToText: false })
-  // A space that does not break is one to whoever reads it.
+  // Readers see a no-break space as a space.
   return textConversionError === undefined ? (text ?? '').replaceAll('\u00a0', ' ') : null
 }
 
-/** A forwarded mail, or a text that a program took for a file. */
+/** The text of a forwarded mail, or of a text that is attached as a file. */
 async function textOfAttachment(type: string, content: Uint8Array, nesting: number): Promise<string | null> {
   if (type === 'message/rfc822') {
     return nesting > 0 ? letterText(await simpleParser(bufferOf(content), parserLimits), nesting - 1) : null
@@ -232,7 +232,7 @@ async function textOfAttachment(type: string, content: Uint8Array, nesting: numb
   return type === 'text/plain' ? new TextDecoder('utf-8').decode(content) : null
 }
 
-/** The same bytes, as the parser wants them. */
+/** The same bytes as a Buffer, for mailparser. */
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }

@@ -1,19 +1,20 @@
-// Whether the mail server at our border has found that a mail comes from where its From says (RFC 8601), for hosts whose
-// config names that server. What is relied on is written in docs/host-limits.md.
+// Adds to mailparser: whether our receiving mail server confirmed the From address of a mail (RFC 8601).
+// It confirms by DMARC, DKIM or SPF. Used only if the config names that server. docs/host-limits.md says what this relies
+// on.
 
 import { domainOf } from '../../base/mail-address.ts'
 import { type AuthenticationResults, readAuthenticationResults } from './authentication-results.ts'
 import type { HeaderField } from './parse-mail.ts'
 
-/** Fields of this name that are looked at, from the top: all that are above any a sender can have written. */
+/** Fields of this name that are read, from the top. */
 const mostFields = 16
 
-/** What is found of the border server's field: that it `passes`, that it does not, or that there is `none`. */
+/** `none`: there is no trusted field of the receiving server. */
 export type SenderCheck = 'passes' | 'fails' | 'none'
 
-/** `from` is the mail's only From address, `authservId` the border server's name. */
+/** `from`: the mail's only From address. `authservId`: the name of the receiving server. */
 export function checkSender(fields: readonly HeaderField[], authservId: string, from: string): SenderCheck {
-  const found = borderResults(fields, authservId.toLowerCase())
+  const found = trustedResults(fields, authservId.toLowerCase())
   if (!found) return 'none'
   const domain = lowerDomain(from)
   return found.results.some(({ method, result, properties }) => {
@@ -21,12 +22,12 @@ export function checkSender(fields: readonly HeaderField[], authservId: string, 
     const value = (name: string) => properties.get(name)
     switch (method) {
       case 'dmarc':
-        // It is about the From domain by what it is; where it names one, that must be ours.
+        // DMARC is always about the From domain. If the result names a domain, it must be the same.
         return value('header.from') === undefined || lowerDomain(value('header.from') ?? '') === domain
       case 'dkim':
-        return speaksFor(value('header.d') ?? value('header.i'), domain)
+        return controls(value('header.d') ?? value('header.i'), domain)
       case 'spf':
-        return speaksFor(value('smtp.mailfrom'), domain)
+        return controls(value('smtp.mailfrom'), domain)
       default:
         return false
     }
@@ -35,24 +36,25 @@ export function checkSender(fields: readonly HeaderField[], authservId: string, 
     : 'fails'
 }
 
-/** The topmost field of the border server, above every server that is not its neighbour: what is beneath, anybody may
- *  have written. Null as well when the topmost cannot be read. */
-function borderResults(fields: readonly HeaderField[], authservId: string): AuthenticationResults | null {
-  let looked = 0
+/** The topmost field of the receiving server. It must be above the Received fields of servers of other
+ *  organisations, because a sender can forge everything below those. Null also if the topmost field cannot be
+ *  read. */
+function trustedResults(fields: readonly HeaderField[], authservId: string): AuthenticationResults | null {
+  let count = 0
   for (const { name, value } of fields) {
     if (name === 'received' && isElsewhere(value, authservId)) return null
     if (name !== 'authentication-results') continue
-    if (++looked > mostFields) return null
+    if (++count > mostFields) return null
     const read = readAuthenticationResults(value)
     if (read?.authservId === authservId) return read
-    // One that names the server and cannot be read: what follows it is not believed in its place.
+    // The field has the name of the server but cannot be read. A field below it must not replace it.
     if (!read && value.toLowerCase().includes(authservId)) return null
   }
   return null
 }
 
-/** Whether another organisation's server wrote this Received field (RFC 5321 §4.4). Servers inside a provider often have
- *  no name, or an address. */
+/** Whether a server of another organisation wrote this Received field (RFC 5321 §4.4). Servers inside a provider
+ *  often have no name, or an IP address. */
 function isElsewhere(received: string, authservId: string): boolean {
   const [, by] = /(?:^|\s)by\s+([^\s;()]+)/i.exec(withoutComments(received)) ?? []
   const name = (by ?? '').toLowerCase().replace(/\.$/, '')
@@ -62,17 +64,17 @@ function isElsewhere(received: string, authservId: string): boolean {
 }
 
 function withoutComments(text: string): string {
-  // From the inside out; each round takes one level.
-  let before = text.slice(0, 2_000)
-  for (let level = 0; level < 4; level++) before = before.replace(/\([^()]*\)/g, ' ')
-  return before
+  // Each round removes the innermost level of comments.
+  let rest = text.slice(0, 2_000)
+  for (let level = 0; level < 4; level++) rest = rest.replace(/\([^()]*\)/g, ' ')
+  return rest
 }
 
-/** Whether who controls `signer` (an address or a domain) controls `domain`: it is the same, or above it. Not the other
- *  way round, which needs a list of the domains under which strangers have theirs. */
-function speaksFor(signer: string | undefined, domain: string): boolean {
-  const above = lowerDomain(signer ?? '')
-  return above.includes('.') && isWithin(domain, above)
+/** Whether `signer`, an address or a domain, is the same domain or a parent of it. A subdomain does not count:
+ *  that would need the list of public suffixes. */
+function controls(signer: string | undefined, domain: string): boolean {
+  const parent = lowerDomain(signer ?? '')
+  return parent.includes('.') && isWithin(domain, parent)
 }
 
 function isWithin(name: string, domain: string): boolean {

@@ -1,11 +1,12 @@
-// One connection to a POP3 server, logged in (RFC 1939, 2449, 2595): list, read headers, read, mark for deletion.
-// What is marked is deleted by `quit` alone; a connection that is lost deletes nothing.
+// A POP3 client of our own (docs/decisions/2026-11-24-own-pop3.md), one connection after login (RFC 1939, 2449, 2595).
+// It lists mails, reads headers and mails, and marks mails for deletion. Only `quit` deletes marked mails. A lost
+// connection deletes nothing.
 
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Clock } from '../../base/clock.ts'
 import type { Credentials } from '../auth/credentials.ts'
-import { isLoopbackHost, mayStayInClear, type Pop3Url } from '../mail-url.ts'
+import { allowsClearText, isLoopbackHost, type Pop3Url } from '../mail-url.ts'
 import { headerLimitBytes } from '../mime/parse-mail.ts'
 import { noTls, Pop3Refusal, pop3Problem } from './pop3-errors.ts'
 import { loginPop3 } from './pop3-login.ts'
@@ -13,27 +14,27 @@ import { type Pop3Answer, type Pop3Form, Pop3ResponseParser } from './pop3-respo
 
 export type Pop3ConnectionTiming = {
   readonly connectMs: number
-  /** From a command being the next to be answered to the end of its answer. */
+  /** From the end of the previous answer to the end of this answer. */
   readonly answerMs: number
 }
 
 export type Pop3Mail = { readonly number: number; readonly uid: string; readonly sizeBytes: number }
 
-/** Mails of a maildrop that are looked at. Listing more at each look costs too much: IMAP searches instead. */
+/** Mails of a maildrop, at most. To list more at each poll costs too much; IMAP can search instead. */
 const mostPop3Mails = 100_000
 const mostListBytes = mostPop3Mails * 80
-/** Commands under way at once where the server allows it (RFC 2449 §6.8). */
+/** Commands without an answer at the same time, if the server allows pipelining (RFC 2449 §6.8). */
 export const pop3Pipeline = 50
 
 type Waiting = {
   readonly form: Pop3Form
-  /** Null: the greeting, which comes by itself. */
+  /** Null: the greeting, which needs no command. */
   readonly line: string | null
   readonly resolve: (answer: Pop3Answer) => void
   readonly reject: (error: unknown) => void
 }
 
-/** Connects and logs in; rejects with a Problem that shows no password. */
+/** Connects and logs in. Rejects with a Problem, which never contains the password. */
 export async function connectPop3(
   url: Pop3Url,
   login: Credentials,
@@ -51,16 +52,16 @@ export async function connectPop3(
 }
 
 export class Pop3Client {
-  /** Called once when the connection is lost, not when it is ended. */
+  /** Called once if the connection is lost, but not if we end it. */
   onLost: (error: unknown) => void = () => undefined
   readonly #url: Pop3Url
   readonly #clock: Clock
   readonly #timing: Pop3ConnectionTiming
   #socket: Socket | TLSSocket | null = null
-  readonly #reader = new Pop3ResponseParser()
-  /** Written and not answered yet, in their order; then those that wait to be written. */
+  readonly #parser = new Pop3ResponseParser()
+  /** Commands without an answer, in order: first those that were sent, then those that wait to be sent. */
   #waiting: Waiting[] = []
-  #written = 0
+  #sent = 0
   #cancelTimer: () => void = () => undefined
   #failure: unknown = null
   #capabilities = new Map<string, string>()
@@ -71,7 +72,7 @@ export class Pop3Client {
     this.#timing = timing
   }
 
-  /** Names in upper case, with what stands behind them. Empty where the server knows no CAPA. */
+  /** Names in upper case, with their arguments. Empty if the server does not know CAPA. */
   get capabilities(): ReadonlyMap<string, string> {
     return this.#capabilities
   }
@@ -81,7 +82,7 @@ export class Pop3Client {
     const servername = this.#serverName()
     const socket = tls === 'always' ? connectTls({ host, port, ...servername }) : connect({ host, port })
     const greeting = this.#expect({ form: 'line' }, null, this.#timing.connectMs)
-    this.#attach(socket)
+    this.#useSocket(socket)
     await accepted(greeting)
     await this.#readCapabilities()
     if (tls === 'offered') await this.#upgrade()
@@ -89,7 +90,7 @@ export class Pop3Client {
     await this.#readCapabilities()
   }
 
-  /** Sends a command and gives the answer as it is. */
+  /** Sends a command and returns the answer, +OK or -ERR. */
   command(line: string, form: Pop3Form = { form: 'line' }): Promise<Pop3Answer> {
     return this.#expect(form, line, this.#timing.answerMs)
   }
@@ -104,31 +105,31 @@ export class Pop3Client {
     })
   }
 
-  /** Changes when mails come or go. */
+  /** Number and total size of the mails, as text. */
   async stat(): Promise<string> {
     return (await accepted(this.command('STAT'))).text
   }
 
-  /** The header and so many lines after it, and nothing of them that is too long; null where the mail is gone. Unlike
-   *  `retrieve` it marks nothing as read. */
+  /** The header and this many lines of the body, truncated to a limit. Null if the mail is gone. Does not mark the
+   *  mail as read, unlike `retrieve`. */
   async top({ number }: Pop3Mail, lines: number): Promise<Uint8Array | null> {
     const mostBytes = lines === 0 ? headerLimitBytes : 2 * headerLimitBytes
     const answer = await this.command(`TOP ${number} ${lines}`, { form: 'lines', mostBytes })
     return answer.ok ? answer.body : null
   }
 
-  /** The mail, at most `mostBytes` and one byte more of it; null where it is gone. */
+  /** The mail, truncated to `mostBytes` and one more byte. Null if it is gone. */
   async retrieve({ number }: Pop3Mail, mostBytes: number): Promise<Uint8Array | null> {
     const answer = await this.command(`RETR ${number}`, { form: 'lines', mostBytes: mostBytes + 1 })
     return answer.ok ? answer.body : null
   }
 
-  /** One that is gone already is no failure. */
+  /** Does not fail if the mail is gone already. */
   async markDeleted(number: number): Promise<void> {
     await this.command(`DELE ${number}`)
   }
 
-  /** Deletes what was marked; rejects when the server did not confirm it. */
+  /** Deletes the marked mails. Rejects if the server does not confirm it. */
   async quit(): Promise<void> {
     this.onLost = () => undefined
     try {
@@ -171,35 +172,35 @@ export class Pop3Client {
 
   async #upgrade(): Promise<void> {
     if (!this.#capabilities.has('STLS')) {
-      if (mayStayInClear(this.#url)) return
+      if (allowsClearText(this.#url)) return
       throw noTls(this.#url)
     }
     await accepted(this.command('STLS'))
-    // What came before the handshake was not protected by it (as in CVE-2011-0411).
-    if (!this.#reader.isIdle) throw new Error('it sent something before TLS began')
+    // Bytes before the handshake are not protected by TLS and could be injected (as in CVE-2011-0411).
+    if (!this.#parser.isIdle) throw new Error('it sent something before TLS began')
     const plain = this.#socket
     if (!plain) throw this.#failure
     plain.removeAllListeners()
-    // To loopback even clear text is allowed, so a self-made certificate there is no reason to fail.
+    // To loopback even clear text is allowed, so a self-signed certificate is accepted there.
     const rejectUnauthorized = !isLoopbackHost(this.#url.host)
     const secure = connectTls({ socket: plain, ...this.#serverName(), rejectUnauthorized })
-    this.#attach(secure)
+    this.#useSocket(secure)
     await this.#readCapabilities()
   }
 
   #serverName(): { servername?: string } {
     const { host } = this.#url
-    // Server Name Indication holds names only (RFC 6066 §3).
+    // Server Name Indication allows only names (RFC 6066 §3).
     return /^[\d.]+$|:/.test(host) ? {} : { servername: host }
   }
 
-  #attach(socket: Socket | TLSSocket): void {
+  #useSocket(socket: Socket | TLSSocket): void {
     this.#socket = socket
     socket.on('error', (error) => this.#fail(error))
     socket.on('close', () => this.#fail(new Error('the server closed the connection')))
     socket.on('data', (chunk: Buffer) => {
-      this.#reader.push(chunk)
-      this.#answer()
+      this.#parser.push(chunk)
+      this.#readAnswers()
     })
   }
 
@@ -207,38 +208,38 @@ export class Pop3Client {
     if (this.#failure !== null) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ form, line, resolve, reject })
-      if (this.#waiting.length === 1) this.#watch(limitMs)
-      this.#write()
+      if (this.#waiting.length === 1) this.#startTimer(limitMs)
+      this.#sendWaiting()
     })
   }
 
-  #write(): void {
+  #sendWaiting(): void {
     const most = this.#capabilities.has('PIPELINING') ? pop3Pipeline : 1
-    while (this.#written < Math.min(most, this.#waiting.length)) {
-      const { line } = this.#waiting[this.#written++] as Waiting
+    while (this.#sent < Math.min(most, this.#waiting.length)) {
+      const { line } = this.#waiting[this.#sent++] as Waiting
       if (line !== null) this.#socket?.write(`${line}\r\n`)
     }
   }
 
-  #answer(): void {
+  #readAnswers(): void {
     try {
       for (;;) {
         const [next] = this.#waiting
-        const answer = next && this.#written > 0 ? this.#reader.take(next.form) : null
+        const answer = next && this.#sent > 0 ? this.#parser.take(next.form) : null
         if (!next || !answer) return
         this.#waiting.shift()
-        this.#written--
+        this.#sent--
         this.#cancelTimer()
-        if (this.#waiting.length > 0) this.#watch(this.#timing.answerMs)
+        if (this.#waiting.length > 0) this.#startTimer(this.#timing.answerMs)
         next.resolve(answer)
-        this.#write()
+        this.#sendWaiting()
       }
     } catch (error) {
       this.#fail(error)
     }
   }
 
-  #watch(limitMs: number): void {
+  #startTimer(limitMs: number): void {
     this.#cancelTimer = this.#clock.after(limitMs, () =>
       this.#fail(new Error(`it has not answered for ${Math.round(limitMs / 1000)} s`)),
     )
@@ -254,8 +255,8 @@ export class Pop3Client {
   }
 }
 
-/** The answer if it is +OK; otherwise rejects with what the server said. */
-async function accepted(answering: Promise<Pop3Answer>): Promise<Pop3Answer> {
+/** Returns the answer if it is +OK, or else rejects with the text of the server. */
+export async function accepted(answering: Promise<Pop3Answer>): Promise<Pop3Answer> {
   const answer = await answering
   if (answer.ok) return answer
   throw Pop3Refusal.of(answer.text)

@@ -1,11 +1,12 @@
-// What a POP3 server refused and why, by its response code (RFC 2449 §8, RFC 3206) where it gives one.
+// Turns the refusal of a POP3 server into a Problem with a remedy, by its response code (RFC 2449 §8, RFC 3206) or
+// its text.
 
 import { Problem } from '../../base/problem.ts'
 import { type Pop3Url, serverName } from '../mail-url.ts'
 import { clearTextProblem, loginProblem, serverProblem } from '../server-errors.ts'
 
-/** Codes that time mends. IN-USE: another program has the maildrop open. */
-const passing = new Set(['IN-USE', 'LOGIN-DELAY', 'SYS/TEMP'])
+/** Codes of temporary refusals. IN-USE: another program has the maildrop open. */
+const temporary = new Set(['IN-USE', 'LOGIN-DELAY', 'SYS/TEMP'])
 
 export class Pop3Refusal extends Error {
   readonly code: string
@@ -22,7 +23,7 @@ export class Pop3Refusal extends Error {
     )
   }
 
-  /** Without a code it is the password, unless the words say otherwise: many servers have no codes. */
+  /** Many servers send no code. Then the password is wrong, unless the text says something else. */
   static atLogin(text: string): Pop3Refusal {
     const refusal = Pop3Refusal.of(text)
     if (refusal.code !== '') return refusal
@@ -35,8 +36,8 @@ export class Pop3Refusal extends Error {
     return new Pop3Refusal('AUTH', text)
   }
 
-  get isPassing(): boolean {
-    return passing.has(this.code)
+  get isTemporary(): boolean {
+    return temporary.has(this.code)
   }
 }
 
@@ -47,7 +48,7 @@ export function pop3Problem(url: Pop3Url, error: unknown): Problem {
   const cause = { cause: error }
   switch (error.code) {
     case 'IN-USE': {
-      const remedy = 'It is tried again by itself; close other mail programs that stay logged in.'
+      const remedy = 'It is tried again by itself. Close other mail programs that stay logged in.'
       return new Problem(
         'mail-server',
         `${server} has the mailbox locked for another program.`,
@@ -56,8 +57,8 @@ export function pop3Problem(url: Pop3Url, error: unknown): Problem {
       )
     }
     case 'LOGIN-DELAY': {
-      const remedy = 'It is asked less often by itself; ?poll=SECONDS in the URL sets how often.'
-      return new Problem('mail-server', `${server} is asked more often than it likes.`, remedy, cause)
+      const remedy = 'It is polled less often from now on. ?poll=SECONDS in the URL sets the interval.'
+      return new Problem('mail-server', `${server} is polled more often than it allows.`, remedy, cause)
     }
     case 'NO-IDS':
     case 'TOO-MANY': {
@@ -66,7 +67,12 @@ export function pop3Problem(url: Pop3Url, error: unknown): Problem {
     }
     default: {
       const what = `${server} refused: ${error.message.slice(0, 200).replace(/\.+$/, '')}.`
-      return new Problem('mail-server', what, 'It is tried again; if it stays, ask whoever runs it.', cause)
+      return new Problem(
+        'mail-server',
+        what,
+        'It is tried again. If it lasts, ask the owner of the server.',
+        cause,
+      )
     }
   }
 }
@@ -75,12 +81,12 @@ export function noTls(url: Pop3Url): Problem {
   return clearTextProblem('POP3', url)
 }
 
-/** Whether waiting mends it. */
-export function isPassing(problem: Problem): boolean {
-  return problem.cause instanceof Pop3Refusal && problem.cause.isPassing
+/** Whether the refusal is only temporary. */
+export function isTemporary(problem: Problem): boolean {
+  return problem.cause instanceof Pop3Refusal && problem.cause.isTemporary
 }
 
-/** Whether it is our asking too often. */
+/** Whether we log in too often. */
 export function isLoginDelay(problem: Problem): boolean {
   return problem.cause instanceof Pop3Refusal && problem.cause.code === 'LOGIN-DELAY'
 }

@@ -1,4 +1,5 @@
-// Logging in to a POP3 server: by password in the way it offers, or by an OAuth 2.0 access token.
+// The login to a POP3 server: by a password, with the mechanism that the server offers, or by an OAuth 2.0 access
+// token.
 
 import type { Credentials } from '../auth/credentials.ts'
 import type { Pop3Url } from '../mail-url.ts'
@@ -14,12 +15,12 @@ export async function loginPop3(commands: Pop3Commands, url: Pop3Url, login: Cre
   if (login.kind === 'token') return loginByToken(commands, url, login.user, login.token)
   const { user, password } = login
   const { capabilities } = commands
-  // USER is offered by nearly all; a server without CAPA knows nothing else.
+  // Nearly all servers offer USER, and a server without CAPA knows nothing else.
   if (capabilities.size === 0 || capabilities.has('USER') || !mechanisms(commands).has('PLAIN')) {
     await step(commands, `USER ${user}`)
     await step(commands, `PASS ${password}`)
   } else {
-    // RFC 4616; the initial response is RFC 5034's.
+    // RFC 4616, with the initial response of RFC 5034.
     await step(commands, `AUTH PLAIN ${base64(`\0${user}\0${password}`)}`)
   }
 }
@@ -30,22 +31,23 @@ async function loginByToken(
   user: string,
   token: string,
 ): Promise<void> {
-  // RFC 7628 where it is offered, else what Google and Microsoft made before.
-  const bearer = mechanisms(commands).has('OAUTHBEARER')
-  const words = bearer
+  // RFC 7628 if the server offers it, or else XOAUTH2 of Google and Microsoft.
+  const isBearer = mechanisms(commands).has('OAUTHBEARER')
+  const fields = isBearer
     ? ['n,a=', user, ',\x01host=', host, '\x01port=', String(port), '\x01auth=Bearer ', token, '\x01\x01']
     : ['user=', user, '\x01auth=Bearer ', token, '\x01\x01']
-  const name = bearer ? 'OAUTHBEARER' : 'XOAUTH2'
-  const response = base64(words.join(''))
-  // A token is longer than the 255 octets of a command line (RFC 5034 §4), and Microsoft insists on it.
+  const name = isBearer ? 'OAUTHBEARER' : 'XOAUTH2'
+  const response = base64(fields.join(''))
+  // The token is sent in a line of its own: it is longer than the 255 octets of a command line (RFC 5034 §4), and
+  // Microsoft demands it.
   let answer = await commands.command(`AUTH ${name}`)
   if (answer.ok) answer = await commands.command(response)
-  // Refused, a continuation tells why; it wants an empty answer before the refusal comes.
-  if (answer.ok && isChallenge(answer.text)) answer = await commands.command(bearer ? 'AQ==' : '')
+  // A refused token gets a challenge with the reason. The -ERR comes only after an empty answer to it.
+  if (answer.ok && isChallenge(answer.text)) answer = await commands.command(isBearer ? 'AQ==' : '')
   if (!answer.ok) throw Pop3Refusal.atLogin(answer.text)
 }
 
-/** A challenge is base64 of JSON; a welcome is words. */
+/** A challenge is the base64 of JSON. The text of a success is plain words. */
 function isChallenge(text: string): boolean {
   return /^eyJ[A-Za-z0-9+/]+=*$/.test(text)
 }

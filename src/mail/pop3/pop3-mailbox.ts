@@ -1,5 +1,5 @@
-// A POP3 maildrop as a Mailbox. A session shows nothing new and locks out other programs, so there is one only for each
-// look: at regular times, and kept while letters of it are worked off. What is removed is deleted when it ends.
+// A POP3 maildrop as a Mailbox. A session shows no new mails and locks out other programs. So each poll has its own
+// session, which stays open while its letters are handled. Removed mails are deleted when the session ends.
 
 import type { Clock } from '../../base/clock.ts'
 import { type MayTakeNewest, manyWaiting } from '../../base/fair-order.ts'
@@ -10,23 +10,23 @@ import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.
 import { providerOfServer } from '../providers/provider-lookup.ts'
 import { type Backoff, backoffMs } from '../reconnect-backoff.ts'
 import { connectPop3, type Pop3ConnectionTiming } from './pop3-client.ts'
-import { isLoginDelay, isPassing, pop3Problem } from './pop3-errors.ts'
+import { isLoginDelay, isTemporary, pop3Problem } from './pop3-errors.ts'
 import { Pop3Session } from './pop3-session.ts'
 import { UidlCache } from './uidl-cache.ts'
 
 export type Pop3Timing = Pop3ConnectionTiming & {
-  /** Between two looks; the server may ask for more. */
+  /** Between two polls. The server may demand more. */
   readonly pollMs: number
-  /** A session that nobody uses for this long is ended. */
+  /** A session that is not used for this time is ended. */
   readonly lingerMs: number
-  /** The mails are listed at least this often, though their number and size stay the same. */
+  /** The mails are listed at least this often, even if their number and size stay the same. */
   readonly listMs: number
   readonly retry: Backoff
-  /** A password that is refused: somebody has to act, and providers lock eager callers out. */
+  /** After a refused password. A person must act, and providers lock out clients that try often. */
   readonly loginRetry: Backoff
 }
 
-/** Each look is a login: providers take one in ten seconds, a server on this computer any number. */
+/** Each poll is a login. Providers allow one in ten seconds, a server on this computer any number. */
 function pop3Timing({ host, pollMs }: Pop3Url): Pop3Timing {
   const usualMs = providerOfServer(host)?.pop3PollMs ?? (isLoopbackHost(host) ? 1_000 : 10_000)
   return {
@@ -43,12 +43,12 @@ function pop3Timing({ host, pollMs }: Pop3Url): Pop3Timing {
 type Pop3MailboxOptions = {
   readonly clock: Clock
   readonly login: Login
-  /** Uniform in [0, 1), for the scatter of retries. */
+  /** Uniform in [0, 1), to scatter retries. */
   readonly random: () => number
   readonly timing?: Partial<Pop3Timing>
   readonly notice: (line: string) => void
-  /** Where the IDs of foreign mails are kept; null: nowhere. */
-  readonly memoryFile: string | null
+  /** File for the IDs of foreign mails. Null: no file. */
+  readonly uidlCacheFile: string | null
 }
 
 export class Pop3Mailbox implements Mailbox {
@@ -61,25 +61,25 @@ export class Pop3Mailbox implements Mailbox {
   readonly #filter: MailFilter
   readonly #options: Pop3MailboxOptions
   readonly #timing: Pop3Timing
-  readonly #memory: UidlCache
+  readonly #uidlCache: UidlCache
   #state: 'new' | 'open' | 'closed' = 'new'
   #session: Pop3Session | null = null
-  /** Why there is no connection; null while all is well. */
+  /** Why there is no connection; null after a successful poll. */
   #lostBecause: string | null = 'it is not open'
   /** The password was refused at the last login. */
   #isRefused = false
   #attempt = 0
-  /** What the server asks us to leave between two logins. */
-  #spacingMs = 0
-  #lookedAt = Number.NEGATIVE_INFINITY
+  /** The time between two logins that the server demands. */
+  #minLoginMs = 0
+  #polledAt = Number.NEGATIVE_INFINITY
   #listedAt = Number.NEGATIVE_INFINITY
-  /** Number and size of all mails when nothing was waiting; null: not known. */
-  #quietStat: string | null = null
-  /** Removed by us and perhaps still there: bounded by what is listed. */
-  #doomed = new Set<string>()
+  /** Number and size of all mails when none was waiting; null if unknown. */
+  #idleStat: string | null = null
+  /** Mails that we removed and that may still be there. At most those of one list. */
+  #toDelete = new Set<string>()
   #cancelPoll: () => void = () => undefined
   #cancelLinger: () => void = () => undefined
-  /** Operations run one after the other: each waits for the one before. */
+  /** The last operation. Each one waits for the one before. */
   #tail: Promise<unknown> = Promise.resolve()
 
   constructor(url: Pop3Url, filter: MailFilter, options: Pop3MailboxOptions) {
@@ -90,18 +90,19 @@ export class Pop3Mailbox implements Mailbox {
     const key = [url.host, url.port, url.user, filter.subject, filter.address]
       .map(String)
       .map(encodeURIComponent)
-    const { memoryFile: file, notice } = options
-    this.#memory = new UidlCache({ file, key: key.join(' '), notice })
+    const { uidlCacheFile: file, notice } = options
+    this.#uidlCache = new UidlCache({ file, key: key.join(' '), notice })
   }
 
   async open(): Promise<void> {
-    if (this.#state !== 'new') throw new Problem('internal', 'A mailbox was opened twice.', 'Make a new one.')
+    if (this.#state !== 'new')
+      throw new Problem('internal', 'A mailbox was opened twice.', 'Please report this.')
     this.#state = 'open'
-    await this.#inTurn(async () => {
+    await this.#runInOrder(async () => {
       try {
-        await this.#look()
+        await this.#poll()
       } catch (error) {
-        if (isPassing(error as Problem)) return
+        if (isTemporary(error as Problem)) return
         this.#state = 'closed'
         this.#cancelPoll()
         throw error
@@ -110,41 +111,41 @@ export class Pop3Mailbox implements Mailbox {
   }
 
   fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
-    return this.#inTurn(async () => {
+    return this.#runInOrder(async () => {
       this.#checkOpen()
       const { clock } = this.#options
-      if (clock.now() - this.#lookedAt >= this.#pollMs) {
-        if (this.#session) await this.#endBacklog(this.#session)
-        if (!this.#session) await this.#look()
+      if (clock.now() - this.#polledAt >= this.#pollMs) {
+        if (this.#session) await this.#endIfBacklog(this.#session)
+        if (!this.#session) await this.#poll()
       }
       const session = this.#session
       if (!session) return []
-      const isTaken = (uid: string) => except.has(uid) || this.#doomed.has(uid)
-      return this.#using(() => session.fetch(limit, isTaken, this.mayTakeNewest))
+      const isTaken = (uid: string) => except.has(uid) || this.#toDelete.has(uid)
+      return this.#useSession(() => session.fetch(limit, isTaken, this.mayTakeNewest))
     })
   }
 
-  /** Done for good when the session ends; refused or lost, it is done in the next one. */
+  /** The server deletes the mails when the session ends. If that fails, the next session deletes them. */
   remove(refs: readonly string[]): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#runInOrder(async () => {
       if (refs.length === 0) return
-      for (const ref of refs) this.#doomed.add(ref)
-      this.#quietStat = null
+      for (const ref of refs) this.#toDelete.add(ref)
+      this.#idleStat = null
       if (this.#state !== 'open') return
       const { clock } = this.#options
-      if (!this.#session && this.#lostBecause === null && clock.now() - this.#lookedAt >= this.#spacingMs) {
-        // The next look does it as well.
-        await this.#look().catch(() => undefined)
+      if (!this.#session && this.#lostBecause === null && clock.now() - this.#polledAt >= this.#minLoginMs) {
+        // If this fails, the next poll deletes the mails.
+        await this.#poll().catch(() => undefined)
       }
       const session = this.#session
-      if (session) await this.#using(() => session.remove(refs))
+      if (session) await this.#useSession(() => session.remove(refs))
     })
   }
 
-  /** A look as soon as the server bears one; not with a password that was refused. */
+  /** Polls as soon as the server allows a login, but not with a refused password. */
   check(): void {
     if (this.#state !== 'open' || this.#isRefused) return
-    this.#pollIn(Math.max(0, this.#lookedAt + this.#spacingMs - this.#options.clock.now()))
+    this.#pollIn(Math.max(0, this.#polledAt + this.#minLoginMs - this.#options.clock.now()))
   }
 
   async close(): Promise<void> {
@@ -155,13 +156,13 @@ export class Pop3Mailbox implements Mailbox {
     this.#cancelLinger()
     const session = this.#session
     const cancel = this.#options.clock.after(2_000, () => session?.destroy())
-    await this.#inTurn(() => this.#end()).catch(() => undefined)
+    await this.#runInOrder(() => this.#end()).catch(() => undefined)
     cancel()
-    this.#memory.save()
+    this.#uidlCache.save()
   }
 
   get #pollMs(): number {
-    return Math.max(this.#timing.pollMs, this.#spacingMs)
+    return Math.max(this.#timing.pollMs, this.#minLoginMs)
   }
 
   #checkOpen(): void {
@@ -173,28 +174,28 @@ export class Pop3Mailbox implements Mailbox {
     )
   }
 
-  /** Connects, lists, deletes what is left to delete, and stays only if something waits. */
-  async #look(): Promise<void> {
+  /** Connects, lists the mails and deletes those that were removed. Stays connected only if mails wait. */
+  async #poll(): Promise<void> {
     const { clock } = this.#options
     this.#cancelPoll()
-    this.#lookedAt = clock.now()
+    this.#polledAt = clock.now()
     try {
       const connection = await connectWith(this.#options.login, (credentials) =>
         connectPop3(this.#url, credentials, clock, this.#timing),
       )
       const delay = Number(/^\d{1,6}/.exec(connection.capabilities.get('LOGIN-DELAY') ?? '')?.[0] ?? 0)
-      // An answer of the server to our asking too often counts more than what it announces.
-      this.#spacingMs = Math.max(this.#spacingMs, delay * 1_000)
+      // After a LOGIN-DELAY refusal our time may already be longer than the announced one.
+      this.#minLoginMs = Math.max(this.#minLoginMs, delay * 1_000)
       connection.onLost = (error) => this.#lost(error)
       const stat = await connection.stat()
-      const mayRest = stat === this.#quietStat && clock.now() - this.#listedAt < this.#timing.listMs
-      const mails = mayRest ? [] : await connection.uidList()
-      this.#session = mayRest ? null : new Pop3Session(connection, mails, this.#filter, this.#memory)
+      const isUnchanged = stat === this.#idleStat && clock.now() - this.#listedAt < this.#timing.listMs
+      const mails = isUnchanged ? [] : await connection.uidList()
+      this.#session = isUnchanged ? null : new Pop3Session(connection, mails, this.#filter, this.#uidlCache)
       if (this.#session) {
         this.#session.isOurReport = this.isOurReport
         await this.#begin(this.#session, stat)
       } else await connection.quit()
-      this.#nowConnected()
+      this.#setConnected()
       if (this.#session) this.onWake()
     } catch (error) {
       throw this.#lost(error)
@@ -204,23 +205,23 @@ export class Pop3Mailbox implements Mailbox {
 
   async #begin(session: Pop3Session, stat: string): Promise<void> {
     this.#listedAt = this.#options.clock.now()
-    for (const uid of this.#doomed) if (!session.has(uid)) this.#doomed.delete(uid)
-    await session.remove([...this.#doomed])
-    const isQuiet = !session.hasWaiting(() => false)
-    this.#quietStat = isQuiet && !session.hasDeleted ? stat : null
-    if (isQuiet) await this.#end()
+    for (const uid of this.#toDelete) if (!session.has(uid)) this.#toDelete.delete(uid)
+    await session.remove([...this.#toDelete])
+    const isIdle = !session.hasWaiting(() => false)
+    this.#idleStat = isIdle && !session.hasDeleted ? stat : null
+    if (isIdle) await this.#end()
     else this.#linger()
   }
 
-  /** While many letters are worked off a session would hide for minutes what comes meanwhile. */
-  async #endBacklog({ waiting }: Pop3Session): Promise<void> {
+  /** While many letters are handled, a session would hide new mails for minutes. */
+  async #endIfBacklog({ waiting }: Pop3Session): Promise<void> {
     if (waiting <= manyWaiting || !this.mayTakeNewest?.(waiting)) return
     await this.#end().catch((error: unknown) => {
       throw this.#lost(error)
     })
   }
 
-  async #using<T>(work: () => Promise<T>): Promise<T> {
+  async #useSession<T>(work: () => Promise<T>): Promise<T> {
     this.#cancelLinger()
     try {
       const result = await work()
@@ -234,7 +235,7 @@ export class Pop3Mailbox implements Mailbox {
   #linger(): void {
     this.#cancelLinger()
     this.#cancelLinger = this.#options.clock.after(this.#timing.lingerMs, () => {
-      this.#inTurn(() => this.#end()).catch((error: unknown) => this.#lost(error))
+      this.#runInOrder(() => this.#end()).catch((error: unknown) => this.#lost(error))
     })
   }
 
@@ -243,10 +244,10 @@ export class Pop3Mailbox implements Mailbox {
     const session = this.#session
     this.#session = null
     await session?.quit()
-    this.#memory.save()
+    this.#uidlCache.save()
   }
 
-  #nowConnected(): void {
+  #setConnected(): void {
     this.#attempt = 0
     this.#isRefused = false
     if (this.#state !== 'open' || this.#lostBecause === null) return
@@ -254,7 +255,7 @@ export class Pop3Mailbox implements Mailbox {
     this.onState({ state: 'connected' })
   }
 
-  /** Ends what is left of the connection and comes back later. */
+  /** Drops the session and polls again later. */
   #lost(error: unknown): Problem {
     const problem = pop3Problem(this.#url, error)
     this.#session?.destroy()
@@ -262,11 +263,11 @@ export class Pop3Mailbox implements Mailbox {
     this.#cancelLinger()
     if (this.#state !== 'open') return problem
     const { retry, loginRetry } = this.#timing
-    // Twice as long each time until it is content, for it does not say how long.
-    if (isLoginDelay(problem)) this.#spacingMs = Math.min(1_800_000, Math.max(30_000, 2 * this.#pollMs))
+    // The server does not say how long to wait, so the time doubles until it accepts the login.
+    if (isLoginDelay(problem)) this.#minLoginMs = Math.min(1_800_000, Math.max(30_000, 2 * this.#pollMs))
     this.#isRefused = problem.code === 'mail-login'
     const backoff = this.#isRefused ? loginRetry : retry
-    const retryInMs = Math.max(this.#spacingMs, backoffMs(this.#attempt++, backoff, this.#options.random))
+    const retryInMs = Math.max(this.#minLoginMs, backoffMs(this.#attempt++, backoff, this.#options.random))
     this.#lostBecause = messageOf(problem).replace(/\.$/, '')
     this.#pollIn(retryInMs)
     this.onState({ state: 'disconnected', reason: this.#lostBecause, retryInMs })
@@ -277,15 +278,15 @@ export class Pop3Mailbox implements Mailbox {
     if (this.#state !== 'open') return
     this.#cancelPoll()
     this.#cancelPoll = this.#options.clock.after(delayMs, () => {
-      this.#inTurn(async () => {
-        // One that is in use is asked again when it has ended.
+      this.#runInOrder(async () => {
+        // While a session is in use, the poll waits.
         if (this.#session) this.#pollIn(this.#timing.lingerMs)
-        else if (this.#state === 'open') await this.#look()
+        else if (this.#state === 'open') await this.#poll()
       }).catch(() => undefined)
     })
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  #runInOrder<T>(work: () => Promise<T>): Promise<T> {
     const run = this.#tail.then(work)
     this.#tail = run.catch(() => undefined)
     return run

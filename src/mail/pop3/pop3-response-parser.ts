@@ -1,20 +1,20 @@
-// Answers of a POP3 server out of the bytes of its connection (RFC 1939 §3): where each ends, dot-stuffing undone, and
-// never more kept than was asked for, whatever the server sends. Knows nothing of sockets.
+// Parses the answers of a POP3 server from the bytes of its connection (RFC 1939 §3). Finds the end of each answer,
+// undoes dot-stuffing, and never keeps more than the caller's limit.
 
 export type Pop3Answer = {
   readonly ok: boolean
-  /** After +OK or -ERR. */
+  /** The text after +OK or -ERR. */
   readonly text: string
-  /** Of an answer of several lines; empty otherwise. */
+  /** The body of an answer with several lines, or else empty. */
   readonly body: Uint8Array
-  /** There was more of it than was to be kept. */
+  /** Whether the body was longer than the limit. */
   readonly truncated: boolean
 }
 
-/** What an answer looks like when it is +OK. `lines`: ended by a line with a single dot. */
+/** The form of an answer that is +OK. `lines`: several lines, which end with a line that is a single dot. */
 export type Pop3Form = { readonly form: 'line' } | { readonly form: 'lines'; readonly mostBytes: number }
 
-/** RFC 2449 §4 allows 512; some put a story there. */
+/** RFC 2449 §4 allows 512, but some servers send more. */
 const longestLineBytes = 4_096
 
 const empty = new Uint8Array(0)
@@ -22,11 +22,11 @@ const lineEnd = Buffer.from('\r\n')
 const bodyEnd = Buffer.from('\r\n.\r\n')
 
 export class Pop3ResponseParser {
-  /** Not used up yet. At most one answer's limit and one chunk of the socket. */
+  /** Bytes that are not parsed yet. At most one line or end marker and one chunk of the socket. */
   #bytes: Buffer = Buffer.alloc(0)
-  /** The first line of an answer whose body is still coming. */
+  /** The first line of an answer whose body is not complete yet. */
   #status: string | null = null
-  /** What of that body came before `#bytes`, cut at its limit. */
+  /** The part of that body before `#bytes`, truncated to its limit. */
   #kept: Buffer[] = []
   #keptBytes = 0
   #truncated = false
@@ -35,12 +35,12 @@ export class Pop3ResponseParser {
     this.#bytes = this.#bytes.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#bytes, chunk])
   }
 
-  /** Bytes that nobody has asked for. */
+  /** Whether there are no bytes left over. */
   get isIdle(): boolean {
     return this.#bytes.length === 0 && this.#status === null
   }
 
-  /** The next answer, or null while it is not whole. Throws when it is no answer of a POP3 server. */
+  /** The next answer, or null while it is not complete. Throws if it is not an answer of a POP3 server. */
   take(form: Pop3Form): Pop3Answer | null {
     if (this.#status === null) {
       const end = this.#bytes.indexOf(lineEnd)
@@ -58,7 +58,7 @@ export class Pop3ResponseParser {
         return { ok, text, body: empty, truncated: false }
       }
       this.#status = text
-      // The line's end stays: a body without a line ends by it and the dot.
+      // The line end stays, because an empty body ends with this line end and the dot.
       this.#bytes = this.#bytes.subarray(end)
     }
     return form.form === 'lines' ? this.#takeBody(this.#status, form.mostBytes) : null
@@ -66,7 +66,7 @@ export class Pop3ResponseParser {
 
   #takeBody(text: string, mostBytes: number): Pop3Answer | null {
     const end = this.#bytes.indexOf(bodyEnd)
-    // What may be the beginning of the end stays for the next look.
+    // The last bytes may be the start of the end marker, so they stay.
     const until = end >= 0 ? end + 2 : Math.max(0, this.#bytes.length - bodyEnd.length + 1)
     this.#keep(this.#bytes.subarray(0, until), mostBytes)
     this.#bytes = this.#bytes.subarray(end >= 0 ? end + bodyEnd.length : until)
@@ -85,24 +85,24 @@ export class Pop3ResponseParser {
   }
 
   #keep(part: Buffer, mostBytes: number): void {
-    // Two bytes more, for the line's end before the body.
-    const room = mostBytes + lineEnd.length - this.#keptBytes
-    if (part.length > room) this.#truncated = true
-    const kept = part.subarray(0, Math.max(0, room))
+    // Two more bytes for the line end before the body.
+    const bytesLeft = mostBytes + lineEnd.length - this.#keptBytes
+    if (part.length > bytesLeft) this.#truncated = true
+    const kept = part.subarray(0, Math.max(0, bytesLeft))
     if (kept.length === 0) return
-    // A copy, so that a long body beyond its limit does not keep its chunks.
+    // A copy, so that the whole chunk is not kept in memory.
     this.#kept.push(Buffer.from(kept))
     this.#keptBytes += kept.length
   }
 }
 
-/** The body after its first line's end, each `CR LF . .` as `CR LF .` (RFC 1939 §3). */
+/** Removes the first line end, and replaces each `CR LF . .` by `CR LF .` (RFC 1939 §3). */
 function withoutStuffing(bytes: Buffer): Uint8Array {
   const plain = Buffer.alloc(bytes.length)
-  let filled = 0
+  let length = 0
   for (let i = 0; i < bytes.length; i++) {
     const stuffed = bytes[i] === 0x2e && bytes[i - 1] === 0x0a && bytes[i - 2] === 0x0d
-    if (!stuffed) plain[filled++] = bytes[i] as number
+    if (!stuffed) plain[length++] = bytes[i] as number
   }
-  return plain.subarray(lineEnd.length, filled)
+  return plain.subarray(lineEnd.length, length)
 }

@@ -1,5 +1,5 @@
-// One look into a POP3 maildrop: its listing, which of it is ours, and what is to be deleted when it ends. The maildrop
-// is locked meanwhile and shows nothing new, so sessions are short.
+// One session with a POP3 maildrop: the list of its mails, which of them are ours, and which are deleted at the end.
+// The maildrop is locked meanwhile and shows no new mails, so sessions are short.
 
 import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
 import { isOurs, mayBeReport } from '../letter-mail-filter.ts'
@@ -8,33 +8,33 @@ import { parseHeader } from '../mime/parse-mail.ts'
 import { type Pop3Client, type Pop3Mail, pop3Pipeline } from './pop3-client.ts'
 import type { UidlCache } from './uidl-cache.ts'
 
-/** A bounce tells within these what it is about. */
+/** A bounce names the mail that it is about within this many lines. */
 const reportLines = 1_000
 
 export class Pop3Session {
   isOurReport: ((raw: Uint8Array) => boolean) | undefined
   readonly #connection: Pop3Client
   readonly #filter: MailFilter
-  readonly #memory: UidlCache
-  /** Oldest first, as servers number them. */
+  readonly #uidlCache: UidlCache
+  /** Oldest first, in the order of the server. */
   readonly #mails: readonly Pop3Mail[]
   readonly #byUid: ReadonlyMap<string, Pop3Mail>
-  /** Of this listing, as are these: */
+  /** UIDs of our mails in this list. */
   readonly #ours = new Set<string>()
-  /** Deleted, by us or by others. */
+  /** UIDs of mails that we or others deleted. */
   readonly #gone = new Set<string>()
   #deleted = 0
 
-  constructor(connection: Pop3Client, mails: readonly Pop3Mail[], filter: MailFilter, memory: UidlCache) {
+  constructor(connection: Pop3Client, mails: readonly Pop3Mail[], filter: MailFilter, uidlCache: UidlCache) {
     this.#connection = connection
     this.#filter = filter
-    this.#memory = memory
+    this.#uidlCache = uidlCache
     const byUid = new Map<string, Pop3Mail>()
-    // Servers that make the ID from the bytes list two copies under one: the second has its turn in a later session.
+    // Some servers make the ID from the bytes, so two copies have the same ID. A later session handles the second copy.
     for (const mail of mails) if (!byUid.has(mail.uid)) byUid.set(mail.uid, mail)
     this.#byUid = byUid
     this.#mails = [...byUid.values()]
-    memory.keepOnly(new Set(byUid.keys()))
+    uidlCache.keepOnly(new Set(byUid.keys()))
   }
 
   has(uid: string): boolean {
@@ -46,17 +46,17 @@ export class Pop3Session {
     return this.#deleted > 0
   }
 
-  /** Whether there is anything that is not known to be foreign. */
+  /** Whether a mail waits that is not known to be foreign. */
   hasWaiting(except: (uid: string) => boolean): boolean {
     return this.#mails.some(({ uid }) => this.#isWaiting(uid) && !except(uid))
   }
 
-  /** Not known to be foreign. */
+  /** The number of mails that are not known to be foreign. */
   get waiting(): number {
     return this.#mails.reduce((sum, { uid }) => sum + (this.#isWaiting(uid) ? 1 : 0), 0)
   }
 
-  /** Ours, oldest first or in turns, at most `limit`. */
+  /** At most `limit` of our mails, oldest first, or the newest and the oldest alternately. */
   async fetch(
     limit: number,
     except: (uid: string) => boolean,
@@ -68,7 +68,7 @@ export class Pop3Session {
     for (let at = 0; at < waiting.length && fetched.length < limit; at += pop3Pipeline) {
       const batch = waiting.slice(at, at + pop3Pipeline)
       const unknown = batch.filter(({ uid }) => !this.#ours.has(uid))
-      await Promise.all(unknown.map((mail) => this.#tell(mail)))
+      await Promise.all(unknown.map((mail) => this.#classify(mail)))
       const ours = batch.filter(({ uid }) => this.#ours.has(uid)).slice(0, limit - fetched.length)
       const mails = await Promise.all(ours.map((mail) => this.#read(mail)))
       fetched.push(...mails.filter((mail) => mail !== null))
@@ -83,7 +83,7 @@ export class Pop3Session {
     await Promise.all(listed.map(({ number }) => this.#connection.markDeleted(number)))
   }
 
-  /** Deletes what was removed. */
+  /** Ends the session and deletes the removed mails. */
   quit(): Promise<void> {
     return this.#connection.quit()
   }
@@ -93,11 +93,12 @@ export class Pop3Session {
   }
 
   #isWaiting(uid: string): boolean {
-    return !this.#memory.has(uid) && !this.#gone.has(uid)
+    return !this.#uidlCache.has(uid) && !this.#gone.has(uid)
   }
 
-  /** From the header alone; where the server knows no TOP, from mails that are small enough to be letters. */
-  async #tell(mail: Pop3Mail): Promise<void> {
+  /** Decides by the header whether a mail is ours. If the server does not know TOP, downloads mails that are small
+   *  enough to be letters. */
+  async #classify(mail: Pop3Mail): Promise<void> {
     const canTop = this.#connection.capabilities.size === 0 || this.#connection.capabilities.has('TOP')
     const isSmall = mail.sizeBytes <= this.#filter.maxBytes
     const header = canTop
@@ -105,10 +106,10 @@ export class Pop3Session {
       : isSmall
         ? await this.#connection.retrieve(mail, this.#filter.maxBytes)
         : null
-    // Deleted by another program, or not to be had just now.
+    // The mail was deleted by another program, or the server cannot read it now.
     if (header === null && (canTop || isSmall)) this.#gone.add(mail.uid)
     else if (header !== null && (await this.#isOurs(mail, header))) this.#ours.add(mail.uid)
-    else this.#memory.noteForeign(mail.uid)
+    else this.#uidlCache.noteForeign(mail.uid)
   }
 
   async #isOurs(mail: Pop3Mail, start: Uint8Array): Promise<boolean> {

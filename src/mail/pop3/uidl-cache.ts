@@ -1,23 +1,23 @@
-// Which mails of a POP3 maildrop are not ours, by their unique IDs, so that their headers are read once and not after
-// each start. Kept in a file where there is one; losing it costs time, never a mail.
+// Remembers the unique IDs of foreign mails in a POP3 maildrop, so that their headers are read only once. It can be
+// kept in a file. If it is lost, that costs time but no mail.
 
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { messageOf } from '../../base/problem.ts'
 
-/** Lines of up to 71 bytes; larger files are not ours. */
+/** A line has up to 71 bytes. A larger file is not ours. */
 const mostFileBytes = 16 * 1024 * 1024
 
 type UidlCacheOptions = {
-  /** Null: kept until the program ends. */
+  /** Null: no file, so the IDs are kept only until the program ends. */
   readonly file: string | null
-  /** What the IDs belong to, in one word: account and filter. Those of another key are forgotten. */
+  /** Account and filter of the IDs, as one word. A file with another key is ignored. */
   readonly key: string
   readonly notice: (line: string) => void
 }
 
 export class UidlCache {
   readonly #options: UidlCacheOptions
-  /** At most those of one listing and what was noted since. */
+  /** At most the IDs of one list, and those added since. */
   #foreign = new Set<string>()
   #saved = true
 
@@ -37,7 +37,7 @@ export class UidlCache {
     this.#saved = false
   }
 
-  /** Forgets all that are not in the maildrop any more. */
+  /** Deletes the IDs of mails that are not in the maildrop any more. */
   keepOnly(present: ReadonlySet<string>): void {
     for (const uid of this.#foreign) {
       if (present.has(uid)) continue
@@ -46,7 +46,7 @@ export class UidlCache {
     }
   }
 
-  /** Writes the file anew if anything changed; whoever reads sees the old one or the new one, whole. */
+  /** Replaces the file if anything changed. A reader always sees a complete file. */
   save(): void {
     const { file, key, notice } = this.#options
     if (this.#saved || file === null) return
@@ -57,9 +57,7 @@ export class UidlCache {
       renameSync(fresh, file)
     } catch (error) {
       rmSync(fresh, { force: true })
-      notice(
-        `${file} cannot be written, so all mails are looked at again after a restart: ${messageOf(error)}.`,
-      )
+      notice(`${file} cannot be written, so all headers are read again after a restart: ${messageOf(error)}.`)
     }
   }
 
@@ -73,7 +71,7 @@ export class UidlCache {
     if (text.length > mostFileBytes) return
     const [head, ...uids] = text.split('\n')
     if (head !== this.#head(this.#options.key)) return
-    // The last line is empty; one cut short by a full disk is too short to matter: it is no ID of the listing.
+    // The last line is empty. If a full disk truncated an ID, it matches no mail and does no harm.
     this.#foreign = new Set(uids.filter((uid) => /^[!-~]{1,100}$/.test(uid)))
   }
 

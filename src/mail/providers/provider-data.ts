@@ -1,13 +1,12 @@
-// What is known of mail providers: their servers, how they let programs in, and the limits they have published. Facts
-// only; what nobody has published is left out. Those of Outlook, GMX, WEB.DE, iCloud, T-Online and Yandex were compared
-// with Mozilla's ISP database in November 2026.
+// Mail providers: their servers, their logins and their published limits. Only published facts. Those of Outlook,
+// GMX, WEB.DE, iCloud, T-Online and Yandex were compared with Mozilla's ISP database in November 2026.
 
-import type { ServerPlace } from '../server-errors.ts'
+import type { ServerAddress } from '../server-errors.ts'
 
-/** `whole`: the mail address is the user name. `local`: what stands before the @. */
+/** The user name: `whole` is the mail address, `local` is the part before the @. */
 type UserForm = 'whole' | 'local'
 
-export type ProviderServer = Omit<ServerPlace, 'user'> & {
+export type ProviderServer = Omit<ServerAddress, 'user'> & {
   /** `offered` is STARTTLS. */
   readonly tls: 'always' | 'offered'
   readonly user: UserForm
@@ -16,9 +15,9 @@ export type ProviderServer = Omit<ServerPlace, 'user'> & {
 export type ProviderLogin =
   /** The mailbox's own password. */
   | { readonly kind: 'password'; readonly note?: string }
-  /** One made for a mail program at `link`; the password of the web page is refused. */
+  /** A password for mail programs, which is created at `link`. The password of the web page is refused. */
   | { readonly kind: 'app-password'; readonly link: string; readonly note?: string }
-  /** No password at all, only OAuth 2.0. */
+  /** No password, only OAuth 2.0. */
   | { readonly kind: 'oauth' }
 
 export type ProviderOAuth = 'google' | 'microsoft'
@@ -30,36 +29,46 @@ export type Provider = {
   readonly pop3?: ProviderServer
   readonly smtp: ProviderServer
   readonly login: ProviderLogin
-  /** Offered beside the login, or instead of it. */
+  /** OAuth 2.0, in addition to the login or instead of it. */
   readonly oauth?: ProviderOAuth
-  /** Mails, or recipients where these are counted, in 24 hours, of an account that costs nothing. */
+  /** Mails in 24 hours from a free account. Some providers count recipients. */
   readonly sendsADay?: number
-  /** At the same time, of one account. */
+  /** Connections of one account at the same time. */
   readonly imapConnections?: number
-  /** POP3 logins more often than this are refused. */
+  /** More frequent POP3 logins are refused. */
   readonly pop3PollMs?: number
 }
 
 const tls = (host: string, port: number, user: UserForm = 'whole'): ProviderServer => ({
-  ...{ host, port, tls: 'always', user },
+  host,
+  port,
+  tls: 'always',
+  user,
 })
 const startTls = (host: string, port: number, user: UserForm = 'whole'): ProviderServer => ({
-  ...{ host, port, tls: 'offered', user },
+  host,
+  port,
+  tls: 'offered',
+  user,
 })
 const imaps = (host: string, user?: UserForm) => tls(host, 993, user)
 const pop3s = (host: string, user?: UserForm) => tls(host, 995, user)
 const smtps = (host: string, user?: UserForm) => tls(host, 465, user)
 
-const switchOn = 'Access by IMAP and POP3 has to be switched on once in the settings of the web page.'
-const authorizationCode =
-  'It is called authorization code (授权码) there; IMAP has to be switched on as well.'
+const switchOn = 'Access by IMAP and POP3 must be switched on once in the settings of the web page.'
+const authorizationCode = 'It is called authorization code (授权码) there. IMAP must be switched on, too.'
 
-/** Country editions of one provider. */
-const editions = (names: readonly string[], ends: readonly string[]) =>
-  names.flatMap((name) => ends.map((end) => `${name}.${end}`))
+/** The domains of a provider in several countries. */
+const editions = (names: readonly string[], suffixes: readonly string[]) =>
+  names.flatMap((name) => suffixes.map((suffix) => `${name}.${suffix}`))
 
 const microsoftDomains = [
-  ...['outlook.com', 'hotmail.com', 'live.com', 'msn.com', 'windowslive.com', 'passport.com'],
+  'outlook.com',
+  'hotmail.com',
+  'live.com',
+  'msn.com',
+  'windowslive.com',
+  'passport.com',
   ...editions(['outlook'], 'at be cl cz de dk es fr hu ie in it jp kr lv my ph pt sa sg sk'.split(' ')),
   ...editions(['outlook'], 'co.id co.il co.th com.ar com.au com.br com.gr com.tr com.vn'.split(' ')),
   ...editions(['hotmail'], 'be ca cl cz de dk es fi fr gr hu it lt lv my nl no ph rs se sg sk'.split(' ')),
@@ -82,7 +91,7 @@ export const providers: readonly Provider[] = [
     login: {
       kind: 'app-password',
       link: 'https://myaccount.google.com/apppasswords',
-      note: 'Two-step verification has to be on.',
+      note: 'Two-step verification must be on.',
     },
     oauth: 'google',
     sendsADay: 500,
@@ -100,7 +109,10 @@ export const providers: readonly Provider[] = [
   {
     name: 'Yahoo',
     domains: [
-      ...['yahoo.com', 'ymail.com', 'rocketmail.com', 'myyahoo.com'],
+      'yahoo.com',
+      'ymail.com',
+      'rocketmail.com',
+      'myyahoo.com',
       ...editions(['yahoo'], 'ca de es fr gr ie in it no pl ro se'.split(' ')),
       ...editions(['yahoo'], 'co.id co.in co.nz co.uk co.za com.ar com.au com.br com.hk com.mx'.split(' ')),
       ...editions(['yahoo'], 'com.my com.ph com.sg com.tr com.tw com.vn'.split(' ')),
@@ -179,7 +191,7 @@ export const providers: readonly Provider[] = [
     imap: imaps('imap.mailbox.org'),
     pop3: pop3s('pop3.mailbox.org'),
     smtp: smtps('smtp.mailbox.org'),
-    login: { kind: 'password', note: 'With two-factor login on, make a password for mail programs first.' },
+    login: { kind: 'password', note: 'With two-factor login, create a password for mail programs first.' },
   },
   {
     name: 'Posteo',
@@ -197,7 +209,7 @@ export const providers: readonly Provider[] = [
     login: {
       kind: 'app-password',
       link: 'https://proton.me/mail/bridge',
-      note: 'Proton Mail Bridge has to run on this computer; the password is the one the bridge shows.',
+      note: 'Proton Mail Bridge must run on this computer. Use the password that it shows.',
     },
   },
   {
@@ -206,7 +218,7 @@ export const providers: readonly Provider[] = [
     imap: imaps('imap.zoho.com'),
     pop3: pop3s('pop.zoho.com'),
     smtp: smtps('smtp.zoho.com'),
-    login: { kind: 'password', note: `${switchOn} With two-factor login on, make an app password first.` },
+    login: { kind: 'password', note: `${switchOn} With two-factor login, create an app password first.` },
   },
   {
     name: 'Zoho',
@@ -214,7 +226,7 @@ export const providers: readonly Provider[] = [
     imap: imaps('imap.zoho.eu'),
     pop3: pop3s('pop.zoho.eu'),
     smtp: smtps('smtp.zoho.eu'),
-    login: { kind: 'password', note: `${switchOn} With two-factor login on, make an app password first.` },
+    login: { kind: 'password', note: `${switchOn} With two-factor login, create an app password first.` },
   },
   {
     name: 'Yandex',

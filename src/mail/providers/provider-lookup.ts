@@ -1,4 +1,4 @@
-// The mail provider of an address: where its mail is read and sent, and what a person has to do to be let in.
+// Finds the mail provider of an address: its servers, and what a person must do before the login.
 
 import { domainOf } from '../../base/mail-address.ts'
 import type { ImapUrl, SmtpUrl } from '../mail-url.ts'
@@ -10,16 +10,16 @@ const byDomain = new Map(
   providers.flatMap((provider) => provider.domains.map((domain) => [domain, provider])),
 )
 
-/** By the domain alone; null for one that is not known, such as one's own. */
+/** Looks only at the domain. Null for an unknown domain, such as a private one. */
 export function providerOf(address: string): Provider | null {
   return byDomain.get(domainOf(address).toLowerCase()) ?? null
 }
 
-/** The provider that runs a server, whatever the address: one's own domain may be at Gmail. */
+/** The provider of a server. The address may have a private domain that is hosted there. */
 export function providerOfServer(host: string): Provider | null {
   const name = host.toLowerCase()
   const runs = ({ imap, pop3, smtp }: Provider) => [imap, pop3, smtp].some((server) => server?.host === name)
-  // The bridge is on loopback, as are many other servers.
+  // Proton Mail Bridge is on loopback, like many other servers.
   return providers.find((provider) => runs(provider) && !name.startsWith('127.')) ?? null
 }
 
@@ -39,15 +39,15 @@ function at({ user, ...server }: ProviderServer, address: string) {
   return { ...server, user: name, password: null }
 }
 
-/** What a person has to know before typing a password, on one line; null when there is nothing to know. */
+/** One line that a person must read before typing a password; null if there is nothing to say. */
 export function loginAdvice({ name, login }: Provider): string | null {
   const note = login.kind === 'oauth' || login.note === undefined ? '' : ` ${login.note}`
   switch (login.kind) {
     case 'password':
       return note === '' ? null : `${name}:${note}`
     case 'app-password':
-      return `${name} wants a password made for mail programs, not the one of its web page: ${login.link}.${note}`
+      return `${name} demands a password for mail programs, not the one of its web page: ${login.link}.${note}`
     case 'oauth':
-      return `${name} takes no passwords from mail programs; a login in the browser is needed instead (OAuth 2.0).`
+      return `${name} takes no passwords from mail programs. A login in the browser is needed instead (OAuth 2.0).`
   }
 }

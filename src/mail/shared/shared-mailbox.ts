@@ -1,6 +1,6 @@
-// One mailbox that several readers of one program share (A15): each has a view, and a mail goes to the reader
-// whose keys open it. What nobody's keys open is shown to all, as each alone would see it, and removed once all are done
-// with it. Mails that one reader has for another in the same program are handed over here and never travel.
+// One mailbox that several readers in one program share (A15). Each reader has a view, and a mail goes to the reader
+// whose keys open it. A mail that no keys open is shown to all readers, and removed when all have removed it. A mail
+// from one reader to another is handed over here and is not sent.
 
 import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
 import { limits } from '../../letter/limits.ts'
@@ -9,50 +9,51 @@ import { isReportLike } from '../mime/automatic-mail.ts'
 import { parseMail } from '../mime/parse-mail.ts'
 
 export const sharedLimits = {
-  /** Mails that were sorted and are not removed yet; beyond it no more are fetched until some are. */
+  /** Mails that were sorted and not removed yet. Beyond this no more are fetched. */
   mails: 20_000,
-  /** Of sorted mails kept in memory; beyond it the oldest of other readers are fetched again when they are wanted. */
+  /** Bytes of sorted mails in memory. Beyond this the oldest mails of other readers are dropped and fetched again
+   *  later. */
   bytes: 8_000_000,
-  /** Handed over and not yet taken; beyond it the sender has to try again. */
+  /** Mails that were handed over and not removed yet. Beyond this the sender must try again. */
   handedOver: 256,
 } as const
 
 type Sorted = {
   readonly ref: string
-  /** Who is not yet done with it. */
+  /** Readers that have not removed it yet. */
   readonly readers: Set<string>
-  /** Null where it has to be fetched again. */
+  /** Null if it must be fetched again. */
   mail: FetchedMail | null
 }
 
 export class SharedMailbox {
   readonly #make: () => Mailbox
   readonly #views = new Map<string, View>()
-  /** By reader, also while its view is closed: its mails wait for it. */
+  /** By reader. Kept while its view is closed, so that its mails wait for it. */
   readonly #opens = new Map<string, (text: string) => boolean>()
-  /** In the mailbox, oldest first. */
+  /** Mails in the mailbox, oldest first. */
   readonly #sorted = new Map<string, Sorted>()
   #bytes = 0
-  /** By ref, oldest first. */
+  /** Mails that were handed over, by ref, oldest first. */
   readonly #handedOver = new Map<string, Sorted>()
   #nextHandedOver = 1
   #mailbox: Mailbox | null = null
   #opening: Promise<void> = Promise.resolve()
   #state: MailboxState | null = null
-  /** One fetch after the other, so that no mail is sorted twice. */
-  #turn: Promise<unknown> = Promise.resolve()
+  /** The last fetch. Each one waits for the one before, so that no mail is sorted twice. */
+  #lastFetch: Promise<unknown> = Promise.resolve()
 
-  /** `make`: the mailbox, not yet open; another one after all views were closed. */
+  /** `make`: creates a mailbox that is not yet open. Called again after all views were closed. */
   constructor(make: () => Mailbox) {
     this.#make = make
   }
 
-  /** Not yet open. A reader has one view at a time. */
+  /** Creates a view that is not yet open. A reader has one view at a time. */
   view(reader: string): Mailbox {
     return new View(this, reader)
   }
 
-  /** From one reader to another. False when there is no room. */
+  /** Hands over a mail from one reader to another. False if too many wait. */
   handOver(raw: Uint8Array): boolean {
     if (this.#handedOver.size >= sharedLimits.handedOver) return false
     const ref = `handed over ${this.#nextHandedOver++}`
@@ -86,7 +87,7 @@ export class SharedMailbox {
   async close(view: View): Promise<void> {
     if (this.#views.get(view.reader) !== view) return
     this.#views.delete(view.reader)
-    // Sorted anew: what only this reader opens stays for its next view.
+    // The mails of this reader are sorted again when it has its next view.
     for (const one of this.#sorted.values()) if (one.readers.delete(view.reader)) this.#forget(one)
     if (this.#views.size > 0) return
     const mailbox = this.#mailbox
@@ -96,22 +97,22 @@ export class SharedMailbox {
   }
 
   fetch(view: View, limit: number, except: ReadonlySet<string>): Promise<readonly FetchedMail[]> {
-    const mine = this.#turn.then(() => this.#fetch(view, limit, except))
-    this.#turn = mine.catch(() => undefined)
+    const mine = this.#lastFetch.then(() => this.#fetch(view, limit, except))
+    this.#lastFetch = mine.catch(() => undefined)
     return mine
   }
 
   async remove(view: View, refs: readonly string[]): Promise<void> {
-    const over: string[] = []
+    const finished: string[] = []
     for (const ref of refs) {
       const sorted = this.#sorted.get(ref) ?? this.#handedOver.get(ref)
       const isLast = ![...(sorted?.readers ?? [])].some((reader) => reader !== view.reader)
       if (!isLast) sorted?.readers.delete(view.reader)
-      else if (!this.#handedOver.delete(ref)) over.push(ref)
+      else if (!this.#handedOver.delete(ref)) finished.push(ref)
     }
-    if (over.length === 0 || this.#mailbox === null) return
-    await this.#mailbox.remove(over)
-    for (const ref of over) {
+    if (finished.length === 0 || this.#mailbox === null) return
+    await this.#mailbox.remove(finished)
+    for (const ref of finished) {
       const sorted = this.#sorted.get(ref)
       if (sorted) this.#forget(sorted)
     }
@@ -135,14 +136,14 @@ export class SharedMailbox {
       const hidden = new Set([...except, ...this.#sorted.keys()])
       for (const { ref } of again) hidden.delete(ref)
       const mails = await mailbox.fetch(limit, hidden)
-      // Somebody else removed them.
+      // Another program removed them.
       if (mails.length === 0) for (const gone of again) this.#forget(gone)
       if (mails.length === 0 || this.#mailbox !== mailbox) return []
       for (const mail of mails) await this.#sort(mail, view.reader)
     }
   }
 
-  async #sort(mail: FetchedMail, askedBy: string): Promise<void> {
+  async #sort(mail: FetchedMail, fetchedBy: string): Promise<void> {
     const { ref } = mail
     const known = this.#sorted.get(ref)
     const parsed = known ? mail : await withParsed(mail)
@@ -152,11 +153,11 @@ export class SharedMailbox {
     this.#sorted.set(ref, sorted)
     for (const one of this.#sorted.values()) {
       if (this.#bytes <= sharedLimits.bytes) break
-      if (!one.readers.has(askedBy)) this.#unload(one)
+      if (!one.readers.has(fetchedBy)) this.#unload(one)
     }
   }
 
-  /** Anew each time, for whom it is for may only now have its view. */
+  /** Sorts mails without a reader again each time, because their reader may have a view only now. */
   async #sortHandedOver(): Promise<void> {
     for (const one of this.#handedOver.values()) {
       if (one.mail === null || one.readers.size > 0) continue
@@ -188,8 +189,8 @@ export class SharedMailbox {
     this.#sorted.delete(sorted.ref)
   }
 
-  #each(tell: (view: View) => void): void {
-    for (const view of this.#views.values()) tell(view)
+  #each(notify: (view: View) => void): void {
+    for (const view of this.#views.values()) notify(view)
   }
 }
 

@@ -1,5 +1,5 @@
-// One sender that several readers of a shared mailbox have. What goes to their own address is handed over inside the
-// program; only what is for others travels.
+// One sender for several readers of a shared mailbox. Mail to their own address is handed over inside the program,
+// and only mail to others is sent.
 
 import { sameAddress } from '../../base/mail-address.ts'
 import { composeMail, type MailToCompose } from '../mime/compose-mail.ts'
@@ -13,7 +13,7 @@ export class SharedSender {
   readonly #views = new Set<SenderView>()
   #sender: MailSender | null = null
 
-  /** `make`: another one after all views were closed. `address`: of the mailbox. */
+  /** `make`: creates a sender. Called again after all views were closed. `address`: the address of the mailbox. */
   constructor(make: () => MailSender, address: string, mailbox: Pick<SharedMailbox, 'handOver'>) {
     this.#make = make
     this.#address = address
@@ -34,16 +34,16 @@ export class SharedSender {
   async send(mail: MailToCompose | OutgoingMail): Promise<SendOutcome> {
     const others = mail.to.filter((to) => !sameAddress(to, this.#address))
     if (others.length === mail.to.length) return this.sender.send(mail)
-    const isTaken = this.#mailbox.handOver('raw' in mail ? mail.raw : await composeMail(mail.content))
-    const again = isTaken ? [] : mail.to.filter((to) => sameAddress(to, this.#address))
+    const isHandedOver = this.#mailbox.handOver('raw' in mail ? mail.raw : await composeMail(mail.content))
+    const again = isHandedOver ? [] : mail.to.filter((to) => sameAddress(to, this.#address))
     const reason = 'too many letters wait inside this program'
-    if (others.length === 0) return isTaken ? { outcome: 'sent' } : { outcome: 'later', reason }
+    if (others.length === 0) return isHandedOver ? { outcome: 'sent' } : { outcome: 'later', reason }
     const sent = await this.sender.send({ ...mail, to: others })
     switch (sent.outcome) {
       case 'sent':
-        return isTaken ? sent : { outcome: 'partly', again, reason }
+        return isHandedOver ? sent : { outcome: 'partly', again, reason }
       case 'later':
-        return isTaken ? { outcome: 'partly', again: others, reason: sent.reason } : sent
+        return isHandedOver ? { outcome: 'partly', again: others, reason: sent.reason } : sent
       case 'partly':
         return { ...sent, again: [...again, ...sent.again] }
       case 'refused':

@@ -1,37 +1,36 @@
-// What is wrong with an SMTP server or with our account there, as a sentence with a remedy; as opposed to what it has
-// against one mail or one recipient.
+// Adds to nodemailer's errors: a Problem with a remedy if the server or our account is at fault.
+// Faults of one mail or one recipient are in smtp-outcome.ts.
 
 import { Problem } from '../../base/problem.ts'
 import { type SmtpUrl, serverName } from '../mail-url.ts'
 import { clearTextProblem, fieldsOf, loginProblem, reasonOf, serverProblem } from '../server-errors.ts'
 import { enhancedCodeOf } from './smtp-outcome.ts'
 
-/** Why no connection could be made ready for mails. */
+/** The Problem of a connection that failed before any mail. */
 export function openingProblem(url: SmtpUrl, error: unknown): Problem {
-  // The login server's, where there was no token.
+  // `cause` is a Problem if the login server gave no token.
   const { cause, code, responseCode, command } = fieldsOf(error)
   if (error instanceof Problem) return error
   if (cause instanceof Problem) return cause
-  const refusedForGood = typeof responseCode === 'number' && responseCode >= 500
-  if (code === 'EAUTH' && (refusedForGood || responseCode === undefined))
-    return loginProblem('SMTP', url, error)
-  // Asked for STARTTLS because we insist, answered "unknown command".
-  if (code === 'ETLS' && command === 'STARTTLS' && refusedForGood) return clearTextProblem('SMTP', url)
+  const isPermanent = typeof responseCode === 'number' && responseCode >= 500
+  if (code === 'EAUTH' && (isPermanent || responseCode === undefined)) return loginProblem('SMTP', url, error)
+  // We demand STARTTLS, and the server does not know the command.
+  if (code === 'ETLS' && command === 'STARTTLS' && isPermanent) return clearTextProblem('SMTP', url)
   return serverProblem('SMTP', url, error)
 }
 
-/** Null when it is about this mail or its recipient, as far as the answer tells. */
+/** Null if the answer seems to be about this mail or its recipient only. */
 export function sendingProblem(url: SmtpUrl, error: unknown): Problem | null {
   const { responseCode, command } = fieldsOf(error)
-  if (isAtOpening(error)) return openingProblem(url, error)
+  if (isBeforeMail(error)) return openingProblem(url, error)
   if (typeof responseCode !== 'number') return null
   const server = `The SMTP server ${serverName(url)}`
   const cause = { cause: error }
-  if (isAboutAmount(error)) {
+  if (isAboutVolume(error)) {
     return new Problem(
       'mail-server',
       `${server} takes no more mails from us for now: ${reasonOf(error)}.`,
-      'They wait and are tried again by themselves. If it lasts, look on the page of the provider whether the account is blocked, full or over its daily limit, and let per_day in the config of a host be below that limit.',
+      'They wait and are tried again by themselves. If it lasts, look on the page of the provider whether the account is blocked, full or over its daily limit. On a host, set per_day below that limit.',
       cause,
     )
   }
@@ -39,7 +38,7 @@ export function sendingProblem(url: SmtpUrl, error: unknown): Problem | null {
     return new Problem(
       'mail-server',
       `${server} takes no mails from our address: ${reasonOf(error)}.`,
-      'Check that the address in the config belongs to the account that mails are sent by.',
+      'Check that the address in the config belongs to the account that sends the mails.',
       cause,
     )
   }
@@ -52,12 +51,12 @@ export function sendingProblem(url: SmtpUrl, error: unknown): Problem | null {
   )
 }
 
-/** Whether no connection was made ready, so that no mail was begun. */
-function isAtOpening(error: unknown): boolean {
+/** Whether the connection failed before any mail was sent over it. */
+function isBeforeMail(error: unknown): boolean {
   const { code, command, originalCode, responseCode, syscall, timeoutType } = fieldsOf(error)
   if (code === 'EAUTH' || code === 'ETLS' || code === 'EDNS' || syscall === 'connect') return true
   if (timeoutType !== undefined) return timeoutType !== 'SOCKET_TIMEOUT'
-  // The pool names no command where the server hung up before its greeting, each time.
+  // nodemailer's pool gives no command if the server closes each connection before its greeting.
   if (code === 'ECONNECTION' && command === undefined && originalCode === undefined) return true
   return (
     /^(?:EHLO|HELO|STARTTLS|AUTH)\b/.test(String(command)) ||
@@ -65,8 +64,8 @@ function isAtOpening(error: unknown): boolean {
   )
 }
 
-/** What we send too much of, or have no room for; of the recipient's mailbox only where it cannot be meant. */
-function isAboutAmount(error: unknown): boolean {
+/** Whether we send too much or our account is full. A full mailbox of the recipient does not count. */
+function isAboutVolume(error: unknown): boolean {
   const { command, response, responseCode } = fieldsOf(error)
   const enhanced = enhancedCodeOf(error)
   const text = typeof response === 'string' ? response : ''
@@ -79,7 +78,7 @@ function isAboutAmount(error: unknown): boolean {
     // Gmail's daily quota.
     case 4:
       return enhanced.detail === 5
-    // Policies: one with a number in it is about what we send, another may be about the recipient (greylisting).
+    // Policies. One about a rate or quota concerns our account, another may concern the recipient (greylisting).
     case 7:
       return /\b(?:rate|limit|limits|limited|quota|too (?:many|much|fast)|unusual rate)\b/i.test(text)
     default:

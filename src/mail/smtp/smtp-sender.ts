@@ -1,12 +1,11 @@
-// Sending by SMTP over nodemailer's pool: a few connections that stay open. Says of every mail whether it was taken,
-// should be tried again, or never will be.
+// Adds to nodemailer's pool: an outcome for each mail (sent, later, partly, refused), a time limit, access tokens.
 
 import { createTransport } from 'nodemailer'
 import type { Clock } from '../../base/clock.ts'
 import { messageOf, Problem } from '../../base/problem.ts'
 import { isMailAddress } from '../../letter/text-validation.ts'
 import type { AccessToken } from '../auth/credentials.ts'
-import { isLoopbackHost, mayStayInClear, type SmtpUrl, serverName } from '../mail-url.ts'
+import { allowsClearText, isLoopbackHost, type SmtpUrl, serverName } from '../mail-url.ts'
 import { composerFields, type MailToCompose } from '../mime/compose-mail.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../sender.ts'
 import { openingProblem, sendingProblem } from './smtp-errors.ts'
@@ -14,11 +13,11 @@ import { outcomeOf, outcomeWithout } from './smtp-outcome.ts'
 
 export type SmtpTiming = {
   readonly connectMs: number
-  /** Silence after which a connection is given up. */
+  /** A connection without any byte for this time is closed. */
   readonly socketMs: number
-  /** One mail from start to end, whatever the server trickles. */
+  /** One mail from start to end, even if the server sends a byte now and then. */
   readonly sendMs: number
-  /** Idle connections are closed by us before servers do it at the wrong moment. */
+  /** We close idle connections before servers do it at a bad moment. */
   readonly idleMs: number
 }
 
@@ -32,10 +31,10 @@ type SmtpSenderOptions = {
   readonly connections?: number
 }
 
-/** Mails handed in at once; more than that are told to come later. */
+/** Mails that are sent or wait here at the same time. Further mails get the outcome `later`. */
 const pendingLimit = 1_000
 
-/** Some servers stop taking mails on one connection after a while. */
+/** Some servers refuse further mails on a connection after a number of mails. */
 const mailsPerConnection = 100
 
 type Pool = ReturnType<typeof openPool>
@@ -56,7 +55,7 @@ export class SmtpSender implements MailSender {
       throw new Problem(
         'config',
         `There is no password for the SMTP server ${serverName(url)}.`,
-        'Put it in the URL or in the secret file the configuration names.',
+        'Put it into the URL, or into the secret file that the config names.',
       )
     }
     this.#url = url
@@ -77,17 +76,17 @@ export class SmtpSender implements MailSender {
       const reason = 'an address in the envelope is not valid'
       return Promise.resolve({ outcome: 'refused', reason, about: 'recipient' })
     }
-    const sending = this.#sendWithinTime(mail)
+    const sending = this.#sendWithTimeout(mail)
     this.#pending.add(sending)
     return sending.finally(() => this.#pending.delete(sending))
   }
 
-  async #sendWithinTime(mail: MailToCompose | OutgoingMail): Promise<SendOutcome> {
+  async #sendWithTimeout(mail: MailToCompose | OutgoingMail): Promise<SendOutcome> {
     const tooLate = new AbortController()
     const cancel = this.#clock.after(this.#timing.sendMs, () => tooLate.abort())
     try {
       const { rejectedErrors = [] } = await this.#pool.sendMail({
-        ...('raw' in mail ? finishedMail(mail.raw) : composerFields(mail.content)),
+        ...('raw' in mail ? rawMail(mail.raw) : composerFields(mail.content)),
         envelope: { from: mail.from, to: [...mail.to] },
         signal: tooLate.signal,
       })
@@ -110,15 +109,15 @@ export class SmtpSender implements MailSender {
     }
   }
 
-  /** Idle connections are given up without a goodbye, since nobody may hear it; mails under way go on, those that wait for
-   *  a connection come back as `later`. */
+  /** Drops idle connections without QUIT, because they may be dead. Mails that are being sent continue. Mails that
+   *  wait for a connection get the outcome `later`. */
   check(): void {
     const pool = this.#pool
     this.#pool = this.#openPool()
     pool.close()
   }
 
-  /** Lets mails under way end, for as long as one may take. */
+  /** Waits until mails that are being sent have ended or timed out. */
   async close(): Promise<void> {
     this.#closed = true
     await Promise.allSettled(this.#pending)
@@ -132,43 +131,44 @@ export class SmtpSender implements MailSender {
 
 function openPool(url: SmtpUrl, timing: SmtpTiming, connections: number, token: AccessToken | undefined) {
   const { user, password } = url
-  // To loopback even clear text is allowed, so a self-made certificate there is no reason to fail.
-  const isCareless = url.tls === 'offered' && isLoopbackHost(url.host)
+  // To loopback even clear text is allowed, so a self-signed certificate is accepted there.
+  const allowsSelfSigned = url.tls === 'offered' && isLoopbackHost(url.host)
   const pool = createTransport({
     pool: true,
     maxConnections: connections,
     maxMessages: mailsPerConnection,
-    // nodemailer tries a mail again by itself only while no byte of it was sent; each connection may have been dropped.
+    // nodemailer tries a mail again by itself only if no byte of it was sent. The server may have dropped each
+    // connection.
     maxRequeues: connections,
     idleTimeout: timing.idleMs,
     host: url.host,
     port: url.port,
     secure: url.tls === 'always',
-    requireTLS: url.tls === 'offered' && user !== null && !mayStayInClear(url),
+    requireTLS: url.tls === 'offered' && user !== null && !allowsClearText(url),
     ignoreTLS: url.tls === 'never',
-    tls: { rejectUnauthorized: !isCareless },
+    tls: { rejectUnauthorized: !allowsSelfSigned },
     connectionTimeout: timing.connectMs,
     greetingTimeout: timing.connectMs,
     dnsTimeout: timing.connectMs,
     socketTimeout: timing.socketMs,
-    // A machine in a namespace of its own may have nothing but loopback.
+    // In a network namespace there may be no interface but loopback.
     allowInternalNetworkInterfaces: true,
     disableFileAccess: true,
     disableUrlAccess: true,
     ...(user !== null && { auth: token ? { type: 'OAuth2', user } : { user, pass: password ?? '' } }),
   })
-  // Asked at each login; with `renew` once more after a refusal.
+  // Called at each login, and once more with `renew` after a refusal.
   pool.set('oauth2_provision_cb', (_user: string, renew: boolean, done: TokenCallback) => {
     token?.(renew).then(
       (accessToken) => done(null, accessToken),
-      // A new error, for nodemailer writes its own code into it.
+      // A new error, because nodemailer writes its own code into it.
       (error: unknown) => done(new Error(messageOf(error), { cause: error })),
     )
   })
   return pool
 }
 
-function finishedMail(raw: Uint8Array): { raw: Buffer } {
+function rawMail(raw: Uint8Array): { raw: Buffer } {
   return { raw: Buffer.from(raw.buffer, raw.byteOffset, raw.length) }
 }
 

@@ -1,5 +1,5 @@
-// Created this folder on 28 November 2026: `node --conditions=peerpost-source test/store/version-1/make.ts`. Do not run it
-// again: it documents how the files were made.
+// Created this folder on 28 November 2026: `node --conditions=peerpost-source test/store/version-1/make.ts`. Do not
+// run it again: it documents how the files were made.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

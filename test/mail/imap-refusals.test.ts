@@ -1,5 +1,4 @@
-// What IMAP servers say on a bad day, told word for word by one that does as a test says; and real Dovecot where what is
-// in its files matters.
+// Refusals and BYE of IMAP servers, from a scripted server, and a change of UIDVALIDITY on a real Dovecot.
 
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
@@ -40,7 +39,7 @@ const throttled = [
 ]
 
 for (const answer of throttled) {
-  test(`a login refused by "${answer}" is tried again later, also at the start`, async (context) => {
+  test(`a login refused by "${answer}" is temporary, also at the start`, async (context) => {
     let isRefused = true
     const login = (verb: string) => (verb === 'LOGIN' && isRefused ? [`TAG ${answer}`] : null)
     const { mailbox, watched } = await stage(
@@ -51,7 +50,7 @@ for (const answer of throttled) {
     await mailbox.open()
     const state = await watched.nextState('disconnected')
     assert.ok(state.state === 'disconnected' && state.retryInMs <= 20, JSON.stringify(state))
-    assert.match(state.reason, /lets nobody in just now/)
+    assert.match(state.reason, /refuses all logins for now/)
     assert.equal((await problemOf(() => mailbox.fetch(1))).code, 'mail-connection')
     isRefused = false
     await watched.nextState('connected')
@@ -60,14 +59,14 @@ for (const answer of throttled) {
 }
 
 for (const answer of ['NO [AUTHENTICATIONFAILED] no', 'NO login failed', 'NO [EXPIRED] change it first']) {
-  test(`a login refused by "${answer}" is the password's fault`, async (context) => {
+  test(`a login refused by "${answer}" is a login problem`, async (context) => {
     const login = (verb: string) => (verb === 'LOGIN' ? [`TAG ${answer}`] : null)
     const { mailbox } = await stage(context, { answer: login })
     assert.equal((await problemOf(() => mailbox.open())).code, 'mail-login')
   })
 }
 
-test('a server that lets nobody in is asked ever less often, down to minutes', async (context) => {
+test('after temporary refusals the pauses grow to minutes', async (context) => {
   const refuse = (verb: string, connection: number) =>
     verb === 'LOGIN' && connection > 1 ? ['TAG NO [LIMIT] slow down'] : null
   const { mailbox, watched, server } = await stage(context, { answer: refuse })
@@ -79,7 +78,7 @@ test('a server that lets nobody in is asked ever less often, down to minutes', a
   assert.equal(server.connections(), 2)
 })
 
-test('a BYE is told in the server’s words, and the mailbox goes on over a new connection', async (context) => {
+test('a BYE is reported with the server’s text, and the mailbox reconnects', async (context) => {
   const { mailbox, watched, server } = await stage(context, {})
   await mailbox.open()
   await mailbox.fetch(1)
@@ -91,7 +90,7 @@ test('a BYE is told in the server’s words, and the mailbox goes on over a new 
   assert.equal(server.connections(), 2)
 })
 
-test('when all UIDs change every letter is shown once under its new one, and removed by it', {
+test('when UIDVALIDITY changes each letter is shown once with its new UID, and removed by it', {
   skip,
 }, async (context) => {
   const defer = deferIn(context)
@@ -111,7 +110,7 @@ test('when all UIDs change every letter is shown once under its new one, and rem
   assert.equal(before.length, 3)
   await office.stopImap()
   await watched.nextState('disconnected')
-  // Dovecot numbers a folder anew, with another UIDVALIDITY, when its list of UIDs is gone.
+  // Without its list of UIDs, Dovecot numbers a folder again, with another UIDVALIDITY.
   for (const name of ['dovecot-uidlist', 'dovecot.index', 'dovecot.index.log', 'dovecot.index.cache']) {
     rmSync(join(maildir, name), { force: true })
   }
@@ -120,7 +119,7 @@ test('when all UIDs change every letter is shown once under its new one, and rem
   const after = await fetchUntil(mailbox, watched, 3)
   assert.deepEqual(after.map(textOf).sort(), before.map(textOf).sort())
   assert.ok(after.every(({ ref }) => before.every((mail) => mail.ref !== ref)))
-  // An old UID means another mail now, or none: nothing may go by it.
+  // An old UID may belong to another mail now, so it must remove nothing.
   await mailbox.remove(before.map(({ ref }) => ref))
   assert.equal((await mailbox.fetch(10)).length, 3)
   await mailbox.remove(after.map(({ ref }) => ref))
