@@ -53,12 +53,18 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
   const { config, path } = loaded
   const hostFile = options.host ?? (config.host.config && path(config.host.config))
   const control = prepareControl({
-    ...{ clock: systemClock, crypto, settings: config.control, path },
-    ...{ configFile: options.config, json: options.json, isMasked: false },
+    clock: systemClock,
+    crypto,
+    settings: config.control,
+    path,
+    configFile: options.config,
+    json: options.json,
+    isMasked: false,
     describe: (event) => describe(event as ToldEvent),
   })
   const log = await openLog({
-    ...{ level: config.log.level, isQuiet: options.quiet === true },
+    level: config.log.level,
+    isQuiet: options.quiet === true,
     describe: (event) => describe(event as ToldEvent),
   })
   let host: OwnHost | null = null
@@ -80,10 +86,15 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
     folder &&
     prepareOwnHost({
       ...{ ...folder, configFile: hostFile, json: options.json, report },
-      ...{ beside: shared?.host ?? null, onNotice: notice },
+      beside: shared?.host ?? null,
+      onNotice: notice,
     })
   const agent = setUpAgent({
-    ...{ crypto, loaded, exposes: options.expose ?? [], forwards: options.forward ?? [], identity },
+    crypto,
+    loaded,
+    exposes: options.expose ?? [],
+    forwards: options.forward ?? [],
+    identity,
     invite: folder ? ownInvite(folder) : readInviteFile(crypto, path(config.room.invite_file)),
     standingsFile: standingsFileOf(options.config),
     onEvent: report,

@@ -50,7 +50,12 @@ export function prepareControl(options: ControlOptions): Control {
       // Read only where it is wanted: the library takes some megabytes.
       const { startControlServer } = await import('../api/server.ts')
       const server = await startControlServer({
-        ...{ clock, log, routes, listen, configFile, metricsToken },
+        clock,
+        log,
+        routes,
+        listen,
+        configFile,
+        metricsToken,
         describe: (event) => describe(maskTexts(event)),
         randomBytes: (length) => crypto.randomBytes(length),
       })

@@ -39,13 +39,23 @@ export function loadOwnHost(file: string) {
 export function prepareOwnHost(options: OwnHostOptions): OwnHost {
   const { crypto, loaded, configFile, json, beside, onNotice } = options
   const control = prepareControl({
-    ...{ clock: systemClock, crypto, settings: loaded.config.control, path: loaded.path, configFile, json },
+    clock: systemClock,
+    crypto,
+    settings: loaded.config.control,
+    path: loaded.path,
+    configFile,
+    json,
     isMasked: true,
     describe: (event) => describeOwnHost(event as OwnHostEvent),
   })
   const report = (event: HostEvent | ReloadEvent) => options.report({ ...event, role: 'host' })
   const daemon = new HostDaemon({
-    ...{ crypto, configFile, environment: {}, loaded, report, onNotice },
+    crypto,
+    configFile,
+    environment: {},
+    loaded,
+    report,
+    onNotice,
     ...(beside && { beside }),
   })
   let close = async () => {}

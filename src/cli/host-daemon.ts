@@ -96,8 +96,13 @@ export class HostDaemon {
       report(event)
     }
     const host = setUpHost({
-      ...{ crypto, loaded, keys, onEvent, onNotice },
-      ...{ onFailed: this.#fail, ...(beside && { beside }) },
+      crypto,
+      loaded,
+      keys,
+      onEvent,
+      onNotice,
+      onFailed: this.#fail,
+      ...(beside && { beside }),
     })
     return { loaded, keys, host }
   }

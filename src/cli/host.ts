@@ -31,12 +31,18 @@ export async function runHost(options: HostCommandOptions): Promise<void> {
   const loaded = loadHostConfig(options.config, process.env)
   const { config, path } = loaded
   const control = prepareControl({
-    ...{ clock: systemClock, crypto, settings: config.control, path },
-    ...{ configFile: options.config, json: options.json, isMasked: true },
+    clock: systemClock,
+    crypto,
+    settings: config.control,
+    path,
+    configFile: options.config,
+    json: options.json,
+    isMasked: true,
     describe: (event) => describe(event as ToldEvent),
   })
   const log = await openLog({
-    ...{ level: config.log.level, isQuiet: options.quiet === true },
+    level: config.log.level,
+    isQuiet: options.quiet === true,
     describe: (event) => describe(event as ToldEvent),
   })
   const report = createReporter(
@@ -49,7 +55,12 @@ export async function runHost(options: HostCommandOptions): Promise<void> {
     },
   )
   const daemon = new HostDaemon({
-    ...{ crypto, configFile: options.config, environment: process.env, loaded, report, onNotice: log.notice },
+    crypto,
+    configFile: options.config,
+    environment: process.env,
+    loaded,
+    report,
+    onNotice: log.notice,
   })
   const manager = serviceManager(log.notice)
   const server = await control.start(hostRoutes(daemon.control))

@@ -32,8 +32,15 @@ const levels: Readonly<Record<string, Exclude<LogLevel, 'silent'>>> = {
     budget: 'warn',
     unanswered: 'warn',
   },
-  ...{ letter: 'debug', sent: 'debug', served: 'debug', requested: 'debug', replied: 'debug' },
-  ...{ introduced: 'debug', punching: 'debug', path: 'debug', waiting: 'debug' },
+  letter: 'debug',
+  sent: 'debug',
+  served: 'debug',
+  requested: 'debug',
+  replied: 'debug',
+  introduced: 'debug',
+  punching: 'debug',
+  path: 'debug',
+  waiting: 'debug',
 }
 
 /** What waits for a reader who is slow; beyond it lines are lost rather than the daemon held up. */

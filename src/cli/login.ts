@@ -28,8 +28,11 @@ export async function runLogin({ config: file, json }: LoginCommandOptions): Pro
     process.stdout.write(json ? `${JSON.stringify({ event, at, ...fields })}\n` : `${words}\n`)
   }
   const login = logIn({
-    ...{ clock: systemClock, client: oauthClient(oauth, path), randomBytes: crypto.randomBytes },
-    ...{ address: config.address, limitMs },
+    clock: systemClock,
+    client: oauthClient(oauth, path),
+    randomBytes: crypto.randomBytes,
+    address: config.address,
+    limitMs,
     ask: (url, code) => {
       const typed = code === null ? '' : ` and type the code ${paint('good', code)}`
       tell('open', { url, ...(code === null ? {} : { code }) }, `Open ${url}${typed}`)

@@ -7,7 +7,9 @@ import { openServiceManager, type ServiceManager } from './systemd-notify.ts'
 
 export function serviceManager(onNotice: (notice: string) => void): ServiceManager {
   return openServiceManager({
-    ...{ clock: systemClock, environment: process.env, processId: process.pid },
+    clock: systemClock,
+    environment: process.env,
+    processId: process.pid,
     onFailure: (reason) => onNotice(`systemd could not be told how the daemon is: ${reason}.`),
   })
 }

@@ -190,7 +190,9 @@ export class AgentControl {
     const report = this.#agent?.report
     return {
       role: 'agent',
-      ...{ name, id, room },
+      name,
+      id,
+      room,
       startedAt: instant(this.#startedAt),
       state: this.#state,
       since: instant(this.#stateAt),

@@ -39,7 +39,9 @@ export class AgentLastEvents {
         return
       case 'declined':
         this.#declined = {
-          ...{ at, reason: event.reason, words: declineWords(event.reason) },
+          at,
+          reason: event.reason,
+          words: declineWords(event.reason),
           againAt: instant(now + event.againInMs),
         }
         return
@@ -67,7 +69,9 @@ export class AgentLastEvents {
 
   get letters(): Pick<AgentStatus, 'mailbox' | 'lastRequest' | 'lastReply' | 'declined'> {
     return {
-      ...{ mailbox: this.#mailbox, lastRequest: this.#lastRequest, lastReply: this.#lastReply },
+      mailbox: this.#mailbox,
+      lastRequest: this.#lastRequest,
+      lastReply: this.#lastReply,
       declined: this.#declined,
     }
   }

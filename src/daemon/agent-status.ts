@@ -48,7 +48,10 @@ export function peerOf(
   const linked = state.state === 'linked' ? state : null
   const failed = state.state === 'failed' ? state : null
   return {
-    ...{ id: peer.id, name: peer.name, standing, state: state.state },
+    id: peer.id,
+    name: peer.name,
+    standing,
+    state: state.state,
     since: at(entry.stateAt),
     lastAskedAt: entry.askedAt === null ? null : at(entry.askedAt),
     sameNat: entry.sameNat,
@@ -76,7 +79,9 @@ function qualityOf(
   return {
     roundTripMs: roundTripMs === null ? null : tenths(roundTripMs),
     jitterMs: jitterMs === null ? null : tenths(jitterMs),
-    ...{ lossRate, sent: { ...sent }, received: { ...received } },
+    lossRate,
+    sent: { ...sent },
+    received: { ...received },
     roundTrips: roundTrips.map((trip) => ({ at: at(trip.at), ms: tenths(trip.ms) })),
   }
 }

@@ -127,7 +127,10 @@ export class Agent extends EventEmitter<AgentEvents> {
     const crypto = await loadSodium()
     if (this.#stopping) return
     const control = setUpAgent({
-      ...{ crypto, namedEndpoints: this.#namedEndpoints, exposes: [], forwards: [] },
+      crypto,
+      namedEndpoints: this.#namedEndpoints,
+      exposes: [],
+      forwards: [],
       ...readAgentOptions(crypto, this.#options),
       onEvent: (event) => this.#heard(event),
       onMade: (agent) => {

@@ -49,8 +49,12 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
     const subject = config.mail.subject ?? invite.invite.subject
     const filter = { subject, address: config.address }
     const agent = new Agent({
-      ...{ clock: systemClock, crypto, identity, subject },
-      ...{ name: config.name, address: config.address },
+      clock: systemClock,
+      crypto,
+      identity,
+      subject,
+      name: config.name,
+      address: config.address,
       ...(setup.mail?.() ??
         openMail(config.mail, loaded.path, filter, (notice) => heard({ event: 'notice', notice }))),
       roomName: invite.invite.room.name,
@@ -79,8 +83,16 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
     return agent
   }
   return new AgentControl({
-    ...{ clock: systemClock, makeAgent, standings, exposes, forwards, invite: invite.line, onEvent },
-    ...{ name: config.name, id: userIdText(identity.publicKey), room: invite.invite.room.name },
+    clock: systemClock,
+    makeAgent,
+    standings,
+    exposes,
+    forwards,
+    invite: invite.line,
+    onEvent,
+    name: config.name,
+    id: userIdText(identity.publicKey),
+    room: invite.invite.room.name,
   })
 }
 

@@ -37,7 +37,10 @@ export function setUpHost({ crypto, loaded, keys, onEvent, onFailed, onNotice, b
     onNotice('No worker is known yet, so letters wait. `peerpost host peer add` puts one in by its card.')
   }
   return createHost({
-    ...{ clock: systemClock, crypto, subject, onEvent },
+    clock: systemClock,
+    crypto,
+    subject,
+    onEvent,
     ...(beside?.mail() ?? openMail(config.mail, path, { subject, address: config.address }, onNotice)),
     ...(onFailed && { onFailed }),
     ...(beside && { ownAgent: beside.agent }),

@@ -61,8 +61,15 @@ const instant = (ms: number): string => new Date(ms).toISOString()
 export function inviteFields(invite: ListedInvite) {
   const { id, roomName, name, madeAt, until, uses, used, present, state } = invite
   return {
-    ...{ id, room: roomName, name, state, used, present, uses: uses ?? null },
-    ...{ until: until === undefined ? null : instant(until), madeAt: instant(madeAt) },
+    id,
+    room: roomName,
+    name,
+    state,
+    used,
+    present,
+    uses: uses ?? null,
+    until: until === undefined ? null : instant(until),
+    madeAt: instant(madeAt),
   }
 }
 

@@ -22,7 +22,8 @@ export function readRepresented(
   const sealingSeed = readSeed(path(represents.sealing_file), 'The sealing key that workers share')
   return {
     representative: hostCardFrom(crypto, represents.card, 'The card in [represents]').host,
-    ...{ identitySeed, sealingSeed },
+    identitySeed,
+    sealingSeed,
     identity: crypto.signKeyPair(identitySeed),
     sealingKeys: crypto.boxKeyPair(sealingSeed),
   }

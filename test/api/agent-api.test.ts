@@ -29,8 +29,12 @@ function controlled(world: World, player: Player) {
     clock: world.clock,
     makeAgent: (onEvent, forwards) => player.make(standings, onEvent, forwards),
     standings,
-    ...{ name: player.name, id: player.id, room: 'lobby', invite: 'peerpost1invite' },
-    ...{ exposes: ['udp:7777'], forwards: [] },
+    name: player.name,
+    id: player.id,
+    room: 'lobby',
+    invite: 'peerpost1invite',
+    exposes: ['udp:7777'],
+    forwards: [],
     onEvent: (event) => {
       player.events.push({ ...event, at: world.clock.now() })
       client.log.add(event)
@@ -45,7 +49,11 @@ function controlled(world: World, player: Player) {
     return answer
   }
   return {
-    ...{ client, control, standings, file, ask },
+    client,
+    control,
+    standings,
+    file,
+    ask,
     status: async () => (await ask('GET', '/v1/status')).body,
     peer: async (name: string) =>
       (await ask('GET', '/v1/peers')).body.peers.find((peer: { name: string }) => peer.name === name),

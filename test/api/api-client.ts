@@ -30,7 +30,11 @@ export class ApiClient {
     this.access = new AccessTokens({ clock, randomBytes: (length) => crypto.randomBytes(length) })
     this.#routes = routes
     this.#app = createControlApp({
-      ...{ clock, access: this.access, log: this.log, routes, describe },
+      clock,
+      access: this.access,
+      log: this.log,
+      routes,
+      describe,
       place: () => place,
     })
   }
@@ -50,7 +54,8 @@ export class ApiClient {
     const given = Object.entries(all).filter(([, value]) => value !== '')
     return this.#app.fetch(
       new Request(`http://127.0.0.1:${place.port}${path}`, {
-        ...{ method, headers: Object.fromEntries(given) },
+        method,
+        headers: Object.fromEntries(given),
         ...(body !== undefined && { body }),
       }),
     )

@@ -69,7 +69,9 @@ test('what the command refuses is refused in the same words', async () => {
 
 test('no more is listed than an answer may have, the newest first', async () => {
   const all = Array.from({ length: mostListed + 1 }, (_, index) => ({
-    ...{ id: String(index), name: '', since: '2026-11-24T00:00:00.000Z' },
+    id: String(index),
+    name: '',
+    since: '2026-11-24T00:00:00.000Z',
   }))
   const many = new ApiClient(
     clock,

@@ -22,7 +22,11 @@ import { assertExposition } from './exposition-format.ts'
 const counters: HostCounters = {
   letters: { 'request accepted': 3, 'unknown dropped wrong-key': 2 },
   mails: { 'reply sent': 3 },
-  ...{ entries: 2, waitingMails: 1, waitingIntroductions: 0, seenLetters: 5, sentInDay: 7 },
+  entries: 2,
+  waitingMails: 1,
+  waitingIntroductions: 0,
+  seenLetters: 5,
+  sentInDay: 7,
 }
 
 function watchedHost(clock: VirtualClock) {
@@ -32,7 +36,12 @@ function watchedHost(clock: VirtualClock) {
   }
   const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000, perDay: 400 }
   const control = new HostControl({
-    ...{ clock, host, settings, address: 'meet@mail.test', rooms: ['lobby'], scanLimitMs: 180_000 },
+    clock,
+    host,
+    settings,
+    address: 'meet@mail.test',
+    rooms: ['lobby'],
+    scanLimitMs: 180_000,
     admin: {} as HostAdmin,
   })
   return { host, control, client: new ApiClient(clock, hostRoutes(control)) }
@@ -93,7 +102,11 @@ test('without a token one hears of life and readiness only; the token for metric
     metricsToken,
   })
   const app = createControlApp({
-    ...{ clock, access, log: new EventLog('run'), routes: hostRoutes(control), describe: () => null },
+    clock,
+    access,
+    log: new EventLog('run'),
+    routes: hostRoutes(control),
+    describe: () => null,
     place: () => place,
   })
   const ask = async (path: string, token?: string) => {

@@ -20,12 +20,18 @@ import { seededCrypto } from '../harness/seeded-crypto.ts'
 
 const routes: readonly Route[] = [
   {
-    ...{ method: 'GET', path: '/v1/status', summary: '', need: 'any-caller' },
+    method: 'GET',
+    path: '/v1/status',
+    summary: '',
+    need: 'any-caller',
     answer: z.strictObject({ ok: z.literal(true) }),
     handle: () => ({ ok: true }),
   },
   {
-    ...{ method: 'POST', path: '/v1/names', summary: '', need: 'any-caller' },
+    method: 'POST',
+    path: '/v1/names',
+    summary: '',
+    need: 'any-caller',
     body: z.strictObject({ name: z.string() }),
     answer: z.strictObject({ name: z.string() }),
     handle: ({ body }) => body,
@@ -40,7 +46,11 @@ async function serve(context: TestContext) {
   const log = new EventLog('run')
   const configFile = join(folder, 'agent.toml')
   const server = await startControlServer({
-    ...{ clock: systemClock, log, routes, configFile, describe: () => null },
+    clock: systemClock,
+    log,
+    routes,
+    configFile,
+    describe: () => null,
     randomBytes: (length) => crypto.randomBytes(length),
     listen: { address: '127.0.0.1', port: 0 },
   })
@@ -288,7 +298,11 @@ test('a port that is taken is named, with what to do', async (context) => {
   const crypto = seededCrypto(4)
   await assert.rejects(
     startControlServer({
-      ...{ clock: systemClock, log, routes, configFile, describe: () => null },
+      clock: systemClock,
+      log,
+      routes,
+      configFile,
+      describe: () => null,
       randomBytes: (length) => crypto.randomBytes(length),
       listen: { address: '127.0.0.1', port },
     }),

@@ -117,7 +117,9 @@ test('what init writes for OAuth 2.0 loads, and each of its settings has a varia
     const oauth = { provider: 'google' as const, clientId: 'id', secretFile: 'oauth-client.secret' }
     writeFileSync(file, agentTemplate({ ...agentAnswers, oauth }))
     assert.deepEqual(loadAgentConfig(file, {}).config.mail.oauth, {
-      ...{ provider: 'google', client_id: 'id', client_secret_file: 'oauth-client.secret' },
+      provider: 'google',
+      client_id: 'id',
+      client_secret_file: 'oauth-client.secret',
       refresh_token_file: 'oauth.token',
     })
     const { mail } = loadAgentConfig(file, { PEERPOST_MAIL_OAUTH_CLIENT_ID: 'other' }).config

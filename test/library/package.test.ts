@@ -19,8 +19,12 @@ import type { Duplex } from 'node:stream'
 import { Agent, type AgentOptions, Host, type Peer, Problem } from 'peerpost'
 
 const options: AgentOptions = {
-  ...{ invite: 'peerpost1', name: 'anna', address: 'anna@example.net' },
-  ...{ receive: 'maildir:/nowhere', send: 'smtp://127.0.0.1:25', settings: { peers: { links: 3 } } },
+  invite: 'peerpost1',
+  name: 'anna',
+  address: 'anna@example.net',
+  receive: 'maildir:/nowhere',
+  send: 'smtp://127.0.0.1:25',
+  settings: { peers: { links: 3 } },
 }
 const agent = new Agent(options)
 agent.on('connected', ({ peer, path }) => void peer.send('state', path.kind))

@@ -51,7 +51,11 @@ export async function writeToSelf(options: OwnLetterOptions): Promise<OwnLetter>
   const token = toHex(crypto.randomBytes(16))
   const [sentAt, startedAt] = [clock.wallNow(), clock.now()]
   const mail = mailToCompose({
-    ...{ from: address, to: [address], subject: doctorSubject, date: sentAt, auto: 'generated' },
+    from: address,
+    to: [address],
+    subject: doctorSubject,
+    date: sentAt,
+    auto: 'generated',
     text: `peerpost doctor wrote this letter to itself to see how long mail takes.\nIt may be deleted.\n\n${markOf(token)}\n`,
     messageId: newMessageId(crypto.randomBytes(16), domainOf(address)),
   })
