@@ -1,5 +1,5 @@
-// The address server over TCP (RFC 8489 §6.2.2), for agents that know no other way. A connection is bounded in all it can
-// make us hold: nothing but STUN is read, little is written to whoever does not read, and who is silent is let go.
+// The address server over TCP (RFC 8489 §6.2.2), for agents that punch by TCP. A connection is closed when it sends
+// anything but STUN, when it does not read our answers, and when it is silent for too long.
 
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
@@ -8,44 +8,44 @@ import type { StunRequest } from '../nat/stun-message.ts'
 import { stunSplitter } from '../nat/stun-tcp-framing.ts'
 import { ConnectionLimit, type GuestLimits } from '../net/tcp/connection-limit.ts'
 import { openTcpListener, type TcpListener } from '../net/tcp/tcp-listener.ts'
-import { answerTo } from './stun-response.ts'
+import { buildResponse } from './stun-response.ts'
 
-/** Agents behind one address keep a connection each while their letters travel. */
-export const defaultGuestLimits: GuestLimits = { total: 4_096, perSource: 32 }
-/** Agents ask every 30 s. */
-export const mostSilentMs = 100_000
-/** Answers that its reader has not taken. */
+/** Several agents may be behind one address. Each keeps a connection while its letters travel. */
+export const defaultConnectionLimits: GuestLimits = { total: 4_096, perSource: 32 }
+/** Agents send a request every 30 s. */
+export const idleTimeoutMs = 100_000
+/** A client that has left more than this unread is disconnected. */
 const maxUnreadBytes = 4_096
 
 export type StunTcpServerOptions = {
   readonly clock: Clock
   readonly limits?: GuestLimits
-  /** What is asked, if it is a sound request that may be answered now; counted. */
-  readonly take: (bytes: Uint8Array, from: Endpoint) => StunRequest | null
+  /** Returns the request when it is valid and within the rate limit. It is counted in any case. */
+  readonly accept: (bytes: Uint8Array, from: Endpoint) => StunRequest | null
 }
 
-type Guest = { readonly from: Endpoint; readonly close: () => void }
+type Connection = { readonly from: Endpoint; readonly close: () => void }
 
 export class StunTcpServer {
   readonly #options: StunTcpServerOptions
-  readonly #connectionLimit: ConnectionLimit<Guest>
+  readonly #connectionLimit: ConnectionLimit<Connection>
   readonly #listeners: TcpListener[] = []
 
   constructor(options: StunTcpServerOptions) {
     this.#options = options
-    this.#connectionLimit = new ConnectionLimit(options.limits ?? defaultGuestLimits)
+    this.#connectionLimit = new ConnectionLimit(options.limits ?? defaultConnectionLimits)
   }
 
   get connections(): number {
     return this.#connectionLimit.size
   }
 
-  /** Rejects with a Problem when the place cannot be had. */
-  async open(place: Endpoint, family: 4 | 6): Promise<void> {
+  /** Rejects with a Problem when the endpoint cannot be opened. */
+  async open(local: Endpoint, family: 4 | 6): Promise<void> {
     const listener = await openTcpListener({
-      ...place,
+      ...local,
       family,
-      onConnection: (socket, from) => this.#welcome(socket, from, place),
+      onConnection: (socket, from) => this.#handleConnection(socket, from, local),
     })
     this.#listeners.push(listener)
   }
@@ -55,38 +55,38 @@ export class StunTcpServer {
     this.#connectionLimit.closeAll()
   }
 
-  #welcome(socket: Socket, from: Endpoint, place: Endpoint): void {
-    const { clock, take } = this.#options
-    const guest: Guest = { from, close: () => socket.destroy() }
-    if (!this.#connectionLimit.admit(guest)) {
+  #handleConnection(socket: Socket, from: Endpoint, local: Endpoint): void {
+    const { clock, accept } = this.#options
+    const connection: Connection = { from, close: () => socket.destroy() }
+    if (!this.#connectionLimit.admit(connection)) {
       socket.destroy()
       return
     }
     const splitter = stunSplitter()
     let cancel = () => {}
-    const wait = () => {
+    const restartIdleTimer = () => {
       cancel()
-      cancel = clock.after(mostSilentMs, guest.close)
+      cancel = clock.after(idleTimeoutMs, connection.close)
     }
-    wait()
+    restartIdleTimer()
     socket.on('close', () => {
       cancel()
-      this.#connectionLimit.leave(guest)
+      this.#connectionLimit.leave(connection)
     })
     socket.on('data', (bytes) => {
       const messages = splitter.push(bytes)
       if (!messages || socket.writableLength > maxUnreadBytes) {
-        guest.close()
+        connection.close()
         return
       }
       for (const message of messages) {
-        const request = take(message, from)
-        // By the way it came: in a connection there is no other place to answer from or to.
-        if (request) socket.write(answerTo(request, { from, to: place }, null).bytes)
+        const request = accept(message, from)
+        // No alternates: an answer can only use the connection that the request came by.
+        if (request) socket.write(buildResponse(request, { from, to: local }, null).bytes)
       }
       if (messages.length === 0) return
-      this.#connectionLimit.noteSpoke(guest)
-      wait()
+      this.#connectionLimit.noteSpoke(connection)
+      restartIdleTimer()
     })
   }
 }

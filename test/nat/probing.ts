@@ -3,7 +3,7 @@
 import { type Endpoint, formatEndpoint } from '../../src/base/endpoint.ts'
 import { createProber, type Learnable, type NatView, type ProberEvent } from '../../src/nat/nat-prober.ts'
 import { type Driver, drive } from '../../src/net/machine-driver.ts'
-import { answerRequest } from '../../src/stun-server/stun-response.ts'
+import { answerRequest } from '../harness/answer-stun.ts'
 import { seededCrypto, seededRandom } from '../harness/seeded-crypto.ts'
 import { SimulatedComputer, SimulatedSockets } from '../harness/simulator/simulated-computer.ts'
 import { type NatKind, SimulatedNat } from '../harness/simulator/simulated-nat.ts'
