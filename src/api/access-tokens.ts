@@ -8,8 +8,8 @@ import type { Clock } from '../base/clock.ts'
 /** How long a code may be used, once. */
 export const codeMs = 5 * 60_000
 /** Codes not yet used, and pages; beyond it the oldest is worth nothing any more. */
-const mostCodes = 8
-const mostPages = 16
+const maxCodes = 8
+const maxPages = 16
 
 /** `metrics`: whoever has the token that the config names for them, such as Prometheus. */
 export type Caller = 'owner' | 'page' | 'metrics'
@@ -35,7 +35,7 @@ export class AccessTokens {
   /** Good for one page. */
   newCode(): string {
     const code = this.#newSecret()
-    bound(this.#codes, mostCodes)
+    bound(this.#codes, maxCodes)
     this.#codes.set(digestOf(code), this.#options.clock.now() + codeMs)
     return code
   }
@@ -47,7 +47,7 @@ export class AccessTokens {
     this.#codes.delete(digest)
     if (expiresAt === undefined || expiresAt <= this.#options.clock.now()) return null
     const token = this.#newSecret()
-    bound(this.#pages, mostPages)
+    bound(this.#pages, maxPages)
     this.#pages.add(digestOf(token))
     return token
   }

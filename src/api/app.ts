@@ -35,7 +35,7 @@ export type ControlApp = {
   readonly close: () => void
 }
 
-const mostBodyBytes = 4096
+const maxBodyBytes = 4096
 
 /** The page's own files, and nothing else from anywhere. */
 const headers = {
@@ -116,14 +116,14 @@ async function serve(route: Route, request: HonoRequest): Promise<unknown> {
   }
 }
 
-/** JSON of at most `mostBodyBytes`. What no route asks for is never read. */
+/** JSON of at most `maxBodyBytes`. What no route asks for is never read. */
 async function readBody(stream: ReadableStream<Uint8Array> | null): Promise<unknown> {
   const parts: Uint8Array[] = []
   let size = 0
   try {
     for await (const part of stream ?? []) {
       size += part.length
-      if (size > mostBodyBytes) return faults.tooBig
+      if (size > maxBodyBytes) return faults.tooBig
       parts.push(part)
     }
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(concatBytes(...parts)))

@@ -12,7 +12,7 @@ export type EventStreamsOptions = {
 }
 
 /** Open at once. */
-const mostStreams = 16
+const maxStreams = 16
 /** Events written at a time. */
 const batch = 32
 /** A line that means nothing, so that either side notices when the other is gone. */
@@ -31,10 +31,10 @@ export class EventStreams {
 
   /** Everything kept after `place`; null when too many are open. `withWords` adds the sentence for a person. */
   open(place: string | undefined, withWords: boolean): ReadableStream<Uint8Array> | null {
-    if (this.#closed || this.#open.size >= mostStreams) return null
+    if (this.#closed || this.#open.size >= maxStreams) return null
     const { log } = this.#options
     const encoder = new TextEncoder()
-    let cursor = log.numberAt(place)
+    let cursor = log.numberOf(place)
     let isOver = false
     let wake = () => {}
     const end = () => {
@@ -98,6 +98,6 @@ export class EventStreams {
     const { log, describe } = this.#options
     const event = JSON.parse(json) as object
     const data = withWords ? JSON.stringify({ ...event, words: describe(event) }) : json
-    return `id: ${log.placeOf(number)}\ndata: ${data}\n\n`
+    return `id: ${log.idOf(number)}\ndata: ${data}\n\n`
   }
 }

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 
 export type PageFile = { readonly bytes: Uint8Array<ArrayBuffer>; readonly type: string }
 
-/** From src/control and from dist/control. */
+/** From src/api and from dist/api. */
 const folder = new URL('./page/', import.meta.url)
 
 const types: Readonly<Record<string, string>> = {

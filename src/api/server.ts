@@ -26,8 +26,8 @@ export interface ControlServer {
   close(): Promise<void>
 }
 
-const mostConnections = 64
-const mostHeaderBytes = 8192
+const maxConnections = 64
+const maxHeaderBytes = 8192
 const headersMs = 5_000
 const requestMs = 10_000
 /** Between looks for requests that are late. */
@@ -45,14 +45,14 @@ export async function startControlServer(options: ControlServerOptions): Promise
     fetch: app.fetch,
     overrideGlobalObjects: false,
     serverOptions: {
-      maxHeaderSize: mostHeaderBytes,
+      maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersMs,
       requestTimeout: requestMs,
       connectionsCheckingInterval: lookMs,
       keepAliveTimeout: headersMs,
     },
   }) as Server
-  server.maxConnections = mostConnections
+  server.maxConnections = maxConnections
   server.setTimeout(silenceMs)
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuse(error.code, socket))
   place = await open(server, listen)

@@ -2,7 +2,7 @@
 
 import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
 import { Problem } from '../base/problem.ts'
-import { areDistinctPlaces, maxPlaces, parsePlace } from '../config/listen-address.ts'
+import { areDistinctAddresses, maxListenAddresses, parseListenAddress } from '../config/listen-address.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { type AddressServer, type ServedCounts, startAddressServer } from '../stun-server/stun-server.ts'
 import { count, type Line } from '../wording/numbers-text.ts'
@@ -75,18 +75,18 @@ function tell({ endpoints, behaviour }: AddressServer): Open {
 }
 
 function placesOf(listen: readonly string[]): Endpoint[] {
-  if (listen.length > maxPlaces) {
+  if (listen.length > maxListenAddresses) {
     throw new Problem(
       'usage',
       `--listen is given ${listen.length} times.`,
-      `Name at most ${maxPlaces} places.`,
+      `Name at most ${maxListenAddresses} places.`,
     )
   }
-  if (!areDistinctPlaces(listen)) {
+  if (!areDistinctAddresses(listen)) {
     throw new Problem('usage', '--listen names one place twice.', 'Name each place once.')
   }
   return listen.map((text) => {
-    const place = parsePlace(text)
+    const place = parseListenAddress(text)
     if (place) return place
     throw new Problem(
       'usage',

@@ -8,24 +8,24 @@ import type { AgentConfig } from '../config/config-schema.ts'
 import { loadAgentConfig } from '../config/load-config.ts'
 import { readSecret, readSeed } from '../config/secret-files.ts'
 import type { AgentControl } from '../daemon/agent-control.ts'
-import { standingsFileOf } from '../daemon/friends-and-blocked.ts'
+import { peersFileOf } from '../daemon/friends-and-blocked.ts'
 import { loadSodium } from '../runtime/sodium.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { readConfigured, setUpAgent } from '../setup/create-agent.ts'
 import { readHostFolder } from '../setup/host-keys.ts'
 import { inviteFrom } from '../setup/parse-invite.ts'
-import { ownInvite, shareMail } from '../setup/shared-mail.ts'
+import { inviteForLocalAgent, shareMail } from '../setup/shared-mail.ts'
 import { describeAgentEvent } from '../wording/event-text.ts'
 import type { Line } from '../wording/numbers-text.ts'
 import { describeReload, isReloadEvent, notReloaded, type ReloadEvent } from './config-reload-events.ts'
 import { prepareControl } from './daemon-api.ts'
 import {
-  describeOwnHost,
-  isOwnHostEvent,
-  loadOwnHost,
-  type OwnHost,
-  type OwnHostEvent,
-  prepareOwnHost,
+  describeEmbeddedHost,
+  type EmbeddedHost,
+  type EmbeddedHostEvent,
+  isEmbeddedHostEvent,
+  loadEmbeddedHost,
+  prepareEmbeddedHost,
 } from './embedded-host.ts'
 import { openLog } from './log.ts'
 import { createReporter } from './output.ts'
@@ -43,7 +43,7 @@ export type AgentCommandOptions = {
   readonly host?: string
 }
 
-type ToldEvent = AgentEvent | ReloadEvent | OwnHostEvent
+type ToldEvent = AgentEvent | ReloadEvent | EmbeddedHostEvent
 
 export async function runAgent(options: AgentCommandOptions): Promise<void> {
   const lifetime = untilStopped()
@@ -67,26 +67,26 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
     isQuiet: options.quiet === true,
     describe: (event) => describe(event as ToldEvent),
   })
-  let host: OwnHost | null = null
+  let host: EmbeddedHost | null = null
   const report = createReporter(
     options.json,
     systemClock.wallNow,
     options.quiet ? () => null : describe,
     (told) => {
-      if (isOwnHostEvent(told)) host?.tell(told)
+      if (isEmbeddedHostEvent(told)) host?.tell(told)
       else control.tell(told)
       log.tell(told)
     },
   )
   const identity = crypto.signKeyPair(readSeed(path(config.keys.identity_file), 'Your identity key'))
-  const folder = hostFile ? readHostFolder(crypto, loadOwnHost(hostFile)) : null
+  const folder = hostFile ? readHostFolder(crypto, loadEmbeddedHost(hostFile)) : null
   const notice = (text: string) => report({ event: 'notice', notice: text })
   const shared = folder && shareMail(loaded, folder, identity.publicKey, notice)
   host =
     folder &&
-    prepareOwnHost({
+    prepareEmbeddedHost({
       ...{ ...folder, configFile: hostFile, json: options.json, report },
-      beside: shared?.host ?? null,
+      localAgent: shared?.host ?? null,
       onNotice: notice,
     })
   const agent = setUpAgent({
@@ -95,8 +95,8 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
     exposes: options.expose ?? [],
     forwards: options.forward ?? [],
     identity,
-    invite: folder ? ownInvite(folder) : readInviteFile(crypto, path(config.room.invite_file)),
-    standingsFile: standingsFileOf(options.config),
+    invite: folder ? inviteForLocalAgent(folder) : readInviteFile(crypto, path(config.room.invite_file)),
+    peersFile: peersFileOf(options.config),
     onEvent: report,
     ...(shared && { mail: shared.agent }),
   })
@@ -143,6 +143,6 @@ async function reload(
 const changeAtOnce = ['peers.friends', 'peers.blocked', 'games.forward']
 
 function describe(event: ToldEvent): Line | null {
-  if (isOwnHostEvent(event)) return describeOwnHost(event)
+  if (isEmbeddedHostEvent(event)) return describeEmbeddedHost(event)
   return isReloadEvent(event) ? describeReload(event) : describeAgentEvent(event)
 }

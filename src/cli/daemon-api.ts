@@ -5,7 +5,7 @@ import type { ControlServer } from '../api/server.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Crypto } from '../base/crypto.ts'
 import { Problem } from '../base/problem.ts'
-import { parsePlace } from '../config/listen-address.ts'
+import { parseListenAddress } from '../config/listen-address.ts'
 import { readSecret } from '../config/secret-files.ts'
 import { EventLog } from '../daemon/event-log.ts'
 import { maskTexts } from '../wording/mask-addresses.ts'
@@ -40,7 +40,7 @@ export type ControlOptions = {
 
 export function prepareControl(options: ControlOptions): Control {
   const { clock, crypto, settings, path, configFile, json, describe, isMasked } = options
-  const listen = parsePlace(settings.listen)
+  const listen = parseListenAddress(settings.listen)
   if (!settings.enabled || !listen) return { tell: () => {}, start: async () => null }
   const metricsToken = settings.metrics_token_file ? readToken(path(settings.metrics_token_file)) : null
   const log = new EventLog(Buffer.from(crypto.randomBytes(6)).toString('hex'))

@@ -12,17 +12,17 @@ import { describeReload, isReloadEvent, type ReloadEvent } from './config-reload
 import { prepareControl } from './daemon-api.ts'
 import { HostDaemon } from './host-daemon.ts'
 
-export type OwnHostEvent = (HostEvent | ReloadEvent) & { readonly role: 'host' }
+export type EmbeddedHostEvent = (HostEvent | ReloadEvent) & { readonly role: 'host' }
 
-export type OwnHostOptions = HostFolder & {
+export type EmbeddedHostOptions = HostFolder & {
   readonly configFile: string
   readonly json: boolean | undefined
-  readonly beside: HostSetup['beside'] | null
-  readonly report: (event: OwnHostEvent) => void
+  readonly localAgent: HostSetup['localAgent'] | null
+  readonly report: (event: EmbeddedHostEvent) => void
   readonly onNotice: (notice: string) => void
 }
 
-export type OwnHost = {
+export type EmbeddedHost = {
   /** For every event of the host, as it is printed. */
   readonly tell: (told: object) => void
   readonly start: () => Promise<void>
@@ -31,13 +31,13 @@ export type OwnHost = {
 }
 
 /** The environment is the agent's: a variable cannot mean both. */
-export function loadOwnHost(file: string) {
+export function loadEmbeddedHost(file: string) {
   return loadHostConfig(file, {})
 }
 
 /** Nothing is open yet. Throws a Problem for what cannot work. */
-export function prepareOwnHost(options: OwnHostOptions): OwnHost {
-  const { crypto, loaded, configFile, json, beside, onNotice } = options
+export function prepareEmbeddedHost(options: EmbeddedHostOptions): EmbeddedHost {
+  const { crypto, loaded, configFile, json, localAgent, onNotice } = options
   const control = prepareControl({
     clock: systemClock,
     crypto,
@@ -46,7 +46,7 @@ export function prepareOwnHost(options: OwnHostOptions): OwnHost {
     configFile,
     json,
     isMasked: true,
-    describe: (event) => describeOwnHost(event as OwnHostEvent),
+    describe: (event) => describeEmbeddedHost(event as EmbeddedHostEvent),
   })
   const report = (event: HostEvent | ReloadEvent) => options.report({ ...event, role: 'host' })
   const daemon = new HostDaemon({
@@ -56,7 +56,7 @@ export function prepareOwnHost(options: OwnHostOptions): OwnHost {
     loaded,
     report,
     onNotice,
-    ...(beside && { beside }),
+    ...(localAgent && { localAgent }),
   })
   let close = async () => {}
   return {
@@ -74,11 +74,11 @@ export function prepareOwnHost(options: OwnHostOptions): OwnHost {
   }
 }
 
-export function isOwnHostEvent(event: object): event is OwnHostEvent {
+export function isEmbeddedHostEvent(event: object): event is EmbeddedHostEvent {
   return 'role' in event && event.role === 'host'
 }
 
-export function describeOwnHost(event: OwnHostEvent): Line | null {
+export function describeEmbeddedHost(event: EmbeddedHostEvent): Line | null {
   const line = isReloadEvent(event) ? describeReload(event) : describeHostEvent(event)
   return line && { ...line, text: `Host: ${line.text}` }
 }

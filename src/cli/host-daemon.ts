@@ -22,7 +22,7 @@ export type HostDaemonOptions = {
   readonly loaded: Loaded<HostConfig>
   readonly report: (event: HostEvent | ReloadEvent) => void
   readonly onNotice: (notice: string) => void
-  readonly beside?: HostSetup['beside']
+  readonly localAgent?: HostSetup['localAgent']
 }
 
 /** Sections that belong to the command and not to the host. */
@@ -89,10 +89,10 @@ export class HostDaemon {
   }
 
   #make(loaded: Loaded<HostConfig>): Made {
-    const { crypto, report, onNotice, beside } = this.#options
+    const { crypto, report, onNotice, localAgent } = this.#options
     const keys = readHostKeys(crypto, loaded)
     const onEvent = (event: HostEvent) => {
-      this.control.heard(event)
+      this.control.handleEvent(event)
       report(event)
     }
     const host = setUpHost({
@@ -102,7 +102,7 @@ export class HostDaemon {
       onEvent,
       onNotice,
       onFailed: this.#fail,
-      ...(beside && { beside }),
+      ...(localAgent && { localAgent }),
     })
     return { loaded, keys, host }
   }
@@ -110,7 +110,7 @@ export class HostDaemon {
   /** Before the running host is stopped: whether the new servers let us in. */
   async #tryMail({ loaded: { config, path } }: Made): Promise<void> {
     // The agent's, which stays.
-    if (this.#options.beside) return
+    if (this.#options.localAgent) return
     const filter = { subject: config.mail.subject, address: config.address }
     const { mailbox, sender } = openMail(config.mail, path, filter, () => {})
     try {
@@ -125,7 +125,7 @@ export class HostDaemon {
     await this.#made.host.stop()
     if (this.#stopped) return
     this.#made = next
-    this.control.follow(viewOf(this.#options.crypto, next))
+    this.control.replaceHost(viewOf(this.#options.crypto, next))
     await next.host.start()
   }
 }
@@ -137,7 +137,7 @@ function viewOf(crypto: Crypto, { loaded, keys, host }: Made) {
     address: config.address,
     rooms: keys.rooms.map(({ name }) => name),
     settings: { ...defaultHostSettings, ...hostSettings(config) },
-    scanLimitMs: scanSweeps * config.letters.sweep,
+    maxScanAgeMs: scanSweeps * config.letters.sweep,
     admin: createHostAdmin({ crypto, loaded, keys }, systemClock.wallNow),
   }
 }

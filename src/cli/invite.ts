@@ -5,13 +5,13 @@ import { loadHostConfig } from '../config/load-config.ts'
 import { limits } from '../letter/limits.ts'
 import { loadSodium } from '../runtime/sodium.ts'
 import { systemClock } from '../runtime/system-clock.ts'
-import { inviteFields, orderInvite } from '../setup/host-admin.ts'
+import { createInvite, inviteFields } from '../setup/host-admin.ts'
 import { readHostKeys, roomNamed } from '../setup/host-keys.ts'
 import { type HostFolder, type ListedInvite, listInvites, revokeInvite } from '../setup/manage-invites.ts'
 import { count } from '../wording/numbers-text.ts'
 import { paint, table, tellEvent } from './output.ts'
 
-export type InviteOptions = {
+export type InviteCommandOptions = {
   readonly config: string
   readonly room?: string
   readonly until?: string
@@ -22,7 +22,7 @@ export type InviteOptions = {
   readonly json?: boolean
 }
 
-export async function runInvite(options: InviteOptions): Promise<void> {
+export async function runInvite(options: InviteCommandOptions): Promise<void> {
   const crypto = await loadSodium()
   const loaded = loadHostConfig(options.config, process.env)
   const folder = { crypto, loaded, keys: readHostKeys(crypto, loaded) }
@@ -31,14 +31,14 @@ export async function runInvite(options: InviteOptions): Promise<void> {
   else make(folder, options)
 }
 
-function make(folder: HostFolder, { room, until, uses, name, json }: InviteOptions): void {
+function make(folder: HostFolder, { room, until, uses, name, json }: InviteCommandOptions): void {
   const wishes = { room, name, until, ...(uses !== undefined && { uses: parseUses(uses) }) }
-  const made = orderInvite(folder, wishes, systemClock.wallNow())
+  const made = createInvite(folder, wishes, systemClock.wallNow())
   if (json) tellEvent(systemClock.wallNow(), 'invite', made)
   else process.stdout.write(`${made.invite}\n`)
 }
 
-function list(folder: HostFolder, { room, json }: InviteOptions): void {
+function list(folder: HostFolder, { room, json }: InviteCommandOptions): void {
   const wanted = room === undefined ? null : roomNamed(folder.keys, room).name
   const invites = listInvites(folder, systemClock.wallNow()).filter(
     ({ roomName }) => wanted === null || roomName === wanted,
@@ -58,7 +58,7 @@ function list(folder: HostFolder, { room, json }: InviteOptions): void {
   process.stdout.write(`${table(['ID', 'ROOM', 'USED', 'HERE', 'UNTIL', 'STATE', 'NAME'], rows)}\n`)
 }
 
-function revoke(folder: HostFolder, which: string, { json }: InviteOptions): void {
+function revoke(folder: HostFolder, which: string, { json }: InviteCommandOptions): void {
   const { invite, removed } = revokeInvite(folder, which, systemClock.wallNow())
   if (json)
     tellEvent(systemClock.wallNow(), 'revoked', {

@@ -44,7 +44,7 @@ const levels: Readonly<Record<string, Exclude<LogLevel, 'silent'>>> = {
 }
 
 /** What waits for a reader who is slow; beyond it lines are lost rather than the daemon held up. */
-const mostWaitingBytes = 1_000_000
+const maxWaitingBytes = 1_000_000
 
 export async function openLog({ level, isQuiet, describe }: LogOptions): Promise<Log> {
   const isTerminal = process.stderr.isTTY === true
@@ -62,7 +62,7 @@ export async function openLog({ level, isQuiet, describe }: LogOptions): Promise
     },
     isTerminal
       ? { write: (line: string) => void process.stderr.write(prettyLine(line)) }
-      : pino.destination({ fd: 2, sync: false, maxLength: mostWaitingBytes }),
+      : pino.destination({ fd: 2, sync: false, maxLength: maxWaitingBytes }),
   )
   return {
     notice: (text) => logger.warn(maskText(text)),

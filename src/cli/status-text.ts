@@ -7,7 +7,7 @@ import { count, type Line, seconds, type Tone } from '../wording/numbers-text.ts
 import type { DaemonStatus } from './control-client.ts'
 
 /** Players shown; beyond it they are counted. */
-const mostShown = 30
+const maxShown = 30
 
 export function statusText(status: DaemonStatus, wallNow: number): Line[] {
   return status.role === 'host' ? hostStory(status, wallNow) : agentStory(status, wallNow)
@@ -40,8 +40,8 @@ function agentStory(status: AgentStatus & { readonly peers: readonly PeerStatus[
     ),
     ...(peers.length === 0
       ? [row('plain', 'players', 'nobody known')]
-      : peers.slice(0, mostShown).map((peer, index) => peerRow(peer, index === 0 ? 'players' : '', now))),
-    ...(peers.length > mostShown ? [row('quiet', '', `and ${peers.length - mostShown} more`)] : []),
+      : peers.slice(0, maxShown).map((peer, index) => peerRow(peer, index === 0 ? 'players' : '', now))),
+    ...(peers.length > maxShown ? [row('quiet', '', `and ${peers.length - maxShown} more`)] : []),
   ]
 }
 

@@ -1,4 +1,4 @@
-// What an agent tells of itself and of the players it knows. Instants are ISO 8601; addresses are masked.
+// The status of an agent and of the players it knows. Instants are ISO 8601. Addresses are masked.
 
 import { z } from 'zod'
 

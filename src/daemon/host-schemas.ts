@@ -1,4 +1,4 @@
-// What a host tells of itself, its invites and those it blocks. No address and no key is whole, but user IDs of blocked agents.
+// The status of a host, its invites and its blocked agents. Addresses and keys are masked, except user IDs of blocked agents.
 
 import { z } from 'zod'
 import { limits } from '../letter/limits.ts'

@@ -15,7 +15,7 @@ import {
   loadHostConfig,
 } from '../config/load-config.ts'
 import { readSecret, readSeed, seedText, writeSecret } from '../config/secret-files.ts'
-import { standingsFileOf } from '../daemon/friends-and-blocked.ts'
+import { peersFileOf } from '../daemon/friends-and-blocked.ts'
 import type { AgentSetup } from '../setup/create-agent.ts'
 import { inviteFrom } from '../setup/parse-invite.ts'
 
@@ -70,7 +70,7 @@ const options = 'The options'
 export function readAgentOptions(
   crypto: Crypto,
   given: AgentOptions,
-): Pick<AgentSetup, 'loaded' | 'identity' | 'invite' | 'standingsFile'> {
+): Pick<AgentSetup, 'loaded' | 'identity' | 'invite' | 'peersFile'> {
   if ('config' in given) {
     const loaded = loadAgentConfig(given.config, process.env)
     const { keys, room } = loaded.config
@@ -79,7 +79,7 @@ export function readAgentOptions(
       loaded,
       identity: crypto.signKeyPair(readSeed(loaded.path(keys.identity_file), 'Your identity key')),
       invite: inviteFrom(crypto, readSecret(inviteFile, 'The invite'), inviteFile),
-      standingsFile: standingsFileOf(given.config),
+      peersFile: peersFileOf(given.config),
     }
   }
   const { invite, name, address, receive, send, folder, settings } = given
@@ -88,7 +88,7 @@ export function readAgentOptions(
     loaded: { config, path: (text) => resolve(text) },
     identity: folder === undefined ? crypto.signKeyPair() : identityIn(folder, crypto),
     invite: inviteFrom(crypto, invite, options),
-    standingsFile: folder === undefined ? null : join(folder, 'agent.peers.json'),
+    peersFile: folder === undefined ? null : join(folder, 'agent.peers.json'),
   }
 }
 

@@ -28,7 +28,7 @@ function controlled(world: World, player: Player) {
   const control = new AgentControl({
     clock: world.clock,
     makeAgent: (onEvent, forwards) => player.make(standings, onEvent, forwards),
-    standings,
+    friendsAndBlocked: standings,
     name: player.name,
     id: player.id,
     room: 'lobby',

@@ -11,7 +11,7 @@ import { VirtualClock } from '../harness/virtual-clock.ts'
 import { inWorld } from '../harness/world.ts'
 import { ApiClient } from './api-client.ts'
 
-const scanLimitMs = 180_000
+const maxScanAgeMs = 180_000
 /** Of a host whose office no test asks. */
 const admin = {} as HostAdmin
 const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000, perDay: 400 }
@@ -37,13 +37,13 @@ test('a host tells how full it is, what came of letters and mails, and nothing o
         clock: world.clock,
         host: world.host,
         settings,
-        scanLimitMs,
+        maxScanAgeMs,
         admin,
         address: 'meet@mail.test',
         rooms: ['lobby'],
       },
     })
-    for (const event of world.hostEvents) control.heard(event)
+    for (const event of world.hostEvents) control.handleEvent(event)
     const { body } = await new ApiClient(world.clock, hostRoutes(control)).ask('GET', '/v1/status')
     assert.deepEqual([body.state, body.mailbox.state, body.address], ['ready', 'connected', 'm…@mail.test'])
     assert.deepEqual(body.budgets.table, { used: 2, limit: 100 })
@@ -62,7 +62,7 @@ test('before it is ready, and in trouble, a host says so, without whole addresse
       clock,
       host: { counters: () => counters, scannedAt: null },
       settings,
-      scanLimitMs,
+      maxScanAgeMs,
       admin,
       address: 'meet@mail.test',
       rooms: [],
@@ -72,13 +72,13 @@ test('before it is ready, and in trouble, a host says so, without whole addresse
   const before = (await client.ask('GET', '/v1/status')).body
   assert.deepEqual([before.state, before.mailbox.state, before.trouble], ['starting', 'connecting', null])
   await clock.advance(1_000)
-  control.heard({
+  control.handleEvent({
     event: 'mailbox',
     state: 'disconnected',
     reason: 'no answer from 198.51.100.7',
     retryInMs: 5,
   })
-  control.heard({
+  control.handleEvent({
     event: 'trouble',
     problem: new Problem('internal', 'A letter of x@y.test failed.', 'Report it.'),
   })
@@ -101,7 +101,7 @@ test('a database that cannot be read is a fault with the remedy, not the end', a
       clock,
       host: { counters, scannedAt: null },
       settings,
-      scanLimitMs,
+      maxScanAgeMs,
       admin,
       address: 'a@b.c',
       rooms: [],

@@ -41,7 +41,7 @@ function watchedHost(clock: VirtualClock) {
     settings,
     address: 'meet@mail.test',
     rooms: ['lobby'],
-    scanLimitMs: 180_000,
+    maxScanAgeMs: 180_000,
     admin: {} as HostAdmin,
   })
   return { host, control, client: new ApiClient(clock, hostRoutes(control)) }
@@ -54,17 +54,22 @@ test('a host is ready while its mailbox was looked through lately and its databa
     const { status, body } = await client.ask('GET', '/readyz')
     return [status, body.error?.code ?? 'ready', body.error?.message ?? '']
   }
-  assert.deepEqual(await readiness(), [503, 'not-ready', 'The host is just starting.'])
-  control.heard({ event: 'ready', address: 'meet@mail.test', rooms: ['lobby'] })
-  control.heard({ event: 'mailbox', state: 'connected' })
-  assert.deepEqual(await readiness(), [503, 'not-ready', 'The mailbox could not be looked through yet.'])
+  assert.deepEqual(await readiness(), [503, 'not-ready', 'The host is starting.'])
+  control.handleEvent({ event: 'ready', address: 'meet@mail.test', rooms: ['lobby'] })
+  control.handleEvent({ event: 'mailbox', state: 'connected' })
+  assert.deepEqual(await readiness(), [503, 'not-ready', 'The mailbox could not be searched yet.'])
   host.scannedAt = clock.now()
   assert.deepEqual(await readiness(), [200, 'ready', ''])
   await clock.advance(180_000)
   assert.equal((await readiness())[0], 200)
   await clock.advance(1_000)
-  control.heard({ event: 'mailbox', state: 'disconnected', reason: 'refused by 198.51.100.7', retryInMs: 5 })
-  const why = 'The mailbox could not be looked through for 181 s: refused by 198.51.…'
+  control.handleEvent({
+    event: 'mailbox',
+    state: 'disconnected',
+    reason: 'refused by 198.51.100.7',
+    retryInMs: 5,
+  })
+  const why = 'The mailbox could not be searched for 181 s: refused by 198.51.…'
   assert.deepEqual(await readiness(), [503, 'not-ready', why])
   host.scannedAt = clock.now()
   host.counters = () => {

@@ -16,7 +16,7 @@ const lookMs = 5_000
 /** Events come in bursts; one look serves them all. */
 const gatherMs = 120
 const againMs = 2_000
-const mostNews = 100
+const maxNews = 100
 /** Each look at invites reads the host's database. */
 const listsMs = 60_000
 
@@ -131,7 +131,7 @@ function showNotAdmitted() {
 function heard({ event, at, words, count }) {
   const line = event === 'missed' ? { tone: 'quiet', text: `${count} earlier events are forgotten.` } : words
   if (line) {
-    seen.news = [{ key: ++told, at, ...line }, ...seen.news].slice(0, mostNews)
+    seen.news = [{ key: ++told, at, ...line }, ...seen.news].slice(0, maxNews)
     const isNew = Date.parse(at) >= openedAt
     if (isNew && (line.tone === 'good' || line.tone === 'bad')) say(line.text)
   }

@@ -42,7 +42,7 @@ export type OwnLetterOptions = {
 
 /** Between two looks when nobody says that mail came. */
 const lookMs = 1_000
-const mostMails = 20
+const maxMails = 20
 /** Letters of other doctors, who may still be waiting for them, are left alone for so long. */
 const strayMs = 3_600_000
 
@@ -72,7 +72,7 @@ export async function writeToSelf(options: OwnLetterOptions): Promise<OwnLetter>
 
 /** Looks once whether the letters of any doctor are here, and takes them away. */
 export async function takeAway(mailbox: Mailbox): Promise<boolean> {
-  const mails = (await mailbox.fetch(mostMails)).filter((mail) => tokenOf(mail) !== null)
+  const mails = (await mailbox.fetch(maxMails)).filter((mail) => tokenOf(mail) !== null)
   await mailbox.remove(mails.map(({ ref }) => ref))
   return mails.length > 0
 }
@@ -87,7 +87,7 @@ async function find(options: OwnLetterOptions, token: string, until: number): Pr
     const woken = new Promise<void>((resolve) => {
       mailbox.onWake = resolve
     })
-    const mails = await mailbox.fetch(mostMails)
+    const mails = await mailbox.fetch(maxMails)
     const mine = mails.find((mail) => tokenOf(mail) === token)
     const strays: FetchedMail[] = []
     for (const mail of mails) {

@@ -24,7 +24,7 @@ export type TlsFacts = {
 
 const limitMs = 15_000
 /** Greeting and capabilities of a server. */
-const mostCharacters = 16_384
+const maxCharacters = 16_384
 
 /** What each protocol says before TLS: the question, what an offer of STARTTLS looks like, how to take it. */
 const dialogues = {
@@ -184,7 +184,7 @@ class Lines {
   async until(end: RegExp): Promise<string> {
     while (!end.test(this.#text)) {
       if (this.#failure) throw this.#failure
-      if (this.#text.length > mostCharacters) throw new Error('the server talks too much')
+      if (this.#text.length > maxCharacters) throw new Error('the server talks too much')
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
