@@ -186,7 +186,10 @@ test('an environment variable that names no setting, or holds no value, is refus
   const load = (variables: Record<string, string>) => () =>
     loadHostConfig('config/host.example.toml', variables)
   assert.match(lineOf(load({ PEERPOST_TABEL_CAPACITY: '1' })), /PEERPOST_TABEL_CAPACITY names no setting/)
-  assert.match(lineOf(load({ PEERPOST_TABLE_CAPACITY: 'many' })), /PEERPOST_TABLE_CAPACITY holds no valid TOML value/)
+  assert.match(
+    lineOf(load({ PEERPOST_TABLE_CAPACITY: 'many' })),
+    /PEERPOST_TABLE_CAPACITY holds no valid TOML value/,
+  )
 })
 
 test('a formatted duration parses to the same value', () => {
