@@ -35,19 +35,19 @@ import { reloadOnHangUp, serviceManager } from './systemd-service.ts'
 export type AgentCommandOptions = {
   readonly config: string
   readonly json?: boolean
-  /** Nothing on standard output. */
+  /** Print nothing to standard output. */
   readonly quiet?: boolean
   readonly expose?: readonly string[]
   readonly forward?: readonly string[]
-  /** Config of a host to run, too; instead of the config's. */
+  /** The config of a host to run in the same program. It overrides `[host] config`. */
   readonly host?: string
 }
 
-type ToldEvent = AgentEvent | ReloadEvent | EmbeddedHostEvent
+type PrintedEvent = AgentEvent | ReloadEvent | EmbeddedHostEvent
 
 export async function runAgent(options: AgentCommandOptions): Promise<void> {
-  const lifetime = untilStopped()
-  const { stopped } = lifetime
+  const shutdown = untilStopped()
+  const { stopped } = shutdown
   const crypto = await loadSodium()
   const loaded = loadAgentConfig(options.config, process.env)
   const { config, path } = loaded
@@ -60,22 +60,22 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
     configFile: options.config,
     json: options.json,
     isMasked: false,
-    describe: (event) => describe(event as ToldEvent),
+    describe: (event) => describe(event as PrintedEvent),
   })
   const log = await openLog({
     level: config.log.level,
     isQuiet: options.quiet === true,
-    describe: (event) => describe(event as ToldEvent),
+    describe: (event) => describe(event as PrintedEvent),
   })
   let host: EmbeddedHost | null = null
   const report = createReporter(
     options.json,
     systemClock.wallNow,
     options.quiet ? () => null : describe,
-    (told) => {
-      if (isEmbeddedHostEvent(told)) host?.tell(told)
-      else control.tell(told)
-      log.tell(told)
+    (printed) => {
+      if (isEmbeddedHostEvent(printed)) host?.record(printed)
+      else control.record(printed)
+      log.record(printed)
     },
   )
   const identity = crypto.signKeyPair(readSeed(path(config.keys.identity_file), 'Your identity key'))
@@ -103,7 +103,7 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
   const manager = serviceManager(notice)
   const server = await control.start(agentRoutes(agent))
   try {
-    const failed = reloadOnHangUp(lifetime, manager, async () => {
+    const failed = reloadOnHangUp(shutdown, manager, async () => {
       report(await reload(options, config, agent))
       await host?.reload()
     })
@@ -111,9 +111,9 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
     await Promise.race([agent.start(), stopped])
     manager.ready('In the room.')
     await Promise.race([stopped, failed])
-    const told = manager.stopping()
+    const notified = manager.stopping()
     await agent.stop()
-    await told
+    await notified
   } finally {
     await host?.stop()
     await server?.close()
@@ -124,7 +124,7 @@ function readInviteFile(crypto: Crypto, file: string) {
   return inviteFrom(crypto, readSecret(file, 'The invite'), file)
 }
 
-/** Friends, blocked players and forwards change at once; a link to a game is not broken for the rest. */
+/** Applies friends, blocked players and forwards at once. Other changes would break links, so they wait for a restart. */
 async function reload(
   options: AgentCommandOptions,
   before: AgentConfig,
@@ -133,16 +133,16 @@ async function reload(
   try {
     const { config } = loadAgentConfig(options.config, process.env)
     await agent.configure(readConfigured(config, options.forward ?? []))
-    const rest = changedSettings(before, config).filter((path) => !changeAtOnce.includes(path))
+    const rest = changedSettings(before, config).filter((path) => !reloadable.includes(path))
     return { event: 'reloaded', needsRestart: rest }
   } catch (thrown) {
     return notReloaded(thrown)
   }
 }
 
-const changeAtOnce = ['peers.friends', 'peers.blocked', 'games.forward']
+const reloadable = ['peers.friends', 'peers.blocked', 'games.forward']
 
-function describe(event: ToldEvent): Line | null {
+function describe(event: PrintedEvent): Line | null {
   if (isEmbeddedHostEvent(event)) return describeEmbeddedHost(event)
   return isReloadEvent(event) ? describeReload(event) : describeAgentEvent(event)
 }

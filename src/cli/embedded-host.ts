@@ -1,4 +1,4 @@
-// The host that an agent brings along in the same program: its daemon, its control API and what it tells.
+// The host that runs in the same program as an agent (A15): its daemon, its control API and its events.
 
 import { hostRoutes } from '../api/host-routes.ts'
 import { loadHostConfig } from '../config/load-config.ts'
@@ -23,19 +23,19 @@ export type EmbeddedHostOptions = HostFolder & {
 }
 
 export type EmbeddedHost = {
-  /** For every event of the host, as it is printed. */
-  readonly tell: (told: object) => void
+  /** Adds an event of the host, as it is printed, to its event log. */
+  readonly record: (printed: object) => void
   readonly start: () => Promise<void>
   readonly stop: () => Promise<void>
   readonly reload: () => Promise<void>
 }
 
-/** The environment is the agent's: a variable cannot mean both. */
+/** Environment variables apply to the agent only, as one variable cannot mean both. */
 export function loadEmbeddedHost(file: string) {
   return loadHostConfig(file, {})
 }
 
-/** Nothing is open yet. Throws a Problem for what cannot work. */
+/** Opens nothing. Throws a Problem for settings that cannot work. */
 export function prepareEmbeddedHost(options: EmbeddedHostOptions): EmbeddedHost {
   const { crypto, loaded, configFile, json, localAgent, onNotice } = options
   const control = prepareControl({
@@ -60,7 +60,7 @@ export function prepareEmbeddedHost(options: EmbeddedHostOptions): EmbeddedHost 
   })
   let close = async () => {}
   return {
-    tell: control.tell,
+    record: control.record,
     start: async () => {
       const server = await control.start(hostRoutes(daemon.control))
       close = async () => server?.close()

@@ -97,7 +97,7 @@ test('a place that cannot be had is one line with what to do', async (context) =
   fails(1, /Another program already uses UDP 127\.0\.0\.1:\d+\. Stop it or choose another port\./, place)
   fails(1, /no address 192\.0\.2\.77\./, '192.0.2.77:3478')
   fails(2, /"--listen localhost:3478" is not IP:PORT\. Write it like 192\.0\.2\.1:3478/, 'localhost:3478')
-  fails(2, /names one place twice/, '127.0.0.1:3478', '127.0.0.1:3478')
+  fails(2, /names one address twice/, '127.0.0.1:3478', '127.0.0.1:3478')
   fails(2, /'--listen <ip:port>' not specified/)
 })
 
