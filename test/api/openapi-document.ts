@@ -1,5 +1,5 @@
-// docs/control-api.md ends with the API as OpenAPI, one block for agents and one for hosts. Run by itself, this file
-// writes them anew from the routes.
+// docs/control-api.md ends with two OpenAPI documents, one for agents and one for hosts. Running this file writes them
+// again from the routes.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { AccessTokens } from '../../src/api/access-tokens.ts'
@@ -23,13 +23,13 @@ function routesOf(service: readonly Route[]): readonly Route[] {
   return [...service, ...sessionRoutes(access, () => ({ address: '127.0.0.1', port: 1 }))]
 }
 
-/** None of their handlers is called. */
+/** Only to be described: their handlers cannot be called. */
 export const routes = {
   agent: routesOf(agentRoutes({} as AgentControl)),
   host: routesOf(hostRoutes({} as HostControl)),
 } as const
 
-/** What of the host's is the same as the agent's is not written twice. */
+/** Without the components, which are the same as the agent's. */
 export function describeHost(): object {
   const { components: _, ...rest } = describeApi(routes.host) as { readonly components: object }
   return rest
@@ -43,7 +43,7 @@ export function wantedBlocks(): readonly string[] {
   return [describeApi(routes.agent), describeHost()].map((api) => `${compact(api)}\n`)
 }
 
-/** JSON with whatever fits on one line on one line. */
+/** JSON in which every value that fits on one line is on one line. */
 function compact(value: unknown, indent = ''): string {
   const line = JSON.stringify(value, null, 1)
     .replace(/\n\s*/g, ' ')

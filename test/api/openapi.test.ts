@@ -1,4 +1,4 @@
-// docs/control-api.md and the routes say the same.
+// Checks that docs/control-api.md describes the routes as they are.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { blocksOf, documentFile, routes, wantedBlocks } from './openapi-document
 
 const text = readFileSync(documentFile, 'utf8')
 
-test('the document describes every route with its answers, as it is served', () => {
+test('the OpenAPI documents are the same as those from the routes', () => {
   assert.deepEqual(
     blocksOf(text),
     wantedBlocks(),
@@ -17,7 +17,7 @@ test('the document describes every route with its answers, as it is served', () 
   )
 })
 
-test('every route of an agent or a host is named in the tables above', () => {
+test('every route of an agent or a host is in the tables of the document', () => {
   for (const { method, path } of [...routes.agent, ...routes.host]) {
     const shown = path.replace(/:(\w+)/g, '{$1}')
     assert.ok(text.includes(`| \`${method} ${shown}\` |`), `${method} ${shown}`)
@@ -25,7 +25,7 @@ test('every route of an agent or a host is named in the tables above', () => {
   assert.ok(text.includes('| `GET /v1/events` |'))
 })
 
-test('all references of the description lead somewhere, and every operation has an answer and a summary', () => {
+test('all references resolve, and every operation has an answer and a summary', () => {
   const [agent = ''] = blocksOf(text)
   const api = JSON.parse(agent)
   for (const [, reference = ''] of agent.matchAll(/"\$ref": "#\/([^"]+)"/g)) {
@@ -42,7 +42,7 @@ test('all references of the description lead somewhere, and every operation has 
   }
 })
 
-test('the description is served too, to those with a token', async () => {
+test('the OpenAPI document is served, and needs a token', async () => {
   const client = new ApiClient(new VirtualClock(), [])
   assert.equal((await client.raw('GET', '/v1/openapi.json', { authorization: '' })).status, 401)
   const served = (await (await client.raw('GET', '/v1/openapi.json')).json()) as { openapi: string }
