@@ -15,8 +15,8 @@ export type MonitoredDaemon = {
   readonly metrics: () => readonly Metric[]
 }
 
-export const aliveSchema = z.strictObject({ alive: z.literal(true) })
-export const readySchema = z.strictObject({ ready: z.literal(true) })
+const aliveSchema = z.strictObject({ alive: z.literal(true) })
+const readySchema = z.strictObject({ ready: z.literal(true) })
 
 /** The first two need no token: their answers are no secret, and the programs that read them have no token. */
 export function probeRoutes(daemon: MonitoredDaemon): readonly Route[] {

@@ -20,8 +20,8 @@ export function fairOrder<T>(oldestFirst: readonly T[], mayTakeNewest?: MayTakeN
 export function* alternately<T>(oldestFirst: readonly T[]): Generator<T> {
   let first = 0
   let last = oldestFirst.length - 1
-  for (let turn = 1; first <= last; turn++) {
-    const at = turn % (newestInARow + 1) === 0 ? first++ : last--
+  for (let index = 1; first <= last; index++) {
+    const at = index % (newestInARow + 1) === 0 ? first++ : last--
     yield oldestFirst[at] as T
   }
 }

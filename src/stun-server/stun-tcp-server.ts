@@ -11,7 +11,7 @@ import { openTcpListener, type TcpListener } from '../net/tcp/tcp-listener.ts'
 import { buildResponse } from './stun-response.ts'
 
 /** Several agents may be behind one address. Each keeps a connection while its letters travel. */
-export const defaultConnectionLimits: GuestLimits = { total: 4_096, perSource: 32 }
+const defaultConnectionLimits: GuestLimits = { total: 4_096, perSource: 32 }
 /** Agents send a request every 30 s. */
 export const idleTimeoutMs = 100_000
 /** A client that has left more than this unread is disconnected. */

@@ -9,7 +9,7 @@ const sixParts = /(?<![\w:])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:\d{1,3}(?:\.\
 const key = /\b[a-z2-7]{52,}\b/gi
 
 /** Returns `198.51.…` or `2001:db8:…`, which is enough to distinguish networks. */
-export function maskAddress(address: string): string {
+function maskAddress(address: string): string {
   const isSix = familyOf(address) === 6
   const [first = '', second = ''] = address.split(isSix ? ':' : '.')
   return isSix ? `${first}:${second}:…` : `${first}.${second}.…`

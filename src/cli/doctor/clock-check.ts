@@ -17,7 +17,7 @@ const warningMs = 10_000
  * How far our clock is ahead, in ms; negative when it is behind. 0 when a server's time is between sending and finding. Of
  * several servers the smallest offset counts, as the clock of a server may be wrong too. Null when no server wrote a time.
  */
-export function clockOffset({ serverTimes, sentAt, foundAt }: LetterTimes): number | null {
+function clockOffset({ serverTimes, sentAt, foundAt }: LetterTimes): number | null {
   const offsets = serverTimes.map((time) => {
     // Servers write whole seconds, rounded down.
     if (time + 1_000 < sentAt) return sentAt - time
