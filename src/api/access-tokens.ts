@@ -1,23 +1,22 @@
-// Who may use the control API: whoever can read the control file has its token; a page gets one of its own for a
-// one-time code. Page tokens are kept by the page for its origin, port included. Cookies would be sent to every
-// port of this computer.
+// Who may use the control API. A program that can read the control file has its token. A page gets its own token for a
+// one-time code, and stores it for its origin, which includes the port. Cookies would be sent to every port of this computer.
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 
-/** How long a code may be used, once. */
+/** How long a code is valid. It can be used once. */
 export const codeMs = 5 * 60_000
-/** Codes not yet used, and pages; beyond it the oldest is worth nothing any more. */
-const mostCodes = 8
-const mostPages = 16
+/** The maximum numbers of unused codes and of pages. Beyond it the oldest becomes invalid. */
+const maxCodes = 8
+const maxPages = 16
 
-/** `metrics`: whoever has the token that the config names for them, such as Prometheus. */
+/** `metrics`: a caller such as Prometheus, with the token in `metrics_token_file`. */
 export type Caller = 'owner' | 'page' | 'metrics'
 
 export type AccessTokensOptions = {
   readonly clock: Clock
   readonly randomBytes: (length: number) => Uint8Array
-  /** Null when there is none. */
+  /** Null: nobody may read only the metrics. */
   readonly metricsToken?: string | null
 }
 
@@ -32,35 +31,35 @@ export class AccessTokens {
     this.token = this.#newSecret()
   }
 
-  /** Good for one page. */
+  /** Returns a code with which one page can get a token. */
   newCode(): string {
     const code = this.#newSecret()
-    bound(this.#codes, mostCodes)
+    removeOldest(this.#codes, maxCodes)
     this.#codes.set(digestOf(code), this.#options.clock.now() + codeMs)
     return code
   }
 
-  /** The page's token, or null for a code that is unknown, used or too old. */
+  /** Returns a token for the page. Null when the code is unknown, used or too old. */
   redeem(code: string): string | null {
     const digest = digestOf(code)
     const expiresAt = this.#codes.get(digest)
     this.#codes.delete(digest)
     if (expiresAt === undefined || expiresAt <= this.#options.clock.now()) return null
     const token = this.#newSecret()
-    bound(this.#pages, mostPages)
+    removeOldest(this.#pages, maxPages)
     this.#pages.add(digestOf(token))
     return token
   }
 
-  /** Of an Authorization header; null for anything but a token of ours. */
+  /** The caller with this Authorization header. Null when it has no valid token. */
   callerOf(authorization: string | undefined): Caller | null {
     const [, token] = /^Bearer ([\w-]{20,128})$/i.exec(authorization ?? '') ?? []
     if (token === undefined) return null
     const digest = digestOf(token)
-    const isOf = (secret: string) => timingSafeEqual(Buffer.from(digest), Buffer.from(digestOf(secret)))
-    if (isOf(this.token)) return 'owner'
+    const matches = (secret: string) => timingSafeEqual(Buffer.from(digest), Buffer.from(digestOf(secret)))
+    if (matches(this.token)) return 'owner'
     const { metricsToken = null } = this.#options
-    if (metricsToken !== null && isOf(metricsToken)) return 'metrics'
+    if (metricsToken !== null && matches(metricsToken)) return 'metrics'
     return this.#pages.has(digest) ? 'page' : null
   }
 
@@ -69,12 +68,12 @@ export class AccessTokens {
   }
 }
 
-/** Digests are compared and looked up instead of secrets: how long that takes tells nothing of them. */
+/** Digests are compared instead of secrets, so that the time of a comparison reveals nothing about a secret. */
 function digestOf(secret: string): string {
   return createHash('sha256').update(secret).digest('base64url')
 }
 
-function bound(kept: Map<string, number> | Set<string>, most: number): void {
-  const [oldest] = kept.keys()
-  if (oldest !== undefined && kept.size >= most) kept.delete(oldest)
+function removeOldest(entries: Map<string, number> | Set<string>, max: number): void {
+  const [oldest] = entries.keys()
+  if (oldest !== undefined && entries.size >= max) entries.delete(oldest)
 }

@@ -1,4 +1,4 @@
-// What the control API of an agent can be asked for.
+// The routes of the control API of an agent.
 
 import { z } from 'zod'
 import { Problem } from '../base/problem.ts'

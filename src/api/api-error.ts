@@ -1,4 +1,4 @@
-// What the control API answers when it does not do as asked: a word for programs, a sentence and a remedy for people.
+// The error answers of the control API: a code for programs, and a sentence and a remedy for people.
 
 import { Problem, type ProblemCode } from '../base/problem.ts'
 
@@ -25,7 +25,7 @@ export class ApiError {
   }
 }
 
-/** Of problems that are the caller's to solve; the others are 503: the daemon cannot do it now. */
+/** The status of problems that the caller can solve. All others are 503: the daemon cannot do it now. */
 const statuses: Readonly<Partial<Record<ProblemCode, ApiErrorStatus>>> = {
   usage: 400,
   'unknown-peer': 404,
@@ -39,7 +39,7 @@ const statuses: Readonly<Partial<Record<ProblemCode, ApiErrorStatus>>> = {
   'port-taken': 409,
 }
 
-/** For whatever a handler threw, or the Problem that it returned. */
+/** Converts a Problem that a handler has returned, or anything that it has thrown. */
 export function faultOf(thrown: unknown): ApiError {
   if (thrown instanceof Problem) {
     return new ApiError(statuses[thrown.code] ?? 503, thrown.code, thrown.message, thrown.remedy)
@@ -51,7 +51,7 @@ export const faults = {
   wrongHost: new ApiError(
     403,
     'wrong-host',
-    'This name does not lead here.',
+    'The Host header does not name this server.',
     'Use the address in the control file, or localhost with its port.',
   ),
   wrongOrigin: new ApiError(
@@ -64,32 +64,32 @@ export const faults = {
     401,
     'no-token',
     'No valid token came with the request.',
-    'Send "Authorization: Bearer TOKEN" with the token of the control file; it is new after each start.',
+    'Send "Authorization: Bearer TOKEN" with the token of the control file. It changes with each start.',
   ),
   badCode: new ApiError(
     401,
     'bad-code',
     'This link was used before, or is too old.',
-    'Get a new one by `peerpost status --open`.',
+    'Get a new one with `peerpost status --open`.',
   ),
   tooMany: new ApiError(429, 'too-many', 'Too many requests.', 'Wait a second.'),
   tooManyStreams: new ApiError(
     429,
     'too-many-streams',
-    'Too many are listening to events.',
-    'Close pages or programs that listen.',
+    'There are too many event streams.',
+    'Close pages or programs that read events.',
   ),
   notFound: new ApiError(
     404,
     'not-found',
-    'There is nothing here.',
-    'See docs/control-api.md for what there is.',
+    'This path does not exist.',
+    'See docs/control-api.md for all paths.',
   ),
   tooBig: new ApiError(413, 'too-big', 'The body is too big.', 'Send at most 4096 bytes.'),
   badBody: new ApiError(
     400,
     'bad-body',
-    'The body is not what this request takes.',
+    'The body is not valid for this request.',
     'Send JSON as docs/control-api.md says.',
   ),
   tooLongHeaders: new ApiError(
@@ -99,5 +99,5 @@ export const faults = {
     'Send at most 8192 bytes.',
   ),
   tooSlow: new ApiError(408, 'too-slow', 'The request did not come in time.', 'Send it within ten seconds.'),
-  malformed: new ApiError(400, 'malformed', 'This is not HTTP as it should be.', 'Use an HTTP library.'),
+  malformed: new ApiError(400, 'malformed', 'The request is not valid HTTP.', 'Use an HTTP library.'),
 } as const

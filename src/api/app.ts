@@ -1,4 +1,4 @@
-// The control API as a function from requests to answers: the guard, then the routes, the events and the page.
+// The control API as a function from requests to answers: the guard, the routes, the event stream and the page.
 
 import { Hono, type HonoRequest } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
@@ -21,23 +21,23 @@ export type ControlOptions = {
   readonly clock: Clock
   readonly access: AccessTokens
   readonly log: EventLog
-  /** Of the daemon: what it tells of itself, and what it can be asked for. */
+  /** The routes of the agent or the host. */
   readonly routes: readonly Route[]
-  /** Where the server listens; known before the first request. */
-  readonly place: () => Endpoint
-  /** An event of the log as a sentence for a person, without whole addresses. */
+  /** The endpoint on which the server listens. It is known before the first request. */
+  readonly endpoint: () => Endpoint
+  /** Returns a sentence for an event of the log, with masked addresses, or null. */
   readonly describe: (event: object) => Line | null
 }
 
 export type ControlApp = {
   readonly fetch: (request: Request) => Response | Promise<Response>
-  /** Ends the streams of events. */
+  /** Ends the event streams. */
   readonly close: () => void
 }
 
-const mostBodyBytes = 4096
+const maxBodyBytes = 4096
 
-/** The page's own files, and nothing else from anywhere. */
+/** The page may load its own files only. */
 const headers = {
   'Content-Security-Policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; " +
@@ -50,10 +50,10 @@ const headers = {
 } as const
 
 export function createControlApp(options: ControlOptions): ControlApp {
-  const { clock, access, log, place, describe } = options
-  const guard = new RequestGuard({ clock, access, place })
+  const { clock, access, log, endpoint, describe } = options
+  const guard = new RequestGuard({ clock, access, endpoint })
   const streams = new EventStreams({ clock, log, describe })
-  const routes = [...options.routes, ...sessionRoutes(access, place)]
+  const routes = [...options.routes, ...sessionRoutes(access, endpoint)]
   const description = describeApi(routes)
   const admit = (request: HonoRequest, need: Need) => guard.check(headOf(request), need)
   const app = new Hono()
@@ -84,7 +84,7 @@ export function createControlApp(options: ControlOptions): ControlApp {
       return file ? pageAnswer(file) : answerOf(faults.notFound)
     })
   }
-  // Whoever has no token is not told what there is.
+  // Without a token a caller cannot find out which paths exist.
   app.notFound(({ req }) => answerOf(admit(req, 'any-caller') ?? faults.notFound))
   app.onError((thrown) => answerOf(faultOf(thrown)))
   return { fetch: (request) => app.fetch(request), close: () => streams.close() }
@@ -116,17 +116,17 @@ async function serve(route: Route, request: HonoRequest): Promise<unknown> {
   }
 }
 
-/** JSON of at most `mostBodyBytes`. What no route asks for is never read. */
+/** Reads JSON of at most `maxBodyBytes`. The body of a request is never read if its route has none. */
 async function readBody(stream: ReadableStream<Uint8Array> | null): Promise<unknown> {
-  const parts: Uint8Array[] = []
+  const chunks: Uint8Array[] = []
   let size = 0
   try {
-    for await (const part of stream ?? []) {
-      size += part.length
-      if (size > mostBodyBytes) return faults.tooBig
-      parts.push(part)
+    for await (const chunk of stream ?? []) {
+      size += chunk.length
+      if (size > maxBodyBytes) return faults.tooBig
+      chunks.push(chunk)
     }
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(concatBytes(...parts)))
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(concatBytes(...chunks)))
   } catch {
     return faults.badBody
   }

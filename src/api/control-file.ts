@@ -1,5 +1,5 @@
-// The file beside the config that tells where the control API is and what lets one in. It is there while the daemon
-// runs; what a killed one left behind is overwritten by the next.
+// The file beside the config with the URL and the token of the control API. It exists while the daemon runs. If a daemon is
+// killed, the next one overwrites the file.
 
 import { readFileSync, unlinkSync } from 'node:fs'
 import { z } from 'zod'
@@ -10,7 +10,7 @@ const schema = z.object({ url: z.url({ protocol: /^http$/ }), token: z.string().
 
 export type ControlFile = z.infer<typeof schema>
 
-/** `agent.toml` has `agent.control.json` beside it. */
+/** The path of the control file: `agent.control.json` for `agent.toml`. */
 export function controlFileOf(configFile: string): string {
   return `${configFile.replace(/\.toml$/, '')}.control.json`
 }
@@ -19,7 +19,7 @@ export function writeControlFile(file: string, content: ControlFile): void {
   replaceSecret(file, JSON.stringify(content))
 }
 
-/** Null when there is none, so no daemon of that config runs or it has no control API. */
+/** Null when there is no file: no daemon runs with this config, or it has no control API. */
 export function readControlFile(file: string): ControlFile | null {
   try {
     readFileSync(file)
@@ -31,12 +31,12 @@ export function readControlFile(file: string): ControlFile | null {
   throw new Problem('file', `${file} is not as the daemon wrote it.`, 'Restart the daemon.')
 }
 
-/** Not when a later daemon has put its own there. */
+/** Does nothing when a later daemon has written its own file. */
 export function removeControlFile(file: string, { token }: ControlFile): void {
   try {
     if (readControlFile(file)?.token === token) unlinkSync(file)
   } catch {
-    // It is of no use to anybody once we are gone.
+    // A file that is left behind does no harm: its token is invalid after the end of the daemon.
   }
 }
 

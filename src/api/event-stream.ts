@@ -1,5 +1,5 @@
-// Events over HTTP as server-sent events (WHATWG HTML §9.2). A stream holds no events of its own, only how far it
-// came in the log: whoever reads slowly costs no memory, and is told how many it missed.
+// Sends events as server-sent events (WHATWG HTML §9.2). A stream stores no events, only its position in the event log. So a
+// slow reader costs no memory. It is sent the number of events that it missed.
 
 import type { Clock } from '../base/clock.ts'
 import type { EventLog, LoggedEvent } from '../daemon/event-log.ts'
@@ -11,13 +11,13 @@ export type EventStreamsOptions = {
   readonly describe: (event: object) => Line | null
 }
 
-/** Open at once. */
-const mostStreams = 16
+/** The maximum number of open streams. */
+const maxStreams = 16
 /** Events written at a time. */
 const batch = 32
-/** A line that means nothing, so that either side notices when the other is gone. */
+/** The interval of comment lines. They show each side whether the other one is still there. */
 const heartbeatMs = 15_000
-/** For browsers, before they connect again. */
+/** How long browsers wait before they connect again. */
 const retryMs = 2_000
 
 export class EventStreams {
@@ -29,16 +29,17 @@ export class EventStreams {
     this.#options = options
   }
 
-  /** Everything kept after `place`; null when too many are open. `withWords` adds the sentence for a person. */
-  open(place: string | undefined, withWords: boolean): ReadableStream<Uint8Array> | null {
-    if (this.#closed || this.#open.size >= mostStreams) return null
+  /** Sends the stored events after `lastEventId`, then new ones. Null when too many streams are open. `withWords` adds a
+   *  sentence for people to each event. */
+  open(lastEventId: string | undefined, withWords: boolean): ReadableStream<Uint8Array> | null {
+    if (this.#closed || this.#open.size >= maxStreams) return null
     const { log } = this.#options
     const encoder = new TextEncoder()
-    let cursor = log.numberAt(place)
-    let isOver = false
+    let cursor = log.numberOf(lastEventId)
+    let isEnded = false
     let wake = () => {}
     const end = () => {
-      isOver = true
+      isEnded = true
       this.#open.delete(end)
       wake()
     }
@@ -46,21 +47,21 @@ export class EventStreams {
     const next = (): string => {
       const { events, missed } = log.after(cursor, batch)
       cursor = events.at(-1)?.number ?? cursor
-      const gap = missed > 0 && events[0] ? [this.#gap(missed, events[0])] : []
-      return [...gap, ...events.map((event) => this.#frame(event, withWords))].join('')
+      const missedFrames = missed > 0 && events[0] ? [this.#missedFrame(missed, events[0])] : []
+      return [...missedFrames, ...events.map((event) => this.#frame(event, withWords))].join('')
     }
     return new ReadableStream<Uint8Array>(
       {
         start: (controller) => controller.enqueue(encoder.encode(`retry: ${retryMs}\n\n`)),
         pull: async (controller) => {
           let text = next()
-          if (text === '' && !isOver) {
-            const isNews = await this.#news((ring) => {
-              wake = ring
+          if (text === '' && !isEnded) {
+            const hasEvent = await this.#waitForEvent((waker) => {
+              wake = waker
             })
-            text = isNews ? next() : ':\n\n'
+            text = hasEvent ? next() : ':\n\n'
           }
-          if (isOver) controller.close()
+          if (isEnded) controller.close()
           else controller.enqueue(encoder.encode(text))
         },
         cancel: end,
@@ -74,22 +75,22 @@ export class EventStreams {
     for (const end of [...this.#open]) end()
   }
 
-  /** Resolves true when there may be an event or the end was rung, false when it is time for a heartbeat. */
-  #news(onRing: (ring: () => void) => void): Promise<boolean> {
+  /** Resolves to true when there may be an event, or the stream ends. Resolves to false when a heartbeat is due. */
+  #waitForEvent(onWaker: (waker: () => void) => void): Promise<boolean> {
     const { log, clock } = this.#options
     return new Promise((resolve) => {
-      const settle = (isNews: boolean) => {
+      const settle = (hasEvent: boolean) => {
         cancel()
-        ignore()
-        resolve(isNews)
+        unlisten()
+        resolve(hasEvent)
       }
       const cancel = clock.after(heartbeatMs, () => settle(false))
-      const ignore = log.listen(() => settle(true))
-      onRing(() => settle(true))
+      const unlisten = log.listen(() => settle(true))
+      onWaker(() => settle(true))
     })
   }
 
-  #gap(missed: number, next: LoggedEvent): string {
+  #missedFrame(missed: number, next: LoggedEvent): string {
     const { at } = JSON.parse(next.json) as { readonly at?: string }
     return `data: ${JSON.stringify({ event: 'missed', at, count: missed })}\n\n`
   }
@@ -98,6 +99,6 @@ export class EventStreams {
     const { log, describe } = this.#options
     const event = JSON.parse(json) as object
     const data = withWords ? JSON.stringify({ ...event, words: describe(event) }) : json
-    return `id: ${log.placeOf(number)}\ndata: ${data}\n\n`
+    return `id: ${log.idOf(number)}\ndata: ${data}\n\n`
   }
 }

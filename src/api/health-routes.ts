@@ -1,25 +1,25 @@
-// What those who watch over programs ask for: is it alive, is it ready, and numbers.
+// The routes for monitoring: liveness, readiness and metrics.
 
 import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import type { Problem } from '../base/problem.ts'
 import { gauge, type Metric } from '../daemon/metrics.ts'
 import { processMetrics } from '../daemon/process-metrics.ts'
-import { expose } from './prometheus.ts'
+import { formatMetrics } from './prometheus.ts'
 import type { Route } from './route.ts'
 
-export type Probed = {
+export type MonitoredDaemon = {
   readonly clock: Clock
-  /** Why it cannot do its work now; null when it can. */
+  /** Returns why the daemon is not ready, or null when it is. */
   readonly unready: () => Problem | null
   readonly metrics: () => readonly Metric[]
 }
 
-export const aliveSchema = z.strictObject({ alive: z.literal(true) })
-export const readySchema = z.strictObject({ ready: z.literal(true) })
+const aliveSchema = z.strictObject({ alive: z.literal(true) })
+const readySchema = z.strictObject({ ready: z.literal(true) })
 
-/** The first two tell nothing that is worth a token, and are asked by programs that have none. */
-export function probeRoutes(probed: Probed): readonly Route[] {
+/** The first two need no token: their answers are no secret, and the programs that read them have no token. */
+export function probeRoutes(daemon: MonitoredDaemon): readonly Route[] {
   const get = { method: 'GET' } as const
   return [
     {
@@ -33,7 +33,7 @@ export function probeRoutes(probed: Probed): readonly Route[] {
       operationId: 'getReadiness',
       summary: 'Whether the daemon can do its work now.',
       faults: { 'not-ready': 503, database: 503 },
-      handle: () => probed.unready() ?? { ready: true },
+      handle: () => daemon.unready() ?? { ready: true },
     },
     {
       ...{ ...get, path: '/metrics', need: 'metrics', answer: z.string() },
@@ -44,9 +44,9 @@ export function probeRoutes(probed: Probed): readonly Route[] {
         const ready = gauge(
           'peerpost_ready',
           'Whether the daemon can do its work now.',
-          probed.unready() ? 0 : 1,
+          daemon.unready() ? 0 : 1,
         )
-        return expose([ready, ...probed.metrics(), ...processMetrics(probed.clock.wallNow())])
+        return formatMetrics([ready, ...daemon.metrics(), ...processMetrics(daemon.clock.wallNow())])
       },
     },
   ]

@@ -1,5 +1,5 @@
-// What the control API of a host can be asked to do about invites and blocked agents, as `peerpost invite` and
-// `peerpost block` do it. An invite is a secret: it is in the answer that makes it, and nowhere else.
+// The routes of a host for invites and blocked agents. They do the same as `peerpost invite` and `peerpost block`. An invite
+// is a secret: only the answer to the request that makes it contains it.
 
 import { z } from 'zod'
 import type { HostControl } from '../daemon/host-control.ts'
@@ -12,7 +12,7 @@ import {
 } from '../daemon/host-schemas.ts'
 import type { Route } from './route.ts'
 
-/** Told in one answer; the newest, where there are more. */
+/** The maximum number of items in one answer. If there are more, it contains the newest. */
 export const mostListed = 500
 
 const count = z.int().nonnegative()

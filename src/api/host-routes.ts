@@ -1,4 +1,4 @@
-// What the control API of a host can be asked for.
+// The routes of the control API of a host.
 
 import type { HostControl } from '../daemon/host-control.ts'
 import { hostStatusSchema } from '../daemon/host-schemas.ts'

@@ -1,10 +1,10 @@
-// The files of the page. They are served as they are written, from a checkout and from the package alike.
+// Reads the files of the page. They are not built, so a checkout and the package have the same files.
 
 import { readFile } from 'node:fs/promises'
 
 export type PageFile = { readonly bytes: Uint8Array<ArrayBuffer>; readonly type: string }
 
-/** From src/control and from dist/control. */
+/** Both src/api and dist/api find the page here. */
 const folder = new URL('./page/', import.meta.url)
 
 const types: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
-// How a page gets in: a program that has the token asks for a code, a person opens the address with it, and the
-// page hands it in. A code stands behind the # of the address, so browsers send it nowhere.
+// The login of a page. A program with the token gets a code, a person opens the URL with the code, and the page exchanges it
+// for a token. The code is in the fragment of the URL, which browsers do not send.
 
 import { z } from 'zod'
 import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
@@ -9,11 +9,11 @@ import type { Route } from './route.ts'
 
 const sessionBody = z.strictObject({ code: z.string().max(100) })
 
-export function pageAddress(access: AccessTokens, place: Endpoint): string {
-  return `http://${formatEndpoint(place)}/#code=${access.newCode()}`
+export function pageAddress(access: AccessTokens, endpoint: Endpoint): string {
+  return `http://${formatEndpoint(endpoint)}/#code=${access.newCode()}`
 }
 
-export function sessionRoutes(access: AccessTokens, place: () => Endpoint): readonly Route[] {
+export function sessionRoutes(access: AccessTokens, endpoint: () => Endpoint): readonly Route[] {
   return [
     {
       method: 'POST',
@@ -23,7 +23,7 @@ export function sessionRoutes(access: AccessTokens, place: () => Endpoint): read
         'Makes an address that opens the page in a browser, once. Takes the token of the control file only.',
       need: 'owner',
       answer: z.strictObject({ url: z.string(), expiresInMs: z.number() }),
-      handle: () => ({ url: pageAddress(access, place()), expiresInMs: codeMs }),
+      handle: () => ({ url: pageAddress(access, endpoint()), expiresInMs: codeMs }),
     },
     {
       method: 'POST',

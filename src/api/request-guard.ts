@@ -1,5 +1,5 @@
-// Whether a request may be looked at: by the name it came to, the page it came from, and the token it brings. A
-// page that made its name lead to 127.0.0.1 (DNS rebinding) still sends that name.
+// Decides whether a request is handled: by its Host header, its origin and its token. The Host header stops DNS rebinding: a
+// foreign page whose name resolves to 127.0.0.1 still sends this name.
 
 import type { Clock } from '../base/clock.ts'
 import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
@@ -15,32 +15,32 @@ export type RequestHead = {
   readonly authorization: string | undefined
 }
 
-/** `open`: for whoever comes to the right place, as are the files of the page. */
+/** Who may send a request. `open`: anybody, as with the files of the page. */
 export type Need = 'open' | 'metrics' | 'any-caller' | 'owner'
 
 export type RequestGuardOptions = {
   readonly clock: Clock
   readonly access: AccessTokens
-  /** Where the server listens. */
-  readonly place: () => Endpoint
+  /** The endpoint on which the server listens. */
+  readonly endpoint: () => Endpoint
 }
 
 export class RequestGuard {
   readonly #options: RequestGuardOptions
-  /** Those without a token cannot use up the budget of those who have one. */
-  readonly #strangers: TokenBucket
+  /** Callers without a token have their own budget, so that they cannot use up that of the others. */
+  readonly #anonymous: TokenBucket
   readonly #callers: TokenBucket
 
   constructor(options: RequestGuardOptions) {
     this.#options = options
-    this.#strangers = new TokenBucket(options.clock.now(), { burst: 60, perSecond: 10 })
+    this.#anonymous = new TokenBucket(options.clock.now(), { burst: 60, perSecond: 10 })
     this.#callers = new TokenBucket(options.clock.now(), { burst: 200, perSecond: 50 })
   }
 
-  /** Null when the request may be dealt with. */
+  /** Null when the request may be handled. */
   check(head: RequestHead, need: Need): ApiError | null {
     const caller = this.#options.access.callerOf(head.authorization)
-    const budget = caller ? this.#callers : this.#strangers
+    const budget = caller ? this.#callers : this.#anonymous
     if (!budget.tryTake(this.#options.clock.now())) return faults.tooMany
     if (!this.#names().includes(head.host?.toLowerCase() ?? '')) return faults.wrongHost
     if (!this.#isOwnPage(head)) return faults.wrongOrigin
@@ -53,8 +53,8 @@ export class RequestGuard {
   }
 
   #names(): readonly string[] {
-    const place = this.#options.place()
-    return [formatEndpoint(place), `localhost:${place.port}`]
+    const endpoint = this.#options.endpoint()
+    return [formatEndpoint(endpoint), `localhost:${endpoint.port}`]
   }
 }
 

@@ -1,4 +1,4 @@
-// What a route of the control API is: enough to serve it, to describe it, and to check what it answers.
+// A route of the control API. It contains everything to serve it, to describe it in OpenAPI, and to check its answers.
 
 import { z } from 'zod'
 import type { Need } from './request-guard.ts'
@@ -6,29 +6,29 @@ import type { Need } from './request-guard.ts'
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
 export type RouteInput = {
-  /** Decoded, by name. */
+  /** The decoded path parameters, by name. */
   readonly params: Readonly<Record<string, string>>
-  /** As `body` has checked it. */
+  /** The body, checked by the schema `body` of the route. */
   readonly body: unknown
 }
 
 export type Route = {
   readonly method: Method
-  /** `:name` stands for one part of the path. */
+  /** `:name` is a path parameter. */
   readonly path: string
   /** What generated clients call it; no two routes of a daemon share one. */
   readonly operationId: string
   /** A sentence for the documentation. */
   readonly summary: string
   readonly need: Need
-  /** What each part `:name` of the path is. */
+  /** A description of each path parameter. */
   readonly params?: Readonly<Record<string, string>>
   readonly body?: z.ZodObject
-  /** A text is answered as it is, anything else as JSON. */
+  /** The schema of the answer. A string is sent as plain text, anything else as JSON. */
   readonly answer: z.ZodType
-  /** Codes of faults besides those that every route has, with their status. */
+  /** The error codes of this route with their status, without those that every route has. */
   readonly faults?: Readonly<Record<string, 400 | 401 | 404 | 409 | 503>>
-  /** The answer, or a `Fault`. A Problem becomes one, returned or thrown. */
+  /** Returns the answer or an ApiError. A Problem, returned or thrown, is converted to an ApiError. */
   readonly handle: (input: RouteInput) => unknown
 }
 

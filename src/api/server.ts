@@ -1,4 +1,4 @@
-// The control API on a loopback port, with bounds on what a client may send and for how long.
+// Serves the control API on a loopback port, with limits on the size and the duration of requests.
 
 import type { Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
@@ -13,51 +13,51 @@ import { pageAddress } from './page-login-routes.ts'
 
 export type ControlServerOptions = Pick<ControlOptions, 'clock' | 'log' | 'routes' | 'describe'> &
   Pick<AccessTokensOptions, 'randomBytes' | 'metricsToken'> & {
-    /** On loopback; port 0 for any. */
+    /** A loopback address. Port 0 means any. */
     readonly listen: Endpoint
-    /** Of the daemon; the control file is put beside it. */
+    /** The config of the daemon. The control file is written beside it. */
     readonly configFile: string
   }
 
 export interface ControlServer {
-  readonly place: Endpoint
-  /** Opens the page in a browser, once. A secret: for a terminal only. */
+  readonly endpoint: Endpoint
+  /** Returns a URL that opens the page in a browser, once. It is a secret: print it only to a terminal. */
   newPageAddress(): string
   close(): Promise<void>
 }
 
-const mostConnections = 64
-const mostHeaderBytes = 8192
-const headersMs = 5_000
-const requestMs = 10_000
-/** Between looks for requests that are late. */
-const lookMs = 1_000
-/** A connection on which nothing moves, not even a heartbeat of events. */
-const silenceMs = 60_000
+const maxConnections = 64
+const maxHeaderBytes = 8192
+const headersTimeoutMs = 5_000
+const requestTimeoutMs = 10_000
+/** How often Node checks for requests that take too long. */
+const checkIntervalMs = 1_000
+/** A connection without any traffic, also without heartbeats of an event stream, is closed after this time. */
+const idleTimeoutMs = 60_000
 
-/** Rejects with a Problem when the port cannot be had. */
+/** Rejects with a Problem when the port cannot be opened. */
 export async function startControlServer(options: ControlServerOptions): Promise<ControlServer> {
   const { clock, log, routes, describe, randomBytes, metricsToken = null, listen, configFile } = options
   const access = new AccessTokens({ clock, randomBytes, metricsToken })
-  let place = listen
-  const app = createControlApp({ clock, access, log, routes, describe, place: () => place })
+  let endpoint = listen
+  const app = createControlApp({ clock, access, log, routes, describe, endpoint: () => endpoint })
   const server = createAdaptorServer({
     fetch: app.fetch,
     overrideGlobalObjects: false,
     serverOptions: {
-      maxHeaderSize: mostHeaderBytes,
-      headersTimeout: headersMs,
-      requestTimeout: requestMs,
-      connectionsCheckingInterval: lookMs,
-      keepAliveTimeout: headersMs,
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: checkIntervalMs,
+      keepAliveTimeout: headersTimeoutMs,
     },
   }) as Server
-  server.maxConnections = mostConnections
-  server.setTimeout(silenceMs)
+  server.maxConnections = maxConnections
+  server.setTimeout(idleTimeoutMs)
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuse(error.code, socket))
-  place = await open(server, listen)
+  endpoint = await open(server, listen)
   const file = controlFileOf(configFile)
-  const content = { url: `http://${formatEndpoint(place)}`, token: access.token }
+  const content = { url: `http://${formatEndpoint(endpoint)}`, token: access.token }
   try {
     writeControlFile(file, content)
   } catch (thrown) {
@@ -65,8 +65,8 @@ export async function startControlServer(options: ControlServerOptions): Promise
     throw thrown
   }
   return {
-    place,
-    newPageAddress: () => pageAddress(access, place),
+    endpoint,
+    newPageAddress: () => pageAddress(access, endpoint),
     close: async () => {
       removeControlFile(file, content)
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
@@ -87,24 +87,24 @@ function open(server: Server, { address, port }: Endpoint): Promise<Endpoint> {
 }
 
 function openProblem(thrown: NodeJS.ErrnoException, address: string, port: number): Problem {
-  const place = `TCP port ${port} of ${address}`
+  const socketText = `TCP port ${port} of ${address}`
   if (thrown.code === 'EADDRINUSE') {
     return new Problem(
       'port-taken',
-      `The control API cannot have ${place}: another program uses it.`,
+      `The control API cannot use ${socketText}: another program uses it.`,
       'Stop that program, or choose another port in [control] listen; 0 lets the system choose.',
       { cause: thrown },
     )
   }
   return new Problem(
     'network',
-    `The control API cannot have ${place}: ${messageOf(thrown)}.`,
+    `The control API cannot use ${socketText}: ${messageOf(thrown)}.`,
     'Change [control] listen, or switch it off by [control] enabled = false.',
     { cause: thrown },
   )
 }
 
-/** Requests that never became one: what is answered is written by hand. */
+/** Answers bytes that Node could not parse as a request. There is no response object, so the answer is written by hand. */
 function refuse(code: string | undefined, socket: Socket): void {
   if (!socket.writable) {
     socket.destroy()

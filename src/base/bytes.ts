@@ -1,25 +1,25 @@
-// Byte handling without Buffer, so that the pure rooms run anywhere.
+// Helpers for bytes. They do not use Buffer, so that the pure rooms run in any JavaScript engine.
 
-export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+export function concatBytes(...chunks: readonly Uint8Array[]): Uint8Array {
   let length = 0
-  for (const part of parts) length += part.length
+  for (const chunk of chunks) length += chunk.length
   const joined = new Uint8Array(length)
   let at = 0
-  for (const part of parts) {
-    joined.set(part, at)
-    at += part.length
+  for (const chunk of chunks) {
+    joined.set(chunk, at)
+    at += chunk.length
   }
   return joined
 }
 
-/** Not constant time: for public values only. */
+/** Use it for public values only: its time depends on the bytes. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
   return true
 }
 
-/** Lexicographic order, a shorter array before its extensions: < 0, 0 or > 0. */
+/** Lexicographic order. A prefix comes before longer arrays. Returns < 0, 0 or > 0. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const shared = Math.min(a.length, b.length)
   for (let i = 0; i < shared; i++) {
@@ -41,7 +41,7 @@ export function toHex(bytes: Uint8Array): string {
   return hex
 }
 
-/** Big-endian view over the same memory. */
+/** A view of the same memory. DataView reads big-endian by default. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -1,27 +1,27 @@
-// In which order what waits is taken. The oldest first is fair while little waits. Behind a long backlog whoever comes now
-// would wait for all of it, and would have given up by then, as most of the backlog has already: so the newest come first
-// there, and every fourth time the oldest, so that none waits for ever.
+// The order in which waiting items are handled. While few wait, the oldest comes first. Behind a long backlog a new
+// sender would give up before its turn, and most of the backlog has given up already. So there the newest come first.
+// Every fourth item is the oldest, so that no item waits for ever.
 
-/** Up to so many keep their order: they are done within seconds. */
+/** Up to this many items the oldest comes first: they are handled within seconds. */
 export const manyWaiting = 200
 
 const newestInARow = 3
 
-/** Whether, of so many that wait, the newest may come before the oldest. */
+/** Whether the newest may come before the oldest when this many wait. */
 export type MayTakeNewest = (waiting: number) => boolean
 
-/** All of them, `oldestFirst` as they are where they are few or may not change places. */
+/** Returns all items. Their order changes only if many wait and `mayTakeNewest` allows it. */
 export function fairOrder<T>(oldestFirst: readonly T[], mayTakeNewest?: MayTakeNewest): Iterable<T> {
   const { length } = oldestFirst
   return length > manyWaiting && mayTakeNewest?.(length) ? alternately(oldestFirst) : oldestFirst
 }
 
-/** Beginning with the newest. */
+/** Three of the newest, then the oldest, and so on. */
 export function* alternately<T>(oldestFirst: readonly T[]): Generator<T> {
   let first = 0
   let last = oldestFirst.length - 1
-  for (let turn = 1; first <= last; turn++) {
-    const at = turn % (newestInARow + 1) === 0 ? first++ : last--
+  for (let index = 1; first <= last; index++) {
+    const at = index % (newestInARow + 1) === 0 ? first++ : last--
     yield oldestFirst[at] as T
   }
 }

@@ -1,11 +1,11 @@
-// What every room may ask of a mail address, whose form mail/address.ts has checked.
+// Comparing mail addresses whose syntax is checked already.
 
-/** Without regard to case, as every provider in use compares them; mail servers rewrite it. */
+/** Ignores case also before the @. RFC 5321 allows it to matter there, but providers ignore it and servers change it. */
 export function sameAddress(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase()
 }
 
-/** What is behind the @, in the case it came in; all of what has none. */
+/** The text after the last @, in its original case. The whole text when there is no @. */
 export function domainOf(address: string): string {
   return address.slice(address.lastIndexOf('@') + 1)
 }

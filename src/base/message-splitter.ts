@@ -1,4 +1,4 @@
-// Cuts a stream of bytes into the messages that were written to it. Holds less than one message.
+// Splits a byte stream into messages. It buffers less than one message.
 
 import { concatBytes } from './bytes.ts'
 
@@ -9,8 +9,11 @@ export class MessageSplitter {
   #held: Uint8Array = new Uint8Array(0)
   #isBroken = false
 
-  /** `lengthOf`: of the whole message, by its first `headBytes`, and no less than those; null when it can be none. `mayBegin`:
-   *  whether a message may begin with these bytes, fewer than `headBytes`; so that nobody waits for the rest of what is none. */
+  /**
+   * `lengthOf` reads the first `headBytes` and returns the length of the whole message, including these bytes. It
+   * returns null when they do not begin a message. `mayBegin` looks at fewer bytes than that. When it returns false, the
+   * stream is given up at once instead of waiting for more.
+   */
   constructor(
     headBytes: number,
     lengthOf: (head: Uint8Array) => number | null,
@@ -21,7 +24,7 @@ export class MessageSplitter {
     this.#mayBegin = mayBegin
   }
 
-  /** The messages that are whole now, head and all. Null once something came that can be no message: the end. */
+  /** Returns the messages that are complete now. Null when the stream is not valid, and for ever after that. */
   push(bytes: Uint8Array): readonly Uint8Array[] | null {
     if (this.#isBroken) return null
     let rest = this.#held.length === 0 ? bytes : concatBytes(this.#held, bytes)

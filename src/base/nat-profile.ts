@@ -1,13 +1,13 @@
-// What an agent knows of its NAT, as it is told to others (RFC 4787 terms).
+// What an agent knows about its NAT, in the terms of RFC 4787. It is part of letters.
 
-/** `none`: our own address is the public one. */
+/** `none`: there is no NAT; our own address is public. */
 export type Mapping = 'none' | 'EIM' | 'ADM' | 'APDM' | 'unknown'
 export type Filtering = 'EIF' | 'ADF' | 'APDF' | 'unknown'
 
-/** The ports a NAT keeps for one subscriber, both ends included. */
+/** The ports that a NAT reserves for one subscriber, both ends included. */
 export type PortBlock = { readonly first: number; readonly last: number }
 
-/** How the NAT chooses ports, perhaps inside a block. `step` counts ports and may be negative. */
+/** How the NAT chooses external ports. `step` is a number of ports and may be negative. */
 export type Allocation =
   | { readonly type: 'preserving' | 'unknown' }
   | { readonly type: 'random'; readonly block?: PortBlock }
@@ -17,7 +17,7 @@ export type NatProfile = {
   readonly mapping: Mapping
   readonly filtering: Filtering
   readonly allocation: Allocation
-  /** How long a mapping is known to live without traffic; left out while nobody has found out. */
+  /** How long a mapping lives without traffic. Absent until it is measured. */
   readonly lifetimeMs?: number
 }
 

@@ -1,9 +1,9 @@
-// Which Node will do. Read before anything else is loaded, so it must itself be understood by old ones.
+// Checks the version of Node. It is loaded before everything else, so an old Node must be able to read it.
 
 import { Problem } from './problem.ts'
 
-/** better-sqlite3's binary asks for it; on a Node without, opening a database ends in a segmentation fault. It came
- *  with Node 22.14 and 23.6: `engines` of package.json says so. */
+/** The Node-API version that the binary of better-sqlite3 needs. Without it, opening a database ends in a segmentation
+ *  fault. Node 22.14 and 23.6 are the first with it; `engines` in package.json says the same. */
 const wantedNodeApi = 10
 
 export function nodeVersionProblem(versions: NodeJS.ProcessVersions): Problem | null {

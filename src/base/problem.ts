@@ -1,5 +1,5 @@
-// The one error class a person ever sees. Each message is a whole sentence: what happened, where,
-// and what to do about it. Faults in what strangers send are values, not errors, and live in their rooms.
+// The only error class whose text a person sees. A message is a whole sentence that says what happened and where; the
+// remedy says what to do. Invalid input from the network is not an error: each room returns it as a value.
 
 export type ProblemCode =
   | 'usage'
@@ -29,7 +29,7 @@ export type ProblemCode =
 
 export class Problem extends Error {
   readonly code: ProblemCode
-  /** What the person can do; printed after the message. */
+  /** What the person can do. It is printed after the message. */
   readonly remedy: string
 
   constructor(code: ProblemCode, message: string, remedy: string, options?: ErrorOptions) {
@@ -39,7 +39,7 @@ export class Problem extends Error {
     this.remedy = remedy
   }
 
-  /** What JSON takes of it: an Error's own message is left out by itself. */
+  /** Needed because JSON.stringify leaves out the message of an Error. */
   toJSON(): { readonly code: ProblemCode; readonly message: string; readonly remedy: string } {
     return { code: this.code, message: this.message, remedy: this.remedy }
   }
@@ -50,7 +50,7 @@ export class Problem extends Error {
   }
 }
 
-/** The text of whatever was thrown, on one line. */
+/** The message of any thrown value, on one line. */
 export function messageOf(thrown: unknown): string {
   const text = thrown instanceof Error ? thrown.message : String(thrown)
   return text.replace(/\s+/g, ' ').trim()

@@ -1,13 +1,13 @@
-// The contract of every protocol machine (prober, punch, link). A machine does no IO: it is told what
-// happened and when, and answers with what to do. Its owner performs the actions in order, and calls
-// `handleTimeout` when `nextTimeout` falls due. A new machine is due at once: its first `handleTimeout` starts it.
+// The contract of every protocol machine (prober, punch, link). A machine does no IO. It receives events with their time
+// and returns actions. Its owner performs the actions in order, and calls `handleTimeout` at the time that `nextTimeout`
+// returns. A new machine is due at once: the first `handleTimeout` starts it.
 
 import type { Endpoint } from './endpoint.ts'
 
 /**
- * Names one of the sockets that the owner holds for this machine. 0 is the main socket, which was there before and
- * stays; any other is opened when the machine first sends by it, with a fresh port of its own. A negative one is a TCP
- * connection, which the owner has opened.
+ * The number of a socket that the owner holds for this machine. 0 is the main socket, which the machine never opens or
+ * closes. A positive number is a UDP socket with a port of its own. The owner opens it when the machine first sends by
+ * it. A negative number is a TCP connection that the owner has opened.
  */
 export type Via = number
 
@@ -19,24 +19,24 @@ export type SendAction = {
   readonly type: 'send'
   readonly to: Endpoint
   readonly bytes: Uint8Array
-  /** The main socket when left out. */
+  /** Default: the main socket. */
   readonly via?: Via
-  /** Hops this one datagram may live (D3); the system's default when left out. Only a wish. */
+  /** IP time to live of this datagram (D3). Default: the system's. The owner may ignore it. */
   readonly ttl?: number
 }
 
-/** The socket is not needed any more. The number is not used again. */
+/** Closes a socket. The machine never uses its number again. */
 export type CloseAction = { readonly type: 'close'; readonly via: Via }
 
 export type Action<Event> = SendAction | CloseAction | { readonly type: 'event'; readonly event: Event }
 
 export interface Machine<Event> {
-  /** What arrived from the network by socket `via`, genuine or not. `now` is monotonic milliseconds, as everywhere here. */
+  /** A datagram that arrived at the socket `via`. It may be forged. `now` is monotonic milliseconds, here and below. */
   handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via?: Via): Action<Event>[]
-  /** The socket could not be opened (too many files, no such family); what was sent by it is lost. */
+  /** The socket could not be opened (too many files, no such family). What was sent by it is lost. */
   handleSocketFailure?(now: number, via: Via): Action<Event>[]
-  /** Harmless when nothing is due. */
+  /** Does nothing when nothing is due. */
   handleTimeout(now: number): Action<Event>[]
-  /** When `handleTimeout` is wanted next; null when never. May change after any call. */
+  /** When `handleTimeout` must be called next. Null: no timer is needed. Any call may change it. */
   nextTimeout(): number | null
 }

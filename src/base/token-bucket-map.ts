@@ -1,14 +1,14 @@
-// One token bucket for each of many: whoever is not in the map has a full one.
+// One token bucket for each key. A key that is not in the map has a full bucket.
 
 import { type Rate, TokenBucket } from './token-bucket.ts'
 
 export class TokenBucketMap {
   readonly #rate: Rate
   readonly #capacity: number
-  /** Whoever was asked for last stands at the end. */
+  /** The most recently used key is last. */
   readonly #buckets = new Map<string, TokenBucket>()
 
-  /** Beyond `capacity` the one that was asked for longest ago is forgotten, and has a full bucket again. */
+  /** Beyond `capacity` the least recently used key is removed, and has a full bucket again. */
   constructor(rate: Rate, capacity: number) {
     this.#rate = rate
     this.#capacity = capacity
@@ -21,7 +21,8 @@ export class TokenBucketMap {
   /** `now` is monotonic milliseconds. */
   of(key: string, now: number): TokenBucket {
     const bucket = this.#buckets.get(key) ?? new TokenBucket(now, this.#rate)
-    // Also when nothing will be taken: whoever is over the limit must not be forgotten for asking.
+    // Moved to the end even if the caller takes nothing. A key over its limit must not be removed, for it would get a
+    // full bucket.
     this.#buckets.delete(key)
     this.#buckets.set(key, bucket)
     const [oldest] = this.#buckets.keys()

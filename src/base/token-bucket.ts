@@ -1,4 +1,4 @@
-// A budget that refills by itself: so many at once, so many a second in the long run.
+// A token bucket. `burst` tokens may be taken at once, and `perSecond` flow in.
 
 export type Rate = { readonly burst: number; readonly perSecond: number }
 
@@ -7,21 +7,21 @@ export class TokenBucket {
   #tokens: number
   #filledAt: number
 
-  /** Full. `now` is monotonic milliseconds, here and below. */
+  /** A new bucket is full. `now` is monotonic milliseconds, here and below. */
   constructor(now: number, rate: Rate) {
     this.#rate = rate
     this.#tokens = rate.burst
     this.#filledAt = now
   }
 
-  /** Takes them all, or none and says so. */
+  /** Takes `count` tokens, or takes none and returns false. */
   tryTake(now: number, count = 1): boolean {
     if (!this.has(now, count)) return false
     this.#tokens -= count
     return true
   }
 
-  /** May go below nothing, for what cannot wait; others then wait for it. */
+  /** For traffic that cannot wait. The bucket may go below zero; later callers wait until it is filled again. */
   take(now: number, count: number): void {
     this.#fill(now)
     this.#tokens -= count
@@ -32,9 +32,9 @@ export class TokenBucket {
     return this.#tokens >= count
   }
 
-  /** When there will be `count` of them, at most `burst`, if nobody takes any. */
+  /** When there will be `count` tokens if nobody takes any. `count` must not exceed `burst`. */
   readyAt(count: number): number {
-    // Rounded up, for a timer that goes off a hair too early would find nothing and be set again at once.
+    // Rounded up: a timer that fires slightly early finds too few tokens and must be set again.
     const missing = Math.max(0, count - this.#tokens)
     return this.#filledAt + Math.ceil((missing * 1_000) / this.#rate.perSecond)
   }

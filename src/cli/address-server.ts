@@ -1,42 +1,42 @@
-// `peerpost address-server`: tells whoever asks where its packets come from, until stopped. The host runs one too.
+// `peerpost address-server`: answers clients with their public address until stopped. `peerpost host` can run one too.
 
 import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
 import { Problem } from '../base/problem.ts'
-import { areDistinctPlaces, maxPlaces, parsePlace } from '../config/listen-address.ts'
+import { areDistinctAddresses, maxListenAddresses, parseListenAddress } from '../config/listen-address.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { type AddressServer, type ServedCounts, startAddressServer } from '../stun-server/stun-server.ts'
 import { count, type Line } from '../wording/numbers-text.ts'
 import { createReporter, type Reporter } from './output.ts'
 import { untilStopped } from './shutdown.ts'
 
-/** `behaviour`: the families over which NAT filtering can be learned too (RFC 5780). */
-type Open = { readonly endpoints: readonly string[]; readonly behaviour: readonly string[] }
+/** `behaviour` are the families for which all tests of RFC 5780 work. */
+type OpenFields = { readonly endpoints: readonly string[]; readonly behaviour: readonly string[] }
 
 export type ServedEvent = { readonly event: 'served' } & ServedCounts
-type AddressServerEvent = ({ readonly event: 'ready' } & Open) | ServedEvent
-/** What a host tells of the address server it runs. */
-export type HostedEvent = ({ readonly event: 'address-server' } & Open) | ServedEvent
+type AddressServerEvent = ({ readonly event: 'ready' } & OpenFields) | ServedEvent
+/** Events of the address server that a host runs. */
+export type HostedEvent = ({ readonly event: 'address-server' } & OpenFields) | ServedEvent
 
 export type AddressServerOptions = { readonly listen: readonly string[]; readonly json?: boolean }
 
 export async function runAddressServer({ listen, json }: AddressServerOptions): Promise<void> {
   const { stopped } = untilStopped()
   const report = createReporter(json, systemClock.wallNow, describeAddressServerEvent)
-  const server = await open(placesOf(listen), report)
-  report({ event: 'ready', ...tell(server) })
+  const server = await startServer(parseListenOptions(listen), report)
+  report({ event: 'ready', ...openFields(server) })
   await stopped
   await server.close()
 }
 
-/** For a host's `[address_server] listen`, checked already; null when there is none. */
+/** Opens `[address_server] listen` of a host's config, which is checked already. Null when the list is empty. */
 export async function openHostedServer(
   listen: readonly string[],
   report: Reporter<HostedEvent>,
 ): Promise<AddressServer | null> {
   if (listen.length === 0) return null
   try {
-    const server = await open(placesOf(listen), report)
-    report({ event: 'address-server', ...tell(server) })
+    const server = await startServer(parseListenOptions(listen), report)
+    report({ event: 'address-server', ...openFields(server) })
     return server
   } catch (thrown) {
     if (!(thrown instanceof Problem)) throw thrown
@@ -44,7 +44,7 @@ export async function openHostedServer(
     throw new Problem(
       code,
       `The address server cannot start: ${message}`,
-      `${remedy} It is [address_server] listen of the config.`,
+      `${remedy} The setting is [address_server] listen.`,
       { cause: thrown },
     )
   }
@@ -53,41 +53,41 @@ export async function openHostedServer(
 export function describeAddressServerEvent(event: AddressServerEvent | HostedEvent): Line {
   if (event.event === 'served') {
     const { answered, limited, ignored } = event
-    const text = `${count(answered, 'question')} answered, ${limited} refused as too many, ${ignored} ignored as no questions.`
+    const text = `${count(answered, 'request')} answered, ${limited} over the rate limit, ${ignored} invalid.`
     return { tone: 'quiet', text }
   }
   const filters =
     event.behaviour.length === 0
       ? ''
-      : ` What a NAT filters can be learned over ${event.behaviour.join(' and ')}.`
-  return { tone: 'good', text: `Telling public addresses at ${event.endpoints.join(', ')}.${filters}` }
+      : ` Clients can test the filtering of their NAT over ${event.behaviour.join(' and ')}.`
+  return { tone: 'good', text: `The address server answers at ${event.endpoints.join(', ')}.${filters}` }
 }
 
-function open(listen: readonly Endpoint[], report: Reporter<ServedEvent>): Promise<AddressServer> {
+function startServer(listen: readonly Endpoint[], report: Reporter<ServedEvent>): Promise<AddressServer> {
   return startAddressServer({ listen, onServed: (counts) => report({ event: 'served', ...counts }) })
 }
 
-function tell({ endpoints, behaviour }: AddressServer): Open {
+function openFields({ endpoints, behaviour }: AddressServer): OpenFields {
   return {
     endpoints: endpoints.map(formatEndpoint),
     behaviour: behaviour.map((family) => `IPv${family}`),
   }
 }
 
-function placesOf(listen: readonly string[]): Endpoint[] {
-  if (listen.length > maxPlaces) {
+function parseListenOptions(listen: readonly string[]): Endpoint[] {
+  if (listen.length > maxListenAddresses) {
     throw new Problem(
       'usage',
       `--listen is given ${listen.length} times.`,
-      `Name at most ${maxPlaces} places.`,
+      `Give it at most ${maxListenAddresses} times.`,
     )
   }
-  if (!areDistinctPlaces(listen)) {
-    throw new Problem('usage', '--listen names one place twice.', 'Name each place once.')
+  if (!areDistinctAddresses(listen)) {
+    throw new Problem('usage', '--listen names one address twice.', 'Name each address once.')
   }
   return listen.map((text) => {
-    const place = parsePlace(text)
-    if (place) return place
+    const endpoint = parseListenAddress(text)
+    if (endpoint) return endpoint
     throw new Problem(
       'usage',
       `"--listen ${text}" is not IP:PORT.`,

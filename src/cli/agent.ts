@@ -8,24 +8,24 @@ import type { AgentConfig } from '../config/config-schema.ts'
 import { loadAgentConfig } from '../config/load-config.ts'
 import { readSecret, readSeed } from '../config/secret-files.ts'
 import type { AgentControl } from '../daemon/agent-control.ts'
-import { standingsFileOf } from '../daemon/friends-and-blocked.ts'
+import { peersFileOf } from '../daemon/friends-and-blocked.ts'
 import { loadSodium } from '../runtime/sodium.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { readConfigured, setUpAgent } from '../setup/create-agent.ts'
 import { readHostFolder } from '../setup/host-keys.ts'
 import { inviteFrom } from '../setup/parse-invite.ts'
-import { ownInvite, shareMail } from '../setup/shared-mail.ts'
+import { inviteForLocalAgent, shareMail } from '../setup/shared-mail.ts'
 import { describeAgentEvent } from '../wording/event-text.ts'
 import type { Line } from '../wording/numbers-text.ts'
 import { describeReload, isReloadEvent, notReloaded, type ReloadEvent } from './config-reload-events.ts'
 import { prepareControl } from './daemon-api.ts'
 import {
-  describeOwnHost,
-  isOwnHostEvent,
-  loadOwnHost,
-  type OwnHost,
-  type OwnHostEvent,
-  prepareOwnHost,
+  describeEmbeddedHost,
+  type EmbeddedHost,
+  type EmbeddedHostEvent,
+  isEmbeddedHostEvent,
+  loadEmbeddedHost,
+  prepareEmbeddedHost,
 } from './embedded-host.ts'
 import { openLog } from './log.ts'
 import { createReporter } from './output.ts'
@@ -35,64 +35,75 @@ import { reloadOnHangUp, serviceManager } from './systemd-service.ts'
 export type AgentCommandOptions = {
   readonly config: string
   readonly json?: boolean
-  /** Nothing on standard output. */
+  /** Print nothing to standard output. */
   readonly quiet?: boolean
   readonly expose?: readonly string[]
   readonly forward?: readonly string[]
-  /** Config of a host to run, too; instead of the config's. */
+  /** The config of a host to run in the same program. It overrides `[host] config`. */
   readonly host?: string
 }
 
-type ToldEvent = AgentEvent | ReloadEvent | OwnHostEvent
+type PrintedEvent = AgentEvent | ReloadEvent | EmbeddedHostEvent
 
 export async function runAgent(options: AgentCommandOptions): Promise<void> {
-  const lifetime = untilStopped()
-  const { stopped } = lifetime
+  const shutdown = untilStopped()
+  const { stopped } = shutdown
   const crypto = await loadSodium()
   const loaded = loadAgentConfig(options.config, process.env)
   const { config, path } = loaded
   const hostFile = options.host ?? (config.host.config && path(config.host.config))
   const control = prepareControl({
-    ...{ clock: systemClock, crypto, settings: config.control, path },
-    ...{ configFile: options.config, json: options.json, isMasked: false },
-    describe: (event) => describe(event as ToldEvent),
+    clock: systemClock,
+    crypto,
+    settings: config.control,
+    path,
+    configFile: options.config,
+    json: options.json,
+    isMasked: false,
+    describe: (event) => describe(event as PrintedEvent),
   })
   const log = await openLog({
-    ...{ level: config.log.level, isQuiet: options.quiet === true },
-    describe: (event) => describe(event as ToldEvent),
+    level: config.log.level,
+    isQuiet: options.quiet === true,
+    describe: (event) => describe(event as PrintedEvent),
   })
-  let host: OwnHost | null = null
+  let host: EmbeddedHost | null = null
   const report = createReporter(
     options.json,
     systemClock.wallNow,
     options.quiet ? () => null : describe,
-    (told) => {
-      if (isOwnHostEvent(told)) host?.tell(told)
-      else control.tell(told)
-      log.tell(told)
+    (printed) => {
+      if (isEmbeddedHostEvent(printed)) host?.record(printed)
+      else control.record(printed)
+      log.record(printed)
     },
   )
   const identity = crypto.signKeyPair(readSeed(path(config.keys.identity_file), 'Your identity key'))
-  const folder = hostFile ? readHostFolder(crypto, loadOwnHost(hostFile)) : null
+  const folder = hostFile ? readHostFolder(crypto, loadEmbeddedHost(hostFile)) : null
   const notice = (text: string) => report({ event: 'notice', notice: text })
   const shared = folder && shareMail(loaded, folder, identity.publicKey, notice)
   host =
     folder &&
-    prepareOwnHost({
+    prepareEmbeddedHost({
       ...{ ...folder, configFile: hostFile, json: options.json, report },
-      ...{ beside: shared?.host ?? null, onNotice: notice },
+      localAgent: shared?.host ?? null,
+      onNotice: notice,
     })
   const agent = setUpAgent({
-    ...{ crypto, loaded, exposes: options.expose ?? [], forwards: options.forward ?? [], identity },
-    invite: folder ? ownInvite(folder) : readInviteFile(crypto, path(config.room.invite_file)),
-    standingsFile: standingsFileOf(options.config),
+    crypto,
+    loaded,
+    exposes: options.expose ?? [],
+    forwards: options.forward ?? [],
+    identity,
+    invite: folder ? inviteForLocalAgent(folder) : readInviteFile(crypto, path(config.room.invite_file)),
+    peersFile: peersFileOf(options.config),
     onEvent: report,
     ...(shared && { mail: shared.agent }),
   })
   const manager = serviceManager(notice)
   const server = await control.start(agentRoutes(agent))
   try {
-    const failed = reloadOnHangUp(lifetime, manager, async () => {
+    const failed = reloadOnHangUp(shutdown, manager, async () => {
       report(await reload(options, config, agent))
       await host?.reload()
     })
@@ -100,9 +111,9 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
     await Promise.race([agent.start(), stopped])
     manager.ready('In the room.')
     await Promise.race([stopped, failed])
-    const told = manager.stopping()
+    const notified = manager.stopping()
     await agent.stop()
-    await told
+    await notified
   } finally {
     await host?.stop()
     await server?.close()
@@ -113,7 +124,7 @@ function readInviteFile(crypto: Crypto, file: string) {
   return inviteFrom(crypto, readSecret(file, 'The invite'), file)
 }
 
-/** Friends, blocked players and forwards change at once; a link to a game is not broken for the rest. */
+/** Applies friends, blocked players and forwards at once. Other changes would break links, so they wait for a restart. */
 async function reload(
   options: AgentCommandOptions,
   before: AgentConfig,
@@ -122,16 +133,16 @@ async function reload(
   try {
     const { config } = loadAgentConfig(options.config, process.env)
     await agent.configure(readConfigured(config, options.forward ?? []))
-    const rest = changedSettings(before, config).filter((path) => !changeAtOnce.includes(path))
+    const rest = changedSettings(before, config).filter((path) => !reloadable.includes(path))
     return { event: 'reloaded', needsRestart: rest }
   } catch (thrown) {
     return notReloaded(thrown)
   }
 }
 
-const changeAtOnce = ['peers.friends', 'peers.blocked', 'games.forward']
+const reloadable = ['peers.friends', 'peers.blocked', 'games.forward']
 
-function describe(event: ToldEvent): Line | null {
-  if (isOwnHostEvent(event)) return describeOwnHost(event)
+function describe(event: PrintedEvent): Line | null {
+  if (isEmbeddedHostEvent(event)) return describeEmbeddedHost(event)
   return isReloadEvent(event) ? describeReload(event) : describeAgentEvent(event)
 }

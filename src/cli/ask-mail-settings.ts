@@ -1,5 +1,5 @@
-// What both `init` commands ask about mail, and how the answers become a config and secret files. Servers of common
-// providers follow from the address; then only a password is asked for.
+// Asks for the mail settings in both `init` commands. The servers of common providers are known from the address; then only
+// the password is needed. The answers are written to the config and to secret files.
 
 import { resolve } from 'node:path'
 import { password as askHidden, isCancel, text } from '@clack/prompts'
@@ -17,7 +17,7 @@ import {
 } from '../mail/mail-url.ts'
 import { loginAdvice, type Provider, providerOf, providerUrls } from '../mail/providers/provider-lookup.ts'
 
-export type Asked = {
+export type MailOptions = {
   readonly dir: string
   readonly address?: string
   readonly receive?: string
@@ -31,14 +31,14 @@ export type MailAnswers = {
   readonly address: string
   readonly receive: string
   readonly send: string
-  /** File names and their content, for `writeSecret`. */
+  /** The secret files to write, with their text. */
   readonly secrets: readonly { readonly file: string; readonly text: string }[]
   readonly receivePasswordFile: string | null
   readonly sendPasswordFile: string | null
   readonly oauth: OAuthAnswers | null
 }
 
-/** The option, or what the person types; without a terminal, or with --yes, a missing option is a usage error. */
+/** Returns the option if it is given; otherwise asks for it. Throws a usage Problem without a terminal, or with --yes. */
 export async function answer(
   given: string | undefined,
   option: string,
@@ -50,32 +50,32 @@ export async function answer(
   if (yes || !process.stdin.isTTY) {
     throw new Problem('usage', `--${option} is missing.`, `Give it, for example --${option} ${example}`)
   }
-  return typedBy(await text({ message: question, placeholder: example })).trim()
+  return typedText(await text({ message: question, placeholder: example })).trim()
 }
 
-function typedBy(typed: string | symbol | undefined): string {
+function typedText(typed: string | symbol | undefined): string {
   if (isCancel(typed) || typeof typed !== 'string')
-    throw new Problem('usage', 'Nothing was made.', 'Run it again any time.')
+    throw new Problem('usage', 'Nothing was created.', 'Run the command again at any time.')
   return typed
 }
 
-export async function askForMail(options: Asked): Promise<MailAnswers> {
+export async function askForMail(options: MailOptions): Promise<MailAnswers> {
   const { yes } = options
   const address = await answer(options.address, 'address', 'Mail address?', 'meet@example.org', yes)
   if (!isMailAddress(address)) {
     throw new Problem('usage', `"${address}" is not a mail address.`, 'Write it like meet@example.org.')
   }
   const provider = providerOf(address)
-  const usual = provider && providerUrls(provider, address)
+  const known = provider && providerUrls(provider, address)
   const receive =
-    options.receive === undefined && usual
-      ? usual.receive
+    options.receive === undefined && known
+      ? known.receive
       : parseReceiveUrl(
           await answer(options.receive, 'receive', 'Where is its mail read?', receiveExample, yes),
         )
   const send =
-    options.send === undefined && usual
-      ? usual.send
+    options.send === undefined && known
+      ? known.send
       : parseSendUrl(await answer(options.send, 'send', 'Where is mail sent?', sendExample, yes))
   const login = await askForLogin(options, provider, [receive, send])
   return { address, ...login }
@@ -86,9 +86,9 @@ const sendExample = 'smtps://USER:PASSWORD@smtp.example.org'
 
 type Login = Omit<MailAnswers, 'address'>
 
-/** What lets us in at the two servers: what stands in their URLs, or one password for both, or OAuth 2.0. */
+/** The login at both servers: the passwords in their URLs, one password for both, or OAuth 2.0. */
 async function askForLogin(
-  options: Asked,
+  options: MailOptions,
   provider: Provider | null,
   [receive, send]: readonly [ReceiveUrl, SendUrl],
 ): Promise<Login> {
@@ -99,12 +99,12 @@ async function askForLogin(
   if (options.oauthClient !== undefined || provider?.login.kind === 'oauth') {
     return oauthLogin(options, provider, receive, send)
   }
-  const password = await hidden(options, 'Password of the mailbox?')
+  const password = await askSecret(options, 'Password of the mailbox?')
   return passwordLogin(withPassword(receive, password), withPassword(send, password))
 }
 
-/** Somebody who gave both URLs and wants no questions puts a password file there later. */
-function isLeftForLater({ receive, send, passwordStdin, oauthClient, yes }: Asked): boolean {
+/** With both URLs and --yes, or without a terminal, the person adds the password files later. */
+function isLeftForLater({ receive, send, passwordStdin, oauthClient, yes }: MailOptions): boolean {
   const isGiven = receive !== undefined && send !== undefined
   return isGiven && !passwordStdin && oauthClient === undefined && (yes === true || !process.stdin.isTTY)
 }
@@ -130,7 +130,7 @@ function passwordLogin(receive: ReceiveUrl, send: SendUrl): Login {
 }
 
 async function oauthLogin(
-  options: Asked,
+  options: MailOptions,
   provider: Provider | null,
   receive: ReceiveUrl,
   send: SendUrl,
@@ -138,15 +138,15 @@ async function oauthLogin(
   const kind = provider?.oauth
   if (kind === undefined) {
     const remedy = 'Use a password, or write [mail.oauth] into the config yourself (docs/mailboxes.md).'
-    throw new Problem('usage', 'How to log in there by OAuth 2.0 is not known.', remedy)
+    throw new Problem('usage', 'The OAuth 2.0 login of this provider is not known.', remedy)
   }
-  const question = 'Client ID of your registered app? (docs/mailboxes.md tells how to get one)'
+  const question = 'Client ID of your registered app? (docs/mailboxes.md says how to get one)'
   const clientId = await answer(options.oauthClient, 'oauth-client', question, 'ID', options.yes)
   if (!/^[!-~]{1,500}$/.test(clientId)) {
-    throw new Problem('usage', 'That is no client ID.', 'Copy it from the page of the provider.')
+    throw new Problem('usage', 'This is no client ID.', 'Copy it from the page of the provider.')
   }
-  // Google's clients for desktop programs have one, though it protects nothing.
-  const secret = kind === 'google' ? await hidden(options, 'Client secret of that app?') : null
+  // Google requires a secret also for desktop programs, though it protects nothing there.
+  const secret = kind === 'google' ? await askSecret(options, 'Client secret of that app?') : null
   const login = passwordLogin(receive, send)
   return {
     ...login,
@@ -157,17 +157,17 @@ async function oauthLogin(
 
 const oauthSecretFile = 'oauth-client.secret'
 
-/** Typed without being shown, or the first line of standard input with --password-stdin. */
-async function hidden({ yes, passwordStdin }: Asked, question: string): Promise<string> {
+/** Asks without showing what is typed. With --password-stdin it reads the first line of standard input. */
+async function askSecret({ yes, passwordStdin }: MailOptions, question: string): Promise<string> {
   if (passwordStdin) return withoutBreaks((await firstLine()) ?? '')
   if (yes || !process.stdin.isTTY) {
     const remedy = 'Pipe it in with --password-stdin, or give it in --receive and --send.'
     throw new Problem('usage', 'There is no password.', remedy)
   }
-  return withoutBreaks(typedBy(await askHidden({ message: question })))
+  return withoutBreaks(typedText(await askHidden({ message: question })))
 }
 
-/** A password is short; the rest of a pipe is not waited for. */
+/** Reads one line and does not wait for the end of the pipe. */
 async function firstLine(): Promise<string | undefined> {
   let read = ''
   for await (const chunk of process.stdin.setEncoding('utf8')) {
@@ -179,7 +179,11 @@ async function firstLine(): Promise<string | undefined> {
 
 function withoutBreaks(password: string): string {
   if (password !== '' && !/[\r\n]/.test(password)) return password
-  throw new Problem('usage', 'The password is empty or has a line break in it.', 'Give it without.')
+  throw new Problem(
+    'usage',
+    'The password is empty or contains a line break.',
+    'Give a password without line breaks.',
+  )
 }
 
 function passwordOf(url: MailUrl): string | null {
@@ -187,12 +191,12 @@ function passwordOf(url: MailUrl): string | null {
   return password === null ? null : withoutBreaks(password)
 }
 
-/** The config file may lie in another folder than the one we are called from. */
+/** A relative path starts in the current folder here, but in the folder of the config file later. */
 function absolute<Url extends MailUrl>(url: Url): Url {
   return url.protocol === 'maildir' ? { ...url, folder: resolve(url.folder) } : url
 }
 
-/** The command that comes before the first start, or nothing. */
+/** The command to run before the first start; empty without OAuth 2.0. */
 export function loginStep({ oauth }: Pick<MailAnswers, 'oauth'>, configFile: string): string {
   return oauth === null ? '' : `  peerpost login --config ${configFile}\n`
 }

@@ -1,4 +1,4 @@
-// `peerpost backup`: a copy of a host's database, also while the host runs.
+// `peerpost backup`: copies the database of a host, also while the host runs.
 
 import { resolve } from 'node:path'
 import { Problem } from '../base/problem.ts'
@@ -11,7 +11,7 @@ export async function backUp(target: string, options: { readonly config: string 
   if (config.table.url !== undefined) {
     throw new Problem(
       'usage',
-      "This host's table is in PostgreSQL, which has a program of its own for copies.",
+      "This host's table is in PostgreSQL, which has its own program for backups.",
       'Use `pg_dump --schema=peerpost`.',
     )
   }

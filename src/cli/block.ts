@@ -1,11 +1,11 @@
-// `peerpost block`: keeps an agent out of a host's rooms, or lets it in again.
+// `peerpost block`: blocks an agent from all rooms of a host, or unblocks it.
 
 import { Problem } from '../base/problem.ts'
 import { loadHostConfig } from '../config/load-config.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { blockAgent, type ListedBlock, listBlocked, unblockAgent } from '../setup/blocked-agents.ts'
 import { blockFields } from '../setup/host-admin.ts'
-import { paint, table, tellEvent } from './output.ts'
+import { paint, printEvent, table } from './output.ts'
 
 export type BlockOptions = {
   readonly config: string
@@ -21,24 +21,24 @@ export async function runBlock(who: string | undefined, options: BlockOptions): 
   if (who === undefined) {
     throw new Problem(
       'usage',
-      'Nobody was named.',
+      'No agent was named.',
       'Name an agent by its user ID or nickname, or use --list.',
     )
   }
   const one = options.remove ? unblockAgent(loaded, who) : blockAgent(loaded, who, now)
-  if (options.json) tellEvent(now, options.remove ? 'unblocked' : 'blocked', { id: one.id, name: one.name })
+  if (options.json) printEvent(now, options.remove ? 'unblocked' : 'blocked', { id: one.id, name: one.name })
   else {
     const name = one.name === '' ? one.id : `${one.name} (${one.id})`
     const [done, then] = options.remove
-      ? ['Unblocked', 'It may come again with an invite.']
-      : ['Blocked', 'It is out of all rooms; links that it has go on.']
+      ? ['Unblocked', 'It may join again with an invite.']
+      : ['Blocked', 'It is out of all rooms. Its open links stay open.']
     process.stdout.write(`${paint('good', `${done} ${name}.`)} ${then}\n`)
   }
 }
 
 function show(all: readonly ListedBlock[], { json }: BlockOptions): void {
   if (json) {
-    for (const one of all) tellEvent(systemClock.wallNow(), 'blocked', blockFields(one))
+    for (const one of all) printEvent(systemClock.wallNow(), 'blocked', blockFields(one))
     return
   }
   const rows = all.map(({ id, name, blockedAt }) => ({

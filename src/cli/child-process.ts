@@ -1,4 +1,4 @@
-// Other peerpost processes, as the demo starts them: what they print as JSON lines, and their end.
+// Runs other peerpost processes, for the demo: reads the JSON lines they print, and waits for their end.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -10,20 +10,20 @@ const program = fileURLToPath(new URL(`./main${import.meta.url.slice(-3)}`, impo
 
 export type ChildEvent = { readonly event: string; readonly [field: string]: unknown }
 
-/** Output and errors kept, for whoever asks later; older ones are forgotten. */
-const keptEvents = 1000
-const keptErrorCharacters = 32_000
+/** How many events and characters of standard error are stored. Older ones are removed. */
+const maxEvents = 1000
+const maxErrorCharacters = 32_000
 
 export class PeerpostProcess {
   readonly #child: ChildProcess
   readonly #name: string
   readonly #onEvent: (event: ChildEvent) => void
   readonly #events: ChildEvent[] = []
-  readonly #waiting = new Set<() => void>()
+  readonly #waiters = new Set<() => void>()
   #errors = ''
   readonly ended: Promise<number | null>
 
-  /** `prefix` is a command that runs the program, such as `ip netns exec NAME`. */
+  /** `prefix` is a command that runs another program, such as `ip netns exec NAME`. */
   constructor(
     name: string,
     args: readonly string[],
@@ -37,7 +37,7 @@ export class PeerpostProcess {
     const { stdout, stderr } = this.#child
     if (stdout) createInterface({ input: stdout }).on('line', (line) => this.#read(line))
     stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.#errors = (this.#errors + text).slice(-keptErrorCharacters)
+      this.#errors = (this.#errors + text).slice(-maxErrorCharacters)
     })
     this.ended = new Promise((resolve) => {
       this.#child.on('error', () => resolve(null))
@@ -46,18 +46,18 @@ export class PeerpostProcess {
     void this.ended.then(() => this.#wake())
   }
 
-  /** The first event, also of those that came before, that `fits`. Rejects when the process ends without it. */
-  async waitFor(event: string, fits: (event: ChildEvent) => boolean = () => true): Promise<ChildEvent> {
-    let over = false
+  /** Resolves to the first matching event, also an earlier one. Rejects when the process ends without it. */
+  async waitFor(event: string, matches: (event: ChildEvent) => boolean = () => true): Promise<ChildEvent> {
+    let isEnded = false
     void this.ended.then(() => {
-      over = true
+      isEnded = true
     })
     for (;;) {
-      const found = this.#events.find((candidate) => candidate.event === event && fits(candidate))
+      const found = this.#events.find((candidate) => candidate.event === event && matches(candidate))
       if (found) return found
-      if (over)
+      if (isEnded)
         throw new Problem('internal', `${this.#name} ended before its event "${event}".`, this.#errors)
-      await new Promise<void>((resolve) => this.#waiting.add(resolve))
+      await new Promise<void>((resolve) => this.#waiters.add(resolve))
     }
   }
 
@@ -65,7 +65,7 @@ export class PeerpostProcess {
     return this.#events
   }
 
-  /** What it said on stderr, its last part. */
+  /** The last part of standard error. */
   get errors(): string {
     return this.#errors
   }
@@ -78,7 +78,7 @@ export class PeerpostProcess {
     this.#child.kill(signal)
   }
 
-  /** The whole output of a command that ends by itself. Rejects with its error line if it fails. */
+  /** Runs a command that ends by itself, and resolves to its output. Rejects with its errors when it fails. */
   static async run(name: string, args: readonly string[]): Promise<string> {
     const lines: string[] = []
     const child = new PeerpostProcess(name, args, ({ line }) => lines.push(String(line)))
@@ -87,7 +87,7 @@ export class PeerpostProcess {
     return lines.join('\n')
   }
 
-  /** SIGTERM, then SIGKILL after `graceMs`; resolves to the exit code. */
+  /** Sends SIGTERM, then SIGKILL after `graceMs`. Resolves to the exit code. */
   async stop(graceMs: number): Promise<number | null> {
     this.#child.kill('SIGTERM')
     const kill = setTimeout(() => this.#child.kill('SIGKILL'), graceMs)
@@ -99,18 +99,18 @@ export class PeerpostProcess {
   #read(line: string): void {
     const event = parseEvent(line)
     this.#events.push(event)
-    if (this.#events.length > keptEvents) this.#events.shift()
+    if (this.#events.length > maxEvents) this.#events.shift()
     this.#onEvent(event)
     this.#wake()
   }
 
   #wake(): void {
-    for (const wake of this.#waiting) wake()
-    this.#waiting.clear()
+    for (const wake of this.#waiters) wake()
+    this.#waiters.clear()
   }
 }
 
-/** A line that is no event becomes one called `line`. */
+/** A line that is not JSON becomes an event called `line`. */
 function parseEvent(line: string): ChildEvent {
   try {
     const parsed: unknown = JSON.parse(line)

@@ -1,12 +1,12 @@
-// What a daemon tells when it has read its config again, or could not.
+// The events of reading the config again while a daemon runs.
 
 import { messageOf, Problem } from '../base/problem.ts'
 import type { Line } from '../wording/numbers-text.ts'
 
 export type ReloadEvent =
-  /** Settings in `needsRestart` have changed, too, but stay as they were until the daemon is started again. */
+  /** Changes of the settings in `needsRestart` take effect only after a restart. */
   | { readonly event: 'reloaded'; readonly needsRestart: readonly string[] }
-  /** It goes on as before. */
+  /** The daemon goes on with the old config. */
   | { readonly event: 'not-reloaded'; readonly problem: Problem }
 
 export function notReloaded(thrown: unknown): ReloadEvent {
@@ -29,12 +29,10 @@ export function describeReload(event: ReloadEvent): Line {
   if (event.event === 'not-reloaded') {
     return {
       tone: 'bad',
-      text: `The config was not read again, and all stays as it was. ${event.problem.line}`,
+      text: `The config was not read again. The daemon goes on as before. ${event.problem.line}`,
     }
   }
   const rest =
-    event.needsRestart.length > 0
-      ? ` These wait until it is started again: ${event.needsRestart.join(', ')}.`
-      : ''
+    event.needsRestart.length > 0 ? ` These settings need a restart: ${event.needsRestart.join(', ')}.` : ''
   return { tone: event.needsRestart.length > 0 ? 'bad' : 'good', text: `The config was read again.${rest}` }
 }

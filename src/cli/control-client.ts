@@ -1,4 +1,4 @@
-// Asks the control API of the daemon that a config belongs to.
+// Calls the control API of the daemon that runs with a config.
 
 import { existsSync } from 'node:fs'
 import { type ControlFile, controlFileOf, readControlFile } from '../api/control-file.ts'
@@ -9,10 +9,9 @@ import type { HostStatus } from '../daemon/host-schemas.ts'
 
 export type DaemonStatus = (AgentStatus & { readonly peers: readonly PeerStatus[] }) | HostStatus
 
-const limitMs = 5_000
+const timeoutMs = 5_000
 
-/** Null when no daemon runs with this config, or none that can be asked. Rejects with a Problem when it does not answer
- *  as it should. */
+/** Null when no daemon with a control API runs with this config. Rejects with a Problem when its answer is wrong. */
 export async function findStatus(configFile: string): Promise<DaemonStatus | null> {
   try {
     return await new ControlClient(configFile).status()
@@ -29,33 +28,37 @@ export class ControlClient {
   /** Throws a Problem when no daemon runs with this config. */
   constructor(configFile: string) {
     if (!existsSync(configFile)) {
-      throw new Problem('file', `There is no config file ${configFile}.`, 'Name that of an agent or a host.')
+      throw new Problem(
+        'file',
+        `There is no config file ${configFile}.`,
+        'Name the config file of an agent or a host.',
+      )
     }
     const file = readControlFile(controlFileOf(configFile))
-    if (!file) throw notRunning(configFile)
+    if (!file) throw notRunningProblem(configFile)
     this.#file = file
     this.#configFile = configFile
   }
 
   async status(): Promise<DaemonStatus> {
-    const status = (await this.#ask('GET', '/v1/status')) as AgentStatus | HostStatus
+    const status = (await this.#request('GET', '/v1/status')) as AgentStatus | HostStatus
     if (status.role === 'host') return status
-    if (status.role !== 'agent') throw this.#odd()
-    const { peers } = (await this.#ask('GET', '/v1/peers')) as { readonly peers: readonly PeerStatus[] }
+    if (status.role !== 'agent') throw this.#wrongServerProblem()
+    const { peers } = (await this.#request('GET', '/v1/peers')) as { readonly peers: readonly PeerStatus[] }
     return { ...status, peers }
   }
 
-  /** Rejects with a Problem that says why it is not. */
+  /** Rejects with a Problem that says why the daemon is not ready. */
   async ready(): Promise<void> {
-    await this.#ask('GET', '/readyz')
+    await this.#request('GET', '/readyz')
   }
 
-  /** Good for one browser. */
+  /** Returns a URL that opens the page in one browser, once. */
   async newPageAddress(): Promise<string> {
-    return ((await this.#ask('POST', '/v1/codes')) as { readonly url: string }).url
+    return ((await this.#request('POST', '/v1/codes')) as { readonly url: string }).url
   }
 
-  async #ask(method: string, path: string): Promise<object> {
+  async #request(method: string, path: string): Promise<object> {
     const { url, token } = this.#file
     let response: Response
     try {
@@ -63,15 +66,15 @@ export class ControlClient {
         method,
         headers: { authorization: `Bearer ${token}` },
         redirect: 'error',
-        signal: AbortSignal.timeout(limitMs),
+        signal: AbortSignal.timeout(timeoutMs),
       })
     } catch (thrown) {
       const { cause } = thrown as { readonly cause?: NodeJS.ErrnoException }
-      if (cause?.code === 'ECONNREFUSED') throw notRunning(this.#configFile)
+      if (cause?.code === 'ECONNREFUSED') throw notRunningProblem(this.#configFile)
       throw new Problem(
         'network',
         `The daemon does not answer at ${url}: ${messageOf(cause ?? thrown)}.`,
-        'Look at what it prints, or restart it.',
+        'Check its log, or restart it.',
         { cause: thrown },
       )
     }
@@ -82,20 +85,20 @@ export class ControlClient {
       const { message, remedy } = refused.data.error
       throw new Problem('not-ready', message, remedy)
     }
-    // A new daemon with a new token, or some other program that has the port of one that was killed.
-    throw this.#odd()
+    // Either the daemon was restarted and has a new token, or another program now has the port of a killed daemon.
+    throw this.#wrongServerProblem()
   }
 
-  #odd(): Problem {
+  #wrongServerProblem(): Problem {
     return new Problem(
       'network',
-      `What answers at ${this.#file.url} is not the daemon of ${this.#configFile}.`,
+      `The program that answers at ${this.#file.url} is not the daemon of ${this.#configFile}.`,
       'Try again; if that does not help, restart the daemon.',
     )
   }
 }
 
-function notRunning(configFile: string): Problem {
+function notRunningProblem(configFile: string): Problem {
   return new Problem(
     'not-running',
     `No daemon runs with ${configFile}, or its [control] is switched off.`,

@@ -1,5 +1,5 @@
-// `peerpost demo`: a post office, a host and two agents on this computer, each as a user would run it, and a
-// datagram each way between two games.
+// `peerpost demo`: runs a mail server, a host and two agents on this computer, as users would run them. Then two games
+// exchange a datagram in each direction.
 
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
@@ -19,27 +19,27 @@ import { type ChildEvent, PeerpostProcess } from './child-process.ts'
 import { paint } from './output.ts'
 import { untilStopped } from './shutdown.ts'
 
-/** The whole demo, stopping included, fits in 30 s. */
+/** The whole demo, with stopping, ends within 30 s. */
 const deadlineMs = 24_000
 const stopMs = 4_000
 const domain = 'demo.invalid'
 
 type Who = 'host' | 'anna' | 'ben'
 
-/** What was started, and how it is ended, the newest first. */
+/** Ends everything that was started, the newest first. */
 class Cleanup {
-  readonly #works: (() => Promise<unknown>)[] = []
+  readonly #tasks: (() => Promise<unknown>)[] = []
   #isOver = false
 
-  /** Throws once the end has begun, so that nothing more is started; what was, the next `end` ends. */
+  /** Throws after `end` was called, so that nothing more is started. The task is added all the same, for the next `end`. */
   add(work: () => Promise<unknown>): void {
-    this.#works.push(work)
+    this.#tasks.push(work)
     if (this.#isOver) throw new Problem('internal', 'The demo was stopped.', 'Run it again.')
   }
 
   async end(): Promise<void> {
     this.#isOver = true
-    for (let work = this.#works.pop(); work; work = this.#works.pop()) await work()
+    for (let work = this.#tasks.pop(); work; work = this.#tasks.pop()) await work()
   }
 }
 
@@ -57,19 +57,19 @@ export async function runDemo({ json }: { readonly json?: boolean }): Promise<vo
     ),
   )
   const folder = await mkdtemp(join(tmpdir(), 'peerpost-demo-'))
-  const played = play(json === true, folder, cleanup)
+  const steps = runSteps(json === true, folder, cleanup)
   let timings: Timings | null = null
   try {
-    timings = await Promise.race([played, deadline.promise, stopped.then(() => null)])
+    timings = await Promise.race([steps, deadline.promise, stopped.then(() => null)])
   } finally {
     cancel()
     await cleanup.end()
-    // It may have been starting something.
-    await played.catch(() => {})
+    // The steps may have started something after the first `end`.
+    await steps.catch(() => {})
     await cleanup.end()
     await rm(folder, { recursive: true, force: true })
   }
-  if (timings) conclude(json === true, timings)
+  if (timings) printResult(json === true, timings)
 }
 
 type Timings = {
@@ -81,23 +81,23 @@ type Timings = {
   readonly path: string
 }
 
-async function play(json: boolean, folder: string, cleanup: Cleanup): Promise<Timings> {
+async function runSteps(json: boolean, folder: string, cleanup: Cleanup): Promise<Timings> {
   const startedAt = systemClock.now()
-  const tell = (text: string) => {
+  const print = (text: string) => {
     if (!json) process.stdout.write(`\n${paint('good', text)}\n`)
   }
-  const watch = (who: Who) => (event: ChildEvent) => show(json, who, event)
+  const printer = (who: Who) => (event: ChildEvent) => show(json, who, event)
 
-  tell('A post office opens: SMTP on loopback, one Maildir for each of host, anna and ben.')
-  const office = new TestMailServer({ clock: systemClock, folder: join(folder, 'mail'), domain })
-  const smtpPort = await office.start()
-  cleanup.add(() => office.stop())
+  print('A mail server starts: SMTP on loopback, one Maildir for each of host, anna and ben.')
+  const mailServer = new TestMailServer({ clock: systemClock, folder: join(folder, 'mail'), domain })
+  const smtpPort = await mailServer.start()
+  cleanup.add(() => mailServer.stop())
   const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
   cleanup.add(() => stun.close())
   const maildir: Record<Who, string> = {
-    host: await office.maildirOf(`host@${domain}`),
-    anna: await office.maildirOf(`anna@${domain}`),
-    ben: await office.maildirOf(`ben@${domain}`),
+    host: await mailServer.maildirOf(`host@${domain}`),
+    anna: await mailServer.maildirOf(`anna@${domain}`),
+    ben: await mailServer.maildirOf(`ben@${domain}`),
   }
   const mail = (user: Who) => [
     '--address',
@@ -109,18 +109,18 @@ async function play(json: boolean, folder: string, cleanup: Cleanup): Promise<Ti
     '--yes',
   ]
 
-  tell('The host is set up at its mailbox and started; then it gives out an invite.')
+  print('The host is set up at its mailbox and started. Then it makes an invite.')
   const hostDir = join(folder, 'host')
   const hostConfig = join(hostDir, 'host.toml')
   const servers = stun.endpoints.flatMap((endpoint) => ['--stun', formatEndpoint(endpoint)])
   await PeerpostProcess.run('init host', ['init', 'host', '--dir', hostDir, ...mail('host'), ...servers])
-  const host = start('host', ['host', '--config', hostConfig, '--json'], watch('host'), cleanup)
+  const host = start('host', ['host', '--config', hostConfig, '--json'], printer('host'), cleanup)
   const [invite] = await Promise.all([
     PeerpostProcess.run('invite', ['invite', '--config', hostConfig]),
     host.waitFor('ready'),
   ])
 
-  tell('Anna and Ben set up their agents with the invite.')
+  print('Anna and Ben set up their agents with the invite.')
   const setUp = (who: Who) =>
     PeerpostProcess.run(`init agent ${who}`, [
       ...['init', 'agent', '--dir', join(folder, who), '--invite', invite, '--name', who],
@@ -128,30 +128,30 @@ async function play(json: boolean, folder: string, cleanup: Cleanup): Promise<Ti
     ])
   await Promise.all([setUp('anna'), setUp('ben')])
 
-  tell("Anna's game waits on a UDP port, and her agent lets the room reach it. She is the first to ask.")
+  print("Anna's game waits on a UDP port, and her agent exposes it to the room. She asks the host first.")
   const annasGame = await openGame(cleanup)
   const agent = (who: Who, ...games: readonly string[]) =>
     start(
       who,
       ['agent', '--config', join(folder, who, 'agent.toml'), '--json', ...games],
-      watch(who),
+      printer(who),
       cleanup,
     )
   const anna = agent('anna', '--expose', `udp:${annasGame.address().port}`)
   await anna.waitFor('replied')
 
-  tell('Ben asks too. The host answers him with Anna and introduces him to her; both punch.')
+  print('Ben asks too. The host names Anna to him and introduces him to her. Both punch.')
   const localPort = await freePort()
   const ben = agent('ben', '--forward', `udp:${localPort}=anna:${annasGame.address().port}`)
   const [connected] = await Promise.all([ben.waitFor('connected'), anna.waitFor('connected')])
 
-  tell("Ben's game sends Anna's a datagram, and hers answers; neither knows of peerpost.")
+  print("Ben's game sends a datagram to Anna's game, which answers. Neither game knows peerpost.")
   const bensGame = await openGame(cleanup)
-  const roundTripMs = await greet(bensGame, localPort, annasGame, (line) => {
+  const roundTripMs = await exchangeDatagrams(bensGame, localPort, annasGame, (line) => {
     if (!json) process.stdout.write(`  ${line}\n`)
   })
 
-  tell('Both leave.')
+  print('Both leave.')
   for (const [name, child] of [
     ['ben', ben],
     ['anna', anna],
@@ -191,7 +191,7 @@ function show(json: boolean, who: Who, event: ChildEvent): void {
     process.stdout.write(`${JSON.stringify({ event: name, at, who, ...fields })}\n`)
     return
   }
-  // The children are our own program: their events are as typed.
+  // The children run our own program, so their events have these types.
   const line =
     who === 'host'
       ? describeHostEvent(event as unknown as HostEvent)
@@ -214,41 +214,41 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** A datagram each way; a lost one is sent again, as games do. Resolves to the round trip in ms. */
-async function greet(
-  asking: Socket,
+/** Sends one datagram in each direction. A lost one is sent again, as games do. Resolves to the round trip in ms. */
+async function exchangeDatagrams(
+  sender: Socket,
   port: number,
-  answering: Socket,
-  tell: (line: string) => void,
+  receiver: Socket,
+  print: (line: string) => void,
 ): Promise<number> {
-  answering.on('message', (text, from) => {
-    tell(`anna's game got "${text}"`)
-    answering.send('hello ben', from.port, from.address)
+  receiver.on('message', (text, from) => {
+    print(`anna's game got "${text}"`)
+    receiver.send('hello ben', from.port, from.address)
   })
   for (;;) {
     const sentAt = systemClock.now()
-    asking.send('hello anna', port, '127.0.0.1')
+    sender.send('hello anna', port, '127.0.0.1')
     const { promise: late, resolve } = Promise.withResolvers<null>()
     const cancel = systemClock.after(1000, () => resolve(null))
-    const answer = await Promise.race([once(asking, 'message'), late])
+    const answer = await Promise.race([once(sender, 'message'), late])
     cancel()
     if (answer) {
-      tell(`ben's game got "${answer[0]}"`)
+      print(`ben's game got "${answer[0]}"`)
       return systemClock.now() - sentAt
     }
   }
 }
 
-function conclude(json: boolean, timings: Timings): void {
+function printResult(json: boolean, timings: Timings): void {
   const at = new Date(systemClock.wallNow()).toISOString()
   if (json) process.stdout.write(`${JSON.stringify({ event: 'demo', at, ok: true, ...timings })}\n`)
   else {
     process.stdout.write(`
 ${paint('good', 'It works.')}
   from Ben's request to the open link   ${seconds(timings.sinceRequestMs)} (mail included)
-  of it, punching and handshake         ${seconds(timings.sincePunchMs)}, ${timings.packets} packets
+  of this, punching and handshake       ${seconds(timings.sincePunchMs)}, ${timings.packets} packets
   round trip between the games          ${timings.roundTripMs.toFixed(1)} ms, ${timings.path === 'lan' ? 'inside the local network' : 'direct'}
-  everything, setting up and all        ${seconds(timings.startMs)}
+  the whole demo                        ${seconds(timings.startMs)}
 `)
   }
 }

@@ -1,4 +1,4 @@
-// The host that an agent brings along in the same program: its daemon, its control API and what it tells.
+// The host that runs in the same program as an agent (A15): its daemon, its control API and its events.
 
 import { hostRoutes } from '../api/host-routes.ts'
 import { loadHostConfig } from '../config/load-config.ts'
@@ -12,45 +12,55 @@ import { describeReload, isReloadEvent, type ReloadEvent } from './config-reload
 import { prepareControl } from './daemon-api.ts'
 import { HostDaemon } from './host-daemon.ts'
 
-export type OwnHostEvent = (HostEvent | ReloadEvent) & { readonly role: 'host' }
+export type EmbeddedHostEvent = (HostEvent | ReloadEvent) & { readonly role: 'host' }
 
-export type OwnHostOptions = HostFolder & {
+export type EmbeddedHostOptions = HostFolder & {
   readonly configFile: string
   readonly json: boolean | undefined
-  readonly beside: HostSetup['beside'] | null
-  readonly report: (event: OwnHostEvent) => void
+  readonly localAgent: HostSetup['localAgent'] | null
+  readonly report: (event: EmbeddedHostEvent) => void
   readonly onNotice: (notice: string) => void
 }
 
-export type OwnHost = {
-  /** For every event of the host, as it is printed. */
-  readonly tell: (told: object) => void
+export type EmbeddedHost = {
+  /** Adds an event of the host, as it is printed, to its event log. */
+  readonly record: (printed: object) => void
   readonly start: () => Promise<void>
   readonly stop: () => Promise<void>
   readonly reload: () => Promise<void>
 }
 
-/** The environment is the agent's: a variable cannot mean both. */
-export function loadOwnHost(file: string) {
+/** Environment variables apply to the agent only, as one variable cannot mean both. */
+export function loadEmbeddedHost(file: string) {
   return loadHostConfig(file, {})
 }
 
-/** Nothing is open yet. Throws a Problem for what cannot work. */
-export function prepareOwnHost(options: OwnHostOptions): OwnHost {
-  const { crypto, loaded, configFile, json, beside, onNotice } = options
+/** Opens nothing. Throws a Problem for settings that cannot work. */
+export function prepareEmbeddedHost(options: EmbeddedHostOptions): EmbeddedHost {
+  const { crypto, loaded, configFile, json, localAgent, onNotice } = options
   const control = prepareControl({
-    ...{ clock: systemClock, crypto, settings: loaded.config.control, path: loaded.path, configFile, json },
+    clock: systemClock,
+    crypto,
+    settings: loaded.config.control,
+    path: loaded.path,
+    configFile,
+    json,
     isMasked: true,
-    describe: (event) => describeOwnHost(event as OwnHostEvent),
+    describe: (event) => describeEmbeddedHost(event as EmbeddedHostEvent),
   })
   const report = (event: HostEvent | ReloadEvent) => options.report({ ...event, role: 'host' })
   const daemon = new HostDaemon({
-    ...{ crypto, configFile, environment: {}, loaded, report, onNotice },
-    ...(beside && { beside }),
+    crypto,
+    configFile,
+    environment: {},
+    loaded,
+    report,
+    onNotice,
+    ...(localAgent && { localAgent }),
   })
   let close = async () => {}
   return {
-    tell: control.tell,
+    record: control.record,
     start: async () => {
       const server = await control.start(hostRoutes(daemon.control))
       close = async () => server?.close()
@@ -64,11 +74,11 @@ export function prepareOwnHost(options: OwnHostOptions): OwnHost {
   }
 }
 
-export function isOwnHostEvent(event: object): event is OwnHostEvent {
+export function isEmbeddedHostEvent(event: object): event is EmbeddedHostEvent {
   return 'role' in event && event.role === 'host'
 }
 
-export function describeOwnHost(event: OwnHostEvent): Line | null {
+export function describeEmbeddedHost(event: EmbeddedHostEvent): Line | null {
   const line = isReloadEvent(event) ? describeReload(event) : describeHostEvent(event)
   return line && { ...line, text: `Host: ${line.text}` }
 }

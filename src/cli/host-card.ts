@@ -1,4 +1,4 @@
-// `peerpost host card` and `peerpost host peer`: how two hosts come to know each other.
+// `peerpost host card` and `peerpost host peer`: prints and adds the cards by which hosts know each other.
 
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { equalBytes } from '../base/bytes.ts'
@@ -13,15 +13,15 @@ import { table } from './output.ts'
 
 type Options = { readonly config: string; readonly json?: boolean }
 
-/** With a room in it the card is a secret; without, it is a name and two public keys. */
+/** A card with a room is a secret. A card without one holds only an address and two public keys. */
 export async function printCard({
   config,
-  room: wanted,
+  room: roomName,
 }: Options & { readonly room?: string }): Promise<void> {
   const { crypto, loaded, keys } = await readHost(config)
   const { address, stun, mail } = loaded.config
   const { identity, sealingKeys } = keys
-  const room = wanted === undefined ? null : roomNamed(keys, wanted)
+  const room = roomName === undefined ? null : roomNamed(keys, roomName)
   const card = writeHostCard(crypto, {
     host: { address, identity: identity.publicKey, sealingKey: sealingKeys.publicKey },
     room: room && { name: room.name, secret: room.secret, stunServers: stun.servers, subject: mail.subject },
@@ -30,32 +30,33 @@ export async function printCard({
   process.stdout.write(`${card}\n`)
 }
 
-/** Says which host was added; one that is known already stays as it is. */
+/** Adds the host to the config and prints its address. A host that is known already is not changed. */
 export async function addPeer(text: string, { config }: Options): Promise<void> {
   const { crypto, loaded, keys } = await readHost(config)
   const { host } = hostCardFrom(crypto, text, 'This')
   const known = knownHosts(crypto, loaded.config, keys.identity.publicKey)
   if (equalBytes(host.identity, keys.identity.publicKey)) {
-    throw new Problem('usage', 'This is the card of this very host.', 'Give it the card of the other one.')
+    throw new Problem('usage', 'This is the card of this host itself.', 'Give it the card of the other host.')
   }
   if (known.some(({ identity }) => equalBytes(identity, host.identity))) {
     process.stdout.write(`The host ${host.address} is known already.\n`)
     return
   }
-  append(config, `\n# ${host.address}\n[[hosts]]\ncard = "${writeHostCard(crypto, { host, room: null })}"\n`)
+  appendToConfig(
+    config,
+    `\n# ${host.address}\n[[hosts]]\ncard = "${writeHostCard(crypto, { host, room: null })}"\n`,
+  )
   const { role } = loaded.config
-  process.stdout.write(`The host ${host.address} is known from the next start on.\n`)
+  process.stdout.write(`The host ${host.address} is known after the next start.\n`)
   if (role === 'representative') {
     process.stdout.write('It then gets its share of the letters.\n')
     return
   }
-  process.stdout.write(`Give it the card of this one, too:
+  process.stdout.write(`Give it the card of this host, too:
   peerpost host card --config ${config}
 `)
   if (keys.represented) return
-  process.stdout.write(
-    'New invites name both; those given out before name only the hosts that were known then.\n',
-  )
+  process.stdout.write('New invites name both. Earlier invites name only the hosts that were known then.\n')
 }
 
 export async function listPeers({ config, json }: Options): Promise<void> {
@@ -77,13 +78,13 @@ async function readHost(config: string) {
   return { crypto, loaded, keys: readHostKeys(crypto, loaded) }
 }
 
-/** All or nothing: the config also holds what a person wrote. */
-function append(file: string, text: string): void {
+/** Writes a new file and renames it, so that the config of a person is never cut off. */
+function appendToConfig(file: string, text: string): void {
   try {
     const before = readFileSync(file, 'utf8')
     writeFileSync(`${file}.new`, `${before.endsWith('\n') ? before : `${before}\n`}${text}`, { mode: 0o600 })
     renameSync(`${file}.new`, file)
   } catch (thrown) {
-    throw new Problem('file', `${file} cannot be written: ${messageOf(thrown)}.`, 'Check its rights.')
+    throw new Problem('file', `${file} cannot be written: ${messageOf(thrown)}.`, 'Check its permissions.')
   }
 }

@@ -1,5 +1,5 @@
-// The host that a command runs, and the next one when its config is read again. Hosts lose nothing when they stop: so
-// a new one is put in the place of the old, and every setting of it can change.
+// Runs a host, and replaces it with a new one when the config is read again. A host loses nothing when it stops, so every
+// setting can change this way.
 
 import type { Crypto } from '../base/crypto.ts'
 import type { Problem } from '../base/problem.ts'
@@ -22,51 +22,51 @@ export type HostDaemonOptions = {
   readonly loaded: Loaded<HostConfig>
   readonly report: (event: HostEvent | ReloadEvent) => void
   readonly onNotice: (notice: string) => void
-  readonly beside?: HostSetup['beside']
+  readonly localAgent?: HostSetup['localAgent']
 }
 
 /** Sections that belong to the command and not to the host. */
 const needRestart = /^(?:control|address_server|log)\./
-/** Sweeps that may fail, or take so long, before the host counts as not ready. */
-const scanSweeps = 3
+/** The host is not ready when the last successful scan is older than this many sweep intervals. */
+const maxScanSweeps = 3
 
-type Made = { readonly loaded: Loaded<HostConfig>; readonly keys: HostKeys; readonly host: Host }
+type CreatedHost = { readonly loaded: Loaded<HostConfig>; readonly keys: HostKeys; readonly host: Host }
 
 export class HostDaemon {
   readonly control: HostControl
-  /** Rejects when the host has stopped because it can do nothing any more until a person has acted. */
+  /** Rejects when the host has stopped because of a problem that only a person can solve. */
   readonly failed: Promise<never>
   readonly #fail: (problem: Problem) => void
   readonly #options: HostDaemonOptions
-  #made: Made
+  #current: CreatedHost
   #stopped = false
   #starting: Promise<void> = Promise.resolve()
   #reloading: Promise<void> = Promise.resolve()
 
-  /** Nothing is open yet. Throws a Problem for what cannot work. */
+  /** Opens nothing. Throws a Problem for settings that cannot work. */
   constructor(options: HostDaemonOptions) {
     this.#options = options
     const { promise, reject } = Promise.withResolvers<never>()
-    // Where nobody waits for it, an event told the same.
+    // Not every owner waits for `failed`. The host also emits an event.
     promise.catch(() => undefined)
     this.failed = promise
     this.#fail = reject
-    this.#made = this.#make(options.loaded)
-    this.control = new HostControl({ clock: systemClock, ...viewOf(options.crypto, this.#made) })
+    this.#current = this.#create(options.loaded)
+    this.control = new HostControl({ clock: systemClock, ...controlOptions(options.crypto, this.#current) })
   }
 
   start(): Promise<void> {
-    this.#starting = this.#made.host.start()
+    this.#starting = this.#current.host.start()
     return this.#starting
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
-    await this.#made.host.stop()
+    await this.#current.host.stop()
     await this.#reloading
   }
 
-  /** Tells what came of it. Rejects only when no host runs any more: the new one failed, and so did the old. */
+  /** Reads the config again and emits the outcome. Rejects only when the new host failed and the old one cannot start again. */
   reload(): Promise<void> {
     this.#reloading = this.#reload()
     return this.#reloading
@@ -75,37 +75,42 @@ export class HostDaemon {
   async #reload(): Promise<void> {
     await this.#starting
     const { report, configFile, environment } = this.#options
-    const before = this.#made
+    const before = this.#current
     try {
-      const next = this.#make(loadHostConfig(configFile, environment))
-      await this.#tryMail(next)
+      const next = this.#create(loadHostConfig(configFile, environment))
+      await this.#testMail(next)
       await this.#replace(next)
       const changed = changedSettings(before.loaded.config, next.loaded.config)
       report({ event: 'reloaded', needsRestart: changed.filter((path) => needRestart.test(path)) })
     } catch (thrown) {
-      if (!this.#stopped && this.#made !== before) await this.#replace(this.#make(before.loaded))
+      if (!this.#stopped && this.#current !== before) await this.#replace(this.#create(before.loaded))
       report(notReloaded(thrown))
     }
   }
 
-  #make(loaded: Loaded<HostConfig>): Made {
-    const { crypto, report, onNotice, beside } = this.#options
+  #create(loaded: Loaded<HostConfig>): CreatedHost {
+    const { crypto, report, onNotice, localAgent } = this.#options
     const keys = readHostKeys(crypto, loaded)
     const onEvent = (event: HostEvent) => {
-      this.control.heard(event)
+      this.control.handleEvent(event)
       report(event)
     }
     const host = setUpHost({
-      ...{ crypto, loaded, keys, onEvent, onNotice },
-      ...{ onFailed: this.#fail, ...(beside && { beside }) },
+      crypto,
+      loaded,
+      keys,
+      onEvent,
+      onNotice,
+      onFailed: this.#fail,
+      ...(localAgent && { localAgent }),
     })
     return { loaded, keys, host }
   }
 
-  /** Before the running host is stopped: whether the new servers let us in. */
-  async #tryMail({ loaded: { config, path } }: Made): Promise<void> {
-    // The agent's, which stays.
-    if (this.#options.beside) return
+  /** Logs in at the new mail servers before the running host is stopped. */
+  async #testMail({ loaded: { config, path } }: CreatedHost): Promise<void> {
+    // The host uses the agent's mailbox, which does not change.
+    if (this.#options.localAgent) return
     const filter = { subject: config.mail.subject, address: config.address }
     const { mailbox, sender } = openMail(config.mail, path, filter, () => {})
     try {
@@ -116,23 +121,23 @@ export class HostDaemon {
     }
   }
 
-  async #replace(next: Made): Promise<void> {
-    await this.#made.host.stop()
+  async #replace(next: CreatedHost): Promise<void> {
+    await this.#current.host.stop()
     if (this.#stopped) return
-    this.#made = next
-    this.control.follow(viewOf(this.#options.crypto, next))
+    this.#current = next
+    this.control.replaceHost(controlOptions(this.#options.crypto, next))
     await next.host.start()
   }
 }
 
-function viewOf(crypto: Crypto, { loaded, keys, host }: Made) {
+function controlOptions(crypto: Crypto, { loaded, keys, host }: CreatedHost) {
   const { config } = loaded
   return {
     host,
     address: config.address,
     rooms: keys.rooms.map(({ name }) => name),
     settings: { ...defaultHostSettings, ...hostSettings(config) },
-    scanLimitMs: scanSweeps * config.letters.sweep,
+    maxScanAgeMs: maxScanSweeps * config.letters.sweep,
     admin: createHostAdmin({ crypto, loaded, keys }, systemClock.wallNow),
   }
 }

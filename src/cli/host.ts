@@ -20,51 +20,62 @@ import { reloadOnHangUp, serviceManager } from './systemd-service.ts'
 export type HostCommandOptions = {
   readonly config: string
   readonly json?: boolean
-  /** Nothing on standard output. */
+  /** Print nothing to standard output. */
   readonly quiet?: boolean
 }
 
 export async function runHost(options: HostCommandOptions): Promise<void> {
-  const lifetime = untilStopped()
-  const { stopped } = lifetime
+  const shutdown = untilStopped()
+  const { stopped } = shutdown
   const crypto = await loadSodium()
   const loaded = loadHostConfig(options.config, process.env)
   const { config, path } = loaded
   const control = prepareControl({
-    ...{ clock: systemClock, crypto, settings: config.control, path },
-    ...{ configFile: options.config, json: options.json, isMasked: true },
-    describe: (event) => describe(event as ToldEvent),
+    clock: systemClock,
+    crypto,
+    settings: config.control,
+    path,
+    configFile: options.config,
+    json: options.json,
+    isMasked: true,
+    describe: (event) => describe(event as PrintedEvent),
   })
   const log = await openLog({
-    ...{ level: config.log.level, isQuiet: options.quiet === true },
-    describe: (event) => describe(event as ToldEvent),
+    level: config.log.level,
+    isQuiet: options.quiet === true,
+    describe: (event) => describe(event as PrintedEvent),
   })
   const report = createReporter(
     options.json,
     systemClock.wallNow,
     options.quiet ? () => null : describe,
-    (told) => {
-      control.tell(told)
-      log.tell(told)
+    (printed) => {
+      control.record(printed)
+      log.record(printed)
     },
   )
   const daemon = new HostDaemon({
-    ...{ crypto, configFile: options.config, environment: process.env, loaded, report, onNotice: log.notice },
+    crypto,
+    configFile: options.config,
+    environment: process.env,
+    loaded,
+    report,
+    onNotice: log.notice,
   })
   const manager = serviceManager(log.notice)
   const server = await control.start(hostRoutes(daemon.control))
   let addressServer: AddressServer | null = null
   try {
     addressServer = await openHostedServer(config.address_server.listen, report)
-    const failed = reloadOnHangUp(lifetime, manager, () => daemon.reload())
+    const failed = reloadOnHangUp(shutdown, manager, () => daemon.reload())
     await Promise.race([daemon.start(), stopped])
-    manager.ready('Taking letters.')
+    manager.ready('Reading letters.')
     try {
       await Promise.race([stopped, failed, daemon.failed])
     } finally {
-      const told = manager.stopping()
+      const notified = manager.stopping()
       await daemon.stop()
-      await told
+      await notified
     }
   } finally {
     await addressServer?.close()
@@ -72,9 +83,9 @@ export async function runHost(options: HostCommandOptions): Promise<void> {
   }
 }
 
-type ToldEvent = HostEvent | HostedEvent | ReloadEvent
+type PrintedEvent = HostEvent | HostedEvent | ReloadEvent
 
-function describe(event: ToldEvent): Line | null {
+function describe(event: PrintedEvent): Line | null {
   if (isReloadEvent(event)) return describeReload(event)
   return event.event === 'address-server' || event.event === 'served'
     ? describeAddressServerEvent(event)

@@ -1,4 +1,4 @@
-// `peerpost init agent`: a key, the invite and a commented config.
+// `peerpost init agent`: writes a key, the invite and a commented config.
 
 import { join } from 'node:path'
 import { Problem } from '../base/problem.ts'
@@ -7,10 +7,10 @@ import { seedText } from '../config/secret-files.ts'
 import { isNickname } from '../letter/text-validation.ts'
 import { loadSodium } from '../runtime/sodium.ts'
 import { inviteFrom } from '../setup/parse-invite.ts'
-import { type Asked, answer, askForMail, loginStep } from './ask-mail-settings.ts'
+import { answer, askForMail, loginStep, type MailOptions } from './ask-mail-settings.ts'
 import { makeFolder } from './make-folder.ts'
 
-export type InitAgentOptions = Asked & { readonly invite?: string; readonly name?: string }
+export type InitAgentOptions = MailOptions & { readonly invite?: string; readonly name?: string }
 
 export async function initAgent(options: InitAgentOptions): Promise<void> {
   const crypto = await loadSodium()
@@ -40,7 +40,7 @@ ${loginStep(mail, configFile)}  peerpost agent --config ${configFile}
 export function unfitNickname(): Problem {
   return new Problem(
     'usage',
-    'That name will not do.',
+    'This name is not valid.',
     'Use one line of at most 32 characters, such as anna.',
   )
 }

@@ -1,4 +1,4 @@
-// `peerpost init host`: keys, a first room and a commented config.
+// `peerpost init host`: writes keys, a first room and a commented config.
 
 import { join } from 'node:path'
 import type { Crypto } from '../base/crypto.ts'
@@ -10,18 +10,18 @@ import { type SharedRepresentative, writeHostCard } from '../letter/host-card.ts
 import { isHostAndPort, isNickname, isRoomName } from '../letter/text-validation.ts'
 import { loadSodium } from '../runtime/sodium.ts'
 import { hostCardFrom } from '../setup/known-hosts.ts'
-import { type Asked, askForMail, loginStep } from './ask-mail-settings.ts'
+import { askForMail, loginStep, type MailOptions } from './ask-mail-settings.ts'
 import { unfitNickname } from './init-agent.ts'
 import { makeFolder } from './make-folder.ts'
 
-export type InitHostOptions = Asked & {
+export type InitHostOptions = MailOptions & {
   readonly room?: string
   readonly stun?: readonly string[]
   readonly join?: string
   readonly representative?: boolean
   /** The card of a representative host. */
   readonly represent?: string
-  /** Nickname of an agent in the same program. */
+  /** The nickname of an agent that runs in the same program. */
   readonly agent?: string
 }
 
@@ -33,12 +33,16 @@ export async function initHost(options: InitHostOptions): Promise<void> {
   const isRepresentative = options.representative === true
   const room = joined?.room.name ?? options.room ?? 'friends'
   if (!isRoomName(room)) {
-    throw new Problem('usage', 'That is no name for a room.', 'Use one line of at most 64 characters.')
+    throw new Problem('usage', 'This room name is not valid.', 'Use one line of at most 64 characters.')
   }
   const stunServers = options.stun ?? joined?.room.stunServers ?? defaultStunServers
-  const odd = stunServers.find((server) => !isHostAndPort(server))
-  if (odd !== undefined) {
-    throw new Problem('usage', `"--stun ${odd}" is not HOST:PORT.`, 'Write it like stun.example.org:3478.')
+  const invalid = stunServers.find((server) => !isHostAndPort(server))
+  if (invalid !== undefined) {
+    throw new Problem(
+      'usage',
+      `"--stun ${invalid}" is not HOST:PORT.`,
+      'Write it like stun.example.org:3478.',
+    )
   }
   const { agent: name } = options
   if (name !== undefined && !isNickname(name)) throw unfitNickname()
@@ -49,7 +53,10 @@ export async function initHost(options: InitHostOptions): Promise<void> {
     dir: options.dir,
     configFile: 'host.toml',
     config: hostTemplate({
-      ...{ ...mail, room: isRepresentative ? null : room, roomSecretFile: 'room.secret', stunServers },
+      ...mail,
+      room: isRepresentative ? null : room,
+      roomSecretFile: 'room.secret',
+      stunServers,
       standby: name !== undefined,
       ...(front && {
         representative: {
@@ -89,8 +96,8 @@ export async function initHost(options: InitHostOptions): Promise<void> {
   if (isRepresentative) {
     process.stdout.write(`A representative host for ${mail.address} is ready in ${options.dir}.
 Next:
-${loginStep(mail, configFile)}  peerpost host card --config ${configFile}    print its card: peerpost init host --represent CARD makes its first worker
-  peerpost host peer add --config ${configFile} CARD    let it know each worker, by the worker's card
+${loginStep(mail, configFile)}  peerpost host card --config ${configFile}    print its card; peerpost init host --represent CARD makes its first worker
+  peerpost host peer add --config ${configFile} CARD    add each worker by its card
   peerpost host --config ${configFile}    run it
 `)
     return
@@ -101,12 +108,12 @@ ${loginStep(mail, configFile)}  ${name === undefined ? `peerpost host --config $
   peerpost invite --config ${configFile}    print the invite for your friends
 `)
   if (front) {
-    process.stdout.write(`The representative host ${front.representative.address} has to know it. Its owner needs this card:
+    process.stdout.write(`The representative host ${front.representative.address} must know this worker. Its owner needs this card:
   peerpost host card --config ${configFile}
 `)
   }
   if (!joined) return
-  process.stdout.write(`Let the host ${joined.host.address} know this one, too. Its owner needs this card:
+  process.stdout.write(`The host ${joined.host.address} must know this host, too. Its owner needs this card:
   peerpost host card --config ${configFile}
 `)
 }
@@ -117,11 +124,11 @@ function sharedRoom(crypto: Crypto, text: string) {
   throw new Problem(
     'usage',
     '--join is a card without a room.',
-    'Ask for one with the room in it: peerpost host card --config FILE --room NAME.',
+    'Ask for a card with the room: peerpost host card --config FILE --room NAME.',
   )
 }
 
-/** The keys that the workers of this representative will share: made with the first of them. */
+/** The keys that the workers of this representative share. They are made with the first worker. */
 function newFront(crypto: Crypto, card: string | undefined): SharedRepresentative | undefined {
   if (card === undefined) return undefined
   const { host } = hostCardFrom(crypto, card, '--represent')
@@ -142,7 +149,7 @@ function checkRole({ representative, represent, join, room, agent }: InitHostOpt
   if (named.length < 2) return
   throw new Problem(
     'usage',
-    `${named[0]} and ${named[1]} do not go together.`,
-    'A representative has no room; a further worker is made by --join, with the card of another worker.',
+    `${named[0]} and ${named[1]} cannot be used together.`,
+    'A representative has no room. To make another worker, use --join with the card of a worker.',
   )
 }

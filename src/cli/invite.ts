@@ -1,17 +1,17 @@
-// `peerpost invite`: makes an invite, alone on standard output so that it can be piped; lists and revokes them.
+// `peerpost invite`: makes, lists and revokes invites. A new invite is printed alone, so that it can be piped.
 
 import { Problem } from '../base/problem.ts'
 import { loadHostConfig } from '../config/load-config.ts'
 import { limits } from '../letter/limits.ts'
 import { loadSodium } from '../runtime/sodium.ts'
 import { systemClock } from '../runtime/system-clock.ts'
-import { inviteFields, orderInvite } from '../setup/host-admin.ts'
+import { createInvite, inviteFields } from '../setup/host-admin.ts'
 import { readHostKeys, roomNamed } from '../setup/host-keys.ts'
 import { type HostFolder, type ListedInvite, listInvites, revokeInvite } from '../setup/manage-invites.ts'
 import { count } from '../wording/numbers-text.ts'
-import { paint, table, tellEvent } from './output.ts'
+import { paint, printEvent, table } from './output.ts'
 
-export type InviteOptions = {
+export type InviteCommandOptions = {
   readonly config: string
   readonly room?: string
   readonly until?: string
@@ -22,7 +22,7 @@ export type InviteOptions = {
   readonly json?: boolean
 }
 
-export async function runInvite(options: InviteOptions): Promise<void> {
+export async function runInvite(options: InviteCommandOptions): Promise<void> {
   const crypto = await loadSodium()
   const loaded = loadHostConfig(options.config, process.env)
   const folder = { crypto, loaded, keys: readHostKeys(crypto, loaded) }
@@ -31,20 +31,20 @@ export async function runInvite(options: InviteOptions): Promise<void> {
   else make(folder, options)
 }
 
-function make(folder: HostFolder, { room, until, uses, name, json }: InviteOptions): void {
-  const wishes = { room, name, until, ...(uses !== undefined && { uses: parseUses(uses) }) }
-  const made = orderInvite(folder, wishes, systemClock.wallNow())
-  if (json) tellEvent(systemClock.wallNow(), 'invite', made)
+function make(folder: HostFolder, { room, until, uses, name, json }: InviteCommandOptions): void {
+  const options = { room, name, until, ...(uses !== undefined && { uses: parseUses(uses) }) }
+  const made = createInvite(folder, options, systemClock.wallNow())
+  if (json) printEvent(systemClock.wallNow(), 'invite', made)
   else process.stdout.write(`${made.invite}\n`)
 }
 
-function list(folder: HostFolder, { room, json }: InviteOptions): void {
-  const wanted = room === undefined ? null : roomNamed(folder.keys, room).name
+function list(folder: HostFolder, { room, json }: InviteCommandOptions): void {
+  const wantedRoom = room === undefined ? null : roomNamed(folder.keys, room).name
   const invites = listInvites(folder, systemClock.wallNow()).filter(
-    ({ roomName }) => wanted === null || roomName === wanted,
+    ({ roomName }) => wantedRoom === null || roomName === wantedRoom,
   )
   if (json) {
-    for (const invite of invites) tellEvent(systemClock.wallNow(), 'invite', inviteFields(invite))
+    for (const invite of invites) printEvent(systemClock.wallNow(), 'invite', inviteFields(invite))
     return
   }
   if (invites.length === 0) {
@@ -58,10 +58,10 @@ function list(folder: HostFolder, { room, json }: InviteOptions): void {
   process.stdout.write(`${table(['ID', 'ROOM', 'USED', 'HERE', 'UNTIL', 'STATE', 'NAME'], rows)}\n`)
 }
 
-function revoke(folder: HostFolder, which: string, { json }: InviteOptions): void {
+function revoke(folder: HostFolder, which: string, { json }: InviteCommandOptions): void {
   const { invite, removed } = revokeInvite(folder, which, systemClock.wallNow())
   if (json)
-    tellEvent(systemClock.wallNow(), 'revoked', {
+    printEvent(systemClock.wallNow(), 'revoked', {
       id: invite.id,
       room: invite.roomName,
       name: invite.name,
@@ -71,8 +71,8 @@ function revoke(folder: HostFolder, which: string, { json }: InviteOptions): voi
     const name = invite.name === '' ? '' : ` (${invite.name})`
     const out =
       removed === 0
-        ? 'Nobody who came by it was here'
-        : `${count(removed, 'agent')} that came by it ${removed === 1 ? 'is' : 'are'} out`
+        ? 'No agent that used it was in the table'
+        : `${count(removed, 'agent')} that used it ${removed === 1 ? 'was' : 'were'} removed`
     process.stdout.write(`${paint('good', `Revoked ${invite.id}${name}.`)} ${out}.\n`)
   }
 }
@@ -98,7 +98,7 @@ function parseUses(text: string): number {
   if (uses >= 1 && uses <= limits.inviteUses) return uses
   throw new Problem(
     'usage',
-    `"--uses ${text}" is no number of agents.`,
+    `"--uses ${text}" is not a valid number of agents.`,
     `Write a number from 1 to ${limits.inviteUses}.`,
   )
 }

@@ -1,5 +1,5 @@
-// The log of a daemon on standard error: for journals and collectors one JSON object a line, without whole addresses
-// and without secrets; for a person at a terminal a short line.
+// The log of a daemon on standard error. Journals and log collectors get one JSON object a line, a terminal gets a short
+// line. Addresses are masked, and secrets are never logged.
 
 import type { Logger } from 'pino'
 import { maskText, maskTexts } from '../wording/mask-addresses.ts'
@@ -8,42 +8,47 @@ import type { Line } from '../wording/numbers-text.ts'
 export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug'
 
 export type LogOptions = {
-  /** `auto` is `info` where standard output says nothing (`--quiet`), and nothing where it says the same. */
+  /** `auto` is `info` with `--quiet`, and otherwise `silent`, as standard output says the same. */
   readonly level: LogLevel | 'auto'
   readonly isQuiet: boolean
-  /** A sentence for an event, if there is one. */
+  /** Returns a sentence for an event, or null. */
   readonly describe: (event: object) => Line | null
 }
 
 export type Log = {
-  /** For every event, as it is printed. */
-  readonly tell: (told: object) => void
-  /** For what is no event but should be known. */
+  /** Logs an event, in the form in which it is printed. */
+  readonly record: (printed: object) => void
+  /** Logs a message that is not an event. */
   readonly notice: (text: string) => void
 }
 
-/** Events whose level is not `info`; what comes for each letter is for whoever looks closely. */
+/** Events whose level is not `info`. Events that come with every letter are `debug`. */
 const levels: Readonly<Record<string, Exclude<LogLevel, 'silent'>>> = {
-  ...{
-    trouble: 'error',
-    'not-reloaded': 'error',
-    notice: 'warn',
-    unsent: 'warn',
-    budget: 'warn',
-    unanswered: 'warn',
-  },
-  ...{ letter: 'debug', sent: 'debug', served: 'debug', requested: 'debug', replied: 'debug' },
-  ...{ introduced: 'debug', punching: 'debug', path: 'debug', waiting: 'debug' },
+  trouble: 'error',
+  'not-reloaded': 'error',
+  notice: 'warn',
+  unsent: 'warn',
+  budget: 'warn',
+  unanswered: 'warn',
+  letter: 'debug',
+  sent: 'debug',
+  served: 'debug',
+  requested: 'debug',
+  replied: 'debug',
+  introduced: 'debug',
+  punching: 'debug',
+  path: 'debug',
+  waiting: 'debug',
 }
 
-/** What waits for a reader who is slow; beyond it lines are lost rather than the daemon held up. */
-const mostWaitingBytes = 1_000_000
+/** How much is buffered for a slow reader. Beyond it lines are lost, so that the daemon never waits. */
+const maxWaitingBytes = 1_000_000
 
 export async function openLog({ level, isQuiet, describe }: LogOptions): Promise<Log> {
   const isTerminal = process.stderr.isTTY === true
   const chosen = level === 'auto' ? (isQuiet ? 'info' : 'silent') : level
   if (chosen === 'silent') {
-    return { tell: () => {}, notice: (text) => void process.stderr.write(`peerpost: ${text}\n`) }
+    return { record: () => {}, notice: (text) => void process.stderr.write(`peerpost: ${text}\n`) }
   }
   const { pino, stdTimeFunctions } = await import('pino')
   const logger: Logger = pino(
@@ -55,12 +60,12 @@ export async function openLog({ level, isQuiet, describe }: LogOptions): Promise
     },
     isTerminal
       ? { write: (line: string) => void process.stderr.write(prettyLine(line)) }
-      : pino.destination({ fd: 2, sync: false, maxLength: mostWaitingBytes }),
+      : pino.destination({ fd: 2, sync: false, maxLength: maxWaitingBytes }),
   )
   return {
     notice: (text) => logger.warn(maskText(text)),
-    tell: (told) => {
-      const { event, at: _, ...fields } = told as { readonly event: string; readonly at?: string }
+    record: (printed) => {
+      const { event, at: _, ...fields } = printed as { readonly event: string; readonly at?: string }
       const known = levels[event]
       const isLost = event === 'mailbox' && 'state' in fields && fields.state === 'disconnected'
       const level = known ?? (isLost ? 'warn' : 'info')

@@ -1,4 +1,4 @@
-// Makes the folder of a host or an agent, whole or not at all.
+// Creates the folder of a host or an agent.
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,11 +9,11 @@ export type NewFolder = {
   readonly dir: string
   readonly configFile: string
   readonly config: string
-  /** File name and content; written with mode 0600. */
+  /** Files that are written with mode 0600. */
   readonly secrets: readonly { readonly file: string; readonly text: string }[]
 }
 
-/** Refuses to touch a folder that has any of the files already: they may hold the only copy of a key. */
+/** Throws a Problem when any of the files exists already: it may be the only copy of a key. */
 export function makeFolder({ dir, configFile, config, secrets }: NewFolder): void {
   const present = [configFile, ...secrets.map(({ file }) => file)].find((file) => existsSync(join(dir, file)))
   if (present) {
@@ -33,7 +33,7 @@ export function makeFolder({ dir, configFile, config, secrets }: NewFolder): voi
     )
   }
   for (const { file, text } of secrets) writeSecret(join(dir, file), text)
-  // Last: where the config is, everything it names is too.
+  // The config is written last. If it exists, all files that it names exist too.
   try {
     writeFileSync(join(dir, configFile), config, { mode: 0o600, flag: 'wx' })
   } catch (thrown) {

@@ -1,4 +1,4 @@
-// `peerpost nat`: what the world sees of this computer, and what that means.
+// `peerpost nat`: prints the public address and the NAT of this computer, and who can be reached.
 
 import type { Crypto } from '../base/crypto.ts'
 import { type Endpoint, familyOf, formatEndpoint } from '../base/endpoint.ts'
@@ -12,26 +12,30 @@ import { loadSodium } from '../runtime/sodium.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { type NatFacts, natText, reachOf } from '../wording/nat-text.ts'
 import { seconds } from '../wording/numbers-text.ts'
-import { paint } from './output.ts'
-import { askRouter, openProbe, type Probe, withinMs } from './probe-nat.ts'
+import { paint, printEvent } from './output.ts'
+import { openProbe, type Probe, probePortMapping, withinMs } from './probe-nat.ts'
 import { untilStopped } from './shutdown.ts'
 
 export type NatOptions = {
   readonly stun?: readonly string[]
   readonly json?: boolean
-  /** Wait until it is known how long mappings live; up to five minutes. */
+  /** Also measure how long mappings live. This takes up to five minutes. */
   readonly lifetime?: boolean
 }
 
-/** After the verdict; it is there or not. */
-const hairpinMs = 2_500
-/** IPv6 is asked at the same time and may be without a way out. */
-const sixMs = 500
+/** How long to wait for the hairpin test after the verdict. */
+const hairpinTimeoutMs = 2_500
+/** IPv6 is probed at the same time as IPv4. This is how much longer it may take, as IPv6 often has no route. */
+const ipv6TimeoutMs = 500
 
 export async function showNat({ stun = defaultStunServers, json, lifetime }: NatOptions): Promise<void> {
-  const odd = stun.find((server) => !isHostAndPort(server))
-  if (odd !== undefined) {
-    throw new Problem('usage', `"--stun ${odd}" is not HOST:PORT.`, 'Write it like stun.example.org:3478.')
+  const invalid = stun.find((server) => !isHostAndPort(server))
+  if (invalid !== undefined) {
+    throw new Problem(
+      'usage',
+      `"--stun ${invalid}" is not HOST:PORT.`,
+      'Write it like stun.example.org:3478.',
+    )
   }
   const { stopped } = untilStopped()
   const crypto = await loadSodium()
@@ -42,11 +46,11 @@ export async function showNat({ stun = defaultStunServers, json, lifetime }: Nat
     family: 4,
     servers,
     learn: lifetime ? ['hairpins', 'lifetime'] : ['hairpins'],
-    ...(lifetime && { onEvent: (event) => tellProgress(event, json) }),
+    ...(lifetime && { onEvent: (event) => printProgress(event, json) }),
   })
   try {
     const facts = await gather(probe, crypto, servers)
-    tell(facts, json)
+    printFacts(facts, json)
     if (facts.view.publicEndpoints.length === 0 && facts.six.length === 0) {
       throw new Problem(
         'network',
@@ -61,22 +65,24 @@ export async function showNat({ stun = defaultStunServers, json, lifetime }: Nat
 }
 
 async function gather(probe: Probe, crypto: Crypto, servers: readonly Endpoint[]): Promise<NatFacts> {
-  const six = publicSix(crypto, servers)
-  const [verdict, mapping] = await Promise.all([probe.verdict, askRouter(probe, crypto, servers)])
+  const six = publicIpv6(crypto, servers)
+  const [verdict, mapping] = await Promise.all([probe.verdict, probePortMapping(probe, crypto, servers)])
   const canHairpin = verdict.profile.mapping === 'EIM' || verdict.profile.mapping === 'unknown'
   const learned =
-    canHairpin && verdict.observations.length > 0 ? await withinMs(probe.firstLearned, hairpinMs) : null
+    canHairpin && verdict.observations.length > 0
+      ? await withinMs(probe.firstLearned, hairpinTimeoutMs)
+      : null
   const view = learned ?? verdict
   const layers = layersOf({
     localEndpoints: probe.local,
     publicEndpoints: view.publicEndpoints,
     routerAddress: mapping?.external.address ?? null,
   })
-  return { view, six: (await withinMs(six, sixMs)) ?? [], local: probe.local, mapping, layers }
+  return { view, six: (await withinMs(six, ipv6TimeoutMs)) ?? [], local: probe.local, mapping, layers }
 }
 
-/** Empty when this computer, or the network it is in, has no IPv6. */
-async function publicSix(crypto: Crypto, servers: readonly Endpoint[]): Promise<readonly Endpoint[]> {
+/** Empty when this computer or its network has no IPv6. */
+async function publicIpv6(crypto: Crypto, servers: readonly Endpoint[]): Promise<readonly Endpoint[]> {
   if (!servers.some(({ address }) => familyOf(address) === 6)) return []
   const probe = await openProbe({ crypto, family: 6, servers, learn: [] }).catch(() => null)
   if (!probe) return []
@@ -87,7 +93,7 @@ async function publicSix(crypto: Crypto, servers: readonly Endpoint[]): Promise<
   }
 }
 
-function tell(facts: NatFacts, json: boolean | undefined): void {
+function printFacts(facts: NatFacts, json: boolean | undefined): void {
   const { view, six, local, mapping, layers } = facts
   if (!json) {
     const [first = '', ...rest] = natText(facts)
@@ -95,7 +101,7 @@ function tell(facts: NatFacts, json: boolean | undefined): void {
     for (const line of rest) process.stdout.write(`${line}\n`)
     return
   }
-  tellJson('nat', {
+  printEvent(systemClock.wallNow(), 'nat', {
     ...view.profile,
     public: view.publicEndpoints.map(formatEndpoint),
     ipv6: six.map(formatEndpoint),
@@ -107,19 +113,15 @@ function tell(facts: NatFacts, json: boolean | undefined): void {
   })
 }
 
-function tellProgress(event: ProberEvent, json: boolean | undefined): void {
+function printProgress(event: ProberEvent, json: boolean | undefined): void {
   if (event.type !== 'learned' || (event.profile.lifetimeMs === undefined && !event.done)) return
   const { lifetimeMs } = event.profile
-  if (json) tellJson('lifetime', { lifetimeMs: lifetimeMs ?? null, done: event.done })
+  if (json)
+    printEvent(systemClock.wallNow(), 'lifetime', { lifetimeMs: lifetimeMs ?? null, done: event.done })
   else if (lifetimeMs === undefined) {
-    process.stdout.write('How long ports stay open without traffic cannot be found out with these servers.\n')
+    process.stdout.write('These servers cannot show how long ports stay open without traffic.\n')
   } else {
-    const so = event.done ? 'stay open' : 'stay open so far'
-    process.stdout.write(`Ports ${so} for at least ${seconds(lifetimeMs)} without traffic.\n`)
+    const verb = event.done ? 'stay open' : 'stay open so far'
+    process.stdout.write(`Ports ${verb} for at least ${seconds(lifetimeMs)} without traffic.\n`)
   }
-}
-
-function tellJson(event: string, fields: object): void {
-  const at = new Date(systemClock.wallNow()).toISOString()
-  process.stdout.write(`${JSON.stringify({ event, at, ...fields })}\n`)
 }

@@ -1,4 +1,4 @@
-// What a running command prints: JSON lines for programs, sentences for people. Colour only on terminals.
+// Prints the output of commands: JSON lines for programs, sentences for people. Only terminals get colours.
 
 import { styleText } from 'node:util'
 import type { Line, Tone } from '../wording/numbers-text.ts'
@@ -6,11 +6,11 @@ import type { Line, Tone } from '../wording/numbers-text.ts'
 const styles = { good: 'green', bad: 'yellow', worst: 'red', quiet: 'dim' } as const
 
 export function paint(tone: Tone | 'worst', text: string): string {
-  // styleText looks at the stream, NO_COLOR and FORCE_COLOR itself.
+  // styleText itself checks the stream, NO_COLOR and FORCE_COLOR.
   return tone === 'plain' ? text : styleText(styles[tone], text, { stream: process.stdout })
 }
 
-/** Columns as wide as they must be. */
+/** Formats rows in columns of equal width. */
 export function table(
   head: readonly string[],
   rows: readonly { readonly tone: Tone; readonly cells: readonly string[] }[],
@@ -22,10 +22,10 @@ export function table(
   return all.map(({ tone, cells }) => paint(tone, line(cells).trimEnd())).join('\n')
 }
 
-/** A command whose reader has gone, as of `| head`, ends: nobody wants the rest. It is no fault. Whoever has something
- *  to clean up first waits for SIGTERM. */
+/** Ends the command when the reader of its output has gone, as with `| head`. This is not an error. It emits SIGTERM first
+ *  for commands that have to clean up. */
 export function endWithReader(): void {
-  // Where complaints cannot be read, the exit code still can.
+  // Nobody reads standard error any more, but the exit code can still be read.
   process.stderr.on('error', () => {})
   process.stdout.once('error', (error: NodeJS.ErrnoException) => {
     process.stdout.on('error', () => {})
@@ -37,35 +37,35 @@ export function endWithReader(): void {
   })
 }
 
-/** What a daemon does instead: its work is not what it prints. */
+/** A daemon goes on when nobody reads its output. */
 function outliveReader(): void {
   process.stdout.removeAllListeners('error')
   process.stdout.on('error', () => {})
 }
 
-/** One event of a command that tells and ends. `wallNow` is Unix ms. */
-export function tellEvent(wallNow: number, event: string, fields: object): void {
+/** Prints one event as a JSON line. `wallNow` is Unix ms. */
+export function printEvent(wallNow: number, event: string, fields: object): void {
   process.stdout.write(`${JSON.stringify({ event, at: new Date(wallNow).toISOString(), ...fields })}\n`)
 }
 
 export type Reporter<Event> = (event: Event) => void
 
-/** `describe` gives a sentence for a person, or null for what only programs want to know; `onTold` gets what is
- *  printed with `--json`. */
+/** Returns a function that prints the events of a daemon. `describe` returns a sentence for people, or null when only
+ *  programs need the event. `onPrinted` gets each event as `--json` prints it. */
 export function createReporter<Event extends { readonly event: string }>(
   json: boolean | undefined,
   wallNow: () => number,
   describe: (event: Event) => Line | null,
-  onTold: (told: object) => void = () => {},
+  onPrinted: (printed: object) => void = () => {},
 ): Reporter<Event> {
   outliveReader()
   return (event) => {
     const at = new Date(wallNow())
     const { event: name, ...fields } = event
-    const told = { event: name, at: at.toISOString(), ...fields }
-    onTold(told)
+    const printed = { event: name, at: at.toISOString(), ...fields }
+    onPrinted(printed)
     if (json) {
-      process.stdout.write(`${JSON.stringify(told)}\n`)
+      process.stdout.write(`${JSON.stringify(printed)}\n`)
       return
     }
     const line = describe(event)

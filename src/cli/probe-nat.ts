@@ -1,4 +1,4 @@
-// Probes the NAT over real sockets of our own: one prober a family, and the question whether the router opens ports.
+// Probes the NAT with its own sockets, and tests whether the router opens ports.
 
 import type { Crypto } from '../base/crypto.ts'
 import { addressScope, type Endpoint, type Family, familyOf } from '../base/endpoint.ts'
@@ -13,7 +13,8 @@ import { systemClock } from '../runtime/system-clock.ts'
 export type Probe = {
   readonly local: readonly Endpoint[]
   readonly verdict: Promise<NatView>
-  /** The first thing learned after the verdict, and all; for ever pending when nothing was to be, or nobody answered. */
+  /** The first result of the tests after the verdict, and the last one. Both stay pending when no such test is requested, or
+   *  no server answers. */
   readonly firstLearned: Promise<NatView>
   readonly allLearned: Promise<NatView>
   close(): Promise<void>
@@ -22,13 +23,13 @@ export type Probe = {
 export type ProbeOptions = {
   readonly crypto: Crypto
   readonly family: Family
-  /** Those of the family are asked. */
+  /** Only those of the family are used. */
   readonly servers: readonly Endpoint[]
   readonly learn: readonly Learnable[]
   readonly onEvent?: (event: ProberEvent) => void
 }
 
-/** Rejects when this computer has no such family. */
+/** Rejects when this computer does not have the address family. */
 export async function openProbe({ crypto, family, servers, learn, onEvent }: ProbeOptions): Promise<Probe> {
   const main = await openUdpSocket({ family, onDatagram: (bytes, from) => driver.receive(bytes, from) })
   const localEndpoints = hostEndpoints([main.local])
@@ -71,11 +72,12 @@ export async function openProbe({ crypto, family, servers, learn, onEvent }: Pro
   }
 }
 
-/** A router in the next room answers within this time or not at all. */
-const routerPatienceMs = 3_000
+/** A router in the local network answers within this time, or not at all. */
+const routerTimeoutMs = 3_000
 
-/** Whether the router opens a port when asked; it is closed again at once. Null when all the world is this computer. */
-export async function askRouter(
+/** Asks the router to open a port, and closes it again at once. Null when the router does not, and when all STUN servers are
+ *  on this computer. */
+export async function probePortMapping(
   { local }: Probe,
   crypto: Crypto,
   servers: readonly Endpoint[],
@@ -91,12 +93,12 @@ export async function askRouter(
       mapping = change ?? mapping
     },
   })
-  await withinMs(mapper.settled, routerPatienceMs)
+  await withinMs(mapper.settled, routerTimeoutMs)
   await mapper.close()
   return mapping
 }
 
-/** Null when it takes longer. */
+/** Resolves to null when the work takes longer than `limitMs`. */
 export async function withinMs<Result>(work: Promise<Result>, limitMs: number): Promise<Result | null> {
   let cancel = (): void => {}
   const limit = new Promise<null>((resolve) => {

@@ -1,19 +1,19 @@
-// All commands and their options. Each command's work is in a file of its own, read when it runs.
+// All commands and their options. Each command has its own file, which is loaded only when the command runs.
 
 import { Argument, Command, CommanderError, Option } from 'commander'
 import { messageOf, Problem } from '../base/problem.ts'
 import { endWithReader } from './output.ts'
 
-/** Repeatable options gather their values. */
-function gather(value: string, gathered: readonly string[] | undefined): string[] {
-  return [...(gathered ?? []), value]
+/** Collects the values of an option that may be repeated. */
+function collect(value: string, collected: readonly string[] | undefined): string[] {
+  return [...(collected ?? []), value]
 }
 
 const jsonOption = () => new Option('--json', 'one JSON object a line on standard output')
 const quietOption = () =>
   new Option('--quiet', 'nothing on standard output; the log goes to standard error').conflicts('json')
 
-/** Runs the command named by `args`; resolves to the exit code. */
+/** Runs the command that `args` name. Resolves to the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
   endWithReader()
   try {
@@ -39,7 +39,7 @@ function makeProgram(): Command {
     .exitOverride()
     .showSuggestionAfterError()
     .configureOutput({
-      // One line, like every other error.
+      // Every error is printed on one line.
       outputError: (text, write) =>
         write(
           `peerpost: ${text
@@ -55,7 +55,7 @@ function makeProgram(): Command {
       `
 Start here:
   peerpost demo                     see it work on this computer
-  peerpost init host --help         run a room for your friends, at a mailbox
+  peerpost init host --help         set up a host at a mailbox
   peerpost init agent --help        join a room you were invited to`,
     )
 
@@ -70,14 +70,20 @@ Start here:
       'where letters are read (imaps:, pop3s:, maildir: …); common providers are known',
     )
     .option('--send <url>', 'where letters are sent: smtps: or smtp:')
-    .option('--password-stdin', 'take the password that no URL has from the first line of standard input')
+    .option(
+      '--password-stdin',
+      'read the password, if no URL contains it, from the first line of standard input',
+    )
     .option('--oauth-client <id>', 'log in by OAuth 2.0 (Gmail, Outlook) with this client ID')
     .option('--room <name>', 'name of the first room (default: friends)')
-    .option('--stun <host:port>', 'STUN server for the agents; may be given again', gather)
-    .option('--agent <nick>', 'make an agent of this name, too, that runs in one program with the host')
-    .option('--join <card>', 'make another host of a room, by a card of its host with the room in it')
-    .option('--representative', 'make a host that hands letters on to other hosts, its workers')
-    .option('--represent <card>', 'make the first worker of a representative host, by its card')
+    .option('--stun <host:port>', 'STUN server for the agents; may be repeated', collect)
+    .option('--agent <nick>', 'also make an agent with this name, which runs in the same program as the host')
+    .option('--join <card>', 'make another host for a room, from a card of its host with the room')
+    .option('--representative', 'make a host that forwards letters to other hosts, its workers')
+    .option(
+      '--represent <card>',
+      'make the first worker of a representative host, from the card of that host',
+    )
     .option('--yes', 'ask nothing')
     .action(async (options) => (await import('./init-host.ts')).initHost(options))
   init
@@ -85,14 +91,17 @@ Start here:
     .description('make an agent: config and keys in a new folder')
     .requiredOption('--dir <dir>', 'folder to make')
     .option('--invite <text>', 'the invite you were sent')
-    .option('--name <nick>', 'what the others see')
+    .option('--name <nick>', 'the name that the other players see')
     .option('--address <mail>', 'your mail address')
     .option(
       '--receive <url>',
       'where answers are read (imaps:, pop3s:, maildir: …); common providers are known',
     )
     .option('--send <url>', 'where letters are sent: smtps: or smtp:')
-    .option('--password-stdin', 'take the password that no URL has from the first line of standard input')
+    .option(
+      '--password-stdin',
+      'read the password, if no URL contains it, from the first line of standard input',
+    )
     .option('--oauth-client <id>', 'log in by OAuth 2.0 (Gmail, Outlook) with this client ID')
     .option('--yes', 'ask nothing')
     .action(async (options) => (await import('./init-agent.ts')).initAgent(options))
@@ -103,25 +112,25 @@ Start here:
     .requiredOption('--config <file>', "the host's config file")
     .option('--room <name>', 'which room (default: the first)')
     .option('--until <date|duration>', 'when it ends, such as 2027-01-31 or 30d (default: never)')
-    .option('--uses <number>', 'how many different agents may come by it (default: any number)')
-    .option('--name <text>', 'whom it is for, so that you know it in the list')
+    .option('--uses <number>', 'how many different agents may use it (default: any number)')
+    .option('--name <text>', 'a name for the list, such as whom it is for')
     .addOption(
       new Option('--list', 'show the invites that were made').conflicts(['until', 'uses', 'name', 'revoke']),
     )
     .addOption(
       new Option(
         '--revoke <id>',
-        'end an invite now, by its ID or name, and put out who came by it',
+        'end an invite now, by its ID or name, and remove the agents that used it',
       ).conflicts(['room', 'until', 'uses', 'name']),
     )
     .addOption(jsonOption())
     .action(async (options) => (await import('./invite.ts')).runInvite(options))
   program
     .command('block')
-    .description("keep an agent out of a host's rooms")
+    .description('block an agent from all rooms of a host')
     .argument('[who]', 'its user ID, or its nickname while it is in the table')
     .requiredOption('--config <file>', "the host's config file")
-    .option('--remove', 'let it in again')
+    .option('--remove', 'unblock it')
     .addOption(new Option('--list', 'show who is blocked').conflicts(['remove']))
     .addOption(jsonOption())
     .action(async (who, options) => (await import('./block.ts')).runBlock(who, options))
@@ -135,11 +144,11 @@ Start here:
   host
     .command('card')
     .description('print the card of this host; another host needs it to exchange tables')
-    .option('--room <name>', 'put a room in: whoever has such a card can run another host of it')
+    .option('--room <name>', 'add a room to the card: whoever has it can run another host of the room')
     .action(async (_options, command: Command) =>
       (await import('./host-card.ts')).printCard(command.optsWithGlobals()),
     )
-  const peer = host.command('peer').description('look after the other hosts that this one knows')
+  const peer = host.command('peer').description('manage the other hosts that this host knows')
   peer
     .command('add')
     .argument('<card>', 'what `peerpost host card` prints there')
@@ -149,7 +158,7 @@ Start here:
     )
   peer
     .command('list')
-    .description('show the hosts that this one knows')
+    .description('show the hosts that this host knows')
     .action(async (_options, command: Command) =>
       (await import('./host-card.ts')).listPeers(command.optsWithGlobals()),
     )
@@ -159,40 +168,40 @@ Start here:
     .requiredOption('--config <file>', "the agent's config file")
     .option(
       '--expose <udp|tcp:port>',
-      'let players in the room reach this port here (=friends: only friends); may be given again',
-      gather,
+      'let players in the room reach this port here (=friends: only friends); may be repeated',
+      collect,
     )
     .option(
       '--forward <udp|tcp:local=nick:port>',
-      "lead a port here to a player's port; may be given again",
-      gather,
+      "lead a port here to a player's port; may be repeated",
+      collect,
     )
-    .option('--host <file>', "run the host of this config in the same program; instead of the config's")
+    .option('--host <file>', 'also run the host of this config in the same program; overrides [host] config')
     .addOption(jsonOption())
     .addOption(quietOption())
     .action(async (options) => (await import('./agent.ts')).runAgent(options))
   program
     .command('nat')
-    .description('find out what kind of NAT this computer is behind')
-    .option('--stun <host:port>', 'STUN server to ask; may be given again', gather)
-    .option('--lifetime', 'also find out how long ports stay open without traffic; takes up to five minutes')
+    .description('show the public address and the NAT of this computer')
+    .option('--stun <host:port>', 'STUN server to ask; may be repeated', collect)
+    .option('--lifetime', 'also measure how long ports stay open without traffic; takes up to five minutes')
     .addOption(jsonOption())
     .action(async (options) => (await import('./nat.ts')).showNat(options))
   program
     .command('login')
-    .description('let an agent or host in at a mail provider that wants OAuth 2.0 (Gmail, Outlook)')
+    .description('log an agent or a host in at a mail provider by OAuth 2.0 (Gmail, Outlook)')
     .requiredOption('--config <file>', 'the config file of the agent or host')
     .addOption(jsonOption())
     .action(async (options) => (await import('./login.ts')).runLogin(options))
   program
     .command('backup')
     .description("copy a host's database to a new file, also while the host runs")
-    .argument('<file>', 'the copy; must not be there yet')
+    .argument('<file>', 'the new file; must not exist yet')
     .requiredOption('--config <file>', "the host's config file")
     .action(async (file, options) => (await import('./backup.ts')).backUp(file, options))
   program
     .command('doctor')
-    .description('look for what is wrong with an agent or a host, and say what to do')
+    .description('find what is wrong with an agent or a host, and print remedies')
     .requiredOption('--config <file>', 'its config file; the daemon may run meanwhile')
     .addOption(jsonOption())
     .action(async (options) => (await import('./doctor.ts')).runDoctor(options))
@@ -200,9 +209,9 @@ Start here:
     .command('status')
     .description('show what a running agent or host is doing')
     .requiredOption('--config <file>', 'the config file it was started with')
-    .option('--watch', 'go on showing it until stopped')
-    .option('--open', 'print an address that opens the status page in a browser, once')
-    .option('--ready', 'say only whether it can do its work; exits with 1 when it cannot')
+    .option('--watch', 'show it again and again until stopped')
+    .option('--open', 'print a URL that opens the status page in a browser, once')
+    .option('--ready', 'print only whether it is ready; exits with 1 when it is not')
     .addOption(jsonOption())
     .action(async (options) => (await import('./status.ts')).showStatus(options))
   const control = program.command('control').description('tell programs how to use the control API')
@@ -213,19 +222,23 @@ Start here:
     .action(async (kind) => (await import('./control-openapi.ts')).printOpenApi(kind))
   program
     .command('address-server')
-    .description('tell agents their public address, as a STUN server does, until stopped')
-    .requiredOption('--listen <ip:port>', 'address and UDP port of this computer; may be given again', gather)
+    .description('answer agents with their public address, as a STUN server does, until stopped')
+    .requiredOption(
+      '--listen <ip:port>',
+      'address and port of this computer, for UDP and TCP; may be repeated',
+      collect,
+    )
     .addOption(jsonOption())
     .addHelpText(
       'after',
       `
 With two addresses and two ports, such as --listen 192.0.2.1:3478 --listen 192.0.2.2:3479, it opens all
-four combinations, so that agents also learn what their NAT filters (RFC 5780).`,
+four combinations, so that agents can also test the filtering of their NAT (RFC 5780).`,
     )
     .action(async (options) => (await import('./address-server.ts')).runAddressServer(options))
   program
     .command('demo')
-    .description('show everything at work on this computer: a post office, a host and two agents')
+    .description('show a mail server, a host and two agents at work on this computer')
     .addOption(jsonOption())
     .action(async (options) => (await import('./demo.ts')).runDemo(options))
 

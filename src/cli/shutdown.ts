@@ -1,12 +1,12 @@
-// Running until told to stop: SIGTERM and SIGINT end a command cleanly, a second one at once.
+// Ends a command on SIGTERM or SIGINT.
 
-export type Lifetime = {
-  /** Resolves with the first SIGTERM or SIGINT, or when `stop` is called; a second signal exits at once. */
+export type Shutdown = {
+  /** Resolves at the first SIGTERM or SIGINT, or when `stop` is called. A second signal exits at once. */
   readonly stopped: Promise<void>
   readonly stop: () => void
 }
 
-export function untilStopped(): Lifetime {
+export function untilStopped(): Shutdown {
   let stop = (): void => {}
   const stopped = new Promise<void>((resolve) => {
     stop = resolve

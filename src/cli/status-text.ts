@@ -1,4 +1,4 @@
-// What `peerpost status` shows to a person: one screen.
+// The text of `peerpost status`: one screen.
 
 import type { AgentStatus, PeerStatus } from '../daemon/agent-schemas.ts'
 import type { HostStatus } from '../daemon/host-schemas.ts'
@@ -6,16 +6,16 @@ import { pathWords } from '../wording/event-text.ts'
 import { count, type Line, seconds, type Tone } from '../wording/numbers-text.ts'
 import type { DaemonStatus } from './control-client.ts'
 
-/** Players shown; beyond it they are counted. */
-const mostShown = 30
+/** How many players are listed. The others are only counted. */
+const maxShown = 30
 
 export function statusText(status: DaemonStatus, wallNow: number): Line[] {
-  return status.role === 'host' ? hostStory(status, wallNow) : agentStory(status, wallNow)
+  return status.role === 'host' ? hostLines(status, wallNow) : agentLines(status, wallNow)
 }
 
-function agentStory(status: AgentStatus & { readonly peers: readonly PeerStatus[] }, now: number): Line[] {
+function agentLines(status: AgentStatus & { readonly peers: readonly PeerStatus[] }, now: number): Line[] {
   const { name, room, state, trouble, lastReply, declined, nat, exposes, forwards, peers } = status
-  const [first, ...more] = nat?.words ?? ['Not known yet.']
+  const [first, ...more] = nat?.words ?? ['Not measured yet.']
   return [
     line(
       state === 'joined' ? 'good' : 'bad',
@@ -30,7 +30,9 @@ function agentStory(status: AgentStatus & { readonly peers: readonly PeerStatus[
         ? `answered ${ago(lastReply.at, now)} ago, after ${seconds(lastReply.sinceRequestMs)}, and named ${count(lastReply.peers, 'player')}`
         : 'no answer yet',
     ),
-    ...(declined ? [row('bad', '', `${declined.words} Asking again ${soon(declined.againAt, now)}.`)] : []),
+    ...(declined
+      ? [row('bad', '', `${declined.words} Asking again ${fromNow(declined.againAt, now)}.`)]
+      : []),
     row('plain', 'network', first ?? ''),
     ...more
       .filter((text) => !text.startsWith('  ') && !text.endsWith(':'))
@@ -39,9 +41,9 @@ function agentStory(status: AgentStatus & { readonly peers: readonly PeerStatus[
       row('plain', index === 0 ? 'ports' : '', text),
     ),
     ...(peers.length === 0
-      ? [row('plain', 'players', 'nobody known')]
-      : peers.slice(0, mostShown).map((peer, index) => peerRow(peer, index === 0 ? 'players' : '', now))),
-    ...(peers.length > mostShown ? [row('quiet', '', `and ${peers.length - mostShown} more`)] : []),
+      ? [row('plain', 'players', 'none known')]
+      : peers.slice(0, maxShown).map((peer, index) => peerRow(peer, index === 0 ? 'players' : '', now))),
+    ...(peers.length > maxShown ? [row('quiet', '', `and ${peers.length - maxShown} more`)] : []),
   ]
 }
 
@@ -62,10 +64,10 @@ function peerRow(peer: PeerStatus, label: string, now: number): Line {
 function peerWords({ state, path, quality, planWords, reason, advice }: PeerStatus): string {
   switch (state) {
     case 'linked': {
-      const place = path ? `${pathWords(path)} (${path.remote})` : ''
-      if (quality?.roundTripMs == null) return place
+      const route = path ? `${pathWords(path)} (${path.remote})` : ''
+      if (quality?.roundTripMs == null) return route
       const loss = quality.lossRate ? `, ${Math.round(quality.lossRate * 100)} % lost` : ''
-      return `${place}, ${quality.roundTripMs} ms ± ${quality.jitterMs}${loss}`
+      return `${route}, ${quality.roundTripMs} ms ± ${quality.jitterMs}${loss}`
     }
     case 'trying':
       return planWords ?? ''
@@ -78,7 +80,7 @@ function peerWords({ state, path, quality, planWords, reason, advice }: PeerStat
   }
 }
 
-function hostStory(status: HostStatus, now: number): Line[] {
+function hostLines(status: HostStatus, now: number): Line[] {
   const { address, rooms, state, letters, mails, budgets, waitingIntroductions, trouble } = status
   const sum = (outcome: string) =>
     mails.filter((mail) => mail.outcome === outcome).reduce((total, mail) => total + mail.count, 0)
@@ -101,7 +103,7 @@ function hostStory(status: HostStatus, now: number): Line[] {
     row(
       sum('refused') + sum('given-up') > 0 ? 'bad' : 'plain',
       'mails',
-      `${sum('sent')} sent, ${sum('later')} put off, ${sum('refused') + sum('given-up')} not delivered`,
+      `${sum('sent')} sent, ${sum('later')} postponed, ${sum('refused') + sum('given-up')} not delivered`,
     ),
     ...(letters.length === 0 ? [row('plain', 'letters', 'none since the start')] : []),
     ...letters.map(({ kind, outcome, reason, count: number }, index) =>
@@ -134,12 +136,12 @@ function row(tone: Tone, label: string, text: string): Line {
   return line(tone, `  ${label.padEnd(9)} ${text}`)
 }
 
-/** How long before `now`, in the largest unit that says something. */
+/** The time since `instant`, in a suitable unit. */
 function ago(instant: string, now: number): string {
   return span(now - Date.parse(instant))
 }
 
-function soon(instant: string, now: number): string {
+function fromNow(instant: string, now: number): string {
   return Date.parse(instant) <= now ? 'now' : `in ${span(Date.parse(instant) - now)}`
 }
 

@@ -1,4 +1,4 @@
-// `peerpost status`: what a running agent or host is doing.
+// `peerpost status`: prints the status of a running agent or host.
 
 import { Problem } from '../base/problem.ts'
 import { systemClock } from '../runtime/system-clock.ts'
@@ -10,15 +10,15 @@ import { statusText } from './status-text.ts'
 export type StatusOptions = {
   readonly config: string
   readonly json?: boolean
-  /** Goes on until stopped. */
+  /** Print the status again and again until stopped. */
   readonly watch?: boolean
-  /** Prints an address that lets one browser in. */
+  /** Print a URL that opens the status page in one browser. */
   readonly open?: boolean
-  /** Only whether it can do its work. */
+  /** Print only whether the daemon is ready. */
   readonly ready?: boolean
 }
 
-const lookAgainMs = 1_000
+const refreshIntervalMs = 1_000
 
 export async function showStatus({ config, json, watch, open, ready }: StatusOptions): Promise<void> {
   const client = new ControlClient(config)
@@ -28,22 +28,22 @@ export async function showStatus({ config, json, watch, open, ready }: StatusOpt
     process.stdout.write(json ? `${JSON.stringify({ event: 'ready' })}\n` : 'Ready.\n')
     return
   }
-  const show = createShow(json === true, watch === true && process.stdout.isTTY === true)
+  const show = createDisplay(json === true, watch === true && process.stdout.isTTY === true)
   show(await client.status())
   if (!watch) return
   const { stopped } = untilStopped()
-  let isOver = false
+  let isStopped = false
   void stopped.then(() => {
-    isOver = true
+    isStopped = true
   })
-  while (!isOver) {
+  while (!isStopped) {
     let cancel = () => {}
     const pause = new Promise<void>((resolve) => {
-      cancel = systemClock.after(lookAgainMs, resolve)
+      cancel = systemClock.after(refreshIntervalMs, resolve)
     })
     await Promise.race([pause, stopped])
     cancel()
-    if (!isOver) show(await client.status())
+    if (!isStopped) show(await client.status())
   }
 }
 
@@ -51,7 +51,7 @@ async function openPage(client: ControlClient): Promise<void> {
   if (!process.stdout.isTTY) {
     throw new Problem(
       'usage',
-      '--open shows a secret, and this is no terminal.',
+      '--open prints a secret, and standard output is no terminal.',
       'Run it in a terminal, without a pipe.',
     )
   }
@@ -59,13 +59,13 @@ async function openPage(client: ControlClient): Promise<void> {
   process.stdout.write(`Open this in a browser within five minutes; it works once:\n${address}\n`)
 }
 
-/** `isScreen`: each status takes the place of the one before. Elsewhere one that says the same is left out. */
-function createShow(json: boolean, isScreen: boolean): (status: DaemonStatus) => void {
-  let before = ''
+/** On a screen each status replaces the one before. Elsewhere an unchanged status is not printed again. */
+function createDisplay(json: boolean, isScreen: boolean): (status: DaemonStatus) => void {
+  let previous = ''
   return (status) => {
-    const facts = JSON.stringify(status)
-    if (facts === before && !isScreen) return
-    before = facts
+    const current = JSON.stringify(status)
+    if (current === previous && !isScreen) return
+    previous = current
     const now = systemClock.wallNow()
     if (json) {
       process.stdout.write(

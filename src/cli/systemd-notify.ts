@@ -1,5 +1,5 @@
-// What systemd wants to hear of a service (sd_notify(3)): ready, reloading, stopping, and every now and then that it is
-// alive. Node cannot open datagram sockets of the Unix family, so systemd's own small program says it.
+// Notifies systemd (sd_notify(3)): ready, reloading, stopping, and watchdog keepalives. Node has no Unix datagram sockets, so
+// the program systemd-notify is run.
 
 import { execFile } from 'node:child_process'
 import { hrtime } from 'node:process'
@@ -7,37 +7,37 @@ import type { Clock } from '../base/clock.ts'
 
 export type ServiceManager = {
   ready(status: string): void
-  /** Until the next `ready`. */
+  /** The service is reloading until the next `ready`. */
   reloading(): void
-  /** Resolves when it is said, or could not be. */
+  /** Resolves when the notification is sent, or has failed. */
   stopping(): Promise<void>
 }
 
 export type ServiceManagerOptions = {
   readonly clock: Clock
   readonly environment: Readonly<Record<string, string | undefined>>
-  /** The watchdog is for one process; others that inherit its variables leave it alone. */
+  /** The watchdog is for one process. Child processes inherit its variables but must not use them. */
   readonly processId: number
-  /** That it could not be said, once. */
+  /** Called once, when a notification could not be sent. */
   readonly onFailure: (reason: string) => void
 }
 
-/** It answers within milliseconds, or something is very wrong. */
-const sayMs = 5_000
+/** systemd-notify normally ends within milliseconds. */
+const notifyTimeoutMs = 5_000
 
-/** Does nothing where no service manager listens. */
+/** Does nothing when the process is not run by a service manager. */
 export function openServiceManager(options: ServiceManagerOptions): ServiceManager {
   const { clock, environment, onFailure } = options
   const { NOTIFY_SOCKET: socket, PATH } = environment
   if (!socket) return { ready: () => {}, reloading: () => {}, stopping: async () => {} }
-  // One after the other: what is said last must be what stays.
-  let said: Promise<void> = Promise.resolve()
+  // One after the other, so that systemd ends up with the latest state.
+  let last: Promise<void> = Promise.resolve()
   let hasFailed = false
-  const say = (...words: string[]): Promise<void> => {
-    said = said.then(
+  const notify = (...words: string[]): Promise<void> => {
+    last = last.then(
       () =>
         new Promise((resolve) => {
-          const settings = { timeout: sayMs, env: { NOTIFY_SOCKET: socket, ...(PATH && { PATH }) } }
+          const settings = { timeout: notifyTimeoutMs, env: { NOTIFY_SOCKET: socket, ...(PATH && { PATH }) } }
           execFile('systemd-notify', words, settings, (error) => {
             if (error && !hasFailed) {
               hasFailed = true
@@ -47,30 +47,31 @@ export function openServiceManager(options: ServiceManagerOptions): ServiceManag
           })
         }),
     )
-    return said
+    return last
   }
   const everyMs = watchdogMs(options)
   let isStopping = false
   let cancel = () => {}
   const watch = () => {
     if (everyMs === null || isStopping) return
-    // The next one when this one was said: on a busy machine they would queue up before what matters more.
-    cancel = clock.after(everyMs, () => void say('WATCHDOG=1').then(watch))
+    // The next keepalive waits until this one is sent. Otherwise they would queue up on a busy machine, before other
+    // notifications.
+    cancel = clock.after(everyMs, () => void notify('WATCHDOG=1').then(watch))
   }
   watch()
   return {
-    ready: (status) => void say('--ready', `--status=${status}`),
-    // Newer systemds want to know which reload it is.
-    reloading: () => void say('RELOADING=1', `MONOTONIC_USEC=${hrtime.bigint() / 1000n}`),
+    ready: (status) => void notify('--ready', `--status=${status}`),
+    // Newer versions of systemd need the time, to know which reload this is.
+    reloading: () => void notify('RELOADING=1', `MONOTONIC_USEC=${hrtime.bigint() / 1000n}`),
     stopping: () => {
       isStopping = true
       cancel()
-      return say('STOPPING=1')
+      return notify('STOPPING=1')
     },
   }
 }
 
-/** Twice within the time that systemd waits; null when it does not, or not for us. */
+/** Half of the time that systemd waits. Null without a watchdog for this process. */
 function watchdogMs({ environment, processId }: ServiceManagerOptions): number | null {
   const { WATCHDOG_USEC, WATCHDOG_PID = String(processId) } = environment
   const limitMs = Number(WATCHDOG_USEC) / 1000

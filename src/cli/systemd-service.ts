@@ -1,23 +1,24 @@
-// What host and agent have in common as services of a computer: they tell systemd how they are, and read their config
-// again at SIGHUP.
+// What the services host and agent have in common: they notify systemd, and read their config again on SIGHUP.
 
 import { systemClock } from '../runtime/system-clock.ts'
-import type { Lifetime } from './shutdown.ts'
+import type { Shutdown } from './shutdown.ts'
 import { openServiceManager, type ServiceManager } from './systemd-notify.ts'
 
 export function serviceManager(onNotice: (notice: string) => void): ServiceManager {
   return openServiceManager({
-    ...{ clock: systemClock, environment: process.env, processId: process.pid },
-    onFailure: (reason) => onNotice(`systemd could not be told how the daemon is: ${reason}.`),
+    clock: systemClock,
+    environment: process.env,
+    processId: process.pid,
+    onFailure: (reason) => onNotice(`systemd could not be notified: ${reason}.`),
   })
 }
 
 /**
- * `reload` runs once for each SIGHUP, never twice at the same time; several that come meanwhile count as one. Where
- * SIGHUP means that the terminal is gone, it ends the daemon as SIGTERM does. The promise rejects when a reload does.
+ * Runs `reload` on each SIGHUP, never twice at the same time. Several signals during a reload cause one more. In a terminal
+ * SIGHUP means that the terminal is gone, so it stops the daemon like SIGTERM. The promise rejects when a reload rejects.
  */
 export function reloadOnHangUp(
-  { stop }: Lifetime,
+  { stop }: Shutdown,
   manager: Pick<ServiceManager, 'ready' | 'reloading'>,
   reload: () => Promise<void>,
 ): Promise<never> {

@@ -1,6 +1,6 @@
 // Which settings differ between two configs of the same kind.
 
-/** Paths such as `mail.receive`; a list counts as one setting. */
+/** Returns paths such as `mail.receive`. A list counts as one setting. */
 export function changedSettings(before: object, after: object): readonly string[] {
   const keys = new Set([...Object.keys(before), ...Object.keys(after)])
   return [...keys].flatMap((key) => {

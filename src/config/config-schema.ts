@@ -1,5 +1,4 @@
-// Every setting there is, with its default. The names here are the keys of the TOML files; what they mean
-// to a person stands in the comments of `templates.ts`.
+// All settings with their defaults. The names are the keys of the TOML files. `config-templates.ts` explains each of them.
 
 import { z } from 'zod'
 import { defaultSubject } from '../letter/invite.ts'
@@ -7,9 +6,14 @@ import { limits } from '../letter/limits.ts'
 import { isHostAndPort, isMailAddress, isNickname, isRoomName, isSubject } from '../letter/text-validation.ts'
 import { readUserId } from '../letter/user-id.ts'
 import { parseDuration } from './duration.ts'
-import { areDistinctPlaces, isLoopbackPlace, maxPlaces, parsePlace } from './listen-address.ts'
+import {
+  areDistinctAddresses,
+  isLoopbackAddress,
+  maxListenAddresses,
+  parseListenAddress,
+} from './listen-address.ts'
 
-/** Asked when neither the invite nor the config names any; on two networks, so that the mapping can be told. */
+/** Used when neither the invite nor the config names a server. They are in two networks, as the mapping test needs. */
 export const defaultStunServers = ['stun.l.google.com:19302', 'stun.cloudflare.com:3478']
 
 const durationText = z
@@ -25,30 +29,33 @@ const line = (most: number) =>
     .string()
     .min(1)
     .max(most)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern excludes control characters
     .regex(/^[^\u0000-\u001f\u007f]*$/, 'must be one line')
 
 const text = (rule: (text: string) => boolean, complaint: string) => z.string().refine(rule, complaint)
 
-/** No space, so that no password with one is cut in half. */
+/** No spaces: a password that has one must be percent-encoded, or the URL would be cut there. */
 const isPostgresUrl = (url: string) => /^postgres(ql)?:\/\/[!-~]{1,1000}$/.test(url)
 const mailAddress = text(isMailAddress, 'must be a mail address such as meet@example.org')
 const subject = text(isSubject, 'must be one line of at most 100 characters')
 const serverName = text(isHostAndPort, 'must be HOST:PORT')
-const places = z
-  .array(text((place) => parsePlace(place) !== null, 'must be IP:PORT such as 192.0.2.1:3478'))
-  .max(maxPlaces)
-  .refine(areDistinctPlaces, 'must name each place once')
+const listenAddresses = z
+  .array(text((address) => parseListenAddress(address) !== null, 'must be IP:PORT such as 192.0.2.1:3478'))
+  .max(maxListenAddresses)
+  .refine(areDistinctAddresses, 'must name each address once')
 const udpPort = z.int().min(0).max(65535)
 const control = z
   .strictObject({
     enabled: z.boolean().default(true),
-    listen: text(isLoopbackPlace, 'must be a loopback address such as 127.0.0.1:0').default('127.0.0.1:0'),
+    listen: text(isLoopbackAddress, 'must be a loopback address such as 127.0.0.1:0').default('127.0.0.1:0'),
     metrics_token_file: z.string().max(4096).default(''),
   })
   .prefault({})
 
-const webAddress = text((url) => /^https?:\/\/[!-~]{3,500}$/.test(url), 'must be an address of the web')
+const webAddress = text(
+  (url) => /^https?:\/\/[!-~]{3,500}$/.test(url),
+  'must be a web address such as https://example.org',
+)
 const oauth = z
   .strictObject({
     provider: z.enum(['google', 'microsoft']).optional(),
@@ -80,7 +87,7 @@ const mail = z.strictObject({
 
 export const hostSchema = z.strictObject({
   address: mailAddress,
-  /** A representative hands the letters of agents on to its [[hosts]]. */
+  /** A representative host forwards the letters of agents to its [[hosts]]. */
   role: z.enum(['host', 'representative']).default('host'),
   mail,
   keys: z
@@ -99,7 +106,7 @@ export const hostSchema = z.strictObject({
     )
     .max(64)
     .default([]),
-  /** Of a worker: whose letters it answers, and by which keys. */
+  /** For a worker: the representative host whose letters it answers, and the shared keys. */
   represents: z
     .strictObject({
       card: line(8192),
@@ -111,7 +118,7 @@ export const hostSchema = z.strictObject({
   table: z
     .strictObject({
       path: line(4096).default('host.sqlite'),
-      /** In place of a file, for several processes together. */
+      /** PostgreSQL instead of a file, for several processes with one table. */
       url: text(isPostgresUrl, 'must be postgres://USER@SERVER/DATABASE').optional(),
       password_file: line(4096).optional(),
       capacity: z.int().min(2).max(10_000_000).default(10_000),
@@ -133,7 +140,7 @@ export const hostSchema = z.strictObject({
       per_key: z.int().min(0).max(1_000_000).default(240),
       per_address: z.int().min(0).max(1_000_000).default(480),
       per_domain: z.int().min(0).max(1_000_000).default(20_000),
-      /** Empty: any mail counts. */
+      /** Empty: mail is accepted without a check of the sender. */
       trusted_authserv_id: text(
         (id) => id.length <= 253 && /^(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)?$/.test(id),
         'must be the name of a mail server, such as "mx.example.org"',
@@ -157,7 +164,7 @@ export const hostSchema = z.strictObject({
     .max(limits.inviteHosts)
     .default([]),
   standby: z.strictObject({ enabled: z.boolean().default(false), patience: duration('15s') }).prefault({}),
-  address_server: z.strictObject({ listen: places.default([]) }).prefault({}),
+  address_server: z.strictObject({ listen: listenAddresses.default([]) }).prefault({}),
   control,
   log,
 })
@@ -199,7 +206,7 @@ export const agentSchema = z.strictObject({
   mail: mail.extend({ subject: subject.optional() }),
   keys: z.strictObject({ identity_file: line(4096).default('identity.key') }).prefault({}),
   room: z.strictObject({ invite_file: line(4096).default('invite.secret') }).prefault({}),
-  /** A host in the same program; empty for none. */
+  /** The config of a host in the same program. Empty: none. */
   host: z.strictObject({ config: z.string().max(4096).default('') }).prefault({}),
   stun: z.strictObject({ servers: z.array(serverName).max(8).default([]) }).prefault({}),
   network: z
@@ -239,6 +246,6 @@ export const agentSchema = z.strictObject({
 export type HostConfig = z.infer<typeof hostSchema>
 export type AgentConfig = z.infer<typeof agentSchema>
 
-/** As a file or a program gives them: what has a default may be left out, durations are texts. */
+/** Settings as a file or a program gives them: settings with a default are optional, and durations are texts. */
 export type HostTable = z.input<typeof hostSchema>
 export type AgentTable = z.input<typeof agentSchema>

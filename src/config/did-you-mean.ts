@@ -1,6 +1,6 @@
-// "Did you mean": the known word closest to a mistyped one.
+// Finds the known word that is closest to a mistyped one.
 
-/** Null when nothing is close enough to be meant. */
+/** Null when no word is close enough. */
 export function nearest(word: string, known: readonly string[]): string | null {
   let best: string | null = null
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1
@@ -14,7 +14,7 @@ export function nearest(word: string, known: readonly string[]): string | null {
   return best
 }
 
-/** Levenshtein's distance, one row at a time. */
+/** The Levenshtein distance, computed row by row. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {

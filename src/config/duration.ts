@@ -1,8 +1,8 @@
-// Durations as people write them in a config file: "250ms", "60s", "5m", "12h", "7d".
+// Durations in config files: "250ms", "60s", "5m", "12h", "7d".
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
-/** Milliseconds, or null where the text is not a duration or does not fit in a timer's range. */
+/** Returns milliseconds. Null when the text is not a duration, or is longer than 366 days. */
 export function parseDuration(text: string): number | null {
   const match = /^([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(ms|s|m|h|d)$/.exec(text.trim())
   if (!match) return null

@@ -1,4 +1,4 @@
-// PEERPOST_… variables over the settings of a TOML file: PEERPOST_TABLE_CAPACITY=500 is `capacity` of [table].
+// Environment variables override the settings of a TOML file: PEERPOST_TABLE_CAPACITY=500 sets `capacity` in [table].
 
 import { parse as parseToml } from 'smol-toml'
 import { z } from 'zod'
@@ -7,7 +7,7 @@ import { Problem } from '../base/problem.ts'
 type Table = Record<string, unknown>
 type Setting = { readonly path: readonly string[]; readonly text: boolean; readonly list: boolean }
 
-/** A copy of `table` with the variables put in; a variable that names no setting is a Problem. */
+/** Returns a copy of `table` with the variables applied. Throws a Problem for a variable that names no setting. */
 export function withEnvironment(
   table: Table,
   schema: z.ZodObject,
@@ -25,12 +25,12 @@ export function withEnvironment(
         `Unset it, or use one of ${[...settings.keys()].slice(0, 4).join(', ')}, …`,
       )
     }
-    put(result, setting.path, setting.text ? value : readValue(variable, value, setting.list))
+    setValue(result, setting.path, setting.text ? value : readValue(variable, value, setting.list))
   }
   return result
 }
 
-/** The variable of every setting. */
+/** All settings by the name of their variable. */
 export function settingsOf(schema: z.ZodObject): Map<string, Setting> {
   const settings = new Map<string, Setting>()
   const walk = (object: z.ZodObject, path: readonly string[]): void => {
@@ -52,7 +52,7 @@ export function settingsOf(schema: z.ZodObject): Map<string, Setting> {
   return settings
 }
 
-/** The schema under its defaults and transforms. */
+/** The schema without its defaults and transforms. */
 export function bareField(field: z.ZodType | undefined): z.ZodType | undefined {
   if (field instanceof z.ZodDefault || field instanceof z.ZodPrefault || field instanceof z.ZodOptional) {
     return bareField(field.unwrap() as z.ZodType)
@@ -61,35 +61,35 @@ export function bareField(field: z.ZodType | undefined): z.ZodType | undefined {
   return field
 }
 
-/** A list of texts may be written with commas; anything else as TOML writes it. */
+/** A list of texts may be separated by commas. Any other value is written as in TOML. */
 function readValue(variable: string, value: string, list: boolean): unknown {
   if (list && !value.trim().startsWith('[')) {
     return value
       .split(',')
-      .map((part) => part.trim())
-      .filter((part) => part !== '')
+      .map((item) => item.trim())
+      .filter((item) => item !== '')
   }
   try {
     return parseToml(`value = ${value}`).value
   } catch {
     throw new Problem(
       'config',
-      `The environment variable ${variable} holds no value that TOML knows.`,
+      `The environment variable ${variable} holds no valid TOML value.`,
       'Write a number, true or false, or a list such as ["a", "b"].',
     )
   }
 }
 
-function put(table: Table, path: readonly string[], value: unknown): void {
-  let place = table
+function setValue(table: Table, path: readonly string[], value: unknown): void {
+  let current = table
   for (const key of path.slice(0, -1)) {
-    const next = place[key]
-    if (typeof next === 'object' && next !== null) place = next as Table
+    const next = current[key]
+    if (typeof next === 'object' && next !== null) current = next as Table
     else {
-      const fresh: Table = {}
-      place[key] = fresh
-      place = fresh
+      const added: Table = {}
+      current[key] = added
+      current = added
     }
   }
-  place[path.at(-1) as string] = value
+  current[path.at(-1) as string] = value
 }

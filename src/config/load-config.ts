@@ -1,5 +1,5 @@
-// Reads a TOML file, lays the environment over it and checks the whole. A fault is one line that names the
-// file, the key and the remedy.
+// Reads a TOML file, applies the environment variables and checks the result. An error is one line that names the file, the
+// key and the remedy.
 
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -19,12 +19,12 @@ import { bareField, withEnvironment } from './environment.ts'
 
 export type { AgentTable, HostTable } from './config-schema.ts'
 
-/** A config file is written by a person; more than this is a mistake. */
-const mostBytes = 256 * 1024
+/** A larger file is surely no config file. */
+const maxBytes = 256 * 1024
 
 export type Loaded<Config> = {
   readonly config: Config
-  /** Makes a path of the file absolute: relative ones count from the file's folder. */
+  /** Makes a path of the config absolute. A relative path starts in the folder of the config file. */
   readonly path: (text: string) => string
 }
 
@@ -34,7 +34,7 @@ export type LoadedConfig =
   | ({ readonly role: 'host' } & Loaded<HostConfig>)
   | ({ readonly role: 'agent' } & Loaded<AgentConfig>)
 
-/** Whichever of the two the file is for: an agent has a name, a host has none. */
+/** Loads the config of an agent or a host. Only the config of an agent has a `name`. */
 export function loadConfig(file: string, environment: Environment): LoadedConfig {
   const isAgent = 'name' in readTable(file, 'peerpost init') || environment.PEERPOST_NAME !== undefined
   return isAgent
@@ -50,7 +50,7 @@ export function loadAgentConfig(file: string, environment: Environment): Loaded<
   return load(file, agentSchema, environment, 'peerpost init agent')
 }
 
-/** Settings that come from a program; `where` begins the message of a Problem. */
+/** Checks settings that come from a program. `where` begins the message of a Problem. */
 export function checkAgentTable(table: AgentTable, where: string): AgentConfig {
   return check(table, agentSchema, where)
 }
@@ -61,7 +61,7 @@ export function checkHostTable(table: HostTable, where: string): HostConfig {
 
 function check<Schema extends z.ZodObject>(table: unknown, schema: Schema, where: string): z.infer<Schema> {
   const checked = schema.safeParse(table)
-  if (!checked.success) throw faultOf(where, schema, checked.error)
+  if (!checked.success) throw configProblem(where, schema, checked.error)
   return checked.data
 }
 
@@ -89,10 +89,10 @@ function readTable(file: string, maker: string): Record<string, unknown> {
     throw new Problem(
       'file',
       `The config file ${file} cannot be read: ${messageOf(thrown)}.`,
-      'Mend its permissions.',
+      'Correct its permissions.',
     )
   }
-  if (text.length > mostBytes) {
+  if (text.length > maxBytes) {
     throw new Problem('config', `${file} is larger than 256 KiB.`, 'Name a peerpost config file.')
   }
   try {
@@ -103,13 +103,13 @@ function readTable(file: string, maker: string): Record<string, unknown> {
     throw new Problem(
       'config',
       `${file}, line ${thrown.line}, column ${thrown.column}: ${first}.`,
-      'Mend that line; texts stand in double quotes.',
+      'Correct that line; texts are in double quotes.',
     )
   }
 }
 
-/** The first fault only: one line is read, ten are not. */
-function faultOf(file: string, schema: z.ZodObject, error: z.ZodError): Problem {
+/** Reports only the first error: people read one line, and not ten. */
+function configProblem(file: string, schema: z.ZodObject, error: z.ZodError): Problem {
   const issue = error.issues[0]
   if (!issue) return new Problem('config', `${file} is not valid.`, 'Compare it with config/ of the package.')
   if (issue.code === 'unrecognized_keys') {
@@ -126,17 +126,17 @@ function faultOf(file: string, schema: z.ZodObject, error: z.ZodError): Problem 
   const name = issue.path.map(String).join('.')
   if (missing)
     return new Problem('config', `${file}: "${name}" is missing.`, `Add it, for example as config/ shows.`)
-  return new Problem('config', `${file}: "${name}" is not valid: ${issue.message}.`, 'Mend that value.')
+  return new Problem('config', `${file}: "${name}" is not valid: ${issue.message}.`, 'Correct that value.')
 }
 
 function section(path: readonly PropertyKey[]): string {
-  return path.length === 0 ? '' : ` in [${path.filter((part) => typeof part === 'string').join('.')}]`
+  return path.length === 0 ? '' : ` in [${path.filter((key) => typeof key === 'string').join('.')}]`
 }
 
 function keysAt(schema: z.ZodObject, path: readonly PropertyKey[]): string[] {
   let at: z.ZodType | undefined = schema
-  for (const part of path) {
-    if (at instanceof z.ZodObject) at = bareField(at.shape[String(part)])
+  for (const key of path) {
+    if (at instanceof z.ZodObject) at = bareField(at.shape[String(key)])
     else if (at instanceof z.ZodArray) at = bareField(at.element as z.ZodType)
   }
   return at instanceof z.ZodObject ? Object.keys(at.shape) : []

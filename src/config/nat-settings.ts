@@ -1,10 +1,10 @@
-// The [nat] section as a NAT profile: what a person knows better than the servers (D9).
+// Converts the [nat] section to a NAT profile. In it a person enters what the tests do not find out (D9).
 
 import type { Allocation, NatProfile } from '../base/nat-profile.ts'
 import type { AgentConfig } from './config-schema.ts'
 import { parseDuration } from './duration.ts'
 
-/** Only what is set; the rest is found out. */
+/** Contains only what is set. The rest is measured. */
 export function knownNat({
   mapping,
   filtering,

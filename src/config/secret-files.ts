@@ -1,13 +1,13 @@
-// Keys and passwords in files of their own, readable by their owner only.
+// Keys and passwords. Each is in its own file that only its owner may read.
 
 import { chmodSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { base32nopad } from '@scure/base'
 import { messageOf, Problem } from '../base/problem.ts'
 
-/** One line of text: a password, an invite. */
-const mostBytes = 64 * 1024
+/** Secrets are one line of text, such as a password or an invite. */
+const maxBytes = 64 * 1024
 
-/** Writes a new file of mode 0600. An existing file is never overwritten: it may be the only copy of a key. */
+/** Writes a new file with mode 0600. It never overwrites a file, which may be the only copy of a key. */
 export function writeSecret(file: string, text: string): void {
   try {
     writeFileSync(file, `${text}\n`, { mode: 0o600, flag: 'wx' })
@@ -23,12 +23,12 @@ export function writeSecret(file: string, text: string): void {
     throw new Problem(
       'file',
       `${file} cannot be written: ${messageOf(thrown)}.`,
-      'Mend the folder or its permissions.',
+      'Check the folder and its permissions.',
     )
   }
 }
 
-/** Writes the file with mode 0600, over one that is there: whoever reads sees the old line or the new one, whole. */
+/** Writes the file with mode 0600 and replaces an existing one. A reader sees the old or the new line, never a part. */
 export function replaceSecret(file: string, text: string): void {
   const fresh = `${file}.${process.pid}.new`
   try {
@@ -41,17 +41,17 @@ export function replaceSecret(file: string, text: string): void {
     throw new Problem(
       'file',
       `${file} cannot be written: ${messageOf(thrown)}.`,
-      'Mend the folder or its permissions.',
+      'Check the folder and its permissions.',
     )
   }
 }
 
-/** The line in a secret file. Refuses a file that others on the machine may read. */
+/** Returns the line in a secret file. Throws a Problem when other users may read the file. */
 export function readSecret(file: string, what: string, remedyIfMissing?: string): string {
   let text: string
   try {
     const { mode, size } = statSync(file)
-    if (size > mostBytes) throw new Error('it is too large')
+    if (size > maxBytes) throw new Error('it is too large')
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
       throw new Problem('file', `${what} in ${file} can be read by others.`, `Run \`chmod 600 ${file}\`.`)
     }
@@ -66,7 +66,7 @@ export function readSecret(file: string, what: string, remedyIfMissing?: string)
         : `${what} in ${file} cannot be read: ${messageOf(thrown)}.`,
       missing
         ? (remedyIfMissing ?? 'Restore it from a backup, or run `peerpost init` for a new folder.')
-        : 'Mend the file or its permissions.',
+        : 'Check the file and its permissions.',
     )
   }
   const line = text.replace(/\r?\n$/, '')
@@ -80,7 +80,7 @@ export function readSecret(file: string, what: string, remedyIfMissing?: string)
   return line
 }
 
-/** 32 random bytes as a key file holds them. */
+/** The text of a key file, in base32. */
 export function seedText(seed: Uint8Array): string {
   return base32nopad.encode(seed).toLowerCase()
 }
@@ -91,7 +91,7 @@ export function readSeed(file: string, what: string): Uint8Array {
     const seed = base32nopad.decode(text.trim().toUpperCase())
     if (seed.length === 32) return seed
   } catch {
-    // Falls through to the one message below.
+    // Not base32: the message below says so.
   }
   throw new Problem(
     'file',

@@ -1,4 +1,4 @@
-// An agent as it is watched and steered: it can leave the room and join again, which takes a new agent each time.
+// Controls an agent and reports its status. The agent can leave the room and join again; each join creates a new Agent.
 
 import type { Agent, AgentEvent } from '../agent/agent.ts'
 import type { PeerName } from '../agent/events.ts'
@@ -11,7 +11,7 @@ import { readUserId } from '../letter/user-id.ts'
 import { agentMetrics, agentUnready } from './agent-health.ts'
 import { AgentLastEvents } from './agent-last-events.ts'
 import type { AgentStatus, PeerStatus } from './agent-schemas.ts'
-import { instant, natOf, peerOf } from './agent-status.ts'
+import { instant, natStatus, peerStatus } from './agent-status.ts'
 import type { FriendsAndBlocked, Standing } from './friends-and-blocked.ts'
 import type { Metric } from './metrics.ts'
 
@@ -22,20 +22,20 @@ export type ControlledAgent = Pick<
 
 export type AgentControlOptions = {
   readonly clock: Clock
-  /** A new one, not started; it tells `onEvent`. */
+  /** Returns a new agent that is not started and emits its events to `onEvent`. */
   readonly makeAgent: (onEvent: (event: AgentEvent) => void, forwards: readonly Forward[]) => ControlledAgent
-  readonly standings: FriendsAndBlocked
+  readonly friendsAndBlocked: FriendsAndBlocked
   readonly name: string
   readonly id: string
   readonly room: string
-  /** Null when it may not be passed on. */
+  /** Null when the invite may not be passed on. */
   readonly invite: string | null
   readonly exposes: readonly string[]
   readonly forwards: readonly Forward[]
   readonly onEvent: (event: AgentEvent) => void
 }
 
-/** What can change while an agent runs. */
+/** The settings that can change while an agent runs. */
 export type AgentConfigured = {
   /** User IDs. */
   readonly friends: readonly string[]
@@ -43,7 +43,7 @@ export type AgentConfigured = {
   readonly forwards: readonly Forward[]
 }
 
-function notJoined(): Problem {
+function notJoinedProblem(): Problem {
   return new Problem('not-joined', 'The agent is not in the room now.', 'Join the room first.')
 }
 
@@ -52,13 +52,13 @@ export class AgentControl {
   readonly #startedAt: number
   #agent: ControlledAgent | null = null
   #forwards: readonly Forward[]
-  /** Those of the forwards that are the config's, as text. */
+  /** The forwards of the config, as text. */
   #configured: ReadonlySet<string>
   #state: AgentStatus['state'] = 'starting'
   #stateAt: number
   #trouble: AgentStatus['trouble'] = null
-  #news: AgentLastEvents
-  /** Of leaving, or of joining in the background. */
+  #lastEvents: AgentLastEvents
+  /** Leaving, or joining in the background. */
   #work: Promise<void> = Promise.resolve()
   #stopped = false
 
@@ -68,42 +68,42 @@ export class AgentControl {
     this.#configured = new Set(options.forwards.map(forwardText))
     this.#startedAt = options.clock.wallNow()
     this.#stateAt = this.#startedAt
-    this.#news = new AgentLastEvents(this.#startedAt)
+    this.#lastEvents = new AgentLastEvents(this.#startedAt)
   }
 
-  /** Joins for the first time. Rejects with a Problem; resolves early when stopped meanwhile. */
+  /** Joins for the first time. Rejects with a Problem. Resolves early when `stop` is called meanwhile. */
   start(): Promise<void> {
     return this.#start()
   }
 
-  /** Leaves for good; everything is closed afterwards. */
+  /** Leaves for good and closes everything. */
   async stop(): Promise<void> {
     this.#stopped = true
     const agent = this.#agent
     await Promise.all([agent?.stop(), this.#work])
   }
 
-  /** Says goodbye to players and host. The agent goes on without the room until it joins again. */
+  /** Sends a goodbye to players and host. The program goes on without the room until `join`. */
   leave(): AgentStatus['state'] {
     const agent = this.#agent
     if (!agent || this.#state === 'leaving' || this.#state === 'left') return this.#state
-    this.#become('leaving')
-    this.#work = agent.stop().then(() => this.#left(null))
+    this.#setState('leaving')
+    this.#work = agent.stop().then(() => this.#handleLeft(null))
     return this.#state
   }
 
-  /** Comes back to the room, or asks the host again while in it. */
+  /** Joins the room again. In the room it asks the host again. */
   join(): AgentStatus['state'] | Problem {
     switch (this.#state) {
       case 'joined':
         this.#agent?.askAgain()
-        return this.#news.declinedAt(this.#options.clock.wallNow()) ?? this.#state
+        return this.#lastEvents.declinedAt(this.#options.clock.wallNow()) ?? this.#state
       case 'leaving':
         return new Problem('leaving', 'The room is just being left.', 'Try again in a few seconds.')
       case 'starting':
         return this.#state
       case 'left':
-        if (!this.#stopped) this.#work = this.#start().catch((thrown) => this.#left(thrown))
+        if (!this.#stopped) this.#work = this.#start().catch((thrown) => this.#handleLeft(thrown))
         return this.#state
     }
   }
@@ -111,11 +111,11 @@ export class AgentControl {
   connect(text: string): Problem | null {
     const found = this.#find(text)
     if (found instanceof Problem) return found
-    if (this.#options.standings.of(found.id) === 'blocked') {
+    if (this.#options.friendsAndBlocked.of(found.id) === 'blocked') {
       return new Problem('blocked', `${found.name ?? text} is blocked.`, 'Unblock this player first.')
     }
     return this.#withAgent((agent, id) => {
-      this.#options.standings.recall(found.id)
+      this.#options.friendsAndBlocked.readmit(found.id)
       agent.connect(id, { id: found.id, name: found.name ?? found.id.slice(0, 8) })
     }, found.id)
   }
@@ -124,7 +124,7 @@ export class AgentControl {
     const found = this.#find(text)
     if (found instanceof Problem) return found
     return this.#withAgent((agent, id) => {
-      this.#options.standings.dismiss(found.id)
+      this.#options.friendsAndBlocked.dismiss(found.id)
       agent.disconnect(id)
     }, found.id)
   }
@@ -132,17 +132,17 @@ export class AgentControl {
   setStanding(text: string, standing: Standing): Problem | null {
     const found = this.#find(text)
     if (found instanceof Problem) return found
-    this.#options.standings.set(found, standing)
+    this.#options.friendsAndBlocked.set(found, standing)
     const id = readUserId(found.id)
     if (standing === 'blocked' && id) this.#agent?.disconnect(id)
     return null
   }
 
-  /** What the config says now, in the place of what it said before. Rejects with a Problem where a port cannot be had;
-   *  the rest has been done then. */
+  /** Replaces the settings of the config. Rejects with a Problem when a port cannot be opened. The other settings are applied
+   *  all the same, except forwards after that one. */
   async configure(next: AgentConfigured): Promise<void> {
-    this.#options.standings.configure(next)
-    for (const { id } of this.#options.standings.list('blocked')) {
+    this.#options.friendsAndBlocked.configure(next)
+    for (const { id } of this.#options.friendsAndBlocked.list('blocked')) {
       this.#agent?.disconnect(readUserId(id) ?? new Uint8Array())
     }
     const [old, now] = [this.#configured, new Set(next.forwards.map(forwardText))]
@@ -159,10 +159,10 @@ export class AgentControl {
     }
   }
 
-  /** Until the program ends. Rejects with a Problem when the text is no forward, or its port cannot be had. */
+  /** Adds a forward until the program ends. Rejects with a Problem when the text is no forward, or its port cannot be opened. */
   async addForward(text: string): Promise<Problem | null> {
     const agent = this.#agent
-    if (!agent || this.#state !== 'joined') return notJoined()
+    if (!agent || this.#state !== 'joined') return notJoinedProblem()
     const forward = parseForwards([...this.#forwards.map(forwardText), text]).at(-1)
     if (!forward) return null
     this.#forwards = [...this.#forwards, forward]
@@ -175,7 +175,7 @@ export class AgentControl {
     return null
   }
 
-  /** `local`: as in `udp:7000`. */
+  /** `local` is the protocol and the local port, such as `udp:7000`. */
   async removeForward(local: string): Promise<Problem | null> {
     const forward = this.#forwards.find(({ protocol, localPort }) => `${protocol}:${localPort}` === local)
     if (!forward)
@@ -190,13 +190,15 @@ export class AgentControl {
     const report = this.#agent?.report
     return {
       role: 'agent',
-      ...{ name, id, room },
+      name,
+      id,
+      room,
       startedAt: instant(this.#startedAt),
       state: this.#state,
       since: instant(this.#stateAt),
       trouble: this.#trouble,
-      ...this.#news.letters,
-      nat: report && this.#news.isNatKnown ? natOf(report) : null,
+      ...this.#lastEvents.letters,
+      nat: report && this.#lastEvents.isNatKnown ? natStatus(report) : null,
       hasInvite: invite !== null,
       exposes: [...exposes],
       forwards: this.#forwards.map(forwardText),
@@ -216,10 +218,12 @@ export class AgentControl {
   }
 
   peers(): readonly PeerStatus[] {
-    const { clock, standings } = this.#options
+    const { clock, friendsAndBlocked } = this.#options
     const [now, wallNow] = [clock.now(), clock.wallNow()]
     const at = (monotonic: number) => instant(wallNow - (now - monotonic))
-    return (this.#agent?.report.peers ?? []).map((entry) => peerOf(entry, standings.of(entry.peer.id), at))
+    return (this.#agent?.report.peers ?? []).map((entry) =>
+      peerStatus(entry, friendsAndBlocked.of(entry.peer.id), at),
+    )
   }
 
   peer(text: string): PeerStatus | Problem {
@@ -230,7 +234,7 @@ export class AgentControl {
   }
 
   get standings(): Pick<FriendsAndBlocked, 'list'> {
-    return this.#options.standings
+    return this.#options.friendsAndBlocked
   }
 
   get invite(): string | null {
@@ -238,16 +242,16 @@ export class AgentControl {
   }
 
   async #start(): Promise<void> {
-    this.#become('starting')
+    this.#setState('starting')
     this.#trouble = null
-    this.#news = new AgentLastEvents(this.#stateAt)
-    this.#agent = this.#options.makeAgent((event) => this.#heard(event), this.#forwards)
+    this.#lastEvents = new AgentLastEvents(this.#stateAt)
+    this.#agent = this.#options.makeAgent((event) => this.#handleEvent(event), this.#forwards)
     await this.#agent.start()
   }
 
-  #left(thrown: unknown): void {
-    this.#become('left')
-    this.#news.closed(this.#stateAt)
+  #handleLeft(thrown: unknown): void {
+    this.#setState('left')
+    this.#lastEvents.closed(this.#stateAt)
     if (thrown === null) this.#options.onEvent({ event: 'left' })
     else {
       const problem = thrown instanceof Problem ? thrown : null
@@ -256,13 +260,13 @@ export class AgentControl {
     }
   }
 
-  #heard(event: AgentEvent): void {
-    if (event.event === 'ready') this.#become('joined')
-    this.#news.heard(event, this.#options.clock.wallNow())
+  #handleEvent(event: AgentEvent): void {
+    if (event.event === 'ready') this.#setState('joined')
+    this.#lastEvents.handleEvent(event, this.#options.clock.wallNow())
     this.#options.onEvent(event)
   }
 
-  #become(state: AgentStatus['state']): void {
+  #setState(state: AgentStatus['state']): void {
     this.#state = state
     this.#stateAt = this.#options.clock.wallNow()
   }
@@ -270,13 +274,13 @@ export class AgentControl {
   #withAgent(work: (agent: ControlledAgent, id: Uint8Array) => void, text: string): Problem | null {
     const id = readUserId(text)
     if (this.#state !== 'joined' || !this.#agent || !id) {
-      return notJoined()
+      return notJoinedProblem()
     }
     work(this.#agent, id)
     return null
   }
 
-  /** By user ID, known or not, or by the name of somebody known. */
+  /** `text` is a user ID, of a known player or not, or the name of a known player. */
   #find(text: string): { readonly id: string; readonly name: string | null } | Problem {
     const known: PeerName[] = (this.#agent?.report.peers ?? []).map(({ peer }) => peer)
     const id = readUserId(text)

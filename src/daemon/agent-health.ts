@@ -1,11 +1,12 @@
-// An agent in numbers, and whether it can do its work. Nobody is named: numbers go to other computers.
+// The metrics of an agent, and whether it is ready. Metrics name no player, as they are sent to other computers.
 
 import { Problem } from '../base/problem.ts'
 import type { AgentStatus, PeerStatus } from './agent-schemas.ts'
 import { gauge, type Metric } from './metrics.ts'
 
+/** Returns why the agent is not ready, or null when it is. */
 export function agentUnready({ state, mailbox, trouble }: AgentStatus): Problem | null {
-  const remedy = '`peerpost status` tells more, and `peerpost doctor` what is wrong.'
+  const remedy = '`peerpost status` shows more, and `peerpost doctor` finds what is wrong.'
   if (state !== 'joined') {
     return new Problem('not-ready', trouble?.message ?? `The agent is not in the room (${state}).`, remedy)
   }

@@ -1,4 +1,4 @@
-// What an agent's events tell of mailbox, letters and NAT, kept for whoever asks later.
+// Keeps the latest state of mailbox, letters and NAT from the events of an agent, for its status.
 
 import type { AgentEvent } from '../agent/events.ts'
 import { Problem } from '../base/problem.ts'
@@ -13,12 +13,12 @@ export class AgentLastEvents {
   #declined: AgentStatus['declined'] = null
   #isNatKnown = false
 
-  /** `now`: Unix ms, here and below. */
+  /** `now` is Unix ms, here and below. */
   constructor(now: number) {
     this.#mailbox = { state: 'connecting', reason: null, since: instant(now) }
   }
 
-  heard(event: AgentEvent, now: number): void {
+  handleEvent(event: AgentEvent, now: number): void {
     const at = instant(now)
     switch (event.event) {
       case 'mailbox': {
@@ -34,31 +34,33 @@ export class AgentLastEvents {
         return
       case 'replied':
         this.#lastReply = { at, peers: event.peers, sinceRequestMs: event.sinceRequestMs }
-        // Of several hosts one that answers is enough.
+        // One host that answers is enough, even if another one has declined.
         this.#declined = null
         return
       case 'declined':
         this.#declined = {
-          ...{ at, reason: event.reason, words: declineWords(event.reason) },
+          at,
+          reason: event.reason,
+          words: declineWords(event.reason),
           againAt: instant(now + event.againInMs),
         }
         return
     }
   }
 
-  /** The room was left: mailbox and sockets are closed. */
+  /** Called when the room was left: mailbox and sockets are closed. */
   closed(now: number): void {
     this.#mailbox = { state: 'closed', reason: null, since: instant(now) }
     this.#isNatKnown = false
     this.#declined = null
   }
 
-  /** Whether the NAT was looked at since the room was joined. */
+  /** Whether the NAT was measured since the room was joined. */
   get isNatKnown(): boolean {
     return this.#isNatKnown
   }
 
-  /** Why asking now is put off; null when it is not. */
+  /** Why the agent must wait before it asks the host again. Null when it need not wait. */
   declinedAt(now: number): Problem | null {
     if (!this.#declined || Date.parse(this.#declined.againAt) <= now) return null
     const { words, againAt } = this.#declined
@@ -67,7 +69,9 @@ export class AgentLastEvents {
 
   get letters(): Pick<AgentStatus, 'mailbox' | 'lastRequest' | 'lastReply' | 'declined'> {
     return {
-      ...{ mailbox: this.#mailbox, lastRequest: this.#lastRequest, lastReply: this.#lastReply },
+      mailbox: this.#mailbox,
+      lastRequest: this.#lastRequest,
+      lastReply: this.#lastReply,
       declined: this.#declined,
     }
   }

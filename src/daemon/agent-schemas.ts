@@ -1,4 +1,4 @@
-// What an agent tells of itself and of the players it knows. Instants are ISO 8601; addresses are masked.
+// The status of an agent and of the players it knows. Instants are ISO 8601. Addresses are masked.
 
 import { z } from 'zod'
 
@@ -19,7 +19,7 @@ export const natSchema = z.strictObject({
   lifetimeMs: amount.nullable(),
   public: z.array(z.string()).describe('Addresses as STUN servers see them, masked.'),
   openPort: z.string().nullable().describe('The address that the router opened for us, masked.'),
-  words: z.array(z.string()).describe('The same, told to a person.'),
+  words: z.array(z.string()).describe('The same, as sentences for people.'),
 })
 
 export const agentStatusSchema = z.strictObject({
@@ -33,7 +33,7 @@ export const agentStatusSchema = z.strictObject({
   trouble: z
     .strictObject({ message: z.string(), remedy: z.string() })
     .nullable()
-    .describe('Why the room was left without being asked to.'),
+    .describe('Why the agent left the room by itself.'),
   mailbox: mailboxSchema,
   lastRequest: z
     .strictObject({ at: instant })
@@ -46,8 +46,8 @@ export const agentStatusSchema = z.strictObject({
   declined: z
     .strictObject({ at: instant, reason: z.string(), words: z.string(), againAt: instant })
     .nullable()
-    .describe('Why the host does not grant our requests, and when it is asked again; null when it does.'),
-  nat: natSchema.nullable().describe('Null until it was looked at, and while out of the room.'),
+    .describe('Why the host declines our requests, and when it is asked again; null when it does not.'),
+  nat: natSchema.nullable().describe('Null until it is measured, and while out of the room.'),
   hasInvite: z.boolean(),
   exposes: z.array(z.string()).describe('Local ports that the room may reach, as --expose takes them.'),
   forwards: z.array(z.string()).describe('Local ports that lead to players, as --forward takes them.'),
@@ -72,15 +72,15 @@ export const peerSchema = z.strictObject({
   since: instant.describe('In this state.'),
   lastAskedAt: instant.nullable().describe('When it last asked the host.'),
   sameNat: z.boolean(),
-  flagged: z.boolean().describe('Somebody failed to reach it lately.'),
+  flagged: z.boolean().describe('Another agent failed to reach it lately.'),
   natWords: z.string().nullable().describe('What kind of NAT it is behind.'),
-  plan: z.string().nullable().describe('How it is or was reached or tried.'),
+  plan: z.string().nullable().describe('The plan by which it is reached or tried.'),
   planWords: z.string().nullable(),
   path: z
     .strictObject({ kind: z.string(), protocol: z.enum(['udp', 'tcp']), remote: z.string() })
     .nullable()
     .describe('While linked; masked.'),
-  packets: z.int().nullable().describe('Sent until the path was found.'),
+  packets: z.int().nullable().describe('Packets sent until the path was found.'),
   sincePunchMs: amount.nullable(),
   reason: z.string().nullable().describe('Why it could not be reached, or is gone.'),
   advice: z.string().nullable().describe('What would help.'),

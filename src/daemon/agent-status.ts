@@ -1,4 +1,4 @@
-// What an agent reports, as others are told it: addresses masked, and words beside the facts.
+// Converts the report of an agent to its public status: addresses are masked, and sentences for people are added.
 
 import type { AgentReport } from '../agent/agent.ts'
 import type { PathReport } from '../agent/events.ts'
@@ -10,14 +10,14 @@ import { natWords, planWords } from '../wording/plan-text.ts'
 import type { AgentStatus, PeerStatus } from './agent-schemas.ts'
 import type { Standing } from './friends-and-blocked.ts'
 
-/** Unix ms as ISO 8601. */
+/** Converts Unix ms to ISO 8601. */
 export function instant(wallMs: number): string {
   return new Date(wallMs).toISOString()
 }
 
 type ReportedPeer = AgentReport['peers'][number]
 
-export function natOf({ nat, candidates, mapping }: AgentReport): AgentStatus['nat'] {
+export function natStatus({ nat, candidates, mapping }: AgentReport): AgentStatus['nat'] {
   const local = candidates.filter(({ kind }) => kind === 'host').map(({ endpoint }) => endpoint)
   const { profile, publicEndpoints } = nat
   const layers = layersOf({
@@ -37,8 +37,8 @@ export function natOf({ nat, candidates, mapping }: AgentReport): AgentStatus['n
   }
 }
 
-/** `at`: monotonic to ISO 8601. */
-export function peerOf(
+/** `at` converts monotonic ms to ISO 8601. */
+export function peerStatus(
   entry: ReportedPeer,
   standing: Standing,
   at: (monotonic: number) => string,
@@ -48,7 +48,10 @@ export function peerOf(
   const linked = state.state === 'linked' ? state : null
   const failed = state.state === 'failed' ? state : null
   return {
-    ...{ id: peer.id, name: peer.name, standing, state: state.state },
+    id: peer.id,
+    name: peer.name,
+    standing,
+    state: state.state,
     since: at(entry.stateAt),
     lastAskedAt: entry.askedAt === null ? null : at(entry.askedAt),
     sameNat: entry.sameNat,
@@ -56,31 +59,33 @@ export function peerOf(
     natWords: entry.nat && natWords(entry.nat),
     plan,
     planWords: plan === null ? null : planWords(plan),
-    path: linked && pathOf(linked.path),
+    path: linked && pathStatus(linked.path),
     packets: linked?.packets ?? null,
     sincePunchMs: linked?.sincePunchMs ?? null,
     reason: failed?.reason ?? (state.state === 'gone' ? state.reason : null),
     advice: failed?.advice ?? null,
-    quality: linked && quality && qualityOf(quality, at),
+    quality: linked && quality && qualityStatus(quality, at),
   }
 }
 
-function pathOf({ kind, protocol, remote }: PathReport): NonNullable<PeerStatus['path']> {
+function pathStatus({ kind, protocol, remote }: PathReport): NonNullable<PeerStatus['path']> {
   return { kind, protocol, remote: maskText(remote) }
 }
 
-function qualityOf(
+function qualityStatus(
   { roundTripMs, jitterMs, lossRate, sent, received, roundTrips }: NonNullable<ReportedPeer['quality']>,
   at: (monotonic: number) => string,
 ): PeerStatus['quality'] {
   return {
-    roundTripMs: roundTripMs === null ? null : tenths(roundTripMs),
-    jitterMs: jitterMs === null ? null : tenths(jitterMs),
-    ...{ lossRate, sent: { ...sent }, received: { ...received } },
-    roundTrips: roundTrips.map((trip) => ({ at: at(trip.at), ms: tenths(trip.ms) })),
+    roundTripMs: roundTripMs === null ? null : roundToTenth(roundTripMs),
+    jitterMs: jitterMs === null ? null : roundToTenth(jitterMs),
+    lossRate,
+    sent: { ...sent },
+    received: { ...received },
+    roundTrips: roundTrips.map((trip) => ({ at: at(trip.at), ms: roundToTenth(trip.ms) })),
   }
 }
 
-function tenths(ms: number): number {
+function roundToTenth(ms: number): number {
   return Math.round(ms * 10) / 10
 }

@@ -1,48 +1,48 @@
-// The latest events of a daemon, for whoever looks in or comes back after a break.
+// The latest events of a daemon, for clients that connect, or connect again, later.
 
 export type LoggedEvent = {
-  /** From 1, without gaps. */
+  /** Counts from 1, without gaps. */
   readonly number: number
-  /** The object as `--json` prints it, on one line. */
+  /** One line, as `--json` prints it. */
   readonly json: string
 }
 
-export type Catch = {
+export type EventBatch = {
   readonly events: readonly LoggedEvent[]
-  /** Told after the place asked for, and forgotten meanwhile. */
+  /** The number of events after the requested one that are no longer stored. */
   readonly missed: number
 }
 
-/** Beyond either the oldest go. */
-export const mostEvents = 256
-export const mostCharacters = 256 * 1024
+/** Beyond either limit the oldest events are removed. */
+export const maxEvents = 256
+export const maxCharacters = 256 * 1024
 
 export class EventLog {
-  /** Of this run of the daemon: its numbers mean nothing in another. */
+  /** Names this run of the daemon. Event numbers are valid only within one run. */
   readonly #run: string
   #events: LoggedEvent[] = []
   #characters = 0
   #count = 0
-  readonly #waiting = new Set<() => void>()
+  readonly #listeners = new Set<() => void>()
 
-  /** `run` is a short word without a dash. */
+  /** `run` is a short text without a dash. */
   constructor(run: string) {
     this.#run = run
   }
 
-  add(told: object): void {
-    const json = JSON.stringify(told)
+  add(event: object): void {
+    const json = JSON.stringify(event)
     this.#count++
     this.#events.push({ number: this.#count, json })
     this.#characters += json.length
-    while (this.#events.length > mostEvents || this.#characters > mostCharacters) {
+    while (this.#events.length > maxEvents || this.#characters > maxCharacters) {
       this.#characters -= this.#events.shift()?.json.length ?? 0
     }
-    for (const wake of [...this.#waiting]) wake()
+    for (const wake of [...this.#listeners]) wake()
   }
 
-  /** The oldest kept events after this number, at most `limit`. */
-  after(number: number, limit = mostEvents): Catch {
+  /** Returns the stored events after this number: the oldest `limit` of them. */
+  after(number: number, limit = maxEvents): EventBatch {
     const oldest = this.#events[0]?.number ?? this.#count + 1
     const start = Math.max(0, number + 1 - oldest)
     return {
@@ -51,21 +51,21 @@ export class EventLog {
     }
   }
 
-  /** What a client brings back to say how far it came. */
-  placeOf(number: number): string {
+  /** The ID of an event, which a client sends back as Last-Event-ID. */
+  idOf(number: number): string {
     return `${this.#run}-${number}`
   }
 
-  /** 0, which is before everything, for a place of another run or none at all. */
-  numberAt(place: string | undefined): number {
-    const [run, digits = ''] = (place ?? '').split('-')
+  /** The number of the event with this ID. 0, which is before all events, for an ID of another run or an invalid one. */
+  numberOf(id: string | undefined): number {
+    const [run, digits = ''] = (id ?? '').split('-')
     const number = /^[0-9]{1,15}$/.test(digits) ? Number(digits) : 0
     return run === this.#run && number <= this.#count ? number : 0
   }
 
-  /** `wake` is called after every event; the returned function ends that. */
+  /** Calls `wake` after every event until the returned function is called. */
   listen(wake: () => void): () => void {
-    this.#waiting.add(wake)
-    return () => void this.#waiting.delete(wake)
+    this.#listeners.add(wake)
+    return () => void this.#listeners.delete(wake)
   }
 }

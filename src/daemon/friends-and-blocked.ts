@@ -1,5 +1,5 @@
-// Who is a friend and who is blocked: as the config says, and as was changed by the control API since, which is kept
-// in a file of its own. The config belongs to the person.
+// Who is a friend and who is blocked. The config names some. Changes by the control API override it and are stored in a file
+// of their own, because the config file is edited only by people.
 
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
@@ -10,8 +10,8 @@ import { readUserId } from '../letter/user-id.ts'
 
 export type Standing = 'friend' | 'blocked' | 'none'
 
-/** Changes kept; beyond it a new one is refused. */
-const mostChanges = 512
+/** The maximum number of stored changes. Beyond it a new one is refused. */
+const maxChanges = 512
 
 const schema = z.strictObject({
   version: z.literal(1),
@@ -23,19 +23,19 @@ const schema = z.strictObject({
         standing: z.enum(['friend', 'blocked', 'none']),
       }),
     )
-    .max(mostChanges),
+    .max(maxChanges),
 })
 
 type Change = z.infer<typeof schema>['peers'][number]
 
-/** `agent.toml` has `agent.peers.json` beside it. */
-export function standingsFileOf(configFile: string): string {
+/** The file beside the config that stores the changes: `agent.peers.json` for `agent.toml`. */
+export function peersFileOf(configFile: string): string {
   return `${configFile.replace(/\.toml$/, '')}.peers.json`
 }
 
-export type Known = { readonly id: string; readonly name: string | null }
+export type ListedPeer = { readonly id: string; readonly name: string | null }
 
-/** `friends`, `blocked`: user IDs in hex, as the agent asks for them; they change with what is set here. */
+/** `friends` and `blocked` are user IDs in hex, which the agent reads. The sets are updated with every change. */
 export class FriendsAndBlocked {
   readonly friends = new Set<string>()
   readonly blocked = new Set<string>()
@@ -43,10 +43,11 @@ export class FriendsAndBlocked {
   #config: { readonly friends: readonly string[]; readonly blocked: readonly string[] }
   /** By user ID. */
   #changes = new Map<string, Change>()
-  /** Sent away by hand: as good as blocked until they are asked for again, or the agent is started again. */
+  /** Players that were disconnected by hand. They count as blocked until `connect`, or until the agent is started again. */
   readonly #dismissed = new Set<string>()
 
-  /** `file`: null to forget changes at the end. `config`: user IDs as text. Throws a Problem when the file is not as it was written. */
+  /** `file` is null to lose all changes at the end. `config` holds user IDs as text. Throws a Problem when the file is
+   *  invalid. */
   constructor(
     file: string | null,
     config: { readonly friends: readonly string[]; readonly blocked: readonly string[] },
@@ -65,20 +66,20 @@ export class FriendsAndBlocked {
     return this.#config.friends.includes(id) ? 'friend' : 'none'
   }
 
-  /** What the config says now; changes made by the API go on counting more. */
+  /** Replaces the lists of the config. Changes by the API still override them. */
   configure(config: { readonly friends: readonly string[]; readonly blocked: readonly string[] }): void {
     this.#config = config
     this.#refresh()
   }
 
-  /** Written before it counts. Throws a Problem when that fails. */
-  set({ id, name }: Known, standing: Standing): void {
+  /** Stores the change in the file, then applies it. Throws a Problem when it cannot be stored. */
+  set({ id, name }: ListedPeer, standing: Standing): void {
     const changes = new Map(this.#changes)
     changes.set(id, { id, name, standing })
-    if (changes.size > mostChanges) {
+    if (changes.size > maxChanges) {
       throw new Problem(
         'file',
-        `${this.#file ?? 'The memory'} holds ${mostChanges} players, which is all it can.`,
+        `${this.#file ?? 'The memory'} holds ${maxChanges} players already, which is the limit.`,
         'Move some of them to [peers] of the config, and delete the file.',
       )
     }
@@ -89,21 +90,21 @@ export class FriendsAndBlocked {
     this.#refresh()
   }
 
-  /** Until `recall`. */
+  /** Blocks the player until `readmit`. */
   dismiss(id: string): void {
     const [oldest] = this.#dismissed
-    if (oldest !== undefined && this.#dismissed.size >= mostChanges) this.#dismissed.delete(oldest)
+    if (oldest !== undefined && this.#dismissed.size >= maxChanges) this.#dismissed.delete(oldest)
     this.#dismissed.add(id)
     this.#refresh()
   }
 
-  recall(id: string): void {
+  readmit(id: string): void {
     this.#dismissed.delete(id)
     this.#refresh()
   }
 
-  /** Everybody with this standing. */
-  list(standing: 'friend' | 'blocked'): readonly Known[] {
+  /** All players with this standing. */
+  list(standing: 'friend' | 'blocked'): readonly ListedPeer[] {
     const configured = standing === 'friend' ? this.#config.friends : this.#config.blocked
     return [...new Set([...configured, ...this.#changes.keys()])]
       .filter((id) => this.of(id) === standing)
@@ -132,7 +133,7 @@ function readChanges(file: string): readonly Change[] {
   }
   throw new Problem(
     'file',
-    `${file} is not as it was written.`,
-    'Restore it from a backup; deleting it forgets who was made a friend or blocked on the status page.',
+    `${file} is damaged.`,
+    'Restore it from a backup. If you delete it, friends and blocked players set on the status page are lost.',
   )
 }

@@ -1,4 +1,4 @@
-// A host as it is watched. Nothing here tells an address or a key whole: whoever runs a host need not see who meets.
+// Reports the status of a host. Addresses and keys are masked: whoever runs a host need not see who meets.
 
 import type { Clock } from '../base/clock.ts'
 import type { Problem } from '../base/problem.ts'
@@ -16,8 +16,8 @@ export type HostControlOptions = {
   readonly settings: Pick<HostSettings, 'capacity' | 'outboxCapacity' | 'seenCapacity' | 'perDay'>
   readonly address: string
   readonly rooms: readonly string[]
-  /** The mailbox must have been looked through so lately for the host to count as ready. */
-  readonly scanLimitMs: number
+  /** The host is ready only if the last successful scan of the mailbox is not older. */
+  readonly maxScanAgeMs: number
   readonly admin: HostAdmin
 }
 
@@ -36,15 +36,15 @@ export class HostControl {
     this.#mailbox = { state: 'connecting', reason: null, since: instant(this.#startedAt) }
   }
 
-  /** Another host takes the place of the one before. */
-  follow(next: Omit<HostControlOptions, 'clock'>): void {
+  /** Called when a new host with a new config replaces the running one. */
+  replaceHost(next: Omit<HostControlOptions, 'clock'>): void {
     this.#options = { ...this.#options, ...next }
     this.#isReady = false
     this.#stateAt = this.#options.clock.wallNow()
   }
 
-  /** Every event of the host, as it comes. */
-  heard(event: HostEvent): void {
+  /** Called for every event of the host. */
+  handleEvent(event: HostEvent): void {
     const now = this.#options.clock.wallNow()
     if (event.event === 'ready') {
       this.#isReady = true
@@ -62,7 +62,7 @@ export class HostControl {
     return this.#options.clock
   }
 
-  /** Of the host that runs now. */
+  /** That of the running host. */
   get admin(): HostAdmin {
     return this.#options.admin
   }
@@ -76,11 +76,11 @@ export class HostControl {
   }
 
   get #vitals(): HostVitals {
-    const { host, clock, scanLimitMs } = this.#options
+    const { host, clock, maxScanAgeMs } = this.#options
     return {
       status: () => this.status(),
       scanAgeMs: () => (host.scannedAt === null ? null : clock.now() - host.scannedAt),
-      scanLimitMs,
+      maxScanAgeMs,
     }
   }
 

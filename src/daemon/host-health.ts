@@ -1,4 +1,4 @@
-// A host in numbers, and whether it can do its work.
+// The metrics of a host, and whether it is ready.
 
 import { Problem } from '../base/problem.ts'
 import type { HostStatus } from './host-schemas.ts'
@@ -6,23 +6,24 @@ import { gauge, type Metric } from './metrics.ts'
 
 export type HostVitals = {
   readonly status: () => HostStatus
-  /** Since the mailbox was last looked through with success; null before. */
+  /** Time since the last successful scan of the mailbox; null before the first. */
   readonly scanAgeMs: () => number | null
-  /** How old that may be. */
-  readonly scanLimitMs: number
+  /** The maximum age at which the host is ready. */
+  readonly maxScanAgeMs: number
 }
 
-/** The database fails, it is still starting, or the mailbox was not looked through for too long. */
-export function hostUnready({ status, scanAgeMs, scanLimitMs }: HostVitals): Problem | null {
+/** Returns why the host is not ready, or null when it is. It is not ready while it starts, when the database fails, and when
+ *  the last scan of the mailbox is too old. */
+export function hostUnready({ status, scanAgeMs, maxScanAgeMs }: HostVitals): Problem | null {
   try {
     const { state, mailbox } = status()
-    if (state !== 'ready') return notReady('The host is just starting.', 'Wait until it has logged in.')
+    if (state !== 'ready') return notReadyProblem('The host is starting.', 'Wait until it has logged in.')
     const age = scanAgeMs()
-    if (age !== null && age <= scanLimitMs) return null
+    if (age !== null && age <= maxScanAgeMs) return null
     const since = age === null ? 'yet' : `for ${Math.round(age / 1000)} s`
-    return notReady(
-      `The mailbox could not be looked through ${since}${mailbox.reason ? `: ${mailbox.reason}` : '.'}`,
-      'It is tried again by itself; `peerpost doctor` tells what is wrong.',
+    return notReadyProblem(
+      `The mailbox could not be searched ${since}${mailbox.reason ? `: ${mailbox.reason}` : '.'}`,
+      'The host tries again by itself; `peerpost doctor` finds what is wrong.',
     )
   } catch (thrown) {
     if (thrown instanceof Problem) return thrown
@@ -30,7 +31,7 @@ export function hostUnready({ status, scanAgeMs, scanLimitMs }: HostVitals): Pro
   }
 }
 
-function notReady(message: string, remedy: string): Problem {
+function notReadyProblem(message: string, remedy: string): Problem {
   return new Problem('not-ready', message, remedy)
 }
 
@@ -41,7 +42,7 @@ export function hostMetrics({ status, scanAgeMs }: HostVitals): readonly Metric[
     {
       name: 'peerpost_letters_total',
       type: 'counter',
-      help: 'Letters dealt with, by kind and what came of them.',
+      help: 'Letters handled, by kind and outcome.',
       samples: letters.map(({ kind, outcome, reason, count }) => ({
         labels: { kind, outcome, reason: reason ?? '' },
         value: count,
@@ -50,7 +51,7 @@ export function hostMetrics({ status, scanAgeMs }: HostVitals): readonly Metric[
     {
       name: 'peerpost_mails_total',
       type: 'counter',
-      help: 'Attempts to send a mail, by kind and what came of them.',
+      help: 'Attempts to send a mail, by kind and outcome.',
       samples: mails.map(({ kind, outcome, count }) => ({ labels: { kind, outcome }, value: count })),
     },
     gauge('peerpost_table_entries', 'Agents in the table.', budgets.table.used),
@@ -58,15 +59,15 @@ export function hostMetrics({ status, scanAgeMs }: HostVitals): readonly Metric[
     gauge('peerpost_outbox_mails', 'Mails waiting to be sent.', budgets.outbox.used),
     gauge(
       'peerpost_outbox_capacity',
-      'Mails that can wait; no letters are taken beyond it.',
+      'Mails that can wait; beyond it no letters are accepted.',
       budgets.outbox.limit,
     ),
-    gauge('peerpost_letter_ids', 'IDs of letters that are remembered.', budgets.letterIds.used),
-    gauge('peerpost_letter_ids_capacity', 'IDs that can be remembered.', budgets.letterIds.limit),
+    gauge('peerpost_letter_ids', 'Stored IDs of letters.', budgets.letterIds.used),
+    gauge('peerpost_letter_ids_capacity', 'IDs of letters that can be stored.', budgets.letterIds.limit),
     gauge('peerpost_mails_sent_in_day', 'Mails sent in the last day.', budgets.sentInDay.used),
     gauge(
       'peerpost_mails_per_day',
-      'Mails that may be sent in a day; left out where any number may.',
+      'Mails that may be sent in a day; absent without a limit.',
       budgets.sentInDay.limit,
     ),
     gauge('peerpost_introductions_waiting', 'Introductions to be made.', waitingIntroductions),
@@ -77,7 +78,7 @@ export function hostMetrics({ status, scanAgeMs }: HostVitals): readonly Metric[
     ),
     gauge(
       'peerpost_mailbox_scan_age_seconds',
-      'Since the mailbox was last looked through with success.',
+      'Time since the last successful scan of the mailbox.',
       age === null ? null : age / 1e3,
     ),
   ]

@@ -1,4 +1,4 @@
-// What a host tells of itself, its invites and those it blocks. No address and no key is whole, but user IDs of blocked agents.
+// The status of a host, its invites and its blocked agents. Addresses and keys are masked, except user IDs of blocked agents.
 
 import { z } from 'zod'
 import { limits } from '../letter/limits.ts'
@@ -32,7 +32,7 @@ export const hostStatusSchema = z.strictObject({
   waitingIntroductions: count,
   budgets: z.strictObject({
     table: budget.describe('Agents in the table.'),
-    outbox: budget.describe('Mails waiting to be sent; when it is full no letters are taken.'),
+    outbox: budget.describe('Mails waiting to be sent; when it is full, no letters are accepted.'),
     letterIds: budget.describe('IDs of letters seen; when it is full, old letters are refused.'),
     sentInDay: z
       .strictObject({ used: count, limit: count.nullable() })
@@ -47,12 +47,12 @@ export const hostStatusSchema = z.strictObject({
 })
 
 export const inviteSchema = z.strictObject({
-  id: z.string().describe('The beginning of its key: names it, and lets nobody in.'),
+  id: z.string().describe('The beginning of its key. It names the invite, and nobody can join with it.'),
   room: z.string(),
-  name: z.string().describe('What it was called when it was made; may be empty.'),
+  name: z.string().describe('The name it was given when it was made; may be empty.'),
   state: z.enum(['open', 'ended', 'revoked', 'used-up']),
-  used: count.describe('Different agents that came by it.'),
-  uses: count.nullable().describe('How many may; null: any number.'),
+  used: count.describe('Number of different agents that used it.'),
+  uses: count.nullable().describe('How many may use it; null: any number.'),
   present: count.describe('Of those, how many are in the table now.'),
   until: instant.nullable().describe('Its end; null: none.'),
   madeAt: instant,
@@ -68,7 +68,7 @@ export const inviteOrderSchema = z.strictObject({
 export const madeInviteSchema = z.strictObject({
   id: z.string(),
   room: z.string(),
-  invite: z.string().describe('Whoever has it can join the room. It is told this once.'),
+  invite: z.string().describe('Whoever has it can join the room. No other answer contains it.'),
 })
 
 export const blockSchema = z.strictObject({

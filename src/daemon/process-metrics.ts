@@ -1,4 +1,4 @@
-// What Prometheus expects to hear of any process, under the names that its client libraries use.
+// The metrics of the process, with the names that the client libraries of Prometheus use.
 
 import { readdirSync } from 'node:fs'
 import { cpuUsage, memoryUsage, uptime } from 'node:process'
@@ -21,10 +21,10 @@ export function processMetrics(wallNow: number): readonly Metric[] {
   ]
 }
 
-/** Null where the system does not tell. */
+/** Null where the system has no /proc. */
 function openFiles(): number | null {
   try {
-    // One of them is the folder itself.
+    // One of them is the folder that is being read.
     return readdirSync('/proc/self/fd').length - 1
   } catch {
     return null

@@ -1,9 +1,9 @@
-// A player's agent inside a program.
+// The agent of a player inside a program.
 
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
-import type { Agent as InnerAgent } from '../agent/agent.ts'
-import type { PeerName, AgentEvent as PlainEvent } from '../agent/events.ts'
+import type { Agent as RunningAgent } from '../agent/agent.ts'
+import type { PeerName, AgentEvent as RunningAgentEvent } from '../agent/events.ts'
 import { Problem } from '../base/problem.ts'
 import type { AgentControl } from '../daemon/agent-control.ts'
 import type { PeerStatus, AgentStatus as Status } from '../daemon/agent-schemas.ts'
@@ -15,27 +15,27 @@ import { type AgentEvent, type AgentEvents, callSafely, emitBoth } from './event
 import { type AgentOptions, readAgentOptions } from './options.ts'
 import { Peer } from './peer.ts'
 
-/** As `GET /v1/status` and `GET /v1/peers` of the control API answer; addresses are masked. */
+/** The answers of `GET /v1/status` and `GET /v1/peers` in the control API. Addresses are masked. */
 export type AgentStatus = Status & { readonly peers: readonly PeerStatus[] }
 
 export type NamedServiceOptions = {
-  /** Only for players named as friends; default false. */
+  /** Only friends may use it. Default: false. */
   readonly friendsOnly?: boolean
 }
 
 /**
- * Joins a room and keeps connections to the players in it. Nothing is opened and nobody is asked before `start`.
+ * Joins a room and keeps connections to the players in it. Before `start` it opens nothing and sends nothing.
  *
- * Emits what `peerpost agent --json` prints, each event under its own name: `connected`, `disturbed` (silent for
- * seconds, perhaps back soon), `recovered`, `disconnected`, `failed` with advice, `notice`, … and each under `event`.
+ * Emits the events that `peerpost agent --json` prints, each under its own name: `connected`, `disturbed` (no packets for
+ * some seconds), `recovered`, `disconnected`, `failed` with advice, `notice`, … It emits each event under `event` too.
  */
 export class Agent extends EventEmitter<AgentEvents> {
   readonly #options: AgentOptions
   readonly #namedServices = new NamedServices()
-  /** Connected ones, by user ID. */
+  /** The connected players, by user ID. */
   readonly #peers = new Map<string, Peer>()
   #control: AgentControl | null = null
-  #inner: InnerAgent | null = null
+  #agent: RunningAgent | null = null
   #starting: Promise<void> | null = null
   #stopping: Promise<void> | null = null
 
@@ -44,32 +44,32 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#options = options
   }
 
-  /** Resolves when the agent has joined: the mailbox is open, and the host is being asked. Players come as `connected`.
-   *  Rejects with a Problem, whose `remedy` says what to do; then nothing stays open. Once only. */
+  /** Resolves when the mailbox is open and the host is being asked. Players then come as `connected`. Rejects with a Problem
+   *  whose `remedy` says what to do; then nothing stays open. An agent can be started only once. */
   start(): Promise<void> {
     this.#starting ??= this.#start()
     return this.#starting
   }
 
-  /** Says goodbye to players and host and closes everything, within some seconds. May be called at any time. For coming
-   *  back, make another agent. */
+  /** Sends a goodbye to players and host and closes everything, within some seconds. It may be called at any time. To join
+   *  again, make another agent. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
   }
 
-  /** Players connected now. */
+  /** The players that are connected now. */
   get peers(): readonly Peer[] {
     return [...this.#peers.values()]
   }
 
   /**
-   * Opens a channel: datagrams that connected players send to it come to `handle`. Nobody can send to a channel that is
-   * not open here.
+   * Opens a channel. `handle` gets the datagrams that connected players send to it. Datagrams to a channel that is not open
+   * are dropped.
    *
    * @param channel 1 to 32 of `a-z`, `A-Z`, `0-9`, dot, dash, underscore
-   * @param handle gets bytes that are its own. What it throws is an uncaught exception.
-   * @returns closes the channel again
+   * @param handle may keep and change the bytes. If it throws, the error is an uncaught exception.
+   * @returns a function that closes the channel
    * @throws Problem `usage` when the name is bad or open already
    */
   onDatagram(
@@ -84,9 +84,9 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   /**
-   * Takes streams that connected players open to this name; see `Peer.openStream` for how they end.
+   * Accepts streams that connected players open to this name. `Peer.openStream` says how they end.
    *
-   * @returns refuses further ones; those that are open go on
+   * @returns a function that refuses further streams; open ones go on
    * @throws Problem `usage` when the name is bad or open already
    */
   onStream(
@@ -100,25 +100,25 @@ export class Agent extends EventEmitter<AgentEvents> {
     })
   }
 
-  /** What is known and going on: NAT, mailbox, every known player with what is tried and what would help.
-   *  Throws a Problem `usage` before `start` has read the options. */
+  /** The status: NAT, mailbox, and every known player with its state and advice. Throws a Problem `usage` before `start` has
+   *  read the options. */
   status(): AgentStatus {
     const control = this.#started()
     return { ...control.status(), peers: control.peers() }
   }
 
-  /** Tries to reach a known player, by name or user ID, also beyond the number of connections wanted. The outcome comes as
-   *  `connected` or `failed`. Throws a Problem `usage` when there is no such player, or more than one. */
+  /** Tries to connect to a known player, by name or user ID, even if there are enough connections already. The outcome is
+   *  emitted as `connected` or `failed`. Throws a Problem `usage` when there is no such player, or more than one. */
   connect(player: string): void {
     throwIfRefused(this.#started().connect(player))
   }
 
-  /** Ends the connection to a player, or the attempt. Not tried again before `connect`. Throws as `connect` does. */
+  /** Ends the connection to a player, or the attempt. It is not tried again before `connect`. Throws as `connect` does. */
   disconnect(player: string): void {
     throwIfRefused(this.#started().disconnect(player))
   }
 
-  /** Makes a player a friend, blocked, or neither. Kept in the folder, if there is one. Throws as `connect` does. */
+  /** Makes a player a friend, blocked, or neither. It is stored in the folder, if there is one. Throws as `connect` does. */
   setStanding(player: string, standing: Standing): void {
     throwIfRefused(this.#started().setStanding(player, standing))
   }
@@ -127,11 +127,14 @@ export class Agent extends EventEmitter<AgentEvents> {
     const crypto = await loadSodium()
     if (this.#stopping) return
     const control = setUpAgent({
-      ...{ crypto, namedServices: this.#namedServices, exposes: [], forwards: [] },
+      crypto,
+      namedServices: this.#namedServices,
+      exposes: [],
+      forwards: [],
       ...readAgentOptions(crypto, this.#options),
-      onEvent: (event) => this.#heard(event),
+      onEvent: (event) => this.#handleEvent(event),
       onMade: (agent) => {
-        this.#inner = agent
+        this.#agent = agent
       },
     })
     this.#control = control
@@ -140,7 +143,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   async #stop(): Promise<void> {
     await this.#control?.stop()
-    // It may have failed, which its caller knows.
+    // If it has failed, the caller of `start` knows.
     await this.#starting?.catch(() => {})
     this.#peers.clear()
   }
@@ -150,29 +153,29 @@ export class Agent extends EventEmitter<AgentEvents> {
     throw new Problem('usage', 'The agent is not started.', 'Await start() first.')
   }
 
-  #heard(event: PlainEvent): void {
+  #handleEvent(event: RunningAgentEvent): void {
     if (!('peer' in event)) {
-      this.#tell(event)
+      this.#emitEvent(event)
       return
     }
-    const peer = this.#peers.get(event.peer.id) ?? this.#peerOf(event.peer)
+    const peer = this.#peers.get(event.peer.id) ?? this.#createPeer(event.peer)
     if (event.event === 'connected') {
-      // A newer connection has taken the place of one: for the program it is another path.
+      // A newer connection has replaced the old one. For the program only the path has changed.
       const isNew = !this.#peers.has(peer.id)
       this.#peers.set(peer.id, peer)
-      this.#tell(isNew ? { ...event, peer } : { event: 'path', peer, path: event.path })
+      this.#emitEvent(isNew ? { ...event, peer } : { event: 'path', peer, path: event.path })
       return
     }
     if (event.event === 'disconnected') this.#peers.delete(peer.id)
-    this.#tell({ ...event, peer })
+    this.#emitEvent({ ...event, peer })
   }
 
-  #tell(event: AgentEvent): void {
+  #emitEvent(event: AgentEvent): void {
     emitBoth(this, event)
   }
 
-  #peerOf({ id, name }: PeerName): Peer {
-    return new Peer(id, name, () => this.#inner)
+  #createPeer({ id, name }: PeerName): Peer {
+    return new Peer(id, name, () => this.#agent)
   }
 
   #withPeer(peerId: string, call: (peer: Peer) => void): void {

@@ -1,33 +1,33 @@
-// What agents and hosts of the library tell: the events of the command line's `--json`, each under its own name.
+// The events of agents and hosts in the library. They are those that `--json` prints, each under its own name.
 
 import type { EventEmitter } from 'node:events'
-import type { PeerName, AgentEvent as PlainAgentEvent } from '../agent/events.ts'
-import type { HostEvent as PlainHostEvent } from '../host/events.ts'
+import type { PeerName, AgentEvent as RunningAgentEvent } from '../agent/events.ts'
+import type { HostEvent as RunningHostEvent } from '../host/events.ts'
 import type { Peer } from './peer.ts'
 
-/** Where an event speaks of a player, `peer` is the Peer, whether linked or not. */
+/** In events about a player, `peer` is a Peer object, whether it is connected or not. */
 type WithPeer<Event> = Event extends { readonly peer: PeerName }
   ? Omit<Event, 'peer'> & { readonly peer: Peer }
   : Event
 
-export type AgentEvent = WithPeer<PlainAgentEvent>
+export type AgentEvent = WithPeer<RunningAgentEvent>
 
 export type HostEvent =
-  | PlainHostEvent
-  /** Something a person may want to know. */
+  | RunningHostEvent
+  /** A message for a person. */
   | { readonly event: 'notice'; readonly notice: string }
 
 type ByName<Event extends { readonly event: string }> = {
   [Name in Event['event']]: [Extract<Event, { readonly event: Name }>]
 } & {
-  /** Every event, after those who listen to it by its name. */
+  /** Every event, after the listeners by name were called. */
   event: [Event]
 }
 
 export type AgentEvents = ByName<AgentEvent>
 export type HostEvents = ByName<HostEvent>
 
-/** What the caller's handlers throw is the caller's: it must not stop us between two steps, nor be lost. */
+/** An error of a caller's handler becomes an uncaught exception. It must neither interrupt our code nor be lost. */
 export function callSafely(call: () => unknown): void {
   try {
     call()
@@ -38,7 +38,10 @@ export function callSafely(call: () => unknown): void {
   }
 }
 
-export function emitBoth<Told extends { readonly event: string }>(emitter: EventEmitter, told: Told): void {
-  callSafely(() => emitter.emit(told.event, told))
-  callSafely(() => emitter.emit('event', told))
+export function emitBoth<Event extends { readonly event: string }>(
+  emitter: EventEmitter,
+  event: Event,
+): void {
+  callSafely(() => emitter.emit(event.event, event))
+  callSafely(() => emitter.emit('event', event))
 }

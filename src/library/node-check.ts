@@ -1,4 +1,4 @@
-// Imported first of all, so that an old Node says what it lacks instead of crashing later.
+// Imported before everything else, so that an old Node gives a clear error instead of crashing later.
 
 import { nodeVersionProblem } from '../base/node-version.ts'
 

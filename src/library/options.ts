@@ -1,4 +1,4 @@
-// What agents and hosts of the library are made from: a config file, or the same settings in plain JavaScript.
+// The options of agents and hosts in the library: a config file, or the same settings as JavaScript objects.
 
 import { existsSync, mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -15,11 +15,11 @@ import {
   loadHostConfig,
 } from '../config/load-config.ts'
 import { readSecret, readSeed, seedText, writeSecret } from '../config/secret-files.ts'
-import { standingsFileOf } from '../daemon/friends-and-blocked.ts'
+import { peersFileOf } from '../daemon/friends-and-blocked.ts'
 import type { AgentSetup } from '../setup/create-agent.ts'
 import { inviteFrom } from '../setup/parse-invite.ts'
 
-/** A file as `peerpost init` makes it. The environment counts too, as with the command line. */
+/** A config file that `peerpost init` has written. Environment variables override it, as on the command line. */
 export type ConfigFile = {
   /** Path of the TOML file. */
   readonly config: string
@@ -27,20 +27,20 @@ export type ConfigFile = {
 
 /** An agent without a config file. */
 export type AgentSettings = {
-  /** The invite to the room: what `peerpost invite` or `Host.invite` gave. */
+  /** The invite to the room, from `peerpost invite` or `Host.invite`. */
   readonly invite: string
-  /** What the other players see: one line of at most 32 characters. */
+  /** The name that the other players see: one line of at most 32 characters. */
   readonly name: string
-  /** The player's mail address; the host answers to it, other players never see it. */
+  /** The player's mail address. The host sends its answers to it. Other players never see it. */
   readonly address: string
-  /** Where its mail is read: `imaps://USER:PASSWORD@SERVER`, `maildir:///PATH`, … */
+  /** The URL of the mailbox: `imaps://USER:PASSWORD@SERVER`, `maildir:///PATH`, … */
   readonly receive: string
-  /** Where mail is sent: `smtps://USER:PASSWORD@SERVER`, … */
+  /** The URL of the server that sends mail: `smtps://USER:PASSWORD@SERVER`, … */
   readonly send: string
-  /** Where the key that makes the player the same player next time is kept; made if it is not there. Without it the
-   *  player is a new one each time, whom nobody can have as a friend. */
+  /** The folder for the player's identity key; it is created if missing. Without a folder the player has a new identity at
+   *  each start, so nobody can keep it as a friend. */
   readonly folder?: string
-  /** Whatever else a config file can set, by the same names: `{ network: { port: 7000 } }`. */
+  /** Other settings of a config file, with the same names: `{ network: { port: 7000 } }`. */
   readonly settings?: Pick<AgentTable, 'stun' | 'network' | 'nat' | 'peers' | 'games' | 'letters'>
 }
 
@@ -48,17 +48,17 @@ export type AgentOptions = ConfigFile | AgentSettings
 
 /** A host without a config file. */
 export type HostSettings = {
-  /** The mailbox's address, to which agents write. */
+  /** The mail address that agents write to. */
   readonly address: string
-  /** Where its mail is read. */
+  /** The URL of the mailbox. */
   readonly receive: string
-  /** Where mail is sent. */
+  /** The URL of the server that sends mail. */
   readonly send: string
-  /** Where keys and the table of players are kept; made if it is not there. Losing it makes all invites worthless. */
+  /** The folder for keys and the table of players; it is created if missing. Without it all invites are worthless. */
   readonly folder: string
-  /** The room's name; `friends` if left out. */
+  /** The name of the room. Default: `friends`. */
   readonly room?: string
-  /** Whatever else a config file can set, by the same names: `{ table: { capacity: 500 } }`. */
+  /** Other settings of a config file, with the same names: `{ table: { capacity: 500 } }`. */
   readonly settings?: Pick<HostTable, 'stun' | 'table' | 'letters' | 'same_nat'>
 }
 
@@ -66,11 +66,11 @@ export type HostOptions = ConfigFile | HostSettings
 
 const options = 'The options'
 
-/** Reads what there is to read. Throws a Problem. */
+/** Reads the options, and the files that they name. Throws a Problem. */
 export function readAgentOptions(
   crypto: Crypto,
   given: AgentOptions,
-): Pick<AgentSetup, 'loaded' | 'identity' | 'invite' | 'standingsFile'> {
+): Pick<AgentSetup, 'loaded' | 'identity' | 'invite' | 'peersFile'> {
   if ('config' in given) {
     const loaded = loadAgentConfig(given.config, process.env)
     const { keys, room } = loaded.config
@@ -79,7 +79,7 @@ export function readAgentOptions(
       loaded,
       identity: crypto.signKeyPair(readSeed(loaded.path(keys.identity_file), 'Your identity key')),
       invite: inviteFrom(crypto, readSecret(inviteFile, 'The invite'), inviteFile),
-      standingsFile: standingsFileOf(given.config),
+      peersFile: peersFileOf(given.config),
     }
   }
   const { invite, name, address, receive, send, folder, settings } = given
@@ -87,12 +87,12 @@ export function readAgentOptions(
   return {
     loaded: { config, path: (text) => resolve(text) },
     identity: folder === undefined ? crypto.signKeyPair() : identityIn(folder, crypto),
-    invite: inviteFrom(crypto, invite, 'The option "invite"'),
-    standingsFile: folder === undefined ? null : join(folder, 'agent.peers.json'),
+    invite: inviteFrom(crypto, invite, options),
+    peersFile: folder === undefined ? null : join(folder, 'agent.peers.json'),
   }
 }
 
-/** Makes the keys when there are none yet. Throws a Problem. */
+/** Reads the options, and creates the keys if there are none. Throws a Problem. */
 export function readHostOptions(crypto: Crypto, given: HostOptions): Loaded<HostConfig> {
   if ('config' in given) return loadHostConfig(given.config, process.env)
   const { address, receive, send, folder, room = 'friends', settings } = given
@@ -109,7 +109,7 @@ function identityIn(folder: string, crypto: Crypto): KeyPair {
   return crypto.signKeyPair(readSeed(join(folder, 'identity.key'), 'Your identity key'))
 }
 
-/** All of them or, when there is one already, none: a new key beside an old one would hide that one was lost. */
+/** Creates all files, or none if one exists. A new key beside an old one would hide that a key was lost. */
 function makeSeeds(crypto: Crypto, folder: string, files: readonly string[]): void {
   if (files.some((file) => existsSync(join(folder, file)))) return
   try {

@@ -1,4 +1,4 @@
-// Another player, as a program sees it.
+// Another player in the room.
 
 import type { Duplex } from 'node:stream'
 import type { Agent } from '../agent/agent.ts'
@@ -7,14 +7,14 @@ import { Problem } from '../base/problem.ts'
 import { checkServiceName } from '../forward/named-services.ts'
 import { maxChannelBytes } from '../forward/udp/named-channel-frame.ts'
 
-/** What a Peer needs of its agent; null while the agent is not in the room. */
+/** The functions of the agent that a Peer uses. Null while the agent is not in the room. */
 export type PeerAgent = () => Pick<Agent, 'outlet' | 'report'> | null
 
-/** Made by the agent. It may be kept: it means the same player after a connection broke and came back. */
+/** Created by the agent. A program may keep it: it is the same player after a connection was lost and opened again. */
 export class Peer {
-  /** The player's public key, in 52 letters: the same as long as the player keeps the key. */
+  /** The player's public key, in 52 letters. It is the same as long as the player keeps the key. */
   readonly id: string
-  /** What the player is called; others may be called the same. */
+  /** The player's name. Other players may have the same. */
   readonly name: string
   readonly #agent: PeerAgent
 
@@ -26,12 +26,13 @@ export class Peer {
   }
 
   /**
-   * Sends a datagram to a channel that the player's program has opened by `onDatagram`. It may get lost or come late,
-   * but not twice and not changed; no answer tells. Up to 1,100 bytes travel in one packet on any path, more in parts.
+   * Sends a datagram to a channel that the player's program has opened with `onDatagram`. It may be lost or late, but is
+   * never delivered twice or changed. There is no acknowledgement. Up to 1,100 bytes fit in one packet on any path; larger
+   * datagrams are split.
    *
    * @param channel 1 to 32 of `a-z`, `A-Z`, `0-9`, dot, dash, underscore
-   * @param bytes at most 65,000; text goes as UTF-8. They may be changed afterwards.
-   * @returns false when the player is not connected now
+   * @param bytes at most 65,000; text is sent as UTF-8. The caller may change them afterwards.
+   * @returns false when the player is not connected
    * @throws Problem `usage` for a bad name or too many bytes
    */
   send(channel: string, bytes: Uint8Array | string): boolean {
@@ -48,12 +49,12 @@ export class Peer {
   }
 
   /**
-   * Opens a stream to a name that the player's program takes by `onStream`: reliable, in order, with back-pressure and
-   * half-close. When the connection ends, or the other side destroys its end, the stream closes without `end`;
-   * `pipeline`, `finished` and `for await` reject then. It emits no `error`.
+   * Opens a stream to a name that the player's program accepts with `onStream`. It is reliable and in order, with
+   * back-pressure and half-close. When the connection ends, or the other side destroys its end, the stream closes without
+   * `end`; then `pipeline`, `finished` and `for await` reject. It emits no `error`.
    *
-   * Rejects with a Problem `peer` when the player is not connected, takes no such streams, does not answer within 15 s,
-   * or there are too many (128 for each player); `usage` for a bad name.
+   * Rejects with a Problem `peer` when the player is not connected, accepts no such streams, does not answer within 15 s, or
+   * has too many (128) already. Rejects with `usage` for a bad name.
    *
    * @param name 1 to 32 of `a-z`, `A-Z`, `0-9`, dot, dash, underscore
    */
@@ -64,7 +65,7 @@ export class Peer {
     return agent.outlet.openStream(this.id, name)
   }
 
-  /** How long an answer takes now, in ms, smoothed; null while not connected or not measured. */
+  /** The smoothed round trip time in ms. Null while not connected or not measured. */
   get roundTripMs(): number | null {
     const known = this.#agent()?.report.peers.find(({ peer }) => peer.id === this.id)
     return known?.quality?.roundTripMs ?? null

@@ -1,8 +1,8 @@
-// libsodium's XChaCha20-Poly1305 called in its WebAssembly memory, without the wrapper: that takes memory inside anew for
-// each argument of each call, copies the result twice and gives all of it back, which costs as much as the cipher itself.
-// Here whatever goes in or comes out has its place for life, since no call waits:
+// XChaCha20-Poly1305 of libsodium, called directly in its WebAssembly memory. The wrapper allocates memory for each argument
+// of each call and copies the result twice, which costs as much as the cipher itself. Here all arguments share one buffer
+// that is allocated once. This is safe because no call is interrupted by another. The buffer holds:
 //
-//      key (32) · nonce (24), filled up to 32 · associated data, filled up to a multiple of 16 · text, then its MAC (16)
+//      key (32) · nonce (24), padded to 32 · associated data, padded to a multiple of 16 · text, then its MAC (16)
 
 import sodium from 'libsodium-wrappers'
 
@@ -10,13 +10,13 @@ const keyBytes = 32
 const nonceBytes = 24
 const associatedAt = 64
 export const macBytes = 16
-/** Enough for a link's largest packet; more is taken when something longer comes. */
-const usualRoom = 2048
+/** Enough for the largest packet of a link. The buffer grows for longer texts. */
+const initialBytes = 2048
 
-/** What is used of the module that libsodium was compiled to. Pointers and lengths are as in C, a length being two words of
- *  which the upper one is 0. */
-export type SodiumModule = {
-  /** Another array when the memory has grown. */
+/** The functions of the compiled libsodium module that are used here. Pointers are as in C. A 64-bit length is passed as two
+ *  32-bit numbers, the lower one first. */
+type SodiumModule = {
+  /** Replaced by a new array when the memory grows. */
   readonly HEAPU8: Uint8Array
   readonly _malloc: (bytes: number) => number
   readonly _free: (at: number) => void
@@ -24,17 +24,17 @@ export type SodiumModule = {
   readonly _crypto_aead_xchacha20poly1305_ietf_decrypt: (...arguments_: readonly number[]) => number
 }
 
-/** Only after `sodium.ready`. */
+/** Call it only after `sodium.ready` has resolved. */
 function sodiumModule(): SodiumModule {
   return (sodium as unknown as { readonly libsodium: SodiumModule }).libsodium
 }
 
 export class SodiumCipher {
   readonly #module = sodiumModule()
-  #room = usualRoom
-  #at = this.#module._malloc(usualRoom)
+  #size = initialBytes
+  #at = this.#module._malloc(initialBytes)
 
-  /** As of `Crypto`. */
+  /** See `Crypto`. */
   encryptInto(
     target: Uint8Array,
     key: Uint8Array,
@@ -43,28 +43,29 @@ export class SodiumCipher {
     associated: Uint8Array,
   ): void {
     const { length } = message
-    if (target.length !== length + macBytes) throw new RangeError('the target has not the size of the result')
-    const text = this.#enter(key, nonce, associated, message, macBytes)
+    if (target.length !== length + macBytes)
+      throw new RangeError('the target does not have the size of the result')
+    const text = this.#copyIn(key, nonce, associated, message, macBytes)
     const at = this.#at
-    const [named, public_, size] = [at + associatedAt, at + keyBytes, associated.length]
-    // In place, as libsodium allows.
+    const [associatedData, nonceData, associatedBytes] = [at + associatedAt, at + keyBytes, associated.length]
+    // libsodium allows encryption in place.
     this.#module._crypto_aead_xchacha20poly1305_ietf_encrypt(
       text,
       0,
       text,
       length,
       0,
-      named,
-      size,
+      associatedData,
+      associatedBytes,
       0,
       0,
-      public_,
+      nonceData,
       at,
     )
     target.set(this.#module.HEAPU8.subarray(text, text + target.length))
   }
 
-  /** As of `Crypto`. */
+  /** See `Crypto`. */
   decryptInto(
     target: Uint8Array,
     key: Uint8Array,
@@ -74,10 +75,11 @@ export class SodiumCipher {
   ): boolean {
     const { length } = sealed
     if (length < macBytes) return false
-    if (target.length !== length - macBytes) throw new RangeError('the target has not the size of the result')
-    const text = this.#enter(key, nonce, associated, sealed, 0)
+    if (target.length !== length - macBytes)
+      throw new RangeError('the target does not have the size of the result')
+    const text = this.#copyIn(key, nonce, associated, sealed, 0)
     const at = this.#at
-    const [named, public_, size] = [at + associatedAt, at + keyBytes, associated.length]
+    const [associatedData, nonceData, associatedBytes] = [at + associatedAt, at + keyBytes, associated.length]
     const failed = this.#module._crypto_aead_xchacha20poly1305_ietf_decrypt(
       text,
       0,
@@ -85,10 +87,10 @@ export class SodiumCipher {
       text,
       length,
       0,
-      named,
-      size,
+      associatedData,
+      associatedBytes,
       0,
-      public_,
+      nonceData,
       at,
     )
     if (failed !== 0) return false
@@ -96,13 +98,13 @@ export class SodiumCipher {
     return true
   }
 
-  /** Nothing that went through stays readable. */
+  /** Overwrites the buffer with zeros. */
   wipe(): void {
-    this.#module.HEAPU8.fill(0, this.#at, this.#at + this.#room)
+    this.#module.HEAPU8.fill(0, this.#at, this.#at + this.#size)
   }
 
-  /** Puts everything in its place; returns where the text is. `spare`: bytes that the text will grow by. */
-  #enter(
+  /** Copies the arguments into the buffer and returns the address of the text. The text may grow by `spare` bytes. */
+  #copyIn(
     key: Uint8Array,
     nonce: Uint8Array,
     associated: Uint8Array,
@@ -110,10 +112,10 @@ export class SodiumCipher {
     spare: number,
   ): number {
     if (key.length !== keyBytes || nonce.length !== nonceBytes)
-      throw new RangeError('key or nonce has another size')
+      throw new RangeError('the key or the nonce has a wrong size')
     const textAt = associatedAt + ((associated.length + 15) & ~15)
-    const wanted = textAt + text.length + spare
-    if (wanted > this.#room) this.#grow(wanted)
+    const needed = textAt + text.length + spare
+    if (needed > this.#size) this.#grow(needed)
     const memory = this.#module.HEAPU8
     const at = this.#at
     memory.set(key, at)
@@ -123,10 +125,10 @@ export class SodiumCipher {
     return at + textAt
   }
 
-  #grow(wanted: number): void {
+  #grow(needed: number): void {
     this.wipe()
     this.#module._free(this.#at)
-    this.#room = wanted
-    this.#at = this.#module._malloc(wanted)
+    this.#size = needed
+    this.#at = this.#module._malloc(needed)
   }
 }

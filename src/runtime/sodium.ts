@@ -1,4 +1,4 @@
-// libsodium-wrappers behind the small interface of base/crypto.ts.
+// Implements base/crypto.ts with libsodium-wrappers.
 
 import sodium from 'libsodium-wrappers'
 import type { Crypto } from '../base/crypto.ts'

@@ -1,4 +1,4 @@
-// Blocking and unblocking agents from a host's settings, whether the host runs or not.
+// Blocks and unblocks agents in the database of a host. It works whether the host runs or not.
 
 import { Problem } from '../base/problem.ts'
 import type { HostConfig } from '../config/config-schema.ts'
@@ -11,34 +11,34 @@ import { databasePlace } from './database-location.ts'
 
 export type ListedBlock = Omit<BlockedKey, 'user'> & { readonly id: string }
 
-/** Those that commands blocked; what the config names is not among them. */
+/** The agents that a command or the API has blocked, without those that the config names. */
 export function listBlocked(loaded: Loaded<HostConfig>): readonly ListedBlock[] {
   return withBlocked(loaded, (blocked) => blocked.list().map(listed))
 }
 
-/** `who`: a user ID, or the nickname of one who is in the table. `now` is Unix ms. */
+/** `who` is a user ID, or the nickname of an agent in the table. `now` is Unix ms. */
 export function blockAgent(loaded: Loaded<HostConfig>, who: string, now: number): ListedBlock {
   return withBlocked(loaded, (blocked) => {
-    const user = readUserId(who) ?? onlyOne(who, blocked.usersNamed(who), 'in the table')
+    const user = readUserId(who) ?? exactlyOne(who, blocked.usersNamed(who), 'in the table')
     const name = blocked.nameOf(user)
     if (blocked.add(user, name, now)) return listed({ user, name, blockedAt: now })
     throw new Problem(
       'file',
-      `${mostBlocked} agents are blocked, which is all the host keeps.`,
+      `${mostBlocked} agents are blocked already, and the host stores no more.`,
       'Unblock some with `peerpost block --remove`.',
     )
   })
 }
 
-/** `who`: a user ID, or the nickname it had when it was blocked. */
+/** `who` is a user ID, or the nickname that the agent had when it was blocked. */
 export function unblockAgent(loaded: Loaded<HostConfig>, who: string): ListedBlock {
   return withBlocked(loaded, (blocked) => {
     const user = readUserId(who)
     const all = blocked.list()
-    const meant = all.filter((one) => (user ? userIdText(one.user) === userIdText(user) : one.name === who))
-    const id = onlyOne(
+    const found = all.filter((one) => (user ? userIdText(one.user) === userIdText(user) : one.name === who))
+    const id = exactlyOne(
       who,
-      meant.map((one) => one.user),
+      found.map((one) => one.user),
       'blocked',
     )
     blocked.remove(id)
@@ -46,7 +46,7 @@ export function unblockAgent(loaded: Loaded<HostConfig>, who: string): ListedBlo
   })
 }
 
-function onlyOne(who: string, users: readonly UserId[], where: string): UserId {
+function exactlyOne(who: string, users: readonly UserId[], where: string): UserId {
   const [user] = users
   if (user && users.length === 1) return user
   throw new Problem(

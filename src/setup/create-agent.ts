@@ -1,4 +1,4 @@
-// An agent from its settings, the same for command line and library.
+// Builds an agent from its settings, for the command line and the library.
 
 import { Agent, type AgentEvent } from '../agent/agent.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
@@ -21,43 +21,47 @@ export type AgentSetup = {
   readonly crypto: Crypto
   readonly loaded: Loaded<AgentConfig>
   readonly identity: KeyPair
-  /** `line`: as it is passed on to others. */
+  /** `line` is the text to pass on to others. */
   readonly invite: { readonly invite: Invite; readonly line: string }
-  /** Where changes of friends and blocked players are kept; null: nowhere. */
-  readonly standingsFile: string | null
-  /** Beside those of the settings, as `--expose` and `--forward` take them. */
+  /** The file that stores changes of friends and blocked players. Null: they are lost at the end. */
+  readonly peersFile: string | null
+  /** In addition to those of the settings, in the form of `--expose` and `--forward`. */
   readonly exposes: readonly string[]
   readonly forwards: readonly string[]
-  /** Of an agent that shares its mailbox with a host; opened by the settings if left out. */
+  /** For an agent that shares its mailbox with a host. Absent: the mailbox of the settings is opened. */
   readonly mail?: () => OpenMail
-  /** What the program opens to other programs by name. */
+  /** The channels and streams that a program opens for other programs. */
   readonly namedServices?: NamedServices
   readonly onEvent: (event: AgentEvent) => void
-  /** A new one each time the room is joined. */
+  /** Called for each new agent: there is one each time the room is joined. */
   readonly onMade?: (agent: Agent) => void
 }
 
-/** Not started; nothing is open yet. Throws a Problem for what cannot work. */
+/** Opens and starts nothing. Throws a Problem for settings that cannot work. */
 export function setUpAgent(setup: AgentSetup): AgentControl {
   const { crypto, identity, invite, loaded, onEvent } = setup
   const { config } = loaded
   const exposes = [...config.games.expose, ...setup.exposes]
   const { forwards, ...peers } = readConfigured(config, setup.forwards)
   const parsedExposes = parseExposes(exposes)
-  const standings = new FriendsAndBlocked(setup.standingsFile, peers)
-  const makeAgent = (heard: (event: AgentEvent) => void, open: readonly Forward[]) => {
+  const friendsAndBlocked = new FriendsAndBlocked(setup.peersFile, peers)
+  const makeAgent = (onEvent: (event: AgentEvent) => void, open: readonly Forward[]) => {
     const subject = config.mail.subject ?? invite.invite.subject
     const filter = { subject, address: config.address }
     const agent = new Agent({
-      ...{ clock: systemClock, crypto, identity, subject },
-      ...{ name: config.name, address: config.address },
+      clock: systemClock,
+      crypto,
+      identity,
+      subject,
+      name: config.name,
+      address: config.address,
       ...(setup.mail?.() ??
-        openMail(config.mail, loaded.path, filter, (notice) => heard({ event: 'notice', notice }))),
+        openMail(config.mail, loaded.path, filter, (notice) => onEvent({ event: 'notice', notice }))),
       roomName: invite.invite.room.name,
       room: memberKeys(crypto, invite.invite.room),
       hosts: [invite.invite.host, ...invite.invite.otherHosts],
       stunServers: config.stun.servers.length > 0 ? config.stun.servers : invite.invite.stunServers,
-      preferences: standings,
+      preferences: friendsAndBlocked,
       settings: {
         port: config.network.port,
         keepaliveMs: config.network.keepalive,
@@ -73,19 +77,27 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
       exposes: parsedExposes,
       forwards: open,
       ...(setup.namedServices && { namedServices: setup.namedServices }),
-      onEvent: heard,
+      onEvent,
     })
     setup.onMade?.(agent)
     return agent
   }
   return new AgentControl({
-    ...{ clock: systemClock, makeAgent, standings, exposes, forwards, invite: invite.line, onEvent },
-    ...{ name: config.name, id: userIdText(identity.publicKey), room: invite.invite.room.name },
+    clock: systemClock,
+    makeAgent,
+    friendsAndBlocked,
+    exposes,
+    forwards,
+    invite: invite.line,
+    onEvent,
+    name: config.name,
+    id: userIdText(identity.publicKey),
+    room: invite.invite.room.name,
   })
 }
 
-/** What can change while the agent runs, with forwards beside those of the settings. Throws a Problem for what cannot
- *  work. */
+/** The settings that can change while the agent runs. `forwards` are added to those of the settings. Throws a Problem for
+ *  settings that cannot work. */
 export function readConfigured({ games, peers }: AgentConfig, forwards: readonly string[]): AgentConfigured {
   return {
     friends: userIds('friends', peers.friends),
@@ -94,7 +106,7 @@ export function readConfigured({ games, peers }: AgentConfig, forwards: readonly
   }
 }
 
-/** Of a list of the config's [peers]; throws a Problem for what is none. */
+/** Checks a list in [peers] of the config. Throws a Problem for a text that is no user ID. */
 export function userIds(key: string, texts: readonly string[]): readonly string[] {
   return texts.map((text) => {
     const id = readUserId(text)

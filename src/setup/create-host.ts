@@ -1,4 +1,4 @@
-// A host from its settings, the same for command line and library.
+// Builds a host from its settings, for the command line and the library.
 
 import type { Crypto } from '../base/crypto.ts'
 import type { Problem } from '../base/problem.ts'
@@ -24,23 +24,34 @@ export type HostSetup = {
   readonly onFailed?: (problem: Problem) => void
   /** One sentence for a person. */
   readonly onNotice: (notice: string) => void
-  /** The agent in the same program, and what the two share. */
-  readonly beside?: { readonly agent: UserId; readonly mail: () => OpenMail }
+  /** The agent in the same program, and the mailbox that the two share. */
+  readonly localAgent?: { readonly id: UserId; readonly mail: () => OpenMail }
 }
 
-/** Not started; nothing is open yet. */
-export function setUpHost({ crypto, loaded, keys, onEvent, onFailed, onNotice, beside }: HostSetup): Host {
+/** Opens and starts nothing. Throws a Problem for settings that cannot work. */
+export function setUpHost({
+  crypto,
+  loaded,
+  keys,
+  onEvent,
+  onFailed,
+  onNotice,
+  localAgent,
+}: HostSetup): Host {
   const { config, path } = loaded
   const { subject } = config.mail
   const known = knownHosts(crypto, config, keys.identity.publicKey)
   if (config.role === 'representative' && known.length === 0) {
-    onNotice('No worker is known yet, so letters wait. `peerpost host peer add` puts one in by its card.')
+    onNotice('No worker is known yet, so letters wait. `peerpost host peer add` adds a worker by its card.')
   }
   return createHost({
-    ...{ clock: systemClock, crypto, subject, onEvent },
-    ...(beside?.mail() ?? openMail(config.mail, path, { subject, address: config.address }, onNotice)),
+    clock: systemClock,
+    crypto,
+    subject,
+    onEvent,
+    ...(localAgent?.mail() ?? openMail(config.mail, path, { subject, address: config.address }, onNotice)),
     ...(onFailed && { onFailed }),
-    ...(beside && { ownAgent: beside.agent }),
+    ...(localAgent && { ownAgent: localAgent.id }),
     identity: keys.identity,
     sealingKeys: keys.sealingKeys,
     address: config.address,
@@ -53,7 +64,7 @@ export function setUpHost({ crypto, loaded, keys, onEvent, onFailed, onNotice, b
   })
 }
 
-/** What the config says of the host itself. */
+/** Converts the config to the settings of the host. */
 export function hostSettings(config: HostConfig) {
   const perDay = config.admission.per_day
   return {
@@ -63,7 +74,7 @@ export function hostSettings(config: HostConfig) {
       perDomain: config.admission.per_domain,
     },
     trustedAuthservId: config.admission.trusted_authserv_id || null,
-    perDay: perDay === 'provider' ? sendsADayAt(config.mail.send) : perDay,
+    perDay: perDay === 'provider' ? dailyLimitOf(config.mail.send) : perDay,
     capacity: config.table.capacity,
     expiryMs: config.table.expiry,
     freshnessMs: config.letters.freshness,
@@ -77,13 +88,13 @@ export function hostSettings(config: HostConfig) {
   } satisfies Partial<HostSettings>
 }
 
-/** What the provider's limit leaves when a fifth of it is for people and for mails that go out twice; 0 where no
- *  limit is known. */
-function sendsADayAt(send: string): number {
+/** Four fifths of the provider's limit. The rest is for the mail of people and for mails that are sent twice. 0 when no limit
+ *  is known. */
+function dailyLimitOf(send: string): number {
   return Math.floor((providerOfServer(parseSendUrl(send).host)?.sendsADay ?? 0) * 0.8)
 }
 
-/** A new invite to one of the host's rooms, the first if left out, on one line. Throws a Problem when there is none. */
+/** Makes an invite to a room, by default to the first. Returns one line. Throws a Problem when there is no such room. */
 export function inviteTo(
   { crypto, loaded, keys }: Pick<HostSetup, 'crypto' | 'loaded' | 'keys'>,
   wanted?: string,

@@ -1,4 +1,4 @@
-// Where a host's config says that its table is.
+// The location of the database, from the config of a host.
 
 import type { HostConfig } from '../config/config-schema.ts'
 import type { Loaded } from '../config/load-config.ts'

@@ -1,4 +1,4 @@
-// Invites and blocked agents of a host, as its control API is asked about them.
+// Implements the part of the control API that manages invites and blocked agents of a host.
 
 import { Problem } from '../base/problem.ts'
 import type { HostAdmin } from '../daemon/host-admin.ts'
@@ -14,19 +14,19 @@ import {
 } from './manage-invites.ts'
 import { parseUntil } from './parse-end-date.ts'
 
-export type InviteWishes = {
-  /** The first room if left out. */
+export type InviteOptions = {
+  /** Default: the first room. */
   readonly room?: string | undefined
   readonly name?: string | undefined
-  /** As people write it: `30d`, or a date. */
+  /** A duration such as `30d`, or a date. */
   readonly until?: string | undefined
   readonly uses?: number | undefined
 }
 
-/** An invite of its own, by the rules of the command. `now` is Unix ms. */
-export function orderInvite(folder: HostFolder, wishes: InviteWishes, now: number) {
-  const { name, until, uses } = wishes
-  const room = roomNamed(folder.keys, wishes.room)
+/** Checks the options and makes an invite, for the command and the control API. `now` is Unix ms. */
+export function createInvite(folder: HostFolder, options: InviteOptions, now: number) {
+  const { name, until, uses } = options
+  const room = roomNamed(folder.keys, options.room)
   if (name !== undefined && !isRoomName(name)) {
     throw new Problem('usage', 'That is no name for an invite.', 'Use one line of at most 64 characters.')
   }
@@ -39,12 +39,12 @@ export function orderInvite(folder: HostFolder, wishes: InviteWishes, now: numbe
   return { id, room: room.name, invite: text }
 }
 
-/** `wallNow`: Unix ms. */
+/** `wallNow` returns Unix ms. */
 export function createHostAdmin(folder: HostFolder, wallNow: () => number): HostAdmin {
   const { loaded } = folder
   return {
     invites: () => listInvites(folder, wallNow()).map(inviteFields),
-    invite: (wishes) => orderInvite(folder, wishes, wallNow()),
+    invite: (options) => createInvite(folder, options, wallNow()),
     revoke: (which) => {
       const { invite, removed } = revokeInvite(folder, which, wallNow())
       return { id: invite.id, removed }
@@ -57,12 +57,19 @@ export function createHostAdmin(folder: HostFolder, wallNow: () => number): Host
 
 const instant = (ms: number): string => new Date(ms).toISOString()
 
-/** As lists for programs have them: without keys. */
+/** The fields that JSON lists show, without keys. */
 export function inviteFields(invite: ListedInvite) {
   const { id, roomName, name, madeAt, until, uses, used, present, state } = invite
   return {
-    ...{ id, room: roomName, name, state, used, present, uses: uses ?? null },
-    ...{ until: until === undefined ? null : instant(until), madeAt: instant(madeAt) },
+    id,
+    room: roomName,
+    name,
+    state,
+    used,
+    present,
+    uses: uses ?? null,
+    until: until === undefined ? null : instant(until),
+    madeAt: instant(madeAt),
   }
 }
 

@@ -1,4 +1,4 @@
-// The host's keys and rooms, from the files its config names.
+// Reads the keys and rooms of a host from the files that its config names.
 
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { Problem } from '../base/problem.ts'
@@ -17,7 +17,7 @@ export type HostKeys = {
     readonly keys: RoomKeys
     readonly invitesRequired: boolean
   }[]
-  /** Of a worker of a representative host. */
+  /** For a worker of a representative host; otherwise null. */
   readonly represented: Represented | null
 }
 
@@ -35,15 +35,15 @@ export function readHostKeys(crypto: Crypto, loaded: Loaded<HostConfig>): HostKe
       'config',
       isRepresentative ? 'A representative host has no [[rooms]].' : 'There is no room in the config.',
       isRepresentative
-        ? 'Take them out: its workers have them.'
+        ? 'Remove them: its workers have the rooms.'
         : 'Add a section [[rooms]], as config/ shows.',
     )
   }
   if (isRepresentative && config.represents) {
     throw new Problem(
       'config',
-      'A representative host is not a worker as well.',
-      'Take out [represents], or `role = "representative"`.',
+      'A representative host cannot be a worker too.',
+      'Remove [represents], or `role = "representative"`.',
     )
   }
   return {
@@ -58,7 +58,7 @@ export function readHostFolder(crypto: Crypto, loaded: Loaded<HostConfig>) {
   return { crypto, loaded, keys: readHostKeys(crypto, loaded) }
 }
 
-/** The first when no name is given. Throws a Problem when there is none. */
+/** Returns the first room when no name is given. Throws a Problem when there is no such room. */
 export function roomNamed({ rooms }: HostKeys, wanted?: string): HostKeys['rooms'][number] {
   const room = wanted === undefined ? rooms[0] : rooms.find(({ name }) => name === wanted)
   if (room) return room

@@ -1,4 +1,4 @@
-// The other hosts that a host's config names, by their cards.
+// Reads the other hosts from the cards in the config of a host.
 
 import { equalBytes } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
@@ -14,7 +14,7 @@ const complaints: Readonly<Record<HostCardFault, readonly [string, string]>> = {
   'unknown-version': ['is a card of a newer peerpost.', 'Update peerpost.'],
 }
 
-/** `where` begins the sentence when it is none. */
+/** Throws a Problem that begins with `where`. */
 export function hostCardFrom(crypto: Crypto, text: string, where: string): HostCard {
   const read = readHostCard(crypto, text)
   if (read.ok) return read.card
@@ -22,7 +22,7 @@ export function hostCardFrom(crypto: Crypto, text: string, where: string): HostC
   throw new Problem('invite', `${where} ${complaint}`, remedy)
 }
 
-/** Throws a Problem for a card that is none, our own, or there twice. */
+/** Throws a Problem for a card that is invalid, is our own, or is listed twice. */
 export function knownHosts(crypto: Crypto, config: HostConfig, self: Uint8Array): readonly InviteHost[] {
   const hosts: InviteHost[] = []
   for (const [index, { card }] of config.hosts.entries()) {
@@ -31,7 +31,7 @@ export function knownHosts(crypto: Crypto, config: HostConfig, self: Uint8Array)
     if (isSame(self)) {
       throw new Problem(
         'config',
-        'One of the [[hosts]] is this very host.',
+        'One of the [[hosts]] is this host itself.',
         'Take its card out of the config.',
       )
     }

@@ -1,4 +1,4 @@
-// Making, listing and revoking invites from a host's settings, whether the host runs or not.
+// Makes, lists and revokes invites in the database of a host. It works whether the host runs or not.
 
 import type { Crypto } from '../base/crypto.ts'
 import { Problem } from '../base/problem.ts'
@@ -15,7 +15,7 @@ import { Invites, type InviteTerms, mostInvites, type StoredInvite } from '../st
 import { databasePlace } from './database-location.ts'
 import type { HostKeys } from './host-keys.ts'
 import { knownHosts } from './known-hosts.ts'
-import { frontOf } from './worker-keys.ts'
+import { publicHost } from './worker-keys.ts'
 
 export type HostFolder = {
   readonly crypto: Crypto
@@ -24,11 +24,11 @@ export type HostFolder = {
 }
 
 export type NewInvite = InviteTerms & {
-  /** For the one who runs the host. */
+  /** A note for the person who runs the host. */
   readonly name?: string
 }
 
-/** An invite to one of the host's rooms that nobody has noted. */
+/** Makes an invite to one of the host's rooms, and does not store it. */
 export function draftInvite(
   { crypto, loaded, keys }: HostFolder,
   room: HostKeys['rooms'][number],
@@ -36,10 +36,10 @@ export function draftInvite(
   seed = crypto.randomBytes(32),
 ): { readonly text: string; readonly grant: Grant } {
   const { address, stun, mail } = loaded.config
-  const front = frontOf(address, keys)
-  const pass = makePass(crypto, room.keys, front.keys.identity, seed, terms)
+  const advertised = publicHost(address, keys)
+  const pass = makePass(crypto, room.keys, advertised.keys.identity, seed, terms)
   const text = writeInvite(crypto, {
-    host: front.host,
+    host: advertised.host,
     room: { name: room.name, pass },
     stunServers: stun.servers,
     // To agents all workers are one host, their representative.
@@ -49,7 +49,7 @@ export function draftInvite(
   return { text, grant: pass.grant }
 }
 
-/** An invite of its own to one of the host's rooms. `now` is Unix ms. */
+/** Makes an invite to one of the host's rooms, and stores it. `now` is Unix ms. */
 export function makeInvite(
   folder: HostFolder,
   room: HostKeys['rooms'][number],
@@ -60,8 +60,8 @@ export function makeInvite(
   if (!withInvites(folder, (invites) => invites.add(room.keys.tag, grant, name, now))) {
     throw new Problem(
       'invite',
-      `This host has made ${mostInvites} invites, which is all it keeps.`,
-      'Invites with an end are forgotten 90 days after it; give new ones an end with --until.',
+      `This host has made ${mostInvites} invites, and stores no more.`,
+      'Invites with an end are removed 90 days after it; give new ones an end with --until.',
     )
   }
   return { id: inviteId(grant.key), text }
@@ -69,7 +69,7 @@ export function makeInvite(
 
 export type ListedInvite = StoredInvite & { readonly id: string; readonly roomName: string }
 
-/** Oldest first. Those of rooms that are not in the config any more are left out: nobody comes by them. */
+/** Oldest first. Invites to rooms that are no longer in the config are left out: nobody can use them. */
 export function listInvites(folder: HostFolder, now: number): readonly ListedInvite[] {
   const nameOf = new Map(folder.keys.rooms.map(({ name, keys }) => [userIdText(keys.tag), name]))
   return withInvites(folder, (invites) => invites.list(now)).flatMap((invite) => {
@@ -78,7 +78,7 @@ export function listInvites(folder: HostFolder, now: number): readonly ListedInv
   })
 }
 
-/** `which`: an ID, its beginning, or a name. Says how many who came by it are out of the table. */
+/** `which` is an ID, its beginning, or a name. `removed` is the number of its agents that were removed from the table. */
 export function revokeInvite(
   folder: HostFolder,
   which: string,
@@ -86,12 +86,12 @@ export function revokeInvite(
 ): { readonly invite: ListedInvite; readonly removed: number } {
   const invite = oneOf(listInvites(folder, now), which)
   const { crypto, loaded, keys } = folder
-  const { identity } = frontOf(loaded.config.address, keys).keys
+  const { identity } = publicHost(loaded.config.address, keys).keys
   const { key, until } = invite
   const revocation = makeRevocation(crypto, identity, { key, at: now, ...(until !== undefined && { until }) })
   const removed = withInvites(folder, (invites, revocations) => {
     const count = invites.revoke(key, now)
-    // Of an invite that another host made our word is worth nothing to others, and is not kept.
+    // Other hosts accept a revocation only from the host that made the invite. So any other is not stored.
     if (invites.isMadeBy(key, identity.publicKey)) revocations.add(revocation)
     return count
   })
@@ -113,7 +113,7 @@ function oneOf(invites: readonly ListedInvite[], which: string): ListedInvite {
   )
 }
 
-/** The first characters of the invite's key: enough to tell the invites of a host apart. */
+/** The first characters of the invite's key. They are enough to distinguish the invites of one host. */
 function inviteId(key: Uint8Array): string {
   return userIdText(key).slice(0, 8)
 }

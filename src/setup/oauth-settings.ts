@@ -1,11 +1,11 @@
-// OAuth 2.0 as the settings want it: the client, and tokens from and to the secret files.
+// Builds the OAuth 2.0 client from the settings, and reads and writes its tokens in secret files.
 
 import { readSecret, replaceSecret } from '../config/secret-files.ts'
 import type { AccessToken } from '../mail/auth/credentials.ts'
 import { createTokenSource, type OAuthClient, oauthEndpoints } from '../mail/auth/oauth-tokens.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 
-/** `[mail.oauth]`; what is set counts more than what is known of the provider. */
+/** `[mail.oauth]`. These settings override what is known about the provider. */
 export type OAuthSettings = {
   readonly provider?: 'google' | 'microsoft' | undefined
   readonly client_id: string

@@ -1,4 +1,4 @@
-// Mailbox and sender from a config and its secret files; the same for host and agent.
+// Opens the mailbox and the sender from a config and its secret files, for host and agent.
 
 import { readSecret } from '../config/secret-files.ts'
 import { limits } from '../letter/limits.ts'
@@ -24,7 +24,7 @@ export type MailSettings = {
   readonly oauth?: OAuthSettings | undefined
 }
 
-/** The URLs with the passwords in them, and tokens where they are wanted instead. */
+/** Returns the URLs with their passwords. `tokens` is set when OAuth 2.0 is used instead. */
 export function readMailUrls(
   settings: MailSettings,
   path: (text: string) => string,
@@ -65,7 +65,7 @@ export function openMail(
   }
 }
 
-/** Tokens are for a server where we have a name and no password. */
+/** A token is used for a server when its URL has a user and no password. */
 export function tokenFor(
   url: ReceiveUrl | SendUrl,
   accessToken: AccessToken | undefined,

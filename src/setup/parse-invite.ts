@@ -1,4 +1,4 @@
-// Reading an invite that a person pasted.
+// Reads an invite that a person has pasted.
 
 import type { Crypto } from '../base/crypto.ts'
 import { Problem } from '../base/problem.ts'
@@ -11,7 +11,7 @@ const complaints: Readonly<Record<InviteFault, readonly [string, string]>> = {
   'unknown-version': ['holds an invite of a newer peerpost.', 'Update peerpost.'],
 }
 
-/** `line` is the invite as it is best stored: one line, as `writeInvite` writes it. */
+/** Throws a Problem that begins with `where`. `line` is the invite in the form that `writeInvite` writes, for storing. */
 export function inviteFrom(
   crypto: Crypto,
   text: string,

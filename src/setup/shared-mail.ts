@@ -1,4 +1,4 @@
-// What an agent and a host in one program share (A15): the mailbox, the sender and the room.
+// What an agent and a host in the same program share (A15): the mailbox, the sender and the room.
 
 import { concatBytes, utf8 } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
@@ -16,10 +16,10 @@ import { inviteFrom } from './parse-invite.ts'
 
 export type SharedMail = {
   readonly agent: () => OpenMail
-  readonly host: HostSetup['beside']
+  readonly host: HostSetup['localAgent']
 }
 
-/** Null when the two have different addresses, so that each opens its own mailbox. */
+/** Null when the two have different addresses. Then each opens its own mailbox. */
 export function shareMail(
   { config, path }: Loaded<AgentConfig>,
   { loaded: host }: HostFolder,
@@ -30,21 +30,25 @@ export function shareMail(
   if (!sameAddress(address, host.config.address)) return null
   const { subject } = host.config.mail
   const open = () => openMail(config.mail, path, { subject, address }, onNotice)
-  // Whichever of the two is opened first; the other is opened by nobody and holds nothing.
+  // `open` runs twice. Of the first pair only the mailbox is used, of the second only the sender. The unused ones stay closed.
   const mailbox = new SharedMailbox(() => open().mailbox)
   const sender = new SharedSender(() => open().sender, address, mailbox)
   const view = (reader: string): OpenMail => ({ mailbox: mailbox.view(reader), sender: sender.view() })
-  return { agent: () => view('agent'), host: { agent, mail: () => view('host') } }
+  return { agent: () => view('agent'), host: { id: agent, mail: () => view('host') } }
 }
 
-/** Of the agent to its host's first room, the same at every start: one agent is one who came by an invite. */
-export function ownInvite(folder: HostFolder) {
+/** The invite of the local agent to the first room. It is the same at every start, so that no start counts as a new use. */
+export function inviteForLocalAgent(folder: HostFolder) {
   const { crypto, keys } = folder
   const room = roomNamed(keys)
-  const seed = ownSeed(crypto, keys.identity.secretKey, room.keys.tag)
-  return inviteFrom(crypto, draftInvite(folder, room, {}, seed).text, 'The invite of the own host')
+  const seed = localAgentSeed(crypto, keys.identity.secretKey, room.keys.tag)
+  return inviteFrom(
+    crypto,
+    draftInvite(folder, room, {}, seed).text,
+    'The invite to the host in this program',
+  )
 }
 
-function ownSeed(crypto: Crypto, secretKey: Uint8Array, tag: Uint8Array): Uint8Array {
+function localAgentSeed(crypto: Crypto, secretKey: Uint8Array, tag: Uint8Array): Uint8Array {
   return crypto.hash(concatBytes(utf8('peerpost own agent 1\0'), tag), 32, secretKey.subarray(0, 32))
 }

@@ -1,5 +1,5 @@
-// What a worker of a representative host holds (A14): the keys that agents know, shared by all its workers, and
-// the card of the representative.
+// Reads what a worker of a representative host has (A14): the card of the representative, and the keys that all its workers
+// share and that agents know.
 
 import type { Crypto } from '../base/crypto.ts'
 import type { HostConfig } from '../config/config-schema.ts'
@@ -12,7 +12,7 @@ import { hostCardFrom } from './known-hosts.ts'
 
 export type Represented = HostKeyPairs & SharedRepresentative
 
-/** Null for a host that is no worker. */
+/** Null when the host is no worker. */
 export function readRepresented(
   crypto: Crypto,
   { config: { represents }, path }: Loaded<HostConfig>,
@@ -22,14 +22,15 @@ export function readRepresented(
   const sealingSeed = readSeed(path(represents.sealing_file), 'The sealing key that workers share')
   return {
     representative: hostCardFrom(crypto, represents.card, 'The card in [represents]').host,
-    ...{ identitySeed, sealingSeed },
+    identitySeed,
+    sealingSeed,
     identity: crypto.signKeyPair(identitySeed),
     sealingKeys: crypto.boxKeyPair(sealingSeed),
   }
 }
 
-/** The host as invites name it. */
-export function frontOf(
+/** The host that invites name: for a worker this is its representative, with the shared keys. */
+export function publicHost(
   address: string,
   { identity, sealingKeys, represented }: HostKeyPairs & { readonly represented: Represented | null },
 ): { readonly keys: HostKeyPairs; readonly host: InviteHost } {

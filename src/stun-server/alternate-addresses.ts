@@ -1,8 +1,8 @@
-// The four places of RFC 5780 §6: two addresses of one family, each with the same two ports.
+// The four endpoints of RFC 5780 §6: two addresses of one family, each with the same two ports.
 //
 //         A1:P1 ─── A2:P1
-//           │         │        `Change` asks for the neighbour beside (address), below (port),
-//         A1:P2 ─── A2:P2      or for the corner across, which is what OTHER-ADDRESS names
+//           │         │        A request to A1:P1 with `Change` is answered from A2:P1 (address), A1:P2 (port)
+//         A1:P2 ─── A2:P2      or A2:P2 (both). OTHER-ADDRESS names A2:P2.
 
 import { distinctEndpoints, type Endpoint, equalEndpoints, type Family, familyOf } from '../base/endpoint.ts'
 import type { Change } from '../nat/stun-attributes.ts'
@@ -12,47 +12,51 @@ export type AlternateAddresses = {
   readonly ports: readonly [number, number]
 }
 
-export type Layout = {
-  /** What to open: `listen`, then the corners that complete a square. */
-  readonly places: readonly Endpoint[]
-  readonly squares: ReadonlyMap<Family, AlternateAddresses>
+export type EndpointPlan = {
+  /** The endpoints to open: `listen`, then those that complete the four. */
+  readonly endpoints: readonly Endpoint[]
+  readonly alternates: ReadonlyMap<Family, AlternateAddresses>
 }
 
-/** The places of a family make a square when they name exactly two addresses and two ports. */
-export function layOut(listen: readonly Endpoint[]): Layout {
-  const squares = new Map<Family, AlternateAddresses>()
-  const places = [...listen]
+/** A family has alternate addresses when its endpoints name exactly two addresses and two ports. */
+export function planEndpoints(listen: readonly Endpoint[]): EndpointPlan {
+  const alternates = new Map<Family, AlternateAddresses>()
+  const endpoints = [...listen]
   for (const family of [4, 6] as const) {
-    const square = squareOf(listen.filter(({ address }) => familyOf(address) === family))
-    if (!square) continue
-    squares.set(family, square)
-    places.push(
-      ...cornersOf(square).filter((corner) => !listen.some((place) => equalEndpoints(place, corner))),
+    const found = alternatesAmong(listen.filter(({ address }) => familyOf(address) === family))
+    if (!found) continue
+    alternates.set(family, found)
+    endpoints.push(
+      ...endpointsOf(found).filter((endpoint) => !listen.some((listed) => equalEndpoints(listed, endpoint))),
     )
   }
-  return { places, squares }
+  return { endpoints, alternates }
 }
 
-/** Where the answer to a request that came to `corner` is sent from (RFC 5780 §6.1, table 1). */
-export function moved({ addresses, ports }: AlternateAddresses, corner: Endpoint, change: Change): Endpoint {
+/** The endpoint that answers a request which came to `to` (RFC 5780 §6.1, table 1). */
+export function changedEndpoint(
+  { addresses, ports }: AlternateAddresses,
+  to: Endpoint,
+  change: Change,
+): Endpoint {
   return {
-    address: change.address ? theOther(addresses, corner.address) : corner.address,
-    port: change.port ? theOther(ports, corner.port) : corner.port,
+    address: change.address ? otherOf(addresses, to.address) : to.address,
+    port: change.port ? otherOf(ports, to.port) : to.port,
   }
 }
 
-export function cornersOf({ addresses, ports }: AlternateAddresses): Endpoint[] {
+export function endpointsOf({ addresses, ports }: AlternateAddresses): Endpoint[] {
   return addresses.flatMap((address) => ports.map((port) => ({ address, port })))
 }
 
-function theOther<T>([first, second]: readonly [T, T], one: T): T {
+function otherOf<T>([first, second]: readonly [T, T], one: T): T {
   return one === first ? second : first
 }
 
-function squareOf(places: readonly Endpoint[]): AlternateAddresses | null {
-  // From a socket on all addresses or on any port nobody knows beforehand what an answer would come from.
-  if (places.some(({ address, port }) => isWildcard(address) || port === 0)) return null
-  const endpoints = distinctEndpoints(places)
+function alternatesAmong(listed: readonly Endpoint[]): AlternateAddresses | null {
+  // A socket on all addresses, or on any port, does not say which endpoint an answer comes from.
+  if (listed.some(({ address, port }) => isWildcard(address) || port === 0)) return null
+  const endpoints = distinctEndpoints(listed)
   const [firstAddress, secondAddress, ...moreAddresses] = new Set(endpoints.map(({ address }) => address))
   const [firstPort, secondPort, ...morePorts] = new Set(endpoints.map(({ port }) => port))
   if (firstAddress === undefined || secondAddress === undefined || moreAddresses.length > 0) return null

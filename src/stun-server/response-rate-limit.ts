@@ -1,19 +1,19 @@
-// How much the address server answers: UDP sources can be forged, so nobody can be sent more than this through us.
+// Limits the answers of the address server. UDP sources can be forged, so an attacker could direct our answers at a victim.
 
 import { customerOf, type Endpoint } from '../base/endpoint.ts'
 import type { Rate } from '../base/token-bucket.ts'
 
 export type RateLimits = {
-  /** For each IPv4 address and each IPv6 /64, which is what one customer has. */
+  /** For each IPv4 address and each IPv6 /64: the range that one customer has. */
   readonly source: Rate
-  /** For all together, whoever asks. */
+  /** For all sources together. */
   readonly total: Rate
-  /** Sources remembered. Beyond it the one that asked longest ago is forgotten; `total` holds all the same. */
+  /** How many sources are stored. Beyond it the one that asked longest ago is removed. `total` still holds. */
   readonly sources: number
 }
 
-/** Room for some agents behind one address that search ports (100 samples a second for some seconds), and at most
- *  6 kB a second to any address somebody names as its own. */
+/** Enough for some agents behind one address that search ports: each asks 100 times a second for some seconds. A forged
+ *  source is sent at most 6 kB a second. */
 export const defaultRateLimits: RateLimits = {
   source: { burst: 400, perSecond: 50 },
   total: { burst: 5_000, perSecond: 5_000 },
@@ -22,7 +22,7 @@ export const defaultRateLimits: RateLimits = {
 
 export class ResponseRateLimit {
   readonly #limits: RateLimits
-  /** By source: when its bucket will be full again, monotonic ms; the one that asked last at the end. */
+  /** By source: when its bucket is full again, in monotonic ms. The source that asked last is last. */
   readonly #fullAt = new Map<string, number>()
   #totalFullAt = Number.NEGATIVE_INFINITY
 
@@ -30,14 +30,14 @@ export class ResponseRateLimit {
     this.#limits = limits
   }
 
-  /** Whether one more answer may go to this source; if so it is counted. */
+  /** Whether one more answer may be sent to this source. If so, it is counted. */
   take(now: number, source: Endpoint): boolean {
     const key = customerOf(source)
     const fullAt = fullAfterOne(now, this.#fullAt.get(key), this.#limits.source)
     const totalFullAt = fullAfterOne(now, this.#totalFullAt, this.#limits.total)
     const granted = fullAt !== null && totalFullAt !== null
     if (granted) this.#totalFullAt = totalFullAt
-    this.#remember(key, granted ? fullAt : this.#fullAt.get(key))
+    this.#store(key, granted ? fullAt : this.#fullAt.get(key))
     return granted
   }
 
@@ -45,8 +45,8 @@ export class ResponseRateLimit {
     return this.#fullAt.size
   }
 
-  /** Refused ones move to the end too: whoever is flooded must not be forgotten, for then its bucket would be full. */
-  #remember(key: string, fullAt: number | undefined): void {
+  /** A refused source moves to the end too. If it were removed while it is flooded, it would get a full bucket. */
+  #store(key: string, fullAt: number | undefined): void {
     if (fullAt === undefined) return
     this.#fullAt.delete(key)
     this.#fullAt.set(key, fullAt)
@@ -58,11 +58,12 @@ export class ResponseRateLimit {
   }
 }
 
-/** The bucket as one number: each answer moves the moment when it is full again, which may not be too far off. */
+/** A token bucket as one number: the time when it is full again. Each answer moves this time later. Null when it would
+ *  be later than an empty bucket allows. */
 function fullAfterOne(now: number, fullAt: number | undefined, { burst, perSecond }: Rate): number | null {
   const next = Math.max(now, fullAt ?? now) + 1000 / perSecond
   return next - now > (burst * 1000) / perSecond + rounding ? null : next
 }
 
-/** Sums of fractions of milliseconds are not exact; a thousandth more or less is no answer. */
+/** Sums of fractions of milliseconds are not exact. This is less than the time of one answer. */
 const rounding = 1e-3

@@ -1,50 +1,55 @@
-// What the address server says to a datagram: where it came from (C1), and from another of its own places if
-// that was wished for (RFC 5780). Keeps nothing.
+// The response of the address server: the endpoint that the request came from (C1). With alternate addresses the response
+// may come from another endpoint than the request went to (RFC 5780). Nothing is stored.
 
 import type { Endpoint } from '../base/endpoint.ts'
 import { attribute } from '../nat/stun-attributes.ts'
 import { decodeStun, encodeError, encodeSuccess, type StunRequest } from '../nat/stun-message.ts'
-import { type AlternateAddresses, moved } from './alternate-addresses.ts'
+import { type AlternateAddresses, changedEndpoint } from './alternate-addresses.ts'
 
-/** A datagram with its way, in either direction. */
-export type Packet = { readonly from: Endpoint; readonly to: Endpoint; readonly bytes: Uint8Array }
+export type PacketHeader = { readonly from: Endpoint; readonly to: Endpoint }
 
-/** RFC 8489 §6.3.1: a request with attributes we must understand and do not, or cannot satisfy. */
-const unknownAttribute = 420
-/** Named in the error; a request that has more is not honest. */
-const maxNamed = 4
+export type Packet = PacketHeader & { readonly bytes: Uint8Array }
 
-/** Null for whatever is not a sound Binding request: it gets no answer, so that nobody is flooded with our errors. */
+/** RFC 8489 §6.3.1: the request has comprehension-required attributes that we do not know, or cannot satisfy. */
+const unknownAttributeError = 420
+/** How many of them the error lists. No honest request has more. */
+const maxUnknownListed = 4
+
+/** Null for anything but a valid Binding request. It gets no answer, so that our errors cannot flood a forged source. */
 export function readRequest(bytes: Uint8Array): StunRequest | null {
   const decoding = decodeStun(bytes)
   return decoding.ok && decoding.message.type === 'request' ? decoding.message : null
 }
 
-/** Where a request came from, and to which of our places. */
-export type Way = { readonly from: Endpoint; readonly to: Endpoint }
-
 /**
- * Always goes to the address that the request came from; its `from` is one of our places. `square`: the one that the
- * request's `to` is a corner of, if any. RESPONSE-PORT is obeyed with and without (RFC 5780 §5).
+ * `to` of the request is one of our endpoints; `alternates` are the four it belongs to, or null. The response always goes to
+ * the address that the request came from. RESPONSE-PORT is obeyed with and without alternates (RFC 5780 §5).
  */
-export function answerTo(request: StunRequest, { from, to }: Way, square: AlternateAddresses | null): Packet {
+export function buildResponse(
+  request: StunRequest,
+  { from, to }: PacketHeader,
+  alternates: AlternateAddresses | null,
+): Packet {
   const { transactionId, change, responsePort } = request
-  const refused = refusedIn(request, square)
-  if (refused.length > 0) {
-    // Back to where the request came from, as if it had no wishes: whoever sent it must learn that we know none.
-    return { from: to, to: from, bytes: encodeError(transactionId, unknownAttribute, refused) }
+  const unknown = unknownAttributes(request, alternates)
+  if (unknown.length > 0) {
+    // Neither CHANGE-REQUEST nor RESPONSE-PORT is obeyed here, so that the error surely reaches the sender.
+    return { from: to, to: from, bytes: encodeError(transactionId, unknownAttributeError, unknown) }
   }
-  const goal = { address: from.address, port: responsePort ?? from.port }
-  // Less than RFC 5780 §6.1 wants: with one address its attributes would say nothing and make the answer longer.
-  if (!square) return { from: to, to: goal, bytes: encodeSuccess({ transactionId, mapped: from }) }
-  const responseOrigin = change ? moved(square, to, change) : to
-  const otherAddress = moved(square, to, { address: true, port: true })
+  const target = { address: from.address, port: responsePort ?? from.port }
+  // RFC 5780 §6.1 asks for more attributes. With one address they say nothing and make the answer longer.
+  if (!alternates) return { from: to, to: target, bytes: encodeSuccess({ transactionId, mapped: from }) }
+  const responseOrigin = change ? changedEndpoint(alternates, to, change) : to
+  const otherAddress = changedEndpoint(alternates, to, { address: true, port: true })
   const success = { transactionId, mapped: from, responseOrigin, otherAddress }
-  return { from: responseOrigin, to: goal, bytes: encodeSuccess(success, { unmasked: true }) }
+  return { from: responseOrigin, to: target, bytes: encodeSuccess(success, { unmasked: true }) }
 }
 
-function refusedIn({ unknownRequired, change }: StunRequest, square: AlternateAddresses | null): number[] {
-  // RFC 5780 §6: without two addresses that have the same two ports, CHANGE-REQUEST counts as unknown.
-  const impossible = change && !square ? [attribute.changeRequest] : []
-  return [...impossible, ...unknownRequired].slice(0, maxNamed)
+function unknownAttributes(
+  { unknownRequired, change }: StunRequest,
+  alternates: AlternateAddresses | null,
+): number[] {
+  // RFC 5780 §6: a server without alternate addresses treats CHANGE-REQUEST as unknown.
+  const unsupported = change && !alternates ? [attribute.changeRequest] : []
+  return [...unsupported, ...unknownRequired].slice(0, maxUnknownListed)
 }

@@ -1,6 +1,6 @@
-// The address server: tells a client where its packet came from, and keeps nothing (C1). With two addresses
-// that have the same two ports it answers from each of the four, so that a client learns what its NAT filters. Each place
-// takes UDP and TCP.
+// The address server. It answers a client with the endpoint that its packet came from, and stores nothing (C1). With two
+// addresses and two ports it answers from each of the four endpoints, so that a client can test the filtering of its NAT.
+// Each endpoint accepts UDP and TCP.
 
 import type { Clock } from '../base/clock.ts'
 import { type Endpoint, type Family, familyOf, formatEndpoint } from '../base/endpoint.ts'
@@ -9,46 +9,46 @@ import type { StunRequest } from '../nat/stun-message.ts'
 import type { ConnectionLimits } from '../net/tcp/connection-limit.ts'
 import { openUdpSocket, type UdpSocket } from '../net/udp/udp-socket.ts'
 import { systemClock } from '../runtime/system-clock.ts'
-import { type AlternateAddresses, layOut } from './alternate-addresses.ts'
+import { type AlternateAddresses, planEndpoints } from './alternate-addresses.ts'
 import { defaultRateLimits, type RateLimits, ResponseRateLimit } from './response-rate-limit.ts'
-import { answerTo, readRequest } from './stun-response.ts'
+import { buildResponse, readRequest } from './stun-response.ts'
 import { StunTcpServer } from './stun-tcp-server.ts'
 
-/** How often the counts are told, if they changed. */
-const tellingMs = 60_000
-/** A port that is free for UDP may be taken for TCP; when any will do another is tried. */
+/** How often the counts are reported, if they have changed. */
+const reportIntervalMs = 60_000
+/** A port that is free for UDP may be taken for TCP. If any port will do, another one is tried. */
 const maxPortTries = 8
 
-/** Datagrams, and messages by TCP, since the start. */
+/** Numbers of datagrams and of TCP messages since the start. */
 export type ServedCounts = {
   readonly answered: number
-  /** Sound requests of sources that asked too much, or that came while all together asked too much. */
+  /** Valid requests that the rate limit of their source, or the total one, has refused. */
   readonly limited: number
-  /** Anything else than a sound Binding request. */
+  /** Anything else than a valid Binding request. */
   readonly ignored: number
 }
 
 export type AddressServerOptions = {
-  /** Port 0 means any. Two addresses and two ports of a family: all four combinations are opened. */
+  /** Port 0 means any. If a family has two addresses and two ports, all four combinations are opened. */
   readonly listen: readonly Endpoint[]
   readonly clock?: Clock
   readonly limits?: RateLimits
-  /** On connections. */
+  /** For TCP connections. */
   readonly connectionLimit?: ConnectionLimits
-  /** Called at times when the counts have changed, and once more at the end. */
+  /** Called at most once a minute, when the counts have changed, and once at the end. */
   readonly onServed?: (counts: ServedCounts) => void
 }
 
 export interface AddressServer {
-  /** As bound: those of `listen` in their order, then the corners that completed a square. */
+  /** As bound: those of `listen` in their order, then those added for RFC 5780. */
   readonly endpoints: readonly Endpoint[]
-  /** The families for which RFC 5780 is offered in full. */
+  /** The families with alternate addresses, for which all tests of RFC 5780 work. */
   readonly behaviour: readonly Family[]
   served(): ServedCounts
   close(): Promise<void>
 }
 
-/** Rejects with a Problem when one of the places cannot be had; then none stays open. */
+/** Rejects with a Problem when one of the endpoints cannot be opened. Then none stays open. */
 export async function startAddressServer(options: AddressServerOptions): Promise<AddressServer> {
   const server = new StunAddressServer(options)
   try {
@@ -64,14 +64,14 @@ class StunAddressServer implements AddressServer {
   readonly #clock: Clock
   readonly #limit: ResponseRateLimit
   readonly #onServed: (counts: ServedCounts) => void
-  readonly #places: readonly Endpoint[]
-  readonly #squares: ReadonlyMap<Family, AlternateAddresses>
-  /** By place, as bound. */
+  readonly #endpoints: readonly Endpoint[]
+  readonly #alternates: ReadonlyMap<Family, AlternateAddresses>
+  /** By endpoint, as bound. */
   readonly #sockets = new Map<string, UdpSocket>()
   readonly #tcp: StunTcpServer
   #counts: ServedCounts = { answered: 0, limited: 0, ignored: 0 }
-  #told = this.#counts
-  #disarm = (): void => {}
+  #reported = this.#counts
+  #cancelReport = (): void => {}
 
   constructor({
     listen,
@@ -86,11 +86,11 @@ class StunAddressServer implements AddressServer {
     this.#tcp = new StunTcpServer({
       clock,
       ...(connectionLimit && { limits: connectionLimit }),
-      take: (bytes, from) => this.#take(bytes, from),
+      accept: (bytes, from) => this.#accept(bytes, from),
     })
-    const { places, squares } = layOut(listen)
-    this.#places = places
-    this.#squares = squares
+    const { endpoints, alternates } = planEndpoints(listen)
+    this.#endpoints = endpoints
+    this.#alternates = alternates
   }
 
   get endpoints(): readonly Endpoint[] {
@@ -98,7 +98,7 @@ class StunAddressServer implements AddressServer {
   }
 
   get behaviour(): readonly Family[] {
-    return [...this.#squares.keys()]
+    return [...this.#alternates.keys()]
   }
 
   served(): ServedCounts {
@@ -106,11 +106,11 @@ class StunAddressServer implements AddressServer {
   }
 
   async open(): Promise<void> {
-    for (const place of this.#places) await this.#openPlace(place)
-    this.#armTelling()
+    for (const endpoint of this.#endpoints) await this.#openEndpoint(endpoint)
+    this.#scheduleReport()
   }
 
-  async #openPlace({ address, port }: Endpoint): Promise<void> {
+  async #openEndpoint({ address, port }: Endpoint): Promise<void> {
     const family = familyOf(address)
     for (let tries = 1; ; tries++) {
       const socket: UdpSocket = await openUdpSocket({
@@ -133,22 +133,22 @@ class StunAddressServer implements AddressServer {
   }
 
   async close(): Promise<void> {
-    this.#disarm()
+    this.#cancelReport()
     this.#tcp.close()
     await Promise.all([...this.#sockets.values()].map((socket) => socket.close()))
-    this.#tell()
+    this.#report()
   }
 
   #receive(socket: UdpSocket, bytes: Uint8Array, from: Endpoint): void {
-    const request = this.#take(bytes, from)
+    const request = this.#accept(bytes, from)
     if (!request) return
-    const square = this.#squares.get(socket.family) ?? null
-    const answer = answerTo(request, { from, to: socket.local }, square)
+    const alternates = this.#alternates.get(socket.family) ?? null
+    const answer = buildResponse(request, { from, to: socket.local }, alternates)
     this.#sockets.get(formatEndpoint(answer.from))?.send(answer.bytes, answer.to)
   }
 
-  /** Null for what is no sound request, and for one too many. */
-  #take(bytes: Uint8Array, from: Endpoint): StunRequest | null {
+  /** Null for an invalid request, and for one beyond the rate limit. */
+  #accept(bytes: Uint8Array, from: Endpoint): StunRequest | null {
     const { answered, limited, ignored } = this.#counts
     const request = readRequest(bytes)
     if (!request) this.#counts = { answered, limited, ignored: ignored + 1 }
@@ -161,16 +161,16 @@ class StunAddressServer implements AddressServer {
     return null
   }
 
-  #armTelling(): void {
-    this.#disarm = this.#clock.after(tellingMs, () => {
-      this.#tell()
-      this.#armTelling()
+  #scheduleReport(): void {
+    this.#cancelReport = this.#clock.after(reportIntervalMs, () => {
+      this.#report()
+      this.#scheduleReport()
     })
   }
 
-  #tell(): void {
-    if (this.#told === this.#counts) return
-    this.#told = this.#counts
+  #report(): void {
+    if (this.#reported === this.#counts) return
+    this.#reported = this.#counts
     this.#onServed(this.#counts)
   }
 }

@@ -1,5 +1,5 @@
-// The address server over TCP (RFC 8489 §6.2.2), for agents that know no other way. A connection is bounded in all it can
-// make us hold: nothing but STUN is read, little is written to whoever does not read, and who is silent is let go.
+// The address server over TCP (RFC 8489 §6.2.2), for agents that punch by TCP. A connection is closed when it sends
+// anything but STUN, when it does not read our answers, and when it is silent for too long.
 
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
@@ -8,27 +8,27 @@ import type { StunRequest } from '../nat/stun-message.ts'
 import { stunSplitter } from '../nat/stun-tcp-framing.ts'
 import { ConnectionLimit, type ConnectionLimits } from '../net/tcp/connection-limit.ts'
 import { openTcpListener, type TcpListener } from '../net/tcp/tcp-listener.ts'
-import { answerTo } from './stun-response.ts'
+import { buildResponse } from './stun-response.ts'
 
-/** Agents behind one address keep a connection each while their letters travel. */
-export const defaultConnectionLimits: ConnectionLimits = { total: 4_096, perSource: 32 }
-/** Agents ask every 30 s. */
-export const mostSilentMs = 100_000
-/** Answers that its reader has not taken. */
+/** Several agents may be behind one address. Each keeps a connection while its letters travel. */
+const defaultConnectionLimits: ConnectionLimits = { total: 4_096, perSource: 32 }
+/** Agents send a request every 30 s. */
+export const idleTimeoutMs = 100_000
+/** A client that has left more than this unread is disconnected. */
 const maxUnreadBytes = 4_096
 
 export type StunTcpServerOptions = {
   readonly clock: Clock
   readonly limits?: ConnectionLimits
-  /** What is asked, if it is a sound request that may be answered now; counted. */
-  readonly take: (bytes: Uint8Array, from: Endpoint) => StunRequest | null
+  /** Returns the request when it is valid and within the rate limit. It is counted in any case. */
+  readonly accept: (bytes: Uint8Array, from: Endpoint) => StunRequest | null
 }
 
-type LimitedConnection = { readonly from: Endpoint; readonly close: () => void }
+type Connection = { readonly from: Endpoint; readonly close: () => void }
 
 export class StunTcpServer {
   readonly #options: StunTcpServerOptions
-  readonly #connectionLimit: ConnectionLimit<LimitedConnection>
+  readonly #connectionLimit: ConnectionLimit<Connection>
   readonly #listeners: TcpListener[] = []
 
   constructor(options: StunTcpServerOptions) {
@@ -40,12 +40,12 @@ export class StunTcpServer {
     return this.#connectionLimit.size
   }
 
-  /** Rejects with a Problem when the place cannot be had. */
-  async open(place: Endpoint, family: 4 | 6): Promise<void> {
+  /** Rejects with a Problem when the endpoint cannot be opened. */
+  async open(local: Endpoint, family: 4 | 6): Promise<void> {
     const listener = await openTcpListener({
-      ...place,
+      ...local,
       family,
-      onConnection: (socket, from) => this.#welcome(socket, from, place),
+      onConnection: (socket, from) => this.#handleConnection(socket, from, local),
     })
     this.#listeners.push(listener)
   }
@@ -55,20 +55,20 @@ export class StunTcpServer {
     this.#connectionLimit.closeAll()
   }
 
-  #welcome(socket: Socket, from: Endpoint, place: Endpoint): void {
-    const { clock, take } = this.#options
-    const connection: LimitedConnection = { from, close: () => socket.destroy() }
+  #handleConnection(socket: Socket, from: Endpoint, local: Endpoint): void {
+    const { clock, accept } = this.#options
+    const connection: Connection = { from, close: () => socket.destroy() }
     if (!this.#connectionLimit.admit(connection)) {
       socket.destroy()
       return
     }
     const splitter = stunSplitter()
     let cancel = () => {}
-    const wait = () => {
+    const restartIdleTimer = () => {
       cancel()
-      cancel = clock.after(mostSilentMs, connection.close)
+      cancel = clock.after(idleTimeoutMs, connection.close)
     }
-    wait()
+    restartIdleTimer()
     socket.on('close', () => {
       cancel()
       this.#connectionLimit.leave(connection)
@@ -80,13 +80,13 @@ export class StunTcpServer {
         return
       }
       for (const message of messages) {
-        const request = take(message, from)
-        // By the way it came: in a connection there is no other place to answer from or to.
-        if (request) socket.write(answerTo(request, { from, to: place }, null).bytes)
+        const request = accept(message, from)
+        // No alternates: an answer can only use the connection that the request came by.
+        if (request) socket.write(buildResponse(request, { from, to: local }, null).bytes)
       }
       if (messages.length === 0) return
       this.#connectionLimit.noteSpoke(connection)
-      wait()
+      restartIdleTimer()
     })
   }
 }

@@ -1,4 +1,4 @@
-// The events of host and agent, told to a person.
+// Sentences for the events of host and agent.
 
 import type { AgentEvent } from '../agent/events.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
@@ -27,8 +27,8 @@ export function describeHostEvent(event: HostEvent): Line | null {
       return describeBudget(event)
     case 'standing':
       return event.state === 'awake'
-        ? line('good', 'No other host answers: this one does now.')
-        : line('plain', 'This host stands by, and answers when no other one does.')
+        ? line('good', 'No other host answers, so this host answers now.')
+        : line('plain', 'This host is on standby: it answers when no other host does.')
     case 'mailbox':
       return describeMailbox(event)
     case 'trouble':
@@ -83,7 +83,7 @@ export function describeAgentEvent(event: AgentEvent): Line | null {
         `${event.peer.name} is now reached ${pathWords(event.path)} (${event.path.remote}).`,
       )
     case 'disturbed':
-      return line('bad', `Nothing comes from ${event.peer.name}. Looking for another way.`)
+      return line('bad', `No packets come from ${event.peer.name}. Looking for another path.`)
     case 'recovered':
       return line('good', `${event.peer.name} is back after ${seconds(event.afterMs)}.`)
     case 'failed':
@@ -94,10 +94,10 @@ export function describeAgentEvent(event: AgentEvent): Line | null {
     case 'disconnected':
       return line(
         'bad',
-        `The connection with ${event.peer.name} ended: ${goodbyes[event.reason] ?? event.reason}.`,
+        `The connection with ${event.peer.name} ended: ${disconnectReasons[event.reason] ?? event.reason}.`,
       )
     case 'waiting':
-      return line('plain', 'Waiting for others to come.')
+      return line('plain', 'Waiting for other players.')
     case 'letter':
       return line('quiet', `A letter was dropped: ${event.reason}.`)
     case 'notice':
@@ -107,22 +107,28 @@ export function describeAgentEvent(event: AgentEvent): Line | null {
   }
 }
 
-const goodbyes: Readonly<Record<string, string>> = {
+const disconnectReasons: Readonly<Record<string, string>> = {
   closed: 'closed by us',
   'closed-by-peer': 'the other side left',
-  lost: 'nothing came any more',
+  lost: 'no packets came any more',
 }
 
 export function declineWords(reason: string): string {
-  return declines.get(reason) ?? `The host declined: ${reason}.`
+  return declineTexts.get(reason) ?? `The host declined: ${reason}.`
 }
 
-const declines: ReadonlyMap<string, string> = new Map([
+const declineTexts: ReadonlyMap<string, string> = new Map([
   ['too-often', 'The host was asked too often, by us or by others with our mail provider.'],
   ['invite-ended', 'Your invite has ended. Ask whoever runs the host for a new one.'],
   ['invite-revoked', 'Your invite was revoked. Ask whoever runs the host.'],
-  ['invite-used-up', 'As many agents as may came by this invite. Ask whoever runs the host for another one.'],
-  ['invite-required', 'The room now wants an invite of the newer kind. Ask whoever runs the host for one.'],
+  [
+    'invite-used-up',
+    'The maximum number of agents has used this invite. Ask whoever runs the host for another one.',
+  ],
+  [
+    'invite-required',
+    'The room now requires an invite of the newer kind. Ask whoever runs the host for one.',
+  ],
 ])
 
 function minutes(ms: number): string {
@@ -149,7 +155,7 @@ function describeMailbox(state: MailboxState): Line {
       )
 }
 
-/** What kind of NAT, and what that means for meeting others. Not `isPublic`: the servers are in our own network. */
+/** Describes the kind of NAT, and what it means for connections. `isPublic` is false when the servers are in our own network. */
 export function describeNat(
   { mapping }: NatProfile,
   addresses: readonly string[],
@@ -161,7 +167,7 @@ export function describeNat(
     case 'none':
       return isPublic
         ? `No NAT: our own address is public.${seen}`
-        : `No NAT inside the local network; whether one leads out of it is unknown.${seen}`
+        : `No NAT inside the local network; whether there is one at its border is unknown.${seen}`
     case 'EIM':
       return `Your NAT makes it easy to meet others: it keeps one port for all destinations (endpoint-independent mapping).${seen}`
     case 'ADM':
@@ -169,7 +175,7 @@ export function describeNat(
       return `Your NAT makes it hard to meet some: it takes another port for each destination (${mapping === 'ADM' ? 'address' : 'address and port'}-dependent mapping).${seen}`
     case 'unknown':
       return addresses.length === 0
-        ? 'No STUN server answered over UDP, so UDP is blocked or there is no Internet: players in the same network may be met, others over TCP at best.'
+        ? 'No STUN server answered over UDP, so UDP is blocked or there is no Internet: players in the same network may be reached, others at best over TCP.'
         : `Only one STUN server answered, so the kind of NAT is unknown.${seen}`
   }
 }

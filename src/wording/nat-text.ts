@@ -1,4 +1,4 @@
-// What `peerpost nat` tells a person: the kind of NAT in plain words, who can be reached, and what would help.
+// The text of `peerpost nat`: the kind of NAT, who can be reached, and what would help.
 
 import { addressScope, type Candidate, type Endpoint, familyOf, formatEndpoint } from '../base/endpoint.ts'
 import type { Allocation, Filtering, NatProfile } from '../base/nat-profile.ts'
@@ -18,7 +18,7 @@ export type NatFacts = {
   readonly layers: Layers
 }
 
-/** How a peer of that kind would be met: the plan's name, or why there is none. */
+/** The plan for connecting to a kind of peer; `none` when it cannot be reached. */
 export type Reach = { readonly peer: string; readonly words: string; readonly plan: Plan['strategy'] }
 
 const nat = (mapping: NatProfile['mapping'], filtering: Filtering, allocation: Allocation): NatProfile => ({
@@ -26,24 +26,32 @@ const nat = (mapping: NatProfile['mapping'], filtering: Filtering, allocation: A
   filtering,
   allocation,
 })
-const kept: Allocation = { type: 'preserving' }
-const counted: Allocation = { type: 'sequential', step: 1 }
+const preserving: Allocation = { type: 'preserving' }
+const sequential: Allocation = { type: 'sequential', step: 1 }
 
-/** The seven kinds that the NATs in the field come down to. */
+/** Seven kinds that stand for the NATs in the field. */
 const peers: readonly { readonly peer: string; readonly words: string; readonly nat: NatProfile }[] = [
-  { peer: 'none', words: 'players without a NAT', nat: nat('none', 'EIF', kept) },
-  { peer: 'EIM+EIF', words: 'those whose router lets everybody in', nat: nat('EIM', 'EIF', kept) },
-  { peer: 'EIM+ADF', words: 'those whose router lets in addresses it knows', nat: nat('EIM', 'ADF', kept) },
-  { peer: 'EIM+APDF', words: 'those with a usual home router', nat: nat('EIM', 'APDF', kept) },
+  { peer: 'none', words: 'players without a NAT', nat: nat('none', 'EIF', preserving) },
+  {
+    peer: 'EIM+EIF',
+    words: 'those whose router accepts packets from everybody',
+    nat: nat('EIM', 'EIF', preserving),
+  },
+  {
+    peer: 'EIM+ADF',
+    words: 'those whose router accepts packets from known addresses',
+    nat: nat('EIM', 'ADF', preserving),
+  },
+  { peer: 'EIM+APDF', words: 'those with a usual home router', nat: nat('EIM', 'APDF', preserving) },
   {
     peer: 'ADM+ADF sequential',
     words: 'those whose router counts up a port for each address',
-    nat: nat('ADM', 'ADF', counted),
+    nat: nat('ADM', 'ADF', sequential),
   },
   {
     peer: 'APDM+APDF sequential',
     words: 'those whose router counts up a port for each destination',
-    nat: nat('APDM', 'APDF', counted),
+    nat: nat('APDM', 'APDF', sequential),
   },
   {
     peer: 'APDM+APDF random',
@@ -52,18 +60,18 @@ const peers: readonly { readonly peer: string; readonly words: string; readonly 
   },
 ]
 
-/** RFC 2544: stand-ins for public addresses. */
-const [ourStandIn, theirStandIn] = ['198.18.0.98', '198.18.0.99']
+/** Addresses of RFC 2544 that stand for public addresses. */
+const [ourPlaceholder, theirPlaceholder] = ['198.18.0.98', '198.18.0.99']
 
-/** Whom we could meet over IPv4 as things are; a router that opens ports counts. */
+/** Which kinds of peers we can reach over IPv4 now, with the port that the router has opened, if any. */
 export function reachOf({ view, mapping }: NatFacts): Reach[] {
   const seen = view.publicEndpoints.filter(({ address }) => familyOf(address) === 4)
   if (seen.length === 0) return []
-  // Seen by a server in the same house, our address is not public; the kind of NAT is the same.
+  // A server in the local network sees an address that is not public. The kind of NAT is the same.
   const isPublic = isSeenFromOutside(seen)
   const candidates: Candidate[] = seen.map((endpoint) => ({
     kind: 'server-reflexive',
-    endpoint: isPublic ? endpoint : { ...endpoint, address: ourStandIn },
+    endpoint: isPublic ? endpoint : { ...endpoint, address: ourPlaceholder },
   }))
   if (mapping && addressScope(mapping.external.address) === 'public') {
     candidates.push({ kind: 'port-mapped', endpoint: mapping.external })
@@ -71,7 +79,7 @@ export function reachOf({ view, mapping }: NatFacts): Reach[] {
   return peers.map(({ peer, words, nat: profile }) => {
     const theirs: Candidate = {
       kind: 'server-reflexive',
-      endpoint: { address: theirStandIn, port: 40_000 },
+      endpoint: { address: theirPlaceholder, port: 40_000 },
     }
     const verdict = plan(
       { nat: view.profile, candidates },
@@ -92,35 +100,40 @@ export function natText(facts: NatFacts): string[] {
   ]
 }
 
-/** The story without what each server saw. Lines that begin with two spaces belong to the one before. */
+/** The text without the address that each server saw. Lines that begin with two spaces belong to the line before. */
 export function natWordsOf(facts: NatFacts): string[] {
   const { view, six, layers, mapping } = facts
   const { profile } = view
   const reach = reachOf(facts)
   return [
     describeNat(profile, view.publicEndpoints.map(formatEndpoint), isSeenFromOutside(view.publicEndpoints)),
-    ...present(filterWords(profile), allocationWords(profile), hairpinWords(view), lifetimeWords(profile)),
-    ...present(layerWords[layers], sixWords(six), routerWords(mapping)),
+    ...withoutNulls(
+      filterWords(profile),
+      allocationWords(profile),
+      hairpinWords(view),
+      lifetimeWords(profile),
+    ),
+    ...withoutNulls(layerWords[layers], ipv6Words(six), routerWords(mapping)),
     ...reachWords(reach),
     ...adviceFor(facts, reach),
   ]
 }
 
-function present(...lines: readonly (string | null | undefined)[]): string[] {
+function withoutNulls(...lines: readonly (string | null | undefined)[]): string[] {
   return lines.filter((line): line is string => typeof line === 'string')
 }
 
 function filterWords({ mapping, filtering }: NatProfile): string | null {
-  const who = mapping === 'none' ? 'Nothing stands in between, or it' : 'It'
+  const subject = mapping === 'none' ? 'There is no firewall, or it' : 'It'
   switch (filtering) {
     case 'EIF':
-      return `${who} lets everybody in at a port that is open (endpoint-independent filtering).`
+      return `${subject} accepts packets from everybody at an open port (endpoint-independent filtering).`
     case 'ADF':
-      return `${mapping === 'none' ? 'A firewall' : 'It'} lets in only addresses that were sent to (address-dependent filtering).`
+      return `${mapping === 'none' ? 'A firewall' : 'It'} accepts packets only from addresses that we sent to (address-dependent filtering).`
     case 'APDF':
-      return `${mapping === 'none' ? 'A firewall' : 'It'} lets in only those that were sent to (address and port-dependent filtering).`
+      return `${mapping === 'none' ? 'A firewall' : 'It'} accepts packets only from addresses and ports that we sent to (address and port-dependent filtering).`
     case 'unknown':
-      return mapping === 'unknown' ? null : 'No server could tell whom it lets in.'
+      return mapping === 'unknown' ? null : 'No server could test its filtering.'
   }
 }
 
@@ -132,9 +145,9 @@ function allocationWords({ mapping, allocation }: NatProfile): string | null {
       : ''
   switch (allocation.type) {
     case 'sequential':
-      return `Its ports follow each other in steps of ${allocation.step}${block}, so they can be foretold for a moment.`
+      return `Its ports follow each other in steps of ${allocation.step}${block}, so they can be predicted for a short time.`
     case 'random':
-      return `Its ports are drawn at random${block}${block ? ', which are few enough to search' : ''}.`
+      return `It chooses ports at random${block}${block ? ', which are few enough to search' : ''}.`
     default:
       return null
   }
@@ -157,13 +170,13 @@ const layerWords: Readonly<Record<Layers, string | null>> = {
   none: null,
   one: null,
   unknown: null,
-  double: 'Two NATs stand one behind the other: the router has no public address itself.',
+  double: 'There are two NATs, one behind the other: the router has no public address itself.',
   carrier: 'The provider shares public addresses among its customers (carrier-grade NAT).',
 }
 
 const isOutside = ({ address }: Endpoint) => addressScope(address) === 'public'
 
-function sixWords(six: readonly Endpoint[]): string {
+function ipv6Words(six: readonly Endpoint[]): string {
   const [first] = six.filter(isOutside)
   return first ? `IPv6 works: ${first.address}.` : 'There is no IPv6.'
 }
@@ -171,7 +184,7 @@ function sixWords(six: readonly Endpoint[]): string {
 function routerWords(mapping: PortMapping | null): string | null {
   if (!mapping) return null
   return addressScope(mapping.external.address) === 'public'
-    ? `The router opens ports when asked (${mapping.language}), so everybody can be met.`
+    ? `The router opens ports when asked (${mapping.language}), so everybody can be reached.`
     : `The router opens ports when asked (${mapping.language}), but only towards another NAT.`
 }
 
@@ -182,12 +195,12 @@ function reachWords(reach: readonly Reach[]): string[] {
     return [`${title}:`, ...members.map(({ words }) => `  - ${words}`)]
   }
   return [
-    ...group('Met directly', (strategy) => strategy === 'direct'),
+    ...group('Reached directly', (strategy) => strategy === 'direct'),
     ...group(
-      'Met after a search for ports, in seconds to minutes',
+      'Reached after a search for ports, in seconds to minutes',
       (strategy) => strategy !== 'direct' && strategy !== 'none',
     ),
-    ...group('Not met, unless they open a port or both have IPv6', (strategy) => strategy === 'none'),
+    ...group('Not reached, unless they open a port or both have IPv6', (strategy) => strategy === 'none'),
   ]
 }
 

@@ -1,4 +1,4 @@
-// What stories are told with: how a line sounds, and numbers as people read them.
+// The parts of texts for people: a line with its tone, and numbers with their units.
 
 export type Tone = 'good' | 'bad' | 'plain' | 'quiet'
 

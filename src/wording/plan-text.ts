@@ -1,4 +1,4 @@
-// Plans, paths and the NATs of others in a few plain words.
+// Plans and the NATs of other players in a few words.
 
 import type { NatProfile } from '../base/nat-profile.ts'
 import type { HardStrategy } from '../punch/punch-plan.ts'
@@ -11,14 +11,14 @@ const plans: Readonly<Record<HardStrategy | 'direct' | 'tcp', string>> = {
   birthday: 'searching for a random port, with many ports of ours against many of theirs',
   'assigned-birthday': 'letting the counting router give ports, and searching for the random one',
   'block-search': 'searching the few ports that the provider gives to one customer',
-  'target-list': 'agreeing on ports that both routers will come by, and meeting there',
+  'target-list': 'agreeing on ports that both routers will use next',
 }
 
 export function planWords(plan: string): string | null {
   return plan in plans ? plans[plan as keyof typeof plans] : null
 }
 
-/** Of somebody else: how hard its router makes it to be met. */
+/** Describes the router of another player. */
 export function natWords({ mapping, allocation }: NatProfile): string {
   switch (mapping) {
     case 'none':

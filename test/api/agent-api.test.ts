@@ -21,16 +21,20 @@ const folder = mkdtempSync(join(tmpdir(), 'peerpost-control-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 let files = 0
 
-/** A player whose agent is run and watched as the command does it. */
+/** A player whose agent runs with an AgentControl and a control API, as in the command. */
 function controlled(world: World, player: Player) {
   const file = join(folder, `${++files}.json`)
   const standings = new FriendsAndBlocked(file, { friends: [], blocked: [] })
   const control = new AgentControl({
     clock: world.clock,
     makeAgent: (onEvent, forwards) => player.make(standings, onEvent, forwards),
-    standings,
-    ...{ name: player.name, id: player.id, room: 'lobby', invite: 'peerpost1invite' },
-    ...{ exposes: ['udp:7777'], forwards: [] },
+    friendsAndBlocked: standings,
+    name: player.name,
+    id: player.id,
+    room: 'lobby',
+    invite: 'peerpost1invite',
+    exposes: ['udp:7777'],
+    forwards: [],
     onEvent: (event) => {
       player.events.push({ ...event, at: world.clock.now() })
       client.log.add(event)
@@ -45,7 +49,11 @@ function controlled(world: World, player: Player) {
     return answer
   }
   return {
-    ...{ client, control, standings, file, ask },
+    client,
+    control,
+    standings,
+    file,
+    ask,
     status: async () => (await ask('GET', '/v1/status')).body,
     peer: async (name: string) =>
       (await ask('GET', '/v1/peers')).body.peers.find((peer: { name: string }) => peer.name === name),
@@ -54,7 +62,7 @@ function controlled(world: World, player: Player) {
 
 const isLinked = (one: Player, other: Player) => () => one.isLinkedWith(other) && other.isLinkedWith(one)
 
-test('status, players and links are told from the start to the end of a room', async () => {
+test('the API shows status, players and links from joining a room to leaving it', async () => {
   await inWorld({ seed: 601 }, async (world) => {
     const [anna, ben] = [world.player('anna'), world.player('ben')]
     const api = controlled(world, anna)
@@ -87,7 +95,7 @@ test('status, players and links are told from the start to the end of a room', a
   })
 })
 
-test('a room is left with a goodbye, and joined again by the same program', async () => {
+test('an agent leaves the room with a goodbye, and joins it again', async () => {
   await inWorld({ seed: 602 }, async (world) => {
     const [anna, ben] = [world.player('anna'), world.player('ben')]
     const api = controlled(world, anna)
@@ -110,7 +118,7 @@ test('a room is left with a goodbye, and joined again by the same program', asyn
   })
 })
 
-test('joining a room one is in asks the host again, when manners allow', async () => {
+test('joining the current room asks the host again, but not too often', async () => {
   await inWorld({ seed: 603 }, async (world) => {
     const anna = world.player('anna')
     const api = controlled(world, anna)
@@ -123,7 +131,7 @@ test('joining a room one is in asks the host again, when manners allow', async (
   })
 })
 
-test('whoever is blocked is unlinked, kept out for good and in the file, and met again once unblocked', async () => {
+test('blocking a player ends the link for good and is stored, and unblocking allows it again', async () => {
   await inWorld({ seed: 604 }, async (world) => {
     const [anna, ben] = [world.player('anna'), world.player('ben')]
     const api = controlled(world, anna)
@@ -148,7 +156,7 @@ test('whoever is blocked is unlinked, kept out for good and in the file, and met
   })
 })
 
-test('whoever was sent away stays away, though they ask, until asked for', async () => {
+test('a disconnected player stays disconnected, even if it asks, until connect', async () => {
   await inWorld({ seed: 605 }, async (world) => {
     const [anna, ben] = [world.player('anna'), world.player('ben')]
     const api = controlled(world, anna)
@@ -167,7 +175,7 @@ test('whoever was sent away stays away, though they ask, until asked for', async
   })
 })
 
-test('a port that leads to a player is opened, kept over leaving, and closed again', async () => {
+test('a forward is opened, stays after leaving and joining, and is closed again', async () => {
   const taken = createSocket('udp4').bind(0, '127.0.0.1')
   await once(taken, 'listening')
   const { port } = taken.address()
@@ -200,7 +208,7 @@ test('a port that leads to a player is opened, kept over leaving, and closed aga
   })
 })
 
-test('friends are listed, and two players of one name must be told apart by their IDs', async () => {
+test('friends are listed, and two players with one name must be named by their IDs', async () => {
   await inWorld({ seed: 606 }, async (world) => {
     const anna = world.player('anna')
     const [one, two] = [world.player('ben'), world.player('ben')]
@@ -219,7 +227,7 @@ test('friends are listed, and two players of one name must be told apart by thei
   })
 })
 
-test('a player who cannot be reached is told of with the reason and what would help', async () => {
+test('a player who cannot be reached is shown with the reason and advice', async () => {
   await inWorld({ seed: 607 }, async (world) => {
     const random = nat('APDM', 'APDF', { allocation: 'random' })
     const [anna, ben] = [world.player('anna', random), world.player('ben', random)]
@@ -235,7 +243,7 @@ test('a player who cannot be reached is told of with the reason and what would h
   })
 })
 
-test('an agent is ready while it is in the room and its mailbox connected, and counts players without names', async () => {
+test('an agent is ready while it is in the room and its mailbox is connected, and its metrics name no player', async () => {
   await inWorld({ seed: 610 }, async (world) => {
     const [anna, ben] = [world.player('anna'), world.player('ben')]
     const api = controlled(world, anna)
@@ -256,14 +264,14 @@ test('an agent is ready while it is in the room and its mailbox connected, and c
   })
 })
 
-test('the invite is given to those who may have it', async () => {
+test('the API returns the invite', async () => {
   await inWorld({ seed: 608 }, async (world) => {
     const api = controlled(world, world.player('anna'))
     assert.equal((await api.ask('GET', '/v1/room/invite')).body.invite, 'peerpost1invite')
   })
 })
 
-test('events come as they were told, with masked words where these are wanted', async () => {
+test('the event stream contains the events, with masked words on request', async () => {
   await inWorld({ seed: 609 }, async (world) => {
     const anna = world.player('anna')
     const api = controlled(world, anna)
@@ -279,7 +287,7 @@ test('events come as they were told, with masked words where these are wanted', 
   })
 })
 
-test('every route of an agent was asked by these tests', () => {
+test('these tests call every route of an agent', () => {
   const routes = agentRoutes({} as AgentControl).map(({ method, path }) => `${method} ${path}`)
   assert.deepEqual([...asked].sort(), routes.sort())
 })

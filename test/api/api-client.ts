@@ -1,4 +1,4 @@
-// Asks a control API in this process, without a socket, and checks every answer against what its route promises.
+// Calls a control API in this process, without a socket, and checks every answer against the schema of its route.
 
 import assert from 'node:assert/strict'
 import { AccessTokens } from '../../src/api/access-tokens.ts'
@@ -9,7 +9,7 @@ import { EventLog } from '../../src/daemon/event-log.ts'
 import type { Line } from '../../src/wording/numbers-text.ts'
 import { seededCrypto } from '../harness/seeded-crypto.ts'
 
-export const place = { address: '127.0.0.1', port: 7070 }
+export const endpoint = { address: '127.0.0.1', port: 7070 }
 
 export type Answer = {
   readonly status: number
@@ -22,7 +22,7 @@ export class ApiClient {
   readonly access: AccessTokens
   readonly #routes: readonly Route[]
   readonly #app: ReturnType<typeof createControlApp>
-  /** Routes that were asked, as `METHOD path`. */
+  /** The routes that were called, as `METHOD path`. */
   readonly asked = new Set<string>()
 
   constructor(clock: Clock, routes: readonly Route[], describe: (event: object) => Line | null = () => null) {
@@ -30,12 +30,16 @@ export class ApiClient {
     this.access = new AccessTokens({ clock, randomBytes: (length) => crypto.randomBytes(length) })
     this.#routes = routes
     this.#app = createControlApp({
-      ...{ clock, access: this.access, log: this.log, routes, describe },
-      place: () => place,
+      clock,
+      access: this.access,
+      log: this.log,
+      routes,
+      describe,
+      endpoint: () => endpoint,
     })
   }
 
-  /** As sent; headers may be replaced. */
+  /** Returns the response without a check. Headers may be replaced, or removed with an empty text. */
   async raw(
     method: string,
     path: string,
@@ -43,14 +47,15 @@ export class ApiClient {
     body?: string,
   ): Promise<Response> {
     const all = {
-      host: `127.0.0.1:${place.port}`,
+      host: `127.0.0.1:${endpoint.port}`,
       authorization: `Bearer ${this.access.token}`,
       ...headers,
     }
     const given = Object.entries(all).filter(([, value]) => value !== '')
     return this.#app.fetch(
-      new Request(`http://127.0.0.1:${place.port}${path}`, {
-        ...{ method, headers: Object.fromEntries(given) },
+      new Request(`http://127.0.0.1:${endpoint.port}${path}`, {
+        method,
+        headers: Object.fromEntries(given),
         ...(body !== undefined && { body }),
       }),
     )
@@ -79,9 +84,10 @@ export class ApiClient {
     assert.ok(checked.success, `${name} ${status}: ${checked.error?.message} in ${JSON.stringify(answer)}`)
     if (status === 200) return
     const { code } = (answer as { error: { code: string } }).error
-    if (code in usual) return
+    if (code in generalCodes) return
     assert.equal(route.faults?.[code], status, `${name} may answer ${code}`)
   }
 }
 
-const usual: Readonly<Record<string, true>> = { 'no-token': true, 'bad-body': true, 'too-many': true }
+/** Codes that every route may answer. */
+const generalCodes: Readonly<Record<string, true>> = { 'no-token': true, 'bad-body': true, 'too-many': true }

@@ -1,4 +1,4 @@
-// Whether a text is what Prometheus reads: text exposition format 0.0.4, names by its rules.
+// Checks that a text is valid for Prometheus: text exposition format 0.0.4, and its rules for names.
 
 import assert from 'node:assert/strict'
 

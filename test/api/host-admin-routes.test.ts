@@ -1,4 +1,4 @@
-// Invites and blocked agents over the control API of a host with a folder of its own.
+// The routes for invites and blocked agents, with the folder and database of a real host.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -17,7 +17,7 @@ import { realCrypto } from '../harness/seeded-crypto.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 import { ApiClient } from './api-client.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'peerpost-office-'))
+const folder = mkdtempSync(join(tmpdir(), 'peerpost-host-admin-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 const config = join(folder, 'host', 'host.toml')
 const clock = new VirtualClock()
@@ -36,7 +36,7 @@ before(() => {
   api = new ApiClient(clock, hostAdminRoutes({ admin }))
 })
 
-test('an invite is told once, is listed without what lets anybody in, and revoked by its name', async () => {
+test('an invite is shown once, is listed without its secret, and is revoked by its name', async () => {
   const made = await api.ask('POST', '/v1/invites', { name: 'chess club', until: '30d', uses: 5 })
   assert.equal(made.status, 200)
   assert.ok(readInvite(realCrypto, made.body.invite).ok)
@@ -53,7 +53,7 @@ test('an invite is told once, is listed without what lets anybody in, and revoke
   assert.equal((await api.ask('GET', '/v1/invites')).body.invites[0].state, 'revoked')
 })
 
-test('what the command refuses is refused in the same words', async () => {
+test('the API refuses the same as the command, with the same messages', async () => {
   const refused = async (body: object) => {
     const answer = await api.ask('POST', '/v1/invites', body)
     return `${answer.status} ${answer.body.error.message}`
@@ -61,15 +61,17 @@ test('what the command refuses is refused in the same words', async () => {
   assert.match(await refused({ until: 'soon' }), /^400 "--until soon" is no date/)
   assert.match(await refused({ room: 'nowhere' }), /^400 There is no room "nowhere"/)
   assert.match(await refused({ name: 'two\nlines' }), /^400 That is no name for an invite/)
-  assert.match(await refused({ uses: 0 }), /^400 The body is not what/)
-  assert.match(await refused({ seed: 'mine' }), /^400 The body is not what/)
+  assert.match(await refused({ uses: 0 }), /^400 The body is not valid/)
+  assert.match(await refused({ seed: 'mine' }), /^400 The body is not valid/)
   const unknown = await api.ask('DELETE', '/v1/invites/nothing')
   assert.deepEqual([unknown.status, unknown.body.error.message], [400, 'There is no invite "nothing".'])
 })
 
-test('no more is listed than an answer may have, the newest first', async () => {
+test('a list has a maximum length and starts with the newest', async () => {
   const all = Array.from({ length: mostListed + 1 }, (_, index) => ({
-    ...{ id: String(index), name: '', since: '2026-11-24T00:00:00.000Z' },
+    id: String(index),
+    name: '',
+    since: '2026-11-24T00:00:00.000Z',
   }))
   const many = new ApiClient(
     clock,
@@ -79,7 +81,7 @@ test('no more is listed than an answer may have, the newest first', async () => 
   assert.deepEqual([body.blocked.length, body.blocked[0].id, body.total], [mostListed, '500', mostListed + 1])
 })
 
-test('an agent is blocked, listed and unblocked by its user ID, and nobody without a token does it', async () => {
+test('an agent is blocked, listed and unblocked by its user ID, and this needs a token', async () => {
   const id = userIdText(new Uint8Array(32).fill(7))
   assert.equal((await api.raw('PUT', `/v1/blocked/${id}`, { authorization: '' })).status, 401)
   assert.equal((await api.raw('POST', '/v1/invites', { authorization: '' }, '{}')).status, 401)

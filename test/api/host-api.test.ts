@@ -11,39 +11,35 @@ import { VirtualClock } from '../harness/virtual-clock.ts'
 import { inWorld } from '../harness/world.ts'
 import { ApiClient } from './api-client.ts'
 
-const scanLimitMs = 180_000
-/** Of a host whose office no test asks. */
+const maxScanAgeMs = 180_000
+/** No test here calls it. */
 const admin = {} as HostAdmin
 const settings = { capacity: 100, outboxCapacity: 20, seenCapacity: 1_000, perDay: 400 }
 const nothing: HostCounters = {
-  ...{
-    letters: {},
-    mails: {},
-    entries: 0,
-    waitingMails: 0,
-    waitingIntroductions: 0,
-    seenLetters: 0,
-    sentInDay: 0,
-  },
+  letters: {},
+  mails: {},
+  entries: 0,
+  waitingMails: 0,
+  waitingIntroductions: 0,
+  seenLetters: 0,
+  sentInDay: 0,
 }
 
-test('a host tells how full it is, what came of letters and mails, and nothing of who meets', async () => {
+test('the status shows budgets, letters and mails, and nothing about players', async () => {
   await inWorld({ seed: 701 }, async (world) => {
     const [anna, ben] = [world.player('anna'), world.player('ben')]
     await world.join(anna, ben)
     await world.until('both are linked', () => world.areLinked(anna, ben))
     const control = new HostControl({
-      ...{
-        clock: world.clock,
-        host: world.host,
-        settings,
-        scanLimitMs,
-        admin,
-        address: 'meet@mail.test',
-        rooms: ['lobby'],
-      },
+      clock: world.clock,
+      host: world.host,
+      settings,
+      maxScanAgeMs,
+      admin,
+      address: 'meet@mail.test',
+      rooms: ['lobby'],
     })
-    for (const event of world.hostEvents) control.heard(event)
+    for (const event of world.hostEvents) control.handleEvent(event)
     const { body } = await new ApiClient(world.clock, hostRoutes(control)).ask('GET', '/v1/status')
     assert.deepEqual([body.state, body.mailbox.state, body.address], ['ready', 'connected', 'm…@mail.test'])
     assert.deepEqual(body.budgets.table, { used: 2, limit: 100 })
@@ -54,31 +50,29 @@ test('a host tells how full it is, what came of letters and mails, and nothing o
   })
 })
 
-test('before it is ready, and in trouble, a host says so, without whole addresses', async () => {
+test('the status shows that the host starts or has trouble, with masked addresses', async () => {
   const clock = new VirtualClock()
   const counters: HostCounters = { ...nothing, letters: { 'unknown dropped wrong-key': 3 } }
   const control = new HostControl({
-    ...{
-      clock,
-      host: { counters: () => counters, scannedAt: null },
-      settings,
-      scanLimitMs,
-      admin,
-      address: 'meet@mail.test',
-      rooms: [],
-    },
+    clock,
+    host: { counters: () => counters, scannedAt: null },
+    settings,
+    maxScanAgeMs,
+    admin,
+    address: 'meet@mail.test',
+    rooms: [],
   })
   const client = new ApiClient(clock, hostRoutes(control))
   const before = (await client.ask('GET', '/v1/status')).body
   assert.deepEqual([before.state, before.mailbox.state, before.trouble], ['starting', 'connecting', null])
   await clock.advance(1_000)
-  control.heard({
+  control.handleEvent({
     event: 'mailbox',
     state: 'disconnected',
     reason: 'no answer from 198.51.100.7',
     retryInMs: 5,
   })
-  control.heard({
+  control.handleEvent({
     event: 'trouble',
     problem: new Problem('internal', 'A letter of x@y.test failed.', 'Report it.'),
   })
@@ -91,21 +85,19 @@ test('before it is ready, and in trouble, a host says so, without whole addresse
   assert.deepEqual(body.letters, [{ kind: 'unknown', outcome: 'dropped', reason: 'wrong-key', count: 3 }])
 })
 
-test('a database that cannot be read is a fault with the remedy, not the end', async () => {
+test('when the database cannot be read, the answer is an error with a remedy', async () => {
   const clock = new VirtualClock()
   const counters = () => {
     throw new Problem('database', 'The database failed.', 'Look at the disk.')
   }
   const control = new HostControl({
-    ...{
-      clock,
-      host: { counters, scannedAt: null },
-      settings,
-      scanLimitMs,
-      admin,
-      address: 'a@b.c',
-      rooms: [],
-    },
+    clock,
+    host: { counters, scannedAt: null },
+    settings,
+    maxScanAgeMs,
+    admin,
+    address: 'a@b.c',
+    rooms: [],
   })
   const { status, body } = await new ApiClient(clock, hostRoutes(control)).ask('GET', '/v1/status')
   assert.deepEqual([status, body.error.remedy], [503, 'Look at the disk.'])

@@ -10,12 +10,12 @@ function setUp(address = '127.0.0.1') {
   const clock = new VirtualClock()
   const crypto = seededCrypto(1)
   const access = new AccessTokens({ clock, randomBytes: (length) => crypto.randomBytes(length) })
-  const guard = new RequestGuard({ clock, access, place: () => ({ address, port: 7070 }) })
+  const guard = new RequestGuard({ clock, access, endpoint: () => ({ address, port: 7070 }) })
   const head = { host: '127.0.0.1:7070', origin: undefined, site: undefined, authorization: undefined }
   return { clock, access, guard, head, owner: { ...head, authorization: `Bearer ${access.token}` } }
 }
 
-test('strangers have sixty requests and ten a second, which takes nothing from those with a token', async () => {
+test('callers without a token have a budget of their own: sixty requests, and ten a second', async () => {
   const { clock, guard, head, owner } = setUp()
   const codes = Array.from({ length: 100 }, () => guard.check(head, 'any-caller')?.code)
   assert.equal(codes.filter((code) => code === 'no-token').length, 60)
@@ -28,7 +28,7 @@ test('strangers have sixty requests and ten a second, which takes nothing from t
   assert.equal(guard.check(owner, 'any-caller')?.code, 'too-many')
 })
 
-test('only the name of this place is taken, whatever else is sent', () => {
+test('only the host name of this server is accepted', () => {
   fc.assert(
     fc.property(fc.string(), (host) => {
       const { guard, owner } = setUp()
@@ -39,13 +39,13 @@ test('only the name of this place is taken, whatever else is sent', () => {
   )
 })
 
-test('on IPv6 the name has brackets', () => {
+test('an IPv6 host name has brackets', () => {
   const { guard, owner } = setUp('::1')
   assert.equal(guard.check({ ...owner, host: '[::1]:7070' }, 'owner'), null)
   assert.equal(guard.check({ ...owner, host: '127.0.0.1:7070' }, 'owner')?.code, 'wrong-host')
 })
 
-test('no text but the token lets anybody in', () => {
+test('only the token gives access', () => {
   const { access } = setUp()
   assert.equal(access.callerOf(`Bearer ${access.token}`), 'owner')
   fc.assert(
@@ -63,7 +63,7 @@ test('no text but the token lets anybody in', () => {
   }
 })
 
-test('a code is worth nothing after five minutes, after eight newer ones, or twice; a page after sixteen newer ones', async () => {
+test('a code is valid once, for five minutes and until eight newer ones; a page until sixteen newer ones', async () => {
   const { clock, access } = setUp()
   const old = access.newCode()
   await clock.advance(codeMs)

@@ -1,4 +1,4 @@
-// The control API on a real port, asked by those who should not.
+// The control API on a real port: authorization, limits and hostile requests.
 
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -20,12 +20,20 @@ import { seededCrypto } from '../harness/seeded-crypto.ts'
 
 const routes: readonly Route[] = [
   {
-    ...{ method: 'GET', path: '/v1/status', operationId: 'getStatus', summary: '', need: 'any-caller' },
+    method: 'GET',
+    path: '/v1/status',
+    operationId: 'getStatus',
+    summary: '',
+    need: 'any-caller',
     answer: z.strictObject({ ok: z.literal(true) }),
     handle: () => ({ ok: true }),
   },
   {
-    ...{ method: 'POST', path: '/v1/names', operationId: 'addName', summary: '', need: 'any-caller' },
+    method: 'POST',
+    path: '/v1/names',
+    operationId: 'addName',
+    summary: '',
+    need: 'any-caller',
     body: z.strictObject({ name: z.string() }),
     answer: z.strictObject({ name: z.string() }),
     handle: ({ body }) => body,
@@ -40,15 +48,19 @@ async function serve(context: TestContext) {
   const log = new EventLog('run')
   const configFile = join(folder, 'agent.toml')
   const server = await startControlServer({
-    ...{ clock: systemClock, log, routes, configFile, describe: () => null },
+    clock: systemClock,
+    log,
+    routes,
+    configFile,
+    describe: () => null,
     randomBytes: (length) => crypto.randomBytes(length),
     listen: { address: '127.0.0.1', port: 0 },
   })
   defer(() => server.close())
   const file = controlFileOf(configFile)
   const { url, token } = readControlFile(file) ?? assert.fail('there is a control file')
-  const { port } = server.place
-  /** With any header, also those that fetch would not send. */
+  const { port } = server.endpoint
+  /** Sends any headers, also those that fetch does not send. */
   const ask = (path: string, headers: Record<string, string> = {}, method = 'GET', body?: string) =>
     new Promise<{ status: number; headers: NodeJS.Dict<string | string[]>; body: string }>(
       (resolve, reject) => {
@@ -72,7 +84,7 @@ async function serve(context: TestContext) {
 
 const codeOf = ({ body }: { body: string }) => (JSON.parse(body) as { error: { code: string } }).error.code
 
-test('who reads the control file gets in, and nobody else can read the file, which goes with the daemon', async (context) => {
+test('the token of the control file is required, only the owner can read the file, and it is removed at the end', async (context) => {
   const { server, url, token, file, ask } = await serve(context)
   assert.equal(statSync(file).mode & 0o777, 0o600)
   assert.equal(token.length, 43)
@@ -96,7 +108,7 @@ test('who reads the control file gets in, and nobody else can read the file, whi
   assert.equal(
     codeOf(await ask('/v1/nothing', { authorization: '' })),
     'no-token',
-    'nor is told what there is',
+    'without a token paths cannot be found out',
   )
   assert.equal((await ask('/v1/nothing')).status, 404)
   assert.equal((await ask('/v1/status', {}, 'DELETE')).status, 404)
@@ -104,7 +116,7 @@ test('who reads the control file gets in, and nobody else can read the file, whi
   assert.equal(existsSync(file), false)
 })
 
-test('a name that was made to lead here, and pages of other origins, are refused with the right token too', async (context) => {
+test('other host names and other origins are refused, even with a valid token', async (context) => {
   const { ask, port } = await serve(context)
   for (const host of [
     'evil.example',
@@ -122,14 +134,14 @@ test('a name that was made to lead here, and pages of other origins, are refused
   for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, `LOCALHOST:${port}`]) {
     assert.equal((await ask('/v1/status', { host })).status, 200)
   }
-  const strange = [
+  const foreignOrigins = [
     'null',
     'http://evil.example',
     `http://127.0.0.1:${port + 1}`,
     `https://127.0.0.1:${port}`,
     `http://localhost:${port}`,
   ]
-  for (const origin of strange) {
+  for (const origin of foreignOrigins) {
     const refused = await ask('/v1/status', { origin, host: `127.0.0.1:${port}` })
     assert.deepEqual([refused.status, codeOf(refused)], [403, 'wrong-origin'], origin)
   }
@@ -147,7 +159,7 @@ test('a name that was made to lead here, and pages of other origins, are refused
   assert.equal(preflight.headers['access-control-allow-origin'], undefined)
 })
 
-test('every answer forbids what a page does not need', async (context) => {
+test('every answer has strict security headers', async (context) => {
   const { ask } = await serve(context)
   for (const path of ['/', '/v1/status', '/v1/nothing']) {
     const { headers } = await ask(path)
@@ -165,7 +177,7 @@ test('every answer forbids what a page does not need', async (context) => {
   }
 })
 
-test('bodies that are too big, no JSON or not what is asked for are refused', async (context) => {
+test('bodies that are too big, not JSON or not valid for the route are refused', async (context) => {
   const { ask } = await serve(context)
   const big = JSON.stringify({ name: 'x'.repeat(5_000) })
   assert.deepEqual([(await ask('/v1/names', {}, 'POST', big)).status], [413])
@@ -178,43 +190,43 @@ test('bodies that are too big, no JSON or not what is asked for are refused', as
   assert.equal((await ask('/v1/names', {}, 'POST', '{"name":"a"}')).body, '{"name":"a"}')
 })
 
-/** What comes until the other side ends. */
-function conversation(
+/** Sends bytes on a new connection. `ended` resolves to all that the server has sent. */
+function sendBytes(
   port: number,
   text: string | Buffer,
 ): { readonly socket: Socket; readonly ended: Promise<string> } {
   const socket = connect(port, '127.0.0.1')
   socket.write(text)
-  let heard = ''
+  let received = ''
   const ended = new Promise<string>((resolve) => {
-    socket.setEncoding('utf8').on('data', (part: string) => {
-      heard += part
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      received += chunk
     })
-    socket.on('close', () => resolve(heard))
+    socket.on('close', () => resolve(received))
     socket.on('error', () => {})
   })
   return { socket, ended }
 }
 
-test('headers that are too long and what is no HTTP are answered in JSON, and the connection ends', async (context) => {
+test('too long headers and invalid HTTP are answered in JSON, and the connection ends', async (context) => {
   const { port } = await serve(context)
-  const long = await conversation(
+  const long = await sendBytes(
     port,
     `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nX: ${'x'.repeat(9_000)}\r\n\r\n`,
   ).ended
   assert.match(long, /^HTTP\/1\.1 431 /)
   assert.match(long, /"code":"too-long-headers"/)
-  const odd = await conversation(port, '\x16\x03\x01 hello\r\n\r\n').ended
+  const odd = await sendBytes(port, '\x16\x03\x01 hello\r\n\r\n').ended
   assert.match(odd, /^HTTP\/1\.1 400 [\s\S]*"code":"malformed"/)
-  const noHost = await conversation(port, 'GET / HTTP/1.1\r\n\r\n').ended
+  const noHost = await sendBytes(port, 'GET / HTTP/1.1\r\n\r\n').ended
   assert.match(noHost, /^HTTP\/1\.1 400 /)
 })
 
-test('a request that trickles in is ended after some seconds, while others are served', {
+test('a slow request is ended after some seconds, while others are served', {
   timeout: 30_000,
 }, async (context) => {
   const { port, ask } = await serve(context)
-  const slow = conversation(port, `GET /v1/status HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`)
+  const slow = sendBytes(port, `GET /v1/status HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`)
   let isOver = false
   void slow.ended.then(() => {
     isOver = true
@@ -227,9 +239,9 @@ test('a request that trickles in is ended after some seconds, while others are s
   assert.match(await slow.ended, /^HTTP\/1\.1 408 [\s\S]*"code":"too-slow"/)
 })
 
-test('beyond 64 connections new ones are closed, and it goes on when they are gone', async (context) => {
+test('beyond 64 connections new ones are closed, and the server works again when they are gone', async (context) => {
   const { port, ask } = await serve(context)
-  const many = Array.from({ length: 80 }, () => conversation(port, ''))
+  const many = Array.from({ length: 80 }, () => sendBytes(port, ''))
   await Promise.race(many.map(({ ended }) => ended))
   for (const { socket } of many) socket.destroy()
   await Promise.all(many.map(({ ended }) => ended))
@@ -239,14 +251,14 @@ test('beyond 64 connections new ones are closed, and it goes on when they are go
   }
 })
 
-test('a code lets one page in once, within five minutes, and that page makes no codes', async (context) => {
+test('a code gives a token to one page once, and this page cannot make codes', async (context) => {
   const { ask, server } = await serve(context)
   const { url, expiresInMs } = JSON.parse((await ask('/v1/codes', {}, 'POST')).body) as {
     url: string
     expiresInMs: number
   }
   assert.equal(expiresInMs, codeMs)
-  assert.match(url, new RegExp(`^http://127\\.0\\.0\\.1:${server.place.port}/#code=[\\w-]{43}$`))
+  assert.match(url, new RegExp(`^http://127\\.0\\.0\\.1:${server.endpoint.port}/#code=[\\w-]{43}$`))
   const code = url.slice(url.indexOf('=') + 1)
   const handIn = (given: string) =>
     ask('/v1/session', { authorization: '' }, 'POST', JSON.stringify({ code: given }))
@@ -272,14 +284,14 @@ test('events stream until the daemon ends', async (context) => {
   log.add({ event: 'left' })
   await readUntil('"left"')
   await server.close()
-  // Ended or cut off, but not open any more.
+  // The stream has ended or was cut off.
   await reader.read().then(
     ({ done }) => assert.ok(done),
     () => {},
   )
 })
 
-test('a port that is taken is named, with what to do', async (context) => {
+test('the error for a taken port names it and has a remedy', async (context) => {
   const { defer, configFile, log } = await serve(context)
   const other = createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => other.once('listening', resolve))
@@ -288,7 +300,11 @@ test('a port that is taken is named, with what to do', async (context) => {
   const crypto = seededCrypto(4)
   await assert.rejects(
     startControlServer({
-      ...{ clock: systemClock, log, routes, configFile, describe: () => null },
+      clock: systemClock,
+      log,
+      routes,
+      configFile,
+      describe: () => null,
       randomBytes: (length) => crypto.randomBytes(length),
       listen: { address: '127.0.0.1', port },
     }),
@@ -300,7 +316,7 @@ test('a port that is taken is named, with what to do', async (context) => {
   )
 })
 
-test('a control file that others can read, or that is not ours, is refused', async (context) => {
+test('an invalid control file is refused', async (context) => {
   const { file } = await serve(context)
   writeFileSync(file, '{"url":"ftp://x","token":"short"}', { mode: 0o600 })
   assert.throws(() => readControlFile(file), { code: 'file', remedy: /Restart/ })
@@ -309,7 +325,7 @@ test('a control file that others can read, or that is not ours, is refused', asy
   assert.equal(readControlFile(`${file}.none`), null)
 })
 
-test('whatever bytes come, the server answers or ends, and serves the next', {
+test('for any bytes the server answers or closes the connection, and serves the next one', {
   timeout: 60_000,
 }, async (context) => {
   const { port, ask } = await serve(context)
@@ -328,7 +344,7 @@ test('whatever bytes come, the server answers or ends, and serves the next', {
   )
   await fc.assert(
     fc.asyncProperty(noise, async (bytes) => {
-      const { socket, ended } = conversation(port, bytes)
+      const { socket, ended } = sendBytes(port, bytes)
       socket.once('connect', () => socket.end())
       await ended
     }),

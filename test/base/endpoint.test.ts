@@ -17,7 +17,7 @@ const endpoints = fc
   .map(([address, port]) => makeEndpoint(address, port))
   .filter((endpoint) => endpoint !== null)
 
-test('an endpoint survives its text and its bytes', () => {
+test('an endpoint is the same after formatting and parsing, and after encoding and decoding', () => {
   fc.assert(
     fc.property(endpoints, (endpoint) => {
       assert.deepEqual(parseEndpoint(formatEndpoint(endpoint)), endpoint)
@@ -26,7 +26,7 @@ test('an endpoint survives its text and its bytes', () => {
   )
 })
 
-test('no text and no bytes do anything but give an endpoint or null', () => {
+test('any text and any bytes give an endpoint or null, and never an error', () => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void parseEndpoint(text)))
   fc.assert(fc.property(fc.uint8Array({ maxLength: 20 }), (bytes) => void decodeEndpoint(bytes)))
   for (const text of [
@@ -43,12 +43,12 @@ test('no text and no bytes do anything but give an endpoint or null', () => {
   }
 })
 
-test('an IPv4 address inside IPv6 is the IPv4 address', () => {
+test('an IPv4-mapped IPv6 address becomes the IPv4 address', () => {
   assert.equal(canonicalAddress('::ffff:192.0.2.1'), '192.0.2.1')
   assert.equal(canonicalAddress('2001:DB8:0:0::1'), '2001:db8::1')
 })
 
-test('addresses are told apart by where they lead', () => {
+test('each address has its scope', () => {
   const scopes: Readonly<Record<string, ReturnType<typeof addressScope>>> = {
     '8.8.8.8': 'public',
     '198.18.0.1': 'public',
@@ -70,7 +70,7 @@ test('addresses are told apart by where they lead', () => {
   for (const [address, scope] of Object.entries(scopes)) assert.equal(addressScope(address), scope, address)
 })
 
-test('two addresses share a prefix or not, and never across families', () => {
+test('two addresses of one family may share a prefix, and addresses of two families never do', () => {
   assert.ok(sharePrefix('203.0.113.5', '203.0.113.9', { 4: 24, 6: 64 }))
   assert.ok(!sharePrefix('203.0.113.5', '203.0.113.9', { 4: 32, 6: 64 }))
   assert.ok(sharePrefix('2001:db8::1', '2001:db8::ffff', { 4: 32, 6: 64 }))

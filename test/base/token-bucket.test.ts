@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { TokenBucket } from '../../src/base/token-bucket.ts'
 
-test('within any time no more leave the bucket than its burst and what flowed in, and each in time', () => {
+test('in any time window no more tokens are taken than the burst and what flowed in, and readyAt is exact', () => {
   const rates = fc.record({
     burst: fc.integer({ min: 20, max: 200 }),
     perSecond: fc.integer({ min: 1, max: 500 }),
@@ -12,11 +12,11 @@ test('within any time no more leave the bucket than its burst and what flowed in
     fc.property(
       rates,
       fc.array(fc.tuple(fc.nat(400), fc.integer({ min: 1, max: 20 })), { maxLength: 80 }),
-      (rate, wishes) => {
+      (rate, steps) => {
         const bucket = new TokenBucket(0, rate)
         const taken: { at: number; count: number }[] = []
         let now = 0
-        for (const [waitMs, count] of wishes) {
+        for (const [waitMs, count] of steps) {
           now += waitMs
           if (!bucket.tryTake(now, count)) {
             now = bucket.readyAt(count)
@@ -36,7 +36,7 @@ test('within any time no more leave the bucket than its burst and what flowed in
   )
 })
 
-test('what cannot wait may be taken below nothing, and others wait until it is made up for', () => {
+test('take may go below zero, and later callers wait until the bucket is filled again', () => {
   const bucket = new TokenBucket(0, { burst: 10, perSecond: 10 })
   bucket.take(0, 30)
   assert.equal(bucket.tryTake(2_000), false)
@@ -44,7 +44,7 @@ test('what cannot wait may be taken below nothing, and others wait until it is m
   assert.equal(bucket.tryTake(2_100), true)
 })
 
-test('a clock that steps back fills nothing, and a refused wish takes nothing', () => {
+test('a clock that steps back adds no tokens, and a refused tryTake takes none', () => {
   const bucket = new TokenBucket(1_000, { burst: 2, perSecond: 1 })
   assert.equal(bucket.tryTake(1_000, 3), false)
   assert.equal(bucket.tryTake(1_000, 2), true)

@@ -42,7 +42,7 @@ function inFolder(work: (folder: string) => void): void {
   }
 }
 
-/** The line a person would see. */
+/** The error line that `work` leads to. */
 function lineOf(work: () => unknown): string {
   try {
     work()
@@ -53,7 +53,7 @@ function lineOf(work: () => unknown): string {
   throw new Error('nothing was wrong')
 }
 
-test('the example files are what init writes, and they load', () => {
+test('the example files are the same as what init writes, and they load', () => {
   assert.equal(readFileSync('config/host.example.toml', 'utf8'), hostTemplate(hostAnswers))
   assert.equal(readFileSync('config/agent.example.toml', 'utf8'), agentTemplate(agentAnswers))
   const host = loadHostConfig('config/host.example.toml', {}).config
@@ -90,7 +90,7 @@ function blankExamples(config: object): object {
   return { ...config, stun: null, games: null, mail: null, nat: null }
 }
 
-test('a mistyped key is named with its section and the key that was meant', () => {
+test('the error for a mistyped key names its section and the closest known key', () => {
   inFolder((folder) => {
     const file = join(folder, 'host.toml')
     writeFileSync(file, `${hostTemplate(hostAnswers)}\n[tables]\ncapacity = 3\n`)
@@ -117,7 +117,9 @@ test('what init writes for OAuth 2.0 loads, and each of its settings has a varia
     const oauth = { provider: 'google' as const, clientId: 'id', secretFile: 'oauth-client.secret' }
     writeFileSync(file, agentTemplate({ ...agentAnswers, oauth }))
     assert.deepEqual(loadAgentConfig(file, {}).config.mail.oauth, {
-      ...{ provider: 'google', client_id: 'id', client_secret_file: 'oauth-client.secret' },
+      provider: 'google',
+      client_id: 'id',
+      client_secret_file: 'oauth-client.secret',
       refresh_token_file: 'oauth.token',
     })
     const { mail } = loadAgentConfig(file, { PEERPOST_MAIL_OAUTH_CLIENT_ID: 'other' }).config
@@ -130,7 +132,7 @@ test('what init writes for OAuth 2.0 loads, and each of its settings has a varia
   })
 })
 
-test('a bad value, a missing key, broken TOML and a missing file are one line each', () => {
+test('the errors for a bad value, a missing key, broken TOML and a missing file are one line each', () => {
   inFolder((folder) => {
     const file = join(folder, 'host.toml')
     const write = (from: string, to: string) =>
@@ -184,10 +186,13 @@ test('an environment variable that names no setting, or holds no value, is refus
   const load = (variables: Record<string, string>) => () =>
     loadHostConfig('config/host.example.toml', variables)
   assert.match(lineOf(load({ PEERPOST_TABEL_CAPACITY: '1' })), /PEERPOST_TABEL_CAPACITY names no setting/)
-  assert.match(lineOf(load({ PEERPOST_TABLE_CAPACITY: 'many' })), /PEERPOST_TABLE_CAPACITY holds no value/)
+  assert.match(
+    lineOf(load({ PEERPOST_TABLE_CAPACITY: 'many' })),
+    /PEERPOST_TABLE_CAPACITY holds no valid TOML value/,
+  )
 })
 
-test('durations read as they are written', () => {
+test('a formatted duration parses to the same value', () => {
   for (const text of ['1ms', '250ms', '60s', '5m', '12h', '7d', '1.5s']) {
     const ms = parseDuration(text)
     assert.ok(ms !== null)
@@ -196,7 +201,7 @@ test('durations read as they are written', () => {
   for (const text of ['', '5', '-1s', '1 hour', '1e9s', '99999d']) assert.equal(parseDuration(text), null)
 })
 
-test('a secret file is made for its owner only, never overwritten, and refused when others may read it', () => {
+test('a secret file is readable by its owner only, is never overwritten, and is refused when others may read it', () => {
   inFolder((folder) => {
     const file = join(folder, 'identity.key')
     const seed = Uint8Array.from({ length: 32 }, (_, index) => index)

@@ -9,7 +9,7 @@ import { knownNat } from '../../src/config/nat-settings.ts'
 
 const example = readFileSync('config/agent.example.toml', 'utf8')
 
-/** The profile that comes of these lines of [nat], or the line a person would see. */
+/** The profile from these lines of [nat], or the error line. */
 function read(lines: string, environment: Record<string, string> = {}): object | string {
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-nat-'))
   const file = join(folder, 'agent.toml')
@@ -24,11 +24,11 @@ function read(lines: string, environment: Record<string, string> = {}): object |
   }
 }
 
-test('with nothing set everything is found out', () => {
+test('without settings the profile is empty', () => {
   assert.deepEqual(read(''), {})
 })
 
-test('each setting stands alone', () => {
+test('each setting works without the others', () => {
   assert.deepEqual(read('mapping = "APDM"'), { mapping: 'APDM' })
   assert.deepEqual(read('filtering = "EIF"'), { filtering: 'EIF' })
   assert.deepEqual(read('lifetime = "30s"'), { lifetimeMs: 30_000 })
@@ -36,7 +36,7 @@ test('each setting stands alone', () => {
   assert.deepEqual(read('allocation = "sequential"'), { allocation: { type: 'sequential', step: 1 } })
 })
 
-test('a sequential or random NAT may have a block, and the former a step', () => {
+test('a sequential NAT may have a step and a block, and a random NAT a block', () => {
   assert.deepEqual(read('allocation = "sequential"\nstep = -2\nblock = [1024, 2047]'), {
     allocation: { type: 'sequential', step: -2, block: { first: 1024, last: 2047 } },
   })
@@ -45,7 +45,7 @@ test('a sequential or random NAT may have a block, and the former a step', () =>
   })
 })
 
-test('what makes no sense is said in one line', () => {
+test('settings that make no sense are refused with one line', () => {
   assert.match(String(read('mapping = "cone"')), /"nat\.mapping" is not valid/)
   assert.match(String(read('allocation = "sequential"\nstep = 0')), /"nat\.step" is not valid: must not be 0/)
   assert.match(String(read('allocation = "random"\nblock = [2047, 1024]')), /"nat\.block" is not valid/)

@@ -13,7 +13,7 @@ const perDay = (send: string, admission: object = {}) =>
     }),
   ).perDay
 
-test('the day’s budget is four fifths of what the sending server’s provider allows, unless the config says more', () => {
+test('the daily limit of mails is four fifths of the limit of the provider, unless the config sets it', () => {
   assert.equal(perDay('smtps://meet@smtp.gmail.com'), 400)
   assert.equal(perDay('smtps://meet@smtp.example.org'), 0)
   assert.equal(perDay('smtp://127.0.0.1:25'), 0)

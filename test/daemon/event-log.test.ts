@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { EventStreams } from '../../src/api/event-stream.ts'
-import { EventLog, mostCharacters, mostEvents } from '../../src/daemon/event-log.ts'
+import { EventLog, maxCharacters, maxEvents } from '../../src/daemon/event-log.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
-test('whatever was added, what is kept is the latest, in order, within the bounds, and the rest is counted as missed', () => {
+test('the log stores the latest events in order within its limits, and counts the others as missed', () => {
   const step = fc.record({
     size: fc.oneof(fc.nat(40), fc.integer({ min: 0, max: 60_000 })),
     times: fc.nat(60),
@@ -16,22 +16,22 @@ test('whatever was added, what is kept is the latest, in order, within the bound
       const all: string[] = []
       for (const { size, times } of steps) {
         for (let i = 0; i < times; i++) {
-          const told = { event: 'notice', number: all.length + 1, notice: 'x'.repeat(size) }
-          log.add(told)
-          all.push(JSON.stringify(told))
+          const event = { event: 'notice', number: all.length + 1, notice: 'x'.repeat(size) }
+          log.add(event)
+          all.push(JSON.stringify(event))
         }
       }
       const kept = log.after(0, Number.POSITIVE_INFINITY).events
-      assert.ok(kept.length <= mostEvents)
-      assert.ok(kept.reduce((sum, { json }) => sum + json.length, 0) <= mostCharacters)
+      assert.ok(kept.length <= maxEvents)
+      assert.ok(kept.reduce((sum, { json }) => sum + json.length, 0) <= maxCharacters)
       assert.deepEqual(
         kept.map(({ json }) => json),
         all.slice(all.length - kept.length),
       )
-      if (kept.length < Math.min(all.length, mostEvents)) {
+      if (kept.length < Math.min(all.length, maxEvents)) {
         const next = all[all.length - kept.length - 1] ?? ''
         const total = kept.reduce((sum, { json }) => sum + json.length, next.length)
-        assert.ok(total > mostCharacters, 'no more than needed is forgotten')
+        assert.ok(total > maxCharacters, 'no more events than needed are removed')
       }
       const place = Math.min(from, all.length)
       const { events, missed } = log.after(place, limit)
@@ -44,14 +44,14 @@ test('whatever was added, what is kept is the latest, in order, within the bound
   )
 })
 
-test('a place is understood by the run that gave it and means the beginning to any other, whatever is sent', () => {
+test('an event ID is valid in its own run, and any other text means the beginning', () => {
   const log = new EventLog('abc')
   for (let i = 0; i < 5; i++) log.add({ event: 'waiting' })
-  assert.equal(log.numberAt(log.placeOf(3)), 3)
+  assert.equal(log.numberOf(log.idOf(3)), 3)
   for (const odd of [undefined, '', '3', 'abd-3', 'abc-6', 'abc--1', 'abc-1e1', 'abc-99999999999999999']) {
-    assert.equal(log.numberAt(odd), 0, odd)
+    assert.equal(log.numberOf(odd), 0, odd)
   }
-  fc.assert(fc.property(fc.string(), (text) => log.numberAt(text) >= 0 && log.numberAt(text) <= 5))
+  fc.assert(fc.property(fc.string(), (text) => log.numberOf(text) >= 0 && log.numberOf(text) <= 5))
 })
 
 function streamsOf(log: EventLog, clock = new VirtualClock()) {
@@ -62,7 +62,7 @@ async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<st
   return new TextDecoder().decode((await reader.read()).value)
 }
 
-test('a stream sends what is kept after the place, then what comes', async () => {
+test('a stream sends the stored events after the given ID, then new ones', async () => {
   const log = new EventLog('run')
   for (const number of [1, 2, 3]) log.add({ event: 'notice', number })
   const streams = streamsOf(log)
@@ -79,20 +79,20 @@ test('a stream sends what is kept after the place, then what comes', async () =>
   streams.close()
 })
 
-test('a reader that fell behind is told how many it missed, and no events wait for it', async () => {
+test('a slow reader gets the number of events it missed, and no events are queued for it', async () => {
   const log = new EventLog('run')
   const streams = streamsOf(log)
   const reader = streams.open(undefined, false)?.getReader()
   assert.ok(reader)
   await read(reader)
   for (let i = 0; i < 1_000; i++) log.add({ event: 'waiting', at: 'now' })
-  // One batch may have been read ahead.
+  // The stream may have read one batch ahead.
   const texts = [await read(reader), await read(reader), await read(reader)].join('')
   assert.match(texts, /data: \{"event":"missed","at":"now","count":7\d\d\}/)
   streams.close()
 })
 
-test('in silence a heartbeat comes every 15 s, and words come to those who want them', async () => {
+test('without events a heartbeat comes every 15 s, and words are sent on request', async () => {
   const clock = new VirtualClock()
   const log = new EventLog('run')
   const streams = streamsOf(log, clock)
@@ -109,7 +109,7 @@ test('in silence a heartbeat comes every 15 s, and words come to those who want 
   streams.close()
 })
 
-test('sixteen streams are open at most, and one that ends makes room', async () => {
+test('at most sixteen streams are open, and another may open when one ends', async () => {
   const streams = streamsOf(new EventLog('run'))
   const open = Array.from({ length: 16 }, () => streams.open(undefined, false))
   assert.ok(open.every((stream) => stream !== null))

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { toHex } from '../../src/base/bytes.ts'
-import { FriendsAndBlocked, type Standing, standingsFileOf } from '../../src/daemon/friends-and-blocked.ts'
+import { FriendsAndBlocked, peersFileOf, type Standing } from '../../src/daemon/friends-and-blocked.ts'
 import { userIdText } from '../../src/letter/user-id.ts'
 
 const bytesOf = (number: number) => new Uint8Array(32).fill(number)
@@ -18,7 +18,7 @@ function folderOf(context: TestContext): string {
   return folder
 }
 
-test('whatever was set holds at once and after the next start, and the config where nothing was set', (context) => {
+test('changes apply at once and after the next start, and the config applies where nothing was changed', (context) => {
   const folder = folderOf(context)
   const standing = fc.constantFrom<Standing>('friend', 'blocked', 'none')
   const person = fc.integer({ min: 0, max: 5 })
@@ -36,12 +36,12 @@ test('whatever was set holds at once and after the next start, and the config wh
         first.set({ id: idOf(who), name: null }, value)
         expected.set(who, value)
       }
-      for (const standings of [first, new FriendsAndBlocked(file, texts)]) {
+      for (const list of [first, new FriendsAndBlocked(file, texts)]) {
         for (let who = 0; who <= 5; who++) {
           const wanted = expected.get(who) ?? 'none'
-          assert.equal(standings.of(idOf(who)), wanted)
-          assert.equal(standings.friends.has(toHex(bytesOf(who))), wanted === 'friend')
-          assert.equal(standings.blocked.has(toHex(bytesOf(who))), wanted === 'blocked')
+          assert.equal(list.of(idOf(who)), wanted)
+          assert.equal(list.friends.has(toHex(bytesOf(who))), wanted === 'friend')
+          assert.equal(list.blocked.has(toHex(bytesOf(who))), wanted === 'blocked')
         }
       }
     }),
@@ -50,21 +50,21 @@ test('whatever was set holds at once and after the next start, and the config wh
   assert.deepEqual(
     readdirSync(folder).filter((name) => !name.endsWith('.json')),
     [],
-    'nothing half written is left',
+    'no temporary file is left',
   )
 })
 
-test('somebody sent away counts as blocked until recalled, and nothing is written', (context) => {
+test('a dismissed player counts as blocked until readmitted, and nothing is stored', (context) => {
   const folder = folderOf(context)
-  const standings = new FriendsAndBlocked(join(folder, 'x.json'), nobody)
-  standings.dismiss(idOf(1))
-  assert.deepEqual([[...standings.blocked], standings.of(idOf(1))], [[toHex(bytesOf(1))], 'none'])
-  standings.recall(idOf(1))
-  assert.equal(standings.blocked.size, 0)
+  const list = new FriendsAndBlocked(join(folder, 'x.json'), nobody)
+  list.dismiss(idOf(1))
+  assert.deepEqual([[...list.blocked], list.of(idOf(1))], [[toHex(bytesOf(1))], 'none'])
+  list.readmit(idOf(1))
+  assert.equal(list.blocked.size, 0)
   assert.deepEqual(readdirSync(folder), [])
 })
 
-test('a file that is not as it was written is refused with what to do', (context) => {
+test('a damaged file is refused with a remedy', (context) => {
   const file = join(folderOf(context), 'agent.peers.json')
   for (const text of [
     '{',
@@ -77,7 +77,7 @@ test('a file that is not as it was written is refused with what to do', (context
   }
 })
 
-test('what cannot be written does not count, and beyond 512 changes no more are taken', (context) => {
+test('a change that cannot be stored is not applied, and no more than 512 are stored', (context) => {
   const folder = folderOf(context)
   const lost = new FriendsAndBlocked(join(folder, 'none', 'x.json'), nobody)
   assert.throws(() => lost.set({ id: idOf(1), name: 'ben' }, 'blocked'), { code: 'file' })
@@ -95,5 +95,5 @@ test('what cannot be written does not count, and beyond 512 changes no more are 
 })
 
 test('the file stands beside the config', () => {
-  assert.equal(standingsFileOf('/x/agent.toml'), '/x/agent.peers.json')
+  assert.equal(peersFileOf('/x/agent.toml'), '/x/agent.peers.json')
 })

@@ -14,7 +14,7 @@ import { startAddressServer } from '../../src/stun-server/stun-server.ts'
 import { type Defer, deferIn } from '../harness/defer.ts'
 import { makeInternet, within } from '../harness/namespaces.ts'
 import { findProgram, lacks } from '../harness/needs.ts'
-import { startSquare } from '../stun-server/square-server.ts'
+import { startWithAlternates } from '../stun-server/alternate-address-server.ts'
 
 type Ready = ChildEvent & { readonly endpoints: readonly string[]; readonly behaviour: readonly string[] }
 
@@ -97,7 +97,7 @@ test('a place that cannot be had is one line with what to do', async (context) =
   fails(1, /Another program already uses UDP 127\.0\.0\.1:\d+\. Stop it or choose another port\./, place)
   fails(1, /no address 192\.0\.2\.77\./, '192.0.2.77:3478')
   fails(2, /"--listen localhost:3478" is not IP:PORT\. Write it like 192\.0\.2\.1:3478/, 'localhost:3478')
-  fails(2, /names one place twice/, '127.0.0.1:3478', '127.0.0.1:3478')
+  fails(2, /names one address twice/, '127.0.0.1:3478', '127.0.0.1:3478')
   fails(2, /'--listen <ip:port>' not specified/)
 })
 
@@ -169,9 +169,9 @@ test('turnutils_stunclient gets the answer on the port and from the corner it as
   skip: noClients,
   timeout,
 }, async (context) => {
-  const { server, square } = await startSquare(['127.0.0.1', '127.0.0.2'])
+  const { server, alternates } = await startWithAlternates(['127.0.0.1', '127.0.0.2'])
   deferIn(context)(() => server.close())
-  const [first, second] = square.ports
+  const [first, second] = alternates.ports
   const program = findProgram('turnutils_stunclient') ?? ''
   // Its third question carries PADDING, which we do not offer; it would wait for that answer for ever.
   const both = /response 2\n(?:.*\n)*.*reflexive addr: \S+\n/
@@ -185,9 +185,9 @@ test('turnutils_stunclient gets the answer on the port and from the corner it as
 })
 
 test('turnutils_natdiscovery finds no NAT where none is', { skip: noClients, timeout }, async (context) => {
-  const { server, square } = await startSquare(['127.0.0.1', '127.0.0.2'])
+  const { server, alternates } = await startWithAlternates(['127.0.0.1', '127.0.0.2'])
   deferIn(context)(() => server.close())
-  assert.deepEqual(await discover(`127.0.0.1:${square.ports[0]}`, '127.0.0.1'), noNat)
+  assert.deepEqual(await discover(`127.0.0.1:${alternates.ports[0]}`, '127.0.0.1'), noNat)
 })
 
 /** Lets a router translate the port of the mapping test to another one for each of these destinations. */

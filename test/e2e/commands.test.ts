@@ -254,7 +254,7 @@ test('invites are listed, and revoked by ID or name', () => {
   )
   fails(2, /"--until 2027-02-30" is no date/, 'invite', ...config, '--until', '2027-02-30')
   fails(2, /"--until 2020-01-01" is in the past/, 'invite', ...config, '--until', '2020-01-01')
-  fails(2, /"--uses 0" is no number of agents/, 'invite', ...config, '--uses', '0')
+  fails(2, /"--uses 0" is not a valid number of agents/, 'invite', ...config, '--uses', '0')
   fails(2, /cannot be used with/, 'invite', ...config, '--list', '--uses', '2')
 })
 
@@ -268,7 +268,7 @@ test('an agent is blocked by its user ID, listed, and let in again', () => {
   assert.equal(peerpost(...block('--list')).out, 'Nobody is blocked.\n')
   fails(2, /No agent called "anna" is in the table\. Name it by its user ID/, ...block('anna'))
   fails(2, /No agent called "anna" is blocked/, ...block('anna', '--remove'))
-  fails(2, /Nobody was named/, ...block())
+  fails(2, /No agent was named/, ...block())
 })
 
 test('an invite is one line, and a typo in it is told from a missing end', () => {

@@ -98,7 +98,7 @@ test('certificate that has ended', { skip }, async (context) => {
   assert.equal(receive?.check, 'receive')
   assert.match(receive?.text ?? '', /certificate that ended on 2021-01-01/)
   assert.match(receive?.remedy ?? '', /renewed/)
-  assert.match(err, /^peerpost: The doctor found 2 faults\. Mend the first one/)
+  assert.match(err, /^peerpost: The doctor found 2 faults\. Correct the first one/)
 })
 
 test('certificate that ends soon is warned of, and of a good one the end is told', {

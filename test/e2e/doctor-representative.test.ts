@@ -86,7 +86,7 @@ test('what is wrong with a representative is named', { ...{ skip, timeout: 180_0
     await new Patient(join(town.folder, twins), 'host.toml').examined(),
     'workers',
     /Two of the \[\[hosts\]\] have the address second@mail\.test/,
-    /Take out/,
+    /Remove/,
   )
 
   const standing = patientOf('first').change(
@@ -98,7 +98,7 @@ test('what is wrong with a representative is named', { ...{ skip, timeout: 180_0
   const roomy = patientOf('meet')
   copyFileSync(join(town.folder, 'first', 'room.secret'), roomy.path('room.secret'))
   appendFileSync(roomy.config, '\n[[rooms]]\nname = "friends"\nsecret_file = "room.secret"\n')
-  assertNamed(await roomy.examined(), 'invite', /has no \[\[rooms\]\]/, /its workers have them/)
+  assertNamed(await roomy.examined(), 'invite', /has no \[\[rooms\]\]/, /its workers have the rooms/)
 })
 
 test('what is wrong with a worker is named', { ...{ skip, timeout: 180_000 } }, async () => {
@@ -112,7 +112,7 @@ test('what is wrong with a worker is named', { ...{ skip, timeout: 180_000 } }, 
 
   const fronted = patientOf('first')
   copyFileSync(join(town.folder, 'meet', 'identity.key'), fronted.path('shared-identity.key'))
-  assertNamed(await fronted.examined(), 'workers', /is the one of the representative meet@/, /new keys/)
+  assertNamed(await fronted.examined(), 'workers', /is that of the representative meet@/, /new keys/)
 
   const close = patientOf('first').change('address = "first@', 'address = "meet@')
   assertNamed(await close.examined(), 'workers', /this worker's own address, meet@/, /mailbox of its own/)
@@ -127,7 +127,7 @@ test('what is wrong with a worker is named', { ...{ skip, timeout: 180_000 } }, 
     await new Patient(join(town.folder, odd), 'host.toml').examined(),
     'workers',
     /meet@mail\.test is among the \[\[hosts\]\]/,
-    /stands in \[represents\]/,
+    /it belongs in \[represents\]/,
   )
 })
 
@@ -150,7 +150,7 @@ test('a worker whose fellow shares other keys learns it from what that one tells
   assertNamed(
     await patient.examined(),
     'workers',
-    /second@mail\.test tells of 1 agent that wrote to other keys/,
+    /second@mail\.test reports 1 agent with other keys/,
     /the same shared-identity\.key/,
   )
 })
@@ -172,7 +172,7 @@ test('of hosts that run the doctor says who was heard of, who was not, and which
   const [heard, silent] = ofWorkers(await at(front))
   assert.deepEqual(
     [heard?.outcome, heard?.text],
-    ['ok', 'The worker first@mail.test was heard of less than a minute ago.'],
+    ['ok', 'The last letter of the worker first@mail.test came less than a minute ago.'],
   )
   assert.equal(silent?.outcome, 'fault')
   assert.match(silent?.text ?? '', /Nothing was heard of the worker second@/)

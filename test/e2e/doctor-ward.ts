@@ -103,7 +103,7 @@ export class Patient {
         ...{ configFile: this.config, environment: {}, clock, crypto: realCrypto, letterMs },
         stopped: new Promise(() => {}),
       },
-      { tell: (finding) => findings.push(finding), progress: () => {} },
+      { print: (finding) => findings.push(finding), progress: () => {} },
     )
     return findings
   }

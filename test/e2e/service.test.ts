@@ -54,7 +54,7 @@ test('systemd is told when a host is ready, lives, reloads and stops', {
   await town.stopHost()
   const watchdog = ['WATCHDOG_USEC=600000']
   const host = town.runWith(['env', `NOTIFY_SOCKET=${listener.path}`, ...watchdog], 'host')
-  assert.match(await listener.hears(/READY=1/), /STATUS=Taking letters\./)
+  assert.match(await listener.hears(/READY=1/), /STATUS=Reading letters\./)
   await host.waitFor('ready')
   for (let beat = 0; beat < 3; beat++) await listener.hears(/^WATCHDOG=1$/)
   host.kill('SIGHUP')

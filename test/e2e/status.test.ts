@@ -61,7 +61,7 @@ test('status tells what agent and host do while they run, and that they do not r
 
   const piped = status(annas, '--open')
   assert.deepEqual([piped.code, piped.out], [2, ''])
-  assert.match(piped.err, /--open shows a secret, and this is no terminal/)
+  assert.match(piped.err, /--open prints a secret, and standard output is no terminal/)
   assert.equal(
     anna.events.some(({ line }) => /code=/.test(String(line ?? ''))),
     false,

@@ -1,4 +1,4 @@
-// The library as a program uses it: real host, real mail, real links on loopback.
+// The library as a program uses it, with a real host, real mail and real links on loopback.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -11,11 +11,11 @@ import { Agent, type Peer, Problem } from 'peerpost'
 import { readInvite } from '../../src/letter/invite.ts'
 import { deferIn } from '../harness/defer.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
-import { Village } from './village.ts'
+import { TestRoom } from './test-room.ts'
 
 const timeout = 120_000
 
-/** Both started and connected, each with the other as a Peer. */
+/** Starts both agents and waits until they are connected. Returns each as a Peer of the other. */
 async function meet(one: Agent, other: Agent): Promise<readonly [Peer, Peer]> {
   const [met, alsoMet] = [once(one, 'connected'), once(other, 'connected')]
   await one.start()
@@ -24,12 +24,12 @@ async function meet(one: Agent, other: Agent): Promise<readonly [Peer, Peer]> {
   return [seenByOne.peer, seenByOther.peer]
 }
 
-test('two programs meet by mail and exchange datagrams and streams without any port', {
+test('two programs meet by mail and exchange datagrams and streams without open ports', {
   timeout,
 }, async (context) => {
-  const village = await Village.open(deferIn(context))
-  const anna = await village.agent('anna')
-  const ben = await village.agent('ben')
+  const room = await TestRoom.open(deferIn(context))
+  const anna = await room.agent('anna')
+  const ben = await room.agent('ben')
   const heard = new Promise<readonly [string, string]>((resolve) => {
     ben.onDatagram('state', (bytes, peer) => resolve([peer.name, Buffer.from(bytes).toString()]))
   })
@@ -53,7 +53,7 @@ test('two programs meet by mail and exchange datagrams and streams without any p
   assert.equal(ben.status().id, ben_.id)
   while (ben_.roundTripMs === null) await once(anna, 'event')
   assert.ok(ben_.roundTripMs < 5_000)
-  assert.equal(village.host.counters?.letters['request accepted'], 2)
+  assert.equal(room.host.counters?.letters['request accepted'], 2)
 
   const [left] = await Promise.all([once(anna, 'disconnected'), ben.stop()])
   assert.equal(left[0].peer, ben_)
@@ -66,12 +66,12 @@ test('two programs meet by mail and exchange datagrams and streams without any p
   assert.deepEqual(ben.peers, [])
 })
 
-test('nothing is reachable that the program did not open, nor what it closed again', {
+test('only channels and streams that are open can be used', {
   timeout,
 }, async (context) => {
-  const village = await Village.open(deferIn(context))
-  const anna = await village.agent('anna')
-  const ben = await village.agent('ben')
+  const room = await TestRoom.open(deferIn(context))
+  const anna = await room.agent('anna')
+  const ben = await room.agent('ben')
   const got: string[] = []
   const note = (bytes: Uint8Array) => void got.push(Buffer.from(bytes).toString())
   ben.onDatagram('friends', note, { friendsOnly: true })
@@ -97,12 +97,12 @@ test('nothing is reachable that the program did not open, nor what it closed aga
   assert.deepEqual(got, ['stream'])
 })
 
-test('what a handler throws is an uncaught exception, and the agent goes on', {
+test('an error in a handler is an uncaught exception, and the agent goes on', {
   timeout,
 }, async (context) => {
-  const village = await Village.open(deferIn(context))
-  const anna = await village.agent('anna')
-  const ben = await village.agent('ben')
+  const room = await TestRoom.open(deferIn(context))
+  const anna = await room.agent('anna')
+  const ben = await room.agent('ben')
   const opened = Promise.withResolvers<Duplex>()
   ben.onDatagram('bad', () => {
     throw new Error('from the handler')
@@ -127,11 +127,11 @@ test('what a handler throws is an uncaught exception, and the agent goes on', {
   assert.equal(await text(await opened.promise), 'fine')
 })
 
-test('a player is sent away, called back, and blocked', { timeout }, async (context) => {
-  const village = await Village.open(deferIn(context))
-  const folder = join(village.folder, 'anna')
-  const anna = await village.agent('anna', { folder })
-  const ben = await village.agent('ben')
+test('a player can be disconnected, connected again, and blocked', { timeout }, async (context) => {
+  const room = await TestRoom.open(deferIn(context))
+  const folder = join(room.folder, 'anna')
+  const anna = await room.agent('anna', { folder })
+  const ben = await room.agent('ben')
   const [ben_] = await meet(anna, ben)
   await Promise.all([once(ben, 'disconnected'), Promise.resolve(anna.disconnect('ben'))])
   const [, again] = [anna.connect('ben'), await once(anna, 'connected')]
@@ -142,16 +142,16 @@ test('a player is sent away, called back, and blocked', { timeout }, async (cont
   await anna.stop()
 
   assert.equal(statSync(join(folder, 'identity.key')).mode & 0o777, 0o600)
-  const back = await village.agent('anna', { folder })
+  const back = await room.agent('anna', { folder })
   await back.start()
   assert.equal(back.status().id, anna.status().id, 'the folder makes her the same player')
   assert.throws(() => back.connect(ben_.id), { message: /blocked/ })
 })
 
-test('options that cannot work are told by a Problem, and nothing stays open', async (context) => {
-  const village = await Village.open(deferIn(context))
+test('options that cannot work are refused with a Problem, and nothing stays open', async (context) => {
+  const room = await TestRoom.open(deferIn(context))
   const bad = async (more: object, code: string, message: RegExp) => {
-    const agent = await village.agent('anna', more)
+    const agent = await room.agent('anna', more)
     await assert.rejects(agent.start(), (thrown) => {
       assert.ok(thrown instanceof Problem)
       assert.equal(thrown.code, code)
@@ -163,39 +163,39 @@ test('options that cannot work are told by a Problem, and nothing stays open', a
   await bad({ invite: 'peerpost1nonsense' }, 'invite', /^The option "invite" holds /)
   await bad({ name: '' }, 'config', /The options: "name"/)
   await bad({ settings: { peers: { linkz: 3 } } }, 'config', /unknown key "linkz" in \[peers\]/)
-  await bad({ receive: `maildir:${village.folder}/none` }, 'file', /none/)
-  const nowhere = new Agent({ config: join(village.folder, 'none.toml') })
+  await bad({ receive: `maildir:${room.folder}/none` }, 'file', /none/)
+  const nowhere = new Agent({ config: join(room.folder, 'none.toml') })
   await assert.rejects(nowhere.start(), { code: 'file', message: /There is no config file/ })
   assert.throws(() => nowhere.status(), { code: 'usage' })
   await nowhere.stop()
 })
 
-test('an agent may be stopped before and while it starts', { timeout }, async (context) => {
-  const village = await Village.open(deferIn(context))
-  const early = await village.agent('early')
+test('an agent can be stopped before and while it starts', { timeout }, async (context) => {
+  const room = await TestRoom.open(deferIn(context))
+  const early = await room.agent('early')
   await early.stop()
   await early.start()
   assert.throws(() => early.status(), { code: 'usage' })
-  const hasty = await village.agent('hasty')
+  const hasty = await room.agent('hasty')
   const starting = hasty.start()
   await hasty.stop()
   await starting
 })
 
-test('a host keeps its keys: what it gives out after a restart invites to the same room at the same host', async (context) => {
-  const village = await Village.open(deferIn(context))
-  assert.match(village.invite, /^peerpost1/)
-  assert.ok(existsSync(join(village.folder, 'host', 'room.secret')))
-  await assert.rejects(village.host.invite('other'), { code: 'usage', message: /no room "other"/ })
-  const { invite } = village
-  await village.host.stop()
+test('a host keeps its keys: its invites after a restart are to the same room and host', async (context) => {
+  const room = await TestRoom.open(deferIn(context))
+  assert.match(room.invite, /^peerpost1/)
+  assert.ok(existsSync(join(room.folder, 'host', 'room.secret')))
+  await assert.rejects(room.host.invite('other'), { code: 'usage', message: /no room "other"/ })
+  const { invite } = room
+  await room.host.stop()
   const read = (text: string) => {
     const reading = readInvite(realCrypto, text)
     assert.ok(reading.ok && 'pass' in reading.invite.room)
     const { host, room } = reading.invite
     return { host, name: room.name, tag: room.pass.tag, key: room.pass.grant.key }
   }
-  const [before, later] = [read(invite), read(await village.host.invite())]
+  const [before, later] = [read(invite), read(await room.host.invite())]
   assert.deepEqual({ ...later, key: null }, { ...before, key: null })
   assert.notDeepEqual(later.key, before.key, 'each can be revoked by itself')
 })

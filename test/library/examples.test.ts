@@ -1,4 +1,4 @@
-// The examples of docs/, run as they stand, beside a host that runs as a user would run it.
+// Runs the examples of docs/ unchanged, with a host that runs as a user would run it.
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -9,7 +9,7 @@ import { SmallTown } from '../harness/small-town.ts'
 
 const timeout = 180_000
 
-/** An example with what it has printed; run by the script of package.json, as docs/library.md says. */
+/** A running example and the lines it has printed. It is run as docs/library.md says. */
 class Example {
   readonly lines: string[] = []
   readonly ended: Promise<number | null>
@@ -33,7 +33,7 @@ class Example {
     void this.ended.then(() => this.#wake())
   }
 
-  /** The first line from `from` on that fits. */
+  /** Waits for the first line, from index `from` on, that matches. */
   async line(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
     for (;;) {
       const found = this.lines.slice(from).map((line) => pattern.exec(line))
@@ -51,7 +51,7 @@ class Example {
   }
 }
 
-test('three players chat, everybody with everybody', { timeout }, async (context) => {
+test('three players chat with each other', { timeout }, async (context) => {
   const defer = deferIn(context)
   const town = await SmallTown.open(defer)
   const names = ['anna', 'ben', 'carla']
@@ -92,15 +92,15 @@ test('two players see where the other is, many times a second', { timeout }, asy
   assert.notDeepEqual(seen.exec(first.input)?.slice(1, 3), later.slice(1, 3), 'the dot moves')
   context.diagnostic(later.input)
 
-  // What anna sees is where ben says he is, or was a moment ago: he moves by 0.3 and 0.2 a second.
-  const places = ben.lines.flatMap((line) => {
+  // Anna sees a position that ben had not long ago. He moves by 0.3 and 0.2 a second.
+  const positions = ben.lines.flatMap((line) => {
     const [, x, y] = /^me (-?\d\.\d+) (-?\d\.\d+)/.exec(line) ?? []
     return x && y ? [[Number(x), Number(y)] as const] : []
   })
   const [x, y] = [Number(later[1]), Number(later[2])]
   assert.ok(
-    places.some(([px, py]) => Math.abs(px - x) < 0.5 && Math.abs(py - y) < 0.35),
-    `${x} ${y} is none of ${places}`,
+    positions.some(([px, py]) => Math.abs(px - x) < 0.5 && Math.abs(py - y) < 0.35),
+    `${x} ${y} is none of ${positions}`,
   )
   ben.child.kill('SIGINT')
   assert.equal(await ben.ended, 0)

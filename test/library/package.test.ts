@@ -1,4 +1,4 @@
-// The package as it is published: packed, laid where npm would install it, imported, and its types checked.
+// Tests the published package: it is packed, installed as npm does, and imported, and its types are checked.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -19,8 +19,12 @@ import type { Duplex } from 'node:stream'
 import { Agent, type AgentOptions, Host, type Peer, Problem } from 'peerpost'
 
 const options: AgentOptions = {
-  ...{ invite: 'peerpost1', name: 'anna', address: 'anna@example.net' },
-  ...{ receive: 'maildir:/nowhere', send: 'smtp://127.0.0.1:25', settings: { peers: { links: 3 } } },
+  invite: 'peerpost1',
+  name: 'anna',
+  address: 'anna@example.net',
+  receive: 'maildir:/nowhere',
+  send: 'smtp://127.0.0.1:25',
+  settings: { peers: { links: 3 } },
 }
 const agent = new Agent(options)
 agent.on('connected', ({ peer, path }) => void peer.send('state', path.kind))
@@ -40,14 +44,14 @@ test('the packed library is imported by name, with its types, and by require', (
   const defer = deferIn(context)
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-pack-'))
   defer(() => rmSync(folder, { recursive: true, force: true }))
-  // A copy, so that building it disturbs nobody.
+  // The build runs in a copy, so that it changes nothing here.
   const checkout = join(folder, 'checkout')
   for (const part of ['src', 'config', 'docs', 'package.json', 'tsconfig.json', 'README.md', 'CHANGELOG.md'])
     cpSync(part, join(checkout, part), { recursive: true })
   symlinkSync(resolve('node_modules'), join(checkout, 'node_modules'))
   const packed = JSON.parse(run(checkout, 'npm', 'pack', '--json', '--offline')) as [{ filename: string }]
 
-  // What npm would fetch comes from the checkout: a test needs no network.
+  // The dependencies come from the checkout, so that the test needs no network.
   const app = join(folder, 'app')
   const installed = join(app, 'node_modules', 'peerpost')
   mkdirSync(installed, { recursive: true })
@@ -56,14 +60,14 @@ test('the packed library is imported by name, with its types, and by require', (
   assert.deepEqual(
     readdirSync(installed).sort(),
     ['CHANGELOG.md', 'README.md', 'config', 'dist', 'docs', 'node_modules', 'package.json', 'src'],
-    'of src there is only the page',
+    'src contains only the page',
   )
   assert.deepEqual(readdirSync(join(installed, 'src')), ['api'])
   const bundled = readdirSync(join(installed, 'node_modules'), { recursive: true, encoding: 'utf8' })
   assert.ok(bundled.includes(join('better-sqlite3', 'prebuilds', 'win32-x64.node')))
   assert.ok(
     !bundled.some((name) => /^better-sqlite3.build.*\.node$/.test(name)),
-    'what was compiled on this computer would be used on every other',
+    'a binary that was compiled on this computer must not be published',
   )
 
   writeFileSync(join(app, 'package.json'), '{ "type": "module" }')

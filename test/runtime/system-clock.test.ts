@@ -5,13 +5,13 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 
-/** This process stands still, and another one sends a datagram to it meanwhile. */
+/** Blocks this process while another one sends a datagram to it. */
 function stallWhileOneArrives(port: number): void {
   const send = `const s = require('dgram').createSocket('udp4'); s.send('x', ${port}, '127.0.0.1', () => s.close())`
   assert.equal(spawnSync(process.execPath, ['-e', send]).status, 0)
 }
 
-test('what arrived while the process stood still is read before a timer that was due then fires', async () => {
+test('what arrives while the process is blocked is read before a timer that was due fires', async () => {
   const socket = createSocket('udp4').bind(0, '127.0.0.1')
   await once(socket, 'listening')
   const order: string[] = []
@@ -27,12 +27,12 @@ test('what arrived while the process stood still is read before a timer that was
   assert.deepEqual(order, ['datagram', 'timer'])
 })
 
-test('a timer that was late can still be cancelled before it has fired', async () => {
+test('a late timer can still be cancelled before it has fired', async () => {
   let fired = false
   const cancel = systemClock.after(1, () => {
     fired = true
   })
-  // Due in the same turn as the timer before it, and runs after it.
+  // Due in the same turn of the event loop as the timer above, and runs after it.
   const { promise: cancelled, resolve } = Promise.withResolvers<void>()
   setTimeout(() => {
     cancel()

@@ -1,42 +1,44 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../../src/base/endpoint.ts'
-import { layOut } from '../../src/stun-server/alternate-addresses.ts'
+import { planEndpoints } from '../../src/stun-server/alternate-addresses.ts'
 
 function endpoints(...texts: string[]): Endpoint[] {
   return texts.map((text) => {
-    // Port 0 is no endpoint of the network's, but means any port here.
+    // parseEndpoint refuses port 0, which means any port here.
     const endpoint = parseEndpoint(text.replace(/:0$/, ':1'))
     assert.ok(endpoint, text)
     return text.endsWith(':0') ? { ...endpoint, port: 0 } : endpoint
   })
 }
 
-const placesOf = (...texts: string[]) => layOut(endpoints(...texts)).places.map(formatEndpoint)
-const familiesOf = (...texts: string[]) => [...layOut(endpoints(...texts)).squares.keys()]
+const plannedFor = (...texts: string[]) => planEndpoints(endpoints(...texts)).endpoints.map(formatEndpoint)
+const familiesOf = (...texts: string[]) => [...planEndpoints(endpoints(...texts)).alternates.keys()]
 
-test('two addresses with different ports are completed to four places', () => {
-  assert.deepEqual(placesOf('192.0.2.1:3478', '192.0.2.2:3479'), [
-    ...['192.0.2.1:3478', '192.0.2.2:3479'],
-    ...['192.0.2.1:3479', '192.0.2.2:3478'],
+test('two addresses with different ports are completed to four endpoints', () => {
+  assert.deepEqual(plannedFor('192.0.2.1:3478', '192.0.2.2:3479'), [
+    '192.0.2.1:3478',
+    '192.0.2.2:3479',
+    '192.0.2.1:3479',
+    '192.0.2.2:3478',
   ])
   assert.deepEqual(familiesOf('192.0.2.1:3478', '192.0.2.2:3479'), [4])
 })
 
-test('all four places may be named, in any order, and nothing is added', () => {
+test('all four endpoints may be named, in any order, and nothing is added', () => {
   const all = ['192.0.2.2:3479', '192.0.2.1:3478', '192.0.2.1:3479', '192.0.2.2:3478']
-  assert.deepEqual(placesOf(...all), all)
+  assert.deepEqual(plannedFor(...all), all)
   assert.deepEqual(familiesOf(...all), [4])
 })
 
-test('each family has a square of its own', () => {
+test('each family has its own alternate addresses', () => {
   const both = ['192.0.2.1:3478', '[2001:db8::1]:3478', '192.0.2.2:3479', '[2001:db8::2]:3479']
   assert.deepEqual(familiesOf(...both), [4, 6])
-  assert.equal(placesOf(...both).length, 8)
+  assert.equal(plannedFor(...both).length, 8)
   assert.deepEqual(familiesOf('192.0.2.1:3478', '[2001:db8::1]:3479'), [])
 })
 
-test('anything but two addresses and two ports is opened as it was named', () => {
+test('anything but two addresses and two ports is opened as it is', () => {
   for (const listen of [
     ['192.0.2.1:3478'],
     ['192.0.2.1:3478', '192.0.2.1:3479'],
@@ -47,7 +49,7 @@ test('anything but two addresses and two ports is opened as it was named', () =>
     ['[::]:3478', '[2001:db8::2]:3479'],
     ['127.0.0.1:0', '127.0.0.2:3479'],
   ]) {
-    assert.deepEqual(placesOf(...listen), listen)
+    assert.deepEqual(plannedFor(...listen), listen)
     assert.deepEqual(familiesOf(...listen), [])
   }
 })

@@ -8,14 +8,14 @@ import {
   type RateLimits,
   ResponseRateLimit,
 } from '../../src/stun-server/response-rate-limit.ts'
-import { maxAnswerBytes } from '../harness/stun-answer.ts'
+import { maxAnswerBytes } from '../harness/answer-stun.ts'
 
 const wide = { burst: 1_000_000, perSecond: 1_000_000 }
 const limits: RateLimits = { source: { burst: 5, perSecond: 2 }, total: wide, sources: 100 }
 const anna = { address: '192.0.2.1', port: 1000 }
 const ben = { address: '192.0.2.2', port: 1000 }
 
-/** How many of `count` questions at `now` are answered. */
+/** How many of `count` requests at `now` are answered. */
 function granted(limit: ResponseRateLimit, now: number, count: number, ...sources: Endpoint[]): number {
   let sum = 0
   for (let i = 0; i < count; i++) {
@@ -24,7 +24,7 @@ function granted(limit: ResponseRateLimit, now: number, count: number, ...source
   return sum
 }
 
-test('a source gets its burst at once, then as much as flows in, and after a rest the burst again', () => {
+test('a source gets its burst at once, then its rate, and after a pause the burst again', () => {
   const limit = new ResponseRateLimit(limits)
   assert.equal(granted(limit, 0, 50, anna), 5)
   assert.equal(granted(limit, 499, 50, anna), 0)
@@ -33,7 +33,7 @@ test('a source gets its burst at once, then as much as flows in, and after a res
   assert.equal(granted(limit, 1e9, 50, anna), 5)
 })
 
-test('one source that asks too much takes nothing from another', () => {
+test('a source that asks too much does not reduce what another gets', () => {
   const limit = new ResponseRateLimit(limits)
   granted(limit, 0, 50, anna)
   assert.equal(granted(limit, 0, 50, ben), 5)
@@ -47,25 +47,25 @@ test('other ports of an IPv4 address, and other addresses of an IPv6 /64, are th
   assert.equal(granted(limit, 0, 50, six('2001:db8:1:3::1')), 5)
 })
 
-test('all together get no more than the total, and a refused one loses nothing of its own', () => {
+test('all sources together get no more than the total, and a refused request costs its source nothing', () => {
   const limit = new ResponseRateLimit({ ...limits, total: { burst: 7, perSecond: 1000 } })
   assert.equal(granted(limit, 0, 5, anna), 5)
   assert.equal(granted(limit, 0, 5, ben), 2)
   assert.equal(granted(limit, 100, 5, ben), 3)
 })
 
-test('the table of sources stays within its bound whoever asks, and the total holds', () => {
+test('the table of sources stays within its limit, and the total holds', () => {
   const limit = new ResponseRateLimit({ ...limits, sources: 50, total: { burst: 1000, perSecond: 1000 } })
   let answered = 0
   for (let i = 0; i < 5000; i++) {
     if (limit.take(i / 10, { address: `10.1.${i >> 8}.${i & 255}`, port: 1 })) answered++
     assert.ok(limit.sources <= 50)
   }
-  // 0.5 s went by.
+  // 0.5 s of virtual time: 1000 for the burst and 500 for the rate.
   assert.ok(answered <= 1500, String(answered))
 })
 
-test('a flooded source is not forgotten, however many others ask', () => {
+test('a flooded source stays in the table, however many others ask', () => {
   const limit = new ResponseRateLimit({ ...limits, sources: 10 })
   let answered = 0
   for (let i = 0; i < 2000; i++) {
@@ -75,7 +75,7 @@ test('a flooded source is not forgotten, however many others ask', () => {
   assert.equal(answered, 5)
 })
 
-test('whatever the times, no window of time holds more answers to a source than burst and inflow', () => {
+test('no time window holds more answers to a source than its burst and its rate allow', () => {
   const rates = fc.record({
     burst: fc.integer({ min: 1, max: 20 }),
     perSecond: fc.integer({ min: 1, max: 100 }),
@@ -105,7 +105,7 @@ test('whatever the times, no window of time holds more answers to a source than 
   )
 })
 
-test('the defaults let an agent search ports, and send no stranger more than 6 kB a second', () => {
+test('the defaults let an agent search ports, and send a forged source at most 6 kB a second', () => {
   const limit = new ResponseRateLimit()
   // A hundred samples a second for five seconds.
   let refused = 0

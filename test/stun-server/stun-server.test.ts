@@ -6,19 +6,19 @@ import { Problem } from '../../src/base/problem.ts'
 import type { Change } from '../../src/nat/stun-attributes.ts'
 import { decodeStun, encodeRequest, type StunSuccess } from '../../src/nat/stun-message.ts'
 import { openUdpSocket } from '../../src/net/udp/udp-socket.ts'
-import { cornersOf } from '../../src/stun-server/alternate-addresses.ts'
+import { endpointsOf } from '../../src/stun-server/alternate-addresses.ts'
 import { defaultRateLimits } from '../../src/stun-server/response-rate-limit.ts'
 import { type ServedCounts, startAddressServer } from '../../src/stun-server/stun-server.ts'
 import { deferIn } from '../harness/defer.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
-import { startSquare } from './square-server.ts'
+import { startWithAlternates } from './alternate-address-server.ts'
 
 const loopback = { address: '127.0.0.1', port: 0 }
 const someone = { address: '127.0.0.1', port: 1 }
 
 type Arrival = { readonly from: Endpoint; readonly answer: StunSuccess }
 
-/** A client on a socket of its own; what arrives is kept until somebody asks for it. */
+/** A client with its own socket. Answers are kept until `arrival` is called. */
 async function openClient(address = '127.0.0.1') {
   const arrivals: Arrival[] = []
   let wake = () => {}
@@ -32,14 +32,14 @@ async function openClient(address = '127.0.0.1') {
       wake()
     },
   })
-  let questions = 0
+  let requests = 0
   return {
     local: socket.local,
     close: () => socket.close(),
     send: (to: Endpoint, bytes: Uint8Array) => socket.send(bytes, to),
-    ask(to: Endpoint, response: { change?: Change; responsePort?: number } = {}) {
-      const transactionId = new Uint8Array(12).fill(++questions)
-      socket.send(encodeRequest(transactionId, response), to)
+    request(to: Endpoint, options: { change?: Change; responsePort?: number } = {}) {
+      const transactionId = new Uint8Array(12).fill(++requests)
+      socket.send(encodeRequest(transactionId, options), to)
     },
     async arrival(): Promise<Arrival> {
       for (;;) {
@@ -53,7 +53,7 @@ async function openClient(address = '127.0.0.1') {
   }
 }
 
-test('it listens on several places and tells each client its own endpoint', async (context) => {
+test('it listens on several endpoints and answers each client with its own endpoint', async (context) => {
   const defer = deferIn(context)
   const server = await startAddressServer({ listen: [loopback, loopback] })
   defer(() => server.close())
@@ -61,7 +61,7 @@ test('it listens on several places and tells each client its own endpoint', asyn
   for (const endpoint of server.endpoints) {
     const client = await openClient()
     defer(() => client.close())
-    client.ask(endpoint)
+    client.request(endpoint)
     const { from, answer } = await client.arrival()
     assert.deepEqual(from, endpoint)
     assert.deepEqual(answer.mapped, client.local)
@@ -79,86 +79,89 @@ test('it answers over IPv6', { skip: !hasIpv6 && 'this machine has no IPv6 loopb
   defer(() => server.close())
   const client = await openClient('::1')
   defer(() => client.close())
-  client.ask(server.endpoints[0] ?? someone)
+  client.request(server.endpoints[0] ?? someone)
   assert.deepEqual((await client.arrival()).answer.mapped, client.local)
 })
 
-test('with two addresses and two ports it answers from each of the four places', async (context) => {
+test('with two addresses and two ports it answers from each of the four endpoints', async (context) => {
   const defer = deferIn(context)
-  const { server, square } = await startSquare(['127.0.0.1', '127.0.0.2'])
+  const { server, alternates } = await startWithAlternates(['127.0.0.1', '127.0.0.2'])
   defer(() => server.close())
   assert.deepEqual(server.behaviour, [4])
-  assert.deepEqual(server.endpoints.map(formatEndpoint).sort(), cornersOf(square).map(formatEndpoint).sort())
+  assert.deepEqual(
+    server.endpoints.map(formatEndpoint).sort(),
+    endpointsOf(alternates).map(formatEndpoint).sort(),
+  )
   const client = await openClient()
   defer(() => client.close())
-  for (const corner of server.endpoints) {
+  for (const endpoint of server.endpoints) {
     const seen = []
     for (const address of [false, true]) {
       for (const port of [false, true]) {
-        client.ask(corner, { change: { address, port } })
+        client.request(endpoint, { change: { address, port } })
         const { from, answer } = await client.arrival()
-        assert.equal(from.address !== corner.address, address)
-        assert.equal(from.port !== corner.port, port)
+        assert.equal(from.address !== endpoint.address, address)
+        assert.equal(from.port !== endpoint.port, port)
         assert.deepEqual(answer.responseOrigin, from)
         assert.deepEqual(answer.mapped, client.local)
         seen.push(from)
       }
     }
     const across = seen[3] ?? someone
-    client.ask(corner)
+    client.request(endpoint)
     const { from, answer } = await client.arrival()
-    assert.deepEqual(from, corner)
+    assert.deepEqual(from, endpoint)
     assert.deepEqual(answer.otherAddress, across)
   }
 })
 
-test('the answer goes to the port the client names, on its own address', async (context) => {
+test('the answer goes to the RESPONSE-PORT on the address of the client', async (context) => {
   const defer = deferIn(context)
   const server = await startAddressServer({ listen: [loopback] })
   defer(() => server.close())
-  const [asker, hearer] = [await openClient(), await openClient()]
-  defer(() => Promise.all([asker.close(), hearer.close()]))
-  asker.ask(server.endpoints[0] ?? someone, { responsePort: hearer.local.port })
-  assert.deepEqual((await hearer.arrival()).answer.mapped, asker.local)
+  const [sender, receiver] = [await openClient(), await openClient()]
+  defer(() => Promise.all([sender.close(), receiver.close()]))
+  sender.request(server.endpoints[0] ?? someone, { responsePort: receiver.local.port })
+  assert.deepEqual((await receiver.arrival()).answer.mapped, sender.local)
 })
 
-test('a client that asks too much gets silence, is counted, and is answered again later', async (context) => {
+test('a client that asks too much gets no answer, is counted, and is answered again later', async (context) => {
   const defer = deferIn(context)
   const clock = new VirtualClock()
   const limits = { ...defaultRateLimits, source: { burst: 3, perSecond: 1 } }
-  const told: ServedCounts[] = []
+  const reported: ServedCounts[] = []
   const server = await startAddressServer({
     listen: [loopback],
     clock,
     limits,
-    onServed: (counts) => told.push(counts),
+    onServed: (counts) => reported.push(counts),
   })
   defer(() => server.close())
   const client = await openClient()
   defer(() => client.close())
   const endpoint = server.endpoints[0] ?? someone
-  /** The counts once everything that was sent has been dealt with. */
+  /** The counts once all `sent` datagrams have been handled. */
   const counts = async (sent: number) => {
     while (sumOf(server.served()) < sent) await new Promise((resolve) => setImmediate(resolve))
     return server.served()
   }
-  for (let i = 0; i < 5; i++) client.ask(endpoint)
+  for (let i = 0; i < 5; i++) client.request(endpoint)
   assert.deepEqual(await counts(5), { answered: 3, limited: 2, ignored: 0 })
   await clock.advance(1000)
-  for (let i = 0; i < 2; i++) client.ask(endpoint)
+  for (let i = 0; i < 2; i++) client.request(endpoint)
   assert.deepEqual(await counts(7), { answered: 4, limited: 3, ignored: 0 })
   client.send(endpoint, new Uint8Array(20))
   assert.deepEqual(await counts(8), { answered: 4, limited: 3, ignored: 1 })
 
-  assert.deepEqual(told, [])
+  assert.deepEqual(reported, [])
   await clock.advance(59_000)
-  assert.deepEqual(told, [{ answered: 4, limited: 3, ignored: 1 }])
+  assert.deepEqual(reported, [{ answered: 4, limited: 3, ignored: 1 }])
   await clock.advance(120_000)
-  assert.equal(told.length, 1, 'nothing new is not told')
-  client.ask(endpoint)
+  assert.equal(reported.length, 1, 'unchanged counts are not reported')
+  client.request(endpoint)
   await counts(9)
   await server.close()
-  assert.deepEqual(told.at(-1), { answered: 5, limited: 3, ignored: 1 })
+  assert.deepEqual(reported.at(-1), { answered: 5, limited: 3, ignored: 1 })
   assert.equal(clock.pendingTimers, 0)
 })
 
@@ -166,7 +169,7 @@ function sumOf({ answered, limited, ignored }: ServedCounts): number {
   return answered + limited + ignored
 }
 
-test('when one place is taken none stays open', async () => {
+test('when one endpoint is taken none stays open', async () => {
   const first = await startAddressServer({ listen: [loopback] })
   const [taken] = first.endpoints
   assert.ok(taken)
@@ -182,15 +185,15 @@ test('when one place is taken none stays open', async () => {
   await first.close()
 })
 
-test('when the corner that would complete the square is taken, it is named', async (context) => {
+test('when an endpoint added for RFC 5780 is taken, the error names it', async (context) => {
   const defer = deferIn(context)
-  const { server, square } = await startSquare(['127.0.0.1', '127.0.0.2'])
-  const [[a1, a2], [p1, p2]] = [square.addresses, square.ports]
+  const { server, alternates } = await startWithAlternates(['127.0.0.1', '127.0.0.2'])
+  const [[a1, a2], [p1, p2]] = [alternates.addresses, alternates.ports]
   await server.close()
-  const corner = { address: a1, port: p2 }
-  const thief = await startAddressServer({ listen: [corner] })
-  defer(() => thief.close())
-  assert.ok(thief.endpoints.every((endpoint) => equalEndpoints(endpoint, corner)))
+  const taken = { address: a1, port: p2 }
+  const other = await startAddressServer({ listen: [taken] })
+  defer(() => other.close())
+  assert.ok(other.endpoints.every((endpoint) => equalEndpoints(endpoint, taken)))
   await assert.rejects(
     startAddressServer({
       listen: [
@@ -201,6 +204,6 @@ test('when the corner that would complete the square is taken, it is named', asy
     (error: unknown) =>
       error instanceof Problem &&
       error.code === 'port-taken' &&
-      error.message.includes(formatEndpoint(corner)),
+      error.message.includes(formatEndpoint(taken)),
   )
 })

@@ -8,20 +8,20 @@ import { maskEndpoint, maskText, maskTexts } from '../../src/wording/mask-addres
 const address = fc.oneof(fc.ipV4(), fc.ipV6()).map((text) => canonicalAddress(text) ?? '192.0.2.1')
 const port = fc.integer({ min: 1, max: 65535 })
 
-test('no address is whole in what is masked, wherever it stands', () => {
+test('a masked text contains no whole address, wherever it was', () => {
   const around = fc.constantFrom(' ', ' (', ', ', ' at ', '<', '>', ')', '; ')
   fc.assert(
     fc.property(address, port, around, around, (one, number, before, after) => {
       const endpoint = formatEndpoint({ address: one, port: number })
       const masked = maskText(`Connected${before}${endpoint}${after} and ${one} again`)
-      // Addresses as short as "::1" have nothing to hide but themselves.
+      // Addresses as short as "::1" cannot be masked.
       if (one.split(/[.:]/).filter(Boolean).length > 2) assert.ok(!masked.includes(one), masked)
       assert.ok(!maskEndpoint({ address: one, port: number }).includes(one) || one.length < 8)
     }),
   )
 })
 
-test('mail addresses and user IDs are shortened, and times, versions and sentences are left alone', () => {
+test('mail addresses and user IDs are shortened; times, versions and sentences are not changed', () => {
   const id = userIdText(new Uint8Array(32).fill(7))
   assert.equal(maskText('to <anna.b@example.org>: 550'), 'to <a…@example.org>: 550')
   assert.equal(maskText(`Your user ID: ${id}`), `Your user ID: ${id.slice(0, 8)}…`)

@@ -22,7 +22,7 @@ const counting: NatProfile = {
 
 const plansOf = (given: NatFacts) => Object.fromEntries(reachOf(given).map(({ peer, plan }) => [peer, plan]))
 
-test('the plans are those that an agent would make', () => {
+test('the plans are the same as an agent makes', () => {
   assert.deepEqual(plansOf(facts(home)), {
     none: 'direct',
     'EIM+EIF': 'direct',
@@ -43,7 +43,7 @@ test('the plans are those that an agent would make', () => {
   })
 })
 
-test('with a port that the router opened everybody is met directly, unless it leads to another NAT only', () => {
+test('with a port that the router opened everybody is reached directly, unless there is another NAT', () => {
   const opened = (address: string) => ({
     external: { address, port: 4000 },
     language: 'PCP' as const,
@@ -54,31 +54,31 @@ test('with a port that the router opened everybody is met directly, unless it le
   assert.deepEqual(plansOf(facts(mobile, { mapping: opened('100.64.0.9') })), plansOf(facts(mobile)))
 })
 
-test('nobody saw us: no plans, and the story says so first', () => {
+test('when no server answered there are no plans, and the first line says so', () => {
   const unseen = facts({ mapping: 'unknown', filtering: 'unknown', allocation: { type: 'unknown' } })
   const blind = { ...unseen, view: { ...unseen.view, publicEndpoints: [], observations: [] } }
   assert.deepEqual(reachOf(blind), [])
   assert.match(natText(blind)[0] ?? '', /No STUN server answered/)
 })
 
-test('the story of a mobile network names filter, ports, carrier, who is not met, and what would help', () => {
+test('the text for a mobile network names filter, ports, carrier, who is not reached, and what would help', () => {
   const story = natText(facts(mobile, { layers: 'carrier' })).join('\n')
-  for (const part of [
+  for (const expected of [
     /address and port-dependent mapping/,
-    /lets in only those that were sent to/,
-    /drawn at random\./,
+    /accepts packets only from addresses and ports that we sent to/,
+    /chooses ports at random\./,
     /carrier-grade NAT/,
     /There is no IPv6/,
-    /Not met[^:]*:\n {2}- those whose router counts up a port for each destination\n {2}- .*random/,
+    /Not reached[^:]*:\n {2}- those whose router counts up a port for each destination\n {2}- .*random/,
     /What would help:\n {2}- ask the provider/,
     /11\.0\.0\.1:3478 sees 9\.9\.9\.9:4000/,
     /our own: 192\.168\.1\.2:4000/,
   ]) {
-    assert.match(story, part)
+    assert.match(story, expected)
   }
 })
 
-test('what is known besides is told: step, block, hairpinning, lifetime, IPv6', () => {
+test('the text names step, block, hairpinning, lifetime and IPv6 when they are known', () => {
   const block = { first: 2048, last: 3071 }
   const profile: NatProfile = {
     ...counting,
@@ -94,12 +94,12 @@ test('what is known besides is told: step, block, hairpinning, lifetime, IPv6', 
   assert.doesNotMatch(story, /turn on IPv6/)
 })
 
-test('whoever meets everybody directly gets no advice', () => {
+test('there is no advice when everybody is reached directly', () => {
   const open: NatProfile = { mapping: 'EIM', filtering: 'EIF', allocation: { type: 'preserving' } }
   assert.doesNotMatch(natText(facts(open)).join('\n'), /What would help/)
 })
 
-test('servers inside the local network show no public address, and that is said', () => {
+test('the text says when the servers are in the local network and show no public address', () => {
   for (const address of ['192.168.1.20', 'fd00::2', '127.0.0.1', '100.64.0.9']) {
     for (const mapping of ['none', 'EIM'] as const) {
       const seen = { address, port: 4000 }

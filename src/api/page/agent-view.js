@@ -7,20 +7,22 @@ import { player } from './players.js'
 import { portsSection } from './ports.js'
 
 /** @import { AgentStatus, PeerStatus } from '../../daemon/agent-schemas.ts' */
-/** @import { News } from './components.js' */
+/** @import { ShownEvent } from './components.js' */
 /** @typedef {{ readonly id: string, readonly name: string | null }} Listed */
 /** @typedef {{ readonly friends: readonly Listed[], readonly blocked: readonly Listed[] }} Standings */
 
 /** @param {AgentStatus} status */
 export function agentHeader({ name, room, state, since: at, hasInvite }) {
-  const isIn = state === 'joined' || state === 'starting'
+  const isInRoom = state === 'joined' || state === 'starting'
   const tone = state === 'joined' ? 'good' : state === 'left' ? 'quiet' : 'busy'
   return [
     el('div', {}, el('h1', {}, `${name} in the room ${room}`), badge(tone, `${state} for ${since(at)}`)),
     el(
       'div',
       { class: 'actions' },
-      isIn ? button('Leave the room', 'POST /v1/room/leave') : button('Join the room', 'POST /v1/room/join'),
+      isInRoom
+        ? button('Leave the room', 'POST /v1/room/leave')
+        : button('Join the room', 'POST /v1/room/join'),
       state === 'joined' && button('Ask the host again', 'POST /v1/room/join'),
       hasInvite && button('Copy the invite', 'copy-invite'),
     ),
@@ -31,9 +33,9 @@ export function agentHeader({ name, room, state, since: at, hasInvite }) {
  * @param {AgentStatus} status
  * @param {readonly PeerStatus[]} peers
  * @param {Standings} standings
- * @param {readonly News[]} news
+ * @param {readonly ShownEvent[]} shownEvents
  */
-export function agentView(status, peers, standings, news) {
+export function agentView(status, peers, standings, shownEvents) {
   return [
     status.trouble !== null &&
       el(
@@ -44,7 +46,7 @@ export function agentView(status, peers, standings, news) {
     playersSection(status, peers),
     standingsSection(standings, peers),
     networkSection(status),
-    column('rest', mailSection(status), portsSection(status, peers), events(news)),
+    column('rest', mailSection(status), portsSection(status, peers), events(shownEvents)),
   ]
 }
 
@@ -53,7 +55,7 @@ export function agentView(status, peers, standings, news) {
  * @param {readonly PeerStatus[]} peers
  */
 function playersSection({ lastReply, declined, state }, peers) {
-  // By name, so that none moves away from under the pointer.
+  // Sorted by name, so that no player moves while a person points at a button.
   const sorted = [...peers].sort((a, b) => a.name.localeCompare(b.name) || a.id.localeCompare(b.id))
   const nobody =
     state === 'left'
@@ -75,14 +77,18 @@ function playersSection({ lastReply, declined, state }, peers) {
 /** @param {AgentStatus} status */
 function networkSection({ nat, state }) {
   const unknown = state === 'left' ? 'It is looked at when you join the room.' : 'Being looked at.'
-  return section('network', 'Your network', ...(nat === null ? [el('p', {}, unknown)] : story(nat.words)))
+  return section(
+    'network',
+    'Your network',
+    ...(nat === null ? [el('p', {}, unknown)] : paragraphsOf(nat.words)),
+  )
 }
 
 /**
- * Lines that begin with two spaces are items of the line before.
+ * Builds paragraphs. Lines that begin with two spaces are list items of the line before.
  * @param {readonly string[]} words
  */
-function story(words) {
+function paragraphsOf(words) {
   /** @type {{ text: string, items: string[] }[]} */
   const paragraphs = []
   for (const text of words) {
@@ -126,7 +132,7 @@ function mailSection({ id, mailbox, lastRequest, lastReply, declined }) {
 }
 
 /**
- * Those who are not among the players: the others have their buttons there.
+ * Lists only those who are not among the players, as players have these buttons already.
  * @param {Standings} standings
  * @param {readonly PeerStatus[]} peers
  */
@@ -143,10 +149,10 @@ function standingsSection({ friends, blocked }, peers) {
       'ul',
       { class: 'standings' },
       ...awayFriends.map(({ id, name }) =>
-        listed(id, name, 'friend', button('No friend any more', `DELETE /v1/friends/${id}`)),
+        standingItem(id, name, 'friend', button('No friend any more', `DELETE /v1/friends/${id}`)),
       ),
       ...awayBlocked.map(({ id, name }) =>
-        listed(id, name, 'blocked', button('Unblock', `DELETE /v1/blocked/${id}`)),
+        standingItem(id, name, 'blocked', button('Unblock', `DELETE /v1/blocked/${id}`)),
       ),
     ),
   )
@@ -158,7 +164,7 @@ function standingsSection({ friends, blocked }, peers) {
  * @param {string} standing
  * @param {HTMLElement} action
  */
-function listed(id, name, standing, action) {
+function standingItem(id, name, standing, action) {
   const shown = name ?? `${id.slice(0, 8)}…`
   action.setAttribute('aria-label', `${action.textContent}: ${shown}`)
   return el('li', { 'data-key': id }, el('span', {}, `${shown} (${standing})`), action)

@@ -1,14 +1,14 @@
-// The control API as the page uses it. The token stays in this tab and goes to this origin only, port included.
+// Calls the control API. The token is stored for this tab only, and is sent only to this origin, which includes the port.
 
-/** @typedef {{ readonly error?: { readonly code: string, readonly message: string, readonly remedy: string } }} Refused */
+/** @typedef {{ readonly error?: { readonly code: string, readonly message: string, readonly remedy: string } }} ErrorAnswer */
 
-/** No token, or one that is worth nothing any more. */
-export class NotAdmitted extends Error {}
+/** The tab has no valid token. */
+export class UnauthorizedError extends Error {}
 
-const storage = 'peerpost-token'
+const storageKey = 'peerpost-token'
 
-/** Hands in the code of the address, if there is one, and takes it out of the address. */
-export async function enter() {
+/** Exchanges the code in the URL, if there is one, for a token, and removes it from the URL. */
+export async function redeemCode() {
   const { hash, pathname } = window.location
   const code = /^#code=([\w-]+)$/.exec(hash)?.[1]
   if (!code) return
@@ -18,58 +18,62 @@ export async function enter() {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ code }),
   })
-  // A code that was used leaves an earlier token of this tab as it is.
-  if (response.ok) window.sessionStorage.setItem(storage, (await response.json()).token)
+  // If the code was used already, an earlier token of this tab stays valid.
+  if (response.ok) window.sessionStorage.setItem(storageKey, (await response.json()).token)
 }
 
 /**
  * @param {string} method
  * @param {string} path
  * @param {object} [body]
- * @returns {Promise<any>} what was answered; throws with the sentence of the fault
+ * @returns {Promise<any>} the answer; rejects with the message of an error answer
  */
-export async function ask(method, path, body) {
-  const headers = body ? { ...heads(), 'content-type': 'application/json' } : heads()
+export async function request(method, path, body) {
+  const headers = body
+    ? { ...authorizationHeader(), 'content-type': 'application/json' }
+    : authorizationHeader()
   const response = await fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) })
-  if (response.status === 401) throw new NotAdmitted()
-  const answer = /** @type {Refused} */ (await response.json())
+  if (response.status === 401) throw new UnauthorizedError()
+  const answer = /** @type {ErrorAnswer} */ (await response.json())
   if (response.ok) return answer
   throw new Error(`${answer.error?.message ?? 'This did not work.'} ${answer.error?.remedy ?? ''}`)
 }
 
 /**
- * Calls back for each event, also those told before, until the stream ends; resolves to the place where it ended.
- * @param {string} place where an earlier stream ended
+ * Calls back for each stored and each new event until the stream ends. Resolves to the ID of the last event.
+ * @param {string} from the ID of the last event of an earlier stream
  * @param {(event: any) => void} onEvent
  * @param {() => void} onOpen
  * @returns {Promise<string>}
  */
-export async function listen(place, onEvent, onOpen) {
-  const response = await fetch(`/v1/events?words=1&after=${encodeURIComponent(place)}`, { headers: heads() })
-  if (response.status === 401) throw new NotAdmitted()
-  if (!response.ok || !response.body) return place
+export async function listen(from, onEvent, onOpen) {
+  const response = await fetch(`/v1/events?words=1&after=${encodeURIComponent(from)}`, {
+    headers: authorizationHeader(),
+  })
+  if (response.status === 401) throw new UnauthorizedError()
+  if (!response.ok || !response.body) return from
   onOpen()
   const decoder = new TextDecoder()
   const reader = response.body.getReader()
   let rest = ''
-  let reached = place
+  let lastEventId = from
   try {
     for (;;) {
       const { done, value } = await reader.read()
-      if (done) return reached
+      if (done) return lastEventId
       const frames = (rest + decoder.decode(value, { stream: true })).split('\n\n')
       rest = frames.pop() ?? ''
       for (const frame of frames) {
         const data = /^data: (.*)$/m.exec(frame)?.[1]
         if (data) onEvent(JSON.parse(data))
-        reached = /^id: (.*)$/m.exec(frame)?.[1] ?? reached
+        lastEventId = /^id: (.*)$/m.exec(frame)?.[1] ?? lastEventId
       }
     }
   } catch {
-    return reached
+    return lastEventId
   }
 }
 
-function heads() {
-  return { authorization: `Bearer ${window.sessionStorage.getItem(storage) ?? ''}` }
+function authorizationHeader() {
+  return { authorization: `Bearer ${window.sessionStorage.getItem(storageKey) ?? ''}` }
 }

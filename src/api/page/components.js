@@ -1,11 +1,11 @@
-// What both pages are made of.
+// Elements that the pages of agent and host share.
 
 import { el } from './dom.js'
 import { clock } from './format.js'
 
 /** @import { AgentStatus } from '../../daemon/agent-schemas.ts' */
 /** @import { Child } from './dom.js' */
-/** @typedef {{ readonly key: number, readonly at: string, readonly tone: string, readonly text: string }} News */
+/** @typedef {{ readonly key: number, readonly at: string, readonly tone: string, readonly text: string }} ShownEvent */
 
 /**
  * @param {string} id
@@ -22,7 +22,7 @@ export function section(id, title, ...children) {
 }
 
 /**
- * Sections one below the other, beside others.
+ * A column of sections.
  * @param {string} id
  * @param {readonly Child[]} children
  */
@@ -51,8 +51,8 @@ export function badge(tone, text) {
 
 /**
  * @param {string} text
- * @param {string} action `METHOD path`, or a word that main.js knows
- * @param {string} [label] where the text alone does not say enough
+ * @param {string} action `METHOD path`, or an action of main.js
+ * @param {string} [label] for screen readers, when the text alone is not clear
  */
 export function button(text, action, label) {
   return el('button', { type: 'button', 'data-action': action, 'aria-label': label ?? null }, text)
@@ -80,17 +80,17 @@ export function mailboxBadge({ state, reason }) {
   return el('span', {}, badge(tone, state), reason ? ` ${reason}` : '')
 }
 
-/** @param {readonly News[]} news newest first */
-export function events(news) {
+/** @param {readonly ShownEvent[]} shown newest first */
+export function events(shown) {
   return section(
     'events',
     'What happened',
-    news.length === 0
+    shown.length === 0
       ? el('p', {}, 'Nothing yet.')
       : el(
           'ol',
           { class: 'events', tabindex: 0, 'aria-labelledby': 'events-title' },
-          ...news.map(({ key, at, tone, text }) =>
+          ...shown.map(({ key, at, tone, text }) =>
             el(
               'li',
               { 'data-key': key, class: tone },

@@ -1,16 +1,16 @@
-// Making elements, and making what is shown like what was made: elements that stay keep the focus. Texts go in as
-// texts only, so nothing that others wrote can become part of the page.
+// Creates elements, and updates the page by changing only what differs, so that elements keep the focus. Texts are inserted
+// as text nodes only, so that texts of other people cannot add elements to the page.
 
 /** @typedef {Node | string | null | false} Child */
 
 /**
  * @param {string} tag
- * @param {Record<string, string | number | boolean | null>} [attributes] those that are null or false are left out
+ * @param {Record<string, string | number | boolean | null>} [attributes] null or false: the attribute is left out
  * @param {readonly Child[]} children
  * @returns {HTMLElement}
  */
 export function el(tag, attributes = {}, ...children) {
-  return fill(document.createElement(tag), attributes, children)
+  return addContent(document.createElement(tag), attributes, children)
 }
 
 /**
@@ -20,16 +20,16 @@ export function el(tag, attributes = {}, ...children) {
  * @returns {SVGElement}
  */
 export function svg(tag, attributes = {}, ...children) {
-  return fill(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children)
+  return addContent(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children)
 }
 
 /**
- * @template {Element} Made
- * @param {Made} element
+ * @template {Element} Created
+ * @param {Created} element
  * @param {Record<string, string | number | boolean | null>} attributes
  * @param {readonly Child[]} children
  */
-function fill(element, attributes, children) {
+function addContent(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== null && value !== false) element.setAttribute(name, value === true ? '' : String(value))
   }
@@ -38,42 +38,42 @@ function fill(element, attributes, children) {
 }
 
 /**
- * Makes the content of `shown` like `wanted`. Children with `data-key` are the same as those that had it before.
- * @param {Element} shown
- * @param {readonly Child[]} wanted
+ * Changes the children of `element` to `content`. A child with a `data-key` updates the element that has the same key.
+ * @param {Element} element
+ * @param {readonly Child[]} content
  */
-export function show(shown, wanted) {
-  const fresh = el('div', {}, ...wanted)
-  patchChildren(shown, fresh)
+export function show(element, content) {
+  const updated = el('div', {}, ...content)
+  patchChildren(element, updated)
 }
 
 /**
  * @param {Element} old
- * @param {Element} fresh
+ * @param {Element} updated
  */
-function patchElement(old, fresh) {
+function patchElement(old, updated) {
   for (const { name } of [...old.attributes]) {
-    // What a person opened stays open.
-    if (!fresh.hasAttribute(name) && name !== 'open') old.removeAttribute(name)
+    // A person sets this attribute by opening an element.
+    if (!updated.hasAttribute(name) && name !== 'open') old.removeAttribute(name)
   }
-  for (const { name, value } of fresh.attributes) {
+  for (const { name, value } of updated.attributes) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value)
   }
-  patchChildren(old, fresh)
+  patchChildren(old, updated)
 }
 
 /**
  * @param {Element} old
- * @param {Element} fresh
+ * @param {Element} updated
  */
-function patchChildren(old, fresh) {
-  const keys = new Set([...fresh.childNodes].map(keyOf))
+function patchChildren(old, updated) {
+  const keys = new Set([...updated.childNodes].map(keyOf))
   for (const child of [...old.childNodes])
     if (keyOf(child) !== null && !keys.has(keyOf(child))) child.remove()
   const keyed = new Map([...old.childNodes].map((child) => [keyOf(child), child]))
   /** @type {ChildNode | null} */
   let at = old.firstChild
-  for (const child of [...fresh.childNodes]) {
+  for (const child of [...updated.childNodes]) {
     const key = keyOf(child)
     const same = key === null ? (at && keyOf(at) === null ? at : undefined) : keyed.get(key)
     if (!same || same.nodeName !== child.nodeName) {

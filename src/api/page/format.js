@@ -1,4 +1,4 @@
-// Numbers and instants as people read them.
+// Formats numbers and times for people.
 
 /** @param {number} ms */
 export function duration(ms) {

@@ -7,7 +7,7 @@ import { blockedSection, invitesSection } from './invites-and-blocked.js'
 
 /** @import { HostStatus } from '../../daemon/host-schemas.ts' */
 /** @import { AdminLists } from './invites-and-blocked.js' */
-/** @import { News } from './components.js' */
+/** @import { ShownEvent } from './components.js' */
 
 /** @param {HostStatus} status */
 export function hostHeader({ address, state, since: at }) {
@@ -24,9 +24,9 @@ export function hostHeader({ address, state, since: at }) {
 /**
  * @param {HostStatus} status
  * @param {AdminLists} lists
- * @param {readonly News[]} news
+ * @param {readonly ShownEvent[]} shownEvents
  */
-export function hostView(status, lists, news) {
+export function hostView(status, lists, shownEvents) {
   const { rooms, mailbox, budgets, letters, mails, waitingIntroductions, trouble } = status
   return [
     trouble !== null &&
@@ -89,7 +89,7 @@ export function hostView(status, lists, news) {
     ),
     invitesSection(lists, rooms),
     blockedSection(lists),
-    events(news),
+    events(shownEvents),
   ]
 }
 
@@ -112,7 +112,7 @@ function gauge(id, name, { used, limit }, note) {
 }
 
 /**
- * The last column holds numbers.
+ * The last column contains numbers.
  * @param {readonly string[]} heads
  * @param {readonly (readonly string[])[]} rows
  * @param {string} empty

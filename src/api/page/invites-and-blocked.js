@@ -1,4 +1,4 @@
-// Invites and blocked agents on the page of a host: lists, and what makes, revokes, blocks and unblocks.
+// The invites and the blocked agents on the page of a host, with buttons and forms to change them.
 
 import { button, field, section } from './components.js'
 import { el } from './dom.js'
@@ -53,7 +53,7 @@ function invited({ id, room, name, state, used, uses, until }) {
   )
 }
 
-/** Shown once, until it is put away. @param {Made} made */
+/** Shown until the person hides it. @param {Made} made */
 function madeInvite({ id, room, invite }) {
   return el(
     'div',

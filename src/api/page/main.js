@@ -1,7 +1,7 @@
-// The page: looks at the daemon whenever something happened and every few seconds, and shows what it saw.
+// The page. It loads the status of the daemon after each event and every few seconds, and shows it.
 
 import { agentHeader, agentView } from './agent-view.js'
-import { ask, enter, listen, NotAdmitted } from './api.js'
+import { listen, redeemCode, request, UnauthorizedError } from './api.js'
 import { el, show } from './dom.js'
 import { hostHeader, hostView } from './host-view.js'
 
@@ -10,15 +10,15 @@ import { hostHeader, hostView } from './host-view.js'
 /** @import { Standings } from './agent-view.js' */
 /** @import { Child } from './dom.js' */
 /** @import { AdminLists } from './invites-and-blocked.js' */
-/** @import { News } from './components.js' */
+/** @import { ShownEvent } from './components.js' */
 
-const lookMs = 5_000
-/** Events come in bursts; one look serves them all. */
-const gatherMs = 120
-const againMs = 2_000
-const mostNews = 100
-/** Each look at invites reads the host's database. */
-const listsMs = 60_000
+const refreshIntervalMs = 5_000
+/** Events come in bursts. One refresh is enough for all of them. */
+const collectMs = 120
+const retryMs = 2_000
+const maxEvents = 100
+/** The lists are loaded less often, as each time the host reads its database. */
+const listsIntervalMs = 60_000
 
 /** @type {AdminLists} */
 const noLists = { invites: [], inviteTotal: 0, blocked: [], blockedTotal: 0, made: null }
@@ -28,90 +28,93 @@ const noLists = { invites: [], inviteTotal: 0, blocked: [], blockedTotal: 0, mad
  *   peers: readonly PeerStatus[],
  *   standings: Standings,
  *   lists: AdminLists,
- *   news: readonly News[],
+ *   events: readonly ShownEvent[],
  * }}
  */
-const seen = { status: null, peers: [], standings: { friends: [], blocked: [] }, lists: noLists, news: [] }
-let told = 0
-let listsSeenAt = Number.NEGATIVE_INFINITY
-/** Events that were told before this page was opened are not read out. */
+const state = { status: null, peers: [], standings: { friends: [], blocked: [] }, lists: noLists, events: [] }
+let eventCount = 0
+let listsLoadedAt = Number.NEGATIVE_INFINITY
+/** Screen readers do not read out events that are older than the page. */
 let openedAt = 0
-let isLooking = false
+let isRefreshing = false
 /** @type {number | undefined} */
-let nextLook
+let nextRefresh
 
-const header = place('header')
-const main = place('main')
-const news = place('news')
+const header = elementById('header')
+const main = elementById('main')
+const statusLine = elementById('news')
 
 /** @param {string} id */
-function place(id) {
+function elementById(id) {
   const element = document.getElementById(id)
   if (!element) throw new Error(`the page has no ${id}`)
   return element
 }
 
 /** @param {number} afterMs */
-function lookIn(afterMs) {
-  clearTimeout(nextLook)
-  nextLook = window.setTimeout(look, afterMs)
+function refreshIn(afterMs) {
+  clearTimeout(nextRefresh)
+  nextRefresh = window.setTimeout(refresh, afterMs)
 }
 
-async function look() {
-  if (isLooking) return lookIn(gatherMs)
-  isLooking = true
+async function refresh() {
+  if (isRefreshing) return refreshIn(collectMs)
+  isRefreshing = true
   try {
-    const status = /** @type {AgentStatus | HostStatus} */ (await ask('GET', '/v1/status'))
+    const status = /** @type {AgentStatus | HostStatus} */ (await request('GET', '/v1/status'))
     if (status.role === 'agent') {
-      const [{ peers }, standings] = await Promise.all([ask('GET', '/v1/peers'), ask('GET', '/v1/standings')])
-      Object.assign(seen, { peers, standings })
-    } else if (performance.now() - listsSeenAt > listsMs) await refreshLists()
-    seen.status = status
+      const [{ peers }, standings] = await Promise.all([
+        request('GET', '/v1/peers'),
+        request('GET', '/v1/standings'),
+      ])
+      Object.assign(state, { peers, standings })
+    } else if (performance.now() - listsLoadedAt > listsIntervalMs) await refreshLists()
+    state.status = status
     render()
-    lookIn(lookMs)
+    refreshIn(refreshIntervalMs)
   } catch (thrown) {
-    if (thrown instanceof NotAdmitted) return showNotAdmitted()
-    showAway()
-    lookIn(againMs)
+    if (thrown instanceof UnauthorizedError) return showUnauthorized()
+    showUnreachable()
+    refreshIn(retryMs)
   } finally {
-    isLooking = false
+    isRefreshing = false
   }
 }
 
 async function refreshLists() {
   const [{ invites, total: inviteTotal }, { blocked, total: blockedTotal }] = await Promise.all([
-    ask('GET', '/v1/invites'),
-    ask('GET', '/v1/blocked'),
+    request('GET', '/v1/invites'),
+    request('GET', '/v1/blocked'),
   ])
-  seen.lists = { ...seen.lists, invites, inviteTotal, blocked, blockedTotal }
-  listsSeenAt = performance.now()
+  state.lists = { ...state.lists, invites, inviteTotal, blocked, blockedTotal }
+  listsLoadedAt = performance.now()
 }
 
 function render() {
-  const { status, peers, standings, lists } = seen
+  const { status, peers, standings, lists } = state
   if (!status) return
   /** @type {readonly [readonly Child[], readonly Child[], string]} */
   const [top, content, title] =
     status.role === 'agent'
-      ? [agentHeader(status), agentView(status, peers, standings, seen.news), status.name]
-      : [hostHeader(status), hostView(status, lists, seen.news), 'host']
+      ? [agentHeader(status), agentView(status, peers, standings, state.events), status.name]
+      : [hostHeader(status), hostView(status, lists, state.events), 'host']
   document.body.className = status.role
   document.title = `${title} – peerpost`
   show(header, top)
   show(main, content)
 }
 
-/** Said once; screen readers read it out. @param {string} text */
-function say(text) {
-  news.textContent = text
+/** Screen readers read out the text. @param {string} text */
+function showStatus(text) {
+  statusLine.textContent = text
 }
 
-function showAway() {
+function showUnreachable() {
   document.body.classList.add('away')
-  say('The daemon does not answer. It is tried again by itself.')
+  showStatus('The daemon does not answer. The page tries again by itself.')
 }
 
-function showNotAdmitted() {
+function showUnauthorized() {
   document.body.className = 'outside'
   show(header, [el('h1', {}, 'peerpost')])
   show(main, [
@@ -124,42 +127,43 @@ function showNotAdmitted() {
       ' in a terminal, with the config file of the agent or host, and open the address it prints. An address works once, within five minutes. This tab then stays connected until the daemon stops.',
     ),
   ])
-  say('')
+  showStatus('')
 }
 
 /** @param {{ event: string, at: string, words?: { tone: string, text: string } | null, count?: number }} event */
-function heard({ event, at, words, count }) {
-  const line = event === 'missed' ? { tone: 'quiet', text: `${count} earlier events are forgotten.` } : words
+function handleEvent({ event, at, words, count }) {
+  const line =
+    event === 'missed' ? { tone: 'quiet', text: `${count} earlier events are no longer stored.` } : words
   if (line) {
-    seen.news = [{ key: ++told, at, ...line }, ...seen.news].slice(0, mostNews)
+    state.events = [{ key: ++eventCount, at, ...line }, ...state.events].slice(0, maxEvents)
     const isNew = Date.parse(at) >= openedAt
-    if (isNew && (line.tone === 'good' || line.tone === 'bad')) say(line.text)
+    if (isNew && (line.tone === 'good' || line.tone === 'bad')) showStatus(line.text)
   }
-  lookIn(gatherMs)
+  refreshIn(collectMs)
 }
 
 async function follow() {
-  let reached = ''
+  let lastEventId = ''
   for (;;) {
     try {
-      reached = await listen(reached, heard, () => {
-        if (document.body.classList.contains('away')) say('')
+      lastEventId = await listen(lastEventId, handleEvent, () => {
+        if (document.body.classList.contains('away')) showStatus('')
         document.body.classList.remove('away')
-        lookIn(0)
+        refreshIn(0)
       })
-      showAway()
+      showUnreachable()
     } catch (thrown) {
-      if (thrown instanceof NotAdmitted) return showNotAdmitted()
-      showAway()
+      if (thrown instanceof UnauthorizedError) return showUnauthorized()
+      showUnreachable()
     }
-    await new Promise((resolve) => setTimeout(resolve, againMs))
+    await new Promise((resolve) => setTimeout(resolve, retryMs))
   }
 }
 
 async function copyInvite() {
-  const { invite } = await ask('GET', '/v1/room/invite')
+  const { invite } = await request('GET', '/v1/room/invite')
   await navigator.clipboard.writeText(invite)
-  say('The invite is copied. Whoever gets it can join the room.')
+  showStatus('The invite is copied. Whoever gets it can join the room.')
 }
 
 /** @param {HTMLFormElement} form */
@@ -167,9 +171,9 @@ async function addForward(form) {
   const [protocol, local, nick, port] = ['protocol', 'local', 'nick', 'port'].map((name) =>
     new FormData(form).get(name),
   )
-  await ask('POST', '/v1/forwards', { forward: `${protocol}:${local}=${nick}:${port}` })
+  await request('POST', '/v1/forwards', { forward: `${protocol}:${local}=${nick}:${port}` })
   form.reset()
-  say(`Port ${local} here leads to ${nick} now.`)
+  showStatus(`Port ${local} here leads to ${nick} now.`)
 }
 
 /** @param {HTMLFormElement} form */
@@ -177,19 +181,24 @@ async function makeInvite(form) {
   const [room, name, until, uses] = ['room', 'name', 'until', 'uses'].map((key) =>
     String(new FormData(form).get(key) ?? ''),
   )
-  const wishes = { room, ...(name && { name }), ...(until && { until }), ...(uses && { uses: Number(uses) }) }
-  const made = await ask('POST', '/v1/invites', wishes)
-  seen.lists = { ...seen.lists, made }
+  const options = {
+    room,
+    ...(name && { name }),
+    ...(until && { until }),
+    ...(uses && { uses: Number(uses) }),
+  }
+  const made = await request('POST', '/v1/invites', options)
+  state.lists = { ...state.lists, made }
   form.reset()
-  say(`An invite to ${made.room} is made. It is shown this once.`)
+  showStatus(`An invite to ${made.room} is made. It is shown this once.`)
 }
 
 /** @param {HTMLFormElement} form */
 async function blockAgent(form) {
   const who = String(new FormData(form).get('agent') ?? '').trim()
-  const { id, name } = await ask('PUT', `/v1/blocked/${encodeURIComponent(who)}`)
+  const { id, name } = await request('PUT', `/v1/blocked/${encodeURIComponent(who)}`)
   form.reset()
-  say(`${name || id} is blocked.`)
+  showStatus(`${name || id} is blocked.`)
 }
 
 /** @type {Readonly<Record<string, (form: HTMLFormElement) => Promise<void>>>} */
@@ -201,11 +210,11 @@ document.addEventListener('submit', async (event) => {
   try {
     await forms[event.target.dataset.action ?? '']?.(event.target)
   } catch (thrown) {
-    if (thrown instanceof NotAdmitted) return showNotAdmitted()
-    say(thrown instanceof Error ? thrown.message : String(thrown))
+    if (thrown instanceof UnauthorizedError) return showUnauthorized()
+    showStatus(thrown instanceof Error ? thrown.message : String(thrown))
   } finally {
-    listsSeenAt = Number.NEGATIVE_INFINITY
-    lookIn(0)
+    listsLoadedAt = Number.NEGATIVE_INFINITY
+    refreshIn(0)
   }
 })
 
@@ -216,24 +225,24 @@ document.addEventListener('click', async ({ target }) => {
   pressed.setAttribute('aria-disabled', 'true')
   try {
     if (action === 'copy-invite') await copyInvite()
-    else if (action === 'copy-made') await navigator.clipboard.writeText(seen.lists.made?.invite ?? '')
-    else if (action === 'hide-made') seen.lists = { ...seen.lists, made: null }
+    else if (action === 'copy-made') await navigator.clipboard.writeText(state.lists.made?.invite ?? '')
+    else if (action === 'hide-made') state.lists = { ...state.lists, made: null }
     else {
       const [method = '', path = ''] = action.split(' ')
-      await ask(method, path)
-      say(`${pressed.getAttribute('aria-label') ?? pressed.textContent}: done.`)
+      await request(method, path)
+      showStatus(`${pressed.getAttribute('aria-label') ?? pressed.textContent}: done.`)
     }
   } catch (thrown) {
-    if (thrown instanceof NotAdmitted) return showNotAdmitted()
-    say(thrown instanceof Error ? thrown.message : String(thrown))
+    if (thrown instanceof UnauthorizedError) return showUnauthorized()
+    showStatus(thrown instanceof Error ? thrown.message : String(thrown))
   } finally {
     pressed.removeAttribute('aria-disabled')
-    listsSeenAt = Number.NEGATIVE_INFINITY
-    lookIn(0)
+    listsLoadedAt = Number.NEGATIVE_INFINITY
+    refreshIn(0)
   }
 })
 
-await enter().catch(() => {})
+await redeemCode().catch(() => {})
 openedAt = Date.now()
-await look()
+await refresh()
 await follow()

@@ -1,4 +1,4 @@
-// The players of the room, each with what is known, what is going on, and what can be done.
+// The players of the room, with their state and their buttons.
 
 import { badge, button, facts } from './components.js'
 import { el } from './dom.js'
@@ -17,7 +17,7 @@ const states = {
 }
 
 /** @type {Record<string, string>} */
-const goodbyes = {
+const disconnectReasons = {
   closed: 'You ended the connection.',
   'closed-by-peer': 'The other side left.',
   lost: 'Nothing came any more.',
@@ -28,9 +28,9 @@ const paths = { lan: 'inside the local network', direct: 'directly over the inte
 
 /**
  * @param {PeerStatus} peer
- * @param {boolean} canMeet whether the agent is in the room
+ * @param {boolean} isInRoom whether the agent is in the room
  */
-export function player(peer, canMeet) {
+export function player(peer, isInRoom) {
   const { id, name, standing, state, quality } = peer
   const [tone, word] = states[state]
   return el(
@@ -58,28 +58,28 @@ export function player(peer, canMeet) {
           ['Lost', quality.lossRate === null ? null : `${Math.round(quality.lossRate * 100)} %`],
           ['Game data', `${size(quality.sent.bytes)} sent, ${size(quality.received.bytes)} received`],
         ]),
-      actions(peer, canMeet),
+      actions(peer, isInRoom),
     ),
   )
 }
 
 /** @param {PeerStatus} peer */
 function sentence({ state, path, planWords, packets, reason, natWords, sameNat }) {
-  const home = sameNat ? 'in the same network' : natWords ? `behind ${natWords}` : ''
-  const where = home ? ` It is ${home}.` : ''
+  const location = sameNat ? 'in the same network' : natWords ? `behind ${natWords}` : ''
+  const where = location ? ` It is ${location}.` : ''
   switch (state) {
     case 'linked': {
       const byTcp = path?.protocol === 'tcp' ? ', over TCP, since UDP does not pass' : ''
-      const way = path ? (paths[path.kind] ?? path.kind) + byTcp : ''
+      const route = path ? (paths[path.kind] ?? path.kind) + byTcp : ''
       const cost = packets === null ? '' : `, found with ${count(packets, 'packet')}`
-      return `Connected ${way} (${path?.remote ?? ''})${cost}.${where}`
+      return `Connected ${route} (${path?.remote ?? ''})${cost}.${where}`
     }
     case 'trying':
       return `Being tried${planWords ? ` by ${planWords}` : ''}.${where}`
     case 'failed':
       return `${reason ?? 'It could not be reached.'}${where}`
     case 'gone':
-      return `${goodbyes[reason ?? ''] ?? reason ?? ''}${where}`
+      return `${disconnectReasons[reason ?? ''] ?? reason ?? ''}${where}`
     case 'known':
       return `The host named this player; nobody has tried to connect yet.${where}`
   }
@@ -87,17 +87,17 @@ function sentence({ state, path, planWords, packets, reason, natWords, sameNat }
 
 /**
  * @param {PeerStatus} peer
- * @param {boolean} canMeet
+ * @param {boolean} isInRoom
  */
-function actions({ id, name, state, standing }, canMeet) {
-  const isOn = state === 'linked' || state === 'trying'
+function actions({ id, name, state, standing }, isInRoom) {
+  const isActive = state === 'linked' || state === 'trying'
   const path = `/v1/peers/${id}`
   return el(
     'div',
     { class: 'actions' },
-    canMeet &&
+    isInRoom &&
       standing !== 'blocked' &&
-      (isOn
+      (isActive
         ? button('Disconnect', `POST ${path}/disconnect`, `Disconnect ${name}`)
         : button('Connect', `POST ${path}/connect`, `Connect to ${name}`)),
     standing !== 'blocked' &&

@@ -1,4 +1,4 @@
-// Ports of games: those here that players may reach, and those here that lead to players, with what opens and closes them.
+// The ports of games: local ports that players may reach, and local ports that lead to players. A form opens more.
 
 import { button, field, section } from './components.js'
 import { el } from './dom.js'

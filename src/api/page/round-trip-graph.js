@@ -1,11 +1,11 @@
-// Round trips as a line, with its numbers in words for whoever does not see it.
+// Draws round trip times as a line. A label has the numbers in words, for screen readers.
 
 import { svg } from './dom.js'
 import { count } from './format.js'
 
 const [width, height] = [240, 56]
-const pad = 4
-/** The scale stands above the line. */
+const padding = 4
+/** Room for the scale above the line. */
 const top = 16
 
 /**
@@ -14,11 +14,11 @@ const top = 16
  */
 export function graph(trips, name) {
   const values = trips.map(({ ms }) => ms)
-  const most = Math.max(1, ...values)
-  const step = (width - 2 * pad) / Math.max(1, values.length - 1)
+  const max = Math.max(1, ...values)
+  const step = (width - 2 * padding) / Math.max(1, values.length - 1)
   const points = values.map((ms, index) => {
-    const x = pad + index * step
-    const y = height - pad - (ms / most) * (height - pad - top)
+    const x = padding + index * step
+    const y = height - padding - (ms / max) * (height - padding - top)
     return `${x.toFixed(1)},${y.toFixed(1)}`
   })
   const last = points.at(-1)?.split(',') ?? []
@@ -31,6 +31,6 @@ export function graph(trips, name) {
     svg('line', { class: 'ground', x1: 0, x2: width, y1: height - 1, y2: height - 1 }),
     svg('polyline', { points: points.join(' ') }),
     svg('circle', { cx: last[0] ?? 0, cy: last[1] ?? 0, r: 3 }),
-    svg('text', { 'aria-hidden': 'true', x: width - 2, y: 10, 'text-anchor': 'end' }, `${most} ms`),
+    svg('text', { 'aria-hidden': 'true', x: width - 2, y: 10, 'text-anchor': 'end' }, `${max} ms`),
   )
 }

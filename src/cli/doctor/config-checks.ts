@@ -1,4 +1,4 @@
-// The config, and the secrets, keys and invites it names.
+// Checks the config, and the secrets, keys and invites that it names.
 
 import { statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -16,7 +16,7 @@ import { inviteFrom } from '../../setup/parse-invite.ts'
 import { count } from '../../wording/numbers-text.ts'
 import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
 
-/** The file is read and valid; what only shows when the values are used. */
+/** Checks the values that loading the file does not check. */
 export function checkConfig(file: string, loaded: LoadedConfig): readonly Finding[] {
   const { role, config } = loaded
   const findings: Finding[] = []
@@ -40,7 +40,7 @@ export function checkConfig(file: string, loaded: LoadedConfig): readonly Findin
   ]
 }
 
-/** Whether each secret is there and for its owner only. */
+/** Checks that each secret exists and that only its owner may read it. */
 export function checkSecrets(file: string, { role, config, path }: LoadedConfig): readonly Finding[] {
   const { receive_password_file: receive, send_password_file: send } = config.mail
   const secrets: readonly (readonly [string | undefined, string, 'key' | 'line'])[] = [
@@ -69,13 +69,13 @@ export function checkSecrets(file: string, { role, config, path }: LoadedConfig)
       findings.push(faultOf('secrets', thrown))
     }
   }
-  findings.push(...examineConfigFile(file, config))
+  findings.push(...checkPermissions(file, config))
   if (findings.length > 0) return findings
   const number = secrets.filter(([name]) => name !== undefined).length
-  return [ok('secrets', `${count(number, 'secret')} there, for this user only.`)]
+  return [ok('secrets', `${count(number, 'secret')} found, readable by this user only.`)]
 }
 
-function examineConfigFile(file: string, config: AgentConfig | HostConfig): readonly Finding[] {
+function checkPermissions(file: string, config: AgentConfig | HostConfig): readonly Finding[] {
   if (process.platform === 'win32') return []
   const findings: Finding[] = []
   const mode = statSync(file).mode
@@ -102,8 +102,8 @@ function examineConfigFile(file: string, config: AgentConfig | HostConfig): read
       findings.push(
         warning(
           'secrets',
-          `${place} belongs to another user than the one who looks now.`,
-          'Run the doctor as the user who runs the daemon: it cannot tell otherwise what that one may read.',
+          `${place} belongs to another user than the one who runs the doctor.`,
+          'Run the doctor as the user who runs the daemon: only then it can check what the daemon may read.',
         ),
       )
     }
@@ -111,25 +111,26 @@ function examineConfigFile(file: string, config: AgentConfig | HostConfig): read
   return findings
 }
 
-/** Keys and rooms as a whole: whether invites can be given, or that we can use the one we have. */
+/** Checks that a host can make invites, or that an agent can use its invite. */
 export function checkInvite(
   crypto: Crypto,
   loaded: LoadedConfig,
 ): { readonly findings: readonly Finding[]; readonly invite: Invite | null } {
   try {
     return loaded.role === 'host'
-      ? { findings: examineRooms(crypto, loaded), invite: null }
-      : examineInviteOfAgent(crypto, loaded)
+      ? { findings: checkRooms(crypto, loaded), invite: null }
+      : checkAgentInvite(crypto, loaded)
   } catch (thrown) {
     return { findings: [faultOf('invite', thrown)], invite: null }
   }
 }
 
-function examineRooms(crypto: Crypto, loaded: Loaded<HostConfig>): readonly Finding[] {
+function checkRooms(crypto: Crypto, loaded: Loaded<HostConfig>): readonly Finding[] {
   const keys = readHostKeys(crypto, loaded)
   const { rooms } = keys
   const { stun, role } = loaded.config
-  if (role === 'representative') return [ok('invite', 'A representative host: its workers make the invites.')]
+  if (role === 'representative')
+    return [ok('invite', 'This is a representative host: its workers make the invites.')]
   for (const room of rooms) {
     inviteFrom(crypto, draftInvite({ crypto, loaded, keys }, room, {}).text, `The invite to ${room.name}`)
   }
@@ -141,12 +142,12 @@ function examineRooms(crypto: Crypto, loaded: Loaded<HostConfig>): readonly Find
     warning(
       'invite',
       'Invites name no STUN server.',
-      'Name two in [stun] servers: agents ask public ones of others otherwise.',
+      'Name two in [stun] servers: otherwise agents ask public servers.',
     ),
   ]
 }
 
-function examineInviteOfAgent(crypto: Crypto, { config, path }: Loaded<AgentConfig>) {
+function checkAgentInvite(crypto: Crypto, { config, path }: Loaded<AgentConfig>) {
   const file = path(config.room.invite_file)
   const { invite } = inviteFrom(crypto, readSecret(file, 'The invite'), file)
   const findings: Finding[] = []
@@ -154,7 +155,7 @@ function examineInviteOfAgent(crypto: Crypto, { config, path }: Loaded<AgentConf
     findings.push(
       fault(
         'invite',
-        `${config.address} is the host's own address: the two would take each other's letters.`,
+        `${config.address} is the host's own address: the two would remove each other's letters.`,
         'Give the agent a mail address of its own.',
       ),
     )
@@ -163,13 +164,13 @@ function examineInviteOfAgent(crypto: Crypto, { config, path }: Loaded<AgentConf
     findings.push(
       fault(
         'invite',
-        `The subject in [mail] is not the one of the invite, "${invite.subject}": the host answers under that one.`,
-        'Take `subject` out of [mail].',
+        `The subject in [mail] is not that of the invite, "${invite.subject}", which the host uses in its answers.`,
+        'Remove `subject` from [mail].',
       ),
     )
   }
   if (findings.length === 0) {
-    findings.push(ok('invite', `An invite to the room ${invite.room.name} of ${invite.host.address}.`))
+    findings.push(ok('invite', `The invite is to the room ${invite.room.name} of ${invite.host.address}.`))
   }
   return { findings, invite }
 }

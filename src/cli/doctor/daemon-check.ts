@@ -1,4 +1,4 @@
-// Whether a daemon runs with the config, and how it says it is.
+// Checks whether a daemon runs with the config, and reports its status.
 
 import { type DaemonStatus, findStatus } from '../control-client.ts'
 import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
@@ -6,7 +6,7 @@ import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
 export async function checkDaemon(configFile: string): Promise<Finding> {
   try {
     const status = await findStatus(configFile)
-    return status ? statusFinding(status) : ok('daemon', 'None runs with this config now.')
+    return status ? statusFinding(status) : ok('daemon', 'No daemon runs with this config now.')
   } catch (thrown) {
     return faultOf('daemon', thrown)
   }
@@ -18,7 +18,7 @@ function statusFinding(status: DaemonStatus): Finding {
     return fault(
       'daemon',
       `The running ${role} has no connection to its mailbox: ${mailbox.reason ?? 'the reason is not known'}.`,
-      'What is found below about receiving mail tells why.',
+      'See the finding below about receiving mail.',
     )
   }
   if (trouble) return warning('daemon', `The running ${role} had trouble: ${trouble.message}`, trouble.remedy)

@@ -1,4 +1,4 @@
-// The host's database, and the disk it is on.
+// Checks the database of a host, and the free space on the disk.
 
 import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -9,11 +9,11 @@ import { sizeWords } from '../../wording/numbers-text.ts'
 import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
 
 export function checkDatabase(place: DatabaseLocation): Finding {
-  if (typeof place !== 'string') return examinePostgres(place)
+  if (typeof place !== 'string') return checkPostgres(place)
   const path = place
   try {
     const found = inspectHostDatabase(path)
-    if (found.state === 'absent') return ok('database', `There is no ${path} yet; the host makes it.`)
+    if (found.state === 'absent') return ok('database', `${path} does not exist yet; the host makes it.`)
     if (found.state === 'in-use') {
       return ok('database', `${path} is in use; the host checked it when it started.`)
     }
@@ -21,13 +21,13 @@ export function checkDatabase(place: DatabaseLocation): Finding {
       found.version < found.ownVersion
         ? `of version ${found.version}, which the host will bring to ${found.ownVersion}`
         : `of version ${found.version}`
-    return ok('database', `${path} is whole, ${age}, ${sizeWords(found.sizeBytes)}.`)
+    return ok('database', `${path} is intact, ${age}, ${sizeWords(found.sizeBytes)}.`)
   } catch (thrown) {
     return faultOf('database', thrown)
   }
 }
 
-function examinePostgres(place: PostgresLocation): Finding {
+function checkPostgres(place: PostgresLocation): Finding {
   const name = locationName(place.url)
   try {
     const { version, ownVersion, sizeBytes } = inspectPostgres(place)
@@ -39,19 +39,19 @@ function examinePostgres(place: PostgresLocation): Finding {
   }
 }
 
-/** Less is a fault: SQLite needs room to commit, the log of a daemon fills it within hours. */
-const leastBytes = 16_000_000
-const scarceBytes = 256_000_000
+/** Less free space is a fault: SQLite needs space to commit, and the log of a daemon fills this within hours. */
+const faultBytes = 16_000_000
+const warningBytes = 256_000_000
 
-/** Where daemons write: the folder of the config, or of the database. */
+/** Checks the disk of `file`: of the config, or of the database. */
 export function checkDisk(file: string): Finding {
   try {
     const { bavail, bsize } = statfsSync(dirname(file))
     const free = bavail * bsize
     const words = `${sizeWords(free)} free on the disk of ${dirname(file)}.`
-    const remedy = 'Make room: nothing can be stored on a full disk, and a host takes no letters then.'
-    if (free < leastBytes) return fault('disk', words, remedy)
-    return free < scarceBytes ? warning('disk', words, remedy) : ok('disk', words)
+    const remedy = 'Make room: on a full disk nothing can be stored, and a host accepts no letters.'
+    if (free < faultBytes) return fault('disk', words, remedy)
+    return free < warningBytes ? warning('disk', words, remedy) : ok('disk', words)
   } catch (thrown) {
     return faultOf('disk', thrown)
   }

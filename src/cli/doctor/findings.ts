@@ -1,8 +1,8 @@
-// What the doctor finds: one sentence for each thing it looked at, and what to do where that is not as it should be.
+// The findings of the doctor: one sentence for each check, and a remedy unless it is ok.
 
 import { messageOf, Problem } from '../../base/problem.ts'
 
-/** In the order they are told. */
+/** In the order in which they are printed. */
 export type CheckName =
   | 'config'
   | 'secrets'
@@ -31,9 +31,9 @@ export type Finding =
       readonly remedy: string
     }
 
-/** Hears each finding as it is made, and what is being looked at meanwhile. */
-export type FindingsList = {
-  readonly tell: (finding: Finding) => void
+export type FindingsPrinter = {
+  readonly print: (finding: Finding) => void
+  /** Shows what is being checked now. */
   readonly progress: (what: string) => void
 }
 
@@ -49,8 +49,8 @@ export function fault(check: CheckName, text: string, remedy: string): Finding {
   return { check, outcome: 'fault', text, remedy }
 }
 
-/** What was thrown, as a fault: a Problem has its remedy with it. */
+/** Converts a thrown value to a fault. A Problem has its own remedy. */
 export function faultOf(check: CheckName, thrown: unknown): Finding {
   if (thrown instanceof Problem) return fault(check, thrown.message, thrown.remedy)
-  return fault(check, `This could not be looked at: ${messageOf(thrown)}.`, 'Please report this.')
+  return fault(check, `This could not be checked: ${messageOf(thrown)}.`, 'Please report this.')
 }

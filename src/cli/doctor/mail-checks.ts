@@ -1,4 +1,4 @@
-// The two mail servers: reached, trusted, logged in to; a letter to ourselves; the room that is left.
+// Checks the two mail servers: connection, TLS and login. Then sends a letter to our own address and checks the quota.
 
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto } from '../../base/crypto.ts'
@@ -13,9 +13,9 @@ import type { MailSender } from '../../mail/sender.ts'
 import { tokenFor } from '../../setup/open-mail.ts'
 import { count, seconds, sizeWords } from '../../wording/numbers-text.ts'
 import { checkClock, type Tolerance } from './clock-check.ts'
-import { type Finding, type FindingsList, fault, faultOf, ok, warning } from './findings.ts'
+import { type Finding, type FindingsPrinter, fault, faultOf, ok, warning } from './findings.ts'
 import { senderFinding } from './sender-authentication-check.ts'
-import { doctorSubject, takeAway, writeToSelf } from './test-letter.ts'
+import { doctorSubject, removeTestLetters, sendTestLetter } from './test-letter.ts'
 import { dayOf, probeTls, type TlsFacts } from './tls-probe.ts'
 
 export type MailTarget = {
@@ -24,50 +24,50 @@ export type MailTarget = {
   readonly address: string
   readonly receive: ReceiveUrl
   readonly send: SendUrl
-  /** Where they are wanted instead of a password. */
+  /** For servers that use OAuth 2.0 instead of a password. */
   readonly tokens: AccessToken | undefined
   readonly tolerance: Tolerance
-  /** The mail server whose word a host wants for each mail. */
+  /** The mail server whose Authentication-Results fields a host requires. Null: none. */
   readonly trustedAuthservId: string | null
   readonly letterMs: number
   readonly stopped: Promise<unknown>
 }
 
-/** Certificates are renewed weeks before they end; so late, something is wrong. */
+/** Certificates are renewed weeks before they end. So a shorter rest is suspicious. */
 const soonMs = 14 * 86_400_000
-/** Longer, and players notice. */
+/** Players notice a longer travel time. */
 const slowMs = 30_000
-/** Where mail goes that was thought to be none of ours. */
+/** The folders into which filters move mail. */
 const otherFolders = ['INBOX', 'Junk', 'Spam', 'Junk E-mail', '[Gmail]/Spam', 'Trash']
 
-export async function checkMail(patient: MailTarget, { tell, progress }: FindingsList): Promise<void> {
-  const { receive, send, clock } = patient
+export async function checkMail(target: MailTarget, { print, progress }: FindingsPrinter): Promise<void> {
+  const { receive, send, clock } = target
   const notices: string[] = []
   progress('logging in where mail is received')
-  const mailbox = await tried(tell, 'receive', async () => {
-    const opened = openDoctorMailbox(patient, receive, (notice) => notices.push(notice))
+  const mailbox = await attempt(print, 'receive', async () => {
+    const opened = openDoctorMailbox(target, receive, (notice) => notices.push(notice))
     const facts = receive.protocol === 'maildir' ? null : await probeTls(receive, clock.wallNow())
     await opened.open()
-    for (const finding of receiveFindings(receive, facts, clock.wallNow())) tell(finding)
+    for (const finding of receiveFindings(receive, facts, clock.wallNow())) print(finding)
     return opened
   })
   progress('logging in where mail is sent')
-  const sender = await tried(tell, 'send', async () => {
+  const sender = await attempt(print, 'send', async () => {
     const facts = await probeTls(send, clock.wallNow())
-    const opened = createSender(send, { clock, ...tokenFor(send, patient.tokens) })
+    const opened = createSender(send, { clock, ...tokenFor(send, target.tokens) })
     await opened.verify()
-    tell(ok('send', `The SMTP server ${serverName(send)} lets us in${secureWords(facts)}.`))
-    for (const finding of endFindings('send', facts, clock.wallNow())) tell(finding)
+    print(ok('send', `The SMTP server ${serverName(send)} lets us in${secureWords(facts)}.`))
+    for (const finding of endFindings('send', facts, clock.wallNow())) print(finding)
     return opened
   })
   try {
     if (mailbox && receive.protocol === 'imap') {
-      progress('asking how much room the mailbox has')
-      for (const finding of await quotaFindings(patient, receive)) tell(finding)
+      progress('reading the quota of the mailbox')
+      for (const finding of await quotaFindings(target, receive)) print(finding)
     }
-    if (mailbox && sender) await examineLetter(patient, mailbox, sender, { tell, progress })
+    if (mailbox && sender) await checkLetter(target, mailbox, sender, { print, progress })
     for (const notice of notices) {
-      tell(warning('receive', notice, 'It works so; a mailbox of its own for peerpost is tidier.'))
+      print(warning('receive', notice, 'It works, but a separate mailbox for peerpost is better.'))
     }
   } finally {
     await mailbox?.close().catch(() => undefined)
@@ -75,16 +75,16 @@ export async function checkMail(patient: MailTarget, { tell, progress }: Finding
   }
 }
 
-/** Null when it failed, which is told. */
-async function tried<T>(
-  tell: (finding: Finding) => void,
+/** Null when the work failed. Then a fault is printed. */
+async function attempt<T>(
+  print: (finding: Finding) => void,
   check: 'receive' | 'send',
   work: () => Promise<T>,
 ): Promise<T | null> {
   try {
     return await work()
   } catch (thrown) {
-    tell(faultOf(check, thrown))
+    print(faultOf(check, thrown))
     return null
   }
 }
@@ -113,7 +113,7 @@ function receiveFindings(url: ReceiveUrl, facts: TlsFacts | null, wallNow: numbe
 }
 
 function secureWords(facts: TlsFacts | null): string {
-  if (!facts) return ', in clear'
+  if (!facts) return ', without TLS'
   return `, by ${facts.version}${facts.endsAt === null ? '' : `; its certificate ends on ${dayOf(facts.endsAt)}`}`
 }
 
@@ -137,8 +137,8 @@ async function quotaFindings({ clock, tokens }: MailTarget, url: ReceiveUrl): Pr
       if (room === null) return []
       const used = Math.round((room.usedBytes * 100) / Math.max(1, room.limitBytes))
       const words = `The mailbox is ${used} % full (${sizeWords(room.usedBytes)} of ${sizeWords(room.limitBytes)}).`
-      const remedy = 'Delete mail there, or have its limit raised: full mailboxes take no letters.'
-      // A letter must fit in whatever is left.
+      const remedy = 'Delete mail there, or have its limit raised: a full mailbox accepts no letters.'
+      // There must be room for one letter.
       if (room.limitBytes - room.usedBytes < limits.mailBytes) return [fault('room', words, remedy)]
       return [used > 90 ? warning('room', words, remedy) : ok('room', words)]
     } finally {
@@ -151,32 +151,32 @@ async function quotaFindings({ clock, tokens }: MailTarget, url: ReceiveUrl): Pr
   }
 }
 
-async function examineLetter(
-  patient: MailTarget,
+async function checkLetter(
+  target: MailTarget,
   mailbox: Mailbox,
   sender: MailSender,
-  { tell, progress }: FindingsList,
+  { print, progress }: FindingsPrinter,
 ): Promise<void> {
-  const { receive, send, address, letterMs, tolerance, trustedAuthservId, stopped } = patient
+  const { receive, send, address, letterMs, tolerance, trustedAuthservId, stopped } = target
   progress('waiting for a letter to ourselves')
   try {
-    const letter = await writeToSelf({ ...patient, mailbox, sender, limitMs: letterMs })
+    const letter = await sendTestLetter({ ...target, mailbox, sender, limitMs: letterMs })
     if (letter.outcome === 'arrived') {
-      tell(travelFinding(letter.travelMs))
-      tell(checkClock(letter, tolerance))
-      if (trustedAuthservId !== null) tell(senderFinding(letter.fields, trustedAuthservId, address))
+      print(travelFinding(letter.travelMs))
+      print(checkClock(letter, tolerance))
+      if (trustedAuthservId !== null) print(senderFinding(letter.fields, trustedAuthservId, address))
     } else if (letter.outcome === 'not-taken') {
       const text = `The SMTP server ${serverName(send)} does not take a letter from ${address} to itself: ${letter.reason}.`
       const remedy = letter.isFinal
         ? 'Check `address`: the server knows no such mailbox, or does not let this login send from it.'
-        : 'Look whether the mailbox is full or the provider limits sending; letters are tried again until then.'
-      tell(fault('letter', text, remedy))
+        : 'Check whether the mailbox is full, or the provider limits sending. Letters are sent again until it works.'
+      print(fault('letter', text, remedy))
     } else if (!(await isOver(stopped))) {
       progress('looking for the letter in other folders')
-      tell(await missingFinding(patient, receive))
+      print(await missingFinding(target, receive))
     }
   } catch (thrown) {
-    tell(faultOf('letter', thrown))
+    print(faultOf('letter', thrown))
   }
 }
 
@@ -190,20 +190,20 @@ function travelFinding(travelMs: number): Finding {
   return warning(
     'letter',
     text,
-    'Players wait two such ways before they meet: look in the Received lines which server holds mail up (greylisting passes after the first time).',
+    'Players wait twice this time before they meet. The Received lines show which server delays mail (greylisting delays only the first mail).',
   )
 }
 
-async function missingFinding(patient: MailTarget, receive: ReceiveUrl): Promise<Finding> {
-  const { address, letterMs } = patient
+async function missingFinding(target: MailTarget, receive: ReceiveUrl): Promise<Finding> {
+  const { address, letterMs } = target
   const late = `A letter to ${address} did not arrive within ${seconds(letterMs)}`
   if (receive.protocol === 'imap') {
     for (const folder of otherFolders.filter((name) => name !== receive.folder)) {
-      if (!(await takeFrom(patient, { ...receive, folder }))) continue
+      if (!(await removeFromFolder(target, { ...receive, folder }))) continue
       return fault(
         'letter',
         `Letters to ${address} arrive in the folder ${folder}, not in ${receive.folder}.`,
-        `Write ?folder=${encodeURIComponent(folder)} in receive, or mend the filter that puts them there.`,
+        `Write ?folder=${encodeURIComponent(folder)} in receive, or correct the filter that puts them there.`,
       )
     }
   }
@@ -214,13 +214,13 @@ async function missingFinding(patient: MailTarget, receive: ReceiveUrl): Promise
   )
 }
 
-async function takeFrom(patient: MailTarget, url: ReceiveUrl): Promise<boolean> {
-  const mailbox = openDoctorMailbox(patient, url)
+async function removeFromFolder(target: MailTarget, url: ReceiveUrl): Promise<boolean> {
+  const mailbox = openDoctorMailbox(target, url)
   try {
     await mailbox.open()
-    return await takeAway(mailbox)
+    return await removeTestLetters(mailbox)
   } catch {
-    // Most of these folders are nowhere.
+    // Most mailboxes have only some of these folders.
     return false
   } finally {
     await mailbox.close().catch(() => undefined)

@@ -1,4 +1,4 @@
-// Whether the names that are needed lead somewhere, and whether the own domain takes mail.
+// Checks that the needed names have addresses, and that our mail domain has MX and SPF records.
 
 import { lookup, Resolver } from 'node:dns/promises'
 import { isIP } from 'node:net'
@@ -13,7 +13,7 @@ const limitMs = 5_000
 
 export type Names = {
   readonly address: string
-  /** Hosts of the mail servers, and of the STUN servers; addresses among them are passed over. */
+  /** Names of the mail servers and of the STUN servers. IP addresses among them are skipped. */
   readonly mail: readonly string[]
   readonly stun: readonly string[]
 }
@@ -24,7 +24,7 @@ export async function checkNames({ address, mail, stun }: Names): Promise<readon
   const isOutside = mail.some((host) => !isLoopbackHost(host))
   const [failures, domain] = await Promise.all([
     Promise.all(names.map(failureOf)),
-    isOutside && !providerOf(address) ? examineDomain(domainOf(address)) : [],
+    isOutside && !providerOf(address) ? checkDomain(domainOf(address)) : [],
   ])
   const findings = failures.flatMap((failure, index) => {
     if (failure === null) return []
@@ -45,11 +45,11 @@ async function failureOf(name: string): Promise<string | null> {
     ),
     limitMs,
   )
-  return found ? found.failure : `nobody answered within ${limitMs / 1000} s`
+  return found ? found.failure : `no answer within ${limitMs / 1000} s`
 }
 
-/** Only what a server clearly says is not there: a DNS that does not answer such questions proves nothing. */
-async function examineDomain(domain: string): Promise<readonly Finding[]> {
+/** Warns only when a DNS server says that there is no record. A missing answer proves nothing. */
+async function checkDomain(domain: string): Promise<readonly Finding[]> {
   const resolver = new Resolver({ timeout: 2_000, tries: 1 })
   const isMissing = (thrown: NodeJS.ErrnoException) =>
     thrown.code === 'ENODATA' || thrown.code === 'ENOTFOUND'
@@ -58,7 +58,7 @@ async function examineDomain(domain: string): Promise<readonly Finding[]> {
     resolver.resolveMx(domain).then(() => false, isMissing),
     resolver
       .resolveTxt(domain)
-      .then((records) => !records.some((parts) => parts.join('').startsWith('v=spf1')), isMissing),
+      .then((records) => !records.some((chunks) => chunks.join('').startsWith('v=spf1')), isMissing),
   ])
   if (lacksServer) {
     findings.push(

@@ -1,4 +1,4 @@
-// STUN servers, and what they show of the NAT.
+// Checks the STUN servers, and the NAT that they show.
 
 import type { Crypto } from '../../base/crypto.ts'
 import { type Endpoint, equalEndpoints, type Family, familyOf } from '../../base/endpoint.ts'
@@ -24,7 +24,7 @@ export async function checkNetwork({ crypto, servers, role }: NetworkTarget): Pr
     servers.map(async (name) => ({ name, ...(await resolveServers([name], { families: [4, 6] })) })),
   )
   const all = resolved.flatMap(({ endpoints }) => endpoints)
-  const [four, six] = await Promise.all([ask(crypto, 4, all), ask(crypto, 6, all)])
+  const [four, six] = await Promise.all([probe(crypto, 4, all), probe(crypto, 6, all)])
   const answered = [...(four?.observations ?? []), ...(six?.observations ?? [])].map(({ server }) => server)
   const isAlive = ({ endpoints }: { readonly endpoints: readonly Endpoint[] }) =>
     endpoints.some((endpoint) => answered.some((other) => equalEndpoints(endpoint, other)))
@@ -35,15 +35,15 @@ export async function checkNetwork({ crypto, servers, role }: NetworkTarget): Pr
   return [stun, natFinding(view)]
 }
 
-/** Null when this computer has no such family, or no server of it is named. */
-async function ask(crypto: Crypto, family: Family, servers: readonly Endpoint[]): Promise<NatView | null> {
+/** Null when this computer does not have the address family, or no server has it. */
+async function probe(crypto: Crypto, family: Family, servers: readonly Endpoint[]): Promise<NatView | null> {
   if (!servers.some(({ address }) => familyOf(address) === family)) return null
-  const probe = await openProbe({ crypto, family, servers, learn: [] }).catch(() => null)
-  if (!probe) return null
+  const open = await openProbe({ crypto, family, servers, learn: [] }).catch(() => null)
+  if (!open) return null
   try {
-    return await probe.verdict
+    return await open.verdict
   } finally {
-    await probe.close()
+    await open.close()
   }
 }
 
@@ -53,16 +53,16 @@ function stunFinding(
   role: NetworkTarget['role'],
 ): Finding {
   const names = silent.join(', ')
-  const place = role === 'host' ? '[stun] servers, and give out new invites' : '[stun] servers'
+  const setting = role === 'host' ? '[stun] servers, and give out new invites' : '[stun] servers'
   if (silent.length === servers.length) {
     return fault(
       'stun',
-      `No STUN server answers (${names}): without one nobody outside the local network can be met.`,
-      `Check that UDP is let out; if it is, name others in ${place}.`,
+      `No STUN server answers (${names}): without one only players in the local network can be reached.`,
+      `Check that UDP is let out; if it is, name others in ${setting}.`,
     )
   }
   if (silent.length > 0) {
-    return warning('stun', `These STUN servers do not answer: ${names}.`, `Name others in ${place}.`)
+    return warning('stun', `These STUN servers do not answer: ${names}.`, `Name others in ${setting}.`)
   }
   const answer = servers.length === 1 ? 'answers' : 'answer'
   return ok('stun', `${count(servers.length, 'STUN server')} ${answer}: ${servers.join(', ')}.`)
@@ -84,6 +84,6 @@ function natFinding({ profile, publicEndpoints }: NatView): Finding {
     words,
     profile.mapping === 'unknown'
       ? 'Name two servers on different networks in [stun] servers.'
-      : '`peerpost nat` tells who can be met and what would help.',
+      : '`peerpost nat` shows who can be reached and what would help.',
   )
 }

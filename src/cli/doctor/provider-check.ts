@@ -1,4 +1,4 @@
-// What is known of the mail provider: limits that will be met one day, and how it lets programs in.
+// Reports what is known about the mail provider: its limits, and how programs log in.
 
 import type { ReceiveUrl } from '../../mail/mail-url.ts'
 import {
@@ -14,7 +14,9 @@ export function checkProvider(address: string, receive: ReceiveUrl): readonly Fi
   const byServer = receive.protocol === 'maildir' ? null : providerOfServer(receive.host)
   const provider = byServer ?? providerOf(address)
   if (!provider) return []
-  const words = [...limitsOf(provider, receive), loginAdvice(provider)].filter((part) => part !== null)
+  const words = [...limitsOf(provider, receive), loginAdvice(provider)].filter(
+    (sentence) => sentence !== null,
+  )
   return [ok('provider', words.length > 0 ? words.join(' ') : `${provider.name}: no limits are known.`)]
 }
 
@@ -26,7 +28,7 @@ function limitsOf({ name, sendsADay, imapConnections, pop3PollMs }: Provider, { 
       : `allows ${count(imapConnections, 'IMAP connection')}`,
     pop3PollMs === undefined || protocol !== 'pop3'
       ? null
-      : `allows a look by POP3 every ${seconds(pop3PollMs)}`,
+      : `allows a POP3 login every ${seconds(pop3PollMs)}`,
   ].filter((limit) => limit !== null)
   return limits.length > 0 ? [`${name} ${limits.join(', and ')}.`] : []
 }

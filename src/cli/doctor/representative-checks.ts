@@ -1,4 +1,4 @@
-// A representative host and its workers (A14): whether each knows the others as it must, and who was heard of.
+// Checks a representative host and its workers (A14): whether they know each other, and whether they have sent letters.
 
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { Crypto } from '../../base/crypto.ts'
@@ -15,18 +15,18 @@ import { count } from '../../wording/numbers-text.ts'
 import { type DaemonStatus, findStatus } from '../control-client.ts'
 import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
 
-/** Workers show themselves this often; twice, for letters that are lost or late. */
+/** Workers send a sign of life at this interval. Two may be lost or late. */
 const silentMs = 2.5 * defaultHostSettings.signOfLifeMs
-/** Equal tables are compared less and less often, but not less than this. */
-const silentNeighbourMs = 6 * 3_600_000
+/** Hosts with equal tables write to each other less and less often, but at least this often. */
+const silentPeerMs = 6 * 3_600_000
 
-type Patient = {
+type Target = {
   readonly config: HostConfig
   readonly keys: HostKeys
   readonly hosts: readonly InviteHost[]
 }
 
-/** Nothing for a host that is neither. Its secrets are there. */
+/** Returns nothing for a host that is neither. The secrets must exist. */
 export async function checkRepresentation(
   crypto: Crypto,
   configFile: string,
@@ -35,32 +35,29 @@ export async function checkRepresentation(
 ): Promise<readonly Finding[]> {
   const { config, path } = loaded
   if (config.role !== 'representative' && !config.represents) return []
-  let patient: Patient
+  let target: Target
   try {
     const keys = readHostKeys(crypto, loaded)
-    patient = { config, keys, hosts: knownHosts(crypto, config, keys.identity.publicKey) }
+    target = { config, keys, hosts: knownHosts(crypto, config, keys.identity.publicKey) }
   } catch (thrown) {
     return [faultOf('workers', thrown)]
   }
-  const { represented } = patient.keys
-  const wrong = [
-    ...addressFaults(patient),
-    ...(represented ? workerFaults(patient) : workersMissing(patient)),
-  ]
+  const { represented } = target.keys
+  const wrong = [...addressFaults(target), ...(represented ? workerFaults(target) : workersMissing(target))]
   if (wrong.some(({ outcome }) => outcome === 'fault')) return wrong
   try {
-    const all = [...patient.hosts, ...(represented ? [represented.representative] : [])]
+    const all = [...target.hosts, ...(represented ? [represented.representative] : [])]
     const sightings = readHostStats(
       path(config.table.path),
       all.map(({ identity }) => identity),
     )
-    // What is told to a host that does not run lies in its mailbox.
+    // Letters to a host that does not run wait in its mailbox. So a silence then means nothing.
     const status = await findStatus(configFile).catch(() => null)
     const seen = { sightings, isRunning: status !== null, wallNow }
     return [
       ...wrong,
-      ...(represented ? representativeFindings(patient, represented.representative, seen, status) : []),
-      ...patient.hosts.map((host) => hostFinding(host, represented !== null, seen)),
+      ...(represented ? representativeFindings(target, represented.representative, seen, status) : []),
+      ...target.hosts.map((host) => hostFinding(host, represented !== null, seen)),
     ]
   } catch (thrown) {
     const text = `The database was not asked about the other hosts: ${messageOf(thrown)}.`
@@ -68,7 +65,7 @@ export async function checkRepresentation(
   }
 }
 
-function addressFaults({ config, hosts }: Patient): readonly Finding[] {
+function addressFaults({ config, hosts }: Target): readonly Finding[] {
   const findings: Finding[] = []
   for (const [index, { address }] of hosts.entries()) {
     if (sameAddress(address, config.address)) {
@@ -76,15 +73,15 @@ function addressFaults({ config, hosts }: Patient): readonly Finding[] {
         fault(
           'workers',
           `The host ${address} in [[hosts]] has this host's own address: what is sent to it comes back here.`,
-          'Give it a mailbox of its own, and put its new card in the place of the old one.',
+          'Give it a mailbox of its own, and replace its card with the new one.',
         ),
       )
     } else if (hosts.findIndex((other) => sameAddress(other.address, address)) < index) {
       findings.push(
         fault(
           'workers',
-          `Two of the [[hosts]] have the address ${address}: each would take the other's letters.`,
-          'Take out the card of the one that is no more, or give each a mailbox of its own.',
+          `Two of the [[hosts]] have the address ${address}: each would remove the other's letters.`,
+          'Remove the card of the host that no longer exists, or give each a mailbox of its own.',
         ),
       )
     }
@@ -94,14 +91,14 @@ function addressFaults({ config, hosts }: Patient): readonly Finding[] {
       warning(
         'workers',
         '[standby] is switched on, which has no effect here.',
-        'Switch it off: workers share the work, and take over from each other by themselves.',
+        'Switch it off: workers share the work, and replace each other by themselves.',
       ),
     )
   }
   return findings
 }
 
-function workersMissing({ hosts }: Patient): readonly Finding[] {
+function workersMissing({ hosts }: Target): readonly Finding[] {
   if (hosts.length > 0) return []
   return [
     fault(
@@ -112,21 +109,21 @@ function workersMissing({ hosts }: Patient): readonly Finding[] {
   ]
 }
 
-function workerFaults({ config, keys, hosts }: Patient): readonly Finding[] {
+function workerFaults({ config, keys, hosts }: Target): readonly Finding[] {
   const { represented, identity } = keys
   if (!represented) return []
   const { representative } = represented
   const shared = represented.identity.publicKey
-  const anew =
-    'Make the worker anew: `peerpost init host --join CARD`, with the card that `peerpost host card --room NAME` prints at another worker.'
+  const makeAgain =
+    'Make the worker again: `peerpost init host --join CARD`, with the card that `peerpost host card --room NAME` prints at another worker.'
   if (equalBytes(shared, identity.publicKey)) {
-    return [fault('workers', 'The shared identity key is the key of this worker alone as well.', anew)]
+    return [fault('workers', 'The shared identity key is the key of this worker alone too.', makeAgain)]
   }
   if (equalBytes(shared, representative.identity)) {
     return [
       fault(
         'workers',
-        `The shared identity key is the one of the representative ${representative.address}, which then opens the letters itself.`,
+        `The shared identity key is that of the representative ${representative.address}, which then opens the letters itself.`,
         'Give the representative new keys, and its card to all workers: [represents] card.',
       ),
     ]
@@ -140,13 +137,13 @@ function workerFaults({ config, keys, hosts }: Patient): readonly Finding[] {
       ),
     ]
   }
-  const isNeighbour = hosts.some(({ identity }) => equalBytes(identity, representative.identity))
-  if (isNeighbour) {
+  const isListed = hosts.some(({ identity }) => equalBytes(identity, representative.identity))
+  if (isListed) {
     return [
       fault(
         'workers',
         `The representative ${representative.address} is among the [[hosts]], but has no table to exchange.`,
-        'Take its card out of [[hosts]]; it stands in [represents].',
+        'Remove its card from [[hosts]]; it belongs in [represents].',
       ),
     ]
   }
@@ -154,7 +151,7 @@ function workerFaults({ config, keys, hosts }: Patient): readonly Finding[] {
   return [
     warning(
       'workers',
-      'This worker knows no other one: its agents do not meet those of other workers.',
+      'This worker knows no other one: its agents cannot meet those of other workers.',
       'If there are others, give it their cards: `peerpost host peer add --config FILE CARD`.',
     ),
   ]
@@ -167,22 +164,22 @@ type Seen = {
 }
 
 function representativeFindings(
-  { keys }: Patient,
+  { keys }: Target,
   { address, identity }: InviteHost,
   { sightings, wallNow }: Seen,
   status: DaemonStatus | null,
 ): readonly Finding[] {
   const letters = status?.role === 'host' ? status.letters : []
-  const of = (fits: (letter: (typeof letters)[number]) => boolean) =>
-    letters.filter(fits).reduce((sum, letter) => sum + letter.count, 0)
-  const unopened = of(({ kind, reason }) => kind === 'unknown' && reason === 'wrong-key')
-  const opened = of(({ kind }) => kind === 'request')
+  const sumOf = (matches: (letter: (typeof letters)[number]) => boolean) =>
+    letters.filter(matches).reduce((sum, letter) => sum + letter.count, 0)
+  const unopened = sumOf(({ kind, reason }) => kind === 'unknown' && reason === 'wrong-key')
+  const opened = sumOf(({ kind }) => kind === 'request')
   if (unopened > 0 && opened === 0) {
     return [
       fault(
         'workers',
         `None of the ${count(unopened, 'letter')} that came since the start could be opened: the shared keys are not those that agents know.`,
-        'Take shared-identity.key and shared-sealing.key of a worker that answers, or make this one anew by its card with the room (`peerpost init host --join CARD`).',
+        'Copy shared-identity.key and shared-sealing.key of a worker that answers, or make this worker again from its card with the room (`peerpost init host --join CARD`).',
       ),
     ]
   }
@@ -193,34 +190,38 @@ function representativeFindings(
   return [ok('workers', `A worker for ${rooms} of the representative ${address}, which ${last}.`)]
 }
 
-/** `isFellow`: one worker of another; else of a worker at its representative. */
-function hostFinding({ address, identity }: InviteHost, isFellow: boolean, seen: Seen): Finding {
+/** `isWorker`: this host is a worker too. Otherwise it is the representative. */
+function hostFinding({ address, identity }: InviteHost, isWorker: boolean, seen: Seen): Finding {
   const { sightings, isRunning, wallNow } = seen
   const sighting = sightings?.get(toHex(identity))
   const { heardAt = null, forwards = 0, strangers = 0 } = sighting ?? {}
-  if (isFellow && strangers > 0) {
+  if (isWorker && strangers > 0) {
     return fault(
       'workers',
-      `The worker ${address} tells of ${count(strangers, 'agent')} that wrote to other keys than those this one shares.`,
-      'Give all workers the same shared-identity.key and shared-sealing.key: make the odd one anew by `peerpost init host --join CARD`.',
+      `The worker ${address} reports ${count(strangers, 'agent')} with other keys than those that this worker shares.`,
+      'Give all workers the same shared-identity.key and shared-sealing.key: make the wrong one again with `peerpost init host --join CARD`.',
     )
   }
-  const waits = forwards > 0 ? `; letters that it has not taken yet: ${forwards}` : ''
+  const waiting = forwards > 0 ? `; letters that it has not confirmed yet: ${forwards}` : ''
   const silence = heardAt === null ? null : wallNow - heardAt
-  if (silence !== null && silence < (isFellow ? silentNeighbourMs : silentMs)) {
-    return ok('workers', `The worker ${address} was heard of ${ago(silence)}${waits}.`)
+  if (silence !== null && silence < (isWorker ? silentPeerMs : silentMs)) {
+    return ok('workers', `The last letter of the worker ${address} came ${ago(silence)}${waiting}.`)
   }
   const words =
     silence === null
-      ? `Nothing was heard of the worker ${address} in the last 12 hours${waits}.`
-      : `The worker ${address} was last heard of ${ago(silence)}${waits}.`
+      ? `Nothing was heard of the worker ${address} in the last 12 hours${waiting}.`
+      : `The last letter of the worker ${address} came ${ago(silence)}${waiting}.`
   if (!isRunning) {
-    return warning('workers', words, 'Start this host, wait some minutes and look again: only then it hears.')
+    return warning(
+      'workers',
+      words,
+      'Start this host, wait some minutes and check again: it reads letters only while it runs.',
+    )
   }
-  const remedy = isFellow
-    ? `Run the doctor there, and look whether it knows this worker: \`peerpost host peer list\`.`
+  const remedy = isWorker
+    ? `Run the doctor there, and check whether it knows this worker: \`peerpost host peer list\`.`
     : 'Run `peerpost doctor` there: does it run, is it a worker of this representative, and does its mail arrive?'
-  return isFellow ? warning('workers', words, remedy) : fault('workers', words, remedy)
+  return isWorker ? warning('workers', words, remedy) : fault('workers', words, remedy)
 }
 
 function ago(ms: number): string {

@@ -1,5 +1,5 @@
-// A letter to ourselves, under a subject of its own that no host or agent looks at: whether mail arrives, and how
-// long that takes. It is removed again; nothing else in the mailbox is touched.
+// Sends a letter to our own address to test whether mail arrives, and how long it takes. No host or agent reads its subject.
+// The letter is removed again. No other mail is touched.
 
 import { toHex } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
@@ -10,16 +10,16 @@ import { mailToCompose, newMessageId } from '../../mail/mime/compose-mail.ts'
 import { fieldValues, type HeaderField, parseHeader } from '../../mail/mime/parse-mail.ts'
 import type { MailSender } from '../../mail/sender.ts'
 
-/** Exactly this, so that the next doctor finds, and removes, what came too late for this one. */
+/** Always the same subject: the next run finds and removes letters that came too late for this one. */
 export const doctorSubject = 'peerpost doctor'
 
-export type OwnLetter =
+export type TestLetterResult =
   | {
       readonly outcome: 'arrived'
       readonly travelMs: number
-      /** Unix ms by the servers' clocks, as they wrote them into the letter; the first is the last server's. */
-      readonly stamps: readonly number[]
-      /** Unix ms by our clock, before it was sent and after it was found. */
+      /** The times that servers wrote into the letter: Unix ms by their clocks. The last server comes first. */
+      readonly serverTimes: readonly number[]
+      /** Unix ms by our clock, before the letter was sent and after it was found. */
       readonly sentAt: number
       readonly foundAt: number
       readonly fields: readonly HeaderField[]
@@ -27,32 +27,36 @@ export type OwnLetter =
   | { readonly outcome: 'not-taken'; readonly isFinal: boolean; readonly reason: string }
   | { readonly outcome: 'missing' }
 
-export type OwnLetterOptions = {
+export type TestLetterOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly address: string
-  /** Open, and showing only mail under `doctorSubject`. */
+  /** It must be open, and filter by `doctorSubject`. */
   readonly mailbox: Mailbox
   readonly sender: MailSender
-  /** How long it may take. */
+  /** How long the letter may take. */
   readonly limitMs: number
   /** Ends the waiting early. */
   readonly stopped: Promise<unknown>
 }
 
-/** Between two looks when nobody says that mail came. */
-const lookMs = 1_000
-const mostMails = 20
-/** Letters of other doctors, who may still be waiting for them, are left alone for so long. */
+/** The interval between searches when the server does not announce mail. */
+const searchIntervalMs = 1_000
+const maxMails = 20
+/** A test letter that is younger may belong to another doctor that still waits for it. It is not removed. */
 const strayMs = 3_600_000
 
-export async function writeToSelf(options: OwnLetterOptions): Promise<OwnLetter> {
+export async function sendTestLetter(options: TestLetterOptions): Promise<TestLetterResult> {
   const { clock, crypto, address, sender } = options
   const token = toHex(crypto.randomBytes(16))
   const [sentAt, startedAt] = [clock.wallNow(), clock.now()]
   const mail = mailToCompose({
-    ...{ from: address, to: [address], subject: doctorSubject, date: sentAt, auto: 'generated' },
-    text: `peerpost doctor wrote this letter to itself to see how long mail takes.\nIt may be deleted.\n\n${markOf(token)}\n`,
+    from: address,
+    to: [address],
+    subject: doctorSubject,
+    date: sentAt,
+    auto: 'generated',
+    text: `peerpost doctor wrote this letter to itself to see how long mail takes.\nIt may be deleted.\n\n${markerOf(token)}\n`,
     messageId: newMessageId(crypto.randomBytes(16), domainOf(address)),
   })
   const taken = await sender.send(mail)
@@ -63,39 +67,46 @@ export async function writeToSelf(options: OwnLetterOptions): Promise<OwnLetter>
   if (!found) return { outcome: 'missing' }
   const { fields } = await parseHeader(found.raw ?? new Uint8Array())
   const travelMs = clock.now() - startedAt
-  return { outcome: 'arrived', travelMs, stamps: stampsOf(fields), sentAt, foundAt: clock.wallNow(), fields }
+  return {
+    outcome: 'arrived',
+    travelMs,
+    serverTimes: receivedTimes(fields),
+    sentAt,
+    foundAt: clock.wallNow(),
+    fields,
+  }
 }
 
-/** Looks once whether the letters of any doctor are here, and takes them away. */
-export async function takeAway(mailbox: Mailbox): Promise<boolean> {
-  const mails = (await mailbox.fetch(mostMails)).filter((mail) => tokenOf(mail) !== null)
+/** Removes the test letters of any doctor. Returns whether there were some. */
+export async function removeTestLetters(mailbox: Mailbox): Promise<boolean> {
+  const mails = (await mailbox.fetch(maxMails)).filter((mail) => tokenOf(mail) !== null)
   await mailbox.remove(mails.map(({ ref }) => ref))
   return mails.length > 0
 }
 
-async function find(options: OwnLetterOptions, token: string, until: number): Promise<FetchedMail | null> {
+async function find(options: TestLetterOptions, token: string, until: number): Promise<FetchedMail | null> {
   const { clock, mailbox, stopped } = options
-  let isOver = false
+  let isStopped = false
   void stopped.then(() => {
-    isOver = true
+    isStopped = true
   })
-  while (!isOver) {
+  while (!isStopped) {
     const woken = new Promise<void>((resolve) => {
       mailbox.onWake = resolve
     })
-    const mails = await mailbox.fetch(mostMails)
-    const mine = mails.find((mail) => tokenOf(mail) === token)
+    const mails = await mailbox.fetch(maxMails)
+    const own = mails.find((mail) => tokenOf(mail) === token)
     const strays: FetchedMail[] = []
     for (const mail of mails) {
       if (tokenOf(mail) !== null && clock.wallNow() - (await dateOf(mail)) > strayMs) strays.push(mail)
     }
-    await mailbox.remove([...strays, ...(mine ? [mine] : [])].map(({ ref }) => ref))
-    if (mine) return mine
-    const restMs = Math.min(lookMs, until - clock.now())
-    if (restMs <= 0) return null
+    await mailbox.remove([...strays, ...(own ? [own] : [])].map(({ ref }) => ref))
+    if (own) return own
+    const waitMs = Math.min(searchIntervalMs, until - clock.now())
+    if (waitMs <= 0) return null
     let cancel = () => {}
     const pause = new Promise<void>((resolve) => {
-      cancel = clock.after(restMs, resolve)
+      cancel = clock.after(waitMs, resolve)
     })
     await Promise.race([woken, pause, stopped])
     cancel()
@@ -103,7 +114,7 @@ async function find(options: OwnLetterOptions, token: string, until: number): Pr
   return null
 }
 
-function markOf(token: string): string {
+function markerOf(token: string): string {
   return `peerpost-doctor:${token}`
 }
 
@@ -112,15 +123,15 @@ function tokenOf({ raw }: FetchedMail): string | null {
   return /^peerpost-doctor:([0-9a-f]{32})\s*$/m.exec(text)?.[1] ?? null
 }
 
-/** Unix ms; 0 where there is none that can be read. */
+/** Unix ms; 0 when the letter has no valid date. */
 async function dateOf({ raw }: FetchedMail): Promise<number> {
   const { date } = await parseHeader(raw ?? new Uint8Array())
   return date ?? 0
 }
 
-/** What servers write behind the last semicolon of a Received field (RFC 5321 §4.4). */
-function stampsOf(fields: readonly HeaderField[]): readonly number[] {
+/** The times that servers write after the last semicolon of a Received field (RFC 5321 §4.4). */
+function receivedTimes(fields: readonly HeaderField[]): readonly number[] {
   return fieldValues(fields, 'received')
     .map((value) => Date.parse(value.slice(value.lastIndexOf(';') + 1).replace(/\([^)]*\)/g, '')))
-    .filter((stamp) => !Number.isNaN(stamp))
+    .filter((time) => !Number.isNaN(time))
 }

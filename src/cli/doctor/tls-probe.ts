@@ -1,5 +1,5 @@
-// Looks at a mail server without logging in: whether it can be reached, how TLS is, when its certificate ends. Mail
-// libraries tell the last only to those who are let in, and of faults only the first.
+// Connects to a mail server without login, to check TLS and the end of its certificate. Mail libraries report the end only
+// after a login, and only the first fault.
 
 import { isIP, connect as netConnect, type Socket } from 'node:net'
 import { type TLSSocket, connect as tlsConnect } from 'node:tls'
@@ -18,52 +18,58 @@ export type ProbedUrl = {
 export type TlsFacts = {
   /** Such as TLSv1.3. */
   readonly version: string
-  /** Unix milliseconds; null where the certificate has no date that can be read. */
+  /** Unix ms; null when the certificate has no valid date. */
   readonly endsAt: number | null
 }
 
 const limitMs = 15_000
-/** Greeting and capabilities of a server. */
-const mostCharacters = 16_384
+/** Enough for the greeting and the capabilities of a server. */
+const maxCharacters = 16_384
 
-/** What each protocol says before TLS: the question, what an offer of STARTTLS looks like, how to take it. */
+/** The commands of each protocol before TLS: capabilities, the offer of STARTTLS, and STARTTLS itself. */
 const dialogues = {
   imap: {
-    ask: 'a CAPABILITY',
+    capability: 'a CAPABILITY',
     end: /^a (?:OK|NO|BAD)/im,
     offer: /\bSTARTTLS\b/i,
-    take: 'b STARTTLS',
-    taken: /^b OK/im,
+    startTls: 'b STARTTLS',
+    accepted: /^b OK/im,
   },
-  pop3: { ask: 'CAPA', end: /^(?:\.|-ERR.*)\r?$/im, offer: /^STLS\b/im, take: 'STLS', taken: /^\+OK/im },
+  pop3: {
+    capability: 'CAPA',
+    end: /^(?:\.|-ERR.*)\r?$/im,
+    offer: /^STLS\b/im,
+    startTls: 'STLS',
+    accepted: /^\+OK/im,
+  },
   smtp: {
-    ask: 'EHLO localhost',
+    capability: 'EHLO localhost',
     end: /^\d{3} .*\r?\n/im,
     offer: /^250[ -]STARTTLS/im,
-    take: 'STARTTLS',
-    taken: /^220 /im,
+    startTls: 'STARTTLS',
+    accepted: /^220 /im,
   },
 } as const
 
-/** Null where the connection stays in clear. Rejects with a Problem. */
+/** Null when the connection has no TLS. Rejects with a Problem. */
 export async function probeTls(url: ProbedUrl, wallNow: number): Promise<TlsFacts | null> {
   const name = url.protocol === 'mailpit' ? 'Mailpit' : url.protocol.toUpperCase()
   const where = `The ${name} server ${serverName(url)}`
   const socket = netConnect({ host: url.host, port: url.port })
-  const lines = new Lines(socket)
+  const dialogue = new PlainDialogue(socket)
   try {
-    await lines.connected
+    await dialogue.connected
     if (url.tls === 'always') {
-      lines.detach()
+      dialogue.detach()
       return await secure(socket, url, where, wallNow)
     }
     if (url.protocol === 'mailpit') return null
-    const { ask, end, offer, take, taken } = dialogues[url.protocol]
-    await lines.until(/\r?\n/)
+    const { capability, end, offer, startTls, accepted } = dialogues[url.protocol]
+    await dialogue.until(/\r?\n/)
     if (url.tls === 'never') return null
-    if (!offer.test(await lines.ask(ask, end))) return null
-    if (!taken.test(await lines.ask(take, /\r?\n/))) return null
-    lines.detach()
+    if (!offer.test(await dialogue.command(capability, end))) return null
+    if (!accepted.test(await dialogue.command(startTls, /\r?\n/))) return null
+    dialogue.detach()
     return await secure(socket, url, where, wallNow)
   } catch (thrown) {
     if (thrown instanceof Problem) throw thrown
@@ -83,14 +89,14 @@ async function secure(socket: Socket, url: ProbedUrl, where: string, wallNow: nu
     secured.once('secureConnect', resolve)
     secured.once('error', (error) => reject(noTls(where, url, error)))
     secured.once('close', () => reject(noTls(where, url, new Error('the server closed the connection'))))
-    secured.setTimeout(limitMs, () => reject(noTls(where, url, new Error('the server says nothing'))))
+    secured.setTimeout(limitMs, () => reject(noTls(where, url, new Error('the server does not answer'))))
   })
-  // A later error, as when it is destroyed, is nobody's business.
+  // Later errors do not matter, such as those of destroying the socket.
   secured.on('error', () => undefined)
   const certificate = secured.getPeerCertificate()
   const ends = Date.parse(certificate.valid_to ?? '')
   const endsAt = Number.isNaN(ends) ? null : ends
-  // To loopback, where clear text is allowed, certificates are not checked either.
+  // On loopback, where STARTTLS is optional, certificates are not checked.
   const isChecked = url.tls === 'always' || !isLoopbackHost(url.host)
   if (isChecked && !secured.authorized) throw untrusted(where, url, secured, endsAt, wallNow)
   return { version: secured.getProtocol() ?? 'TLS', endsAt }
@@ -102,8 +108,8 @@ function noTls(where: string, { protocol, tls }: ProbedUrl, error: Error): Probl
     'mail-tls',
     `${where} does not speak TLS there: ${messageOf(error)}.`,
     tls === 'always'
-      ? `Write ${plain}: without the s if this port begins in clear, or name the port that speaks TLS from the start.`
-      : 'Look into the log of the mail server; its STARTTLS is broken.',
+      ? `Write ${plain}: without the s if this port begins without TLS, or name the port that speaks TLS from the start.`
+      : 'Check the log of the mail server: its STARTTLS does not work.',
     { cause: error },
   )
 }
@@ -115,7 +121,7 @@ function untrusted(
   endsAt: number | null,
   wallNow: number,
 ): Problem {
-  // Types say Error; Node gives the code as text.
+  // The type is Error, but Node may give the code as text.
   const fault: unknown = socket.authorizationError
   const code =
     typeof fault === 'object' && fault !== null && 'code' in fault ? String(fault.code) : String(fault)
@@ -125,11 +131,11 @@ function untrusted(
   if (code === 'CERT_HAS_EXPIRED') {
     return problem(
       `that ended on ${endsAt === null ? 'a day that cannot be read' : dayOf(endsAt)}`,
-      'Have it renewed on the mail server, or set the clock of this computer right if it is not that day yet.',
+      'Have it renewed on the mail server, or correct the clock of this computer.',
     )
   }
   if (code === 'CERT_NOT_YET_VALID') {
-    return problem('that is not valid yet', 'Set the clock of this computer right.')
+    return problem('that is not valid yet', 'Correct the clock of this computer.')
   }
   if (/ALTNAME/.test(code)) {
     const names = socket.getPeerCertificate().subjectaltname ?? 'other names'
@@ -140,7 +146,7 @@ function untrusted(
   }
   if (/SELF_SIGNED/.test(code)) {
     return problem(
-      `that nobody has vouched for (self-signed)${ended}`,
+      `that no authority has signed (self-signed)${ended}`,
       'If the server is your own, start peerpost with NODE_EXTRA_CA_CERTS=FILE naming its certificate, or get one from an authority such as Let’s Encrypt. If not, do not use it.',
     )
   }
@@ -154,8 +160,8 @@ export function dayOf(wallMs: number): string {
   return new Date(wallMs).toISOString().slice(0, 10)
 }
 
-/** What a server says in clear, up to a bound. */
-class Lines {
+/** The commands and answers before TLS. Answers have a maximum length. */
+class PlainDialogue {
   readonly #socket: Socket
   readonly connected: Promise<void>
   #text = ''
@@ -169,13 +175,14 @@ class Lines {
       socket.once('error', reject)
       socket.once('timeout', () => reject(new Error('the server does not answer')))
     })
-    socket.setTimeout(limitMs, () => this.#fail(new Error('the server says nothing')))
+    socket.setTimeout(limitMs, () => this.#fail(new Error('the server does not answer')))
     socket.on('error', (error) => this.#fail(error))
     socket.on('close', () => this.#fail(new Error('the server closed the connection')))
     socket.on('data', this.#read)
   }
 
-  ask(line: string, end: RegExp): Promise<string> {
+  /** Sends a line and returns the answer when it matches `end`. */
+  command(line: string, end: RegExp): Promise<string> {
     this.#text = ''
     this.#socket.write(`${line}\r\n`)
     return this.until(end)
@@ -184,7 +191,7 @@ class Lines {
   async until(end: RegExp): Promise<string> {
     while (!end.test(this.#text)) {
       if (this.#failure) throw this.#failure
-      if (this.#text.length > mostCharacters) throw new Error('the server talks too much')
+      if (this.#text.length > maxCharacters) throw new Error('the answer of the server is too long')
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
@@ -192,7 +199,7 @@ class Lines {
     return this.#text
   }
 
-  /** What comes now is not ours to read. */
+  /** Stops reading: TLS reads the following bytes. */
   detach(): void {
     this.#socket.off('data', this.#read)
   }

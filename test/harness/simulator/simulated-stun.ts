@@ -4,8 +4,8 @@
 import type { Clock } from '../../../src/base/clock.ts'
 import { type Endpoint, formatEndpoint } from '../../../src/base/endpoint.ts'
 import { encodeSuccess, transactionIdBytes } from '../../../src/nat/stun-message.ts'
-import { type AlternateAddresses, cornersOf } from '../../../src/stun-server/alternate-addresses.ts'
-import { answerRequest } from '../stun-answer.ts'
+import { type AlternateAddresses, endpointsOf } from '../../../src/stun-server/alternate-addresses.ts'
+import { answerRequest } from '../answer-stun.ts'
 import type { Datagram, Segment } from './simulated-network.ts'
 
 export type StunManners = {
@@ -20,7 +20,7 @@ export type StunManners = {
 
 /** Real unicast addresses: `addressScope` rightly calls the ranges for documentation unusable. */
 const square: AlternateAddresses = { addresses: ['11.0.0.1', '11.0.0.2'], ports: [3478, 3479] }
-export const stunEndpoints: readonly Endpoint[] = cornersOf(square)
+export const stunEndpoints: readonly Endpoint[] = endpointsOf(square)
 /** Somebody else's server, with one address and one port. Nobody asks it unless told to. */
 export const otherStun: Endpoint = { address: '11.0.0.3', port: 3478 }
 

@@ -1,30 +1,30 @@
-// An address server on two addresses of this machine, with two ports that happen to be free on both.
+// An address server on two addresses of this machine, with two ports that are free on both.
 
 import { familyOf } from '../../src/base/endpoint.ts'
 import { Problem } from '../../src/base/problem.ts'
-import { type AlternateAddresses, layOut } from '../../src/stun-server/alternate-addresses.ts'
+import { type AlternateAddresses, planEndpoints } from '../../src/stun-server/alternate-addresses.ts'
 import {
   type AddressServer,
   type AddressServerOptions,
   startAddressServer,
 } from '../../src/stun-server/stun-server.ts'
 
-export async function startSquare(
+export async function startWithAlternates(
   [first, second]: readonly [string, string],
   options: Omit<AddressServerOptions, 'listen'> = {},
-): Promise<{ readonly server: AddressServer; readonly square: AlternateAddresses }> {
+): Promise<{ readonly server: AddressServer; readonly alternates: AlternateAddresses }> {
   for (;;) {
     const [one, two] = await freePorts(first)
     const listen = [
       { address: first, port: one },
       { address: second, port: two },
     ]
-    const square = layOut(listen).squares.get(familyOf(first))
-    if (!square) throw new Error(`${first} and ${second} make no square`)
+    const alternates = planEndpoints(listen).alternates.get(familyOf(first))
+    if (!alternates) throw new Error(`${first} and ${second} are no alternate addresses`)
     try {
-      return { server: await startAddressServer({ ...options, listen }), square }
+      return { server: await startAddressServer({ ...options, listen }), alternates }
     } catch (thrown) {
-      // Somebody else has one of the two on the second address, or was quicker on the first.
+      // Another program has one of the two ports on the second address, or has just taken one on the first.
       if (!(thrown instanceof Problem) || thrown.code !== 'port-taken') throw thrown
     }
   }

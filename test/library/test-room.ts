@@ -1,4 +1,4 @@
-// A post office, an address server and a host of the library in this process, and agents of the library that know it.
+// Runs a mail server, an address server and a host of the library in this process, and makes agents for its room.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,9 +10,9 @@ import { systemClock } from '../../src/runtime/system-clock.ts'
 import { startAddressServer } from '../../src/stun-server/stun-server.ts'
 import type { Defer } from '../harness/defer.ts'
 
-const domain = 'village.test'
+const domain = 'room.test'
 
-export class Village {
+export class TestRoom {
   readonly folder: string
   readonly host: Host
   readonly #defer: Defer
@@ -33,17 +33,17 @@ export class Village {
     this.#defer = defer
   }
 
-  static async open(defer: Defer): Promise<Village> {
-    const folder = mkdtempSync(join(tmpdir(), 'peerpost-village-'))
+  static async open(defer: Defer): Promise<TestRoom> {
+    const folder = mkdtempSync(join(tmpdir(), 'peerpost-room-'))
     defer(() => rmSync(folder, { recursive: true, force: true }))
-    const office = new TestMailServer({ clock: systemClock, folder: join(folder, 'mail'), domain })
-    const port = await office.start()
-    defer(() => office.stop())
+    const mailServer = new TestMailServer({ clock: systemClock, folder: join(folder, 'mail'), domain })
+    const port = await mailServer.start()
+    defer(() => mailServer.stop())
     const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
     defer(() => stun.close())
     const mailOf = async (name: string) => ({
       address: `${name}@${domain}`,
-      receive: `maildir:${await office.maildirOf(`${name}@${domain}`)}`,
+      receive: `maildir:${await mailServer.maildirOf(`${name}@${domain}`)}`,
       send: `smtp://127.0.0.1:${port}`,
     })
     const host = new Host({
@@ -53,7 +53,7 @@ export class Village {
     })
     defer(() => host.stop())
     await host.start()
-    return new Village(folder, host, await host.invite(), mailOf, defer)
+    return new TestRoom(folder, host, await host.invite(), mailOf, defer)
   }
 
   /** Not started. */
