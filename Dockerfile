@@ -1,5 +1,5 @@
 # A peerpost host in a container. It wants one writable folder, /data, for the config, the keys and the database;
-# everything else may be read-only. docs/operation.md says how it is set up.
+# everything else may be read-only. docs/service.md says how it is set up.
 
 FROM node:24-bookworm-slim AS build
 WORKDIR /build

@@ -4,22 +4,13 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { PeerpostProcess } from '../src/cli/child-process.ts'
 import { TestMailServer } from '../src/mail/test-mail-server.ts'
 import { systemClock } from '../src/runtime/system-clock.ts'
 import { deferIn } from './harness/defer.ts'
-
-/** Commands of the fenced `sh` blocks, continued lines joined. */
-function commandsOf(file: string): string[] {
-  return [...readFileSync(file, 'utf8').matchAll(/^```sh\n([\s\S]*?)^```$/gm)].flatMap((block) =>
-    (block[1] ?? '')
-      .replace(/\\\n\s*/g, '')
-      .split('\n')
-      .filter((line) => line.trim() !== ''),
-  )
-}
+import { anchorsOf, commandsOf, documents } from './harness/documents.ts'
 
 /** Run by `.ci/run`, by test/e2e/demo.test.ts and by hand; a test cannot install itself. */
 const runElsewhere = ['npm ci && npm run demo', 'npm ci && npm run test:all']
@@ -33,7 +24,9 @@ test('the two commands of the README are scripts of package.json, and .ci/run ca
 })
 
 test('only the README shows commands to run, besides those listed here', () => {
-  for (const file of globSync('docs/*.md')) assert.deepEqual(commandsOf(file), [], file)
+  for (const file of documents.filter((name) => name !== 'README.md')) {
+    assert.deepEqual(commandsOf(file), [], file)
+  }
 })
 
 test("the README's commands make a host, an invite and an agent that meets another", async (context) => {
@@ -50,26 +43,28 @@ test("the README's commands make a host, an invite and an agent that meets anoth
   const maildirs = new Map<string, string>()
   for (const user of ['meet', 'anna', 'ben']) maildirs.set(user, await office.maildirOf(`${user}@mail.test`))
 
-  /** The command's arguments with this machine's mail in place of the example's. */
-  const adapt = (command: string, user: string, invite = ''): string[] => {
+  /** What somebody answers who is asked by `init`, as options. */
+  const answers = (user: string): string[] => [
+    ...['--address', `${user}@mail.test`],
+    ...['--receive', `maildir:${maildirs.get(user)}`, '--send', `smtp://127.0.0.1:${port}`, '--yes'],
+  ]
+  /** The command's arguments, with folders of this test in place of the example's. */
+  const adapt = (command: string, user: string): string[] => {
     assert.match(command, /^npm run -s peerpost -- /)
     return command
       .replace('npm run -s peerpost -- ', '')
       .split(' ')
       .map((word) =>
-        word
-          .replace(/^imaps:.*/, `maildir:${maildirs.get(user)}`)
-          .replace(/^smtps:.*/, `smtp://127.0.0.1:${port}`)
-          .replace(/^(anna|ben|meet)@example\.(org|net)$/, `${user}@mail.test`)
-          .replace(/^INVITE$/, invite)
-          .replace(/^anna$/, user)
-          .replace(
-            /^(meet|me)(\/.*)?$/,
-            (_, dir, rest = '') => join(folder, dir === 'me' ? user : dir) + rest,
-          ),
+        word.replace(
+          /^(meet|me)(\/.*)?$/,
+          (_, dir, rest = '') => join(folder, dir === 'me' ? user : dir) + rest,
+        ),
       )
   }
-  const commands = commandsOf('README.md').filter((command) => !runElsewhere.includes(command))
+  const commands = commandsOf('README.md').filter(
+    // The game's own command is run by test/e2e/game-server.test.ts.
+    (command) => !runElsewhere.includes(command) && !command.startsWith('teeworlds-server '),
+  )
   const take = (start: string): string => {
     const index = commands.findIndex((command) => command.startsWith(`npm run -s peerpost -- ${start}`))
     assert.ok(index >= 0, start)
@@ -77,7 +72,7 @@ test("the README's commands make a host, an invite and an agent that meets anoth
   }
 
   const run = (args: string[]) => PeerpostProcess.run(args.slice(0, 2).join(' '), args)
-  await run(adapt(take('init host'), 'meet'))
+  await run([...adapt(take('init host'), 'meet'), ...answers('meet')])
   const runProcess = (name: string, args: string[]) => {
     const child = new PeerpostProcess(name, [...args, '--json'])
     defer(() => child.stop(5_000))
@@ -87,24 +82,60 @@ test("the README's commands make a host, an invite and an agent that meets anoth
   const invite = await run(adapt(take('invite'), 'meet'))
   await host.waitFor('ready')
   const initAgent = take('init agent')
-  for (const user of ['anna', 'ben']) await run(adapt(initAgent, user, invite))
+  for (const user of ['anna', 'ben']) {
+    await run([...adapt(initAgent, user), '--invite', invite, '--name', user, ...answers(user)])
+  }
   const anna = runProcess('anna', adapt(take('agent'), 'anna'))
   await anna.waitFor('ready')
-  const ben = runProcess(
-    'ben',
-    adapt(take('agent'), 'ben').map((word) => word.replace('=ben:', '=anna:')),
-  )
+  const ben = runProcess('ben', adapt(take('agent'), 'ben'))
   await ben.waitFor('forward')
   assert.deepEqual(commands, [], 'every command of the README was run')
 })
 
-test('every file that README and docs point to is there', () => {
-  for (const file of ['README.md', ...globSync('docs/*.md')]) {
-    for (const [, target = ''] of readFileSync(file, 'utf8').matchAll(
-      /\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g,
-    )) {
-      assert.ok(existsSync(resolve(file, '..', target)), `${file}: ${target}`)
+test('every file and heading that the documents point to is there', () => {
+  for (const file of documents) {
+    const text = readFileSync(file, 'utf8')
+    for (const [, target = '', anchor] of text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)) {
+      const pointed = target === '' ? file : resolve(file, '..', target)
+      assert.ok(existsSync(pointed), `${file}: ${target}`)
+      if (anchor !== undefined) assert.ok(anchorsOf(pointed).has(anchor), `${file}: ${target}#${anchor}`)
     }
+  }
+})
+
+test('every source and test file that the documents name is there', () => {
+  for (const file of documents) {
+    for (const [, name = ''] of readFileSync(file, 'utf8').matchAll(/`((?:src|test|config)\/[\w./-]+)`/g)) {
+      assert.ok(existsSync(name), `${file} names ${name}`)
+    }
+  }
+})
+
+test('every document that the program, its configs and the tests name is there', () => {
+  const files = ['{src,test}/**/*.ts', 'config/*', 'Dockerfile', 'compose.yaml', 'src/api/page/*.js']
+  for (const file of files.flatMap((pattern) => globSync(pattern))) {
+    for (const [name] of readFileSync(file, 'utf8').matchAll(/\bdocs\/[\w/-]+\.\w+/g)) {
+      assert.ok(existsSync(name), `${file} names ${name}`)
+    }
+  }
+})
+
+test('docs/decisions names every library that package.json does, and every decision is in its index', () => {
+  const { dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    [kind: string]: Record<string, string>
+  }
+  const libraries = readFileSync('docs/decisions/libraries.md', 'utf8')
+  for (const name of Object.keys({ ...dependencies, ...devDependencies })) {
+    if (!name.startsWith('@types/'))
+      assert.match(libraries, new RegExp(`^\\|.*\\b${name.replace('@', '')}\\b.* \\|`, 'm'), name)
+  }
+  const index = readFileSync('docs/decisions/README.md', 'utf8')
+  for (const file of globSync('docs/decisions/2*.md')) {
+    const name = basename(file)
+    assert.match(name, /^\d{4}-\d\d-\d\d-[a-z0-9-]+\.md$/)
+    assert.ok(index.includes(`](${name})`), name)
+    const headings = [...readFileSync(file, 'utf8').matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)
+    assert.deepEqual(headings, ['Decided', 'Why', 'Also considered'], name)
   }
 })
 

@@ -86,6 +86,40 @@ for (const [room, { may, why }] of Object.entries(rules)) {
   })
 }
 
+/** Not yet without circles. */
+const circular: readonly string[] = ['forward']
+
+/** The files of one circle of imports inside a room, the first one also last; null where there is none. */
+function circleIn(room: string): readonly string[] | null {
+  const ofRoom = new Map(files.filter((file) => file.room === room).map((file) => [file.file, file]))
+  const done = new Set<string>()
+  const visit = (file: string, way: readonly string[]): readonly string[] | null => {
+    const at = way.indexOf(file)
+    if (at >= 0) return [...way.slice(at), file]
+    if (done.has(file)) return null
+    for (const { from } of ofRoom.get(file)?.imports ?? []) {
+      const target = normalize(join(dirname(file), from))
+      const circle = ofRoom.has(target) ? visit(target, [...way, file]) : null
+      if (circle) return circle
+    }
+    done.add(file)
+    return null
+  }
+  for (const file of ofRoom.keys()) {
+    const circle = visit(file, [])
+    if (circle) return circle
+  }
+  return null
+}
+
+for (const room of new Set(files.flatMap(({ room }) => room ?? []))) {
+  if (circular.includes(room)) continue
+  test(`no files of ${room} import each other in a circle`, () => {
+    const circle = circleIn(room)
+    assert.equal(circle, null, `${room} has a circle of imports: ${circle?.join(' → ')}`)
+  })
+}
+
 test('nothing in the sources imports what programs outside import', () => {
   for (const { file, imports } of files) {
     for (const { from } of imports) assert.doesNotMatch(from, /(^peerpost$|^(\.\.\/|\.\/)+index\.ts$)/, file)

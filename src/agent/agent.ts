@@ -2,29 +2,39 @@
 // leave. Everything it uses is handed in.
 
 import { toHex, viewOf } from '../base/bytes.ts'
-import { formatEndpoint } from '../base/endpoint.ts'
-import { createForwarder, type Forward, type Forwarder } from '../forward/forwarder.ts'
+import { type Candidate, formatEndpoint } from '../base/endpoint.ts'
+import { waitAtMost } from '../base/grace-time.ts'
+import type { Forward } from '../forward/forward-types.ts'
+import { createForwarder, type Forwarder } from '../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer, UserId } from '../letter/letter-types.ts'
 import { readUserId, userIdText } from '../letter/user-id.ts'
 import { isSeenFromOutside } from '../nat/nat-layers.ts'
 import type { NatView } from '../nat/nat-prober.ts'
-import type { AgentEvent, PeerName } from './events.ts'
+import type { PortMapping } from '../net/portmap/port-mapper.ts'
+import { type AgentEvent, forwardSentence, nameOf, type PeerName } from './events.ts'
 import { type Author, failureTo, leaveTo, requestTo, signalTo } from './letters/compose-letters.ts'
 import { Inbox } from './letters/inbox.ts'
-import { LetterClock } from './letters/letter-clock.ts'
 import { RequestScheduler } from './letters/request-scheduler.ts'
 import { SessionKeys } from './letters/session-keys.ts'
+import { CorrectedClock } from './letters/wall-clock-correction.ts'
 import { Network } from './network/network.ts'
-import { systemNetwork } from './network/network-types.ts'
+import { systemNetwork } from './network/network-io.ts'
 import type { AgentOptions } from './options.ts'
 import { Connector } from './peers/connector.ts'
-import { forwardSentence, nameOf } from './peers/describe.ts'
-import { PeerList } from './peers/peer-list.ts'
-import { type AgentReport, reportOn } from './status-report.ts'
+import type { QualityReport } from './peers/link-quality.ts'
+import { type PeerStateEntry, PeerStates } from './peers/peer-states.ts'
 
 export type { AgentEvent } from './events.ts'
 export type { AgentOptions, AgentSettings } from './options.ts'
-export type { AgentReport } from './status-report.ts'
+
+/** What the agent knows and does, for whoever watches it. */
+export type AgentReport = {
+  readonly nat: NatView
+  readonly candidates: readonly Candidate[]
+  /** The port that the router opened, if it did. */
+  readonly mapping: PortMapping | null
+  readonly peers: readonly (PeerStateEntry & { readonly quality: QualityReport | null })[]
+}
 
 /** For the peers to acknowledge. */
 const goodbyeMs = 1_500
@@ -34,9 +44,9 @@ const leaveMs = 5_000
 export class Agent {
   readonly #options: AgentOptions
   /** For the letters we write. */
-  readonly #letterTime: LetterClock
+  readonly #correctedClock: CorrectedClock
   readonly #sessions: SessionKeys
-  readonly #peerList = new PeerList()
+  readonly #peerStates = new PeerStates()
   readonly #network: Network
   readonly #connector: Connector
   readonly #inbox: Inbox
@@ -49,15 +59,15 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     const { clock, crypto, identity, settings } = options
-    const onEvent = (event: AgentEvent) => this.#tell(event)
+    const onEvent = (event: AgentEvent) => this.#emit(event)
     this.#options = options
-    this.#letterTime = new LetterClock(clock)
+    this.#correctedClock = new CorrectedClock(clock)
     this.#sessions = new SessionKeys(crypto)
     this.#forwarder = createForwarder({
       clock,
       exposes: options.exposes,
       forwards: options.forwards,
-      ...(options.namedEndpoints && { namedEndpoints: options.namedEndpoints }),
+      ...(options.namedServices && { namedServices: options.namedServices }),
       random: () => viewOf(crypto.randomBytes(4)).getUint32(0),
       // Asked anew each time: who is a friend may change.
       isFriend: (id) => options.preferences.friends.has(toHex(readUserId(id) ?? new Uint8Array(0))),
@@ -79,7 +89,7 @@ export class Agent {
         this.#connector.recheckLinks()
         this.#inbox.check()
       },
-      onNews: () => this.#tellNews(),
+      onNews: () => this.#announceChange(),
       onNotice: (notice) => onEvent({ event: 'notice', notice }),
     })
     this.#connector = new Connector({
@@ -98,14 +108,14 @@ export class Agent {
       mailMs: () => this.#mailMs,
       onSignal: (peer, box) => this.#passOn(peer, box),
       onFailure: (peer, reason) => this.#reportFailure(peer, reason),
-      onAskAgain: () => this.#requestScheduler.tellNews(),
+      onAskAgain: () => this.#requestScheduler.requestSoon(),
       onAttach: (peer, link) => this.#forwarder.attach(peer, link),
       onDetach: (peer) => this.#forwarder.detach(peer.id),
       onDatagram: (peer, bytes) => this.#forwarder.handleDatagram(peer.id, bytes),
     })
     this.#inbox = new Inbox({
       clock,
-      letterTime: this.#letterTime,
+      correctedClock: this.#correctedClock,
       crypto,
       identity,
       address: options.address,
@@ -119,7 +129,7 @@ export class Agent {
       onReply: (letter, session) => {
         const sinceRequestMs = Math.round(clock.now() - session.requestedAt)
         this.#mailMs = sinceRequestMs
-        this.#letterTime.answered(session.requestedAt)
+        this.#correctedClock.answered(session.requestedAt)
         if (letter.decline) {
           const { reason, againInMs } = letter.decline
           onEvent({ event: 'declined', reason, againInMs: this.#requestScheduler.declined(againInMs) })
@@ -127,11 +137,11 @@ export class Agent {
         }
         onEvent({ event: 'replied', peers: letter.peers.length, sinceRequestMs })
         this.#requestScheduler.answered(letter.expiresInMs, session === this.#sessions.newest)
-        this.#peerList.offered(letter.peers, nameOf, clock.now())
+        this.#peerStates.offered(letter.peers, nameOf, clock.now())
         this.#connector.offered(letter.peers, session)
       },
       onIntroduction: (letter, session) => {
-        this.#peerList.offered(letter.peers, nameOf, clock.now())
+        this.#peerStates.offered(letter.peers, nameOf, clock.now())
         this.#connector.introduced(letter.peers, session)
       },
       onSignal: (letter) => this.#connector.signalled(letter.box),
@@ -144,7 +154,7 @@ export class Agent {
       askAgainMs: settings.askAgainMs,
       ask: () => this.#ask(),
       onUnanswered: (sinceRequestMs) => {
-        this.#letterTime.unanswered()
+        this.#correctedClock.unanswered()
         onEvent({ event: 'unanswered', sinceRequestMs })
       },
     })
@@ -167,7 +177,7 @@ export class Agent {
     }
     if (this.#stopping) return
     this.#state = 'joined'
-    this.#tell({ event: 'ready', id: userIdText(identity.publicKey), name, room: roomName })
+    this.#emit({ event: 'ready', id: userIdText(identity.publicKey), name, room: roomName })
     this.#requestScheduler.start()
   }
 
@@ -179,23 +189,28 @@ export class Agent {
 
   /** What is known and going on, as of now. */
   get report(): AgentReport {
-    return reportOn(this.#network, this.#connector, this.#peerList)
+    const { view, candidates, portMapping } = this.#network
+    const peers = this.#peerStates.entries.map((entry) => ({
+      ...entry,
+      quality: this.#connector.qualityWith(entry.id),
+    }))
+    return { nat: view, candidates, mapping: portMapping, peers }
   }
 
   /** Asks the hosts again, as soon as manners allow. */
   askAgain(): void {
-    this.#requestScheduler.tellNews()
+    this.#requestScheduler.requestSoon()
   }
 
   /** Tries to reach this peer, also beyond `links`; the hosts are asked first, so that the peer tries too. */
   connect(id: UserId, peer: PeerName): void {
-    if (this.#connector.seek(id, peer)) this.askAgain()
+    if (this.#connector.want(id, peer)) this.askAgain()
   }
 
   /** Ends the link with this peer, or the attempt to reach it. */
   disconnect(id: UserId): void {
     this.#connector.end(id)
-    this.#peerList.giveUp(id, this.#options.clock.now())
+    this.#peerStates.giveUp(id, this.#options.clock.now())
   }
 
   /** Opens one more local port that leads to a peer. Rejects with a Problem when it cannot be had. */
@@ -229,14 +244,14 @@ export class Agent {
   #viewed(view: NatView, first: boolean): void {
     const { profile, publicEndpoints } = view
     const isPublic = isSeenFromOutside(publicEndpoints)
-    this.#tell({ event: 'nat', ...profile, public: publicEndpoints.map(formatEndpoint), isPublic })
-    if (!first) this.#tellNews()
+    this.#emit({ event: 'nat', ...profile, public: publicEndpoints.map(formatEndpoint), isPublic })
+    if (!first) this.#announceChange()
   }
 
   /** What the host and our peers know of where we are is out of date. */
-  #tellNews(): void {
-    this.#connector.tellCandidates()
-    this.#requestScheduler.tellNews()
+  #announceChange(): void {
+    this.#connector.announceCandidates()
+    this.#requestScheduler.requestSoon()
   }
 
   #ask(): void {
@@ -245,14 +260,14 @@ export class Agent {
     const session = this.#sessions.create(now)
     const { candidates, tcpCandidates, nat } = this.#network
     const contactPoints = { candidates, tcpCandidates, nat }
-    const sentAt = this.#letterTime.wallNow()
-    this.#letterTime.asked(now, sentAt)
+    const sentAt = this.#correctedClock.wallNow()
+    this.#correctedClock.asked(now, sentAt)
     void this.#inbox.send((host) => requestTo(host, this.#author, session, contactPoints, sentAt))
-    this.#tell({ event: 'requested', hosts: hosts.length })
+    this.#emit({ event: 'requested', hosts: hosts.length })
   }
 
   get #author(): Author {
-    return { ...this.#options, clock: this.#letterTime }
+    return { ...this.#options, clock: this.#correctedClock }
   }
 
   #passOn(peer: OfferedPeer, box: Uint8Array): void {
@@ -265,19 +280,13 @@ export class Agent {
 
   /** The hosts may forget us; if the mail server does not take the letter soon, the entry expires by itself. */
   async #sendLeave(): Promise<void> {
-    const { clock } = this.#options
     const sent = this.#inbox.send((host) => leaveTo(host, this.#author))
-    let cancel = () => {}
-    const late = new Promise<void>((resolve) => {
-      cancel = clock.after(leaveMs, resolve)
-    })
-    await Promise.race([sent, late])
-    cancel()
+    await waitAtMost(this.#options.clock, leaveMs, sent)
   }
 
-  #tell(event: AgentEvent): void {
+  #emit(event: AgentEvent): void {
     if (this.#state === 'over') return
-    this.#peerList.tell(event, this.#options.clock.now())
+    this.#peerStates.handle(event, this.#options.clock.now())
     try {
       this.#options.onEvent(event)
     } catch {

@@ -1,8 +1,13 @@
-// What a running agent tells. `id` is the readable user ID, addresses are `ip:port`.
+// What a running agent emits. `id` is the readable user ID, addresses are `ip:port`.
 
+import { formatEndpoint } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
-import type { LetterKind } from '../letter/letter-types.ts'
+import { isConnection } from '../base/protocol-machine.ts'
+import type { ForwarderEvent } from '../forward/forwarder.ts'
+import type { LetterKind, OfferedPeer } from '../letter/letter-types.ts'
+import { userIdText } from '../letter/user-id.ts'
 import type { MailboxState } from '../mail/mailbox.ts'
+import type { Path } from '../punch/connectivity-checks.ts'
 
 export type PeerName = { readonly id: string; readonly name: string }
 
@@ -47,7 +52,7 @@ export type AgentEvent =
     }
   /** The link goes on over another path. */
   | { readonly event: 'path'; readonly peer: PeerName; readonly path: PathReport }
-  /** The peer is silent; the link looks for another way. */
+  /** The peer is silent; the link looks for another path. */
   | { readonly event: 'disturbed'; readonly peer: PeerName }
   /** It is heard again; what was between was lost. */
   | { readonly event: 'recovered'; readonly peer: PeerName; readonly afterMs: number }
@@ -60,3 +65,27 @@ export type AgentEvent =
   /** Something a person may want to know. */
   | { readonly event: 'notice'; readonly notice: string }
   | { readonly event: 'forward'; readonly notice: string }
+
+export function nameOf(peer: OfferedPeer): PeerName {
+  return { id: userIdText(peer.id), name: peer.nickname }
+}
+
+export function reportOf(path: Path): PathReport {
+  return {
+    kind: path.kind,
+    protocol: isConnection(path.via) ? 'tcp' : 'udp',
+    local: formatEndpoint(path.local),
+    remote: formatEndpoint(path.remote),
+  }
+}
+
+export function forwardSentence(event: ForwarderEvent): string {
+  switch (event.type) {
+    case 'listening':
+      return `localhost:${event.localPort} leads to ${event.protocol.toUpperCase()} port ${event.port} of ${event.nick}.`
+    case 'forwarding':
+      return event.peerId === null ? `${event.nick} is away.` : `${event.nick} can be reached.`
+    case 'ambiguous-nick':
+      return `Two players are called ${event.nick}; the forward stays with the first.`
+  }
+}

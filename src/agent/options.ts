@@ -3,14 +3,14 @@
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
-import type { Expose, Forward } from '../forward/forwarder.ts'
-import type { NamedEndpoints } from '../forward/named-endpoints.ts'
+import type { Expose, Forward } from '../forward/forward-types.ts'
+import type { NamedServices } from '../forward/named-services.ts'
 import type { RoomKeys } from '../letter/room-membership.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import type { AgentEvent } from './events.ts'
 import type { KnownHost } from './letters/inbox.ts'
-import type { NetworkIo } from './network/network-types.ts'
+import type { NetworkIo } from './network/network-io.ts'
 import type { PeerPreferences } from './peers/peer-ranking.ts'
 
 export type AgentSettings = {
@@ -49,7 +49,7 @@ export type AgentOptions = {
   readonly exposes: readonly Expose[]
   readonly forwards: readonly Forward[]
   /** What the program around us opens by name. */
-  readonly namedEndpoints?: NamedEndpoints
+  readonly namedServices?: NamedServices
   /** Not yet open; the agent opens and closes it. */
   readonly mailbox: Mailbox
   readonly sender: MailSender

@@ -137,10 +137,10 @@ async function oauthLogin(
 ): Promise<Login> {
   const kind = provider?.oauth
   if (kind === undefined) {
-    const remedy = 'Use a password, or write [mail.oauth] into the config yourself (docs/operation.md).'
+    const remedy = 'Use a password, or write [mail.oauth] into the config yourself (docs/mailboxes.md).'
     throw new Problem('usage', 'How to log in there by OAuth 2.0 is not known.', remedy)
   }
-  const question = 'Client ID of your registered app? (docs/operation.md tells how to get one)'
+  const question = 'Client ID of your registered app? (docs/mailboxes.md tells how to get one)'
   const clientId = await answer(options.oauthClient, 'oauth-client', question, 'ID', options.yes)
   if (!/^[!-~]{1,500}$/.test(clientId)) {
     throw new Problem('usage', 'That is no client ID.', 'Copy it from the page of the provider.')

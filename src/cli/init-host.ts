@@ -6,7 +6,7 @@ import { Problem } from '../base/problem.ts'
 import { defaultStunServers } from '../config/config-schema.ts'
 import { agentTemplate, hostTemplate } from '../config/config-templates.ts'
 import { seedText } from '../config/secret-files.ts'
-import { type SharedFront, writeHostCard } from '../letter/host-card.ts'
+import { type SharedRepresentative, writeHostCard } from '../letter/host-card.ts'
 import { isHostAndPort, isNickname, isRoomName } from '../letter/text-validation.ts'
 import { loadSodium } from '../runtime/sodium.ts'
 import { hostCardFrom } from '../setup/known-hosts.ts'
@@ -122,7 +122,7 @@ function sharedRoom(crypto: Crypto, text: string) {
 }
 
 /** The keys that the workers of this representative will share: made with the first of them. */
-function newFront(crypto: Crypto, card: string | undefined): SharedFront | undefined {
+function newFront(crypto: Crypto, card: string | undefined): SharedRepresentative | undefined {
   if (card === undefined) return undefined
   const { host } = hostCardFrom(crypto, card, '--represent')
   return {

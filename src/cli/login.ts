@@ -20,7 +20,7 @@ export async function runLogin({ config: file, json }: LoginCommandOptions): Pro
   const { oauth } = config.mail
   if (!oauth) {
     const what = `${file} says nothing of OAuth 2.0.`
-    throw new Problem('config', what, 'Add [mail.oauth] as docs/operation.md shows, or use a password.')
+    throw new Problem('config', what, 'Add [mail.oauth] as docs/mailboxes.md shows, or use a password.')
   }
   const crypto = await loadSodium()
   const tell = (event: string, fields: object, words: string) => {

@@ -33,7 +33,9 @@ export async function run(args: readonly string[]): Promise<number> {
 
 function makeProgram(): Command {
   const program = new Command('peerpost')
-    .description("Two players' games talk directly, with no server but a mailbox.")
+    .description(
+      "Connects players' games directly. The players find each other by mail, so no game server is needed.",
+    )
     .exitOverride()
     .showSuggestionAfterError()
     .configureOutput({
@@ -53,7 +55,7 @@ function makeProgram(): Command {
       `
 Start here:
   peerpost demo                     see it work on this computer
-  peerpost init host --help         make a meeting place of a mailbox
+  peerpost init host --help         run a room for your friends, at a mailbox
   peerpost init agent --help        join a room you were invited to`,
     )
 

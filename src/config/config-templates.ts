@@ -55,7 +55,7 @@ function passwordLine(key: string, file: string | null): string {
 /** Written where it is used. */
 function oauthSection(oauth: OAuthAnswers | null): string {
   if (oauth === null) {
-    return '# OAuth 2.0 instead of passwords (Gmail, Outlook) has a section [mail.oauth]: see docs/operation.md.\n'
+    return '# OAuth 2.0 instead of passwords (Gmail, Outlook) has a section [mail.oauth]: see docs/mailboxes.md.\n'
   }
   const secret = oauth.secretFile === null ? '' : `client_secret_file = ${quoted(oauth.secretFile)}\n`
   return `
@@ -78,11 +78,11 @@ function hostLines(host: HostAnswers['host']): string {
 function roomSection({ room, roomSecretFile }: HostAnswers): string {
   if (room === null) return ''
   return `
-# A room is a group of agents that may meet. Whoever has an invite to it is in; \`peerpost invite\` makes one.
+# A room is a group of agents that may meet. An invite lets an agent in; \`peerpost invite\` makes one.
 [[rooms]]
 name = ${quoted(room)}
 secret_file = ${quoted(roomSecretFile)}
-# Whoever knows the room's secret itself is in as well, and cannot be put out; true turns such requests away.
+# Who knows the room's secret itself needs no invite, and cannot be removed. true refuses such requests.
 # invites_required = false
 `
 }
@@ -147,10 +147,10 @@ ${representsSection(answers)}${roomSection(answers)}
 servers = [${answers.stunServers.map(quoted).join(', ')}]
 
 [table]
-# The memory of who asked lately. A local disk, never a network share.
+# The database: who asked recently. On a local disk, never on a network share.
 # path = "host.sqlite"
 # Or PostgreSQL, for several host processes with one mailbox, instead of path: url = "postgres://USER@SERVER/DATABASE"
-# and password_file = "table.password". See docs/scaling.md.
+# and password_file = "table.password". See docs/several-hosts-postgres.md.
 # At most so many entries; newer ones push the oldest out.
 # capacity = 10000
 # Entries are forgotten after this time unless the agent asks again, which it does.
@@ -172,15 +172,15 @@ servers = [${answers.stunServers.map(quoted).join(', ')}]
 
 [admission]
 # Letters in an hour that are granted to one agent, to one mail address and to one mail domain; 0 for any number.
-# Whoever sends more is told once when to come again, then nothing.
+# A sender above a limit is told once when to ask again. After that it gets no answer.
 # per_key = 240
 # per_address = 480
 # per_domain = 20000
 # Mails that the host sends in a day, 0 for any number; "provider" is four fifths of what its provider is known to allow
 # (Gmail: 400), any number where nothing is known. Introductions stop at three quarters of it; beyond it replies wait.
 # per_day = "provider"
-# The name that your mail server writes into Authentication-Results fields, such as "mx.example.org": then only mail that
-# it found to come from where its From says counts. docs/operation.md says when that can be relied on.
+# The name that your mail server writes into Authentication-Results fields, such as "mx.example.org". Then only mail
+# counts whose sender that server has confirmed. docs/host-limits.md says when that can be relied on.
 # trusted_authserv_id = ""
 # User IDs that are let in nowhere; \`peerpost block\` does the same without a restart.
 # blocked = []
@@ -250,7 +250,7 @@ ${hostConfigLine(answers.hostConfig)}
 [network]
 # The port to use; 0 lets the system choose.
 # port = 0
-# How often the NAT is reminded of us while letters travel.
+# How often a keepalive goes out while letters travel, so that the NAT keeps its mapping.
 # keepalive = "8s"
 # Whether the router is asked to open the port, by PCP, NAT-PMP or UPnP.
 # port_mapping = true

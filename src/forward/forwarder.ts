@@ -4,33 +4,16 @@ import type { Duplex } from 'node:stream'
 import { BufferPool } from '../base/buffer-pool.ts'
 import type { Clock } from '../base/clock.ts'
 import { Problem } from '../base/problem.ts'
-import { NamedEndpoints } from './named-endpoints.ts'
+import type { Expose, Forward, ForwarderCounts, Protocol } from './forward-types.ts'
+import { NamedServices } from './named-services.ts'
 import { PeerLoopbackAddresses } from './peer-loopback-addresses.ts'
 import { StreamForwarder } from './streams/stream-forwarder.ts'
 import { isStreamFrame } from './streams/stream-frame.ts'
-import { decodeNamedFrame, encodeNamedFrame, isNamedFrame } from './udp/channel-frame.ts'
-import { decodeFrame } from './udp/datagram-frame.ts'
 import { ExposedUdpPorts } from './udp/exposed-udp-ports.ts'
 import { idleMs } from './udp/flow-table.ts'
 import { ForwardedUdpPorts } from './udp/forwarded-udp-ports.ts'
-
-export type Protocol = 'udp' | 'tcp'
-
-/** A local port that linked peers may reach (`--expose udp:PORT`). */
-export type Expose = {
-  readonly protocol: Protocol
-  readonly port: number
-  /** Only those named in `friends`. */
-  readonly friendsOnly: boolean
-}
-
-/** A local port that leads to a port a peer exposes (`--forward udp:LOCAL=NICK:PORT`). */
-export type Forward = {
-  readonly protocol: Protocol
-  readonly localPort: number
-  readonly nick: string
-  readonly port: number
-}
+import { decodeFrame } from './udp/game-datagram-frame.ts'
+import { decodeNamedFrame, encodeNamedFrame, isNamedFrame } from './udp/named-channel-frame.ts'
 
 export type ForwarderEvent =
   /** The local port is open. */
@@ -40,32 +23,12 @@ export type ForwarderEvent =
   /** A second peer has the nickname; forwards stay with the one linked first. */
   | { readonly type: 'ambiguous-nick'; readonly nick: string; readonly used: string; readonly unused: string }
 
-/** Datagrams dropped and streams refused since the start, by reason. */
-export type ForwarderCounts = {
-  /** More than a link carries. */
-  tooBig: number
-  /** Nobody of that nickname is linked, or the peer's link is gone. */
-  notLinked: number
-  /** A peer asked for a port that is not exposed to it. */
-  notExposed: number
-  /** An answer for a flow that is not, or not that peer's. */
-  unknownFlow: number
-  /** Not a frame of ours. */
-  malformed: number
-  /** A new flow at a bound, or without a socket. */
-  refusedFlows: number
-  /** A new stream at a bound. */
-  refusedStreams: number
-  /** Too many while a flow's socket was being opened. */
-  notSent: number
-}
-
 export type ForwarderOptions = {
   readonly clock: Clock
   readonly exposes: readonly Expose[]
   readonly forwards: readonly Forward[]
   /** What the program around us opens by name; nothing if left out. */
-  readonly namedEndpoints?: NamedEndpoints
+  readonly namedServices?: NamedServices
   /** Whole numbers of 32 bits that nobody can foresee. */
   readonly random: () => number
   readonly isFriend: (peerId: string) => boolean
@@ -105,15 +68,7 @@ export interface Forwarder {
 type Linked = { readonly name: string; readonly link: PeerLink }
 
 export function createForwarder(options: ForwarderOptions): Forwarder {
-  const {
-    clock,
-    exposes,
-    forwards,
-    isFriend,
-    onEvent,
-    random,
-    namedEndpoints = new NamedEndpoints(),
-  } = options
+  const { clock, exposes, forwards, isFriend, onEvent, random, namedServices = new NamedServices() } = options
   /** In the order they were linked; the agent bounds how many links there are. */
   const linked = new Map<string, Linked>()
   const current = new Set<Forward>()
@@ -163,10 +118,11 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   const exposed = new ExposedUdpPorts({ ...shared, isOpenTo: openTo('udp') })
   const forwarded = new ForwardedUdpPorts(shared)
   const streams = new StreamForwarder({
-    ...{ ...shared, isOpenTo: openTo('tcp') },
-    doorOf: (peerId, name) => namedEndpoints.streams(name, () => isFriend(peerId)),
+    ...shared,
+    isOpenTo: openTo('tcp'),
+    streamHandlerOf: (peerId, name) => namedServices.streams(name, () => isFriend(peerId)),
   })
-  const needsStreams = () => namedEndpoints.hasStreams || exposes.some(({ protocol }) => protocol === 'tcp')
+  const needsStreams = () => namedServices.hasStreams || exposes.some(({ protocol }) => protocol === 'tcp')
   let isClosed = false
 
   const release = (id: string) => {
@@ -180,19 +136,19 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     onEvent({ type: 'forwarding', nick: name, peerId: next ?? null })
   }
 
-  let stopSweeping = () => {}
-  const sweep = () => {
+  let stopExpiry = () => {}
+  const expire = () => {
     exposed.expire(clock.now())
     forwarded.expire(clock.now())
-    stopSweeping = clock.after(idleMs / 4, sweep)
+    stopExpiry = clock.after(idleMs / 4, expire)
   }
 
   const takeNamed = (id: string, bytes: Uint8Array) => {
     const frame = decodeNamedFrame(bytes)
-    const door = frame && namedEndpoints.channel(frame.name, () => isFriend(id))
+    const handler = frame && namedServices.channel(frame.name, () => isFriend(id))
     if (!frame) counts.malformed++
-    else if (!door) counts.notExposed++
-    else door(id, frame.payload)
+    else if (!handler) counts.notExposed++
+    else handler(id, frame.payload)
   }
 
   const firstCalled = (name: string) => [...linked].find(([, peer]) => peer.name === name)?.[0]
@@ -218,7 +174,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
   const close = async () => {
     isClosed = true
-    stopSweeping()
+    stopExpiry()
     await Promise.all([exposed.close(), forwarded.close(), streams.close()])
     linked.clear()
     leads.clear()
@@ -233,7 +189,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
         await close()
         throw thrown
       }
-      stopSweeping = clock.after(idleMs / 4, sweep)
+      stopExpiry = clock.after(idleMs / 4, expire)
     },
 
     add,

@@ -4,7 +4,7 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { createServer, type Server, type Socket as TcpSocket } from 'node:net'
 import { messageOf, Problem } from '../base/problem.ts'
-import type { Forward } from './forwarder.ts'
+import type { Forward } from './forward-types.ts'
 
 export const loopbacks = [
   { family: 4, address: '127.0.0.1' },

@@ -1,7 +1,7 @@
 // Reads the values of `--expose` and `--forward`.
 
 import { Problem } from '../base/problem.ts'
-import type { Expose, Forward, Protocol } from './forwarder.ts'
+import type { Expose, Forward, Protocol } from './forward-types.ts'
 
 const exposeExample =
   'Write --expose udp:27015 with the port your game listens on (tcp: for TCP), or udp:27015=friends for friends only.'

@@ -1,19 +1,19 @@
-// Counts what a host tells, under names that metrics can use.
+// Counts the events of a host, under names that metrics can use.
 
 import type { Counts } from '../store/host-database.ts'
 import type { HostCounters, HostEvent } from './events.ts'
 
 /** Bounded by the closed lists of kinds, outcomes and reasons. */
-type Tallies = Record<string, number>
+type NamedCounts = Record<string, number>
 
 /** How full the host's memory is. */
-type Levels = Counts & Pick<HostCounters, 'sentInDay'>
+export type Levels = Counts & Pick<HostCounters, 'sentInDay'>
 
 const nothing: Levels = { entries: 0, seenLetters: 0, mails: 0, introductions: 0, sentInDay: 0 }
 
 export class Counters {
-  readonly #letters: Tallies = {}
-  readonly #mails: Tallies = {}
+  readonly #letters: NamedCounts = {}
+  readonly #mails: NamedCounts = {}
   #last: Levels = nothing
 
   count(event: HostEvent): void {
@@ -38,11 +38,12 @@ export class Counters {
       entries,
       waitingMails: mails,
       waitingIntroductions: introductions,
-      ...{ seenLetters, sentInDay },
+      seenLetters,
+      sentInDay,
     }
   }
 }
 
-function increase(tallies: Tallies, name: string): void {
-  tallies[name] = (tallies[name] ?? 0) + 1
+function increase(counts: NamedCounts, name: string): void {
+  counts[name] = (counts[name] ?? 0) + 1
 }

@@ -5,39 +5,33 @@ import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { domainOf } from '../base/mail-address.ts'
 import { Problem } from '../base/problem.ts'
+import { waitAtMost } from '../base/wait.ts'
 import type { InviteHost } from '../letter/invite.ts'
-import type { LetterId, UserId } from '../letter/letter-types.ts'
+import type { UserId } from '../letter/letter-types.ts'
 import { isSealedTo } from '../letter/mail-text.ts'
 import type { Mailbox } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
-import {
-  type DatabasePlace,
-  type HostDatabase,
-  meetsDamage,
-  openHostDatabase,
-} from '../store/host-database.ts'
+import { type DatabaseLocation, noteIfDamaged, openHostDatabase } from '../store/host-database.ts'
 import { Cleanup } from './cleanup.ts'
-import {
-  type HostGround,
-  type HostKeyPairs,
-  type HostMemory,
-  type HostParts,
-  openMemory,
-  withDatabase,
-} from './context.ts'
-import { Counters } from './counters.ts'
+import type { HostContext, HostKeyPairs, HostRoom } from './context.ts'
+import { Counters, type Levels } from './counters.ts'
 import type { HostCounters, HostEvent } from './events.ts'
+import { withDatabase } from './host-problems.ts'
+import { readBounce } from './inbox/bounced-mail.ts'
+import { LetterDispatcher } from './inbox/letter-dispatcher.ts'
+import type { MailHandler } from './inbox/mail-handler.ts'
 import { MailboxReader } from './inbox/mailbox-reader.ts'
-import { bounceOf } from './inbox/parse-letter.ts'
 import { OutboxSender } from './outbox/outbox-sender.ts'
 import { PeerHosts } from './peer-hosts/peer-hosts.ts'
+import { openRepositories, type Repositories } from './repositories.ts'
 import { Representative } from './representative/representative.ts'
 import { WorkerLink } from './representative/worker-link.ts'
-import type { HostRoom } from './requests/admission-rules.ts'
-import { AgentLetterHandler } from './requests/agent-letter-handler.ts'
+import { Admission } from './requests/admission.ts'
+import { AgentLetters } from './requests/agent-letters.ts'
 import { bounceTokenKey } from './requests/bounce-token.ts'
-import { answerHeld } from './requests/handle-letter.ts'
+import { RequestHandler } from './requests/handle-request.ts'
 import { Introducer } from './requests/introductions.ts'
+import { RoomMembers } from './requests/room-members.ts'
 import { SenderLimits } from './requests/sender-rate-limits.ts'
 import { defaultHostSettings, type HostSettings } from './settings.ts'
 
@@ -71,7 +65,7 @@ export type HostOptions = {
   /** Whatever is left out is as in `defaultHostSettings`. */
   readonly settings?: Partial<HostSettings>
   /** Path of the database file; made (mode 0600) if it is not there. Or PostgreSQL, for as many processes as there are. */
-  readonly database: DatabasePlace
+  readonly database: DatabaseLocation
   /** Not yet open; the host opens and closes it and sets its callbacks. */
   readonly mailbox: Mailbox
   /** The host verifies and closes it. */
@@ -99,7 +93,7 @@ export function createHost(options: HostOptions): Host {
 class HostService implements Host {
   readonly #options: HostOptions
   readonly #settings: HostSettings
-  readonly #tally = new Counters()
+  readonly #counters = new Counters()
   #running: Running | null = null
   #starting: Promise<void> | null = null
   #stopping: Promise<void> | null = null
@@ -121,8 +115,9 @@ class HostService implements Host {
   }
 
   counters(): HostCounters {
-    const parts = this.#running?.parts
-    return this.#tally.counters(parts ? withDatabase(parts.database, () => levelsOf(parts)) : null)
+    const running = this.#running
+    const levels = running && withDatabase(running.repositories.database, () => this.#levelsOf(running))
+    return this.#counters.counters(levels)
   }
 
   get scannedAt(): number | null {
@@ -131,7 +126,7 @@ class HostService implements Host {
 
   async #start(): Promise<void> {
     const { mailbox, sender, address, rooms } = this.#options
-    const running = this.#putTogether()
+    const running = this.#assemble()
     this.#running = running
     const ready = await Promise.allSettled([mailbox.open(), sender.verify()])
     if (this.#stopping) return this.#stopping
@@ -141,86 +136,126 @@ class HostService implements Host {
       throw failure.reason
     }
     this.#emit({ event: 'ready', address, rooms: rooms.map(({ name }) => name) })
-    running.mailboxReader.start()
-    running.outboxSender.pump()
-    running.introducer.wake()
-    running.housekeeper.start()
-    running.parts.peerHosts.start()
-    running.forwarding?.start()
-    running.workerLink?.start()
-  }
-
-  #putTogether(): Running {
-    const { clock, crypto, identity, sealingKeys, address, subject, rooms, mailbox, sender } = this.#options
-    const domain = this.#options.domain ?? domainOf(address)
-    const { represents, workers } = this.#options
-    const front = represents ?? { identity, sealingKeys }
-    const database = openHostDatabase(this.#options.database)
-    const ground: HostGround = {
-      ...this.#openMemory(database),
-      self: {
-        ...{ identity, sealingKeys, address, domain, subject, front },
-        representative: represents?.representative ?? null,
-        ownAgent: this.#options.ownAgent ?? null,
-        blocked: new Set((this.#options.blocked ?? []).map(toHex)),
-        rooms: rooms.map(({ tag, invitesRequired = false }) => ({ tag, invitesRequired })),
-        hosts: [front.identity.publicKey, ...(this.#options.hosts ?? []).map((host) => host.identity)],
-        bounceTokenKey: bounceTokenKey(crypto, identity),
-      },
-      // Who has which key only workers see.
-      limits: new SenderLimits(clock.now(), { ...this.#settings.limits, ...(workers && { perKey: 0 }) }),
-      settings: this.#settings,
-      clock,
-      crypto,
-      emit: (event) => this.#emit(event),
-    }
-    const peerHosts = new PeerHosts(ground, this.#options.hosts ?? [], {
-      onMail: () => outboxSender.pump(),
-      onAnswer: (held) => {
-        answerHeld(parts, held, clock.wallNow())
-        introducer.wake()
-      },
-    })
-    const parts: HostParts = { ...ground, peerHosts }
-    const forwarding = workers && new Representative(ground, workers, () => outboxSender.pump())
-    const workerLink =
-      represents && new WorkerLink(ground, represents.representative, () => outboxSender.pump())
-    const forwards = workerLink && {
-      asksFor: (id: LetterId) => workerLink.asksFor(id, mailboxReader.scannedAt),
-      onTaken: (id: LetterId) => workerLink.noteTaken(id),
-      onWanted: (id: LetterId) => workerLink.noteWanted(id),
-      tellWanted: () => workerLink.tellWanted(),
-    }
-    const desk = forwarding ?? new AgentLetterHandler(parts, forwards)
-    const outboxSender = new OutboxSender(parts, sender)
-    const introducer = new Introducer(parts, {
-      isBacklog: () => mailboxReader.isBusy || outboxSender.mayHoldReplies,
-      onCommit: () => outboxSender.pump(['patient']),
-    })
-    const mailboxReader = new MailboxReader(parts, mailbox, desk, {
+    const { mailboxReader, mailHandler, outboxSender, introducer, peerHosts, requestHandler } = running
+    mailboxReader.start({
+      mailHandler,
       onCommit: () => {
         outboxSender.pump()
         introducer.wake()
       },
     })
-    const housekeeper = new Cleanup(parts, (order) => outboxSender.isBusyWith(order))
+    outboxSender.pump()
+    introducer.wake()
+    running.cleanup.start()
+    peerHosts.start((held) => {
+      requestHandler.answerHeld(held, this.#options.clock.wallNow())
+      introducer.wake()
+    })
+    running.representative?.start()
+    running.workerLink?.start()
+  }
+
+  /** Nothing of it acts before it is started. */
+  #assemble(): Running {
+    const { mailbox, sender, workers, represents, hosts = [], sealingKeys, crypto } = this.#options
+    const context = this.#makeContext()
+    const repositories = this.#openRepositories()
+    const outboxSender = new OutboxSender(context, { ...repositories, sender })
+    const mailboxReader = new MailboxReader(context, { ...repositories, mailbox })
+    const senderLimits = new SenderLimits(context.clock.now(), {
+      ...context.settings.limits,
+      // Who has which key only workers see.
+      ...(workers && { perKey: 0 }),
+    })
+    const roomMembers = new RoomMembers(context, repositories)
+    const peerHosts = new PeerHosts(context, { ...repositories, hosts, roomMembers, outboxSender })
+    const { standby, relay, tableExchange, lateIntroductions } = peerHosts
+    const requestHandler = new RequestHandler(context, {
+      ...repositories,
+      standby,
+      relay,
+      tableExchange,
+      lateIntroductions,
+    })
+    const introducer = new Introducer(context, { ...repositories, mailboxReader, outboxSender })
+    const representative = workers
+      ? new Representative(context, { ...repositories, workers, senderLimits, outboxSender })
+      : null
+    const workerLink = represents
+      ? new WorkerLink(context, {
+          ...repositories,
+          representative: represents.representative,
+          mailboxReader,
+          outboxSender,
+        })
+      : null
+    const agentLetters = new AgentLetters(context, {
+      ...repositories,
+      senderLimits,
+      admission: new Admission(context, { ...repositories, roomMembers, senderLimits }),
+      requestHandler,
+      peerHosts,
+      standby,
+      relay,
+      tableExchange,
+    })
     mailbox.onWake = () => mailboxReader.wake()
-    mailbox.isOurReport = (raw) => bounceOf(parts, raw) !== null
+    mailbox.isOurReport = (raw) => readBounce(context, raw) !== null
     mailbox.opens = (text) => isSealedTo(crypto, text, [sealingKeys])
     mailbox.onState = (state) => {
       workerLink?.noteMailbox(state)
       this.#emit({ event: 'mailbox', ...state })
     }
-    return { parts, mailboxReader, outboxSender, introducer, housekeeper, forwarding, workerLink }
+    return {
+      repositories,
+      mailboxReader,
+      mailHandler:
+        representative ??
+        new LetterDispatcher(context, { ...repositories, agentLetters, peerHosts, workerLink }),
+      outboxSender,
+      introducer,
+      requestHandler,
+      peerHosts,
+      cleanup: new Cleanup(context, { ...repositories, outboxSender }),
+      representative,
+      workerLink,
+    }
   }
 
-  #openMemory(database: HostDatabase): HostMemory {
+  #makeContext(): HostContext {
+    const { clock, crypto, identity, sealingKeys, address, subject, rooms, represents } = this.#options
+    const { domain = domainOf(address), hosts = [], blocked = [], ownAgent = null } = this.#options
+    const front = represents ?? { identity, sealingKeys }
+    return {
+      clock,
+      crypto,
+      settings: this.#settings,
+      self: {
+        identity,
+        sealingKeys,
+        front,
+        address,
+        domain,
+        subject,
+        ownAgent,
+        representative: represents?.representative ?? null,
+        blocked: new Set(blocked.map(toHex)),
+        rooms: rooms.map(({ tag, invitesRequired = false }) => ({ tag, invitesRequired })),
+        hosts: [front.identity.publicKey, ...hosts.map((host) => host.identity)],
+        bounceTokenKey: bounceTokenKey(crypto, identity),
+      },
+      emit: (event) => this.#emit(event),
+    }
+  }
+
+  #openRepositories(): Repositories {
     const { crypto, hosts = [], workers, represents } = this.#options
+    const database = openHostDatabase(this.#options.database)
     try {
       const isAlone = hosts.length === 0 && !workers && !represents
       if (database.connection.isShared && !isAlone) throw notOnPostgres
       const owner = toHex(crypto.randomBytes(16))
-      return withDatabase(database, () => openMemory(database, this.#settings, owner))
+      return withDatabase(database, () => openRepositories(database, this.#settings, owner))
     } catch (thrown) {
       database.close()
       throw thrown
@@ -230,40 +265,35 @@ class HostService implements Host {
   async #stop(): Promise<void> {
     const running = this.#running
     if (!running) return
-    const { mailbox, sender } = this.#options
-    running.housekeeper.stop()
+    const { mailbox, sender, clock } = this.#options
+    const { stopGraceMs } = this.#settings
+    running.cleanup.stop()
     running.introducer.stop()
-    running.parts.peerHosts.stop()
+    running.peerHosts.stop()
     const handled = running.mailboxReader.stop()
-    // A mailbox that answers nobody would keep the courier waiting; closing it ends that.
-    await this.#forAWhile(handled)
+    // A mailbox that answers nobody would keep the reader waiting; closing it ends that.
+    await waitAtMost(clock, stopGraceMs, handled)
     await mailbox.close().catch(() => undefined)
-    await this.#forAWhile(handled)
+    await waitAtMost(clock, stopGraceMs, handled)
     running.workerLink?.stop()
-    running.forwarding?.stop()
-    await running.outboxSender.stop(this.#settings.stopGraceMs)
+    running.representative?.stop()
+    await running.outboxSender.stop(stopGraceMs)
     await sender.close().catch(() => undefined)
     try {
-      this.#tally.freeze(levelsOf(running.parts))
+      this.#counters.freeze(this.#levelsOf(running))
     } catch {
       // The database is gone; that must not keep the host from ending.
     }
     this.#running = null
-    running.parts.database.close()
+    running.repositories.database.close()
   }
 
-  async #forAWhile(work: Promise<unknown>): Promise<void> {
-    const { clock } = this.#options
-    let cancel = () => {}
-    const grace = new Promise<void>((resolve) => {
-      cancel = clock.after(this.#settings.stopGraceMs, resolve)
-    })
-    await Promise.race([work, grace])
-    cancel()
+  #levelsOf({ repositories: { database, budget } }: Running): Levels {
+    return { ...database.counts(), sentInDay: budget.sent(this.#options.clock.wallNow()) }
   }
 
   #emit(event: HostEvent): void {
-    this.#tally.count(event)
+    this.#counters.count(event)
     try {
       this.#options.onEvent(event)
     } catch {
@@ -274,7 +304,8 @@ class HostService implements Host {
 
   /** What is written to a damaged file may be lost, and what is read from it wrong. */
   #endIfDamaged(problem: Problem): void {
-    if (this.#hasFailed || !this.#running || !meetsDamage(this.#running.parts.database, problem)) return
+    if (this.#hasFailed || !this.#running || !noteIfDamaged(this.#running.repositories.database, problem))
+      return
     this.#hasFailed = true
     void this.stop().then(() => this.#options.onFailed?.(problem))
   }
@@ -287,16 +318,15 @@ const notOnPostgres = new Problem(
   'Take out [[hosts]] and [represents], or keep its table in a file: [table] path instead of url.',
 )
 
-function levelsOf({ database, budget, clock }: HostParts) {
-  return { ...database.counts(), sentInDay: budget.sent(clock.wallNow()) }
-}
-
 type Running = {
-  readonly parts: HostParts
+  readonly repositories: Repositories
   readonly mailboxReader: MailboxReader
+  readonly mailHandler: MailHandler
   readonly outboxSender: OutboxSender
   readonly introducer: Introducer
-  readonly housekeeper: Cleanup
-  readonly forwarding: Representative | undefined
-  readonly workerLink: WorkerLink | undefined
+  readonly requestHandler: RequestHandler
+  readonly peerHosts: PeerHosts
+  readonly cleanup: Cleanup
+  readonly representative: Representative | null
+  readonly workerLink: WorkerLink | null
 }

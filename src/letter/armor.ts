@@ -1,12 +1,12 @@
-// Sealed letters as text in a mail, and back. Between the markers stands base32 of:
+// Writes sealed letters as text for a mail, and reads them. Between the two marker lines is the base32 of:
 //
 //   0         1                 3              8
 //   +---------+-----------------+--------------+------------------
 //   | version | n (big-endian)  | checksum, 5  | content, n bytes     checksum over the other three
 //   +---------+-----------------+--------------+------------------
 //
-// Version 1: the content is one box, which is a sealed letter. Version 2: several boxes, each after its length in two
-// bytes: one letter for each of several hosts, all in one mail (A12).
+// A box is one sealed letter. Version 1: the content is one box. Version 2: the content is several boxes, each after its
+// length in two bytes. Each box is a letter for another host (A12).
 
 import { concatBytes, equalBytes, viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
@@ -15,8 +15,8 @@ import { base32Characters, fromBase32, toBase32 } from './base32.ts'
 import { limits } from './limits.ts'
 import { type Refused, refuse } from './refusal.ts'
 
-// Brackets are outside base32, stay as they are when a mail program beautifies dashes and quotes, and keep
-// the markers recognisable after lines are joined. Nothing here starts with "From " or a dot.
+// Brackets are not base32 characters, so the markers are found even when lines were joined. Mail programs replace dashes
+// and quotes by typographic ones, but not brackets. No line starts with "From " or a dot, which mail servers change.
 const beginLine = '[peerpost letter begins]'
 const endLine = '[peerpost letter ends]'
 
@@ -36,7 +36,7 @@ function checksumOf(crypto: Crypto, prefix: Uint8Array, content: Uint8Array): Ui
   return crypto.hash(concatBytes(prefix, content), 16).subarray(0, checksumBytes)
 }
 
-/** Whether so many sealed letters of these sizes go into one mail of an agent. */
+/** Whether sealed letters of these sizes, in bytes, fit into one mail of an agent. */
 export function fitOneMail(sizes: readonly number[]): boolean {
   return fit(sizes, limits.letterBoxes, limits.blockBytes)
 }
@@ -47,7 +47,8 @@ function fit(sizes: readonly number[], mostBoxes: number, mostBytes: number): bo
   return sizes.length === 1 || sizes.reduce((sum, size) => sum + boxLengthBytes + size, 0) <= mostBytes
 }
 
-/** 7-bit text with lines of at most 64 characters, each ended by LF: a note to people, then the block. */
+/** A note for people, then the block with the boxes. 7-bit text, lines of at most 64 characters that end in LF. Throws a
+ *  Problem (`internal`) if the boxes are too many or too long. */
 export function armorLetter(crypto: Crypto, ...boxes: readonly Uint8Array[]): string {
   const sizes = boxes.map(({ length }) => length)
   if (!fit(sizes, limits.forwardedBoxes, limits.forwardedBlockBytes)) {
@@ -68,7 +69,8 @@ export function armorLetter(crypto: Crypto, ...boxes: readonly Uint8Array[]): st
   return `${note}\n\n${beginLine}\n${lines.join('\n')}\n${endLine}\n`
 }
 
-/** Mail programs add, drop and move white space, invisible marks, quoting, dashes, stars: all but base32 and brackets. */
+/** Mail programs add, drop and move white space, invisible marks, quote signs, dashes and stars. Only base32 characters and
+ *  brackets count. */
 const insignificant = /[^a-z2-7[\]]+/g
 
 function compact(text: string): string {
@@ -78,15 +80,15 @@ function compact(text: string): string {
 const begin = compact(beginLine)
 const end = compact(endLine)
 
-/** Whether there is a begin in the text, as far as it is read. */
-export function holdsLetter(text: string): boolean {
+/** Whether a begin marker is in the part of the text that is read. */
+export function hasLetter(text: string): boolean {
   return compact(text.slice(0, limits.armorTextCharacters)).includes(begin)
 }
 
 /** `boxes`: sealed letters, 1 to `limits.forwardedBoxes`. */
-export type ReadArmor = { readonly ok: true; readonly boxes: readonly Uint8Array[] }
+type ReadArmor = { readonly ok: true; readonly boxes: readonly Uint8Array[] }
 
-/** Finds the one block in a mail's text. Never throws; one pass over the text, at most one decoding. */
+/** Finds the block in a mail's text. Never throws. Reads the text once and decodes at most one block. */
 export function readArmor(crypto: Crypto, text: string): ReadArmor | Refused {
   if (text.length > limits.armorTextCharacters) return refuse('too-big')
   const compacted = compact(text)
@@ -109,7 +111,7 @@ function readBlock(crypto: Crypto, bytes: Uint8Array): ReadArmor | Refused {
   const content = bytes.slice(headerBytes)
   if (!equalBytes(bytes.subarray(3, headerBytes), checksumOf(crypto, prefix, content)))
     return refuse('mangled')
-  // Only after the checksum, so that a damaged first byte is not taken for a newer version.
+  // Checked after the checksum: a damaged first byte must not be taken for a newer version.
   switch (prefix[0]) {
     case oneBox:
       return content.length > limits.sealedBytes ? refuse('too-big') : { ok: true, boxes: [content] }
@@ -131,6 +133,6 @@ function readBoxes(content: Uint8Array): ReadArmor | Refused {
     boxes.push(content.subarray(at + boxLengthBytes, end))
     at = end
   }
-  // One box has a form of its own, so that a letter has one text only.
+  // One box must be written as version 1, so each letter has exactly one text.
   return boxes.length < 2 ? refuse('malformed') : { ok: true, boxes }
 }

@@ -1,4 +1,4 @@
-// Base32 (RFC 4648 §6, no padding) in lower case: long stretches of capitals raise spam scores.
+// Base32 (RFC 4648 §6) without padding. In lower case, because spam filters dislike long runs of capitals.
 
 import { base32nopad } from '@scure/base'
 
@@ -6,7 +6,7 @@ export function toBase32(bytes: Uint8Array): string {
   return base32nopad.encode(bytes).toLowerCase()
 }
 
-/** Null for a character outside a–z 2–7, an impossible length, or spare bits that are not zero. */
+/** Null if a character is not a–z or 2–7, the length is impossible, or the unused last bits are not zero. */
 export function fromBase32(text: string): Uint8Array | null {
   if (!/^[a-z2-7]*$/.test(text)) return null
   try {
@@ -16,7 +16,7 @@ export function fromBase32(text: string): Uint8Array | null {
   }
 }
 
-/** Characters that `bytes` bytes take. */
+/** How many characters `bytes` bytes need. */
 export function base32Characters(bytes: number): number {
   return Math.ceil((bytes * 8) / 5)
 }

@@ -1,5 +1,5 @@
-// CBOR as letters and invites use it: the core deterministic encoding of RFC 8949 §4.2.1 and nothing else.
-// Every value has exactly one form, so two readers never see different things in the same bytes.
+// CBOR for letters and invites: only the core deterministic encoding of RFC 8949 §4.2.1. Each value has exactly one
+// encoding, so two readers never understand the same bytes differently.
 
 import { decode, encode, type Token, Tokenizer } from 'cborg'
 import { equalBytes } from '../base/bytes.ts'
@@ -17,20 +17,20 @@ const decodeOptions = {
 
 const refusedTypes: ReadonlySet<string> = new Set(['float', 'tag', 'undefined', 'break'])
 
-/** Bounds depth and breadth before anything is built, so that the cost of a hostile letter stays small. */
+/** Checks depth and item counts before any value is built, so a hostile letter costs little. */
 class BoundedTokenizer extends Tokenizer {
-  /** Items still to come in each open array or map; at most `limits.cborDepth` of them. */
+  /** How many items each open array or map still needs. At most `limits.cborDepth` arrays and maps are open. */
   readonly #remaining: number[] = []
 
   override next(): Token {
     const token = super.next()
     const type = token.type.name
-    if (refusedTypes.has(type)) throw new Error(`CBOR ${type} has no place in a letter`)
+    if (refusedTypes.has(type)) throw new Error(`CBOR ${type} is not allowed in a letter`)
     const open = this.#remaining
     if (open.length > 0) open.push((open.pop() as number) - 1)
     if (type === 'array' || type === 'map') {
       if (token.value > limits.cborItems || open.length === limits.cborDepth) {
-        throw new Error('CBOR beyond the limits of a letter')
+        throw new Error('CBOR exceeds the limits of a letter')
       }
       open.push(type === 'map' ? 2 * token.value : token.value)
     }
@@ -40,21 +40,21 @@ class BoundedTokenizer extends Tokenizer {
 }
 
 export function encodeCbor(value: unknown): Uint8Array {
-  // Of two texts the shorter one comes first in RFC 8949's order as in RFC 7049's, which is cborg's default and costs
-  // half as much; and keys of other types there are none.
+  // cborg sorts map keys in the order of RFC 7049 by default, at half the cost of RFC 8949's. All our keys are texts, and
+  // for texts the two orders are the same.
   return encode(value)
 }
 
-/** Undefined (which CBOR here cannot hold) for anything but the one deterministic form of one value. */
+/** Returns undefined if the bytes are not the deterministic encoding of one value. No valid value is undefined. */
 export function decodeCbor(bytes: Uint8Array): unknown {
   try {
-    // A plain view: the bytes of a Buffer would decode to Buffers.
+    // From a Buffer, cborg would make byte strings that are Buffers.
     const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const value: unknown = decode(plain, {
       ...decodeOptions,
       tokenizer: new BoundedTokenizer(plain, decodeOptions),
     })
-    // cborg lets map order and ill-formed UTF-8 pass; writing the value again shows both.
+    // cborg accepts wrong map order and invalid UTF-8. Encoding the value again shows both.
     return equalBytes(encodeCbor(value), plain) ? value : undefined
   } catch {
     return undefined

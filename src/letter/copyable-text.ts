@@ -1,16 +1,16 @@
-// Bytes as one word of lower-case letters and digits that survives being copied by people: a prefix, then base32 of
-// length of the content (2 bytes, big-endian), checksum (5), content.
+// Writes bytes as one word of lower-case letters and digits that people can copy and paste. The word is a prefix and the
+// base32 of: length of the content (2 bytes, big-endian), checksum (5 bytes), content.
 
 import { concatBytes, equalBytes, viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
 import { base32Characters, fromBase32, toBase32 } from './base32.ts'
 import { limits } from './limits.ts'
 
-/** `incomplete`: shorter than it says; `typo`: complete, but a character is wrong. Both can be the other where the
- *  damage hit the length. */
-export type WordFault = 'no-word' | 'incomplete' | 'typo'
+/** `incomplete`: shorter than its length field says. `typo`: complete, but a character is wrong. If the length field itself
+ *  is damaged, one can be reported as the other. */
+type WordFault = 'no-word' | 'incomplete' | 'typo'
 
-export type WordReading =
+type WordReading =
   | { readonly ok: true; readonly content: Uint8Array }
   | { readonly ok: false; readonly fault: WordFault }
 
@@ -18,18 +18,18 @@ const checksumBytes = 5
 const headerBytes = 2 + checksumBytes
 const headerCharacters = 16
 
-/** `prefix` ends with a digit outside base32, so that it cannot occur in the content. */
+/** `prefix` must end with a digit that base32 does not use, so that it never occurs in the content. */
 export function writeWord(crypto: Crypto, prefix: string, content: Uint8Array): string {
   const length = Uint8Array.of(content.length >> 8, content.length & 0xff)
   return prefix + toBase32(concatBytes(length, checksumOf(crypto, content), content))
 }
 
-/** Letters and digits of a text as people paste it: quoted, broken over lines, in capitals, in a sentence. */
+/** Only the letters and digits of a pasted text, in lower case. The text may be quoted, broken over lines or in capitals. */
 export function compactText(text: string): string {
   return text.toLowerCase().replace(/[^a-z0-9]+/g, '')
 }
 
-/** Takes the last such word out of a text. */
+/** Reads the last word with this prefix in the text. */
 export function readWord(crypto: Crypto, prefix: string, text: string): WordReading {
   if (text.length > limits.inviteTextCharacters) return fault('no-word')
   const compact = compactText(text)
@@ -43,7 +43,7 @@ export function readWord(crypto: Crypto, prefix: string, text: string): WordRead
   if (length > limits.inviteBytes) return fault('typo')
   const expected = base32Characters(headerBytes + length)
   if (characters.length < expected) return fault('incomplete')
-  // What follows the expected characters is the rest of the sentence it was pasted from.
+  // More characters may follow: the rest of the pasted sentence.
   const bytes = fromBase32(characters.slice(0, expected))
   if (!bytes) return fault('typo')
   const content = bytes.subarray(headerBytes)

@@ -1,5 +1,5 @@
-// Letters that a representative host hands on without opening them (A14): the boxes stand in the mail to the
-// worker as they came, and before them one sealed to the worker, which says where they came from.
+// Letters that a representative host forwards to a worker without opening them (A14). The mail to the worker begins with a
+// box sealed to the worker, which says where the letters came from. The boxes of the letters follow unchanged.
 
 import { concatBytes, equalBytes } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
@@ -13,7 +13,7 @@ export function boxesDigest(crypto: Crypto, boxes: readonly Uint8Array[]): Uint8
   return crypto.hash(concatBytes(...boxes), 32)
 }
 
-/** `boxes`: those that `letter` names by their digest; 1 to `limits.letterBoxes`. Text as `writeLetter` makes it. */
+/** `boxes`: 1 to `limits.letterBoxes` boxes, whose digest is in `letter`. Returns text like `writeLetter`. */
 export function writeForward(
   crypto: Crypto,
   letter: ForwardLetter,
@@ -23,14 +23,14 @@ export function writeForward(
   return armorLetter(crypto, sealLetter(crypto, letter, keys), ...boxes)
 }
 
-/** What was forwarded. `boxes`: all of the mail, the forward letter's own among them. */
+/** Opens the letter that was forwarded. `boxes`: all boxes of the mail, with the forward letter's own. */
 export function openForwarded(
   crypto: Crypto,
   letter: ForwardLetter,
   boxes: readonly Uint8Array[],
   keys: OpeningKeys,
 ): Opened | Refused {
-  // Its own box stands first: nobody else may have put one in between.
+  // The first box is the forward letter's own.
   const forwarded = boxes.slice(1)
   if (!equalBytes(boxesDigest(crypto, forwarded), letter.boxes)) return refuse('malformed')
   return openOneOf(crypto, forwarded, keys)

@@ -1,5 +1,5 @@
-// A host's card as one word of text, for the person who runs another host: its address and keys, so that the two can
-// exchange tables (A13). With a room in it, it also makes another host of that room; such a card is a secret.
+// A host card is one word of text with the address and keys of a host. The person who runs another host pastes it there,
+// and the two hosts exchange tables (A13). A card with a room lets its reader run a host of that room, so it is a secret.
 
 import { z } from 'zod'
 import type { Crypto } from '../base/crypto.ts'
@@ -11,15 +11,15 @@ import { bytesOf } from './letter-schema.ts'
 import { limits } from './limits.ts'
 import { isHostAndPort, isRoomName, isSubject } from './text-validation.ts'
 
-export type SharedRoom = {
+type SharedRoom = {
   readonly name: string
   readonly secret: Uint8Array
   readonly stunServers: readonly string[]
   readonly subject: string
 }
 
-/** The keys that all workers of a representative host share, and the representative itself. */
-export type SharedFront = {
+/** A representative host, and the keys that all its workers share. */
+export type SharedRepresentative = {
   readonly representative: InviteHost
   readonly identitySeed: Uint8Array
   readonly sealingSeed: Uint8Array
@@ -28,13 +28,13 @@ export type SharedFront = {
 export type HostCard = {
   readonly host: InviteHost
   readonly room: SharedRoom | null
-  /** Beside a room only: makes another worker. */
-  readonly front?: SharedFront
+  /** Lets the reader run another worker. Only together with `room`. */
+  readonly front?: SharedRepresentative
 }
 
 export type HostCardFault = 'not-a-card' | 'incomplete' | 'typo' | 'unknown-version'
 
-export type HostCardReading =
+type HostCardReading =
   | { readonly ok: true; readonly card: HostCard }
   | { readonly ok: false; readonly fault: HostCardFault }
 
@@ -53,13 +53,15 @@ const wireSchema = z.object({
   front: z.object({ ...hostFields, identitySeed: bytesOf(32), sealingSeed: bytesOf(32) }).optional(),
 })
 
-/** One word of lower-case letters and digits. Throws a Problem (`invite`) where a field is beyond its limits. */
+/** One word of lower-case letters and digits. Throws a Problem (`invite`) if a field exceeds its limits. */
 export function writeHostCard(crypto: Crypto, { host, room, front }: HostCard): string {
   const wire = {
     ...hostToWire(host),
     ...(room && {
       room: {
-        ...{ name: room.name, secret: room.secret, stun: room.stunServers },
+        name: room.name,
+        secret: room.secret,
+        stun: room.stunServers,
         ...(room.subject === defaultSubject ? {} : { subject: room.subject }),
       },
     }),
@@ -79,7 +81,7 @@ export function writeHostCard(crypto: Crypto, { host, room, front }: HostCard): 
   return writeWord(crypto, prefix, encodeCbor(wire))
 }
 
-/** Takes a card out of text as people paste it. */
+/** Reads the card in a pasted text. */
 export function readHostCard(crypto: Crypto, text: string): HostCardReading {
   const word = readWord(crypto, prefix, text)
   if (!word.ok) {

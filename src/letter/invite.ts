@@ -1,5 +1,5 @@
-// An invite as one word of text: all that an agent needs to find its host and prove that it was invited. Its content is
-// CBOR.
+// An invite is one word of text. It holds all that an agent needs to find its host and to prove that it was invited. The
+// content is CBOR.
 
 import { z } from 'zod'
 import type { Crypto } from '../base/crypto.ts'
@@ -23,29 +23,29 @@ export type InviteHost = {
 
 export type Invite = {
   readonly host: InviteHost
-  /** With the room's own secret, or with a pass that the host made and can revoke. */
+  /** The invite has either the secret of the room, or a pass that the host made and can revoke. */
   readonly room: { readonly name: string } & ({ readonly secret: Uint8Array } | { readonly pass: Pass })
   /** `name:port`, `1.2.3.4:port` or `[::1]:port`; at most 8. */
   readonly stunServers: readonly string[]
   /** May be empty; at most 8. */
   readonly otherHosts: readonly InviteHost[]
-  /** Of every mail between agents and hosts; `defaultSubject` takes no room in the invite. */
+  /** The subject of all mails between agents and hosts. `defaultSubject` is not written into the invite. */
   readonly subject: string
 }
 
 /**
- * `incomplete`: shorter than it says; `typo`: complete, but a character is wrong. Both can be the other where
- * the damage hit the length. `not-an-invite` also where the content is not what an invite may hold.
+ * `incomplete`: shorter than its length field says. `typo`: complete, but a character is wrong. If the length field itself
+ * is damaged, one can be reported as the other. `not-an-invite`: also if the content is not valid.
  */
 export type InviteFault = 'not-an-invite' | 'incomplete' | 'typo' | 'unknown-version'
 
-export type InviteReading =
+type InviteReading =
   | { readonly ok: true; readonly invite: Invite }
   | { readonly ok: false; readonly fault: InviteFault }
 
 const prefix = 'peerpost1'
 
-/** On the wire, in invites and in cards of hosts. */
+/** The wire fields of a host, in invites and host cards. */
 export const hostFields = {
   address: z.string().refine(isMailAddress),
   identity: bytesOf(32),
@@ -67,7 +67,7 @@ const wireSchema = z.object({
 
 type Wire = z.infer<typeof wireSchema>
 
-/** Null when it lets into no room, or says twice how. */
+/** Null unless it has exactly one of secret and pass. */
 function inviteOf(crypto: Crypto, wire: Wire): Invite | null {
   const { room: name, secret, pass } = wire
   if (secret && pass) return null
@@ -82,7 +82,7 @@ function inviteOf(crypto: Crypto, wire: Wire): Invite | null {
   }
 }
 
-/** What follows from the rest is not in the text: it is long enough. */
+/** The grant's key and host are not in the text, to keep it short. They follow from the seed and the host. */
 function passOf(crypto: Crypto, wire: NonNullable<Wire['pass']>, host: UserId): Pass {
   const { tag, links, seed, ...terms } = wire
   const { publicKey: key } = crypto.signKeyPair(seed)
@@ -104,7 +104,7 @@ export function hostToWire({ address, identity, sealingKey }: InviteHost) {
   return { address, identity, sealing: sealingKey }
 }
 
-/** One word of lower-case letters and digits. Throws a Problem (`invite`) where a field is beyond its limits. */
+/** One word of lower-case letters and digits. Throws a Problem (`invite`) if a field exceeds its limits. */
 export function writeInvite(crypto: Crypto, invite: Invite): string {
   const wire = {
     ...hostToWire(invite.host),
@@ -122,7 +122,7 @@ export function writeInvite(crypto: Crypto, invite: Invite): string {
   return writeWord(crypto, prefix, encodeCbor(wire))
 }
 
-/** Takes an invite out of text as people paste it: quoted, broken over lines, in capitals, in a sentence. */
+/** Reads the invite in a pasted text. The text may be quoted, broken over lines, in capitals or part of a sentence. */
 export function readInvite(crypto: Crypto, text: string): InviteReading {
   const word = readWord(crypto, prefix, text)
   if (!word.ok) {

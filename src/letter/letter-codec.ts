@@ -1,10 +1,10 @@
-// Letter ⇄ CBOR body. The body is what gets signed.
+// Encodes a letter as its CBOR body and decodes it. The signature covers the body.
 
 import { type Candidate, encodeEndpoint } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 import { Problem } from '../base/problem.ts'
 import { decodeCbor, encodeCbor } from './cbor.ts'
-import { candidateWords, letterSchemas, protocolVersion } from './letter-schema.ts'
+import { candidateNames, letterSchemas, protocolVersion } from './letter-schema.ts'
 import type {
   Comparison,
   Grant,
@@ -17,9 +17,9 @@ import type {
 import { limits } from './limits.ts'
 import { type Refused, refuse } from './refusal.ts'
 
-export type Decoded = { readonly ok: true; readonly letter: Letter }
+type Decoded = { readonly ok: true; readonly letter: Letter }
 
-/** Deterministic. Throws a Problem (`internal`) for a letter that no reader would take: see `limits`. */
+/** Deterministic. Throws a Problem (`internal`) if the letter exceeds `limits`, as no reader would accept it. */
 export function encodeLetter(letter: Letter): Uint8Array {
   const wire = {
     v: protocolVersion,
@@ -42,7 +42,7 @@ export function encodeLetter(letter: Letter): Uint8Array {
   return body
 }
 
-/** Never throws. The letter shares no memory with `body` and carries no field that kinds.ts does not name. */
+/** Never throws. The letter shares no memory with `body` and has only the fields that letter-types.ts names. */
 export function decodeLetter(body: Uint8Array): Decoded | Refused {
   if (body.length > limits.bodyBytes) return refuse('too-big')
   const wire = decodeCbor(body)
@@ -55,12 +55,12 @@ export function decodeLetter(body: Uint8Array): Decoded | Refused {
 }
 
 /**
- * What a request says, in the same bytes whichever host it was addressed to: hosts that exchange tables settle by them
- * which of two requests signed at the same instant counts.
+ * The content of a request, without the fields that differ from host to host. If an agent signed two requests at the same
+ * millisecond, hosts that exchange tables compare these bytes to decide which one counts.
  */
 export function requestContent(letter: RequestLetter): Uint8Array {
-  const { proof, ...said } = fieldsOf(letter)
-  return encodeCbor(said)
+  const { proof, ...content } = fieldsOf(letter)
+  return encodeCbor(content)
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -114,8 +114,11 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
     case 'table':
       return {
         statements: letter.statements.map(({ ageMs, ...rest }) => ({ ...rest, age: ageMs })),
-        introduce: letter.introduce.map(({ room, asker, recipient, hopsLeft }) => ({
-          ...{ room, asker, to: recipient, hops: hopsLeft },
+        introduce: letter.introduce.map(({ room, requester, recipient, hopsLeft }) => ({
+          room,
+          asker: requester,
+          to: recipient,
+          hops: hopsLeft,
         })),
         ...(letter.revoked && {
           revoked: letter.revoked.map(({ signature, ...rest }) => ({ ...rest, sig: signature })),
@@ -136,7 +139,7 @@ function fieldsOf(letter: Letter): Record<string, unknown> {
 function comparisonFields({ groups, leaves, items, want, newest }: Comparison) {
   return {
     ...(groups && { groups }),
-    ...(leaves && { leaves }),
+    ...(leaves && { leaves: leaves.map(({ group, hashes }) => ({ group, prints: hashes })) }),
     ...(items && { items }),
     ...(want && { want }),
     ...(newest && { newest }),
@@ -152,7 +155,7 @@ function grantFieldsOf({ signature, ...grant }: Grant) {
 }
 
 function candidatePair({ kind, endpoint }: Candidate) {
-  return [candidateWords[kind], encodeEndpoint(endpoint)]
+  return [candidateNames[kind], encodeEndpoint(endpoint)]
 }
 
 function tcpField({ tcpCandidates }: Pick<OfferedPeer, 'tcpCandidates'>) {

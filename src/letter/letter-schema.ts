@@ -1,4 +1,4 @@
-// What a letter's body must look like on the wire, and its fields as the program names them.
+// The wire format of letter bodies as zod schemas. Each schema checks the fields and renames them as in letter-types.ts.
 // docs/protocol.md has the same as tables.
 
 import { z } from 'zod'
@@ -11,8 +11,8 @@ import { isUsableBoxKey } from './x25519-weak-keys.ts'
 
 export const protocolVersion = 1
 
-/** Candidate kinds on the wire. */
-export const candidateWords = {
+/** The names of candidate kinds on the wire. */
+export const candidateNames = {
   host: 'host',
   'server-reflexive': 'srflx',
   'peer-reflexive': 'prflx',
@@ -21,7 +21,7 @@ export const candidateWords = {
 } as const satisfies Record<Candidate['kind'], string>
 
 const candidateKinds = new Map<string, Candidate['kind']>(
-  (Object.keys(candidateWords) as Candidate['kind'][]).map((kind) => [candidateWords[kind], kind]),
+  (Object.keys(candidateNames) as Candidate['kind'][]).map((kind) => [candidateNames[kind], kind]),
 )
 
 export function bytesOf(length: number) {
@@ -36,12 +36,12 @@ export function boxKey() {
   return bytesOf(32).refine(isUsableBoxKey)
 }
 
-function textThat(holds: (text: string) => boolean) {
-  return z.custom<string>((value) => typeof value === 'string' && holds(value))
+function textThat(isValid: (text: string) => boolean) {
+  return z.custom<string>((value) => typeof value === 'string' && isValid(value))
 }
 
-/** An IPv4 address in IPv6 form is refused: each endpoint has one form. */
-function readEndpoint(bytes: unknown): Endpoint | null {
+/** Refuses an IPv4 address in IPv6 form, because each endpoint must have exactly one encoding. */
+export function readEndpoint(bytes: unknown): Endpoint | null {
   if (!(bytes instanceof Uint8Array)) return null
   const endpoint = decodeEndpoint(bytes)
   if (!endpoint || bytes.length !== (familyOf(endpoint.address) === 4 ? 6 : 18)) return null
@@ -49,8 +49,8 @@ function readEndpoint(bytes: unknown): Endpoint | null {
 }
 
 const candidate = z.unknown().transform((pair, context): Candidate => {
-  const [word, bytes] = Array.isArray(pair) && pair.length === 2 ? pair : []
-  const kind = candidateKinds.get(word)
+  const [name, bytes] = Array.isArray(pair) && pair.length === 2 ? pair : []
+  const kind = candidateKinds.get(name)
   const endpoint = readEndpoint(bytes)
   if (kind && endpoint) return { kind, endpoint }
   context.addIssue('not a candidate')
@@ -66,7 +66,7 @@ const session = z
 const duration = integer(0, limits.durationMs)
 const instant = integer(0, limits.instantMs)
 
-/** Of a grant, in requests and in invites. */
+/** The wire fields of a grant, in requests and invites. */
 export const grantFields = {
   until: instant.optional(),
   uses: integer(1, limits.inviteUses).optional(),
@@ -107,6 +107,7 @@ const peers = z
   )
   .max(limits.peers)
 
+/** Records of `bytes` bytes each, joined; `most` of them at most. */
 function recordsOf(bytes: number, most: number) {
   return z.custom<Uint8Array>(
     (value) => value instanceof Uint8Array && value.length % bytes === 0 && value.length <= bytes * most,
@@ -122,10 +123,10 @@ const revocation = z
   }))
 
 const hops = integer(0, limits.hostHops)
-const prints = bytesOf(limits.tableLeavesInGroup * limits.tablePrintBytes)
+const hashes = bytesOf(limits.tableLeavesInGroup * limits.tableHashBytes)
 const leaf = integer(0, limits.tableGroups * limits.tableLeavesInGroup - 1)
 const tableRange = z
-  .object({ first: leaf, last: leaf, items: recordsOf(limits.tableItemBytes, limits.tableItemsTold) })
+  .object({ first: leaf, last: leaf, items: recordsOf(limits.tableItemBytes, limits.tableItemsInLetter) })
   .refine(({ first, last }) => first <= last)
 
 function body<const Kind extends LetterKind, Fields extends z.ZodRawShape>(kind: Kind, fields: Fields) {
@@ -140,7 +141,7 @@ function body<const Kind extends LetterKind, Fields extends z.ZodRawShape>(kind:
   })
 }
 
-/** Reads one kind's decoded CBOR; fields it does not know are left out. */
+/** One schema for each kind of letter, for decoded CBOR. Unknown fields are dropped. */
 export const letterSchemas = {
   request: body('request', {
     session,
@@ -202,13 +203,17 @@ export const letterSchemas = {
     sentAt: sent,
   })),
   'table-request': body('table-request', {
-    groups: prints.optional(),
+    groups: hashes.optional(),
     leaves: z
-      .array(z.object({ group: integer(0, limits.tableGroups - 1), prints }))
-      .max(limits.tableGroupsTold)
+      .array(
+        z
+          .object({ group: integer(0, limits.tableGroups - 1), prints: hashes })
+          .transform(({ group, prints }) => ({ group, hashes: prints })),
+      )
+      .max(limits.tableGroupsInLetter)
       .optional(),
-    items: z.array(tableRange).max(limits.tableRangesTold).optional(),
-    want: recordsOf(limits.tableKeyBytes, limits.tableKeysAsked).optional(),
+    items: z.array(tableRange).max(limits.tableRangesInLetter).optional(),
+    want: recordsOf(limits.tableKeyBytes, limits.tableKeysInLetter).optional(),
     newest: z.literal(true).optional(),
   })
     .refine(({ groups, leaves, items, want, newest }) => groups ?? leaves ?? items ?? want ?? newest)
@@ -244,7 +249,12 @@ export const letterSchemas = {
       .array(
         z
           .object({ room: bytesOf(32), asker: bytesOf(32), to: bytesOf(32), hops })
-          .transform(({ to, hops, ...wish }) => ({ ...wish, recipient: to, hopsLeft: hops })),
+          .transform(({ room, asker, to, hops }) => ({
+            room,
+            requester: asker,
+            recipient: to,
+            hopsLeft: hops,
+          })),
       )
       .max(limits.tableStatements),
     revoked: z.array(revocation).max(limits.tableRevocations).optional(),

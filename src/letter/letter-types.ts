@@ -1,52 +1,52 @@
-// The kinds of letter and their fields, as the program sees them. Encoding, limits and checks live beside.
+// The kinds of letter and their fields. letter-codec.ts encodes them, letter-schema.ts checks them.
 
 import type { Candidate } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 
-/** Ed25519 public key, 32 bytes: who somebody is. */
+/** Ed25519 public key of a user, 32 bytes. */
 export type UserId = Uint8Array
 /** Random, 16 bytes. */
 export type LetterId = Uint8Array
-/** Random, 16 bytes: what a reply must bring back (A11). */
+/** Random, 16 bytes. A reply must contain the session ID of its request (A11). */
 export type SessionId = Uint8Array
-/** Ed25519 public key derived from the room's secret, 32 bytes: all a host knows of a room. */
+/** Ed25519 public key derived from the room's secret, 32 bytes. A host knows a room only by its tag. */
 export type RoomTag = Uint8Array
 
 type Base = {
   readonly from: UserId
-  /** Identity of the host or agent it is meant for. */
+  /** The host or agent that shall read the letter. */
   readonly to: UserId
   readonly id: LetterId
   /** Unix milliseconds by the sender's clock. */
   readonly sentAt: number
 }
 
-/** One request's session: its ID and a fresh X25519 public key. */
+/** The session of one request: its ID and a new X25519 public key. */
 export type Session = { readonly id: SessionId; readonly publicKey: Uint8Array }
 
-/** What a host signed when it made an invite, so that a genuine one can be told, and one invite from another. */
+/** The terms of an invite, signed by the host that made it. */
 export type Grant = {
-  /** Ed25519 public key of the invite, 32 bytes; the secret half is in the invite only. */
+  /** Ed25519 public key of the invite, 32 bytes. Only the invite has the secret key. */
   readonly key: Uint8Array
   /** The host that made the invite. */
   readonly host: UserId
-  /** Unix ms from which on the invite is worth nothing; no end when left out. */
+  /** Unix ms at which the invite ends. If left out, it does not end. */
   readonly until?: number
-  /** How many different agents may come by it; any number when left out. */
+  /** How many different agents may use it. If left out, any number. */
   readonly uses?: number
-  /** By the host, over the room and all of the above. */
+  /** The host's signature over the room and all fields above. */
   readonly signature: Uint8Array
 }
 
-/** Whoever made an invite signed that nobody comes by it any more, so that other hosts can be told (A13). */
+/** The host that made an invite signed that the invite is revoked. Hosts send this to each other (A13). */
 export type Revocation = {
-  /** Of the invite, as in its grant. */
+  /** Public key of the invite, as in its grant. */
   readonly key: Uint8Array
-  /** The host that made it. */
+  /** The host that made the invite. */
   readonly host: UserId
-  /** Unix ms. */
+  /** When it was revoked, Unix ms. */
   readonly at: number
-  /** The invite's own end, after which nobody needs to know any more. */
+  /** When the invite itself ends, Unix ms. After that nobody needs the revocation. */
   readonly until?: number
   readonly signature: Uint8Array
 }
@@ -55,73 +55,73 @@ export type Revocation = {
 export type RequestLetter = Base & {
   readonly kind: 'request'
   readonly session: Session
-  /** Where the reply goes; must equal the mail's From. */
+  /** Mail address for the reply. Must equal the mail's From. */
   readonly returnAddress: string
   readonly nickname: string
   readonly room: RoomTag
-  /** Signature over sender, recipient, letter ID and session, by the key of `grant`; without one by the room's own. */
+  /** Signature over sender, recipient, letter ID and session: by the key of `grant`, or else by the key of the room. */
   readonly proof: Uint8Array
-  /** Of the invite that the sender holds; left out by who holds the room's secret. */
+  /** The grant in the sender's invite. Left out if the sender has the room's secret. */
   readonly grant?: Grant
   readonly candidates: readonly Candidate[]
-  /** Where it takes TCP (A7): listening ports, and under `server-reflexive` a port that only opens connections. Left out
-   *  where it takes none. */
+  /** TCP candidates (A7): ports that listen, and as `server-reflexive` a port that only opens connections. Left out if the
+   *  agent takes no TCP. */
   readonly tcpCandidates?: readonly Candidate[]
   readonly nat: NatProfile
 }
 
-/** A peer as a reply or an introduction offers it. No mail address in it (A5). */
+/** A peer in a reply or an introduction. It has no mail address (A5). */
 export type OfferedPeer = {
   readonly id: UserId
   readonly nickname: string
   readonly session: Session
   readonly candidates: readonly Candidate[]
-  /** As in its request; of kind `host` with private addresses only behind the same NAT. */
+  /** As in its request. Private addresses of kind `host` are included only behind the same NAT. */
   readonly tcpCandidates?: readonly Candidate[]
   readonly nat: NatProfile
-  /** The one bit of B1: both behind the same NAT. Host candidates are present only then. */
+  /** Whether both are behind the same NAT (B1). Only then host candidates are included. */
   readonly sameNat: boolean
-  /** Somebody failed to reach it lately (A8). */
+  /** Another agent failed to reach it lately (A8). */
   readonly flagged: boolean
-  /** Milliseconds since it last asked. */
+  /** Milliseconds since its last request. */
   readonly ageMs: number
 }
 
-/** The host's answer to a request: most recent others first, perhaps none (A5). */
+/** The host's answer to a request. The most recent peers come first; there may be none (A5). */
 export type ReplyLetter = Base & {
   readonly kind: 'reply'
-  /** From the request; otherwise the reply is a forgery. */
+  /** The session ID of the request. A reply with another one is a forgery. */
   readonly sessionId: SessionId
-  /** How long the entry will stay in the table, so that the agent knows when to ask again. */
+  /** Milliseconds until the entry leaves the table. The agent sends its next request before that. */
   readonly expiresInMs: number
   readonly peers: readonly OfferedPeer[]
-  /** The request was not granted; there are no peers then. */
+  /** Set if the host refused the request. Then `peers` is empty. */
   readonly decline?: { readonly reason: string; readonly againInMs: number }
 }
 
-/** The host tells an agent who was just offered its address, so that both punch (C2). */
+/** The host sends an agent the peers that were just offered this agent, so that both sides punch (C2). */
 export type IntroductionLetter = Base & {
   readonly kind: 'introduction'
-  /** Of the recipient's own latest request. */
+  /** The session ID of the recipient's latest request. */
   readonly sessionId: SessionId
   readonly peers: readonly OfferedPeer[]
 }
 
-/** Something between two agents that the host relays unread. */
+/** A message between two agents. The host relays it and cannot read it. */
 export type SignalLetter = Base & {
   readonly kind: 'signal'
   readonly room: RoomTag
-  /** To the host: whom it is for. From the host: whom it is from. */
+  /** In a letter to the host: the recipient of the box. In a letter from the host: the sender of the box. */
   readonly peer: UserId
-  /** Between hosts: the agent that sealed the box, `peer` being whom it is for, and how many may still pass it on. */
+  /** Only between hosts: the agent that sealed the box, and how many hosts may still relay it. `peer` is the recipient. */
   readonly relay?: { readonly origin: UserId; readonly hopsLeft: number }
-  /** Sealed by one agent for the other. */
+  /** Sealed by one agent for the other: see seal-signal.ts. */
   readonly box: Uint8Array
 }
 
 export type FailureReason = 'no-answer' | 'no-way' | 'refused' | 'lost'
 
-/** The agent could not reach a peer it was offered (A8). */
+/** The agent could not reach a peer that it was offered (A8). */
 export type FailureLetter = Base & {
   readonly kind: 'failure'
   readonly room: RoomTag
@@ -129,78 +129,78 @@ export type FailureLetter = Base & {
   readonly reason: FailureReason
 }
 
-/** The agent is going away; its entry may be removed. */
+/** The agent leaves the room, so the host removes its entry. */
 export type LeaveLetter = Base & { readonly kind: 'leave'; readonly room: RoomTag }
 
-/** What one host tells another of its table, so that both learn where the two differ: any of these. */
+/** One step of comparing the tables of two hosts. Any of the fields may be set. */
 export type Comparison = {
-  /** Prints of all groups of entries. */
+  /** The hashes of all groups of entries. */
   readonly groups?: Uint8Array
-  /** Prints of all leaves of some groups. */
-  readonly leaves?: readonly { readonly group: number; readonly prints: Uint8Array }[]
-  /** All items of some ranges of leaves, both ends included. */
+  /** The hashes of all leaves of some groups. */
+  readonly leaves?: readonly { readonly group: number; readonly hashes: Uint8Array }[]
+  /** All items of some ranges of leaves; `first` and `last` are included. */
   readonly items?: readonly { readonly first: number; readonly last: number; readonly items: Uint8Array }[]
-  /** Keys of entries that are asked for. */
+  /** Keys of the entries that the sender wants. */
   readonly want?: Uint8Array
-  /** The table is empty: the newest entries are asked for. */
+  /** The sender's table is empty, and it wants the newest entries. */
   readonly newest?: boolean
 }
 
 /** A host compares its table with another's (A13). */
 export type TableRequestLetter = Base & { readonly kind: 'table-request'; readonly comparison: Comparison }
 
-/** What an agent itself signed, so that a host cannot invent it: a request, or that it leaves. */
+/** A request or leave letter that an agent signed. A host can pass it on, but cannot forge it. */
 export type Statement = {
   /** Body and signature as `signLetter` frames them. */
   readonly signed: Uint8Array
-  /** Somebody failed to reach it since. */
+  /** Another agent failed to reach its agent since. */
   readonly flagged: boolean
-  /** Milliseconds since a host took it: hosts' clocks may be apart. */
+  /** Milliseconds since a host accepted it. An age, because the clocks of hosts differ. */
   readonly ageMs: number
-  /** Whom its agent was offered, as items of a comparison: others that a reader knows it was not told of. Left out of what
-   *  was not asked lately. */
+  /** The peers that its agent was offered, as items of a comparison. A host that knows more peers can introduce those. Left
+   *  out if the request is not recent. */
   readonly offered?: Uint8Array
 }
 
-/** The agent `asker` was offered `recipient`, whom the host this is sent to can tell of it (C2). */
-export type IntroductionWish = {
+/** The agent `requester` was offered `recipient`. The host that gets this introduces `requester` to `recipient` (C2). */
+export type IntroductionRequest = {
   readonly room: RoomTag
-  readonly asker: UserId
+  readonly requester: UserId
   readonly recipient: UserId
-  /** Hosts that may still pass it on. */
+  /** How many hosts may still relay it. */
   readonly hopsLeft: number
 }
 
-/** Parts of a host's table, for another host (A13). */
+/** Entries of a host's table, for another host (A13). */
 export type TableLetter = Base & {
   readonly kind: 'table'
   readonly statements: readonly Statement[]
-  readonly introduce: readonly IntroductionWish[]
-  /** Left out where there are none. */
+  readonly introduce: readonly IntroductionRequest[]
+  /** Left out if there are none. */
   readonly revoked?: readonly Revocation[]
 }
 
-/** The letters in a mail that came to a representative host, for one of its workers (A14). They stand sealed in the same
- *  mail; this says where they came from. */
+/** A representative host forwards the letters of one mail to a worker (A14). The letters are in the same mail, still
+ *  sealed. This letter says where they came from. */
 export type ForwardLetter = Base & {
   readonly kind: 'forward'
   /** The mail's only From address. */
   readonly mailFrom: string
-  /** The mail's Date as Unix ms; left out when it has none. */
+  /** The mail's Date as Unix ms. Left out if it has none. */
   readonly mailDate?: number
-  /** With angle brackets; left out when it has none. */
+  /** The mail's Message-ID with angle brackets. Left out if it has none. */
   readonly messageId?: string
-  /** BLAKE2b, 32 bytes, of the boxes one after the other. */
+  /** BLAKE2b hash, 32 bytes, of the joined boxes. */
   readonly boxes: Uint8Array
 }
 
-/** A worker tells its representative which forwards it took. Without any it is a sign of life. */
+/** A worker confirms forward letters to its representative. With no IDs it only shows that the worker runs. */
 export type TakenLetter = Base & {
   readonly kind: 'taken'
   /** IDs of forward letters, 16 bytes each, joined. */
   readonly ids: Uint8Array
-  /** Likewise: found after it was away and not taken, so to be sent again unless another worker has them by now. Left out
-   *  where there are none. */
+  /** IDs, joined likewise, of forward letters that the worker found after a downtime and did not handle. The representative
+   *  sends them again, unless another worker has them by now. Left out if there are none. */
   readonly wanted?: Uint8Array
 }
 

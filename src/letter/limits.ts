@@ -1,11 +1,11 @@
-// Every bound on letters and invites, in one place. Whatever goes beyond one is refused, never cut.
+// All limits of letters and invites. Input that exceeds a limit is refused, never truncated.
 
-/** Sizes a letter is padded to before sealing, so that its length tells little of what is in it. */
+/** A letter is padded to one of these sizes before it is sealed, so its length reveals little of its content. */
 export const paddingStepsBytes: readonly number[] = [1024, 2048, 4096, 8192, 16384]
 
-/** The largest letter after opening, padding included. */
+/** The largest opened letter, with its padding. */
 const openedBytes = 16384
-/** crypto_box_seal: an ephemeral public key and a tag. */
+/** crypto_box_seal adds an ephemeral public key and a tag. */
 const sealOverheadBytes = 48
 /** Two bytes of length before the body and an Ed25519 signature after it. */
 const frameBytes = 2 + 64
@@ -17,63 +17,64 @@ export const limits = {
   bodyBytes: openedBytes - frameBytes - 1,
   signatureBytes: 64,
 
-  /** Letters in one mail, each sealed to another host: those of one invite. */
+  /** Letters in one mail, each sealed to another host: the hosts of one invite. */
   letterBoxes: 9,
-  /** Content of a block with several letters: nine requests of the usual size, lengths included. */
+  /** Content of a block with several letters: nine requests of the usual size with their length fields. */
   blockBytes: 24_576,
-  /** A representative host puts one more before them, and sends them on. */
+  /** A representative host adds one box of its own when it forwards the others. */
   forwardedBoxes: 10,
   forwardedBlockBytes: 26_624,
   messageIdCharacters: 252,
-  /** Forwards that one letter of a worker tells of. */
+  /** Forward letters that a worker confirms in one letter. */
   forwardsTaken: 512,
-  /** And that it asks for. */
+  /** Forward letters that a worker requests again in one letter. */
   forwardsWanted: 128,
 
-  /** A whole mail as it arrives: relays add headers, lists add HTML twins. Larger ones are never downloaded. */
+  /** A whole mail. Mail servers add headers, and mailing lists add an HTML copy of the text. Larger mails are never
+   *  downloaded. */
   mailBytes: 262_144,
-  /** Text of a mail that is searched for a letter, in UTF-16 units; the largest block takes 40,000. */
+  /** Text of a mail that is searched for a letter, in UTF-16 units. The largest block needs 40,000. */
   armorTextCharacters: 131_072,
   armorLineCharacters: 64,
 
-  /** Key pairs tried on one letter, so that opening has a bounded cost. */
+  /** Key pairs that are tried on one letter. */
   keyPairsTried: 4,
 
-  /** A reply or introduction of this many full peers still fits one letter. */
+  /** Peers in a reply or introduction. So many still fit into one letter when all their fields are full. */
   peers: 16,
   candidates: 16,
   tcpCandidates: 6,
   nicknameCharacters: 32,
-  /** RFC 5321 §4.5.3.1.3: a path of 256 octets less its angle brackets. */
+  /** RFC 5321 §4.5.3.1.3: a path has at most 256 octets, of which two are angle brackets. */
   mailAddressCharacters: 254,
   signalBoxBytes: 8192,
   tableStatements: 32,
   /** Revoked invites in one table letter. */
   tableRevocations: 32,
-  /** Frame, body and signature of a request as a table letter carries it; the largest is smaller. */
+  /** A signed request in a table letter: length, body and signature. The largest possible request is smaller. */
   signedRequestBytes: 2048,
-  /** The tree in which two hosts compare their tables: groups, leaves in each, and bytes of a print. */
+  /** The hash tree by which two hosts compare their tables. */
   tableGroups: 64,
   tableLeavesInGroup: 64,
-  tablePrintBytes: 6,
+  tableHashBytes: 6,
   tableItemBytes: 20,
   tableKeyBytes: 8,
-  /** Groups whose leaves, and ranges of leaves whose items, one letter tells. */
-  tableGroupsTold: 24,
-  tableRangesTold: 64,
-  /** Items of all ranges in one letter, and keys that one letter asks for. */
-  tableItemsTold: 600,
-  tableKeysAsked: 1024,
-  /** Hosts that pass a signal or the wish for an introduction on to each other. */
+  /** In one comparison letter: groups with the hashes of their leaves, and ranges of leaves with their items. */
+  tableGroupsInLetter: 24,
+  tableRangesInLetter: 64,
+  /** In one comparison letter: items of all ranges, and keys of wanted entries. */
+  tableItemsInLetter: 600,
+  tableKeysInLetter: 1024,
+  /** Hosts that may relay a signal or an introduction request to each other. */
   hostHops: 3,
 
-  /** The last instant a JavaScript Date can hold. */
+  /** The latest time of a JavaScript Date. */
   instantMs: 8_640_000_000_000_000,
-  /** The longest delay a timer can take without firing at once. */
+  /** The longest delay of a timer in Node. With a longer one it fires at once. */
   durationMs: 2_147_483_647,
   portStep: 65535,
 
-  /** CBOR items in one array, or pairs in one map, also in fields nobody knows yet. */
+  /** CBOR items in one array or pairs in one map, also in unknown fields. */
   cborItems: 64,
   cborDepth: 8,
 
@@ -81,7 +82,7 @@ export const limits = {
   inviteBytes: 8192,
   inviteHosts: 8,
   inviteStunServers: 8,
-  /** Different agents that an invite can be limited to. */
+  /** Different agents: the largest limit of an invite. */
   inviteUses: 1000,
   roomNameCharacters: 64,
   subjectCharacters: 100,

@@ -1,4 +1,4 @@
-// What a NAT profile must look like on the wire, and its fields as the program names them.
+// The wire format of a NAT profile as a zod schema. It checks the fields and renames them as in base/nat-profile.ts.
 
 import { z } from 'zod'
 import type { Allocation, NatProfile } from '../base/nat-profile.ts'
@@ -25,7 +25,7 @@ export const natProfile = z
     z.object({
       ...natCommon,
       alloc: z.literal('sequential'),
-      // A step of 0 would keep a reader that walks the ports where it is.
+      // With a step of 0 a loop over the ports would never end.
       step: integer(-limits.portStep, limits.portStep).refine((step) => step !== 0),
       block,
     }),

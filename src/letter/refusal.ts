@@ -1,56 +1,57 @@
-// Why a letter, or the mail it came in, was not taken. The host counts by these words; none is ever answered.
+// Why a letter or its mail was refused. The host counts refusals by these words and never answers such a mail.
 
 export type Refusal =
-  /** The mail is larger than any letter can be. */
+  /** The mail or letter is larger than the limits allow. */
   | 'too-big'
-  /** Not exactly one From with one address, or no readable text at all. */
+  /** The mail does not have exactly one From with one address, or has no readable text. */
   | 'bad-mail'
-  /** The border's mail server did not find that it comes from where its From says, where the config asks for that. */
+  /** The receiving mail server did not confirm the From address. Only if the settings demand that. */
   | 'unauthenticated'
-  /** No armored block in it. */
+  /** The mail has no armored block. */
   | 'no-letter'
-  /** More than one armored block. */
+  /** The mail has more than one armored block. */
   | 'several-letters'
-  /** A block whose length or checksum does not fit. */
+  /** The length or the checksum of the block is wrong. */
   | 'mangled'
-  /** A version this program does not speak. */
+  /** This program does not know the version. */
   | 'unknown-version'
-  /** Sealed for somebody else. */
+  /** The letter is sealed to another key. */
   | 'wrong-key'
-  /** Opened, but its content is not what the protocol allows. */
+  /** The letter was opened, but the protocol does not allow its content. */
   | 'malformed'
-  /** The signature is not the sender's. */
+  /** The signature is not by the sender. */
   | 'unsigned'
-  /** Signed for another recipient. */
+  /** The sender signed it for another recipient. */
   | 'misdirected'
 
-/** What the host finds only with its memory, its clock and the mail's header at hand. */
+/** Also the reasons that need the host's database, its clock or the mail's header. */
 export type HostRefusal =
   | Refusal
-  /** Older than the freshness window, by its signed time or its Date. */
+  /** Its signed time or its Date is too long ago. */
   | 'stale'
-  /** Later than the clock by more than the tolerance. */
+  /** Its time is later than our clock by more than the tolerance. */
   | 'from-the-future'
-  /** Seen before. */
+  /** The host has seen the letter before. */
   | 'copy'
-  /** From is not the return address the sender signed. */
+  /** From is not the return address that the sender signed. */
   | 'wrong-return-address'
-  /** A room this host does not serve, or a proof that does not hold. */
+  /** This host does not serve the room, or the proof is wrong. */
   | 'not-a-member'
-  /** Proven by the room's secret, but the room wants an invite that can be revoked. */
+  /** The sender has the secret of the room, but the room demands an invite that can be revoked. */
   | 'invite-required'
-  /** By an invite that is genuine, and over. */
+  /** The invite is genuine, but has ended. */
   | 'invite-ended'
+  /** The invite is genuine, but was revoked. */
   | 'invite-revoked'
-  /** As many different agents came by it as may. */
+  /** As many different agents as allowed have used the invite. */
   | 'invite-used-up'
-  /** Its sender is blocked. */
+  /** The sender is blocked. */
   | 'blocked'
-  /** More letters than a key, a return address or its domain may send. */
+  /** The key, the return address or its domain has sent too many letters. */
   | 'too-often'
-  /** A kind that nobody may send to a host. */
+  /** Nobody may send this kind of letter to a host. */
   | 'unexpected-kind'
-  /** Its sender is not in the table. */
+  /** The sender is not in the table. */
   | 'unknown-sender'
 
 export type Refused = { readonly ok: false; readonly refusal: Refusal }

@@ -1,4 +1,4 @@
-// Sealing a signed letter to its recipient and opening it again: signed, padded to a step, crypto_box_seal.
+// Seals a letter to its recipient and opens it. A letter is signed, then padded, then sealed with crypto_box_seal.
 
 import { equalBytes } from '../base/bytes.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
@@ -9,39 +9,39 @@ import { type Refused, refuse } from './refusal.ts'
 import { hasGoodSignature, readSigned, signLetter } from './signature.ts'
 
 export type SealingKeys = {
-  /** Ed25519, of the letter's `from`. */
+  /** The Ed25519 key pair of the letter's `from`. */
   readonly identity: KeyPair
-  /** X25519: a host's sealing key, or the session key of the request that is answered. */
+  /** X25519 public key: the sealing key of a host, or the session key of the request that the letter answers. */
   readonly recipientKey: Uint8Array
 }
 
 export type OpeningKeys = {
-  /** My own Ed25519 public key. */
+  /** The reader's own Ed25519 public key. */
   readonly identity: UserId
-  /** X25519 pairs it may be sealed to; the first `limits.keyPairsTried` are tried in order. */
+  /** X25519 key pairs that the letter may be sealed to. The first `limits.keyPairsTried` are tried in order. */
   readonly keyPairs: readonly KeyPair[]
 }
 
 export type Opened = {
   readonly ok: true
   readonly letter: Letter
-  /** Frame, body and signature: for a request, what a table letter may carry on. */
+  /** Length, body and signature. A host can pass on a request in this form in a table letter. */
   readonly signed: Uint8Array
-  /** The pair that opened it. */
+  /** The key pair that opened it. */
   readonly keyPair: KeyPair
 }
 
-/** Throws a Problem (`internal`) for a letter beyond the limits or signed with somebody else's key. */
+/** Throws a Problem (`internal`) if the letter exceeds the limits or `keys.identity` is not its sender. */
 export function sealLetter(crypto: Crypto, letter: Letter, keys: SealingKeys): Uint8Array {
   if (!equalBytes(letter.from, keys.identity.publicKey)) {
-    throw new Problem('internal', 'A letter was to be signed with another key.', 'Please report this.')
+    throw new Problem('internal', 'A letter was signed with the wrong key.', 'Please report this.')
   }
   const signed = signLetter(crypto, letter, keys.identity)
   const step = paddingStepsBytes.find((bytes) => bytes > signed.length) ?? limits.openedBytes
   return crypto.seal(crypto.pad(signed, step), keys.recipientKey)
 }
 
-/** Never throws. The checks stand in the order of their cost and of what they let a stranger learn: nothing. */
+/** Never throws. The cheap checks come first. A stranger learns nothing from a refusal, because no refusal is answered. */
 export function openLetter(crypto: Crypto, sealed: Uint8Array, keys: OpeningKeys): Opened | Refused {
   if (sealed.length > limits.sealedBytes) return refuse('too-big')
   const opened = openWithAny(crypto, sealed, keys.keyPairs)

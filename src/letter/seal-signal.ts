@@ -1,24 +1,25 @@
-// What two agents tell each other through the host, sealed with the keys of their pair of sessions.
+// Seals signals that two agents send each other through the host. The keys come from the sessions of the two.
 //
 //   0           8           32
 //   +-----------+-----------+---------------------------------------------------+
 //   | tag (8)   | nonce(24) | sealed: CBOR padded to a multiple of 512, and 16  |
 //   +-----------+-----------+---------------------------------------------------+
 //
-// XChaCha20-Poly1305 under the sender's signal key, with the tag as associated data. The tag names the attempt.
+// XChaCha20-Poly1305 with the sender's signal key. The tag identifies the attempt and is the associated data.
 
 import { z } from 'zod'
 import { concatBytes, equalBytes } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
-import { decodeEndpoint, type Endpoint, encodeEndpoint } from '../base/endpoint.ts'
-import { type PortRange, type Signal, signalLimits } from '../base/punch-signal.ts'
+import { type Endpoint, encodeEndpoint } from '../base/endpoint.ts'
+import { type PortRange, type Signal, signalLimits } from '../base/signaling-message.ts'
 import { decodeCbor, encodeCbor } from './cbor.ts'
+import { readEndpoint } from './letter-schema.ts'
 import { limits } from './limits.ts'
 
 export type SignalKeys = {
   /** 8 bytes, the same for both sides. */
   readonly tag: Uint8Array
-  /** 32 bytes each; the peer has them the other way round. */
+  /** 32 bytes each. The peer has the two keys swapped. */
   readonly sendKey: Uint8Array
   readonly receiveKey: Uint8Array
 }
@@ -32,12 +33,6 @@ const round = z
   .int()
   .min(0)
   .max(signalLimits.rounds - 1)
-
-/** One form for each: an IPv4 address in IPv6 form is refused. */
-function readEndpoint(bytes: unknown): Endpoint | null {
-  const read = bytes instanceof Uint8Array ? decodeEndpoint(bytes) : null
-  return read && encodeEndpoint(read).length === (bytes as Uint8Array).length ? read : null
-}
 
 const endpoint = z.unknown().transform((bytes, context): Endpoint => {
   const read = readEndpoint(bytes)
@@ -56,7 +51,7 @@ const range = z
   .refine(([first, last]) => first <= last)
   .transform(([first, last, step]): PortRange => ({ first, last, step }))
 
-const signal: z.ZodType<Signal> = z.discriminatedUnion('type', [
+const signalSchema: z.ZodType<Signal> = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('ports'),
     round,
@@ -76,25 +71,25 @@ const signal: z.ZodType<Signal> = z.discriminatedUnion('type', [
   z.object({ type: z.literal('search'), round, startAt: z.int().min(0).max(limits.instantMs) }),
 ])
 
-function wireOf(said: Signal): object {
-  switch (said.type) {
+function wireOf(signal: Signal): object {
+  switch (signal.type) {
     case 'ports':
       return {
-        ...said,
-        address: addressBytes(said.address),
-        towards: encodeEndpoint(said.towards),
-        ranges: said.ranges.map(({ first, last, step }) => [first, last, step]),
+        ...signal,
+        address: addressBytes(signal.address),
+        towards: encodeEndpoint(signal.towards),
+        ranges: signal.ranges.map(({ first, last, step }) => [first, last, step]),
       }
     case 'targets':
-      return { ...said, address: addressBytes(said.address), ports: [...said.ports] }
+      return { ...signal, address: addressBytes(signal.address), ports: [...signal.ports] }
     case 'pairs':
       return {
-        ...said,
-        address: addressBytes(said.address),
-        pairs: said.pairs.map(({ mine, yours }) => [mine, yours]),
+        ...signal,
+        address: addressBytes(signal.address),
+        pairs: signal.pairs.map(({ mine, yours }) => [mine, yours]),
       }
     case 'search':
-      return { ...said }
+      return { ...signal }
   }
 }
 
@@ -105,30 +100,30 @@ function addressBytes(text: string): Uint8Array {
 export function sealSignal(
   crypto: Pick<Crypto, 'randomBytes' | 'encrypt' | 'pad'>,
   { tag, sendKey }: SignalKeys,
-  said: Signal,
+  signal: Signal,
 ): Uint8Array {
   const nonce = crypto.randomBytes(headerBytes - tagBytes)
-  const padded = crypto.pad(encodeCbor(wireOf(said)), paddingBytes)
+  const padded = crypto.pad(encodeCbor(wireOf(signal)), paddingBytes)
   return concatBytes(tag, nonce, crypto.encrypt(sendKey, nonce, padded, tag))
 }
 
-/** Null for whatever the peer did not say in this attempt: alien, altered, our own reflected, or malformed. */
+/** Null if the peer did not seal the box in this attempt: it is foreign, altered, malformed, or our own sent back to us. */
 export function openSignal(
   crypto: Pick<Crypto, 'decrypt' | 'unpad'>,
   { tag, receiveKey }: SignalKeys,
   box: Uint8Array,
 ): Signal | null {
-  const named = signalTag(box)
-  if (!named || !equalBytes(named, tag)) return null
+  const boxTag = signalTag(box)
+  if (!boxTag || !equalBytes(boxTag, tag)) return null
   const nonce = box.subarray(tagBytes, headerBytes)
-  const padded = crypto.decrypt(receiveKey, nonce, box.subarray(headerBytes), named)
+  const padded = crypto.decrypt(receiveKey, nonce, box.subarray(headerBytes), boxTag)
   const plain = padded && crypto.unpad(padded, paddingBytes)
   if (!plain) return null
-  const read = signal.safeParse(decodeCbor(plain))
+  const read = signalSchema.safeParse(decodeCbor(plain))
   return read.success ? read.data : null
 }
 
-/** The tag of what may be a signal; null for what is too short or too long. Says nothing of its authenticity. */
+/** The tag at the start of a box; null if the box is too short or too long. Does not check that the box is genuine. */
 export function signalTag(box: Uint8Array): Uint8Array | null {
   return box.length > headerBytes && box.length <= limits.signalBoxBytes ? box.slice(0, tagBytes) : null
 }

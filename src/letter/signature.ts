@@ -1,4 +1,4 @@
-// A letter's body and its sender's signature, framed together. This is what a table letter passes on.
+// A signed letter: length, body and signature in one frame. Hosts pass on requests in this form in table letters.
 //
 //   0        2                2+n            2+n+64
 //   +--------+----------------+--------------+
@@ -14,7 +14,7 @@ import { type Refused, refuse } from './refusal.ts'
 
 const domain = utf8('peerpost letter 1\0')
 
-export type SignedLetter = {
+type SignedLetter = {
   readonly letter: Letter
   readonly body: Uint8Array
   readonly signature: Uint8Array
@@ -26,7 +26,7 @@ export function signLetter(crypto: Crypto, letter: Letter, identity: KeyPair): U
   return concatBytes(Uint8Array.of(body.length >> 8, body.length & 0xff), body, signature)
 }
 
-/** Decodes without checking the signature yet. */
+/** Decodes the letter, but does not check the signature. */
 export function readSigned(signed: Uint8Array): ({ readonly ok: true } & SignedLetter) | Refused {
   const bodyLength = signed.length - 2 - limits.signatureBytes
   if (bodyLength < 0 || viewOf(signed).getUint16(0) !== bodyLength) return refuse('malformed')
@@ -41,8 +41,8 @@ export function hasGoodSignature(crypto: Crypto, { letter, body, signature }: Si
 }
 
 /**
- * Checks what an agent signed and a table letter passed on (A13): its form and its sender's signature. To whom it was
- * addressed and whether the sender is a member (`checkProof`) is the caller's to judge.
+ * Checks a statement of a table letter (A13): that it is a request or leave letter with a valid signature. The caller checks
+ * the recipient, and the membership of the sender by `checkProof`.
  */
 export function verifyStatement(
   crypto: Crypto,

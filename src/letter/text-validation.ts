@@ -1,13 +1,13 @@
-// What text from outside may look like before it reaches a screen, a log or a mail header.
+// Checks text from outside before it reaches a screen, a log or a mail header.
 
 import { parseEndpoint } from '../base/endpoint.ts'
 import { limits } from './limits.ts'
 
-/** Controls, lone surrogates, line separators, and the marks that reorder what follows them (UAX #9). */
+/** Control characters, lone surrogates, line separators, and marks that change the direction of text (UAX #9). */
 const unfitForLine = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/u
 
 function isLineOfText(text: string, maxCharacters: number): boolean {
-  // One character takes at most two UTF-16 units; the cheap test goes first.
+  // The cheap test comes first: a character has at most two UTF-16 units.
   if (text.length === 0 || text.length > 2 * maxCharacters || text.trim() !== text) return false
   return [...text].length <= maxCharacters && !unfitForLine.test(text)
 }
@@ -35,8 +35,8 @@ function isDomain(text: string): boolean {
 }
 
 /**
- * An addr-spec in the plain form of RFC 5321: dot-atom, `@`, domain name. No quoted local parts, comments,
- * address literals or non-ASCII: a mail library could read a second recipient out of those.
+ * An address in the plain form of RFC 5321: dot-atom, `@`, domain name. No quoted local parts, comments, address literals
+ * or non-ASCII characters, because a mail library could find a second recipient in them.
  */
 export function isMailAddress(text: string): boolean {
   if (text.length > limits.mailAddressCharacters) return false
@@ -45,7 +45,7 @@ export function isMailAddress(text: string): boolean {
   return localPart.test(text.slice(0, at)) && isDomain(text.slice(at + 1))
 }
 
-/** With its angle brackets, as one word. */
+/** One word in angle brackets. */
 export function isMessageId(text: string): boolean {
   return text.length <= limits.messageIdCharacters && /^<[!-;=?-~]+>$/.test(text)
 }

@@ -1,4 +1,4 @@
-// User IDs as people and logs see them.
+// User IDs as text for people and logs.
 
 import { fromBase32, toBase32 } from './base32.ts'
 import type { UserId } from './letter-types.ts'
@@ -8,12 +8,7 @@ export function userIdText(id: UserId): string {
   return toBase32(id)
 }
 
-/** The first 8 characters: enough for a log, not to recognise somebody by. */
-export function shortUserId(id: UserId): string {
-  return userIdText(id).slice(0, 8)
-}
-
-/** Reads what `userIdText` wrote, in either case; null for anything else. */
+/** Reads the text of `userIdText`, in upper or lower case. Null if it is not a user ID. */
 export function readUserId(text: string): UserId | null {
   if (text.length !== 52) return null
   const id = fromBase32(text.toLowerCase())

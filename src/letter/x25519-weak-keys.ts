@@ -1,11 +1,11 @@
-// X25519 public keys that no secret can be shared with (RFC 7748 §6.1; the list is libsodium's).
-// libsodium throws when asked to seal to one, so a letter that carries one is refused when it is read.
+// X25519 public keys of small order: with them every shared secret is zero (RFC 7748 §6.1). The list is from libsodium.
+// libsodium throws when it seals to one, so a letter with such a key is refused when it is read.
 
 import { toHex } from '../base/bytes.ts'
 
 const ones = 'ff'.repeat(30)
 
-/** With the top bit cleared, as X25519 ignores it. */
+/** The top bit is cleared, because X25519 ignores it. */
 const smallOrder: ReadonlySet<string> = new Set([
   '00'.repeat(32),
   `01${'00'.repeat(31)}`,
@@ -16,7 +16,7 @@ const smallOrder: ReadonlySet<string> = new Set([
   `ee${ones}7f`,
 ])
 
-/** Whether 32 bytes are a key that can be sealed to. */
+/** Whether libsodium can seal to this key of 32 bytes. */
 export function isUsableBoxKey(key: Uint8Array): boolean {
   const canonical = key.slice()
   canonical[31] = (canonical[31] ?? 0) & 0x7f

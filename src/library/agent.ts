@@ -8,7 +8,7 @@ import { Problem } from '../base/problem.ts'
 import type { AgentControl } from '../daemon/agent-control.ts'
 import type { PeerStatus, AgentStatus as Status } from '../daemon/agent-schemas.ts'
 import type { Standing } from '../daemon/friends-and-blocked.ts'
-import { NamedEndpoints } from '../forward/named-endpoints.ts'
+import { NamedServices } from '../forward/named-services.ts'
 import { loadSodium } from '../runtime/sodium.ts'
 import { setUpAgent } from '../setup/create-agent.ts'
 import { type AgentEvent, type AgentEvents, callSafely, emitBoth } from './events.ts'
@@ -18,7 +18,7 @@ import { Peer } from './peer.ts'
 /** As `GET /v1/status` and `GET /v1/peers` of the control API answer; addresses are masked. */
 export type AgentStatus = Status & { readonly peers: readonly PeerStatus[] }
 
-export type NamedEndpointOptions = {
+export type NamedServiceOptions = {
   /** Only for players named as friends; default false. */
   readonly friendsOnly?: boolean
 }
@@ -31,7 +31,7 @@ export type NamedEndpointOptions = {
  */
 export class Agent extends EventEmitter<AgentEvents> {
   readonly #options: AgentOptions
-  readonly #namedEndpoints = new NamedEndpoints()
+  readonly #namedServices = new NamedServices()
   /** Connected ones, by user ID. */
   readonly #peers = new Map<string, Peer>()
   #control: AgentControl | null = null
@@ -75,9 +75,9 @@ export class Agent extends EventEmitter<AgentEvents> {
   onDatagram(
     channel: string,
     handle: (bytes: Uint8Array, peer: Peer) => void,
-    { friendsOnly = false }: NamedEndpointOptions = {},
+    { friendsOnly = false }: NamedServiceOptions = {},
   ): () => void {
-    return this.#namedEndpoints.openChannel(channel, {
+    return this.#namedServices.openChannel(channel, {
       friendsOnly,
       handle: (peerId, bytes) => this.#withPeer(peerId, (peer) => handle(bytes, peer)),
     })
@@ -92,9 +92,9 @@ export class Agent extends EventEmitter<AgentEvents> {
   onStream(
     name: string,
     handle: (stream: Duplex, peer: Peer) => void,
-    { friendsOnly = false }: NamedEndpointOptions = {},
+    { friendsOnly = false }: NamedServiceOptions = {},
   ): () => void {
-    return this.#namedEndpoints.openStreams(name, {
+    return this.#namedServices.openStreams(name, {
       friendsOnly,
       handle: (peerId, stream) => this.#withPeer(peerId, (peer) => handle(stream, peer)),
     })
@@ -127,7 +127,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const crypto = await loadSodium()
     if (this.#stopping) return
     const control = setUpAgent({
-      ...{ crypto, namedEndpoints: this.#namedEndpoints, exposes: [], forwards: [] },
+      ...{ crypto, namedServices: this.#namedServices, exposes: [], forwards: [] },
       ...readAgentOptions(crypto, this.#options),
       onEvent: (event) => this.#heard(event),
       onMade: (agent) => {

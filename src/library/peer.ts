@@ -4,8 +4,8 @@ import type { Duplex } from 'node:stream'
 import type { Agent } from '../agent/agent.ts'
 import { utf8 } from '../base/bytes.ts'
 import { Problem } from '../base/problem.ts'
-import { checkDoorName } from '../forward/named-endpoints.ts'
-import { maxChannelBytes } from '../forward/udp/channel-frame.ts'
+import { checkServiceName } from '../forward/named-services.ts'
+import { maxChannelBytes } from '../forward/udp/named-channel-frame.ts'
 
 /** What a Peer needs of its agent; null while the agent is not in the room. */
 export type PeerAgent = () => Pick<Agent, 'outlet' | 'report'> | null
@@ -35,7 +35,7 @@ export class Peer {
    * @throws Problem `usage` for a bad name or too many bytes
    */
   send(channel: string, bytes: Uint8Array | string): boolean {
-    checkDoorName(channel)
+    checkServiceName(channel)
     const payload = typeof bytes === 'string' ? utf8(bytes) : bytes
     if (payload.length > maxChannelBytes) {
       throw new Problem(
@@ -58,7 +58,7 @@ export class Peer {
    * @param name 1 to 32 of `a-z`, `A-Z`, `0-9`, dot, dash, underscore
    */
   async openStream(name: string): Promise<Duplex> {
-    checkDoorName(name)
+    checkServiceName(name)
     const agent = this.#agent()
     if (!agent) throw new Problem('peer', 'The agent is not in the room.', 'Start it first.')
     return agent.outlet.openStream(this.id, name)

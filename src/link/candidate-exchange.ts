@@ -1,4 +1,4 @@
-// Where an agent may be reached now, told over the link itself:
+// Where an agent may be reached now, announced over the link itself:
 //
 //      0              4
 //      +--------------+------------------------------------------------------------+
@@ -25,7 +25,7 @@ const kinds: readonly CandidateKind[] = [
   'predicted',
 ]
 
-export type CandidateList = { readonly number: number; readonly candidates: readonly Candidate[] }
+type CandidateList = { readonly number: number; readonly candidates: readonly Candidate[] }
 
 /** Those beyond the first `maxCandidates` are left out. */
 export function encodeCandidates({ number, candidates }: CandidateList): Uint8Array {
@@ -54,16 +54,16 @@ export function decodeCandidates(body: Uint8Array): CandidateList | null {
   return number === 0 ? null : { number, candidates }
 }
 
-/** Tells the newest list until it is acknowledged, and takes each of the other's once. */
+/** Announces the newest list until it is acknowledged, and takes each of the other's once. */
 export class CandidateAnnouncements {
   #number = 0
-  /** Null when nothing is to be told. */
+  /** Null when nothing is to be announced. */
   #body: Uint8Array | null = null
   #sends = 0
   #dueAt = Infinity
   #heardNumber = 0
 
-  tell(now: number, candidates: readonly Candidate[]): void {
+  announce(now: number, candidates: readonly Candidate[]): void {
     this.#number = (this.#number + 1) >>> 0
     this.#body = encodeCandidates({ number: this.#number, candidates })
     this.#sends = 0

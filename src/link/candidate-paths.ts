@@ -1,8 +1,8 @@
-// Which way a link goes, and where else the peer may be. A way is proven by a challenge: a random number sent there and
+// Which path a link takes, and where else the peer may be. A path is proven by a challenge: a random number sent there and
 // answered from there (RFC 9000 §8.2); nothing else moves a link.
 //
-//   - Known ways are candidates that the peer told. While the link is disturbed all of them are challenged, by both sides,
-//     which opens the NATs between as punching does; the first that answers is taken. At other times a way of higher rank
+//   - Known paths lead to candidates that the peer announced. While the link is disturbed all of them are challenged, by both sides,
+//     which opens the NATs between as punching does; the first that answers is taken. At other times a path of higher rank
 //     is taken when it answers.
 //   - Elsewhere is any other place that the newest authentic packet came from: the peer's NAT may have given it another
 //     port, or somebody sent a copy on (RFC 9000 §9.3). It is challenged, and so is the present path. The link moves only
@@ -18,8 +18,8 @@ export type CandidatePath = {
   readonly rank: number
 }
 
-/** Known ways, further ones are ignored; and those that were in use before. */
-export const maxKnown = 16
+/** Known paths, further ones are ignored; and those that were in use before. */
+const maxKnown = 16
 const maxFormer = 4
 /** From one challenge to the next of a burst. */
 const burstGapsMs = [200, 200, 400, 800] as const
@@ -34,8 +34,8 @@ const trialMs = 2_000
 const graceMs = 100
 type Known = Place & {
   rank: number
-  /** Told by the peer, and not only in use before. */
-  readonly isTold: boolean
+  /** Announced by the peer, and not only in use before. */
+  readonly isAnnounced: boolean
   sent: number
   nextAt: number
 }
@@ -62,7 +62,7 @@ export class CandidatePaths {
   #present: Place
   #presentRank: number
   /** By place. */
-  readonly #ways = new Map<string, Known>()
+  readonly #known = new Map<string, Known>()
   #trial: Trial | null = null
   /** Until when a place from which packets come is left alone; at most `maxKnown`. */
   readonly #resting = new Map<string, number>()
@@ -85,7 +85,7 @@ export class CandidatePaths {
     return this.#present.via
   }
 
-  /** When `turn` is wanted; Infinity when never. */
+  /** When `advance` is wanted; Infinity when never. */
   dueAt(): number {
     return this.#dueAt
   }
@@ -108,24 +108,24 @@ export class CandidatePaths {
   }
 
   /** Where the peer may be as of now; those of higher rank than the present path are looked at. */
-  setWays(now: number, ways: readonly CandidatePath[]): void {
-    for (const [key, { isTold }] of this.#ways) if (isTold) this.#ways.delete(key)
-    for (const { endpoint, rank } of ways.slice(0, maxKnown)) {
+  setCandidatePaths(now: number, paths: readonly CandidatePath[]): void {
+    for (const [key, { isAnnounced }] of this.#known) if (isAnnounced) this.#known.delete(key)
+    for (const { endpoint, rank } of paths.slice(0, maxKnown)) {
       if (this.isPresent(endpoint, 0)) this.#presentRank = rank
       const place = { endpoint, via: 0 }
-      this.#ways.set(keyOf(place), { ...place, rank, isTold: true, sent: 0, nextAt: Infinity })
+      this.#known.set(keyOf(place), { ...place, rank, isAnnounced: true, sent: 0, nextAt: Infinity })
     }
     if (this.#isDisturbed) this.#search(now)
     else this.look(now)
   }
 
-  /** Challenges the ways that would be better than the present one. */
+  /** Challenges the paths that would be better than the present one. */
   look(now: number): void {
-    for (const way of this.#ways.values()) if (way.rank > this.#presentRank) begin(now, way)
+    for (const path of this.#known.values()) if (path.rank > this.#presentRank) begin(now, path)
     this.#schedule()
   }
 
-  /** Nothing is heard any more, or soon may not: challenges every way, again and again until `settle`. */
+  /** Nothing is heard any more, or soon may not: challenges every path, again and again until `settle`. */
   disturb(now: number): void {
     this.#isDisturbed = true
     this.#search(now)
@@ -135,7 +135,7 @@ export class CandidatePaths {
     this.#isDisturbed = false
   }
 
-  /** Challenges every way a few times. */
+  /** Challenges every path a few times. */
   sweep(now: number): void {
     this.#search(now)
   }
@@ -170,17 +170,17 @@ export class CandidatePaths {
   answered(now: number, body: Uint8Array, endpoint: Endpoint, via: Via): boolean {
     const asked = this.#challenges.answered(now, body)
     if (asked === null) return false
-    // Whatever way the answer took: what we send on the present path arrives.
+    // Whatever path the answer took: what we send on the present path arrives.
     if (asked === keyOf(this.#present)) {
       if (this.#trial) this.#trial.isPresentAlive = true
       return false
     }
     const place = { endpoint, via }
     if (asked !== keyOf(place)) return false
-    const way = this.#ways.get(asked)
-    if (way) way.nextAt = Infinity
-    const rank = way?.rank ?? 0
-    if (this.#isDisturbed || (way && rank > this.#presentRank)) {
+    const path = this.#known.get(asked)
+    if (path) path.nextAt = Infinity
+    const rank = path?.rank ?? 0
+    if (this.#isDisturbed || (path && rank > this.#presentRank)) {
       this.#presentRank = rank
       this.#moveTo(place)
       return true
@@ -193,17 +193,17 @@ export class CandidatePaths {
   }
 
   /** What is to be sent now, and whether the link has moved. */
-  turn(now: number): { readonly hasMoved: boolean; readonly challenges: readonly Challenge[] } {
+  advance(now: number): { readonly hasMoved: boolean; readonly challenges: readonly Challenge[] } {
     if (now < this.#dueAt) return nothingToDo
     const hasMoved = this.#decide(now)
-    const challenges = [...this.#challengeTrial(now), ...this.#challengeWays(now)]
+    const challenges = [...this.#challengeTrial(now), ...this.#challengeKnown(now)]
     this.#schedule()
     return { hasMoved, challenges }
   }
 
   #search(now: number): void {
     this.#searchedAt = now
-    for (const way of this.#ways.values()) begin(now, way)
+    for (const path of this.#known.values()) begin(now, path)
     this.#schedule()
   }
 
@@ -212,7 +212,7 @@ export class CandidatePaths {
     if (!trial || (now < trial.decideAt && now < trial.until)) return false
     this.#trial = null
     if (now >= trial.decideAt && !trial.isPresentAlive) {
-      this.#presentRank = this.#ways.get(keyOf(trial.place))?.rank ?? 0
+      this.#presentRank = this.#known.get(keyOf(trial.place))?.rank ?? 0
       this.#moveTo(trial.place)
       return true
     }
@@ -228,13 +228,15 @@ export class CandidatePaths {
     return this.#challenges.make(now, [trial.place, this.#present], this.#flags)
   }
 
-  #challengeWays(now: number): Challenge[] {
-    const due = [...this.#ways.values()].filter(({ nextAt }) => nextAt <= now).sort((a, b) => b.rank - a.rank)
-    return due.flatMap((way) => {
-      way.nextAt = now + (burstGapsMs[way.sent++] ?? (this.#isDisturbed ? slowGapMs : Infinity))
+  #challengeKnown(now: number): Challenge[] {
+    const due = [...this.#known.values()]
+      .filter(({ nextAt }) => nextAt <= now)
+      .sort((a, b) => b.rank - a.rank)
+    return due.flatMap((path) => {
+      path.nextAt = now + (burstGapsMs[path.sent++] ?? (this.#isDisturbed ? slowGapMs : Infinity))
       // Pings go there anyway.
-      const isPresent = this.isPresent(way.endpoint, way.via)
-      return isPresent ? [] : this.#challenges.make(now, [way], this.#flags)
+      const isPresent = this.isPresent(path.endpoint, path.via)
+      return isPresent ? [] : this.#challenges.make(now, [path], this.#flags)
     })
   }
 
@@ -242,26 +244,26 @@ export class CandidatePaths {
     return this.#isDisturbed ? unheardFlag : 0
   }
 
-  /** The way that is left stays known: the peer may come back to it. */
+  /** The path that is left stays known: the peer may come back to it. */
   #moveTo(place: Place): void {
     const key = keyOf(this.#present)
-    if (!this.#ways.get(key)?.isTold) {
-      this.#ways.delete(key)
-      this.#ways.set(key, { ...this.#present, rank: 0, isTold: false, sent: 0, nextAt: Infinity })
-      const former = [...this.#ways].filter(([, { isTold }]) => !isTold)
+    if (!this.#known.get(key)?.isAnnounced) {
+      this.#known.delete(key)
+      this.#known.set(key, { ...this.#present, rank: 0, isAnnounced: false, sent: 0, nextAt: Infinity })
+      const former = [...this.#known].filter(([, { isAnnounced }]) => !isAnnounced)
       for (const [oldest] of former.slice(0, Math.max(0, former.length - maxFormer)))
-        this.#ways.delete(oldest)
+        this.#known.delete(oldest)
     }
     this.#present = place
     this.#trial = null
     this.#resting.clear()
-    for (const way of this.#ways.values()) if (way.rank <= this.#presentRank) way.nextAt = Infinity
+    for (const path of this.#known.values()) if (path.rank <= this.#presentRank) path.nextAt = Infinity
     this.#schedule()
   }
 
   #schedule(): void {
     let due = Infinity
-    for (const { nextAt } of this.#ways.values()) if (nextAt < due) due = nextAt
+    for (const { nextAt } of this.#known.values()) if (nextAt < due) due = nextAt
     if (this.#trial) due = Math.min(due, this.#trial.nextAt, this.#trial.until, this.#trial.decideAt)
     this.#dueAt = due
   }
@@ -269,7 +271,7 @@ export class CandidatePaths {
 
 const nothingToDo = { hasMoved: false, challenges: [] } as const
 
-function begin(now: number, way: Known): void {
-  way.sent = 0
-  way.nextAt = now
+function begin(now: number, path: Known): void {
+  path.sent = 0
+  path.nextAt = now
 }

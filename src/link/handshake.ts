@@ -31,7 +31,7 @@ import { concatBytes, equalBytes, utf8 } from '../base/bytes.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
 import { type HandshakeMessage, noSignature, openHandshake, sealHandshake } from './packet-codec.ts'
 
-export type LinkRole = 'opener' | 'responder'
+type LinkRole = 'opener' | 'responder'
 
 export type DirectionKeys = { readonly sendKey: Uint8Array; readonly receiveKey: Uint8Array }
 

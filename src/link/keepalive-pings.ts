@@ -85,7 +85,7 @@ export class KeepalivePings {
     return this.#heardAt + this.#lossMs
   }
 
-  /** When `turn` is wanted. */
+  /** When `advance` is wanted. */
   dueAt(): number {
     if (this.#askedAt === null) return Math.min(this.#latestAt + this.#keepaliveMs, this.#lookAt)
     const gapMs = this.#latestAt - this.#askedAt < fastMs ? fastGapMs : slowGapMs
@@ -93,7 +93,7 @@ export class KeepalivePings {
   }
 
   /** What is due now. Time in which the computer slept does not count as silence: the other is asked first. */
-  turn(now: number): { readonly ping: boolean; readonly disturbed: boolean } {
+  advance(now: number): { readonly ping: boolean; readonly disturbed: boolean } {
     if (now - this.dueAt() > sleptMs) {
       this.#heardAt = now
       this.#askedAt = this.#isDisturbed ? now : null

@@ -9,11 +9,19 @@
 import type { Candidate, Endpoint } from '../base/endpoint.ts'
 import type { Machine, Via } from '../base/protocol-machine.ts'
 import type { CandidatePath } from './candidate-paths.ts'
-import { Handshake } from './handshake.ts'
+import { Handshake, type HandshakeOptions } from './handshake.ts'
 import type { PingCounts } from './keepalive-pings.ts'
-import type { CloseReason, LinkAction, LinkEvent, LinkOptions, LinkState } from './link-types.ts'
-import { OpenLink } from './open-link.ts'
+import type { CloseReason, LinkAction, LinkEvent } from './link-events.ts'
+import { OpenLink, type OpenLinkOptions } from './open-link.ts'
 import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packet-codec.ts'
+
+export type LinkOptions = HandshakeOptions &
+  OpenLinkOptions & {
+    /** How long the handshake may take. Default 30,000. */
+    readonly handshakeMs?: number
+  }
+
+type LinkState = 'handshake' | 'open' | 'closing' | 'closed'
 
 /** The handshake is repeated after 200 ms, then half as long again each time, up to a second. */
 const firstRepeatMs = 200
@@ -80,24 +88,24 @@ export class Link implements Machine<LinkEvent> {
   }
 
   /** Where else the peer may be: at most 16 count. Better ones are looked at, all of them when the link is disturbed. */
-  setWays(now: number, ways: readonly CandidatePath[]): LinkAction[] {
+  setCandidatePaths(now: number, paths: readonly CandidatePath[]): LinkAction[] {
     if (this.#state === 'closed') return []
-    this.#openLink.pathManager.setWays(now, ways)
-    return this.#turnPaths(now)
+    this.#openLink.pathManager.setCandidatePaths(now, paths)
+    return this.#advancePaths(now)
   }
 
-  /** Tells the peer where we may be reached from now on, and looks whether a better way has come up. */
-  tellCandidates(now: number, candidates: readonly Candidate[]): LinkAction[] {
+  /** Announces where we may be reached from now on, and looks whether a better path has come up. */
+  announceCandidates(now: number, candidates: readonly Candidate[]): LinkAction[] {
     if (this.#state !== 'open') return []
-    this.#openLink.pathManager.tell(now, candidates)
-    return this.#turnPaths(now)
+    this.#openLink.pathManager.announce(now, candidates)
+    return this.#advancePaths(now)
   }
 
   /** Our network may have changed, or we have slept: asks at once, and everywhere. */
   recheck(now: number): LinkAction[] {
     if (this.#state !== 'open') return []
     this.#openLink.pathManager.sweep(now)
-    return [...this.#openLink.ping(now), ...this.#turnPaths(now)]
+    return [...this.#openLink.ping(now), ...this.#advancePaths(now)]
   }
 
   /** From now on; see `keepaliveMs` of the options. */
@@ -153,13 +161,13 @@ export class Link implements Machine<LinkEvent> {
       case 'handshake':
         return now >= this.#handshakeDeadline ? [this.#end('no-handshake')] : this.#repeatHandshake(now)
       case 'open': {
-        const pings = this.#openLink.turnPings(now)
+        const pings = this.#openLink.advancePings(now)
         if (now >= this.#openLink.lostAt()) return [this.#end('lost')]
         return [
           ...this.#repeatHandshake(now),
           ...pings,
-          ...this.#turnPaths(now),
-          ...this.#openLink.turnSize(now),
+          ...this.#advancePaths(now),
+          ...this.#openLink.advanceMtuDiscovery(now),
         ]
       }
       case 'closing':
@@ -177,7 +185,7 @@ export class Link implements Machine<LinkEvent> {
       case 'ignored':
         return []
       case 'answer':
-        return [this.#openLink.aim(step.bytes)]
+        return [this.#openLink.sendPacket(step.bytes)]
       case 'acknowledged-again':
         return this.#openLink.ping(now)
       case 'agreed': {
@@ -207,7 +215,7 @@ export class Link implements Machine<LinkEvent> {
       this.#openLink.pathManager.settle()
       actions.push({ type: 'event', event: { type: 'recovered' } })
     }
-    if (now >= this.#openLink.pathManager.dueAt()) actions.push(...this.#turnPaths(now))
+    if (now >= this.#openLink.pathManager.dueAt()) actions.push(...this.#advancePaths(now))
     return actions
   }
 
@@ -218,7 +226,7 @@ export class Link implements Machine<LinkEvent> {
   }
 
   #acknowledgeClose(reason: CloseReason): LinkAction[] {
-    const actions = this.#openLink.say({ kind: frameKinds.closeAcknowledgement, body: nothing })
+    const actions = this.#openLink.sendFrame({ kind: frameKinds.closeAcknowledgement, body: nothing })
     return [...actions, this.#end(reason)]
   }
 
@@ -227,17 +235,17 @@ export class Link implements Machine<LinkEvent> {
     this.#repeatAt = now + this.#repeatMs
     this.#repeatMs = Math.min(this.#repeatMs * 1.5, maxRepeatMs)
     const bytes = this.#handshake.next()
-    return bytes === null ? [] : [this.#openLink.aim(bytes)]
+    return bytes === null ? [] : [this.#openLink.sendPacket(bytes)]
   }
 
   #sendClose(now: number): LinkAction[] {
     this.#closes++
     this.#repeatAt = now + closeRepeatMs
-    return this.#openLink.say({ kind: frameKinds.close, body: nothing })
+    return this.#openLink.sendFrame({ kind: frameKinds.close, body: nothing })
   }
 
-  #turnPaths(now: number): LinkAction[] {
-    return this.#state === 'open' ? this.#openLink.turnPaths(now) : []
+  #advancePaths(now: number): LinkAction[] {
+    return this.#state === 'open' ? this.#openLink.advancePaths(now) : []
   }
 
   #end(reason: CloseReason): LinkAction {

@@ -29,7 +29,7 @@ const raiseMs = 600_000
 type Trial = { readonly bytes: number; sends: number; misses: number }
 type Probe = { readonly number: number; readonly sentAt: number; readonly until: number }
 
-export type PathProbe = {
+type PathProbe = {
   readonly number: number
   /** Of the whole packet. */
   readonly bytes: number

@@ -1,28 +1,43 @@
 // What the two ends of a link say to each other once the handshake has brought keys: datagrams and their parts, pings,
-// probes of the path's size, and where each of them is. How a link begins and ends is not told here.
+// probes of the path's size, and where each of them is. How a link begins and ends is in link.ts.
 
 import { type Endpoint, familyOf } from '../base/endpoint.ts'
 import type { Via } from '../base/protocol-machine.ts'
 import { Datagrams } from './datagrams.ts'
-import type { DirectionKeys } from './handshake.ts'
+import type { DirectionKeys, HandshakeOptions } from './handshake.ts'
 import { KeepalivePings, type PingCounts } from './keepalive-pings.ts'
-import type { LinkAction, LinkOptions } from './link-types.ts'
+import type { LinkAction } from './link-events.ts'
 import { frameKinds } from './packet-codec.ts'
 import { type Frame, type OpenedFrame, PacketCrypto } from './packet-crypto.ts'
 import { type Outcome, PathManager } from './path-manager.ts'
+
+export type OpenLinkOptions = Pick<HandshakeOptions, 'crypto' | 'tag'> & {
+  readonly remote: Endpoint
+  /** The socket that the path leads from; the main one if left out. */
+  readonly via?: Via
+  /** How good the path is; only paths of a higher rank (`setCandidatePaths`) replace it while it works. Default 0. */
+  readonly rank?: number
+  readonly now: number
+  /** A ping goes out this often, whatever else does. Default 8,000. */
+  readonly keepaliveMs?: number
+  /** Silence after which the link is lost, with no way back found. Default 30,000. */
+  readonly lossMs?: number
+  /** Above 0 only in tests of the counter's end. */
+  readonly firstCounter?: number
+}
 
 /** Counters kept back for the parts of a datagram, pings and closing when a link has used all others. */
 const reservedCounters = 256
 
 export class OpenLink {
-  readonly #options: Pick<LinkOptions, 'crypto' | 'tag' | 'firstCounter'>
+  readonly #options: Pick<OpenLinkOptions, 'crypto' | 'tag' | 'firstCounter'>
   /** Null before the handshake has brought keys, and after the end: then nothing is said. */
-  #traffic: PacketCrypto | null = null
+  #packetCrypto: PacketCrypto | null = null
   readonly #datagrams: Datagrams
   readonly #pings: KeepalivePings
   readonly pathManager: PathManager
 
-  constructor(options: LinkOptions) {
+  constructor(options: OpenLinkOptions) {
     const { remote, via = 0, rank = 0, now, crypto, keepaliveMs = 8_000, lossMs = 30_000 } = options
     this.#options = options
     this.#pings = new KeepalivePings(now, keepaliveMs, lossMs)
@@ -33,13 +48,13 @@ export class OpenLink {
   /** `keys` are fresh and now belong to this object. */
   begin(now: number, keys: DirectionKeys): void {
     const { crypto, tag, firstCounter } = this.#options
-    this.#traffic = new PacketCrypto(crypto, tag, keys, firstCounter)
+    this.#packetCrypto = new PacketCrypto(crypto, tag, keys, firstCounter)
     this.#pings.hear(now)
   }
 
   end(): void {
-    this.#traffic?.wipe()
-    this.#traffic = null
+    this.#packetCrypto?.wipe()
+    this.#packetCrypto = null
     this.#datagrams.clear()
   }
 
@@ -61,7 +76,7 @@ export class OpenLink {
 
   /** Nothing but a goodbye should follow. */
   get isWornOut(): boolean {
-    return this.#traffic !== null && this.#traffic.remaining <= reservedCounters
+    return this.#packetCrypto !== null && this.#packetCrypto.remaining <= reservedCounters
   }
 
   /** Silence until then ends the link. */
@@ -74,8 +89,8 @@ export class OpenLink {
   }
 
   /** Pings, and suspicion when none is answered. */
-  turnPings(now: number): LinkAction[] {
-    const due = this.#pings.turn(now)
+  advancePings(now: number): LinkAction[] {
+    const due = this.#pings.advance(now)
     const actions: LinkAction[] = []
     if (due.disturbed) {
       this.pathManager.disturb(now)
@@ -86,19 +101,19 @@ export class OpenLink {
   }
 
   /** What is due about the path's size. */
-  turnSize(now: number): LinkAction[] {
-    const probe = this.#traffic && this.#datagrams.probe(now)
+  advanceMtuDiscovery(now: number): LinkAction[] {
+    const probe = this.#packetCrypto && this.#datagrams.probe(now)
     if (!probe) return []
-    return [...this.say(probe.frame), ...(probe.withPing ? this.ping(now) : [])]
+    return [...this.sendFrame(probe.frame), ...(probe.withPing ? this.ping(now) : [])]
   }
 
   /** What is due about other paths. */
-  turnPaths(now: number): LinkAction[] {
-    return this.#traffic ? this.#follow(now, this.pathManager.turn(now)) : []
+  advancePaths(now: number): LinkAction[] {
+    return this.#packetCrypto ? this.#follow(now, this.pathManager.advance(now)) : []
   }
 
   ping(now: number): LinkAction[] {
-    return this.#traffic ? this.say({ kind: frameKinds.ping, body: this.#pings.next(now) }) : []
+    return this.#packetCrypto ? this.sendFrame({ kind: frameKinds.ping, body: this.#pings.next(now) }) : []
   }
 
   /** Somebody else has proven this path. False when it is the present one. */
@@ -109,15 +124,17 @@ export class OpenLink {
   }
 
   sendDatagram(now: number, bytes: Uint8Array): LinkAction[] {
-    const traffic = this.#traffic
-    if (!traffic) return []
+    const packetCrypto = this.#packetCrypto
+    if (!packetCrypto) return []
     this.#pings.noteTraffic(now)
-    return this.#datagrams.frames(bytes).map(({ kind, body }) => this.aim(traffic.seal(kind, body)))
+    return this.#datagrams
+      .frames(bytes)
+      .map(({ kind, body }) => this.sendPacket(packetCrypto.seal(kind, body)))
   }
 
   /** The frame in a packet that the peer surely sent and that was not seen before; else null. */
   open(bytes: Uint8Array): OpenedFrame | null {
-    return this.#traffic?.open(bytes) ?? null
+    return this.#packetCrypto?.open(bytes) ?? null
   }
 
   /** Something authentic came. True when that ends a disturbance. */
@@ -148,13 +165,13 @@ export class OpenLink {
       }
       case frameKinds.probe:
         if (body.length >= 4)
-          actions.push(...this.say({ kind: frameKinds.probeAnswer, body: body.subarray(0, 4) }))
+          actions.push(...this.sendFrame({ kind: frameKinds.probeAnswer, body: body.subarray(0, 4) }))
         return
       case frameKinds.probeAnswer:
         this.#datagrams.probeAnswered(now, body)
         return
       case frameKinds.ping:
-        if (body.length === 4) actions.push(...this.say({ kind: frameKinds.pong, body }))
+        if (body.length === 4) actions.push(...this.sendFrame({ kind: frameKinds.pong, body }))
         return
       case frameKinds.pong:
         this.#handlePong(now, body, actions)
@@ -179,7 +196,7 @@ export class OpenLink {
     }
     for (const frame of frames) {
       const { remote, via } = frame.to ? { remote: frame.to, via: frame.via } : this.pathManager
-      const bytes = this.#traffic?.seal(frame.kind, frame.body)
+      const bytes = this.#packetCrypto?.seal(frame.kind, frame.body)
       if (bytes) actions.push(sending(bytes, remote, via))
     }
     if (candidates) actions.push({ type: 'event', event: { type: 'candidates', candidates } })
@@ -187,12 +204,12 @@ export class OpenLink {
   }
 
   /** On the present path. */
-  say({ kind, body }: Frame): LinkAction[] {
-    return this.#traffic ? [this.aim(this.#traffic.seal(kind, body))] : []
+  sendFrame({ kind, body }: Frame): LinkAction[] {
+    return this.#packetCrypto ? [this.sendPacket(this.#packetCrypto.seal(kind, body))] : []
   }
 
   /** Bytes as they are, on the present path. */
-  aim(bytes: Uint8Array): LinkAction {
+  sendPacket(bytes: Uint8Array): LinkAction {
     return sending(bytes, this.pathManager.remote, this.pathManager.via)
   }
 }

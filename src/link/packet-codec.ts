@@ -37,8 +37,8 @@ import type { Crypto } from '../base/crypto.ts'
 
 export const handshakeByte = 0xc2
 export const dataByte = 0xc3
-export const tagBytes = 8
-export const handshakePacketBytes = 148
+const tagBytes = 8
+const handshakePacketBytes = 148
 export const dataHeaderBytes = 17
 export const macBytes = 16
 
@@ -50,8 +50,8 @@ export const maxDatagramBytes = 65_535
 /** Counters stay below it, so that they are exact as numbers. */
 export const counterLimit = 2 ** 48
 
-export const handshakeTypes = { opening: 1, acceptance: 2, acknowledgement: 3 } as const
-export type HandshakeType = keyof typeof handshakeTypes
+const handshakeTypes = { opening: 1, acceptance: 2, acknowledgement: 3 } as const
+type HandshakeType = keyof typeof handshakeTypes
 
 export const frameKinds = {
   datagram: 1,

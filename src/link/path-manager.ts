@@ -1,4 +1,4 @@
-// Where the two ends of a link are, as its own frames tell and prove it: challenges of ways, and lists of candidates.
+// Where the two ends of a link are, as its own frames announce and prove it: challenges of paths, and lists of candidates.
 
 import type { Candidate, Endpoint } from '../base/endpoint.ts'
 import type { Via } from '../base/protocol-machine.ts'
@@ -9,7 +9,7 @@ import type { Frame } from './packet-crypto.ts'
 import { challengeBytes } from './path-challenges.ts'
 
 /** `to`: null for the present path. */
-export type AimedFrame = Frame & { readonly to: Endpoint | null; readonly via: Via }
+type AimedFrame = Frame & { readonly to: Endpoint | null; readonly via: Via }
 
 export type Outcome = {
   /** To be sent. */
@@ -43,9 +43,9 @@ export class PathManager {
   }
 
   /** What is due now. */
-  turn(now: number): Outcome {
+  advance(now: number): Outcome {
     if (now < this.dueAt()) return nothing
-    const { hasMoved, challenges } = this.#paths.turn(now)
+    const { hasMoved, challenges } = this.#paths.advance(now)
     const frames = challenges.map(
       ({ to, via, body }): AimedFrame => ({ kind: frameKinds.challenge, body, to, via }),
     )
@@ -60,7 +60,7 @@ export class PathManager {
       case frameKinds.challenge:
         if (body.length !== challengeBytes) return nothing
         this.#paths.challenged(now, body)
-        // Back the same way: only so does it say anything about it.
+        // Back on the same path: only so does it say anything about it.
         return answer({ kind: frameKinds.challengeAnswer, body, to: from, via })
       case frameKinds.challengeAnswer:
         if (body.length !== challengeBytes) return nothing
@@ -93,13 +93,13 @@ export class PathManager {
     return this.#paths.move(remote, via, rank)
   }
 
-  setWays(now: number, ways: readonly CandidatePath[]): void {
-    this.#paths.setWays(now, ways)
+  setCandidatePaths(now: number, paths: readonly CandidatePath[]): void {
+    this.#paths.setCandidatePaths(now, paths)
   }
 
-  /** Tells where we may be reached, and looks whether a better way has come up. */
-  tell(now: number, candidates: readonly Candidate[]): void {
-    this.#announcements.tell(now, candidates)
+  /** Announces where we may be reached, and looks whether a better path has come up. */
+  announce(now: number, candidates: readonly Candidate[]): void {
+    this.#announcements.announce(now, candidates)
     this.#paths.look(now)
   }
 

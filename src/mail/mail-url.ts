@@ -27,7 +27,7 @@ export type Pop3Url = Server & {
 export type SmtpUrl = Server & { readonly protocol: 'smtp' }
 /** `path` is where Mailpit's root is mounted, with neither leading nor trailing slash. */
 export type MailpitUrl = Server & { readonly protocol: 'mailpit'; readonly path: string }
-export type MaildirUrl = { readonly protocol: 'maildir'; readonly folder: string }
+type MaildirUrl = { readonly protocol: 'maildir'; readonly folder: string }
 
 export type ReceiveUrl = ImapUrl | Pop3Url | MailpitUrl | MaildirUrl
 export type SendUrl = SmtpUrl

@@ -11,7 +11,7 @@ import { Pop3Mailbox, type Pop3Timing } from './pop3/pop3-mailbox.ts'
 import type { MailSender } from './sender.ts'
 import { SmtpSender, type SmtpTiming } from './smtp/smtp-sender.ts'
 
-export type MailboxOptions = {
+type MailboxOptions = {
   readonly clock: Clock
   /** Uniform in [0, 1), for the scatter of retries; Math.random if left out. */
   readonly random?: () => number
@@ -69,7 +69,7 @@ export function openMailbox(url: string | ReceiveUrl, filter: MailFilter, option
   }
 }
 
-export type SenderOptions = {
+type SenderOptions = {
   readonly clock: Clock
   /** Instead of a password. */
   readonly accessToken?: AccessToken

@@ -4,12 +4,12 @@
 import { messageOf, Problem } from '../base/problem.ts'
 import { serverName } from './mail-url.ts'
 
-export type MailProtocol = 'IMAP' | 'POP3' | 'SMTP' | 'Mailpit'
+type MailProtocol = 'IMAP' | 'POP3' | 'SMTP' | 'Mailpit'
 
 export type ServerPlace = { readonly host: string; readonly port: number; readonly user: string | null }
 
 /** The fields that Node, imapflow and nodemailer put on their errors. */
-export type ServerError = {
+type ServerError = {
   readonly code?: unknown
   /** What Node said, where nodemailer put a word of its own into `code`. */
   readonly originalCode?: unknown
@@ -31,7 +31,7 @@ export function fieldsOf(error: unknown): ServerError {
   return typeof error === 'object' && error !== null ? (error as ServerError) : {}
 }
 
-export function codeOf(error: unknown): string {
+function codeOf(error: unknown): string {
   const { code, originalCode } = fieldsOf(error)
   return typeof originalCode === 'string' ? originalCode : typeof code === 'string' ? code : ''
 }
@@ -48,7 +48,7 @@ export function reasonOf(error: unknown): string {
 const tlsCode =
   /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|^ERR_TLS|^ERR_SSL|^EPROTO$|^ETLS$|STARTTLS_INJECTION|ClosedAfterConnectTLS|UPGRADE_TIMEOUT/
 
-export function isTlsFault(error: unknown): boolean {
+function isTlsFault(error: unknown): boolean {
   return fieldsOf(error).tlsFailed === true || tlsCode.test(codeOf(error))
 }
 

@@ -12,7 +12,7 @@ import { isMailAddress } from '../letter/text-validation.ts'
 import { isLoopbackHost } from './mail-url.ts'
 import { createMaildirDelivery, type MaildirDelivery, makeMaildir } from './maildir/maildir-delivery.ts'
 
-export type TestMailServerOptions = {
+type TestMailServerOptions = {
   readonly clock: Clock
   /** Maildirs are made below it, one for each local part. */
   readonly folder: string

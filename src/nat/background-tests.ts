@@ -7,7 +7,7 @@ import type { StunClient } from './stun-client.ts'
 
 export type Learnable = 'hairpins' | 'lifetime'
 
-export type BackgroundTestsOptions = {
+type BackgroundTestsOptions = {
   readonly stunClient: StunClient
   readonly now: number
   readonly learn: readonly Learnable[]
@@ -16,7 +16,7 @@ export type BackgroundTestsOptions = {
   readonly portsKept: boolean
 }
 
-export type News = { readonly findings: Findings; readonly done: boolean }
+type News = { readonly findings: Findings; readonly done: boolean }
 
 export class BackgroundTests {
   readonly #options: BackgroundTestsOptions

@@ -19,14 +19,14 @@ export type Witness = {
   readonly rttMs: number | null
 }
 
-export type SurveyResult = {
+type SurveyResult = {
   readonly mapping: Exclude<Mapping, 'none' | 'unknown'> | null
   readonly filtering: Filtering
   /** Null when ports were not sampled. */
   readonly allocation: Allocation | null
 }
 
-export type BehaviorDiscoveryOptions = {
+type BehaviorDiscoveryOptions = {
   readonly stunClient: StunClient
   readonly now: number
   /** By then it is over, with what is known. */
@@ -87,7 +87,7 @@ export class BehaviorDiscovery {
     return this.#over
   }
 
-  /** Beside what the asker waits for. */
+  /** Beside what whoever asks waits for. */
   nextTimeout(): number | null {
     return this.#over ? null : this.#options.deadline
   }

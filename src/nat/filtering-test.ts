@@ -35,19 +35,19 @@ export class FilteringTest {
     this.#server = server
     const [first, second, third] = [stunClient.newSocket(), stunClient.newSocket(), stunClient.newSocket()]
     this.#sockets = [first, second, third]
-    const sideDoor = { address: server.address, port: other.port }
+    const otherPortOfServer = { address: server.address, port: other.port }
     const ask = (via: Via, address: boolean, elsewhere: Endpoint) =>
       stunClient.ask(now, {
         to: server,
         via,
-        wish: { change: { address, port: true } },
+        response: { change: { address, port: true } },
         elsewhere,
         ...patiently(rttMs),
       })
-    stunClient.ask(now, { to: sideDoor, via: third, ...patiently(rttMs) })
+    stunClient.ask(now, { to: otherPortOfServer, via: third, ...patiently(rttMs) })
     this.#anywhere = ask(first, true, other)
-    this.#otherPort = ask(second, false, sideDoor)
-    this.#invited = ask(third, false, sideDoor)
+    this.#otherPort = ask(second, false, otherPortOfServer)
+    this.#invited = ask(third, false, otherPortOfServer)
   }
 
   /**

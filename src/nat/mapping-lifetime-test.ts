@@ -22,7 +22,7 @@ type Probe = {
   check: Question | null
 }
 
-export type LifetimeOptions = {
+type LifetimeOptions = {
   readonly stunClient: StunClient
   readonly now: number
   readonly server: Endpoint
@@ -127,7 +127,7 @@ export class MappingLifetimeTest {
       to,
       via: this.#speaker,
       answerVia,
-      wish: { responsePort: port },
+      response: { responsePort: port },
       ...insistently,
     })
   }

@@ -9,7 +9,7 @@ import { addressScope, type Endpoint, familyOf } from '../base/endpoint.ts'
  */
 export type Layers = 'none' | 'one' | 'double' | 'carrier' | 'unknown'
 
-export type NatLayers = {
+type NatLayers = {
   readonly localEndpoints: readonly Endpoint[]
   /** As servers see us; IPv4 counts. */
   readonly publicEndpoints: readonly Endpoint[]

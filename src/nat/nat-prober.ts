@@ -1,5 +1,5 @@
 // Asks STUN servers how the world sees our socket, and goes on asking so that the mapping stays (B4, C4). Looks
-// closer at what kind of NAT it is before it tells (D1, D2), and learns the rest in the background.
+// closer at what kind of NAT it is before it emits the view (D1, D2), and learns the rest in the background.
 //
 //            enough answered, or time over         survey over, or verdictMs over
 //   first round ────────────────────────▶ survey ────────────────────────────────▶ verdict
@@ -21,7 +21,7 @@ import {
   ofJudgedFamily,
   portsKept,
 } from './classify-nat.ts'
-import { sameVerdict, settle } from './confirm-change.ts'
+import { confirmChange, sameVerdict } from './confirm-nat-change.ts'
 import { type RoundResult, ServerPolling } from './server-polling.ts'
 import { StunClient } from './stun-client.ts'
 
@@ -36,7 +36,7 @@ export type ProberEvent =
   /** Something that others need not be told of; `done` when there will be no more of it for now. */
   | ({ readonly type: 'learned'; readonly done: boolean } & NatView)
 
-export type ProberOptions = {
+type ProberOptions = {
   readonly crypto: Pick<Crypto, 'randomBytes'>
   /** Resolved, and such as the socket can reach. Those beyond 8 are not asked. */
   readonly servers: readonly Endpoint[]
@@ -54,12 +54,12 @@ export type ProberOptions = {
   readonly learn?: readonly Learnable[]
 }
 
-export interface Prober extends Machine<ProberEvent> {
+interface Prober extends Machine<ProberEvent> {
   /** Nothing is asked or answered afterwards. */
   stop(): void
 }
 
-export const maxServers = 8
+const maxServers = 8
 
 export function createProber(options: ProberOptions): Prober {
   return new StunProber(options)
@@ -140,9 +140,9 @@ class StunProber implements Prober {
   #heard(now: number, { startedAt, fresh, surprise }: RoundResult): ProberEvent[] {
     const before = this.#view
     if (!before) return this.#lookCloser(now, fresh, startedAt + this.#verdictMs)
-    const settled = settle(before, fresh, surprise, this.#options.localEndpoints, this.#findings)
+    const settled = confirmChange(before, fresh, surprise, this.#options.localEndpoints, this.#findings)
     if (settled === before) return []
-    if (samePlace(before, settled)) return this.#tell(now, settled)
+    if (samePlace(before, settled)) return this.#emit(now, settled)
     // Another NAT, perhaps: what was found does not hold any more.
     this.#findings = {}
     this.#backgroundTests?.stop()
@@ -156,7 +156,7 @@ class StunProber implements Prober {
     const { localEndpoints } = this.#options
     const judged = ofJudgedFamily(observations)
     const witnesses = judged.flatMap(({ server }) => this.#rounds.witness(server) ?? [])
-    if (witnesses.length === 0) return this.#tell(now, classify(observations, localEndpoints))
+    if (witnesses.length === 0) return this.#emit(now, classify(observations, localEndpoints))
     // Another address that is also asked by itself is surely that server's.
     const isAsked = ({ other }: Witness) => this.#servers.some(({ address }) => address === other?.address)
     const survey = new BehaviorDiscovery({
@@ -176,10 +176,10 @@ class StunProber implements Prober {
     const { survey, observations } = this.#survey
     this.#survey = null
     this.#findings = survey.result
-    return this.#tell(now, classify(observations, this.#options.localEndpoints, this.#findings))
+    return this.#emit(now, classify(observations, this.#options.localEndpoints, this.#findings))
   }
 
-  #tell(now: number, view: NatView): ProberEvent[] {
+  #emit(now: number, view: NatView): ProberEvent[] {
     const before = this.#view
     this.#view = view
     this.#backgroundTests ??= this.#startLearning(now, view)

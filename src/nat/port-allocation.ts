@@ -1,5 +1,6 @@
 // How a NAT chooses ports, from the ports it gave to fresh sockets one right after the other (D2).
 
+import { greatestCommonDivisor } from '../base/greatest-common-divisor.ts'
 import type { Allocation, PortBlock } from '../base/nat-profile.ts'
 
 /** Fewer tell nothing: any five ports may happen to rise. */
@@ -90,11 +91,7 @@ function stepOf(gaps: readonly number[]): number {
   if (gaps.length === 0) return 1
   const smallest = Math.min(...gaps)
   const times = gaps.filter((gap) => gap === smallest).length
-  return times * 2 >= gaps.length ? smallest : gaps.reduce(greatestCommonDivisor)
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b)
+  return times * 2 >= gaps.length ? smallest : gaps.reduce((a, b) => greatestCommonDivisor(a, b))
 }
 
 function median(values: readonly number[]): number {

@@ -5,6 +5,7 @@ import { type Endpoint, equalEndpoints, formatEndpoint } from '../base/endpoint.
 import type { Witness } from './behavior-discovery.ts'
 import { isClear, type Observation } from './classify-nat.ts'
 import { credibleOther } from './filtering-test.ts'
+import { keepaliveIntervalMs } from './keepalive-interval.ts'
 import type { Question, StunClient } from './stun-client.ts'
 
 export type RoundResult = {
@@ -14,7 +15,7 @@ export type RoundResult = {
   readonly surprise: Observation | null
 }
 
-export type ServerPollingOptions = {
+type ServerPollingOptions = {
   readonly stunClient: StunClient
   readonly servers: readonly Endpoint[]
   readonly localEndpoints: readonly Endpoint[]
@@ -30,8 +31,6 @@ const longestBackoffMs = 60_000
 /** The first round is not held up by servers that are slower than the others by this factor. */
 const tardy = 3
 const leastWaitMs = 150
-/** Of a known lifetime: leaves room for a retransmission. */
-const refreshAfter = 0.8
 const leastKeepaliveMs = 1_000
 /** Kept of the time for a verdict when only some have answered, for looking closer with their help. */
 const surveyMs = 800
@@ -49,7 +48,7 @@ export class ServerPolling {
   #round: Round | null = null
   #nextRoundAt: number
   #backoffMs = firstBackoffMs
-  #turn = 0
+  #nextServer = 0
   #everAnswered = false
   #isFirst = true
   /** What each server said last, true or not; by its endpoint, so bounded by the servers. */
@@ -80,8 +79,8 @@ export class ServerPolling {
 
   /** Mappings are known to die within this time: they are refreshed sooner than was asked for, if need be. */
   outlive(lifetimeMs: number): void {
-    const refreshMs = Math.max(leastKeepaliveMs, lifetimeMs * refreshAfter)
-    this.#keepaliveMs = Math.min(this.#options.keepaliveMs, refreshMs)
+    const bounds = { leastMs: leastKeepaliveMs, mostMs: this.#options.keepaliveMs }
+    this.#keepaliveMs = keepaliveIntervalMs(lifetimeMs, bounds)
   }
 
   /** Of a server that has answered. */
@@ -91,10 +90,10 @@ export class ServerPolling {
 
   #startDue(now: number): void {
     const { servers } = this.#options
-    const server = servers[this.#turn % servers.length]
+    const server = servers[this.#nextServer % servers.length]
     if (!this.#everAnswered || !server) this.#start(now, this.#isFirst ? 'first' : 'all', servers)
     else {
-      this.#turn++
+      this.#nextServer++
       this.#start(now, 'keepalive', [server])
     }
     this.#isFirst = false
@@ -116,8 +115,8 @@ export class ServerPolling {
     const observations = observationsOf(questions)
     // Only the first verdict is waited for.
     if (kind !== 'first' || observations.length === 0) return endsAt
-    const canTell = questions.some(({ to, otherAddress }) => credibleOther(to, otherAddress) !== null)
-    if (!canTell && !isClear(observations, this.#options.localEndpoints)) return endsAt - surveyMs
+    const canDiscover = questions.some(({ to, otherAddress }) => credibleOther(to, otherAddress) !== null)
+    if (!canDiscover && !isClear(observations, this.#options.localEndpoints)) return endsAt - surveyMs
     // Of an answer that came after we had asked again we do not know how long it took.
     const waits = questions.flatMap(({ mapped, rttMs, answeredAt }) =>
       mapped ? [rttMs === null ? answeredAt - startedAt + leastWaitMs : rttMs * tardy] : [],

@@ -6,18 +6,18 @@ import type { Crypto } from '../base/crypto.ts'
 import { type Endpoint, equalEndpoints, familyOf } from '../base/endpoint.ts'
 import type { CloseAction, SendAction, Via } from '../base/protocol-machine.ts'
 import {
-  type AnswerWish,
   decodeStun,
   encodeRequest,
+  type ResponseOptions,
   type StunMessage,
   transactionIdBytes,
 } from './stun-message.ts'
 
-export type Ask = {
+type Ask = {
   readonly to: Endpoint
   /** The main socket when left out. */
   readonly via?: Via
-  readonly wish?: AnswerWish
+  readonly response?: ResponseOptions
   /** Another place that the answer may come from. */
   readonly elsewhere?: Endpoint
   /** The socket that it comes to, if not `via`. */
@@ -106,7 +106,7 @@ export class StunClient {
       answeredAt: now,
       rttMs: null,
       transactionId,
-      request: encodeRequest(transactionId, ask.wish),
+      request: encodeRequest(transactionId, ask.response),
       askedAt: now,
       sent: 0,
     }

@@ -23,6 +23,10 @@ import {
 
 export const transactionIdBytes = 12
 export const stunHeaderBytes = 20
+/** Where a STUN server listens if nobody says otherwise (RFC 8489 §18.6). */
+export const stunPort = 3478
+/** STUN's first byte is below this (RFC 7983 §7). */
+export const firstByteAboveStun = 0x40
 const cookie = 0x2112a442
 /** Larger than any honest Binding message, smaller than any datagram that could be split. */
 export const maxStunBytes = 1280
@@ -35,10 +39,10 @@ export type StunRequest = {
   readonly transactionId: Uint8Array
   /** Attributes we must understand to answer, and do not (RFC 8489 §6.3.1). */
   readonly unknownRequired: readonly number[]
-} & AnswerWish
+} & ResponseOptions
 
 /** Where the answer shall come from and go to (RFC 5780 §7); a server that cannot do so answers 420. */
-export type AnswerWish = {
+export type ResponseOptions = {
   readonly change?: Change
   /** Our address stays, the port is this one. */
   readonly responsePort?: number
@@ -54,11 +58,11 @@ export type StunSuccess = {
   readonly responseOrigin?: Endpoint
 }
 
-export type StunError = { readonly type: 'error'; readonly transactionId: Uint8Array; readonly code: number }
+type StunError = { readonly type: 'error'; readonly transactionId: Uint8Array; readonly code: number }
 
 export type StunMessage = StunRequest | StunSuccess | StunError
 
-export type StunFault =
+type StunFault =
   | 'not-stun'
   | 'too-big'
   | 'unknown-type'
@@ -69,7 +73,7 @@ export type StunFault =
   | 'bad-fingerprint'
   | 'missing-attribute'
 
-export type StunDecoding =
+type StunDecoding =
   | { readonly ok: true; readonly message: StunMessage }
   | { readonly ok: false; readonly fault: StunFault }
 
@@ -80,14 +84,16 @@ export function isStun(bytes: Uint8Array): boolean {
 
 /** Whether a message may begin with these bytes, at least one, as far as they tell. */
 export function mayBeStun(start: Uint8Array): boolean {
-  return (start[0] as number) < 0x40 && (start.length < 8 || viewOf(start).getUint32(4) === cookie)
+  return (
+    (start[0] as number) < firstByteAboveStun && (start.length < 8 || viewOf(start).getUint32(4) === cookie)
+  )
 }
 
 /** A Binding request with FINGERPRINT, 28 to 44 bytes. */
-export function encodeRequest(transactionId: Uint8Array, wish: AnswerWish = {}): Uint8Array {
+export function encodeRequest(transactionId: Uint8Array, response: ResponseOptions = {}): Uint8Array {
   const attributes: Attribute[] = []
-  if (wish.change) attributes.push([attribute.changeRequest, encodeChange(wish.change)])
-  if (wish.responsePort) attributes.push([attribute.responsePort, encodePort(wish.responsePort)])
+  if (response.change) attributes.push([attribute.changeRequest, encodeChange(response.change)])
+  if (response.responsePort) attributes.push([attribute.responsePort, encodePort(response.responsePort)])
   attributes.push([attribute.fingerprint, new Uint8Array(4)])
   const message = encode(typeOf.request, transactionId, attributes)
   viewOf(message).setUint32(message.length - 4, fingerprintOf(message.subarray(0, -8)))
@@ -168,8 +174,8 @@ export function decodeStun(bytes: Uint8Array): StunDecoding {
     const change = changeValue && decodeChange(changeValue)
     const responsePort = portValue && decodePort(portValue)
     if (change === null || responsePort === null) return fault('bad-attribute')
-    const wish = { ...(change && { change }), ...(responsePort && { responsePort }) }
-    return { ok: true, message: { type: 'request', transactionId, unknownRequired, ...wish } }
+    const response = { ...(change && { change }), ...(responsePort && { responsePort }) }
+    return { ok: true, message: { type: 'request', transactionId, unknownRequired, ...response } }
   }
   if (type !== typeOf.success && type !== typeOf.error) return fault('unknown-type')
   // RFC 8489 §6.3.3, §6.3.4: such an answer is discarded.
@@ -243,5 +249,8 @@ function paddedLength(length: number): number {
 }
 
 function maskOf(transactionId: Uint8Array): Uint8Array {
-  return concatBytes(Uint8Array.of(0x21, 0x12, 0xa4, 0x42), transactionId)
+  const mask = new Uint8Array(4 + transactionIdBytes)
+  viewOf(mask).setUint32(0, cookie)
+  mask.set(transactionId, 4)
+  return mask
 }

@@ -5,7 +5,7 @@ import { addressScope, distinctEndpoints, type Endpoint, familyOf, makeEndpoint 
 
 export type Interfaces = NodeJS.Dict<NetworkInterfaceInfo[]>
 
-export const maxHostEndpoints = 8
+const maxHostEndpoints = 8
 /** Of each scope. A computer has several addresses in each IPv6 network, and all of them lead to the same place. */
 const maxSixes = 2
 /** Made of the MAC address, which follows the computer from network to network (RFC 8981 §1.2). */

@@ -4,7 +4,7 @@
 import type { Clock } from '../base/clock.ts'
 import { addressScope } from '../base/endpoint.ts'
 
-export type NetworkMonitorOptions = {
+type NetworkMonitorOptions = {
   readonly clock: Clock
   /** Between two looks. */
   readonly lookMs: number

@@ -3,15 +3,16 @@
 import { lookup as systemLookup } from 'node:dns/promises'
 import { distinctEndpoints, type Endpoint, type Family, familyOf, makeEndpoint } from '../base/endpoint.ts'
 import { messageOf } from '../base/problem.ts'
+import { stunPort } from '../nat/stun-message.ts'
 
-export type ResolvedServers = {
+type ResolvedServers = {
   /** Distinct, in the order given; of each name one endpoint a family. */
   readonly endpoints: readonly Endpoint[]
   /** One sentence each; not fatal. */
   readonly failures: readonly { readonly server: string; readonly reason: string }[]
 }
 
-export type ResolveOptions = {
+type ResolveOptions = {
   /** Families we have sockets for. */
   readonly families: readonly Family[]
   readonly timeoutMs?: number
@@ -21,7 +22,6 @@ export type ResolveOptions = {
 
 /** The rest are reported as failures. */
 const maxServers = 16
-const standardPort = 3478
 
 /** `servers`: `host:port`, `1.2.3.4:port`, `[::1]:port`; the port may be left out (3478). Never rejects. */
 export async function resolveServers(
@@ -47,7 +47,7 @@ export async function resolveServers(
 export function readServer(server: string): { readonly host: string; readonly port: number } | null {
   const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+))(?::([0-9]{1,5}))?$/.exec(server)
   const host = match?.[1] ?? match?.[2]
-  const port = Number(match?.[3] ?? standardPort)
+  const port = Number(match?.[3] ?? stunPort)
   return host === undefined || port < 1 || port > 65535 ? null : { host, port }
 }
 

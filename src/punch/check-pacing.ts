@@ -10,7 +10,7 @@ import type { Rate } from '../base/token-bucket.ts'
 
 /** Between one quick check and the next; the sequence starts again when the peer is heard. */
 const quickGapsMs = [200, 200, 200, 600, 1_200, 2_400] as const
-export const mostQuickChecks = quickGapsMs.length + 1
+const mostQuickChecks = quickGapsMs.length + 1
 /** Checks to a target after the peer was heard there, unless it is confirmed before. */
 export const burstChecks = 4
 const shortestSlowGapMs = 5_000

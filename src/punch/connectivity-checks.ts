@@ -7,15 +7,69 @@
 //        │ attemptMs over                                            ▲
 //        └───────────────────────────────────────────────────────────┘
 
-import type { Candidate, Endpoint } from '../base/endpoint.ts'
-import type { Action, SendAction, Via } from '../base/protocol-machine.ts'
+import type { Crypto } from '../base/crypto.ts'
+import type { Candidate, CandidateKind, Endpoint } from '../base/endpoint.ts'
+import type { Action, Machine, SendAction, Via } from '../base/protocol-machine.ts'
 import { burstChecks, gapAfterCheck, type Paced, quickChecksFor } from './check-pacing.ts'
 import { type CheckKeys, type CheckPacket, openCheck, sealCheck } from './check-packet.ts'
 import { isLan, isUsable, lowestRank, maxTargets, rankOf } from './check-targets.ts'
-import type { Path, Punch, PunchEvent, PunchOptions } from './connectivity-checks-types.ts'
-import { PairLock, placeOf } from './pair-lock.ts'
+import { type Hearing, PairSelection, placeOf } from './pair-selection.ts'
 
-export type { Path, Punch, PunchEvent, PunchOptions } from './connectivity-checks-types.ts'
+export type Path = {
+  readonly kind: 'lan' | 'direct'
+  readonly remote: Endpoint
+  /** Our own endpoint as the peer sees it on this path. */
+  readonly local: Endpoint
+  readonly candidateKind: CandidateKind
+  /** The socket it leads from; 0 is the main one. */
+  readonly via: Via
+}
+
+export type PunchEvent =
+  /** The first path proven in both directions. `packets`: sent by us so far, confirmations included. */
+  | { readonly type: 'path'; readonly path: Path; readonly packets: number }
+  /** A path of higher rank (lan, then IPv6, then the rest) was proven later. */
+  | { readonly type: 'better-path'; readonly path: Path; readonly packets: number }
+  /** No path within `attemptMs`; the machine is finished. */
+  | { readonly type: 'failed'; readonly reason: 'no-answer'; readonly packets: number }
+  /** After a path: the peer has been quiet, so nobody needs our answers; the machine is finished. */
+  | { readonly type: 'done'; readonly packets: number }
+
+export type PunchOptions = {
+  readonly crypto: Pick<Crypto, 'randomBytes' | 'encrypt' | 'decrypt'>
+  readonly keys: CheckKeys
+  /** From a plan with strategy `direct`; may be empty when the peer must come to us. */
+  readonly targets: readonly Candidate[]
+  /** Never exceeded, whatever arrives. */
+  readonly budget: number
+  readonly sameNat: boolean
+  readonly now: number
+  /** Counted from `now`; 120 s by default. */
+  readonly attemptMs?: number
+  /** How long after a path the peer may still need our answers. */
+  readonly quietMs?: number
+  readonly extraSocketsHear?: Hearing
+  /** Loopback targets are used only when our own socket is on loopback (demo and tests). */
+  readonly onLoopback?: boolean
+}
+
+export interface Punch extends Machine<PunchEvent> {
+  /** Candidates learned later. Known ones, and those beyond the bound, are ignored. */
+  addTargets(now: number, candidates: readonly Candidate[]): Action<PunchEvent>[]
+  /**
+   * One check outside the budget, which the caller has to bound; a path when it is confirmed. Null when it may not
+   * be sent there, or all is over.
+   */
+  probe(to: Endpoint, via: Via, ttl?: number): SendAction | null
+  /** Whether the peer was heard by this socket. */
+  heardBy(via: Via): boolean
+  /** The socket is gone. */
+  forget(via: Via): void
+  /** Nothing is sent or answered afterwards. */
+  stop(): void
+  /** Sent so far. */
+  readonly packets: number
+}
 
 /** Places not named beforehand from which the peer may be heard. */
 const maxPeerReflexive = 4
@@ -49,7 +103,7 @@ class ConnectivityChecks implements Punch {
   readonly #deadline: number
   /** By socket and endpoint; at most maxTargets + maxPeerReflexive, and those of confirmed probes. */
   readonly #targets = new Map<string, Target>()
-  readonly #listening: PairLock
+  readonly #pairSelection: PairSelection
   #sequence: number
   /** Within the budget. */
   #packets = 0
@@ -65,7 +119,7 @@ class ConnectivityChecks implements Punch {
     this.#keys = options.keys
     this.#sameNat = options.sameNat
     this.#onLoopback = options.onLoopback ?? false
-    this.#listening = new PairLock(options.extraSocketsHear ?? 'endpoint')
+    this.#pairSelection = new PairSelection(options.extraSocketsHear ?? 'endpoint')
     this.#budget = options.budget
     this.#checkBudget = Math.ceil((options.budget * 2) / 3)
     this.#quietMs = options.quietMs ?? 20_000
@@ -106,9 +160,9 @@ class ConnectivityChecks implements Punch {
 
   handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<PunchEvent>[] {
     if (this.#finished || !isUsable(from, this.#onLoopback)) return []
-    if (!this.#listening.mayHear(from, via)) return []
+    if (!this.#pairSelection.mayHear(from, via)) return []
     const packet = openCheck(this.#crypto, this.#keys, bytes)
-    if (!packet || !this.#listening.noteHeard(packet.sequence, via)) return []
+    if (!packet || !this.#pairSelection.noteHeard(packet.sequence, via)) return []
     this.#lastHeardAt = now
     if (!this.#listensTo(now, from, via)) return []
     return packet.type === 'check'
@@ -120,17 +174,17 @@ class ConnectivityChecks implements Punch {
     if (this.#finished || !isUsable(to, this.#onLoopback)) return null
     this.#probes++
     const action = this.#seal(to, via, { type: 'check' })
-    this.#listening.noteAsked(this.#sequence, to, via)
+    this.#pairSelection.noteAsked(this.#sequence, to, via)
     return ttl === undefined ? action : { ...action, ttl }
   }
 
   heardBy(via: Via): boolean {
-    return this.#listening.heardBy(via)
+    return this.#pairSelection.heardBy(via)
   }
 
   forget(via: Via): void {
     for (const [key, target] of this.#targets) if (target.via === via) this.#targets.delete(key)
-    this.#listening.forget(via)
+    this.#pairSelection.forget(via)
   }
 
   addTargets(now: number, candidates: readonly Candidate[]): Action<PunchEvent>[] {
@@ -142,7 +196,7 @@ class ConnectivityChecks implements Punch {
   stop(): void {
     this.#finished = true
     this.#targets.clear()
-    this.#listening.clear()
+    this.#pairSelection.clear()
   }
 
   #endsAt(): number {
@@ -185,7 +239,7 @@ class ConnectivityChecks implements Punch {
   #listensTo(now: number, from: Endpoint, via: Via): boolean {
     const rank = rankOf({ kind: 'peer-reflexive', endpoint: from }, this.#sameNat)
     if (this.#best) return this.#best.via === via || rank > this.#best.rank
-    return rank > lowestRank || this.#listening.commits(now, from, via)
+    return rank > lowestRank || this.#pairSelection.commits(now, from, via)
   }
 
   /** The peer's check came from `from`: confirm it, and check that way at once. */
@@ -208,7 +262,7 @@ class ConnectivityChecks implements Punch {
   }
 
   #confirm(packet: CheckPacket & { type: 'confirm' }, from: Endpoint, via: Via): Action<PunchEvent>[] {
-    if (!this.#listening.isAnswer(packet.confirms, from, via)) return []
+    if (!this.#pairSelection.isAnswer(packet.confirms, from, via)) return []
     const known = this.#targets.get(placeOf(from, via))
     const target = known ?? this.#target(0, { kind: 'predicted', endpoint: from }, via)
     if (target.confirmed) return []
@@ -238,7 +292,7 @@ class ConnectivityChecks implements Punch {
     target.lastCheckAt = now
     const { endpoint } = target.candidate
     const action = this.#send(endpoint, target.via, { type: 'check' })
-    this.#listening.noteAsked(this.#sequence, endpoint, target.via)
+    this.#pairSelection.noteAsked(this.#sequence, endpoint, target.via)
     // With a path found, a better one gets its quick checks and no more.
     if (!this.#best || target.quickSent < target.quickTotal) {
       const waiting = [...this.#targets.values()].filter((one) => one === target || one.nextAt !== null)

@@ -27,25 +27,25 @@ export class PortSampler {
   readonly #servers: readonly Endpoint[]
   /** By socket; those under way, which pacing keeps few. */
   readonly #questions = new Map<Via, Question>()
-  #turn: number
+  #nextServer: number
   /** Answers so far, from whomever. */
   answers = 0
 
-  /** `firstServer`: any number; where the turns through the servers begin. */
+  /** `firstServer`: any number; with which of the servers it begins. */
   constructor(crypto: Pick<Crypto, 'randomBytes'>, servers: readonly Endpoint[], firstServer = 0) {
     this.#crypto = crypto
     // What a NAT for IPv4 does, only IPv4 can tell.
     this.#servers = servers.filter(({ address }) => familyOf(address) === 4)
-    this.#turn = firstServer
+    this.#nextServer = firstServer
   }
 
   get hasServers(): boolean {
     return this.#servers.length > 0
   }
 
-  /** Servers take turns, so that one that lies or is silent spoils only its own answers. Null when there is none. */
+  /** Servers are asked one after the other, so that one that lies or is silent spoils only its own answers. Null when there is none. */
   ask(now: number, sample: Sample): SendAction | null {
-    const server = this.#servers[this.#turn++ % Math.max(1, this.#servers.length)]
+    const server = this.#servers[this.#nextServer++ % Math.max(1, this.#servers.length)]
     if (!server) {
       sample.isSettled = true
       return null

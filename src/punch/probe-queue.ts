@@ -18,9 +18,9 @@ export class ProbeQueue {
     this.#bucket = bucket
   }
 
-  add(volley: readonly Probe[]): void {
-    this.#probeQueue.push(volley)
-    this.waiting += volley.length
+  add(burst: readonly Probe[]): void {
+    this.#probeQueue.push(burst)
+    this.waiting += burst.length
   }
 
   /** Those that may go out now. */
@@ -28,10 +28,10 @@ export class ProbeQueue {
     const due: Probe[] = []
     if (this.waiting === 0 || !this.#bucket.has(now, this.#needed)) return due
     let taken = 0
-    for (const volley of this.#probeQueue) {
-      if (!this.#bucket.has(now, volley.length)) break
-      this.#bucket.take(now, volley.length)
-      due.push(...volley)
+    for (const burst of this.#probeQueue) {
+      if (!this.#bucket.has(now, burst.length)) break
+      this.#bucket.take(now, burst.length)
+      due.push(...burst)
       taken++
     }
     this.#probeQueue.splice(0, taken)
@@ -47,9 +47,9 @@ export class ProbeQueue {
   drop(vias: ReadonlySet<Via>): void {
     if (this.waiting === 0) return
     this.#probeQueue = this.#probeQueue
-      .map((volley) => volley.filter((shot) => !vias.has(viaOf(shot))))
-      .filter((volley) => volley.length > 0)
-    this.waiting = this.#probeQueue.reduce((sum, volley) => sum + volley.length, 0)
+      .map((burst) => burst.filter((probe) => !vias.has(viaOf(probe))))
+      .filter((burst) => burst.length > 0)
+    this.waiting = this.#probeQueue.reduce((sum, burst) => sum + burst.length, 0)
   }
 
   clear(): void {
@@ -62,6 +62,6 @@ export class ProbeQueue {
   }
 }
 
-export function viaOf(shot: Probe): Via {
-  return shot.type === 'sample' ? shot.sample.via : shot.via
+function viaOf(probe: Probe): Via {
+  return probe.type === 'sample' ? probe.sample.via : probe.via
 }

@@ -1,9 +1,9 @@
-// The hands of an attempt's tactics: sockets, samples, pacing and packets. It never sends more than it may, and knows
+// What an attempt's tactics send by: sockets, samples, pacing and packets. It never sends more than it may, and knows
 // which sockets are open.
 
 import type { Endpoint } from '../base/endpoint.ts'
 import type { CloseAction, SendAction, Via } from '../base/protocol-machine.ts'
-import type { Signal } from '../base/punch-signal.ts'
+import type { Signal } from '../base/signaling-message.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
 import { newMappings } from './check-pacing.ts'
 import type { Punch } from './connectivity-checks.ts'
@@ -11,7 +11,7 @@ import { PortSampler } from './port-sampler.ts'
 import { ProbeQueue } from './probe-queue.ts'
 import type { Probe, ProbeSender } from './tactics/tactic.ts'
 
-export type ProbeSchedulerOptions = {
+type ProbeSchedulerOptions = {
   readonly crypto: ConstructorParameters<typeof PortSampler>[0]
   readonly punch: Punch
   readonly servers: readonly Endpoint[]
@@ -59,13 +59,13 @@ export class ProbeScheduler implements ProbeSender {
     return ++this.#lastVia
   }
 
-  fire(volley: readonly Probe[]): boolean {
-    if (volley.length > this.left || volley.length === 0) return false
-    this.#probeQueue.add(volley)
+  sendBurst(burst: readonly Probe[]): boolean {
+    if (burst.length > this.left || burst.length === 0) return false
+    this.#probeQueue.add(burst)
     return true
   }
 
-  tell(signal: Signal): void {
+  sendSignal(signal: Signal): void {
     this.#options.onSignal(signal)
   }
 
@@ -122,7 +122,7 @@ export class ProbeScheduler implements ProbeSender {
   /** Sends what pacing allows. True when samples were settled by that, because there is nobody to ask. */
   launch(now: number): boolean {
     const due = this.#probeQueue.takeDue(now)
-    for (const shot of due) this.#shoot(now, shot)
+    for (const probe of due) this.#send(now, probe)
     return !this.#sampler.hasServers && due.some(({ type }) => type === 'sample')
   }
 
@@ -143,17 +143,17 @@ export class ProbeScheduler implements ProbeSender {
     return this.#open.delete(via)
   }
 
-  #shoot(now: number, shot: Probe): void {
-    if (shot.type === 'sample') {
-      const send = this.#sampler.ask(now, shot.sample)
+  #send(now: number, probe: Probe): void {
+    if (probe.type === 'sample') {
+      const send = this.#sampler.ask(now, probe.sample)
       if (send) this.#sendSample(send)
       return
     }
     const { punch, bubbleTtl, onAction } = this.#options
-    const send = punch.probe(shot.to, shot.via, shot.type === 'bubble' ? bubbleTtl : undefined)
+    const send = punch.probe(probe.to, probe.via, probe.type === 'bubble' ? bubbleTtl : undefined)
     if (!send) return
     this.#sent++
-    if (shot.via !== 0) this.#open.add(shot.via)
+    if (probe.via !== 0) this.#open.add(probe.via)
     onAction(send)
   }
 

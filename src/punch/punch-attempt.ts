@@ -4,12 +4,12 @@
 import type { Crypto } from '../base/crypto.ts'
 import { addressScope, type Candidate, type Endpoint, familyOf } from '../base/endpoint.ts'
 import type { Action, Machine, Via } from '../base/protocol-machine.ts'
-import type { Signal } from '../base/punch-signal.ts'
+import type { Signal } from '../base/signaling-message.ts'
 import type { CheckKeys } from './check-packet.ts'
 import { createPunch, type Path, type Punch, type PunchEvent } from './connectivity-checks.ts'
 import { ProbeScheduler } from './probe-scheduler.ts'
 import { isHard, type Plan } from './punch-plan.ts'
-import { createTactics } from './tactics/create-tactics.ts'
+import { chooseTactics } from './tactics/choose-tactics.ts'
 import { type Tactic, usualMailMs } from './tactics/tactic.ts'
 
 export type AttemptFailure =
@@ -75,7 +75,7 @@ export function createAttempt(options: AttemptOptions): Attempt {
 /** Signals that came before the tactics had begun. */
 const maxUnheard = 8
 /** When a LAN or IPv6 may do, tactics begin when the peer must have been there for a while. */
-const wayRoundMs = 10_000
+const easierPathMs = 10_000
 /** Left for direct checks, when sockets have run out. */
 const lastChanceMs = 10_000
 
@@ -121,9 +121,9 @@ class PunchAttempt implements Attempt {
       budget: plan.budget - directBudget,
       bubbleTtl,
       onAction: (action) => this.#actions.push(action),
-      onSignal: (signal) => this.#tell({ type: 'signal', signal }),
+      onSignal: (signal) => this.#emit({ type: 'signal', signal }),
     })
-    const waitMs = isHard(plan) && plan.hasWayRound ? wayRoundMs + 1.5 * (mailMs ?? usualMailMs) : 0
+    const waitMs = isHard(plan) && plan.hasEasierPath ? easierPathMs + 1.5 * (mailMs ?? usualMailMs) : 0
     this.#tacticsAt = isHard(plan) ? now + waitMs : null
   }
 
@@ -149,7 +149,7 @@ class PunchAttempt implements Attempt {
     if (this.#tacticsAt !== null && now >= this.#tacticsAt) this.#begin(now)
     this.#probeScheduler.repeatSamples(now)
     this.#take(now, this.#punch.handleTimeout(now))
-    return this.#turn(now)
+    return this.#advance(now)
   }
 
   handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<AttemptEvent>[] {
@@ -157,7 +157,7 @@ class PunchAttempt implements Attempt {
     if (!this.#probeScheduler.handleSample(bytes, from, via)) {
       this.#take(now, this.#punch.handleDatagram(now, bytes, from, via))
     }
-    return this.#turn(now)
+    return this.#advance(now)
   }
 
   handleSocketFailure(now: number, via: Via): Action<AttemptEvent>[] {
@@ -166,7 +166,7 @@ class PunchAttempt implements Attempt {
     this.#failAt ??= now + lastChanceMs
     // Whoever runs out of sockets takes them away from the rest of the program, too.
     this.#endTactics()
-    return this.#turn(now)
+    return this.#advance(now)
   }
 
   handleSignal(now: number, signal: Signal): Action<AttemptEvent>[] {
@@ -176,13 +176,13 @@ class PunchAttempt implements Attempt {
       return []
     }
     for (const tactic of this.#tactics) tactic.handleSignal(now, signal)
-    return this.#turn(now)
+    return this.#advance(now)
   }
 
   addTargets(now: number, candidates: readonly Candidate[]): Action<AttemptEvent>[] {
     if (this.#finished) return []
     this.#take(now, this.#punch.addTargets(now, candidates))
-    return this.#turn(now)
+    return this.#advance(now)
   }
 
   stop(): void {
@@ -196,9 +196,9 @@ class PunchAttempt implements Attempt {
     const { plan, role, mailMs, random } = this.#options
     this.#tacticsAt = null
     if (!isHard(plan)) return
-    this.#tactics = createTactics({
+    this.#tactics = chooseTactics({
       plan,
-      means: this.#probeScheduler,
+      probeSender: this.#probeScheduler,
       now,
       role,
       mailMs: mailMs ?? null,
@@ -210,7 +210,7 @@ class PunchAttempt implements Attempt {
   }
 
   /** After whatever happened: tactics go on, and what may go out goes out. */
-  #turn(now: number): Action<AttemptEvent>[] {
+  #advance(now: number): Action<AttemptEvent>[] {
     for (const tactic of this.#tactics) tactic.act(now)
     if (this.#probeScheduler.launch(now)) for (const tactic of this.#tactics) tactic.act(now)
     const actions = this.#actions
@@ -243,7 +243,7 @@ class PunchAttempt implements Attempt {
         this.#endTactics()
         break
     }
-    this.#tell({ ...event, packets: this.packets })
+    this.#emit({ ...event, packets: this.packets })
   }
 
   /** Sockets that the peer was heard by stay: it may be in the middle of confirming. */
@@ -258,7 +258,7 @@ class PunchAttempt implements Attempt {
     const reason = this.#socketsFailed ? 'too-few-sockets' : (failures[0] ?? 'no-answer')
     const { packets } = this
     this.#end()
-    this.#tell({ type: 'failed', reason, packets })
+    this.#emit({ type: 'failed', reason, packets })
   }
 
   /** All extra sockets are closed, but for that of the path. */
@@ -267,7 +267,7 @@ class PunchAttempt implements Attempt {
     this.#probeScheduler.cease((via) => via === this.#path?.via)
   }
 
-  #tell(event: AttemptEvent): void {
+  #emit(event: AttemptEvent): void {
     this.#actions.push({ type: 'event', event })
   }
 }

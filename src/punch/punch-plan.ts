@@ -11,10 +11,10 @@
 
 import { addressScope, type Candidate, type Family, familyOf, formatEndpoint } from '../base/endpoint.ts'
 import { isUsable, maxHostTargets, maxTargets, rankOf } from './check-targets.ts'
-import { type PlanSide, type Side, sideOf } from './nat-side.ts'
+import { behaviorOf, type NatBehavior, type PlanSide } from './nat-behavior.ts'
 import { mayCall } from './tcp-targets.ts'
 
-export type { PlanSide } from './nat-side.ts'
+export type { PlanSide } from './nat-behavior.ts'
 
 export type HardStrategy =
   | 'range'
@@ -34,21 +34,21 @@ type Attemptable = {
 }
 
 /** `tcp`: there is no way by UDP as far as anybody knows, but one may call the other, or both each other. */
-export type DirectPlan = Attemptable & { readonly strategy: 'direct' | 'tcp' }
+type DirectPlan = Attemptable & { readonly strategy: 'direct' | 'tcp' }
 
 export type HardPlan = Attemptable & {
   readonly strategy: HardStrategy
   /** The part of the budget for checks to the targets and for answers. */
   readonly directBudget: number
-  readonly mine: Side
-  readonly theirs: Side
+  readonly mine: NatBehavior
+  readonly theirs: NatBehavior
   /** Sockets of one side, and ports tried by the other, in one search for a port nobody knows; 0 where there is none. */
   readonly searchSize: number
   /** A LAN or IPv6 may do without the tactic, so it can wait. */
-  readonly hasWayRound: boolean
+  readonly hasEasierPath: boolean
 }
 
-export type NoPlan = {
+type NoPlan = {
   readonly strategy: 'none'
   /** A sentence a person understands. */
   readonly reason: string
@@ -63,7 +63,7 @@ export function isHard(plan: DirectPlan | HardPlan): plan is HardPlan {
   return plan.strategy !== 'direct' && plan.strategy !== 'tcp'
 }
 
-export const directBudget = 60
+const directBudget = 60
 const directAttemptMs = 120_000
 /** Of a longer list of candidates the rest is not looked at. */
 const maxConsidered = 64
@@ -82,7 +82,7 @@ export function plan(mine: PlanSide, theirs: PlanSide & { readonly sameNat: bool
 
 function planForUdp(mine: PlanSide, theirs: PlanSide & { readonly sameNat: boolean }): Plan {
   const { sameNat } = theirs
-  const [me, peer] = [sideOf(mine), sideOf(theirs)]
+  const [me, peer] = [behaviorOf(mine), behaviorOf(theirs)]
   const usable = usableCandidates(theirs.candidates, mine.candidates, sameNat)
   const targets = peer.kind === 'fixed' ? usable : onePerAddress(usable)
   const offered = usableCandidates(mine.candidates, theirs.candidates, sameNat)
@@ -106,18 +106,18 @@ function planForUdp(mine: PlanSide, theirs: PlanSide & { readonly sameNat: boole
   const strategy = strategyFor(me, peer)
   if (strategy === 'direct') return direct(targets)
   // Inside one LAN, and over IPv6, the NATs for IPv4 do not matter.
-  const goesAround = ({ kind, endpoint }: Candidate) =>
+  const isEasier = ({ kind, endpoint }: Candidate) =>
     (sameNat && kind === 'host') || isPublicSix(endpoint.address)
-  const around = targets.filter(goesAround)
-  const hasWayRound = around.length > 0 && offered.some(goesAround)
-  if (strategy === 'none') return hasWayRound ? direct(around) : noneFor(me, peer)
+  const around = targets.filter(isEasier)
+  const hasEasierPath = around.length > 0 && offered.some(isEasier)
+  if (strategy === 'none') return hasEasierPath ? direct(around) : noneFor(me, peer)
   return {
     strategy,
     targets,
     mine: me,
     theirs: peer,
-    hasWayRound,
-    ...costOf(strategy, me, peer, hasWayRound),
+    hasEasierPath,
+    ...costOf(strategy, me, peer, hasEasierPath),
   }
 }
 
@@ -129,11 +129,11 @@ function none(reason: string, advice: string): NoPlan {
   return { strategy: 'none', reason, advice }
 }
 
-function strategyFor(a: Side, b: Side): 'direct' | 'none' | HardStrategy {
+function strategyFor(a: NatBehavior, b: NatBehavior): 'direct' | 'none' | HardStrategy {
   if (a.isOpen || b.isOpen) return 'direct'
   const [hard, other] = a.kind === 'fixed' || b.kind === 'random' ? [b, a] : [a, b]
   if (hard.kind === 'fixed') return 'direct'
-  // Nowhere to aim at: only checks may find a way.
+  // Nowhere to aim at: only checks may find a path.
   if (!hard.seenAs || !other.seenAs) return other.kind === 'fixed' ? 'direct' : 'none'
   switch (other.kind) {
     case 'fixed':
@@ -151,11 +151,11 @@ function strategyFor(a: Side, b: Side): 'direct' | 'none' | HardStrategy {
 }
 
 /** Any port of an address that it has sent to. */
-function letsAddressesIn({ filtering }: Side): boolean {
+function letsAddressesIn({ filtering }: NatBehavior): boolean {
   return filtering === 'EIF' || filtering === 'ADF'
 }
 
-function noneFor(a: Side, b: Side): NoPlan {
+function noneFor(a: NatBehavior, b: NatBehavior): NoPlan {
   const random = [a, b].filter(({ kind }) => kind === 'random').length
   const which = random === 2 ? ' at random' : random === 1 ? ', one of them at random' : ''
   return none(
@@ -176,10 +176,10 @@ const directShareInSearch = 45
 const expectedFinds = { block: 8, all: 11.2 }
 
 /** The time leaves room for letters of a minute, each tactic's number of them and a second try. */
-function costOf(strategy: HardStrategy, me: Side, peer: Side, hasWayRound: boolean): Cost {
+function costOf(strategy: HardStrategy, me: NatBehavior, peer: NatBehavior, hasEasierPath: boolean): Cost {
   const isLargeSearch = strategy === 'birthday' || strategy === 'assigned-birthday'
-  const share = hasWayRound ? directBudget : isLargeSearch ? directShareInSearch : directShare
-  const more = hasWayRound ? directBudget - directShare : 0
+  const share = hasEasierPath ? directBudget : isLargeSearch ? directShareInSearch : directShare
+  const more = hasEasierPath ? directBudget - directShare : 0
   switch (strategy) {
     case 'range': {
       const { ports } = me.kind === 'fixed' ? peer : me
@@ -204,7 +204,7 @@ function costOf(strategy: HardStrategy, me: Side, peer: Side, hasWayRound: boole
   }
 }
 
-function searchSizeFor(a: Side, b: Side): number {
+function searchSizeFor(a: NatBehavior, b: NatBehavior): number {
   const { ports, isBlock } = a.kind === 'random' ? a : b
   const size = ports.last - ports.first + 1
   return Math.min(size, Math.ceil(Math.sqrt(size * (isBlock ? expectedFinds.block : expectedFinds.all))))

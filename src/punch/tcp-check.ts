@@ -7,7 +7,7 @@ import type { Crypto } from '../base/crypto.ts'
 import type { Endpoint } from '../base/endpoint.ts'
 import { type CheckKeys, openCheck, sealCheck } from './check-packet.ts'
 
-export type TcpCheckResult = {
+type TcpCheckResult = {
   /** To be sent, in this order. */
   readonly answers: readonly Uint8Array[]
   /** Our own endpoint as the peer sees it, when the connection is proven with this packet. */

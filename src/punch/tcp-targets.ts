@@ -11,7 +11,7 @@ export type TcpTarget = {
 }
 
 /** As a side offers itself; all candidates of ours, those of the peer that a letter brought. */
-export type TcpSides = {
+type TcpSides = {
   readonly mine: readonly Candidate[]
   readonly theirs: readonly Candidate[]
   readonly sameNat: boolean

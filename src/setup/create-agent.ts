@@ -8,8 +8,8 @@ import type { Loaded } from '../config/load-config.ts'
 import { knownNat } from '../config/nat-settings.ts'
 import { type AgentConfigured, AgentControl } from '../daemon/agent-control.ts'
 import { FriendsAndBlocked } from '../daemon/friends-and-blocked.ts'
-import type { Forward } from '../forward/forwarder.ts'
-import type { NamedEndpoints } from '../forward/named-endpoints.ts'
+import type { Forward } from '../forward/forward-types.ts'
+import type { NamedServices } from '../forward/named-services.ts'
 import { parseExposes, parseForwards } from '../forward/parse-forwards.ts'
 import type { Invite } from '../letter/invite.ts'
 import { memberKeys } from '../letter/room-membership.ts'
@@ -31,7 +31,7 @@ export type AgentSetup = {
   /** Of an agent that shares its mailbox with a host; opened by the settings if left out. */
   readonly mail?: () => OpenMail
   /** What the program opens to other programs by name. */
-  readonly namedEndpoints?: NamedEndpoints
+  readonly namedServices?: NamedServices
   readonly onEvent: (event: AgentEvent) => void
   /** A new one each time the room is joined. */
   readonly onMade?: (agent: Agent) => void
@@ -72,7 +72,7 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
       },
       exposes: parsedExposes,
       forwards: open,
-      ...(setup.namedEndpoints && { namedEndpoints: setup.namedEndpoints }),
+      ...(setup.namedServices && { namedServices: setup.namedServices }),
       onEvent: heard,
     })
     setup.onMade?.(agent)

@@ -11,7 +11,7 @@ import { makePass } from '../letter/room-membership.ts'
 import { userIdText } from '../letter/user-id.ts'
 import { databaseProblem, openSharedDatabase } from '../store/host-database.ts'
 import { InviteRevocations } from '../store/invite-revocations.ts'
-import { type InviteNote, Invites, type InviteTerms, mostInvites } from '../store/invites.ts'
+import { Invites, type InviteTerms, mostInvites, type StoredInvite } from '../store/invites.ts'
 import { databasePlace } from './database-location.ts'
 import type { HostKeys } from './host-keys.ts'
 import { knownHosts } from './known-hosts.ts'
@@ -67,7 +67,7 @@ export function makeInvite(
   return { id: inviteId(grant.key), text }
 }
 
-export type ListedInvite = InviteNote & { readonly id: string; readonly roomName: string }
+export type ListedInvite = StoredInvite & { readonly id: string; readonly roomName: string }
 
 /** Oldest first. Those of rooms that are not in the config any more are left out: nobody comes by them. */
 export function listInvites(folder: HostFolder, now: number): readonly ListedInvite[] {
@@ -92,7 +92,7 @@ export function revokeInvite(
   const removed = withInvites(folder, (invites, revocations) => {
     const count = invites.revoke(key, now)
     // Of an invite that another host made our word is worth nothing to others, and is not kept.
-    if (invites.isMadeBy(key, identity.publicKey)) revocations.take(revocation)
+    if (invites.isMadeBy(key, identity.publicKey)) revocations.add(revocation)
     return count
   })
   return { invite, removed }

@@ -6,11 +6,11 @@ import type { HostConfig } from '../config/config-schema.ts'
 import type { Loaded } from '../config/load-config.ts'
 import { readSeed } from '../config/secret-files.ts'
 import type { HostKeyPairs } from '../host/context.ts'
-import type { SharedFront } from '../letter/host-card.ts'
+import type { SharedRepresentative } from '../letter/host-card.ts'
 import type { InviteHost } from '../letter/invite.ts'
 import { hostCardFrom } from './known-hosts.ts'
 
-export type Represented = HostKeyPairs & SharedFront
+export type Represented = HostKeyPairs & SharedRepresentative
 
 /** Null for a host that is no worker. */
 export function readRepresented(

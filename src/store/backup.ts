@@ -1,4 +1,4 @@
-// Copies a host's database with SQLite's online backup, also while the host runs. The copy is of one instant.
+// Copies a host's database with SQLite's online backup, also while the host runs. The copy is one consistent snapshot.
 
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'
@@ -6,19 +6,24 @@ import { messageOf, Problem } from '../base/problem.ts'
 import { schemaVersionOf, sqliteProblem } from './sqlite-database.ts'
 import { refuseDamage } from './sqlite-integrity.ts'
 
-/** More pages than any database has, so that the copy is one step. In small steps each write of the host would restart it. */
+/** More pages than any database has, so the copy is one step. In smaller steps each write of the host would restart it. */
 const allPages = 2 ** 31 - 1
 
-/** Writes `target` completely or not at all, and resolves with its size. Rejects with a Problem, also if `target` exists. */
+/** Writes `target` completely or not at all. Resolves with its size in bytes. Rejects with a Problem, also if `target`
+ *  exists. */
 export async function backUpDatabase(path: string, target: string): Promise<number> {
   if (!existsSync(path)) {
-    throw new Problem('database', `There is no database ${path}.`, 'Start the host once; it makes it.')
+    throw new Problem(
+      'database',
+      `There is no database ${path}.`,
+      'Start the host once: it creates the database.',
+    )
   }
   if (existsSync(target)) {
     throw new Problem(
       'file',
       `${target} exists already.`,
-      'Name a file that is not there, for example with the date.',
+      'Choose a new file name, for example with the date.',
     )
   }
   const fresh = `${target}.${process.pid}.new`
@@ -35,13 +40,14 @@ export async function backUpDatabase(path: string, target: string): Promise<numb
     return statSync(target).size
   } catch (thrown) {
     if (thrown instanceof Problem) throw thrown
-    // The database is open already, so these codes are about the copy.
-    const isOfCopy = thrown instanceof BetterSqlite3.SqliteError && /_(FULL|CANTOPEN|PERM)/.test(thrown.code)
-    if (thrown instanceof BetterSqlite3.SqliteError && !isOfCopy) throw sqliteProblem(path, thrown)
+    // The database is open already, so these codes mean the copy.
+    const isAboutCopy =
+      thrown instanceof BetterSqlite3.SqliteError && /_(FULL|CANTOPEN|PERM)/.test(thrown.code)
+    if (thrown instanceof BetterSqlite3.SqliteError && !isAboutCopy) throw sqliteProblem(path, thrown)
     throw new Problem(
       'file',
       `The backup ${target} cannot be written: ${messageOf(thrown)}.`,
-      'Check that its folder exists, that this user may write there and that there is room.',
+      'Check that its folder exists, that this user may write there and that the disk has free space.',
       { cause: thrown },
     )
   } finally {
@@ -50,7 +56,7 @@ export async function backUpDatabase(path: string, target: string): Promise<numb
   }
 }
 
-/** A damaged copy must not be kept: it might replace an older backup that is sound. */
+/** Throws if the copy is damaged: it might replace an older backup that is good. */
 function checkCopy(path: string, copy: string): void {
   const connection = new BetterSqlite3(copy, { readonly: true })
   try {

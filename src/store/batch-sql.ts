@@ -1,21 +1,21 @@
-// Statements for several rows at once, because each statement is a round trip to PostgreSQL.
+// SQL statements for several rows at once, because each statement is a round trip to PostgreSQL.
 
 import type { Statement } from './sql-connection.ts'
 
 /** The most rows in one statement. */
 export const mostRows = 16
 
-/** Prepares one statement for each number of rows, when it is first needed. */
-export function forCount(make: (count: number) => Statement): (count: number) => Statement {
-  const made = new Map<number, Statement>()
+/** Prepares a statement for each number of rows when it is first needed. */
+export function byCount(make: (count: number) => Statement): (count: number) => Statement {
+  const prepared = new Map<number, Statement>()
   return (count) => {
-    const statement = made.get(count) ?? make(count)
-    made.set(count, statement)
+    const statement = prepared.get(count) ?? make(count)
+    prepared.set(count, statement)
     return statement
   }
 }
 
-/** `part` `count` times, joined by `between`. */
-export function times(count: number, part: string, between = ', '): string {
-  return Array(count).fill(part).join(between)
+/** Repeats `sql` `count` times, joined by `separator`. */
+export function repeat(count: number, sql: string, separator = ', '): string {
+  return Array(count).fill(sql).join(separator)
 }

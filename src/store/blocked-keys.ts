@@ -1,4 +1,4 @@
-// User IDs that a command blocked in all rooms. The config may block more.
+// User IDs that are blocked in all rooms by a command. The settings may block more.
 
 import type { UserId } from '../letter/letter-types.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
@@ -7,7 +7,7 @@ export const mostBlocked = 10_000
 
 export type BlockedKey = {
   readonly user: UserId
-  /** The nickname it had when it was blocked; may be empty. */
+  /** The nickname at the time of the block; may be empty. */
   readonly name: string
   /** Unix ms. */
   readonly blockedAt: number
@@ -26,7 +26,7 @@ export class BlockedKeys {
     return this.#statements.has.get(user) !== undefined
   }
 
-  /** Takes it out of all rooms, too. False when there are as many as there may be. */
+  /** Also removes the user from all rooms. False if `mostBlocked` users are blocked already. */
   add(user: UserId, name: string, now: number): boolean {
     return this.#database.transaction(() => {
       if ((this.#statements.size.get() as number) >= mostBlocked && !this.has(user)) return false
@@ -36,7 +36,7 @@ export class BlockedKeys {
     })
   }
 
-  /** False when it was not blocked. */
+  /** False if the user was not blocked. */
   remove(user: UserId): boolean {
     return this.#statements.remove.run(user).changes > 0
   }
@@ -47,13 +47,13 @@ export class BlockedKeys {
     )
   }
 
-  /** Who is in the table under this nickname. Reads all of it. */
+  /** The users with this nickname in the peer table. Reads the whole table. */
   usersNamed(nickname: string): readonly UserId[] {
     const users = this.#statements.named.all(nickname) as Uint8Array[]
     return users.map((user) => new Uint8Array(user))
   }
 
-  /** The nickname in the table, or nothing. */
+  /** The nickname in the peer table, or an empty text. */
   nameOf(user: UserId): string {
     return (this.#statements.name.get(user) as string | undefined) ?? ''
   }
@@ -61,7 +61,7 @@ export class BlockedKeys {
 
 function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
-  // By the index of each room: there is none over all rooms, which would cost every letter.
+  // Uses the index of each room. An index over all rooms would slow down every letter.
   const entriesOf = 'FROM entry WHERE room_id IN (SELECT room_id FROM room) AND user_id = ?'
   return {
     size: statement('SELECT COUNT(*) FROM blocked').pluck(),

@@ -1,4 +1,4 @@
-// Of a representative host (A14): the worker of each sender, and the forwarded letters that no worker has confirmed.
+// For a representative host (A14): the worker of each sender, and the forwarded letters that no worker has confirmed yet.
 
 import { decodeCbor, encodeCbor } from '../letter/cbor.ts'
 import type { LetterId, UserId } from '../letter/letter-types.ts'
@@ -8,23 +8,23 @@ import type { Connection, HostDatabase, Statement } from './host-database.ts'
 export type SenderHash = Uint8Array
 
 export type Forward = {
-  /** Of the forward letter, to whichever worker it goes. */
+  /** ID of the forward letter, the same for each worker that it is sent to. */
   readonly id: LetterId
   readonly sender: SenderHash
   readonly worker: UserId
   readonly mailFrom: string
   readonly mailDate: number | null
   readonly mailId: string | null
-  /** As they came. */
+  /** The boxes of the mail, unchanged. */
   readonly boxes: readonly Uint8Array[]
-  /** Workers it was sent to so far, the same one counted each time. */
+  /** How often it was sent to a worker so far. */
   readonly tries: number
 }
 
 export type ForwardedLettersSettings = {
-  /** Senders remembered, at most; beyond it those that wrote longest ago are forgotten. */
+  /** Stored senders, at most. Beyond this those that wrote longest ago are deleted. */
   readonly senders: number
-  /** Letters kept until a worker took them, at most; `room` is 0 then. */
+  /** Unconfirmed letters, at most. Then `freeSlots` is 0. */
   readonly forwards: number
 }
 
@@ -50,12 +50,12 @@ export class ForwardedLetters {
     this.#sql = prepare(database.connection)
   }
 
-  /** How many more letters may be kept. */
-  get room(): number {
+  /** How many more letters can be stored. */
+  get freeSlots(): number {
     return Math.max(0, this.#settings.forwards - this.size)
   }
 
-  /** Letters that no worker has taken. */
+  /** The number of letters that no worker has confirmed. */
   get size(): number {
     return this.#sql.size.get() as number
   }
@@ -65,43 +65,44 @@ export class ForwardedLetters {
     return worker ? new Uint8Array(worker) : null
   }
 
-  /** From now on, and noted as used. */
+  /** Assigns a worker to a sender and stores that the sender wrote now. */
   assign(sender: SenderHash, worker: UserId, now: number): void {
     this.#sql.assign.run(sender, worker, now)
     const excess = (this.#sql.choices.get() as number) - this.#settings.senders
-    if (excess > 0) this.#sql.forgetFirst.run(excess)
+    if (excess > 0) this.#sql.forgetOldest.run(excess)
   }
 
-  /** In `messageId` it is on its way. One that is there already goes to its new worker, and once more counts as tried. */
+  /** Stores a letter that is sent in the mail `messageId`. If it is stored already, it gets the new worker and one more
+   *  try. */
   put(forward: Omit<Forward, 'tries'>, messageId: string, now: number): void {
     const { id, sender, worker, mailFrom, mailDate, mailId, boxes } = forward
     const content = encodeCbor([...boxes])
     this.#sql.put.run(id, sender, worker, mailFrom, mailDate, mailId, content, messageId, now)
   }
 
-  /** Its worker found it and did not take it: it counts as waiting, and that time does not count as tried. Nothing when
-   *  another worker has it by now. */
-  giveBack(id: LetterId, worker: UserId): void {
-    this.#sql.giveBack.run(id, worker)
+  /** The worker found the letter and did not handle it, so it waits to be sent again. That try does not count. Does nothing
+   *  if another worker has it by now. */
+  requeue(id: LetterId, worker: UserId): void {
+    this.#sql.requeue.run(id, worker)
   }
 
-  /** A worker has it, or it is given up. */
+  /** A worker has confirmed the letter, or it is given up. */
   drop(id: LetterId): void {
     this.#sql.drop.run(id)
   }
 
-  /** Of this worker and sent to it at `until` (Unix ms) or before, oldest first. What waits in our own outbox is not among
-   *  them, but what was given back: that was sent, though it may not be marked yet. */
+  /** The letters of this worker that were sent to it at `until` (Unix ms) or before, oldest first. Without those whose mail
+   *  is still in our outbox, but with all that were requeued: these were sent, even if the outbox does not know it yet. */
   waiting(worker: UserId, until: number, limit: number): readonly Forward[] {
     return (this.#sql.waiting.all(worker, until, limit) as Row[]).map(forwardOf)
   }
 
-  /** One small step of housekeeping: forgets who has not written since `before` (Unix ms); says how many. */
+  /** Deletes at most `limit` senders that have not written since `before` (Unix ms). Returns how many. */
   forgetSenders(before: number, limit: number): number {
     return this.#sql.forget.run(before, limit).changes
   }
 
-  /** After our clock was set back nothing waits for a time to come. */
+  /** Corrects times in the future after our clock was set back. */
   clampFuture(now: number): void {
     this.#database.inTransaction(() => {
       this.#sql.clampChoices.run(now, now)
@@ -130,7 +131,7 @@ function prepare(connection: Connection) {
       `INSERT INTO worker_choice (sender, worker, used_at) VALUES (?, ?, ?)
        ON CONFLICT (sender) DO UPDATE SET worker = excluded.worker, used_at = excluded.used_at`,
     ),
-    forgetFirst: statement(
+    forgetOldest: statement(
       `DELETE FROM worker_choice WHERE sender IN (SELECT sender FROM worker_choice ORDER BY used_at LIMIT ?)`,
     ),
     put: statement(
@@ -140,7 +141,7 @@ function prepare(connection: Connection) {
        ON CONFLICT (forward_id) DO UPDATE SET worker = excluded.worker, message_id = excluded.message_id,
          tries = forward.tries + 1, forwarded_at = excluded.forwarded_at`,
     ),
-    giveBack: statement(
+    requeue: statement(
       'UPDATE forward SET forwarded_at = 0, tries = tries - 1 WHERE forward_id = ? AND worker = ? AND forwarded_at > 0',
     ),
     drop: statement('DELETE FROM forward WHERE forward_id = ?'),

@@ -1,14 +1,14 @@
-// The host's database: a file of its own (SQLite), or tables that several hosts share (PostgreSQL). Commands that change
-// invites and blocked keys may open it while the host runs.
+// The host's database: a file of one host (SQLite), or tables that several host processes share (PostgreSQL). Commands that
+// change invites and blocked keys may open it while the host runs.
 
 import BetterSqlite3 from 'better-sqlite3'
 import { Problem } from '../base/problem.ts'
 import {
   isPostgresFailure,
   isPostgresUrl,
-  nameOfPlace,
+  locationName,
   openPostgres,
-  type PostgresPlace,
+  type PostgresLocation,
   postgresProblem,
 } from './postgres-database.ts'
 import type { Connection, Statement } from './sql-connection.ts'
@@ -25,24 +25,26 @@ export type Counts = {
 }
 
 export class HostDatabase {
-  /** The file, or server and database, as messages name it. */
+  /** The path of the file, or server and database. For messages. */
   readonly path: string
   readonly connection: Connection
   readonly #counts: Statement
-  readonly #countAsStale: Statement
+  readonly #setForgottenUntil: Statement
   #rollbacks = 0
 
   constructor(path: string, connection: Connection) {
     this.path = path
     this.connection = connection
-    this.#countAsStale = connection.prepare('UPDATE tally SET forgotten_until = ? WHERE forgotten_until < ?')
+    this.#setForgottenUntil = connection.prepare(
+      'UPDATE tally SET forgotten_until = ? WHERE forgotten_until < ?',
+    )
     this.#counts = connection.prepare(
       `SELECT entries, seen_letters AS "seenLetters", ${mailCount(connection)} AS mails, introductions
        FROM tally WHERE tally_id = 1`,
     )
   }
 
-  /** Commits all of `work` or nothing, with one sync to disk. A nested transaction may fail without the outer one. */
+  /** Commits all changes of `work` or none, with one sync to disk. A nested transaction can fail alone. */
   transaction<T>(work: () => T): T {
     try {
       return this.connection.transaction(work)
@@ -52,22 +54,22 @@ export class HostDatabase {
     }
   }
 
-  /** As `transaction`, but waits without blocking the thread until no other process is in a transaction. */
-  async turn<T>(work: () => T): Promise<T> {
+  /** Like `transaction`, but does not block the thread while it waits for transactions of other processes. */
+  async asyncTransaction<T>(work: () => T): Promise<T> {
     try {
-      return await this.connection.turn(work)
+      return await this.connection.asyncTransaction(work)
     } catch (thrown) {
       this.#rollbacks++
       throw thrown
     }
   }
 
-  /** Runs `work` in the open transaction, or in a new one. In an open one a failure must not be caught there. */
+  /** Runs `work` in the open transaction, or else in a new one. If `work` throws, the whole transaction must fail. */
   inTransaction<T>(work: () => T): T {
     return this.connection.inTransaction ? work() : this.transaction(work)
   }
 
-  /** Grows with every rollback: rows that were cached before it may be wrong. */
+  /** The number of rollbacks. Rows that were cached before a rollback may be wrong. */
   get rollbacks(): number {
     return this.#rollbacks
   }
@@ -76,9 +78,9 @@ export class HostDatabase {
     return this.#counts.get() as Counts
   }
 
-  /** From now on letters signed at this time (Unix ms) or before are stale, as their rows may be deleted. */
+  /** Rows of letters signed at `until` (Unix ms) or before may be deleted, so such letters are stale from now on. */
   countAsStale(until: number): void {
-    this.#countAsStale.run(until, until)
+    this.#setForgottenUntil.run(until, until)
   }
 
   /** May be called again. */
@@ -87,33 +89,34 @@ export class HostDatabase {
   }
 }
 
-/** SQL for the number of mails in the outbox, in a SELECT from `tally`. */
+/** SQL for the number of mails in the outbox, for a SELECT from `tally`. */
 export function mailCount({ isShared }: Connection): string {
   return isShared ? '(SELECT COUNT(*) FROM mail)' : 'mails'
 }
 
-/** A file, a PostgreSQL URL, or that with its password. */
-export type DatabasePlace = string | PostgresPlace
+/** The path of a file, a PostgreSQL URL, or such a URL with its password. */
+export type DatabaseLocation = string | PostgresLocation
 
-/** For a host. Throws a Problem 'database' when it cannot be used; then nothing stays open. One host at a time can open a
- *  file, any number can open tables in PostgreSQL. `:memory:` is for tests. */
-export function openHostDatabase(place: DatabasePlace): HostDatabase {
-  return open(place, { exclusive: true })
+/** Opens the database for a host. Throws a Problem 'database' if it cannot be used; then nothing stays open. Only one host at
+ *  a time can open a file, any number can open tables in PostgreSQL. `:memory:` is for tests. */
+export function openHostDatabase(location: DatabaseLocation): HostDatabase {
+  return open(location, { exclusive: true })
 }
 
-/** For a command that reads or writes a few rows, whether a host runs or not. */
-export function openSharedDatabase(place: DatabasePlace): HostDatabase {
-  return open(place, { exclusive: false })
+/** Opens the database for a command that reads or writes a few rows. A host may run meanwhile. */
+export function openSharedDatabase(location: DatabaseLocation): HostDatabase {
+  return open(location, { exclusive: false })
 }
 
-function open(place: DatabasePlace, options: { readonly exclusive: boolean }): HostDatabase {
-  const postgres = typeof place !== 'string' ? place : isPostgresUrl(place) ? { url: place } : null
+function open(location: DatabaseLocation, options: { readonly exclusive: boolean }): HostDatabase {
+  const postgres =
+    typeof location !== 'string' ? location : isPostgresUrl(location) ? { url: location } : null
   return postgres
-    ? new HostDatabase(nameOfPlace(postgres.url), openPostgres(postgres))
-    : new HostDatabase(place as string, openSqlite(place as string, options))
+    ? new HostDatabase(locationName(postgres.url), openPostgres(postgres))
+    : new HostDatabase(location as string, openSqlite(location as string, options))
 }
 
-/** Whether the database failed, and not what was done in it. */
+/** Whether the database failed. False for errors of the code that used it. */
 export function isDatabaseFailure(thrown: unknown): boolean {
   return (
     thrown instanceof BetterSqlite3.SqliteError ||
@@ -122,15 +125,15 @@ export function isDatabaseFailure(thrown: unknown): boolean {
   )
 }
 
-/** Whether the file is damaged, so that a person has to replace it. Then the next host that opens it checks all of it
- *  first. */
-export function meetsDamage({ path }: HostDatabase, problem: Problem): boolean {
+/** Whether the file is damaged, so that a person must replace it. Stores a note beside the file: the next host that opens it
+ *  then checks the whole file. */
+export function noteIfDamaged({ path }: HostDatabase, problem: Problem): boolean {
   if (!isDamage(problem)) return false
   noteDamage(path)
   return true
 }
 
-/** The Problem for what the database threw, with a sentence for people. `path`: of a HostDatabase. */
+/** The Problem for an error of the database. `path`: the `path` of the HostDatabase. */
 export function databaseProblem(path: string, thrown: unknown): Problem {
   return isPostgresUrl(path) ? postgresProblem(path, thrown) : sqliteProblem(path, thrown)
 }

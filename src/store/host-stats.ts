@@ -1,4 +1,4 @@
-// What a host's database says about other hosts, read while the host runs and without changing anything.
+// Reads what a host's database knows about other hosts. Changes nothing, and the host may run meanwhile.
 
 import { existsSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'
@@ -7,17 +7,17 @@ import type { UserId } from '../letter/letter-types.ts'
 import { schemaVersionOf } from './sqlite-database.ts'
 import { migrations } from './sqlite-schema.ts'
 
-export type Sighting = {
-  /** When its latest letter was signed, Unix ms by its clock; null when none came as long as letters are remembered. */
+export type HostStats = {
+  /** When its latest letter was signed, Unix ms by its clock. Null if no letter of it is stored. */
   readonly heardAt: number | null
-  /** Letters of agents that it was given and has not said to have taken. */
+  /** Letters of agents that were forwarded to it and that it has not confirmed. */
   readonly forwards: number
-  /** Agents that it told of, and that do not know us: they wrote to other keys than ours. */
+  /** Agents that we know only from it, because they wrote to other keys than ours. */
   readonly strangers: number
 }
 
-/** By the hosts' IDs in hex; null when there is no database of this version yet. Throws when it cannot be read. */
-export function readSightings(path: string, hosts: readonly UserId[]): ReadonlyMap<string, Sighting> | null {
+/** By host ID in hexadecimal. Null if there is no database of this version yet. Throws if it cannot be read. */
+export function readHostStats(path: string, hosts: readonly UserId[]): ReadonlyMap<string, HostStats> | null {
   if (!existsSync(path)) return null
   const connection = new BetterSqlite3(path, { readonly: true, fileMustExist: true, timeout: 1_000 })
   try {

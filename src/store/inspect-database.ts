@@ -7,7 +7,7 @@ import { refuseDamage } from './sqlite-integrity.ts'
 import { migrations } from './sqlite-schema.ts'
 
 export type Inspection =
-  /** There is no file; the host makes it. */
+  /** There is no file yet. The host creates it. */
   | { readonly state: 'absent' }
   /** Locked, most likely by the host. */
   | { readonly state: 'in-use' }
@@ -19,7 +19,7 @@ export type Inspection =
       readonly sizeBytes: number
     }
 
-/** Reads the whole file. Throws a Problem 'database' if it is damaged or a host would refuse it. */
+/** Reads the whole file. Throws a Problem 'database' if it is damaged or a host could not use it. */
 export function inspectHostDatabase(path: string): Inspection {
   let connection: BetterSqlite3.Database | undefined
   try {

@@ -2,9 +2,9 @@
 
 import type { Revocation, UserId } from '../letter/letter-types.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
-import { keepOverMs } from './invites.ts'
+import { keepEndedMs } from './invites.ts'
 
-/** The most revocations of one host, so that no host can fill our disk. */
+/** Stored revocations of one host, at most, so that no host can fill our disk. */
 const mostOfHost = 10_000
 
 type Row = {
@@ -24,35 +24,35 @@ export class InviteRevocations {
     this.#statements = prepare(database.connection)
   }
 
-  /** Ends the invite here too, and takes whoever came by it out of the table. False when it was known, or there are as
-   *  many as there may be. The signature is the caller's to check. */
-  take({ host, key, at, until, signature }: Revocation): boolean {
+  /** Also revokes the invite here and removes the entries of agents that used it. False if the revocation is stored already,
+   *  or there are too many. The caller must have checked the signature. */
+  add({ host, key, at, until, signature }: Revocation): boolean {
     return this.#database.inTransaction(() => {
       if ((this.#statements.ofHost.get(host) as number) >= mostOfHost) return false
       if (this.#statements.add.run(host, key, at, until ?? null, signature).changes === 0) return false
-      this.#statements.end.run(at, key, host)
+      this.#statements.revokeInvite.run(at, key, host)
       this.#statements.removeEntries.run(key, host)
       return true
     })
   }
 
-  /** Those that no other host was told of since `before` (Unix ms), longest ago first. */
+  /** Revocations that were not sent to other hosts since `before` (Unix ms), longest ago first. */
   due(before: number, limit: number): readonly Revocation[] {
     return (this.#statements.due.all(before, limit) as Row[]).map(revocationOf)
   }
 
-  /** The latest. */
+  /** The latest revocations. */
   latest(limit: number): readonly Revocation[] {
     return (this.#statements.latest.all(limit) as Row[]).map(revocationOf)
   }
 
-  noteTold(told: readonly Revocation[], now: number): void {
-    for (const { host, key } of told) this.#statements.noteTold.run(now, host, key)
+  markSent(sent: readonly Revocation[], now: number): void {
+    for (const { host, key } of sent) this.#statements.markSent.run(now, host, key)
   }
 
-  /** One small step of housekeeping: forgets at most `limit` whose invites have long ended by themselves. */
-  forgetOver(now: number, limit: number): number {
-    return this.#statements.forget.run(now - keepOverMs, limit).changes
+  /** Deletes at most `limit` revocations whose invites ended by themselves long ago. Returns how many. */
+  forgetEnded(now: number, limit: number): number {
+    return this.#statements.forget.run(now - keepEndedMs, limit).changes
   }
 }
 
@@ -69,20 +69,20 @@ function revocationOf({ host, key, revoked_at, until_at, signature }: Row): Revo
 function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
   const columns = 'host, key, revoked_at, until_at, signature'
-  // Of invites noted before their hosts were, the key alone must do.
+  // Old rows do not have the host that made the invite. There the key must be enough.
   const invite = 'key = ? AND (host = ? OR host IS NULL)'
   return {
     ofHost: statement('SELECT COUNT(*) FROM revocation WHERE host = ?').pluck(),
     add: statement(
       `INSERT INTO revocation (${columns}, told_at) VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING`,
     ),
-    end: statement(`UPDATE invite SET revoked_at = ? WHERE ${invite} AND revoked_at IS NULL`),
+    revokeInvite: statement(`UPDATE invite SET revoked_at = ? WHERE ${invite} AND revoked_at IS NULL`),
     removeEntries: statement(
       `DELETE FROM entry WHERE invite_id = (SELECT invite_id FROM invite WHERE ${invite})`,
     ),
     due: statement(`SELECT ${columns} FROM revocation WHERE told_at < ? ORDER BY told_at LIMIT ?`),
     latest: statement(`SELECT ${columns} FROM revocation ORDER BY revoked_at DESC LIMIT ?`),
-    noteTold: statement('UPDATE revocation SET told_at = ? WHERE host = ? AND key = ?'),
+    markSent: statement('UPDATE revocation SET told_at = ? WHERE host = ? AND key = ?'),
     forget: statement(
       'DELETE FROM revocation WHERE (host, key) IN (SELECT host, key FROM revocation WHERE until_at <= ? LIMIT ?)',
     ),

@@ -1,28 +1,28 @@
-// Invites, the agents that used them, and whether they still let anybody in. Commands write here while a host runs. The host
-// reads at each request, so changes count at once.
+// Invites, the agents that used them, and whether they are still valid. Commands write here while a host runs. The host reads
+// at each request, so changes have effect at once.
 
 import type { Grant, RoomTag, UserId } from '../letter/letter-types.ts'
 import { limits } from '../letter/limits.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 
-/** Beyond it none is made; those that are over make room when they are forgotten. */
+/** Stored invites, at most. Ended ones are deleted after a time. */
 export const mostInvites = 10_000
 
-/** Agents noted of one that has no limit; beyond it they are let in without being noted. */
-const mostNoted = limits.inviteUses
+/** Stored agents of an invite without a limit, at most. Further agents are let in but not stored. */
+const mostUsers = limits.inviteUses
 
 const dayMs = 24 * 3_600_000
-/** Until then one that is over is still listed. */
-export const keepOverMs = 90 * dayMs
+/** How long an ended invite is still listed. */
+export const keepEndedMs = 90 * dayMs
 
-/** Entries taken out in one transaction, so that no letter waits long. */
+/** Entries that are removed in one transaction, so that no letter waits long. */
 const stepEntries = 500
 
 export type InviteState = 'open' | 'ended' | 'revoked' | 'used-up'
 
 export type InviteTerms = Pick<Grant, 'until' | 'uses'>
 
-export type InviteNote = InviteTerms & {
+export type StoredInvite = InviteTerms & {
   readonly key: Uint8Array
   readonly room: RoomTag
   /** For people; may be empty. */
@@ -30,9 +30,9 @@ export type InviteNote = InviteTerms & {
   /** Unix ms. */
   readonly madeAt: number
   readonly state: InviteState
-  /** Different agents that came by it. */
+  /** How many different agents used it. */
   readonly used: number
-  /** Of them, those in the table now. */
+  /** How many of them are in the peer table now. */
   readonly present: number
 }
 
@@ -58,7 +58,7 @@ export class Invites {
     this.#statements = prepare(database.connection)
   }
 
-  /** False when there are as many as there may be. Also for one that this database has forgotten. */
+  /** False if there are too many invites. Also stores an invite again that was deleted here. */
   add(
     room: RoomTag,
     { key, until, uses, host }: InviteTerms & Pick<Grant, 'key'> & Partial<Pick<Grant, 'host'>>,
@@ -68,18 +68,18 @@ export class Invites {
     return this.#database.inTransaction(() => {
       if ((this.#statements.size.get() as number) >= mostInvites) return false
       this.#statements.addRoom.run(room)
-      const maker = host ?? null
-      this.#statements.add.run(key, room, name, now, until ?? null, uses ?? null, maker, maker, key)
+      const madeBy = host ?? null
+      this.#statements.add.run(key, room, name, now, until ?? null, uses ?? null, madeBy, madeBy, key)
       return true
     })
   }
 
-  list(now: number): readonly InviteNote[] {
-    return (this.#statements.list.all() as Row[]).map((row) => noteOf(row, now))
+  list(now: number): readonly StoredInvite[] {
+    return (this.#statements.list.all() as Row[]).map((row) => inviteOf(row, now))
   }
 
-  /** Whether this agent may come into the room by an invite of this key; its number too, or null when there is none. */
-  consult(
+  /** The row ID of the invite with this key, and its state for this agent. Null if the invite is not stored. */
+  check(
     room: RoomTag,
     key: Uint8Array,
     user: UserId,
@@ -97,13 +97,13 @@ export class Invites {
     return { id, state: stateOf(row, isFull, now) }
   }
 
-  /** The agent was let in by it. */
+  /** Stores that the agent used the invite. */
   use(id: number, user: UserId, now: number): void {
     if (this.#statements.hasUser.get(id, user) !== undefined) return
-    if ((this.#statements.users.get(id) as number) < mostNoted) this.#statements.addUser.run(id, user, now)
+    if ((this.#statements.users.get(id) as number) < mostUsers) this.#statements.addUser.run(id, user, now)
   }
 
-  /** Nobody comes by it any more, and those who did are taken out of the table: says how many. */
+  /** Revokes the invite and removes the entries of all agents that used it. Returns how many entries. */
   revoke(key: Uint8Array, now: number): number {
     this.#statements.revoke.run(now, key)
     for (let removed = 0; ; ) {
@@ -115,25 +115,25 @@ export class Invites {
     }
   }
 
-  /** Also where it was not noted who made it. */
+  /** Whether the host made the invite. Also true if the maker is not stored. */
   isMadeBy(key: Uint8Array, host: UserId): boolean {
     return this.#statements.madeBy.get(key, host) !== undefined
   }
 
-  /** One small step of housekeeping: takes out at most `limit` entries whose invite has ended since
-   *  `endedAfter` (Unix ms); older ones have expired by themselves. */
+  /** Removes at most `limit` entries whose invite has ended after `endedAfter` (Unix ms). Entries of older invites have
+   *  expired by themselves. Returns how many. */
   removeEnded(endedAfter: number, now: number, limit: number): number {
     return this.#statements.removeEnded.run(endedAfter, now, limit).changes
   }
 
-  /** One small step of housekeeping: forgets at most `limit` invites that have long been over. Such an invite is
-   *  still known by its end; a revoked one without an end is kept, or it would be good again. */
-  forgetOver(now: number, limit: number): number {
-    return this.#statements.forget.run(now - keepOverMs, limit).changes
+  /** Deletes at most `limit` invites that ended long ago. They stay invalid, because the grant has the end. A revoked invite
+   *  without an end is never deleted, because it would be valid again. Returns how many. */
+  forgetEnded(now: number, limit: number): number {
+    return this.#statements.forget.run(now - keepEndedMs, limit).changes
   }
 }
 
-function noteOf(row: Row, now: number): InviteNote {
+function inviteOf(row: Row, now: number): StoredInvite {
   const { used, present, until_at: until, uses } = row
   return {
     key: new Uint8Array(row.key),

@@ -1,36 +1,36 @@
-// Agents that left, and when. Mails overtake each other: a request that was sent before the goodbye and comes after it must
-// not bring the agent back.
+// Agents that left, and when. A mail can overtake another: a request that was signed before the leave letter and comes after
+// it must not bring the agent back.
 
 import type { UserId } from '../letter/letter-types.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 
-/** At most so many. An agent can leave only if it has an entry, and rows are deleted once such letters are stale. */
-const mostDepartures = 100_000
+/** Stored rows, at most. Only agents with an entry can leave, and rows are deleted when such requests are stale. */
+const mostLeft = 100_000
 
 export class LeftAgents {
   readonly #database: HostDatabase
-  /** Beyond it the oldest are deleted, and letters signed then or before are stale from then on. */
+  /** Beyond this the oldest rows are deleted, and letters signed at that time or before are stale from then on. */
   readonly #capacity: number
   readonly #statements: ReturnType<typeof prepare>
 
-  constructor(database: HostDatabase, capacity = mostDepartures) {
+  constructor(database: HostDatabase, capacity = mostLeft) {
     this.#database = database
     this.#capacity = capacity
     this.#statements = prepare(database.connection)
   }
 
   /** Whether the agent left at `sentAt` (Unix ms, signed) or later. */
-  isSince(roomId: number, user: UserId, sentAt: number): boolean {
+  hasLeftSince(roomId: number, user: UserId, sentAt: number): boolean {
     return this.#statements.since.get(roomId, user, sentAt) !== undefined
   }
 
-  note(roomId: number, user: UserId, sentAt: number): void {
-    this.#statements.note.run(roomId, user, sentAt)
+  add(roomId: number, user: UserId, sentAt: number): void {
+    this.#statements.add.run(roomId, user, sentAt)
     const excess = (this.#statements.size.get() as number) - this.#capacity
     if (excess > 0) this.#forget(Number.MAX_SAFE_INTEGER, excess)
   }
 
-  /** Those at `until` or before, at least `limit` of them; says how many. */
+  /** Deletes about `limit` rows with a time of `until` (Unix ms) or before. Returns how many. */
   forget(until: number, limit: number): number {
     return this.#database.inTransaction(() => this.#forget(until, limit))
   }
@@ -48,7 +48,7 @@ function prepare(connection: Connection) {
   return {
     size: statement('SELECT departures FROM tally WHERE tally_id = 1').pluck(),
     since: statement('SELECT 1 FROM departure WHERE room_id = ? AND user_id = ? AND sent_at >= ?').pluck(),
-    note: statement(
+    add: statement(
       `INSERT INTO departure (room_id, user_id, sent_at) VALUES (?, ?, ?)
        ON CONFLICT (room_id, user_id) DO UPDATE SET sent_at = excluded.sent_at
        WHERE excluded.sent_at > departure.sent_at`,

@@ -1,12 +1,12 @@
-// Leases on mails in the mailbox and in the outbox, for processes that share the tables: only the owner works on a mail. A
-// lease expires, so another process takes over from one that was killed. Letters would not be handled twice even without a
-// lease, because seen letters are stored. Mails would be sent twice, so a lease is longer than the longest sending.
+// Leases on mails in the mailbox and in the outbox, for host processes that share the tables. Only the owner of a lease works
+// on the mail. A lease expires, so another process takes over if one was killed. Without a lease a mail of the outbox would be
+// sent twice, so a lease is longer than the longest sending. A letter is never handled twice, because seen letters are stored.
 
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 import { laneOf, type Urgency, type WaitingMail, waitingColumns } from './outbox.ts'
 import { firstHour, hourOf } from './send-budget.ts'
 
-export class Leases {
+export class MailLeases {
   readonly #database: HostDatabase
   /** Different for each process and run. */
   readonly #owner: string
@@ -18,15 +18,16 @@ export class Leases {
     this.#statements = prepare(database.connection)
   }
 
-  /** Of these mails of the mailbox, those that nobody else has in hand: they are ours until `until` (Unix ms). */
-  letters(names: readonly string[], now: number, until: number): ReadonlySet<string> {
+  /** Leases mails of the mailbox until `until` (Unix ms). Returns the names of those that no other process has leased. */
+  leaseLetters(names: readonly string[], now: number, until: number): ReadonlySet<string> {
     if (names.length === 0) return new Set()
     const list = JSON.stringify(names)
-    return new Set(this.#statements.letters.all(list, this.#owner, until, now) as string[])
+    return new Set(this.#statements.leaseLetters.all(list, this.#owner, until, now) as string[])
   }
 
-  /** Mails that are due, longest due first, as many as `most` of those that are under way anywhere allows. */
-  mails(
+  /** Leases mails of the outbox that are due, longest due first. `most`: how many more may be sent while this many are being
+   *  sent by all processes. */
+  leaseMails(
     urgency: Urgency,
     {
       now,
@@ -35,40 +36,40 @@ export class Leases {
       most,
     }: { now: number; until: number; limit: number; most: (underWay: number) => number },
   ): readonly WaitingMail[] {
-    // Without a budget nothing has to be counted, so no other process has to be waited for.
+    // Without a budget nothing must be counted, so there is no need to wait for other processes.
     if (most(0) === Number.POSITIVE_INFINITY)
-      return this.#statements.claimDue.all(laneOf[urgency], now, now, limit, until) as WaitingMail[]
+      return this.#statements.leaseDue.all(laneOf[urgency], now, now, limit, until) as WaitingMail[]
     return this.#database.inTransaction(() => {
       const left = Math.min(limit, most(this.#statements.underWay.get(now) as number))
       if (left <= 0) return []
       const mails = this.#statements.due.all(laneOf[urgency], now, now, left) as WaitingMail[]
-      if (mails.length > 0) this.#statements.claim.run(until, listOf(mails))
+      if (mails.length > 0) this.#statements.setLease.run(until, listOf(mails))
       return mails
     })
   }
 
-  /** Ends the leases, so that other processes may send these mails. */
+  /** Ends the leases, so that other processes can send these mails. */
   release(mails: readonly WaitingMail[]): void {
-    if (mails.length > 0) this.#statements.claim.run(0, listOf(mails))
+    if (mails.length > 0) this.#statements.setLease.run(0, listOf(mails))
   }
 
-  /** What nobody waits for any more, `sent` of it because it was sent, is taken out and counted without waiting for other
-   *  processes. Only without a budget, which must be known exactly. Says how many were there. */
-  settle(mails: readonly WaitingMail[], sent: number, now: number): number {
+  /** Removes finished mails from the outbox and counts `sent` of them as sent. Does not wait for other processes, so it must
+   *  not be used with a budget, which needs exact counts. Returns how many mails were removed. */
+  removeFinished(mails: readonly WaitingMail[], sent: number, now: number): number {
     if (mails.length === 0) return 0
     const list = JSON.stringify(mails.map(({ order, messageId }) => ({ order, messageId })))
-    return this.#statements.settle.get(list, hourOf(now), sent, sent, firstHour(now)) as number
+    return this.#statements.removeFinished.get(list, hourOf(now), sent, sent, firstHour(now)) as number
   }
 
-  /** Those without a lease. */
-  free(mails: readonly WaitingMail[], now: number): readonly WaitingMail[] {
-    const free = new Set(this.#statements.free.all(now, listOf(mails)) as number[])
-    return mails.filter(({ order }) => free.has(order))
+  /** Those of the mails that have no lease. */
+  withoutLease(mails: readonly WaitingMail[], now: number): readonly WaitingMail[] {
+    const unleased = new Set(this.#statements.withoutLease.all(now, listOf(mails)) as number[])
+    return mails.filter(({ order }) => unleased.has(order))
   }
 
-  /** One small step of housekeeping: forgets claims to letters that are over; and after our clock was set back none lasts
-   *  longer than until `latest`. */
-  forget(now: number, latest: number, limit: number): number {
+  /** Deletes at most `limit` expired leases of letters and returns how many. Also shortens leases of mails to `latest` (Unix
+   *  ms), in case our clock was set back. */
+  forgetExpired(now: number, latest: number, limit: number): number {
     this.#statements.clamp.run(latest, latest)
     return this.#statements.forget.run(now, limit).changes
   }
@@ -78,8 +79,8 @@ function listOf(mails: readonly WaitingMail[]): string {
   return JSON.stringify(mails.map(({ order }) => order))
 }
 
-/** A subquery, so that the commit does not wait for the disk. A crash of the server loses the last second: leases, or the
- *  deletion of a sent mail, which is then sent again with the same bytes and Message-ID. */
+/** As a subquery in a statement, this makes the commit not wait for the disk. A crash of the server then loses the last second.
+ *  A lost deletion of a sent mail is harmless: the mail is sent again with the same bytes and Message-ID. */
 const unsynced = `set_config('synchronous_commit', 'off', true) AS unsynced`
 
 /** For PostgreSQL only: a SQLite file has one host. */
@@ -87,7 +88,7 @@ function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
   const listed = '(SELECT value::bigint FROM json_array_elements_text(?::json) AS value)'
   return {
-    letters: statement(
+    leaseLetters: statement(
       `WITH listed AS (SELECT value FROM json_array_elements_text(?::json) AS value, ${unsynced})
        INSERT INTO letter_claim (letter, owner, claimed_until) SELECT value, ?, ? FROM listed ORDER BY value
        ON CONFLICT (letter) DO UPDATE SET owner = excluded.owner, claimed_until = excluded.claimed_until
@@ -99,7 +100,7 @@ function prepare(connection: Connection) {
       `SELECT ${waitingColumns} FROM mail WHERE lane = ? AND next_attempt_at <= ? AND claimed_until <= ?
        ORDER BY next_attempt_at, mail_order LIMIT ?`,
     ),
-    claimDue: statement(
+    leaseDue: statement(
       `WITH due AS (
          SELECT mail_order FROM mail, ${unsynced} WHERE lane = ? AND next_attempt_at <= ? AND claimed_until <= ?
          ORDER BY next_attempt_at, mail_order LIMIT ? FOR UPDATE OF mail SKIP LOCKED),
@@ -107,8 +108,8 @@ function prepare(connection: Connection) {
          UPDATE mail SET claimed_until = ? FROM due WHERE mail.mail_order = due.mail_order RETURNING mail.*)
        SELECT ${waitingColumns}, raw FROM claimed ORDER BY next_attempt_at, mail_order`,
     ),
-    claim: statement(`UPDATE mail SET claimed_until = ? WHERE mail_order IN ${listed}`),
-    settle: statement(
+    setLease: statement(`UPDATE mail SET claimed_until = ? WHERE mail_order IN ${listed}`),
+    removeFinished: statement(
       `WITH gone AS (
          DELETE FROM mail USING json_to_recordset(?::json) AS listed ("order" bigint, "messageId" text), ${unsynced}
          WHERE mail_order = listed."order" AND message_id = listed."messageId" RETURNING 1),
@@ -118,7 +119,7 @@ function prepare(connection: Connection) {
        forgotten AS (DELETE FROM sent_hour WHERE hour < ?)
        SELECT COUNT(*) FROM gone`,
     ).pluck(),
-    free: statement(
+    withoutLease: statement(
       `SELECT mail_order FROM mail WHERE claimed_until <= ? AND mail_order IN ${listed}`,
     ).pluck(),
     clamp: statement('UPDATE mail SET claimed_until = ? WHERE claimed_until > 0 AND claimed_until > ?'),

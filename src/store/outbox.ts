@@ -1,15 +1,15 @@
-// Mails that wait to be sent. They are written in the transaction of the letter they answer, and each attempt sends the same
+// Mails that wait to be sent. A reply is written in the transaction of the letter that it answers. Each attempt sends the same
 // bytes, also after the host was killed.
 
-import { chunksOf } from '../base/chunk.ts'
 import { alternately, manyWaiting } from '../base/fair-order.ts'
+import { chunksOf } from '../base/list-chunks.ts'
 import type { UserId } from '../letter/letter-types.ts'
-import { forCount, mostRows, times } from './batch-sql.ts'
+import { byCount, mostRows, repeat } from './batch-sql.ts'
 import { type Connection, type HostDatabase, mailCount, type Statement } from './host-database.ts'
 
 export type OutboxKind = 'reply' | 'introduction' | 'signal' | 'table' | 'table-request' | 'forward' | 'taken'
 
-export type FrozenMail = {
+export type OutboxMail = {
   readonly messageId: string
   readonly kind: OutboxKind
   readonly recipient: string
@@ -17,49 +17,48 @@ export type FrozenMail = {
 }
 
 export type WaitingMail = {
-  /** Its place in this outbox, which another mail may have had before, and may have after it. */
+  /** Row number in the outbox. SQLite may use it again for another mail. */
   readonly order: number
   readonly messageId: string
   readonly kind: OutboxKind
   readonly recipient: string
   /** Failed attempts so far. */
   readonly attempts: number
-  /** Where they came along; otherwise `Outbox.raw` has them. */
+  /** The bytes, if they were read with the row. Otherwise `Outbox.raw` reads them. */
   readonly raw?: Uint8Array
 }
 
 export type OutboxSettings = {
-  /** Mails waiting, at most. When it is full, `room` is 0 and the courier leaves letters in the mailbox. */
+  /** Waiting mails, at most. When the outbox is full, `freeSlots` is 0, and letters stay in the mailbox. */
   readonly capacity: number
 }
 
-/** Somebody waits for a reply, a signal or what becomes of a request that is forwarded; introductions and other letters to
- *  hosts may take the gaps. */
-export type Urgency = 'urgent' | 'patient'
+/** Urgent: an agent waits for this mail. Other mails are sent when no urgent mail is due. */
+export type Urgency = 'urgent' | 'normal'
 
 const urgencies = {
   reply: 'urgent',
   signal: 'urgent',
-  introduction: 'patient',
-  table: 'patient',
-  'table-request': 'patient',
+  introduction: 'normal',
+  table: 'normal',
+  'table-request': 'normal',
   forward: 'urgent',
-  // Without it the representative takes the worker for dead, and another one answers once more.
+  // If it is late, the representative takes the worker for dead, and another worker answers the request again.
   taken: 'urgent',
 } as const satisfies Record<OutboxKind, Urgency>
 
-/** As the table has it. */
-export const laneOf = { urgent: 0, patient: 1 } as const satisfies Record<Urgency, number>
+/** The value of the column `lane`. */
+export const laneOf = { urgent: 0, normal: 1 } as const satisfies Record<Urgency, number>
 
-/** Mails whose bytes are kept in memory until they are sent, so that those need not be read again; the others are. */
+/** Mails whose bytes stay in memory until they are sent. The bytes of the others are read again. */
 const freshMails = 64
 
 export class Outbox {
   readonly #settings: OutboxSettings
   readonly #database: HostDatabase
   readonly #statements: ReturnType<typeof prepare>
-  /** By order. What is here was written in this run, though perhaps undone. */
-  readonly #fresh = new Map<number, Pick<FrozenMail, 'messageId' | 'raw'>>()
+  /** By row number. Mails written in this run, even if their transaction was rolled back. */
+  readonly #fresh = new Map<number, Pick<OutboxMail, 'messageId' | 'raw'>>()
 
   constructor(database: HostDatabase, settings: OutboxSettings) {
     this.#settings = settings
@@ -71,37 +70,38 @@ export class Outbox {
     return this.#statements.size.get() as number
   }
 
-  /** How many more mails of this kind may be added. Introductions leave half of the outbox to replies. */
-  room(kind: OutboxKind): number {
+  /** How many more mails of this kind can be added. Mails that are not urgent may fill only half of the outbox. */
+  freeSlots(kind: OutboxKind): number {
     const share =
       urgencies[kind] === 'urgent' ? this.#settings.capacity : Math.floor(this.#settings.capacity / 2)
     return Math.max(0, share - this.size)
   }
 
-  /** Throws when the Message-ID is already there. `user`: whom a reply is for. `wantedSince`: when the letter was written
-   *  that it answers; of many that wait this tells the newest. */
-  add(mail: FrozenMail, now: number, user: UserId | null = null, wantedSince = now): void {
+  /** Throws if the Message-ID is already there. `user`: the recipient of a reply. `requestedAt`: when the letter was signed
+   *  that the mail answers (Unix ms). The newest waiting mail is found by it. */
+  add(mail: OutboxMail, now: number, user: UserId | null = null, requestedAt = now): void {
     const { messageId, kind, recipient, raw } = mail
     const lane = laneOf[urgencies[kind]]
-    // Mails that several processes claim go longest due first, and none may come before those that waited longer.
-    const due = this.#database.connection.isShared ? now : Math.min(now, wantedSince)
+    // Several processes send mails in the order in which these became due. So a mail must not be due before older ones.
+    const due = this.#database.connection.isShared ? now : Math.min(now, requestedAt)
     const order = this.#statements.add.get(messageId, kind, lane, recipient, raw, now, due, user) as number
-    // SQLite gives the number of a mail that is gone, or never came to be, to another one.
+    // SQLite may use the row number of a mail that was deleted or rolled back.
     this.#fresh.delete(order)
-    // Another process may send what was written here; then nobody asks for it.
+    // Another process may send the mails written here. Then nobody reads their bytes from this cache.
     if (this.#database.connection.isShared && this.#fresh.size >= freshMails) this.#fresh.clear()
     if (this.#fresh.size < freshMails) this.#fresh.set(order, { messageId, raw })
   }
 
-  /** In the place of the reply to the same agent that waits longest, if one does: nobody needs both. */
-  addLatest(mail: FrozenMail, now: number, user: UserId, wantedSince = now): void {
+  /** Replaces the longest waiting reply to the same agent, because the agent needs only the latest. Without such a reply,
+   *  adds the mail. */
+  addLatest(mail: OutboxMail, now: number, user: UserId, requestedAt = now): void {
     const { messageId, recipient, raw } = mail
     const order = this.#statements.replace.get(messageId, raw, now, user, recipient) as number | undefined
-    if (order === undefined) this.add(mail, now, user, wantedSince)
+    if (order === undefined) this.add(mail, now, user, requestedAt)
     else this.#fresh.delete(order)
   }
 
-  /** What may be tried now: longest due or wanted first, or in turns where many wait. */
+  /** The mails that can be sent now, longest due first. If many wait, the newest and the oldest alternate. */
   due(urgency: Urgency, now: number, limit: number): readonly WaitingMail[] {
     const oldest = this.#statements.due.all(laneOf[urgency], now, limit) as WaitingMail[]
     if (oldest.length < limit || this.size <= manyWaiting) return oldest
@@ -110,7 +110,7 @@ export class Outbox {
     return [...alternately([...byOrder.values()])].slice(0, limit)
   }
 
-  /** Of a mail that `due` told of. Null when it is gone, or another has taken its place. */
+  /** The bytes of a mail from `due`. Null if it is gone or was replaced. */
   raw({ order, messageId }: WaitingMail): Uint8Array | null {
     const fresh = this.#fresh.get(order)
     if (this.#fresh.delete(order) && fresh?.messageId === messageId) return fresh.raw
@@ -118,7 +118,7 @@ export class Outbox {
     return raw === undefined ? null : new Uint8Array(raw)
   }
 
-  /** Unix ms of the earliest attempt later than `now`; null when there is none. */
+  /** The time of the earliest attempt after `now` (Unix ms); null if there is none. */
   nextAttemptAfter(now: number): number | null {
     const earliest = [0, 1].flatMap(
       (lane) => (this.#statements.next.get(lane, now) as number | undefined) ?? [],
@@ -126,8 +126,8 @@ export class Outbox {
     return earliest.length === 0 ? null : Math.min(...earliest)
   }
 
-  /** Takes out mails that were sent, refused or given up; one sync to disk for all of them. What has taken the place of
-   *  one stays. Says how many there were. */
+  /** Removes mails that were sent, refused or given up, with one sync to disk. A mail that replaced one of them stays.
+   *  Returns how many were removed. */
   drop(mails: readonly WaitingMail[]): number {
     if (mails.length === 0) return 0
     for (const { order } of mails) this.#fresh.delete(order)
@@ -139,24 +139,25 @@ export class Outbox {
     )
   }
 
-  /** The attempt failed; the same bytes are due again at `nextAttemptAt` (Unix ms). */
+  /** The attempt failed. The mail is due again at `nextAttemptAt` (Unix ms). */
   postpone(order: number, nextAttemptAt: number): void {
     this.#statements.postpone.run(nextAttemptAt, order)
   }
 
-  /** Mails added at `addedUntil` (Unix ms) or before: too old to be of use to anybody. */
+  /** Mails added at `addedUntil` (Unix ms) or before, which are too old to be useful. */
   tooOld(addedUntil: number, limit: number): readonly WaitingMail[] {
     return this.#statements.tooOld.all(addedUntil, limit) as WaitingMail[]
   }
 
-  /** After our clock was set back: no mail waits longer than until `latest` (Unix ms). At most `limit` a step. */
+  /** Corrects times in the future after our clock was set back: no attempt is later than `latest` (Unix ms). Changes at most
+   *  `limit` rows of each kind and returns how many. */
   clampFuture(now: number, latest: number, limit: number): number {
     const attempts = [0, 1].map((lane) => this.#statements.clampAttempt.run(now, lane, latest, limit).changes)
     return (attempts[0] ?? 0) + (attempts[1] ?? 0) + this.#statements.clampAge.run(now, now, limit).changes
   }
 }
 
-/** Of a WaitingMail. */
+/** The columns of a WaitingMail. */
 export const waitingColumns = 'mail_order AS "order", message_id AS "messageId", kind, recipient, attempts'
 
 function prepare(connection: Connection) {
@@ -184,8 +185,8 @@ function prepare(connection: Connection) {
     next: statement(
       'SELECT next_attempt_at FROM mail WHERE lane = ? AND next_attempt_at > ? ORDER BY next_attempt_at LIMIT 1',
     ).pluck(),
-    drop: forCount((count) =>
-      statement(`DELETE FROM mail WHERE ${times(count, '(mail_order = ? AND message_id = ?)', ' OR ')}`),
+    drop: byCount((count) =>
+      statement(`DELETE FROM mail WHERE ${repeat(count, '(mail_order = ? AND message_id = ?)', ' OR ')}`),
     ),
     postpone: statement('UPDATE mail SET attempts = attempts + 1, next_attempt_at = ? WHERE mail_order = ?'),
     tooOld: statement(`SELECT ${waitingColumns} FROM mail WHERE added_at <= ? ORDER BY added_at LIMIT ?`),

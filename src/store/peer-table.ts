@@ -1,13 +1,13 @@
-// The agents that asked lately, and their addresses (A4). Every query uses an index, so its cost does not grow with
-// the table.
+// The peer table: the agents that sent a request lately, and their addresses (A4). Every query uses an index, so its cost
+// does not grow with the table.
 
 import { toHex } from '../base/bytes.ts'
-import { chunksOf } from '../base/chunk.ts'
 import type { Candidate } from '../base/endpoint.ts'
+import { chunksOf } from '../base/list-chunks.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
 import type { RoomTag, Session, UserId } from '../letter/letter-types.ts'
 import { limits } from '../letter/limits.ts'
-import { forCount, mostRows, times } from './batch-sql.ts'
+import { byCount, mostRows, repeat } from './batch-sql.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 import { LeftAgents } from './left-agents.ts'
 import { RoomIds } from './room-ids.ts'
@@ -18,26 +18,26 @@ export type Entry = {
   readonly session: Session
   readonly returnAddress: string
   readonly candidates: readonly Candidate[]
-  /** Left out where it takes no TCP. */
+  /** Left out if the agent takes no TCP. */
   readonly tcpCandidates?: readonly Candidate[]
   readonly nat: NatProfile
-  /** Unix ms the agent signed. */
+  /** When the agent signed the request, Unix ms. */
   readonly sentAt: number
-  /** Somebody failed to reach it since it last asked (A8). */
+  /** Another agent failed to reach it since its last request (A8). */
   readonly flagged: boolean
-  /** Unix ms by our clock. */
+  /** When the host accepted the request, Unix ms by our clock. */
   readonly acceptedAt: number
 }
 
 export type NewEntry = Omit<Entry, 'flagged' | 'acceptedAt'> & {
-  /** The invite it came by, so that it goes with it; null for the room's own secret. */
+  /** The invite that the agent used; the entry is removed with it. Null if the agent has the room's secret. */
   readonly inviteId: number | null
 }
 
 export type PeerTableSettings = {
-  /** Entries over all rooms, at least 1. When it is full the entry that has not asked for longest goes (A4). */
+  /** Entries in all rooms, at least 1. When the table is full, the entry with the oldest request is removed (A4). */
   readonly capacity: number
-  /** An entry this old, by our clock, is shown to nobody. */
+  /** An entry of this age, by our clock, is not shown any more. */
   readonly expiryMs: number
 }
 
@@ -55,10 +55,10 @@ type Row = {
   accepted_at: number
 }
 
-/** What changes in a row after it was written. */
-type Glimpse = { entry_order: number; flagged: number; accepted_at: number }
+/** The columns that change after a row is written. */
+type ChangingColumns = { entry_order: number; flagged: number; accepted_at: number }
 
-/** Entries kept decoded: the few that are the latest of their room are in every reply. When it is full it is emptied. */
+/** Decoded entries in the cache, because the latest entries of a room are in every reply. When it is full, it is emptied. */
 const decodedLimit = 256
 
 const columns =
@@ -69,18 +69,18 @@ export class PeerTable {
   readonly #settings: PeerTableSettings
   readonly #statements: ReturnType<typeof prepare>
   readonly #rooms: RoomIds
-  readonly #departures: LeftAgents
+  readonly #leftAgents: LeftAgents
   /** By `entry_order`. */
   readonly #decoded = new Map<number, Entry>()
   #rollbacks = 0
 
-  /** Entries beyond the capacity go at once, in case it was lowered since the last start. */
+  /** Removes entries beyond the capacity, which may be lower than at the last start. */
   constructor(database: HostDatabase, settings: PeerTableSettings) {
     this.#database = database
     this.#settings = settings
     this.#statements = prepare(database.connection)
     this.#rooms = new RoomIds(database)
-    this.#departures = new LeftAgents(database)
+    this.#leftAgents = new LeftAgents(database)
     this.#keepCapacity()
   }
 
@@ -88,14 +88,14 @@ export class PeerTable {
     return this.#statements.size.get() as number
   }
 
-  /** Takes a request's entry and clears its flag. `older`: one whose signed time is later stays as it is, or the agent
-   *  has left since. */
+  /** Adds or replaces the entry of a request, without a flag. `older`: nothing changed, because the table has a newer request
+   *  of this agent, or the agent has left since. */
   upsert(room: RoomTag, entry: NewEntry, now: number): 'added' | 'refreshed' | 'older' {
     return this.#database.inTransaction(() => {
-      const roomId = this.#rooms.ofNew(room)
+      const roomId = this.#rooms.ofOrAdd(room)
       const present = this.#statements.sentAt.get(roomId, entry.user) as number | undefined
       if (present !== undefined && present > entry.sentAt) return 'older'
-      if (this.#departures.isSince(roomId, entry.user, entry.sentAt)) return 'older'
+      if (this.#leftAgents.hasLeftSince(roomId, entry.user, entry.sentAt)) return 'older'
       if (present !== undefined) this.#statements.remove.run(roomId, entry.user)
       const order = this.#statements.insert.get(
         roomId,
@@ -111,7 +111,7 @@ export class PeerTable {
         now,
         entry.inviteId,
       ) as number
-      // In place of another one: SQLite gives the number of a row that is gone again.
+      // Overwrites a cached entry: SQLite may use the row number of a deleted row again.
       const { inviteId: _inviteId, ...rest } = entry
       this.#remember(order, { ...rest, flagged: false, acceptedAt: now })
       this.#keepCapacity()
@@ -119,13 +119,13 @@ export class PeerTable {
     })
   }
 
-  /** Null when there is none or it has expired. */
+  /** Null if there is no entry or it has expired. */
   find(room: RoomTag, user: UserId, now: number): Entry | null {
     const row = this.#statements.find.get(this.#rooms.of(room), user, now - this.#settings.expiryMs)
     return row === undefined ? null : entryOf(row as Row)
   }
 
-  /** Those of them that are there and have not expired, in their order. */
+  /** The entries of these users that have not expired, in the same order. */
   findAll(room: RoomTag, users: readonly UserId[], now: number): readonly Entry[] {
     const roomId = this.#rooms.of(room)
     const oldest = now - this.#settings.expiryMs
@@ -136,13 +136,13 @@ export class PeerTable {
     return users.flatMap((user) => byUser.get(toHex(user)) ?? [])
   }
 
-  /** Unix ms by our clock; null when there is no entry or it has expired. */
+  /** When the entry was accepted (Unix ms by our clock). Null if there is no entry or it has expired. */
   acceptedAt(room: RoomTag, user: UserId, now: number): number | null {
     const oldest = now - this.#settings.expiryMs
     return (this.#statements.acceptedAt.get(this.#rooms.of(room), user, oldest) as number | undefined) ?? null
   }
 
-  /** The most recent others of a room, latest first, none of them expired (A5). */
+  /** The most recent other entries of a room that have not expired, latest first (A5). */
   recent(room: RoomTag, except: UserId, limit: number, now: number): readonly Entry[] {
     const rows = this.#statements.recent.all(
       this.#rooms.of(room),
@@ -150,11 +150,11 @@ export class PeerTable {
       except,
       limit,
     )
-    return (rows as Glimpse[]).flatMap((row) => this.#decode(row) ?? [])
+    return (rows as ChangingColumns[]).flatMap((row) => this.#decode(row) ?? [])
   }
 
-  /** Null when another process has taken it out meanwhile. */
-  #decode({ entry_order, flagged, accepted_at: acceptedAt }: Glimpse): Entry | null {
+  /** Null if another process has removed the row meanwhile. */
+  #decode({ entry_order, flagged, accepted_at: acceptedAt }: ChangingColumns): Entry | null {
     const { rollbacks } = this.#database
     if (rollbacks !== this.#rollbacks) this.#decoded.clear()
     this.#rollbacks = rollbacks
@@ -172,47 +172,47 @@ export class PeerTable {
     this.#decoded.set(order, entry)
   }
 
-  /** Milliseconds until the entry expires if its agent does not ask again; 0 when there is none. */
+  /** Milliseconds until the entry expires if its agent sends no new request. 0 if there is no entry. */
   expiresInMs(room: RoomTag, user: UserId, now: number): number {
     const acceptedAt = this.acceptedAt(room, user, now)
     return acceptedAt === null ? 0 : this.lifeLeftMs(acceptedAt, now)
   }
 
-  /** Of an entry accepted at `acceptedAt` (Unix ms). */
+  /** Milliseconds until an entry expires that was accepted at `acceptedAt` (Unix ms). */
   lifeLeftMs(acceptedAt: number, now: number): number {
     const left = acceptedAt + this.#settings.expiryMs - now
     return Math.min(this.#settings.expiryMs, limits.durationMs, Math.max(0, left))
   }
 
-  /** Somebody could not reach it; its next request clears this. False when there is no such entry. */
+  /** Another agent could not reach this one. Its next request clears the flag. False if there is no entry. */
   flag(room: RoomTag, user: UserId): boolean {
     return this.#statements.flag.run(this.#rooms.of(room), user).changes > 0
   }
 
-  /** Its agent left at `sentAt`: a request signed later stays, one signed before will not count any more. False when
-   *  nothing was removed. */
+  /** The agent left at `sentAt` (Unix ms, signed). A request signed later stays, and one signed earlier is refused from now
+   *  on. False if nothing was removed. */
   leave(room: RoomTag, user: UserId, sentAt: number): boolean {
     return this.#database.inTransaction(() => {
       const roomId = this.#rooms.of(room)
       if (roomId === null) return false
-      this.#departures.note(roomId, user, sentAt)
+      this.#leftAgents.add(roomId, user, sentAt)
       return this.#statements.leave.run(roomId, user, sentAt).changes > 0
     })
   }
 
-  /** One small step of housekeeping: requests signed at `until` (Unix ms) or before are stale by now, so nobody needs
-   *  to know who left until then. */
-  forgetDepartures(until: number, limit: number): number {
-    return this.#departures.forget(until, limit)
+  /** Deletes about `limit` records of agents that left at `until` (Unix ms) or before. Requests signed then are stale anyway.
+   *  Returns how many. */
+  forgetLeftAgents(until: number, limit: number): number {
+    return this.#leftAgents.forget(until, limit)
   }
 
-  /** One small step of housekeeping: removes at most `limit` expired entries and says how many. */
+  /** Removes at most `limit` expired entries and returns how many. */
   removeExpired(now: number, limit: number): number {
     return this.#statements.removeExpired.run(now - this.#settings.expiryMs, limit).changes
   }
 
-  /** After our clock was set back: entries accepted in the future would live too long, so they were accepted
-   *  now. At most `limit` a step; says how many. */
+  /** Corrects times in the future after our clock was set back, because such entries would live too long. Changes at most
+   *  `limit` entries and returns how many. */
   clampFuture(now: number, limit: number): number {
     return this.#statements.clampFuture.run(now, now, limit).changes
   }
@@ -239,9 +239,9 @@ function prepare(connection: Connection) {
       'DELETE FROM entry WHERE entry_order IN (SELECT entry_order FROM entry ORDER BY entry_order LIMIT ?)',
     ),
     find: statement(`SELECT ${columns} FROM entry WHERE room_id = ? AND user_id = ? AND accepted_at > ?`),
-    findAll: forCount((count) =>
+    findAll: byCount((count) =>
       statement(
-        `SELECT ${columns} FROM entry WHERE room_id = ? AND accepted_at > ? AND user_id IN (${times(count, '?')})`,
+        `SELECT ${columns} FROM entry WHERE room_id = ? AND accepted_at > ? AND user_id IN (${repeat(count, '?')})`,
       ),
     ),
     acceptedAt: statement(

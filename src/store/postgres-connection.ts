@@ -1,5 +1,5 @@
-// A Connection to PostgreSQL. It is synchronous: a worker thread has the socket, and the host's thread waits for its answer,
-// at most `answerMs`. As in SQLite, transactions of all processes run one after the other, here by one advisory lock.
+// A Connection to PostgreSQL. It is synchronous: a worker thread has the socket, and the host's thread waits for its answer
+// for at most `answerMs`. As in SQLite, transactions of all processes run one after the other. Here an advisory lock does it.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
@@ -9,26 +9,27 @@ import type { Connection, Statement, Value } from './sql-connection.ts'
 /** Timeouts for connecting and, on the server, for a single statement. */
 const connectMs = 5_000
 const statementMs = 10_000
-/** A request has a few statements at most. A server that takes longer counts as unreachable. */
+/** The server must answer a request, which has few statements, in this time. Otherwise it counts as unreachable. */
 const answerMs = 15_000
-/** So long after a failed connection every query fails at once: each new attempt would block the host's thread. */
+/** For this time after a failed connection every query fails at once, because each attempt would block the host's thread. */
 const pauseMs = 1_000
 
 /** "ppst": the advisory lock that all hosts of a database use. */
 export const lockKey = 0x70707374
 const begin = `BEGIN; SELECT pg_advisory_xact_lock(${lockKey})`
 const tryLock: Query = {
-  name: 'peerpost_turn',
+  name: 'peerpost_try_lock',
   text: `SELECT pg_try_advisory_xact_lock(${lockKey})::int`,
   values: [],
   rows: 'first-columns',
 }
-/** Pauses between two attempts to get the lock. Each attempt blocks the thread for a round trip or two. */
-const turnMs = { first: 2, most: 16 }
-/** After this time `turn` blocks and waits in PostgreSQL's queue for the lock, where nobody overtakes it. */
-const patienceMs = 1_000
+/** Pauses between two attempts to get the lock. Each attempt blocks the thread for one or two round trips. */
+const lockPauseMs = { first: 2, most: 16 }
+/** After this time `asyncTransaction` blocks the thread and waits in PostgreSQL's queue for the lock, where no other process
+ *  overtakes it. */
+const lockPollingMs = 1_000
 
-/** `code`: SQLSTATE, or Node's of a connection. */
+/** `code`: SQLSTATE, or Node's code of a connection error. */
 export class PostgresFailure extends Error {
   readonly code: string
 
@@ -43,14 +44,14 @@ export class PostgresConnection implements Connection {
   readonly #worker: Worker
   readonly #port: MessagePort
   readonly #signal = new Int32Array(new SharedArrayBuffer(4))
-  /** SQL that is sent along with the next request, because it has no result: BEGIN, SAVEPOINT and the like. */
+  /** SQL without a result that is sent with the next request: BEGIN, SAVEPOINT and the like. */
   #before: string[] = []
-  /** Whether the server knows of this transaction. */
+  /** Whether the server has got the BEGIN of this transaction. */
   #isSent = false
   #depth = 0
   #requests = 0
   #statements = 0
-  #refusal: { readonly failure: PostgresFailure; readonly until: number } | null = null
+  #lastFailure: { readonly failure: PostgresFailure; readonly until: number } | null = null
   #closed = false
 
   constructor(url: string, password: string | null) {
@@ -83,14 +84,16 @@ export class PostgresConnection implements Connection {
   }
 
   exec(sql: string): void {
-    if (this.#depth > 0) this.#ask(sql, null, '')
-    else this.#ask(begin, null, `${sql};COMMIT`)
+    if (this.#depth > 0) this.#request(sql, null, '')
+    else this.#request(begin, null, `${sql};COMMIT`)
   }
 
   query(query: Query): Answer {
-    if (this.#depth > 0) return this.#ask('', query, '')
+    if (this.#depth > 0) return this.#request('', query, '')
     // Statements that begin with WITH lock the rows they change, and need no transaction.
-    return /^\s*(SELECT|WITH)/.test(query.text) ? this.#ask('', query, '') : this.#ask(begin, query, 'COMMIT')
+    return /^\s*(SELECT|WITH)/.test(query.text)
+      ? this.#request('', query, '')
+      : this.#request(begin, query, 'COMMIT')
   }
 
   transaction<T>(work: () => T): T {
@@ -99,17 +102,17 @@ export class PostgresConnection implements Connection {
     return this.#within(work)
   }
 
-  async turn<T>(work: () => T): Promise<T> {
-    const patientUntil = performance.now() + patienceMs
-    for (let pauseMs = turnMs.first; performance.now() < patientUntil; ) {
+  async asyncTransaction<T>(work: () => T): Promise<T> {
+    const pollUntil = performance.now() + lockPollingMs
+    for (let pauseMs = lockPauseMs.first; performance.now() < pollUntil; ) {
       if (this.#tryBegin()) return this.#within(work)
       await sleep(pauseMs)
-      pauseMs = Math.min(2 * pauseMs, turnMs.most)
+      pauseMs = Math.min(2 * pauseMs, lockPauseMs.most)
     }
     return this.transaction(work)
   }
 
-  /** Begins a transaction if the lock is free. */
+  /** Begins a transaction if no other process has the lock. */
   #tryBegin(): boolean {
     this.#isSent = true
     let isOurs = false
@@ -121,7 +124,7 @@ export class PostgresConnection implements Connection {
     return isOurs
   }
 
-  /** Ends the transaction or savepoint that was begun: by a commit, or a rollback when `work` throws. */
+  /** Runs `work` in the open transaction or savepoint and ends it: by a commit, or by a rollback if `work` throws. */
   #within<T>(work: () => T): T {
     const savepoint = `nested_${this.#depth}`
     const isOutermost = this.#depth === 0
@@ -153,7 +156,7 @@ export class PostgresConnection implements Connection {
 
   #commit(): void {
     try {
-      if (this.#isSent) this.#ask('', null, 'COMMIT')
+      if (this.#isSent) this.#request('', null, 'COMMIT')
     } catch (thrown) {
       this.#depth--
       this.#rollBack()
@@ -163,7 +166,7 @@ export class PostgresConnection implements Connection {
     this.#before = []
   }
 
-  /** If ROLLBACK cannot be sent, the connection is closed, and the server rolls back. */
+  /** If ROLLBACK cannot be sent, closes the connection, and the server rolls back. */
   #rollBack(): void {
     this.#before = []
     if (!this.#isSent) return
@@ -174,7 +177,7 @@ export class PostgresConnection implements Connection {
     }
   }
 
-  #ask(before: string, query: Query | null, after: string): Answer {
+  #request(before: string, query: Query | null, after: string): Answer {
     const isFresh = this.#depth === 0 || !this.#isSent
     const waiting = this.#before
     this.#before = []
@@ -184,16 +187,16 @@ export class PostgresConnection implements Connection {
 
   #send(request: Omit<Request, 'id'>): Answer {
     if (this.#closed) throw new PostgresFailure('08003', 'the connection was closed')
-    if (this.#refusal && performance.now() < this.#refusal.until) throw this.#refusal.failure
+    if (this.#lastFailure && performance.now() < this.#lastFailure.until) throw this.#lastFailure.failure
     const id = ++this.#requests
     Atomics.store(this.#signal, 0, 0)
     this.#port.postMessage({ id, ...request } satisfies Request)
     const { failure, ...answer } = this.#await(id)
-    this.#refusal = null
+    this.#lastFailure = null
     if (failure === null) return { ...answer, failure }
     const thrown = new PostgresFailure(failure.code, failure.message)
     if (isConnectionFailure(failure.code))
-      this.#refusal = { failure: thrown, until: performance.now() + pauseMs }
+      this.#lastFailure = { failure: thrown, until: performance.now() + pauseMs }
     throw thrown
   }
 
@@ -202,7 +205,7 @@ export class PostgresConnection implements Connection {
     for (;;) {
       const answer = receiveMessageOnPort(this.#port)?.message as Answer | undefined
       if (answer?.id === id) return answer
-      // The answer to a request that timed out.
+      // This is the late answer to a request that timed out.
       if (answer) continue
       const leftMs = deadline - performance.now()
       if (leftMs <= 0 || Atomics.wait(this.#signal, 0, 0, leftMs) === 'timed-out') {
@@ -249,23 +252,23 @@ class PostgresStatement implements Statement {
 
   #query(values: readonly Value[]): Answer {
     const query = { name: this.#name, text: this.#text, rows: this.#rows }
-    return this.#connection.query({ ...query, values: values.map(alone) })
+    return this.#connection.query({ ...query, values: values.map(withOwnBuffer) })
   }
 }
 
-/** Copies a view, because all of its buffer would be sent to the other thread. */
-function alone(value: Value): Value {
-  const isPart = value instanceof Uint8Array && value.byteLength !== value.buffer.byteLength
-  return isPart ? new Uint8Array(value) : value
+/** Copies a view, because its whole buffer would be sent to the other thread. */
+function withOwnBuffer(value: Value): Value {
+  const isView = value instanceof Uint8Array && value.byteLength !== value.buffer.byteLength
+  return isView ? new Uint8Array(value) : value
 }
 
-/** Turns each `?` into `$1`, `$2`, …, and drops SQLite's INDEXED BY. No SQL of ours has a `?` in a string. */
+/** Replaces each `?` by `$1`, `$2`, … and removes SQLite's INDEXED BY. Our SQL has no `?` in a string. */
 function numbered(sql: string): string {
   let count = 0
   return sql.replace(/ INDEXED BY \w+/, '').replaceAll('?', () => `$${++count}`)
 }
 
-/** Of SQLSTATE or Node: no connection, no login, a shutdown, or no resources. */
+/** Whether a code of SQLSTATE or Node means: no connection, no login, a shutdown, or no resources. */
 function isConnectionFailure(code: string): boolean {
   return /^(08|28|57P|53|3D)/.test(code) || /^E[A-Z]+$/.test(code)
 }

@@ -1,5 +1,5 @@
-// The worker thread with the connection to PostgreSQL, for one request at a time. After a lost connection the next request
-// that is `isFresh` connects again.
+// The worker thread with the connection to PostgreSQL. It handles one request at a time. After a lost connection the next
+// request with `isFresh` connects again.
 
 import { type MessagePort, workerData } from 'node:worker_threads'
 import pg from 'pg'
@@ -7,7 +7,7 @@ import type { Value } from './sql-connection.ts'
 
 export type WorkerSettings = {
   readonly port: MessagePort
-  /** Set to 1 and notified when an answer is in the port. */
+  /** Set to 1 and notified when an answer was posted. */
   readonly signal: Int32Array
   readonly url: string
   readonly password: string | null
@@ -16,7 +16,7 @@ export type WorkerSettings = {
 }
 
 export type Query = {
-  /** Of the prepared statement. */
+  /** Name of the prepared statement. */
   readonly name: string
   readonly text: string
   readonly values: readonly Value[]
@@ -25,9 +25,9 @@ export type Query = {
 
 export type Request = {
   readonly id: number
-  /** Whether it may go over a new connection: it belongs to no transaction that is open. */
+  /** Whether it may use a new connection, because it belongs to no open transaction. */
   readonly isFresh: boolean
-  /** Plain SQL before and after the query. */
+  /** SQL without parameters that runs before and after the query. */
   readonly before: string
   readonly query: Query | null
   readonly after: string
@@ -43,7 +43,7 @@ export type Answer = {
   readonly failure: Failure | null
 }
 
-/** `code`: SQLSTATE, or Node's of a connection. */
+/** `code`: SQLSTATE, or Node's code of a connection error. */
 export type Failure = { readonly code: string; readonly message: string }
 
 const int8 = 20
@@ -52,7 +52,7 @@ const int4 = 23
 const bytea = 17
 const numeric = 1700
 
-/** Whole numbers of ours are below 2^53; sums come as numeric. */
+/** All our whole numbers are below 2^53. PostgreSQL returns sums as numeric. */
 const types = {
   getTypeParser: (oid: number) => {
     if (oid === int8 || oid === int2 || oid === int4 || oid === numeric) return Number
@@ -65,25 +65,30 @@ const { port, signal, url, password, connectMs, statementMs } = workerData as Wo
 let client: pg.Client | null = null
 
 port.on('message', (message: Request | Abandon) => {
-  if ('abandon' in message) leave()
+  if ('abandon' in message) disconnect()
   else void answer(message)
 })
 
 async function answer(request: Request): Promise<void> {
   try {
-    tell({ id: request.id, ...(await work(request)), failure: null })
+    post({ id: request.id, ...(await execute(request)), failure: null })
   } catch (thrown) {
-    tell({ id: request.id, rows: [], changes: 0, failure: failureOf(thrown) })
+    post({ id: request.id, rows: [], changes: 0, failure: failureOf(thrown) })
   }
 }
 
-function tell(answer: Answer): void {
+function post(answer: Answer): void {
   port.postMessage(answer)
   Atomics.store(signal, 0, 1)
   Atomics.notify(signal, 0)
 }
 
-async function work({ isFresh, before, query, after }: Request): Promise<Pick<Answer, 'rows' | 'changes'>> {
+async function execute({
+  isFresh,
+  before,
+  query,
+  after,
+}: Request): Promise<Pick<Answer, 'rows' | 'changes'>> {
   if (client === null && !isFresh)
     throw Object.assign(new Error('the connection was lost'), { code: '08006' })
   client ??= await connect()
@@ -104,13 +109,13 @@ async function work({ isFresh, before, query, after }: Request): Promise<Pick<An
     const rows = form === 'objects' ? result.rows : result.rows.map((row: unknown[]) => row[0])
     return { rows, changes: result.rowCount ?? 0 }
   } catch (thrown) {
-    // The transaction would have ended with this request and must not stay open.
-    if (after !== '' && client === live) await live.query('ROLLBACK').catch(leave)
+    // This request should have ended the transaction, so the transaction must not stay open.
+    if (after !== '' && client === live) await live.query('ROLLBACK').catch(disconnect)
     throw thrown
   }
 }
 
-/** PostgreSQL answers COMMIT in a failed transaction with ROLLBACK and no error. */
+/** Throws if a COMMIT did not commit: in a failed transaction PostgreSQL answers it with ROLLBACK and no error. */
 async function run(live: pg.Client, text: string): Promise<void> {
   const result = (await live.query(text)) as pg.QueryResult | pg.QueryResult[]
   const last = Array.isArray(result) ? result.at(-1) : result
@@ -119,7 +124,7 @@ async function run(live: pg.Client, text: string): Promise<void> {
 }
 
 async function connect(): Promise<pg.Client> {
-  const made = new pg.Client({
+  const created = new pg.Client({
     connectionString: url,
     ...(password !== null && { password }),
     application_name: 'peerpost',
@@ -130,20 +135,20 @@ async function connect(): Promise<pg.Client> {
     keepAlive: true,
     options: '-c search_path=peerpost -c client_min_messages=warning',
   })
-  const lose = () => {
-    if (client === made) client = null
+  const forget = () => {
+    if (client === created) client = null
   }
-  made.on('error', lose)
-  made.on('end', lose)
-  await made.connect()
-  return made
+  created.on('error', forget)
+  created.on('end', forget)
+  await created.connect()
+  return created
 }
 
-function leave(): void {
-  const left = client
+function disconnect(): void {
+  const old = client
   client = null
-  // Without `end()`: the server may not answer.
-  ;(left as unknown as { connection: { stream: { destroy(): void } } } | null)?.connection.stream.destroy()
+  // Not by `end()`, which waits for a server that may not answer.
+  ;(old as unknown as { connection: { stream: { destroy(): void } } } | null)?.connection.stream.destroy()
 }
 
 function failureOf(thrown: unknown): Failure {

@@ -4,14 +4,14 @@ import { toHex } from '../base/bytes.ts'
 import type { RoomTag } from '../letter/letter-types.ts'
 import type { HostDatabase, Statement } from './host-database.ts'
 
-/** When there are more, the cache is emptied. Few hosts have so many rooms. */
-const mostRemembered = 64
+/** When the cache has more rooms, it is emptied. Few hosts have so many. */
+const mostCached = 64
 
 export class RoomIds {
   readonly #database: HostDatabase
   readonly #find: Statement
   readonly #add: Statement
-  /** Rooms are never deleted, so an ID stays right unless its transaction is rolled back. */
+  /** Rooms are never deleted, so an ID is valid unless its transaction is rolled back. */
   readonly #known = new Map<string, number>()
   #rollbacks = 0
 
@@ -24,7 +24,7 @@ export class RoomIds {
   /** Null, which matches no row, if the room is not in the database. */
   of(room: RoomTag): number | null {
     const { rollbacks } = this.#database
-    if (rollbacks !== this.#rollbacks || this.#known.size >= mostRemembered) this.#known.clear()
+    if (rollbacks !== this.#rollbacks || this.#known.size >= mostCached) this.#known.clear()
     this.#rollbacks = rollbacks
     const name = toHex(room)
     const known = this.#known.get(name)
@@ -35,7 +35,8 @@ export class RoomIds {
     return number
   }
 
-  ofNew(room: RoomTag): number {
+  /** Adds the room if it is not in the database. */
+  ofOrAdd(room: RoomTag): number {
     const known = this.of(room)
     if (known !== null) return known
     this.#add.run(room)

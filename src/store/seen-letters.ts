@@ -1,15 +1,14 @@
-// Letters that were handled, so that a second copy is recognised. A letter is kept until its signed time alone makes it
-// stale, however full the peer table is.
+// Letters that were handled, so that a second copy is recognised. A letter is stored until it is stale by its signed time.
 
 import type { LetterId, UserId } from '../letter/letter-types.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 
 export type SeenLettersSettings = {
-  /** Letters signed longer ago are stale whether remembered or not. */
+  /** Letters signed longer ago are stale, whether they are stored or not. */
   readonly freshnessMs: number
   readonly futureToleranceMs: number
-  /** Letters remembered, at most. Beyond it the oldest by signed time are forgotten, and from then on
-   *  every letter signed as long ago as they were is refused as stale: never is a copy taken for new. */
+  /** Stored letters, at most. Beyond this those with the oldest signed time are deleted. From then on every letter signed at
+   *  that time or before is stale, so a copy is never taken for new. */
   readonly capacity: number
 }
 
@@ -28,17 +27,17 @@ export class SeenLetters {
     return this.#statements.size.get() as number
   }
 
-  /** What is remembered that bears upon a letter: whether it was taken before, and `forgottenUntil`. */
-  memoryOf(sender: UserId, id: LetterId): { readonly isSeen: boolean; readonly forgottenUntil: number } {
-    const { seen, forgottenUntil } = this.#statements.memory.get(sender, id) as {
+  /** Whether this letter was handled before, and `forgottenUntil`. */
+  lookUp(sender: UserId, id: LetterId): { readonly isSeen: boolean; readonly forgottenUntil: number } {
+    const { seen, forgottenUntil } = this.#statements.lookUp.get(sender, id) as {
       readonly seen: number
       readonly forgottenUntil: number
     }
     return { isSeen: seen > 0, forgottenUntil }
   }
 
-  /** Unix ms: a letter signed then or before may have been seen and forgotten, so it must count as stale. This
-   *  holds even when our clock is set back after letters were forgotten. */
+  /** Unix ms. A letter signed at this time or before may have been handled and deleted, so it is stale. This is true even if
+   *  our clock was set back since. */
   get forgottenUntil(): number {
     return this.#statements.forgottenUntil.get() as number
   }
@@ -47,13 +46,13 @@ export class SeenLetters {
     return this.#statements.has.get(sender, id) !== undefined
   }
 
-  /** Of this sender, signed at `since` (Unix ms) or later, the latest first. */
+  /** Letters of this sender that were signed at `since` (Unix ms) or later, latest first. */
   latest(sender: UserId, since: number, limit: number): readonly LetterId[] {
     const ids = this.#statements.latest.all(since, sender, limit) as Uint8Array[]
     return ids.map((id) => new Uint8Array(id))
   }
 
-  /** False when it was there already. */
+  /** False if the letter is stored already. */
   remember(sender: UserId, id: LetterId, sentAt: number): boolean {
     return this.#database.inTransaction(() => {
       if (this.#statements.add.run(sender, id, sentAt).changes === 0) return false
@@ -63,7 +62,7 @@ export class SeenLetters {
     })
   }
 
-  /** One small step of housekeeping: forgets at most `limit` letters that are stale by now; says how many. */
+  /** Deletes about `limit` letters that are stale by now. Returns how many. */
   forgetStale(now: number, limit: number): number {
     const before = now - this.#settings.freshnessMs - this.#settings.futureToleranceMs
     return this.#database.transaction(() => this.#forget(before, limit))
@@ -73,7 +72,7 @@ export class SeenLetters {
     const last = this.#statements.oldest.all(until, limit).at(-1) as number | undefined
     if (last === undefined) return 0
     this.#database.countAsStale(last)
-    // All letters of that same millisecond go too, or the boundary would not be one.
+    // All letters of the same millisecond are deleted, because `forgottenUntil` makes all of them stale.
     return this.#statements.forget.run(last).changes
   }
 }
@@ -83,7 +82,7 @@ function prepare(connection: Connection) {
   return {
     size: statement('SELECT seen_letters FROM tally WHERE tally_id = 1').pluck(),
     forgottenUntil: statement('SELECT forgotten_until FROM tally WHERE tally_id = 1').pluck(),
-    memory: statement(
+    lookUp: statement(
       `SELECT forgotten_until AS "forgottenUntil",
          (SELECT COUNT(*) FROM seen_letter WHERE sender = ? AND letter_id = ?) AS seen FROM tally WHERE tally_id = 1`,
     ),

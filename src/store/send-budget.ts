@@ -1,5 +1,5 @@
-// Mails that may leave the mailbox in a day, kept over restarts: providers count what an account sends, and one that
-// sends too much is shut out, often for longer than a day.
+// The daily budget of mails, stored over restarts. Providers count what an account sends. They block an account that sends too
+// much, often for longer than a day.
 
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 import type { Urgency } from './outbox.ts'
@@ -9,14 +9,14 @@ export type SendBudgetSettings = {
   readonly perDay: number
 }
 
-/** `replies-only`: what is patient waits. `used-up`: everything does. */
+/** `replies-only`: only urgent mails are sent. `used-up`: no mail is sent. */
 export type BudgetState = 'ample' | 'replies-only' | 'used-up'
 
 const hourMs = 3_600_000
-/** An hour counts until a whole day after its end, so that no 24 hours, wherever they begin, see more than the budget. */
+/** An hour counts until one day after its end, so that no period of 24 hours has more mails than the budget. */
 const hoursCounted = 25
-/** The part of the budget that mails nobody waits for may use, and one of them at least. */
-const shares = { urgent: 1, patient: 0.75 } as const satisfies Record<Urgency, number>
+/** The share of the budget for mails of this urgency; at least one mail. */
+const shares = { urgent: 1, normal: 0.75 } as const satisfies Record<Urgency, number>
 
 type Row = { readonly hour: number; readonly mails: number }
 
@@ -31,12 +31,12 @@ export class SendBudget {
     this.#statements = prepare(database.connection)
   }
 
-  /** In the last day, and up to an hour more. `now` is Unix ms, here and below. */
+  /** Mails sent in the last 24 to 25 hours. `now` is Unix ms, here and below. */
   sent(now: number): number {
     return this.#statements.sent.get(firstHour(now)) as number
   }
 
-  /** To be called in the transaction that takes them out of the outbox, so that each counts once. */
+  /** Call this in the transaction that removes the mails from the outbox, so that each counts once. */
   count(mails: number, now: number): void {
     if (mails === 0) return
     this.#statements.count.run(hourOf(now), mails)
@@ -47,18 +47,18 @@ export class SendBudget {
     return this.#perDay > 0
   }
 
-  /** How many more may be sent; Infinity without a budget. */
+  /** How many more mails may be sent; Infinity without a budget. */
   left(urgency: Urgency, now: number): number {
     if (this.#perDay === 0) return Number.POSITIVE_INFINITY
     return Math.max(0, this.#most(urgency) - this.sent(now))
   }
 
   state(now: number): BudgetState {
-    if (this.left('patient', now) > 0) return 'ample'
+    if (this.left('normal', now) > 0) return 'ample'
     return this.left('urgent', now) > 0 ? 'replies-only' : 'used-up'
   }
 
-  /** Unix ms from which on one may be sent, if none is until then. */
+  /** When the next mail may be sent (Unix ms), if none is sent until then. */
   freeAt(urgency: Urgency, now: number): number {
     let excess = this.sent(now) - this.#most(urgency)
     for (const { hour, mails } of this.#statements.hours.all(firstHour(now)) as Row[]) {
@@ -69,7 +69,7 @@ export class SendBudget {
     return now
   }
 
-  /** After our clock was set back what was sent "later" was sent now, or it would count for ever. */
+  /** Corrects times in the future after our clock was set back: mails sent "later" count as sent now. */
   clampFuture(now: number): void {
     this.#database.inTransaction(() => {
       const later = this.#statements.later.get(hourOf(now)) as number
@@ -88,7 +88,7 @@ export function hourOf(now: number): number {
   return Math.floor(now / hourMs)
 }
 
-/** The first that counts. */
+/** The first hour that counts. */
 export function firstHour(now: number): number {
   return hourOf(now) - hoursCounted + 1
 }

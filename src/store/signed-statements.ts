@@ -1,5 +1,5 @@
-// What agents signed of themselves, so that other hosts can be told (A13): the request behind each entry, and
-// the goodbye of those who left. Entries that go take their statements along, by a trigger.
+// Signed statements of agents, which are sent to other hosts (A13): the request behind each entry, and the leave letter of
+// agents that left. A trigger deletes the statement with its entry.
 
 import { viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
@@ -8,29 +8,29 @@ import { limits } from '../letter/limits.ts'
 import {
   decodeItems,
   encodeItems,
-  goodbyeVersion,
   groups,
+  hashBytes,
   type Item,
   type ItemKey,
+  itemHash,
   itemKey,
-  itemPrint,
   leafOf,
   leavesInGroup,
-  printBytes,
+  leaveVersion,
   signedAt,
 } from '../sync/item-version.ts'
-import type { ExchangedTable } from '../sync/table-sync.ts'
+import type { SyncedTable } from '../sync/table-sync.ts'
 import type { Connection, HostDatabase, Statement as Sql } from './host-database.ts'
 
-/** Its name and length in a letter. */
+/** The name and the length of the field `offered` in a letter. */
 const offeredFieldBytes = 11
 
-export type Told = {
+export type StoredStatement = {
   readonly signed: Uint8Array
   readonly flagged: boolean
-  /** Unix ms by our clock; of a goodbye, when it was signed. */
+  /** Unix ms by our clock. For a leave letter, the time when it was signed. */
   readonly acceptedAt: number
-  /** Whom its agent was offered since it asked. */
+  /** The peers that its agent was offered since its request. */
   readonly offered: readonly Item[]
 }
 
@@ -38,20 +38,21 @@ export type NewStatement = {
   readonly version: string
   readonly flagged: boolean
   readonly signed: Uint8Array
-  readonly toldBy: UserId | null
+  /** The host that sent it; null if it came from the agent itself. */
+  readonly receivedFrom: UserId | null
   readonly offered: readonly Item[]
 }
 
 type ItemRow = { item_key: string; version: string; flagged: number }
-type ToldRow = { signed: Uint8Array; flagged: number; accepted_at: number; offered: Uint8Array | null }
+type StatementRow = { signed: Uint8Array; flagged: number; accepted_at: number; offered: Uint8Array | null }
 
-export class SignedStatements implements ExchangedTable {
+export class SignedStatements implements SyncedTable {
   readonly #database: HostDatabase
   readonly #crypto: Crypto
   readonly #capacity: number
   readonly #sql: ReturnType<typeof prepare>
 
-  /** `capacity`: of the peer table. */
+  /** `capacity`: the capacity of the peer table. */
   constructor(database: HostDatabase, crypto: Crypto, { capacity }: { readonly capacity: number }) {
     this.#database = database
     this.#crypto = crypto
@@ -63,47 +64,47 @@ export class SignedStatements implements ExchangedTable {
     return itemKey(this.#crypto, room, user)
   }
 
-  /** Of the entry that was just taken into the table. `toldBy`: the host that told of it; null for its own agent. */
+  /** Stores the statement of an entry that was just added to the peer table. */
   put(room: RoomTag, user: UserId, { version, flagged, ...rest }: NewStatement): ItemKey {
     const key = this.keyOf(room, user)
     this.#replace({ key, version, flagged }, room, user, rest)
     return key
   }
 
-  /** The host that knows how to reach it by mail; null when its agent knows us. */
-  toldBy(room: RoomTag, user: UserId): UserId | null {
-    const host = this.#sql.toldBy.get(this.keyOf(room, user)) as Uint8Array | null | undefined
+  /** The host that sent the statement and can reach the agent by mail. Null if the agent knows us. */
+  receivedFrom(room: RoomTag, user: UserId): UserId | null {
+    const host = this.#sql.receivedFrom.get(this.keyOf(room, user)) as Uint8Array | null | undefined
     return host ? new Uint8Array(host) : null
   }
 
-  /** Somebody failed to reach it. Null when there is nothing of the kind, or that was known. */
+  /** Another agent failed to reach this one. Null if there is no statement, or it has the flag already. */
   flag(room: RoomTag, user: UserId): ItemKey | null {
     const key = this.keyOf(room, user)
     const row = this.#sql.find.get(key) as ItemRow | undefined
-    const told = this.told(key)
-    if (row === undefined || told === null || row.flagged === 1) return null
-    const { signed, offered } = told
-    const toldBy = this.toldBy(room, user)
-    this.#replace({ ...itemOf(row), flagged: true }, room, user, { signed, toldBy, offered })
+    const stored = this.get(key)
+    if (row === undefined || stored === null || row.flagged === 1) return null
+    const { signed, offered } = stored
+    const receivedFrom = this.receivedFrom(room, user)
+    this.#replace({ ...itemOf(row), flagged: true }, room, user, { signed, receivedFrom, offered })
     return key
   }
 
-  /** Its agent is told of these, too, since it asked. Of more than an agent can be told of at once the oldest are forgotten. */
+  /** Adds peers that the agent was offered since its request. Beyond `limits.peers` the oldest are dropped. */
   addOffered(key: ItemKey, items: readonly Item[]): void {
-    const told = this.told(key)
-    if (told !== null) this.#sql.setOffered.run(encodeOffered([...told.offered, ...items]), key)
+    const stored = this.get(key)
+    if (stored !== null) this.#sql.setOffered.run(encodeOffered([...stored.offered, ...items]), key)
   }
 
-  /** Its agent left, which the table has noted. */
-  putGoodbye(room: RoomTag, user: UserId, sentAt: number, signed: Uint8Array): ItemKey {
+  /** Stores the leave letter of an agent that the peer table has just removed. */
+  putLeave(room: RoomTag, user: UserId, sentAt: number, signed: Uint8Array): ItemKey {
     const key = this.keyOf(room, user)
-    this.#sql.putGoodbye.run(key, signed, user, sentAt, room)
+    this.#sql.putLeave.run(key, signed, user, sentAt, room)
     return key
   }
 
-  /** What is told to other hosts; null when there is nothing any more. */
-  told(key: ItemKey): Told | null {
-    const row = (this.#sql.told.get(key) ?? this.#sql.goodbye.get(key)) as ToldRow | undefined
+  /** The statement that other hosts get; null if it is gone. */
+  get(key: ItemKey): StoredStatement | null {
+    const row = (this.#sql.request.get(key) ?? this.#sql.leave.get(key)) as StatementRow | undefined
     if (row === undefined) return null
     return {
       signed: new Uint8Array(row.signed),
@@ -113,25 +114,25 @@ export class SignedStatements implements ExchangedTable {
     }
   }
 
-  /** The table has entries that nothing was signed for: made before this host knew another. */
+  /** Entries from before this host knew another host have no statement, so the peer table may have entries all the same. */
   get isEmpty(): boolean {
     return this.#sql.any.get() === undefined
   }
 
   statementBytes(key: ItemKey): number | null {
-    const told = this.told(key)
-    return told && told.signed.length + offeredFieldBytes + told.offered.length * limits.tableItemBytes
+    const stored = this.get(key)
+    return stored && stored.signed.length + offeredFieldBytes + stored.offered.length * limits.tableItemBytes
   }
 
-  groupPrints(): Uint8Array {
+  groupHashes(): Uint8Array {
     const rows = this.#sql.leaves.all(0, groups * leavesInGroup - 1) as LeafRow[]
-    return printsOf(rows, ({ leaf }) => Math.floor(leaf / leavesInGroup))
+    return hashesOf(rows, ({ leaf }) => Math.floor(leaf / leavesInGroup))
   }
 
-  leafPrints(group: number): Uint8Array {
+  leafHashes(group: number): Uint8Array {
     const first = group * leavesInGroup
     const rows = this.#sql.leaves.all(first, first + leavesInGroup - 1) as LeafRow[]
-    return printsOf(rows, ({ leaf }) => leaf - first)
+    return hashesOf(rows, ({ leaf }) => leaf - first)
   }
 
   count(first: number, last: number): number {
@@ -146,11 +147,11 @@ export class SignedStatements implements ExchangedTable {
     const row = this.#sql.find.get(key) as ItemRow | undefined
     if (row) return itemOf(row)
     const left = this.#sql.leftAt.get(key) as number | undefined
-    return left === undefined ? null : { key, version: goodbyeVersion(left), flagged: false }
+    return left === undefined ? null : { key, version: leaveVersion(left), flagged: false }
   }
 
-  /** What is known under this key compared with another version of it. */
-  newsOf(key: ItemKey, version: string): 'newer' | 'same' | 'older' {
+  /** Whether `version` is newer or older than the stored one. */
+  compareVersion(key: ItemKey, version: string): 'newer' | 'same' | 'older' {
     const known = this.find(key)
     if (known === null || version > known.version) return 'newer'
     return version === known.version ? 'same' : 'older'
@@ -170,16 +171,15 @@ export class SignedStatements implements ExchangedTable {
     item: Item,
     room: RoomTag,
     user: UserId,
-    { signed, toldBy, offered }: Pick<NewStatement, 'signed' | 'toldBy' | 'offered'>,
+    { signed, receivedFrom, offered }: Pick<NewStatement, 'signed' | 'receivedFrom' | 'offered'>,
   ): void {
-    const print = itemPrint(this.#crypto, item)
+    const hash = numberOf(itemHash(this.#crypto, item))
     this.#database.inTransaction(() => {
       this.#sql.remove.run(item.key)
       const { key, version, flagged } = item
-      const number = numberOf(print)
       const flag = flagged ? 1 : 0
-      const names = encodeOffered(offered)
-      this.#sql.add.run(key, user, version, flag, leafOf(key), number, signed, toldBy, names, room)
+      const offeredItems = encodeOffered(offered)
+      this.#sql.add.run(key, user, version, flag, leafOf(key), hash, signed, receivedFrom, offeredItems, room)
     })
   }
 }
@@ -194,22 +194,22 @@ function encodeOffered(items: readonly Item[]): Uint8Array {
 
 type LeafRow = { leaf: number; print: number }
 
-/** Six bytes are a whole number that JavaScript holds exactly. */
-function numberOf(print: Uint8Array): number {
-  const view = viewOf(print)
+/** A hash of six bytes as a number, which JavaScript stores exactly. */
+function numberOf(hash: Uint8Array): number {
+  const view = viewOf(hash)
   return view.getUint16(0) * 2 ** 32 + view.getUint32(2)
 }
 
-/** XOR of the prints of all leaves that go to the same place. */
-function printsOf(rows: readonly LeafRow[], placeOf: (row: LeafRow) => number): Uint8Array {
-  const prints = new Uint8Array(groups * printBytes)
-  const view = viewOf(prints)
+/** A list of hashes. Each is the XOR of the hashes of all leaves with the same index. */
+function hashesOf(rows: readonly LeafRow[], indexOf: (row: LeafRow) => number): Uint8Array {
+  const hashes = new Uint8Array(groups * hashBytes)
+  const view = viewOf(hashes)
   for (const row of rows) {
-    const at = placeOf(row) * printBytes
+    const at = indexOf(row) * hashBytes
     view.setUint16(at, view.getUint16(at) ^ Math.floor(row.print / 2 ** 32))
     view.setUint32(at + 2, view.getUint32(at + 2) ^ (row.print % 2 ** 32))
   }
-  return prints
+  return hashes
 }
 
 function prepare(connection: Connection) {
@@ -221,19 +221,19 @@ function prepare(connection: Connection) {
     ),
     remove: sql('DELETE FROM statement WHERE item_key = ?'),
     setOffered: sql('UPDATE statement SET offered = ? WHERE item_key = ?'),
-    putGoodbye: sql(
+    putLeave: sql(
       `UPDATE departure SET item_key = ?, signed = ? WHERE user_id = ? AND sent_at = ?
          AND room_id = (SELECT room_id FROM room WHERE tag = ?)`,
     ),
-    told: sql(
+    request: sql(
       `SELECT signed, statement.flagged, accepted_at, offered FROM statement JOIN entry USING (room_id, user_id)
        WHERE item_key = ?`,
     ),
-    goodbye: sql(
+    leave: sql(
       `SELECT signed, 0 AS flagged, sent_at AS accepted_at, NULL AS offered FROM departure
        WHERE item_key = ? AND signed IS NOT NULL`,
     ),
-    toldBy: sql('SELECT told_by FROM statement WHERE item_key = ?').pluck(),
+    receivedFrom: sql('SELECT told_by FROM statement WHERE item_key = ?').pluck(),
     any: sql('SELECT 1 FROM statement LIMIT 1'),
     size: sql('SELECT entries FROM tally WHERE tally_id = 1').pluck(),
     oldest: sql('SELECT sent_at FROM entry ORDER BY entry_order LIMIT 1').pluck(),

@@ -1,4 +1,4 @@
-// A Connection to SQLite. The host writes; commands may write a few rows meanwhile.
+// A Connection to SQLite. Beside the host, commands may write a few rows.
 
 import type BetterSqlite3 from 'better-sqlite3'
 import type { Connection, Statement, Value } from './sql-connection.ts'
@@ -7,13 +7,13 @@ export class SqliteConnection implements Connection {
   readonly isShared = false
   readonly #database: BetterSqlite3.Database
   readonly #onClosed: () => void
-  readonly #atomically: BetterSqlite3.Transaction<(work: () => unknown) => unknown>
+  readonly #transaction: BetterSqlite3.Transaction<(work: () => unknown) => unknown>
 
   constructor(database: BetterSqlite3.Database, onClosed: () => void) {
     this.#database = database
     this.#onClosed = onClosed
-    // Made once: making it costs as much as a whole transaction.
-    this.#atomically = database.transaction((work: () => unknown) => work())
+    // Created once, because this costs as much as a whole transaction.
+    this.#transaction = database.transaction((work: () => unknown) => work())
   }
 
   get inTransaction(): boolean {
@@ -29,10 +29,10 @@ export class SqliteConnection implements Connection {
   }
 
   transaction<T>(work: () => T): T {
-    return this.#atomically.immediate(work) as T
+    return this.#transaction.immediate(work) as T
   }
 
-  async turn<T>(work: () => T): Promise<T> {
+  async asyncTransaction<T>(work: () => T): Promise<T> {
     return this.transaction(work)
   }
 

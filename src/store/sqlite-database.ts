@@ -1,5 +1,5 @@
-// Opens the host's file in SQLite, with settings that lose no commit, and migrates it to this version. A file that cannot
-// be used is refused with one sentence.
+// Opens the host's SQLite file with settings that lose no commit, and migrates it to this version. Throws a Problem if the
+// file cannot be used.
 
 import { chmodSync, closeSync, openSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -7,22 +7,22 @@ import BetterSqlite3 from 'better-sqlite3'
 import { messageOf, Problem } from '../base/problem.ts'
 import { DatabaseLock } from './database-lock.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
-import { checkWholeness, damageProblem, howToCheck, isDamage, noteDamage } from './sqlite-integrity.ts'
+import { checkIntegrity, checkModeFor, damageProblem, isDamage, noteDamage } from './sqlite-integrity.ts'
 import { applicationId, migrations, recountSql } from './sqlite-schema.ts'
 
-/** SQLite's own page cache. Other pages are in the system's page cache, which does not count as our memory; with mmap it
- *  would. */
+/** SQLite's own page cache. Other pages are in the page cache of the system. That does not count as memory of our process, but
+ *  with mmap it would. */
 const cacheBytes = 4 * 1024 * 1024
 
-/** How long to wait for another host's lock or a command's transaction: long enough for one that is just ending, short
- *  enough for a person who waits. */
+/** How long to wait for another host's lock or a command's transaction. Long enough for a host that is just stopping, and
+ *  short enough for a person who waits. */
 export const busyTimeoutMs = 3_000
 
-/** Linux statfs types whose locks and syncs SQLite cannot trust: NFS, SMB, CIFS, SMB2, AFS, Ceph. */
+/** Linux statfs types of file systems whose locks and syncs SQLite cannot trust: NFS, SMB, CIFS, SMB2, AFS, Ceph. */
 const networkFileSystems = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x00c36400])
 
-/** Throws a Problem 'database' when the file cannot be used; then nothing stays open. `exclusive`: no other host can open
- *  it until the connection is closed. `:memory:` is for tests. */
+/** Throws a Problem 'database' if the file cannot be used; then nothing stays open. `exclusive`: no other host can open the
+ *  file until the connection is closed. `:memory:` is for tests. */
 export function openSqlite(path: string, { exclusive }: { readonly exclusive: boolean }): SqliteConnection {
   if (path === ':memory:') return open(path, null)
   prepareFile(path)
@@ -36,7 +36,7 @@ export function openSqlite(path: string, { exclusive }: { readonly exclusive: bo
 }
 
 function open(path: string, lock: DatabaseLock | null): SqliteConnection {
-  const check = lock ? howToCheck(path) : 'not'
+  const check = lock ? checkModeFor(path) : 'none'
   try {
     const connection = new BetterSqlite3(path, { timeout: busyTimeoutMs })
     try {
@@ -48,7 +48,7 @@ function open(path: string, lock: DatabaseLock | null): SqliteConnection {
       connection.pragma('foreign_keys = ON')
       connection.pragma('trusted_schema = OFF')
       schemaVersionOf(path, connection)
-      checkWholeness(path, connection, check)
+      checkIntegrity(path, connection, check)
       migrate(path, connection)
       if (lock) connection.exec(recountSql)
       return new SqliteConnection(connection, () => lock?.release())
@@ -64,13 +64,13 @@ function open(path: string, lock: DatabaseLock | null): SqliteConnection {
 
 function takeLock(path: string): DatabaseLock {
   try {
-    return DatabaseLock.take(path, busyTimeoutMs)
+    return DatabaseLock.acquire(path, busyTimeoutMs)
   } catch (thrown) {
     if (!isBusy(thrown)) throw sqliteProblem(path, thrown)
     throw new Problem(
       'database',
       `Another host is using the database ${path}.`,
-      'Stop that one first, or give this one a file of its own.',
+      'Stop that one first, or give this one its own file.',
       { cause: thrown },
     )
   }
@@ -81,7 +81,7 @@ export function refuseNetworkDisk(path: string): void {
   if (!networkFileSystems.has(statfsSync(dirname(path)).type >>> 0)) return
   throw new Problem(
     'database',
-    `The host's database ${path} is on a network file system, where it would be damaged sooner or later.`,
+    `The host's database ${path} is on a network file system, where it would be damaged some day.`,
     'Move it to a local disk.',
   )
 }
@@ -103,8 +103,8 @@ function prepareFile(path: string): void {
   }
 }
 
-/** The version of the file's schema; 0: it has none yet. Throws a Problem 'database' if it is another program's file or of
- *  a newer version. */
+/** The version of the file's tables; 0 if it has none yet. Throws a Problem 'database' if the file is of another program or
+ *  of a newer version. */
 export function schemaVersionOf(path: string, connection: BetterSqlite3.Database): number {
   const version = connection.pragma('user_version', { simple: true }) as number
   const application = connection.pragma('application_id', { simple: true }) as number
@@ -113,7 +113,7 @@ export function schemaVersionOf(path: string, connection: BetterSqlite3.Database
     throw new Problem(
       'database',
       `The file ${path} is a database of another program.`,
-      'Give the host a path of its own; it makes the file itself.',
+      'Give the host another path. It creates the file itself.',
     )
   }
   if (version > migrations.length) {
@@ -138,11 +138,11 @@ function migrate(path: string, connection: BetterSqlite3.Database): void {
   for (let next = version; next < migrations.length; next++) step.immediate(next)
 }
 
-/** The Problem for what SQLite threw, with a sentence for people. */
+/** The Problem for an error of SQLite. */
 export function sqliteProblem(path: string, thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown
   if (isDamage(thrown)) return damageProblem(path, thrown)
-  const [message, remedy] = sentenceFor(path, thrown)
+  const [message, remedy] = messageAndRemedy(path, thrown)
   return new Problem('database', message, remedy, { cause: thrown })
 }
 
@@ -150,22 +150,22 @@ function codeOf(thrown: unknown): string {
   return thrown instanceof BetterSqlite3.SqliteError ? thrown.code : ''
 }
 
-/** Another connection has the lock that was needed. */
+/** Whether another connection has the lock. */
 export function isBusy(thrown: unknown): boolean {
   const code = codeOf(thrown)
   return code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')
 }
 
-function sentenceFor(path: string, thrown: unknown): readonly [string, string] {
+function messageAndRemedy(path: string, thrown: unknown): readonly [string, string] {
   const [code, text] = [codeOf(thrown), messageOf(thrown)]
   if (isBusy(thrown)) {
     return [
       `Another program keeps the database ${path} locked.`,
-      'End whatever has it open; a host that runs goes on by itself then.',
+      'End the program that has it open. A running host then continues by itself.',
     ]
   }
   if (code.startsWith('SQLITE_FULL')) {
-    return [`The disk that holds the database ${path} is full.`, 'Make room; no letter is lost meanwhile.']
+    return [`The disk that holds the database ${path} is full.`, 'Free space. No letter is lost meanwhile.']
   }
   if (
     code.startsWith('SQLITE_READONLY') ||
@@ -174,7 +174,7 @@ function sentenceFor(path: string, thrown: unknown): readonly [string, string] {
   ) {
     return [
       `The database ${path} cannot be written (${text}).`,
-      'Check the rights of the file and of its folder.',
+      'Check the permissions of the file and of its folder.',
     ]
   }
   return [`The database ${path} failed: ${text}.`, 'Check the disk, then start the host again.']

@@ -1,27 +1,27 @@
-// Checks whether a host's file is damaged. A damaged file is neither used nor deleted: a person decides what to do.
+// Checks whether a host's SQLite file is damaged. A damaged file is neither used nor deleted: a person decides what to do.
 
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import BetterSqlite3 from 'better-sqlite3'
 import { messageOf, Problem } from '../base/problem.ts'
 
-/** A full check of such a file takes less than half a second, and most files are smaller. */
+/** A full check of a file of this size takes less than half a second. Most files are smaller. */
 const smallBytes = 32 * 1024 * 1024
 
-/** To be called before the file is opened: opening it empties the WAL that a killed host left. */
-export function howToCheck(path: string): 'thoroughly' | 'quickly' | 'not' {
-  if (sizeOf(path) <= smallBytes || existsSync(notePathOf(path))) return 'thoroughly'
-  // Files are damaged by power failures, and these leave a WAL.
-  return sizeOf(`${path}-wal`) > 0 ? 'quickly' : 'not'
+/** Call this before the file is opened, because opening empties the WAL that a killed host left. */
+export function checkModeFor(path: string): 'full' | 'quick' | 'none' {
+  if (sizeOf(path) <= smallBytes || existsSync(notePathOf(path))) return 'full'
+  // A power failure can damage the file, and it leaves a WAL.
+  return sizeOf(`${path}-wal`) > 0 ? 'quick' : 'none'
 }
 
 /** Throws a Problem 'database' for a damaged file. */
-export function checkWholeness(
+export function checkIntegrity(
   path: string,
   connection: BetterSqlite3.Database,
-  how: 'thoroughly' | 'quickly' | 'not',
+  how: 'full' | 'quick' | 'none',
 ): void {
-  if (how === 'not') return
-  refuseDamage(path, connection, how === 'thoroughly' ? 'integrity_check' : 'quick_check')
+  if (how === 'none') return
+  refuseDamage(path, connection, how === 'full' ? 'integrity_check' : 'quick_check')
   rmSync(notePathOf(path), { force: true })
 }
 
@@ -35,13 +35,13 @@ export function refuseDamage(
   if (result !== 'ok') throw damageProblem(path, result)
 }
 
-/** The next host that opens the file checks all of it first, also if it is large. */
+/** Stores a note beside a large file: the next host that opens it then checks the whole file. */
 export function noteDamage(path: string): void {
   if (sizeOf(path) <= smallBytes) return
   try {
     writeFileSync(notePathOf(path), '', { mode: 0o600 })
   } catch {
-    // The disk may be full. The next host finds the damage when it reads that page.
+    // The disk may be full. Then the next host finds the damage when it reads that page.
   }
 }
 
@@ -53,7 +53,7 @@ function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
-/** `thrown`: by SQLite, or a Problem made of it. Whether the file is damaged. */
+/** Whether an error of SQLite, or a Problem made from it, means that the file is damaged. */
 export function isDamage(thrown: unknown): boolean {
   if (thrown instanceof Problem) return isDamage(thrown.cause)
   return (
@@ -62,7 +62,7 @@ export function isDamage(thrown: unknown): boolean {
   )
 }
 
-/** The cause of a Problem when a check found the damage, as SQLite throws nothing then. */
+/** The cause of a Problem if a check found the damage, because then SQLite throws nothing. */
 const foundDamage = new Error('the file is damaged')
 
 export function damageProblem(path: string, found: unknown): Problem {
@@ -70,7 +70,7 @@ export function damageProblem(path: string, found: unknown): Problem {
   return new Problem(
     'database',
     `The host's database ${path} is damaged or is not a database (${text}).`,
-    `Stop the host, move ${path} away, and ${path}-wal and ${path}-shm where they are there. Put a backup (peerpost backup) in its place, or nothing: then the host makes a new one, and agents fill it again as they ask. No letter is lost meanwhile.`,
+    `Stop the host and move ${path} away, with ${path}-wal and ${path}-shm if they exist. Put a backup (peerpost backup) there, or nothing: then the host creates a new file, and agents fill it again by their requests. No letter is lost meanwhile.`,
     { cause: found instanceof Error ? found : foundDamage },
   )
 }

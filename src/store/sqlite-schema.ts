@@ -1,6 +1,6 @@
-// The tables in SQLite, and how a file of an older version becomes one of this version. All times are Unix milliseconds.
+// The tables in SQLite, and the migrations from older versions. All times are Unix milliseconds.
 
-/** `PRAGMA application_id`: "ppst". Tells our file from any other SQLite file. */
+/** `PRAGMA application_id`: "ppst". Identifies our files among other SQLite files. */
 export const applicationId = 0x70707374
 
 const version1 = `
@@ -9,7 +9,7 @@ const version1 = `
     tag BLOB NOT NULL UNIQUE CHECK (length(tag) = 32)
   ) STRICT;
 
-  -- Invites to our rooms. The key is the public half of the key in the invite: who reads this file cannot use it.
+  -- Invites to our rooms. The key is the public key of the invite, so nobody can use the invite who reads this file.
   CREATE TABLE invite (
     invite_id INTEGER PRIMARY KEY,
     key BLOB NOT NULL UNIQUE CHECK (length(key) = 32),
@@ -31,14 +31,14 @@ const version1 = `
     PRIMARY KEY (invite_id, user_id)
   ) STRICT, WITHOUT ROWID;
 
-  -- Invites that were revoked by the host that made them, with its signature, so that other hosts can be told.
+  -- Revocations of invites, each signed by the host that made the invite. They are sent to other hosts.
   CREATE TABLE revocation (
     host BLOB NOT NULL CHECK (length(host) = 32),
     key BLOB NOT NULL CHECK (length(key) = 32),
     revoked_at INTEGER NOT NULL,
     until_at INTEGER,
     signature BLOB NOT NULL CHECK (length(signature) = 64),
-    told_at INTEGER NOT NULL,     -- when the other hosts were last told; 0: never
+    told_at INTEGER NOT NULL,     -- when it was last sent to the other hosts; 0: never
     PRIMARY KEY (host, key)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX revocation_by_telling ON revocation (told_at);
@@ -71,7 +71,7 @@ const version1 = `
     user_id BLOB NOT NULL CHECK (length(user_id) = 32),
     sent_at INTEGER NOT NULL,
     item_key TEXT,                -- for other hosts, as in statement
-    signed BLOB,                  -- the signed goodbye
+    signed BLOB,                  -- the signed leave letter
     PRIMARY KEY (room_id, user_id)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX departure_by_age ON departure (sent_at);
@@ -93,7 +93,7 @@ const version1 = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX seen_letter_by_age ON seen_letter (sent_at);
 
-  -- The recipient is to be told of the asker.
+  -- The asker was offered the recipient and must be introduced to it.
   CREATE TABLE introduction (
     room_id INTEGER NOT NULL REFERENCES room (room_id),
     recipient BLOB NOT NULL,
@@ -103,7 +103,7 @@ const version1 = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX introduction_by_age ON introduction (noted_at);
 
-  -- The outbox. The kinds of mail are checked by the program, so that a new kind needs no new table.
+  -- The outbox. The program checks the kind of mail, so a new kind needs no new table.
   CREATE TABLE mail (
     mail_order INTEGER PRIMARY KEY,
     message_id TEXT NOT NULL UNIQUE,
@@ -114,7 +114,7 @@ const version1 = `
     attempts INTEGER NOT NULL,
     added_at INTEGER NOT NULL,
     next_attempt_at INTEGER NOT NULL,
-    user_id BLOB                  -- of a reply: its agent, so that a newer reply can replace it
+    user_id BLOB                  -- for a reply: the agent, so that a newer reply can replace it
   ) STRICT;
   CREATE INDEX mail_due ON mail (lane, next_attempt_at);
   CREATE INDEX mail_by_age ON mail (added_at);
@@ -144,16 +144,16 @@ const version1 = `
     leaf INTEGER NOT NULL,
     print INTEGER NOT NULL,
     signed BLOB NOT NULL,
-    told_by BLOB,                 -- the host it came from; NULL: from the agent itself, which knows us
-    offered BLOB NOT NULL DEFAULT x'' -- items of whom its agent was offered: by the reply, later by introductions
+    told_by BLOB,                 -- the host that sent it; NULL: the agent itself, so the agent knows us
+    offered BLOB NOT NULL DEFAULT x'' -- items of the peers that the agent was offered, by reply and introductions
   ) STRICT, WITHOUT ROWID;
   CREATE UNIQUE INDEX statement_by_user ON statement (room_id, user_id);
   CREATE INDEX statement_by_leaf ON statement (leaf);
   CREATE TRIGGER entry_and_statement_gone AFTER DELETE ON entry
     BEGIN DELETE FROM statement WHERE room_id = OLD.room_id AND user_id = OLD.user_id; END;
 
-  -- Hosts compare their statements by a hash tree. A leaf has the XOR of the prints of its statements; SQLite has no
-  -- operator for XOR.
+  -- Hosts compare their statements by a hash tree. The column print is the hash of a statement, or the XOR of the hashes of
+  -- all statements of a leaf. SQLite has no operator for XOR.
   CREATE TABLE leaf (
     leaf INTEGER PRIMARY KEY,
     items INTEGER NOT NULL,
@@ -167,7 +167,7 @@ const version1 = `
     UPDATE leaf SET items = items - 1, print = (print | OLD.print) - (print & OLD.print) WHERE leaf = OLD.leaf;
   END;
 
-  -- Of a representative host: the worker that gets the letters of a sender. The sender is a keyed hash of a mail address.
+  -- For a representative host: the worker that gets the letters of a sender. The sender is a keyed hash of a mail address.
   CREATE TABLE worker_choice (
     sender BLOB NOT NULL PRIMARY KEY CHECK (length(sender) = 16),
     worker BLOB NOT NULL CHECK (length(worker) = 32),
@@ -175,7 +175,7 @@ const version1 = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX worker_choice_by_age ON worker_choice (used_at);
 
-  -- Of a representative host: letters that no worker has confirmed yet.
+  -- For a representative host: letters that no worker has confirmed yet.
   CREATE TABLE forward (
     forward_id BLOB NOT NULL PRIMARY KEY CHECK (length(forward_id) = 16),
     sender BLOB NOT NULL CHECK (length(sender) = 16),
@@ -200,7 +200,7 @@ const version1 = `
     departures INTEGER NOT NULL DEFAULT 0,
     choices INTEGER NOT NULL DEFAULT 0,
     forwards INTEGER NOT NULL DEFAULT 0,
-    -- Rows of seen_letter up to this sent_at may have been deleted, so letters signed until then are stale.
+    -- Rows of seen_letter up to this sent_at may have been deleted, so letters signed at that time or before are stale.
     forgotten_until INTEGER NOT NULL DEFAULT 0
   ) STRICT;
   INSERT INTO tally (tally_id) VALUES (1);
@@ -225,8 +225,8 @@ const version1 = `
   CREATE TRIGGER forward_gone AFTER DELETE ON forward BEGIN UPDATE tally SET forwards = forwards - 1; END;
 `
 
-/** `migrations[n]` leads from `user_version` n to n + 1; a new file runs all of them. One that was released is never
- *  changed: a change of the tables is a further one at the end. */
+/** `migrations[n]` migrates from `user_version` n to n + 1. A new file runs all of them. Never change a released migration: to
+ *  change the tables, append a new one. */
 export const migrations: readonly string[] = [version1]
 
 /** Corrects the counts, in case the file was changed by hand. */

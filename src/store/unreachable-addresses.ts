@@ -1,15 +1,15 @@
-// Addresses from which our mail bounced. Nothing is sent there for a while, and for longer with each further bounce.
+// Addresses from which our mail bounced. Nothing is sent there for a time, which grows with each bounce.
 
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
 
 export type UnreachableSettings = {
-  /** The first pause; doubles with each further bounce up to `lastMs`. */
+  /** The first pause. It doubles with each bounce up to `lastMs`. */
   readonly firstMs: number
   readonly lastMs: number
-  /** How long after a pause it is remembered. A bounce that comes later than this after its mail counts no more, so
+  /** How long an address stays stored after its pause. A bounce that comes later than this after its mail does not count, so
    *  that no bounce counts twice. */
   readonly rememberMs: number
-  /** Addresses, at most; beyond it the one whose pause ends first is forgotten. */
+  /** Stored addresses, at most. Beyond this the one whose pause ends first is deleted. */
   readonly capacity: number
 }
 
@@ -21,7 +21,8 @@ export const defaultUnreachable: UnreachableSettings = {
   capacity: 10_000,
 }
 
-const rereadMs = 5_000
+/** How long the addresses that other processes marked are cached. */
+const cacheMs = 5_000
 
 type Row = { readonly bounces: number; readonly until: number }
 
@@ -29,8 +30,8 @@ export class UnreachableAddresses {
   readonly #settings: UnreachableSettings
   readonly #database: HostDatabase
   readonly #statements: ReturnType<typeof prepare>
-  /** Most hosts never have one, and each letter asks about several addresses. */
-  #mayHoldAny: boolean
+  /** Saves queries: each letter needs several, and most hosts never have such an address. */
+  #mayHaveAny: boolean
   readonly #isShared: boolean
   #paused: ReadonlyMap<string, number> = new Map()
   #readAt = -Infinity
@@ -40,7 +41,7 @@ export class UnreachableAddresses {
     this.#database = database
     this.#statements = prepare(database.connection)
     this.#isShared = database.connection.isShared
-    this.#mayHoldAny = this.#isShared || this.size > 0
+    this.#mayHaveAny = this.#isShared || this.size > 0
   }
 
   get size(): number {
@@ -54,9 +55,9 @@ export class UnreachableAddresses {
     return until !== undefined && until > now
   }
 
-  /** Where other processes mark, too, and each question is a round trip: what was marked a few seconds ago at the latest. */
+  /** Addresses that all processes marked, as of a few seconds ago. Cached, because each query is a round trip. */
   #pausedByAll(now: number): ReadonlyMap<string, number> {
-    if (Math.abs(now - this.#readAt) >= rereadMs) {
+    if (Math.abs(now - this.#readAt) >= cacheMs) {
       const rows = this.#statements.paused.all(now, this.#settings.capacity) as {
         address: string
         until: number
@@ -67,13 +68,13 @@ export class UnreachableAddresses {
     return this.#paused
   }
 
-  /** A mail that was sent at `sentAt` (Unix ms) came back. One sent before the last pause was over tells nothing new.
-   *  Whether the address is marked because of it. */
+  /** A mail that was sent at `sentAt` (Unix ms) bounced. A mail sent before the end of the last pause does not count. True if
+   *  the address is marked because of it. */
   note(address: string, sentAt: number, now: number): boolean {
     const { firstMs, lastMs, rememberMs, capacity } = this.#settings
     if (sentAt > now + 1_000 || now - sentAt > rememberMs) return false
     return this.#database.inTransaction(() => {
-      this.#mayHoldAny = true
+      this.#mayHaveAny = true
       const row = this.#find(address)
       if (row && sentAt < row.until) return false
       const bounces = (row?.bounces ?? 0) + 1
@@ -81,24 +82,24 @@ export class UnreachableAddresses {
       this.#statements.put.run(address.toLowerCase(), bounces, until)
       this.#readAt = -Infinity
       const excess = this.size - capacity
-      if (excess > 0) this.#statements.forgetFirst.run(excess)
+      if (excess > 0) this.#statements.forgetSoonest.run(excess)
       return true
     })
   }
 
-  /** One small step of housekeeping; says how many were forgotten. */
+  /** Deletes at most `limit` addresses whose pause ended long ago. Returns how many. */
   forget(now: number, limit: number): number {
     return this.#statements.forget.run(now - this.#settings.rememberMs, limit).changes
   }
 
-  /** After our clock was set back no pause is longer than the longest. */
+  /** Shortens pauses that are too long because our clock was set back. Returns how many. */
   clampFuture(now: number, limit: number): number {
     const latest = now + this.#settings.lastMs
     return this.#statements.clamp.run(latest, latest, limit).changes
   }
 
   #find(address: string): Row | undefined {
-    if (!this.#mayHoldAny) return undefined
+    if (!this.#mayHaveAny) return undefined
     return this.#statements.find.get(address.toLowerCase()) as Row | undefined
   }
 }
@@ -106,7 +107,7 @@ export class UnreachableAddresses {
 function prepare(connection: Connection) {
   const statement = (sql: string): Statement => connection.prepare(sql)
   return {
-    // Bounded by the capacity, and counted only when one was added.
+    // The table is small, and this runs only after an address was added.
     size: statement('SELECT COUNT(*) FROM unreachable').pluck(),
     find: statement('SELECT bounces, paused_until AS until FROM unreachable WHERE address = ?'),
     paused: statement(
@@ -116,7 +117,7 @@ function prepare(connection: Connection) {
       `INSERT INTO unreachable (address, bounces, paused_until) VALUES (?, ?, ?)
        ON CONFLICT (address) DO UPDATE SET bounces = excluded.bounces, paused_until = excluded.paused_until`,
     ),
-    forgetFirst: statement(
+    forgetSoonest: statement(
       `DELETE FROM unreachable WHERE address IN
          (SELECT address FROM unreachable ORDER BY paused_until LIMIT ?)`,
     ),

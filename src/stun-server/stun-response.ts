@@ -9,9 +9,6 @@ import { type AlternateAddresses, moved } from './alternate-addresses.ts'
 /** A datagram with its way, in either direction. */
 export type Packet = { readonly from: Endpoint; readonly to: Endpoint; readonly bytes: Uint8Array }
 
-/** Payload of the largest answer: four IPv6 addresses (RFC 5780 §6.1). Everything else is smaller. */
-export const maxAnswerBytes = 116
-
 /** RFC 8489 §6.3.1: a request with attributes we must understand and do not, or cannot satisfy. */
 const unknownAttribute = 420
 /** Named in the error; a request that has more is not honest. */
@@ -44,12 +41,6 @@ export function answerTo(request: StunRequest, { from, to }: Way, square: Altern
   const otherAddress = moved(square, to, { address: true, port: true })
   const success = { transactionId, mapped: from, responseOrigin, otherAddress }
   return { from: responseOrigin, to: goal, bytes: encodeSuccess(success, { unmasked: true }) }
-}
-
-/** Reads and answers, without any limit. */
-export function answerRequest({ from, to, bytes }: Packet, square: AlternateAddresses | null): Packet | null {
-  const request = readRequest(bytes)
-  return request && answerTo(request, { from, to }, square)
 }
 
 function refusedIn({ unknownRequired, change }: StunRequest, square: AlternateAddresses | null): number[] {

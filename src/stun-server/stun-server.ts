@@ -6,7 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import { type Endpoint, type Family, familyOf, formatEndpoint } from '../base/endpoint.ts'
 import { Problem } from '../base/problem.ts'
 import type { StunRequest } from '../nat/stun-message.ts'
-import type { GuestLimits } from '../net/tcp/connection-limit.ts'
+import type { ConnectionLimits } from '../net/tcp/connection-limit.ts'
 import { openUdpSocket, type UdpSocket } from '../net/udp/udp-socket.ts'
 import { systemClock } from '../runtime/system-clock.ts'
 import { type AlternateAddresses, layOut } from './alternate-addresses.ts'
@@ -34,7 +34,7 @@ export type AddressServerOptions = {
   readonly clock?: Clock
   readonly limits?: RateLimits
   /** On connections. */
-  readonly connectionLimit?: GuestLimits
+  readonly connectionLimit?: ConnectionLimits
   /** Called at times when the counts have changed, and once more at the end. */
   readonly onServed?: (counts: ServedCounts) => void
 }

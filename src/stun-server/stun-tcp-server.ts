@@ -6,12 +6,12 @@ import type { Clock } from '../base/clock.ts'
 import type { Endpoint } from '../base/endpoint.ts'
 import type { StunRequest } from '../nat/stun-message.ts'
 import { stunSplitter } from '../nat/stun-tcp-framing.ts'
-import { ConnectionLimit, type GuestLimits } from '../net/tcp/connection-limit.ts'
+import { ConnectionLimit, type ConnectionLimits } from '../net/tcp/connection-limit.ts'
 import { openTcpListener, type TcpListener } from '../net/tcp/tcp-listener.ts'
 import { answerTo } from './stun-response.ts'
 
 /** Agents behind one address keep a connection each while their letters travel. */
-export const defaultGuestLimits: GuestLimits = { total: 4_096, perSource: 32 }
+export const defaultConnectionLimits: ConnectionLimits = { total: 4_096, perSource: 32 }
 /** Agents ask every 30 s. */
 export const mostSilentMs = 100_000
 /** Answers that its reader has not taken. */
@@ -19,21 +19,21 @@ const maxUnreadBytes = 4_096
 
 export type StunTcpServerOptions = {
   readonly clock: Clock
-  readonly limits?: GuestLimits
+  readonly limits?: ConnectionLimits
   /** What is asked, if it is a sound request that may be answered now; counted. */
   readonly take: (bytes: Uint8Array, from: Endpoint) => StunRequest | null
 }
 
-type Guest = { readonly from: Endpoint; readonly close: () => void }
+type LimitedConnection = { readonly from: Endpoint; readonly close: () => void }
 
 export class StunTcpServer {
   readonly #options: StunTcpServerOptions
-  readonly #connectionLimit: ConnectionLimit<Guest>
+  readonly #connectionLimit: ConnectionLimit<LimitedConnection>
   readonly #listeners: TcpListener[] = []
 
   constructor(options: StunTcpServerOptions) {
     this.#options = options
-    this.#connectionLimit = new ConnectionLimit(options.limits ?? defaultGuestLimits)
+    this.#connectionLimit = new ConnectionLimit(options.limits ?? defaultConnectionLimits)
   }
 
   get connections(): number {
@@ -57,8 +57,8 @@ export class StunTcpServer {
 
   #welcome(socket: Socket, from: Endpoint, place: Endpoint): void {
     const { clock, take } = this.#options
-    const guest: Guest = { from, close: () => socket.destroy() }
-    if (!this.#connectionLimit.admit(guest)) {
+    const connection: LimitedConnection = { from, close: () => socket.destroy() }
+    if (!this.#connectionLimit.admit(connection)) {
       socket.destroy()
       return
     }
@@ -66,17 +66,17 @@ export class StunTcpServer {
     let cancel = () => {}
     const wait = () => {
       cancel()
-      cancel = clock.after(mostSilentMs, guest.close)
+      cancel = clock.after(mostSilentMs, connection.close)
     }
     wait()
     socket.on('close', () => {
       cancel()
-      this.#connectionLimit.leave(guest)
+      this.#connectionLimit.leave(connection)
     })
     socket.on('data', (bytes) => {
       const messages = splitter.push(bytes)
       if (!messages || socket.writableLength > maxUnreadBytes) {
-        guest.close()
+        connection.close()
         return
       }
       for (const message of messages) {
@@ -85,7 +85,7 @@ export class StunTcpServer {
         if (request) socket.write(answerTo(request, { from, to: place }, null).bytes)
       }
       if (messages.length === 0) return
-      this.#connectionLimit.noteSpoke(guest)
+      this.#connectionLimit.noteSpoke(connection)
       wait()
     })
   }

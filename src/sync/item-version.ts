@@ -1,27 +1,27 @@
-// What two hosts compare of one user in one room: who it is, and how new what they know of it is. Both in few bytes,
-// since ten thousand of them may be compared by mail.
+// An item stands for one user in one room when two hosts compare their tables: a key for the user, and a version that says
+// how new the host's knowledge is. Items are short, because ten thousand of them may be compared by mail.
 //
 //   0        8         14          19       20
 //   +--------+---------+-----------+--------+
-//   | key    | sent at | content   | flags  |      key: of room and user; flags: bit 0, somebody failed to reach it
+//   | key    | sent at | content   | flags  |      key: hash of room and user; flags: bit 0, an agent failed to reach the user
 //   +--------+---------+-----------+--------+
 
 import { concatBytes, toHex, utf8, viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
 import { limits } from '../letter/limits.ts'
 
-/** 16 hexadecimal digits: one user in one room. */
+/** 16 hexadecimal digits for one user in one room. */
 export type ItemKey = string
 
 export type Item = {
   readonly key: ItemKey
-  /** 22 hexadecimal digits that order as versions do: when it was signed, then what it says. */
+  /** 22 hexadecimal digits: when it was signed, then a hash of its content. A newer version is the greater text. */
   readonly version: string
   readonly flagged: boolean
 }
 
 const { tableKeyBytes: keyBytes, tableItemBytes: itemBytes } = limits
-export const { tablePrintBytes: printBytes } = limits
+export const { tableHashBytes: hashBytes } = limits
 const instantBytes = 6
 const contentBytes = 5
 
@@ -33,20 +33,20 @@ export function itemKey(crypto: Crypto, room: Uint8Array, user: Uint8Array): Ite
 }
 
 /**
- * `sentAt`: Unix ms. `content`: what the agent said, in bytes that are the same whichever host it was said to; it decides
- * between two statements that were signed at the same instant.
+ * `sentAt`: Unix ms. `content`: the bytes of `requestContent`. They decide between two requests that were signed at the same
+ * millisecond.
  */
 export function itemVersion(crypto: Crypto, sentAt: number, content: Uint8Array): string {
-  const print = crypto.hash(concatBytes(contentDomain, content), 16).subarray(0, contentBytes)
-  return instantDigits(sentAt) + toHex(print)
+  const contentHash = crypto.hash(concatBytes(contentDomain, content), 16).subarray(0, contentBytes)
+  return instantDigits(sentAt) + toHex(contentHash)
 }
 
-/** Of who left at this instant: newer than whatever was signed with it. */
-export function goodbyeVersion(sentAt: number): string {
+/** The version of a user that left. It is newer than any request signed at the same millisecond. */
+export function leaveVersion(sentAt: number): string {
   return instantDigits(sentAt) + 'f'.repeat(2 * contentBytes)
 }
 
-/** Unix ms. */
+/** When it was signed, Unix ms. */
 export function signedAt({ version }: Pick<Item, 'version'>): number {
   return Number.parseInt(version.slice(0, 2 * instantBytes), 16)
 }
@@ -64,7 +64,7 @@ export function encodeItems(items: readonly Item[]): Uint8Array {
   return bytes
 }
 
-/** Null when it is not a whole number of items. */
+/** Null if it is not a whole number of items. */
 export function decodeItems(bytes: Uint8Array): readonly Item[] | null {
   if (bytes.length % itemBytes !== 0) return null
   return Array.from({ length: bytes.length / itemBytes }, (_, index) => {
@@ -81,7 +81,7 @@ export function encodeKeys(keys: readonly ItemKey[]): Uint8Array {
   return fromHex(keys.join(''))
 }
 
-/** Null when it is not a whole number of keys. */
+/** Null if it is not a whole number of keys. */
 export function decodeKeys(bytes: Uint8Array): readonly ItemKey[] | null {
   if (bytes.length % keyBytes !== 0) return null
   return Array.from({ length: bytes.length / keyBytes }, (_, index) =>
@@ -89,17 +89,17 @@ export function decodeKeys(bytes: Uint8Array): readonly ItemKey[] | null {
   )
 }
 
-/** A few bytes that say all of an item; prints of many are joined by XOR. */
-export function itemPrint(crypto: Crypto, item: Item): Uint8Array {
-  return crypto.hash(encodeItems([item]), 16).subarray(0, printBytes)
+/** A short hash of an item. The hash of several items is the XOR of their hashes. */
+export function itemHash(crypto: Crypto, item: Item): Uint8Array {
+  return crypto.hash(encodeItems([item]), 16).subarray(0, hashBytes)
 }
 
-/** `target` becomes the print of what it stood for with one item more, or less. */
-export function joinPrint(target: Uint8Array, print: Uint8Array): void {
-  for (let at = 0; at < printBytes; at++) target[at] = (target[at] as number) ^ (print[at] as number)
+/** Adds an item to the hash of several items in `target`, or removes it. */
+export function xorHash(target: Uint8Array, hash: Uint8Array): void {
+  for (let at = 0; at < hashBytes; at++) target[at] = (target[at] as number) ^ (hash[at] as number)
 }
 
-/** 0..4095: which leaf of the tree an item belongs to. */
+/** The leaf of the hash tree that an item belongs to, 0 to 4095. */
 export function leafOf(key: ItemKey): number {
   return Number.parseInt(key.slice(0, 3), 16)
 }

@@ -1,29 +1,32 @@
-// Which of several hosts that can stand in for each other answers requests (A15). All hold the table; one is
-// awake and answers, the others stand by. Whoever answers a request tells the others of it, as hosts do (exchange.ts), so
-// a request that nobody tells of was answered by nobody:
+// Decides which of several hosts with the same table answers requests (A15). One host is awake and answers, the others stand
+// by. The host that answers a request sends its statement to the others (table-sync.ts). If no host sends the statement of a
+// request, no host has answered it:
 //
-//     standby ── a request that no host tells of for patienceMs × (rank + 1) ──> awake, answers what waits
-//     a leader was asked, too, and tells nothing for patienceMs ──> it sleeps, or is gone: our rank leaves it out
-//     awake ── a host that comes before us is awake, too: our leader ──> standby
+//     standby ── no host sent a request's statement for answerTimeoutMs × (rank + 1) ──> awake, answers waiting requests
+//     a leader got the request too, and sent no statement for answerTimeoutMs ──> asleep or gone: our rank skips it
+//     awake ── a host of lower rank announces that it is awake: it is our leader ──> standby
 //
-// Hosts need not all know each other. At rest no two that do are awake, and each agent asks one that is: of a chain
-// A–B–C, where A leads B, C wakes for its own agents, which do not know A; so B waits longest for those.
+// Rank is the position among the hosts' keys, the same for all. The host with the lowest key comes first.
 //
-// An awake host says so when it wakes and ever more seldom afterwards, so that two that woke at once find each other.
-// Pure: time is handed in. Ranks are the order of the hosts' keys, the same for all.
+// Not all hosts need to know each other. When nothing changes any more, no two awake hosts know each other, and each agent
+// asks a host that is awake. In a chain A–B–C, A leads B. The agents of C do not know A, so C wakes for them, and B must
+// wait longest with their requests.
+//
+// A host announces when it wakes, and again at growing intervals. So two hosts that woke together find each other.
+// Pure: time is handed in.
 
 import type { ItemKey } from './item-version.ts'
 import type { HostId } from './table-sync.ts'
 
-export const standingLimits = {
-  /** Requests that wait to be told of; beyond it the oldest are answered by whoever is asked again. */
+export const standbyLimits = {
+  /** Waiting requests. Beyond this the oldest is dropped; its agent sends another request. */
   waiting: 1_024,
-  /** Between two announcements of an awake host, at last. */
+  /** The longest interval between two announcements of an awake host. */
   longestAnnounceMs: 60 * 60_000,
 } as const
 
 export type StandbyAction<Request> =
-  /** `answer`: those that wait, oldest first. */
+  /** `answer`: the waiting requests, oldest first. */
   | { readonly type: 'wake'; readonly answer: readonly Request[] }
   | { readonly type: 'sleep' }
   | { readonly type: 'announce'; readonly to: HostId }
@@ -31,32 +34,32 @@ export type StandbyAction<Request> =
 export type StandbyElectionOptions = {
   readonly self: HostId
   readonly hosts: readonly HostId[]
-  /** How long a host that is awake may take to tell of a request. */
-  readonly patienceMs: number
+  /** How long an awake host may take until its statement about a request arrives here. */
+  readonly answerTimeoutMs: number
 }
 
 type Waiting<Request> = {
   readonly version: string
   readonly request: Request
-  /** The first time; who asks again is not put off. */
+  /** When the first request of the agent came. A repeated request does not wait longer. */
   readonly since: number
-  /** Others should answer that have no leader. */
+  /** Hosts without a leader should answer first. */
   readonly isLast: boolean
-  /** Our leaders that were asked, too, and until when an awake one tells of the request. */
+  /** Our leaders that got the request too. If they are awake, they answer until `leadersUntil`. */
   readonly leaders: readonly HostId[]
   readonly leadersUntil: number
 }
 
 export class StandbyElection<Request> {
   readonly #options: StandbyElectionOptions
-  /** By its entry's key, oldest first. */
+  /** By the key of the entry, oldest first. */
   readonly #waiting = new Map<ItemKey, Waiting<Request>>()
   #isAwake = false
-  /** Those that come before us and are awake, as far as we know. What none of them is asked, others should answer that have
-   *  no leader: if we did, ours would put us to sleep again, and nobody would be awake for those agents. */
+  /** Hosts of lower rank that are awake, as far as we know. A request that none of them got should be answered by a host
+   *  without a leader. If we answered it, our leader would put us to sleep again, and nobody would answer those agents. */
   readonly #leaders = new Set<HostId>()
-  /** Those that come before us and did not answer what they should have: another host leads them, or they are gone. A host
-   *  says when it wakes, but not when it goes to sleep. */
+  /** Hosts of lower rank that did not answer a request: another host leads them, or they are gone. A host announces that it
+   *  wakes, but not that it goes to sleep. */
   readonly #asleep = new Set<HostId>()
   #announceAt = Infinity
   #announceMs = 0
@@ -69,7 +72,7 @@ export class StandbyElection<Request> {
     return this.#isAwake
   }
 
-  /** An agent asked us, and those of the other hosts that are `asked`. False when it has to be answered now. */
+  /** A request came here and to the other hosts in `asked`. False if it must be answered now. */
   handleRequest(
     now: number,
     key: ItemKey,
@@ -80,7 +83,7 @@ export class StandbyElection<Request> {
     if (this.#isAwake) return false
     const before = this.#waiting.get(key)
     const [oldest] = this.#waiting.keys()
-    if (!before && oldest !== undefined && this.#waiting.size >= standingLimits.waiting)
+    if (!before && oldest !== undefined && this.#waiting.size >= standbyLimits.waiting)
       this.#waiting.delete(oldest)
     const leaders = asked.filter((host) => this.#leaders.has(host))
     this.#waiting.set(key, {
@@ -89,18 +92,18 @@ export class StandbyElection<Request> {
       since: before?.since ?? now,
       isLast: before?.isLast ?? (this.#leaders.size > 0 && leaders.length === 0),
       leaders,
-      leadersUntil: now + this.#options.patienceMs,
+      leadersUntil: now + this.#options.answerTimeoutMs,
     })
     return true
   }
 
-  /** Another host tells of a request, so some host has answered it. True when it waited here. */
-  handleTold(key: ItemKey, version: string): boolean {
+  /** Another host sent the statement of a request, so a host has answered it. True if it waited here. */
+  handleAnswered(key: ItemKey, version: string): boolean {
     const waiting = this.#waiting.get(key)
     return waiting !== undefined && version >= waiting.version && this.#waiting.delete(key)
   }
 
-  /** Another host says that it is awake. */
+  /** Another host announces that it is awake. */
   handleAnnouncement(now: number, from: HostId): StandbyAction<Request>[] {
     const { self, hosts } = this.#options
     if (!hosts.includes(from)) return []
@@ -112,8 +115,8 @@ export class StandbyElection<Request> {
       this.#announceAt = Infinity
       return [{ type: 'sleep' }]
     }
-    // It has not heard us: soon again, and as often as after waking.
-    if (this.#announceMs > this.#options.patienceMs) this.#announceSoon(now)
+    // It has not got our announcement. Start again with short intervals.
+    if (this.#announceMs > this.#options.answerTimeoutMs) this.#announceSoon(now)
     return []
   }
 
@@ -130,7 +133,7 @@ export class StandbyElection<Request> {
     if (now >= this.#announceAt) {
       for (const to of this.#options.hosts) actions.push({ type: 'announce', to })
       this.#announceAt = now + this.#announceMs
-      this.#announceMs = Math.min(2 * this.#announceMs, standingLimits.longestAnnounceMs)
+      this.#announceMs = Math.min(2 * this.#announceMs, standbyLimits.longestAnnounceMs)
     }
     return actions
   }
@@ -142,7 +145,7 @@ export class StandbyElection<Request> {
 
   #announceSoon(now: number): void {
     this.#announceAt = now
-    this.#announceMs = this.#options.patienceMs
+    this.#announceMs = this.#options.answerTimeoutMs
   }
 
   #noteSilentLeaders(now: number): void {
@@ -161,11 +164,11 @@ export class StandbyElection<Request> {
   }
 
   get #dueAt(): number {
-    const { self, hosts, patienceMs } = this.#options
+    const { self, hosts, answerTimeoutMs } = this.#options
     const rank = hosts.filter((host) => host < self && !this.#asleep.has(host)).length
     let first = Infinity
     for (const { since, isLast } of this.#waiting.values()) {
-      first = Math.min(first, since + patienceMs * (isLast ? 1.5 + hosts.length : 1 + rank))
+      first = Math.min(first, since + answerTimeoutMs * (isLast ? 1.5 + hosts.length : 1 + rank))
     }
     return first
   }

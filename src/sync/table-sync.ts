@@ -1,12 +1,12 @@
-// Keeps one host's table in step with those of the hosts it knows (A13). What changes here is told soon, a few
-// changes to a letter; and from time to time the tables are compared, which finds whatever letters were lost. A host
-// that tells what we know already is not passed on, so echoes end.
+// Keeps the tables of several hosts equal (A13). Changes are sent soon, several in one letter. From time to time the tables
+// are compared, which also finds changes whose letters were lost. A statement that we know already is not sent on, so no
+// statement circulates for ever.
 //
-//     a change ── tellAfterMs ──> table letter to all but the host it came from
-//     every periodMs ──> groups ──> leaves ──> items ──> table letters, both ways          (comparison.ts)
+//     a change ── sendAfterMs ──> table letter to all hosts but the one it came from
+//     every periodMs ──> groups ──> leaves ──> items ──> table letters, both ways          (table-diff.ts)
 //
-// Pure: the table, the time and the chance are handed in. What was not told when the program ends is found by the next
-// comparison, so nothing here need be kept.
+// Pure: table, time and randomness are handed in. The state need not be stored: after a restart the next comparison finds
+// what was not sent.
 
 import { type Rate, TokenBucket } from '../base/token-bucket.ts'
 import type { Comparison } from '../letter/letter-types.ts'
@@ -17,158 +17,159 @@ import { answer, type ComparedTable } from './table-diff.ts'
 /** A host's user ID in hexadecimal. */
 export type HostId = string
 
-export interface ExchangedTable extends ComparedTable {
+export interface SyncedTable extends ComparedTable {
   readonly isEmpty: boolean
-  /** Bytes that its statement takes in a letter; null when there is none any more. */
+  /** The size of the statement in a letter, in bytes. Null if it is gone. */
   statementBytes(key: ItemKey): number | null
 }
 
 export type TableSyncSettings = {
-  /** Changes are gathered so long before they are told. */
-  readonly tellAfterMs: number
-  /** Between two comparisons with the same host; longer, up to 16 times, while they find nothing that helps. */
+  /** Changes are collected for this time before they are sent. */
+  readonly sendAfterMs: number
+  /** Between two comparisons with the same host. Up to 16 times longer while nothing changes. */
   readonly periodMs: number
 }
 
-export const defaultExchangeSettings: TableSyncSettings = { tellAfterMs: 2_000, periodMs: 10 * 60_000 }
+export const defaultSyncSettings: TableSyncSettings = { sendAfterMs: 2_000, periodMs: 10 * 60_000 }
 
-export type ExchangeAction =
+export type SyncAction =
   | { readonly type: 'compare'; readonly to: HostId; readonly comparison: Comparison }
-  /** Their statements go into one table letter. */
-  | { readonly type: 'tell'; readonly to: HostId; readonly keys: readonly ItemKey[] }
+  /** The statements of these keys go into one table letter. */
+  | { readonly type: 'send'; readonly to: HostId; readonly keys: readonly ItemKey[] }
 
 export type TableSyncOptions = {
   readonly hosts: readonly HostId[]
-  readonly table: ExchangedTable
+  readonly table: SyncedTable
   /** 0..1. */
   readonly random: () => number
   readonly settings: TableSyncSettings
   readonly now: number
 }
 
-export const exchangeLimits = {
-  /** Statements waiting to be told to one host; beyond it the oldest are left to the next comparison. */
+export const syncLimits = {
+  /** Statements that wait to be sent to one host. Beyond this the oldest is dropped; the next comparison finds it. */
   waiting: 10_000,
-  /** Of a table letter's statements, so that it fits a letter. */
+  /** All statements in one table letter, so that they fit into a letter. */
   letterBytes: 15_000,
 } as const
 
-/** Letters to one host: a host that asks without end is answered so often. */
+/** Letters to one host, also if it sends comparisons without end. */
 const letters: Rate = { burst: 60, perSecond: 0.5 }
-/** A host that has nothing asks another one, when nothing came. */
+/** A host with an empty table asks another host if nothing came for this time. */
 const askNewestAgainMs = 60_000
 const longestPeriods = 16
 
-type Neighbour = {
+type PeerHost = {
   readonly id: HostId
   readonly letters: TokenBucket
   /** In the order in which they changed. */
   readonly waiting: Set<ItemKey>
-  /** When they are told; `Infinity` while there are none. */
-  tellAt: number
+  /** When the waiting statements are sent; `Infinity` if there are none. */
+  sendAt: number
   compareAt: number
-  /** Periods to the next comparison. */
+  /** Periods until the next comparison. */
   periods: number
   /** Whether the table changed since the last comparison. */
-  isWorthComparing: boolean
+  hasChanged: boolean
 }
 
 export class TableSync {
   readonly #options: TableSyncOptions
-  readonly #peerHosts: ReadonlyMap<HostId, Neighbour>
+  readonly #peerHosts: ReadonlyMap<HostId, PeerHost>
   #askNewestAt: number
   #askedNewest = 0
 
   constructor(options: TableSyncOptions) {
     const { hosts, now, table } = options
     this.#options = options
-    this.#peerHosts = new Map(hosts.map((id) => [id, this.#neighbour(id)]))
+    this.#peerHosts = new Map(hosts.map((id) => [id, this.#host(id)]))
     this.#askNewestAt = table.isEmpty && hosts.length > 0 ? now : Infinity
   }
 
-  #neighbour(id: HostId): Neighbour {
+  #host(id: HostId): PeerHost {
     const { now, random, table, settings } = this.#options
-    // Whoever has nothing asks for the newest first, so that it is useful at once.
-    const firstMs = table.isEmpty ? askNewestAgainMs : settings.tellAfterMs
+    // A host with an empty table first asks for the newest entries, so that it can work soon.
+    const firstMs = table.isEmpty ? askNewestAgainMs : settings.sendAfterMs
     return {
       id,
       letters: new TokenBucket(now, letters),
       waiting: new Set(),
-      tellAt: Infinity,
+      sendAt: Infinity,
       compareAt: now + firstMs * (0.5 + random()),
       periods: 1,
-      isWorthComparing: true,
+      hasChanged: true,
     }
   }
 
-  /** A `table-request` of a host that we know. */
-  handleComparison(now: number, from: HostId, comparison: Comparison): ExchangeAction[] {
-    const neighbour = this.#peerHosts.get(from)
-    if (!neighbour) return []
+  /** A `table-request` letter came from a host that we know. */
+  handleComparison(now: number, from: HostId, comparison: Comparison): SyncAction[] {
+    const host = this.#peerHosts.get(from)
+    if (!host) return []
     const { table } = this.#options
     const { comparisons, send } = answer(table, comparison)
-    // Either of the two asks; the other need not ask again.
-    if (comparison.groups) this.#compareLater(now, neighbour)
-    for (const key of send) this.#wait(now, neighbour, key, 0)
-    const actions: ExchangeAction[] = []
+    // One comparison serves both hosts.
+    if (comparison.groups) this.#compareLater(now, host)
+    for (const key of send) this.#wait(now, host, key, 0)
+    const actions: SyncAction[] = []
     for (const next of comparisons) {
-      if (neighbour.letters.tryTake(now)) actions.push({ type: 'compare', to: from, comparison: next })
+      if (host.letters.tryTake(now)) actions.push({ type: 'compare', to: from, comparison: next })
     }
     return actions
   }
 
-  /** A statement is newer than before. `from`: the host that told of it, or null when the agent itself did. */
+  /** A statement is newer than before. `from`: the host that sent it, or null if it came from the agent itself. `knownTo`:
+   *  hosts that have it already. */
   noteChange(now: number, key: ItemKey, from: HostId | null, knownTo: readonly HostId[] = []): void {
     const { settings } = this.#options
-    for (const neighbour of this.#peerHosts.values()) {
-      neighbour.isWorthComparing = true
-      neighbour.compareAt = Math.min(neighbour.compareAt, now + settings.periodMs)
-      if (neighbour.id === from || knownTo.includes(neighbour.id)) continue
-      this.#wait(now, neighbour, key, settings.tellAfterMs)
+    for (const host of this.#peerHosts.values()) {
+      host.hasChanged = true
+      host.compareAt = Math.min(host.compareAt, now + settings.periodMs)
+      if (host.id === from || knownTo.includes(host.id)) continue
+      this.#wait(now, host, key, settings.sendAfterMs)
     }
   }
 
-  handleTimeout(now: number): ExchangeAction[] {
-    const actions: ExchangeAction[] = []
+  handleTimeout(now: number): SyncAction[] {
+    const actions: SyncAction[] = []
     if (now >= this.#askNewestAt) actions.push(...this.#askNewest(now))
-    for (const neighbour of this.#peerHosts.values()) {
-      if (now >= neighbour.tellAt) actions.push(...this.#tell(now, neighbour))
-      if (now >= neighbour.compareAt) actions.push(...this.#compare(now, neighbour))
+    for (const host of this.#peerHosts.values()) {
+      if (now >= host.sendAt) actions.push(...this.#send(now, host))
+      if (now >= host.compareAt) actions.push(...this.#compare(now, host))
     }
     return actions
   }
 
   nextTimeout(): number | null {
     let next = this.#askNewestAt
-    for (const { tellAt, compareAt } of this.#peerHosts.values()) next = Math.min(next, tellAt, compareAt)
+    for (const { sendAt, compareAt } of this.#peerHosts.values()) next = Math.min(next, sendAt, compareAt)
     return next === Infinity ? null : next
   }
 
-  #wait(now: number, neighbour: Neighbour, key: ItemKey, afterMs: number): void {
-    const { waiting } = neighbour
+  #wait(now: number, host: PeerHost, key: ItemKey, afterMs: number): void {
+    const { waiting } = host
     const [oldest] = waiting
-    if (oldest !== undefined && waiting.size >= exchangeLimits.waiting) waiting.delete(oldest)
+    if (oldest !== undefined && waiting.size >= syncLimits.waiting) waiting.delete(oldest)
     waiting.add(key)
-    neighbour.tellAt = Math.min(neighbour.tellAt, now + afterMs)
+    host.sendAt = Math.min(host.sendAt, now + afterMs)
   }
 
-  #tell(now: number, neighbour: Neighbour): ExchangeAction[] {
-    const actions: ExchangeAction[] = []
-    while (neighbour.waiting.size > 0 && neighbour.letters.tryTake(now)) {
-      const keys = this.#nextLetter(neighbour.waiting)
-      if (keys.length > 0) actions.push({ type: 'tell', to: neighbour.id, keys })
+  #send(now: number, host: PeerHost): SyncAction[] {
+    const actions: SyncAction[] = []
+    while (host.waiting.size > 0 && host.letters.tryTake(now)) {
+      const keys = this.#nextLetter(host.waiting)
+      if (keys.length > 0) actions.push({ type: 'send', to: host.id, keys })
     }
-    neighbour.tellAt = neighbour.waiting.size === 0 ? Infinity : neighbour.letters.readyAt(1)
+    host.sendAt = host.waiting.size === 0 ? Infinity : host.letters.readyAt(1)
     return actions
   }
 
-  /** As many as one letter holds; they wait no longer. */
+  /** Takes as many waiting keys as fit into one letter. */
   #nextLetter(waiting: Set<ItemKey>): ItemKey[] {
     const keys: ItemKey[] = []
     let bytes = 0
     for (const key of waiting) {
       const more = this.#options.table.statementBytes(key)
-      if (more !== null && keys.length > 0 && bytes + more > exchangeLimits.letterBytes) break
+      if (more !== null && keys.length > 0 && bytes + more > syncLimits.letterBytes) break
       waiting.delete(key)
       if (more === null) continue
       bytes += more
@@ -178,24 +179,23 @@ export class TableSync {
     return keys
   }
 
-  #compare(now: number, neighbour: Neighbour): ExchangeAction[] {
-    const isFutile = !neighbour.isWorthComparing
-    neighbour.periods = isFutile ? Math.min(2 * neighbour.periods, longestPeriods) : 1
-    neighbour.isWorthComparing = false
-    this.#compareLater(now, neighbour)
-    if (!neighbour.letters.tryTake(now)) return []
-    const comparison = { groups: this.#options.table.groupPrints() }
-    return [{ type: 'compare', to: neighbour.id, comparison }]
+  #compare(now: number, host: PeerHost): SyncAction[] {
+    host.periods = host.hasChanged ? 1 : Math.min(2 * host.periods, longestPeriods)
+    host.hasChanged = false
+    this.#compareLater(now, host)
+    if (!host.letters.tryTake(now)) return []
+    const comparison = { groups: this.#options.table.groupHashes() }
+    return [{ type: 'compare', to: host.id, comparison }]
   }
 
-  /** A little apart from each other, so that mostly one of two hosts asks. */
-  #compareLater(now: number, neighbour: Neighbour): void {
+  /** At a random time, so that usually only one of two hosts starts a comparison. */
+  #compareLater(now: number, host: PeerHost): void {
     const { settings, random } = this.#options
-    neighbour.compareAt = now + settings.periodMs * neighbour.periods * (0.9 + 0.2 * random())
+    host.compareAt = now + settings.periodMs * host.periods * (0.9 + 0.2 * random())
   }
 
-  /** Of one host after the other, until something is here. */
-  #askNewest(now: number): ExchangeAction[] {
+  /** Asks one host after the other until the table has entries. */
+  #askNewest(now: number): SyncAction[] {
     const { table, hosts } = this.#options
     const to = hosts[this.#askedNewest % hosts.length]
     if (!table.isEmpty || to === undefined || this.#askedNewest >= 2 * hosts.length) {

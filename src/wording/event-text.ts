@@ -163,10 +163,10 @@ export function describeNat(
         ? `No NAT: our own address is public.${seen}`
         : `No NAT inside the local network; whether one leads out of it is unknown.${seen}`
     case 'EIM':
-      return `A NAT that keeps one port for all destinations (endpoint-independent mapping): good for meeting others.${seen}`
+      return `Your NAT makes it easy to meet others: it keeps one port for all destinations (endpoint-independent mapping).${seen}`
     case 'ADM':
     case 'APDM':
-      return `A NAT that takes another port for each destination (${mapping === 'ADM' ? 'address' : 'address and port'}-dependent mapping): only some can be met.${seen}`
+      return `Your NAT makes it hard to meet some: it takes another port for each destination (${mapping === 'ADM' ? 'address' : 'address and port'}-dependent mapping).${seen}`
     case 'unknown':
       return addresses.length === 0
         ? 'No STUN server answered over UDP, so UDP is blocked or there is no Internet: players in the same network may be met, others over TCP at best.'

@@ -63,12 +63,12 @@ for (let seed = 1; seed <= runs; seed++) {
       const draw: Draw = (below) => Math.floor(random() * below)
       const names = ['anna', 'ben', 'cleo', 'dora'].slice(0, 3 + draw(2))
       const players = names.map((name) => world.player(name, kinds[draw(kinds.length)]))
-      const story: string[] = []
+      const steps: string[] = []
       for (let step = 0; step < 14; step++) {
-        story.push(`${(world.clock.now() / 1000).toFixed(1)} ${await disturb(world, players, draw)}`)
+        steps.push(`${(world.clock.now() / 1000).toFixed(1)} ${await disturb(world, players, draw)}`)
         await world.pass(draw(4) === 0 ? draw(90_000) : draw(4_000))
       }
-      story.push(`${(world.clock.now() / 1000).toFixed(1)} calm`)
+      steps.push(`${(world.clock.now() / 1000).toFixed(1)} calm`)
       world.post.weather = fineWeather
       for (const player of players) {
         player.computer.isCutOff = false
@@ -77,9 +77,9 @@ for (let seed = 1; seed <= runs; seed++) {
       }
       // Ten minutes between two requests, whether answered or not; an attempt takes two.
       const linked = await world.clock.until(() => world.areLinked(...players), 1_500_000)
-      assert.ok(linked, `${story.join('\n')}\n${world.story()}`)
+      assert.ok(linked, `${steps.join('\n')}\n${world.story()}`)
       await world.pass(60_000)
-      assert.ok(world.areLinked(...players), `${story.join('\n')}\n${world.story()}`)
+      assert.ok(world.areLinked(...players), `${steps.join('\n')}\n${world.story()}`)
     })
   })
 }

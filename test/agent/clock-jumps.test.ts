@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inWorld, type Player, type World } from '../harness/world.ts'
-import { CorrespondenceStage } from './correspondence-stage.ts'
+import { InboxStage } from './inbox-stage.ts'
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
@@ -64,7 +64,7 @@ for (const [name, byMs] of Object.entries({ 'a day fast': dayMs, 'a day slow': -
 }
 
 test('a clock that is set a day ahead does not make the letters of others in the mailbox too old to be left alone', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   const foreign = stage.mail(stage.reply(), stage.crypto.boxKeyPair().publicKey)
   const reply = stage.mail(stage.reply())
   stage.clock.jumpWall(dayMs)

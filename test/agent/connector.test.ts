@@ -50,7 +50,7 @@ test('a newer link takes over at once', async () => {
   await stopBoth(clock, first, second)
 })
 
-test('a letter that comes again, or after the end, starts no second meeting of the same sessions', async () => {
+test('a letter that comes again, or after the end, starts no second connection of the same sessions', async () => {
   const { clock, first, second } = makeSides('first')
   const pair = sessionPair(first, second, true)
   introduce(first, second, pair)
@@ -88,7 +88,7 @@ test('peers whose turn comes after our own session was wiped are not tried with 
   await stopBoth(clock, first, second)
 })
 
-test('at most 128 meetings go on at once, whoever begins them', async () => {
+test('at most 128 connections go on at once, whoever begins them', async () => {
   const { clock, first, second } = makeSides('first')
   const mine = first.sessions.create()
   const theirs = second.sessions.create()

@@ -6,12 +6,12 @@ import { armorLetter } from '../../src/letter/armor.ts'
 import type { Letter } from '../../src/letter/letter-types.ts'
 import { signLetter } from '../../src/letter/signature.ts'
 import { mailText } from '../host/fakes.ts'
-import { agentAddress, CorrespondenceStage } from './correspondence-stage.ts'
+import { agentAddress, InboxStage } from './inbox-stage.ts'
 
 const hourMs = 3_600_000
 
 test('the host’s reply and introduction are handed on once, and removed', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   const [reply, introduction] = [stage.reply(), stage.introduction()]
   await stage.deliver(stage.mail(reply), stage.mail(introduction))
   assert.deepEqual(
@@ -28,7 +28,7 @@ test('the host’s reply and introduction are handed on once, and removed', asyn
 })
 
 /** What a forger may try; each gives the mail and how it is counted. */
-const forgeries: Readonly<Record<string, (stage: CorrespondenceStage) => readonly [string, string]>> = {
+const forgeries: Readonly<Record<string, (stage: InboxStage) => readonly [string, string]>> = {
   'signed by somebody who is no host': (stage) => {
     const forger = stage.crypto.signKeyPair()
     const letter = stage.reply({ from: forger.publicKey })
@@ -79,14 +79,14 @@ const forgeries: Readonly<Record<string, (stage: CorrespondenceStage) => readonl
   },
 }
 
-function sealedBy(stage: CorrespondenceStage, letter: Letter, signer: typeof stage.identity): string {
+function sealedBy(stage: InboxStage, letter: Letter, signer: typeof stage.identity): string {
   const signed = stage.crypto.pad(signLetter(stage.crypto, letter, signer), 1024)
   return stage.mailOf(armorLetter(stage.crypto, stage.crypto.seal(signed, stage.session.publicKey)))
 }
 
 for (const [what, forge] of Object.entries(forgeries)) {
   test(`a mail ${what} has no effect, is counted, removed and never answered`, async () => {
-    const stage = await new CorrespondenceStage().open()
+    const stage = await new InboxStage().open()
     const [mail, reason] = forge(stage)
     await stage.deliver(mail)
     assert.deepEqual(stage.dropped, [reason])
@@ -100,7 +100,7 @@ for (const [what, forge] of Object.entries(forgeries)) {
 }
 
 test('a copy of a letter, in the same mail or another, has no second effect', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   const reply = stage.reply()
   const mail = stage.mail(reply)
   await stage.deliver(mail, mail)
@@ -111,7 +111,7 @@ test('a copy of a letter, in the same mail or another, has no second effect', as
 })
 
 test('a signal that the host relays is handed on unopened, once', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   const signal = stage.signal()
   const mail = stage.mail(signal)
   await stage.deliver(mail, mail)
@@ -122,7 +122,7 @@ test('a signal that the host relays is handed on unopened, once', async () => {
 })
 
 test('a mail larger than any letter is removed unread', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   stage.mailbox.deliver(null)
   await stage.pass(0)
   assert.deepEqual(stage.dropped, ['too-big'])
@@ -131,7 +131,7 @@ test('a mail larger than any letter is removed unread', async () => {
 })
 
 test('letters for other agents are left alone for an hour, looked at once, and do not hide ours', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   const others = Array.from({ length: 150 }, () =>
     stage.mail(stage.reply(), stage.crypto.boxKeyPair().publicKey),
   )
@@ -150,7 +150,7 @@ test('letters for other agents are left alone for an hour, looked at once, and d
 })
 
 test('a letter for another agent that was left behind long ago is removed', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   const old = stage.mail(stage.reply(), stage.crypto.boxKeyPair().publicKey)
   await stage.pass(13 * hourMs)
   await stage.deliver(old)
@@ -159,7 +159,7 @@ test('a letter for another agent that was left behind long ago is removed', asyn
 })
 
 test('a letter without a Date for another agent is left alone like any other', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   const mail = stage.mail(stage.reply(), stage.crypto.boxKeyPair().publicKey)
   await stage.deliver(mail.replace(/^Date:.*\r\n/m, ''))
   assert.equal(stage.mailbox.mails.length, 1)
@@ -167,7 +167,7 @@ test('a letter without a Date for another agent is left alone like any other', a
 })
 
 test('a mailbox that fails is looked at again after 5 s, and without any hint every sweep', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   stage.mailbox.mood = 'failing'
   await stage.deliver(stage.mail(stage.reply()))
   await stage.pass(20_000)
@@ -184,7 +184,7 @@ test('a mailbox that fails is looked at again after 5 s, and without any hint ev
 })
 
 test('a letter whose removal fails is not handed on again', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   const { mailbox } = stage
   const remove = mailbox.remove.bind(mailbox)
   mailbox.remove = () => Promise.reject(new Error('the line is gone'))
@@ -198,7 +198,7 @@ test('a letter whose removal fails is not handed on again', async () => {
 })
 
 test('a letter that our own code cannot stand does not keep the others waiting', async () => {
-  const stage = new CorrespondenceStage({
+  const stage = new InboxStage({
     onReply: (letter) => {
       if (letter.expiresInMs === 13) throw new Error('oh no')
     },
@@ -212,13 +212,13 @@ test('a letter that our own code cannot stand does not keep the others waiting',
 })
 
 test('closing waits for a letter in hand, but not for a mailbox that never answers', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   stage.mailbox.deliver(stage.mail(stage.reply()))
   await stage.close()
   assert.equal(stage.clock.pendingTimers, 0)
   assert.equal(stage.mailbox.closed, 1)
 
-  const other = await new CorrespondenceStage().open()
+  const other = await new InboxStage().open()
   other.mailbox.mood = 'silent'
   other.mailbox.deliver(other.mail(other.reply()))
   const before = other.clock.now()
@@ -229,7 +229,7 @@ test('closing waits for a letter in hand, but not for a mailbox that never answe
 })
 
 test('after closing nothing is read, told or timed any more', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   await stage.close()
   stage.mailbox.deliver(mailText({ from: 'x@mail.test', to: agentAddress, text: 'hello\n', dateMs: 0 }))
   stage.mailbox.onWake()

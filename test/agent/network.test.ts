@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Network } from '../../src/agent/network/network.ts'
-import type { NetworkIo } from '../../src/agent/network/network-types.ts'
+import type { NetworkIo } from '../../src/agent/network/network-io.ts'
 import type { Endpoint } from '../../src/base/endpoint.ts'
 import type { UdpOptions } from '../../src/net/udp/udp-socket.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'

@@ -5,13 +5,13 @@ import { test } from 'node:test'
 import { readLetter } from '../../src/letter/mail-text.ts'
 import type { OutgoingMail } from '../../src/mail/sender.ts'
 import { headerOf, hostAddress, textOf } from '../host/fakes.ts'
-import { agentAddress, CorrespondenceStage } from './correspondence-stage.ts'
+import { agentAddress, InboxStage } from './inbox-stage.ts'
 
 const later = { outcome: 'later', reason: '451 busy' } as const
 const sent = { outcome: 'sent' } as const
 
 /** Begins to send, without waiting for the end. */
-async function post(stage: CorrespondenceStage, kind: 'request' | 'failure' | 'leave') {
+async function post(stage: InboxStage, kind: 'request' | 'failure' | 'leave') {
   const state: { isSent: boolean | null } = { isSent: null }
   void stage.inbox
     .send((host) => ({ ...stage.letter(kind), to: host.identity }))
@@ -22,7 +22,7 @@ async function post(stage: CorrespondenceStage, kind: 'request' | 'failure' | 'l
   return state
 }
 
-function kindOf(stage: CorrespondenceStage, mail: OutgoingMail, host = stage.hostKeys): string {
+function kindOf(stage: InboxStage, mail: OutgoingMail, host = stage.hostKeys): string {
   const opened = readLetter(stage.crypto, textOf(mail), {
     identity: host.identity.publicKey,
     keyPairs: [host.sealingKeys],
@@ -31,7 +31,7 @@ function kindOf(stage: CorrespondenceStage, mail: OutgoingMail, host = stage.hos
 }
 
 test('a letter goes to the host, sealed for it alone, from our own address', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   const state = await post(stage, 'request')
   assert.equal(state.isSent, true)
   const [mail] = stage.sender.sent
@@ -44,7 +44,7 @@ test('a letter goes to the host, sealed for it alone, from our own address', asy
 })
 
 test('a mail put off is sent again, the same bytes, after 2, 4, 8 s and at last every minute', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   const times: number[] = []
   stage.sender.answer = () => {
     times.push(stage.clock.now() / 1_000)
@@ -61,7 +61,7 @@ test('a mail put off is sent again, the same bytes, after 2, 4, 8 s and at last 
 })
 
 test('a mail refused for good is told and not tried again', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   stage.answerWith({ outcome: 'refused', reason: '550 no such user', about: 'recipient' })
   const state = await post(stage, 'failure')
   assert.equal(state.isSent, false)
@@ -72,7 +72,7 @@ test('a mail refused for good is told and not tried again', async () => {
 })
 
 test('a newer request takes the place of one that was not sent yet; failures are still told', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   stage.answerWith(later)
   const first = await post(stage, 'request')
   const failure = await post(stage, 'failure')
@@ -86,7 +86,7 @@ test('a newer request takes the place of one that was not sent yet; failures are
 })
 
 test('after a goodbye nothing else is sent, so that the host does not take us in again', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   stage.answerWith(later)
   await post(stage, 'request')
   await post(stage, 'failure')
@@ -101,7 +101,7 @@ test('after a goodbye nothing else is sent, so that the host does not take us in
 })
 
 test('no more than 64 letters wait to be sent; beyond that the oldest are given up', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   stage.answerWith(later)
   const states = []
   for (let letter = 0; letter < 70; letter++) states.push(await post(stage, 'failure'))
@@ -113,7 +113,7 @@ test('no more than 64 letters wait to be sent; beyond that the oldest are given 
 })
 
 test('closing while a letter is being sent, or waits to be sent again, leaves no timer', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   stage.answerWith(later)
   const waiting = await post(stage, 'request')
   let answer = (_: typeof later) => {}
@@ -128,7 +128,7 @@ test('closing while a letter is being sent, or waits to be sent again, leaves no
 })
 
 test('a letter that cannot be written is told and does no other harm', async () => {
-  const stage = await new CorrespondenceStage().open()
+  const stage = await new InboxStage().open()
   const state = { isSent: true }
   const foreign = { ...stage.letter('request'), from: stage.hostKeys.identity.publicKey }
   void stage.inbox
@@ -144,7 +144,7 @@ test('a letter that cannot be written is told and does no other harm', async () 
 
 /** With three hosts. */
 async function severalHosts() {
-  const stage = new CorrespondenceStage({ moreHosts: 2 })
+  const stage = new InboxStage({ moreHosts: 2 })
   return { stage: await stage.open(), addresses: stage.hosts.map(({ address }) => address) }
 }
 

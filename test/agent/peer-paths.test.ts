@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { linkKeepaliveMs, tellable, waysTo } from '../../src/agent/peers/peer-paths.ts'
+import { candidatePathsTo, linkKeepaliveMs, shareable } from '../../src/agent/peers/peer-paths.ts'
 import type { Candidate, CandidateKind } from '../../src/base/endpoint.ts'
 import { unknownNat } from '../../src/base/nat-profile.ts'
 
@@ -15,12 +15,12 @@ const outside = candidate('server-reflexive', '11.0.2.1')
 test('addresses inside the LAN are told to peers behind the same NAT alone', () => {
   const own = [lan, six, outside]
   const stranger = { sameNat: false, candidates: [candidate('server-reflexive', '11.0.2.2')] }
-  assert.deepEqual(tellable(own, stranger, false), [six, outside])
-  assert.deepEqual(tellable(own, { ...stranger, sameNat: true }, false), own)
+  assert.deepEqual(shareable(own, stranger, false), [six, outside])
+  assert.deepEqual(shareable(own, { ...stranger, sameNat: true }, false), own)
   const neighbour = { sameNat: false, candidates: [candidate('server-reflexive', '11.0.2.1')] }
-  assert.deepEqual(tellable(own, neighbour, false), own)
+  assert.deepEqual(shareable(own, neighbour, false), own)
   const liar = { sameNat: false, candidates: [candidate('host', '11.0.2.1')] }
-  assert.deepEqual(tellable(own, liar, false), [six, outside])
+  assert.deepEqual(shareable(own, liar, false), [six, outside])
 })
 
 test('ways are the LAN, then IPv6, then the rest; what nobody may be sent to is left out', () => {
@@ -31,13 +31,13 @@ test('ways are the LAN, then IPv6, then the rest; what nobody may be sent to is 
     six,
     candidate('host', '192.168.1.6'),
   ]
-  const ways = waysTo({ sameNat: false, candidates }, false)
+  const ways = candidatePathsTo({ sameNat: false, candidates }, false)
   assert.deepEqual(
     ways.map(({ endpoint }) => endpoint.address),
     ['192.168.1.6', '2a01::5', '11.0.2.1'],
   )
   const many = Array.from({ length: 16 }, (_, n) => candidate('host', `192.168.1.${n + 1}`))
-  assert.equal(waysTo({ sameNat: true, candidates: many }, false).length, 4)
+  assert.equal(candidatePathsTo({ sameNat: true, candidates: many }, false).length, 4)
 })
 
 test('a link pings every 8 s, or sooner than any NAT known forgets', () => {

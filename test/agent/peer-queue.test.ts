@@ -25,8 +25,8 @@ function peer(number: number, sessionNumber = number): OfferedPeer {
 }
 
 function next(queue: PeerQueue, now: number, isUsable = () => true): string {
-  const turn = queue.next(now, isUsable)
-  return turn.turn === 'try' ? turn.candidacy.peer.nickname : turn.turn
+  const next = queue.next(now, isUsable)
+  return next.next === 'try' ? next.candidacy.peer.nickname : next.next
 }
 
 test('peers have their turns in the order they were offered, newer offers first, each peer once', () => {

@@ -1,4 +1,4 @@
-// The meetings of two agents on a wire between them that can hold back the packets of one link.
+// The connections of two agents on a wire between them that can hold back the packets of one link.
 
 import assert from 'node:assert/strict'
 import type { AgentEvent } from '../../src/agent/events.ts'

@@ -118,7 +118,7 @@ async function openAgent(
   let arrived: (letter: ReplyLetter) => void = () => undefined
   const inbox = new Inbox({
     clock: systemClock,
-    letterTime: systemClock,
+    correctedClock: systemClock,
     crypto: realCrypto,
     identity,
     address,

@@ -7,14 +7,21 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type HostGround, type HostParts, openMemory } from '../../src/host/context.ts'
-import { handleMail } from '../../src/host/inbox/letter-batch.ts'
+import type { HostContext } from '../../src/host/context.ts'
+import { LetterBatchHandler } from '../../src/host/inbox/letter-batch.ts'
+import { LetterDispatcher } from '../../src/host/inbox/letter-dispatcher.ts'
+import type { Handled, MailHandler } from '../../src/host/inbox/mail-handler.ts'
 import { PeerHosts } from '../../src/host/peer-hosts/peer-hosts.ts'
-import { AgentLetterHandler } from '../../src/host/requests/agent-letter-handler.ts'
+import { openRepositories, type Repositories } from '../../src/host/repositories.ts'
+import { Admission } from '../../src/host/requests/admission.ts'
+import { AgentLetters } from '../../src/host/requests/agent-letters.ts'
 import { bounceTokenKey } from '../../src/host/requests/bounce-token.ts'
+import { RequestHandler } from '../../src/host/requests/handle-request.ts'
+import { RoomMembers } from '../../src/host/requests/room-members.ts'
 import { SenderLimits } from '../../src/host/requests/sender-rate-limits.ts'
 import { defaultHostSettings } from '../../src/host/settings.ts'
 import type { RoomKeys } from '../../src/letter/room-membership.ts'
+import type { FetchedMail } from '../../src/mail/mailbox.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { openHostDatabase } from '../../src/store/host-database.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
@@ -45,7 +52,9 @@ type Case = {
   readonly name: string
   readonly size: number
   readonly rooms: readonly RoomKeys[]
-  readonly parts: HostParts
+  readonly context: HostContext
+  readonly repositories: Repositories
+  readonly mailHandler: MailHandler
   readonly file: string
   readonly tookMs: number[]
 }
@@ -72,7 +81,7 @@ export async function benchTable(
     for (const one of cases) check(one)
     return reportOf(cases, sizes, requests)
   } finally {
-    for (const { parts } of cases) parts.database.close()
+    for (const { repositories } of cases) repositories.database.close()
     rmSync(folder, { recursive: true })
   }
 }
@@ -90,10 +99,13 @@ function prepare(
   const settings = { ...defaultHostSettings, capacity: size, seenCapacity: size }
   const database = openHostDatabase(file)
   tell(`table ${name}: ${round(statSync(file).size / 2 ** 20, 1)} MiB`)
-  const ground: HostGround = {
-    ...openMemory(database, settings, ''),
+  const repositories = openRepositories(database, settings, '')
+  const context: HostContext = {
     self: {
-      ...{ ...keys, address: hostAddress, domain: 'mail.test', subject },
+      ...keys,
+      address: hostAddress,
+      domain: 'mail.test',
+      subject,
       blocked: new Set(),
       rooms: rooms.map(({ tag }) => ({ tag, invitesRequired: false })),
       bounceTokenKey: bounceTokenKey(realCrypto, keys.identity),
@@ -102,17 +114,32 @@ function prepare(
       front: keys,
       representative: null,
     },
-    limits: new SenderLimits(systemClock.now(), { perKey: 0, perAddress: 0, perDomain: 1e9 }),
     settings,
     clock: systemClock,
     crypto: realCrypto,
     emit: () => undefined,
   }
-  const parts: HostParts = {
-    ...ground,
-    peerHosts: new PeerHosts(ground, [], { onMail: () => undefined, onAnswer: () => undefined }),
-  }
-  return { name, size, rooms, parts, file, tookMs: [] }
+  const mailHandler = makeMailHandler(context, repositories)
+  return { name, size, rooms, context, repositories, mailHandler, file, tookMs: [] }
+}
+
+/** As a host without others does it. */
+function makeMailHandler(context: HostContext, repositories: Repositories): MailHandler {
+  const senderLimits = new SenderLimits(systemClock.now(), { perKey: 0, perAddress: 0, perDomain: 1e9 })
+  const roomMembers = new RoomMembers(context, repositories)
+  const outboxSender = { pump: () => undefined }
+  const peerHosts = new PeerHosts(context, { ...repositories, hosts: [], roomMembers, outboxSender })
+  const { standby, relay, tableExchange, lateIntroductions } = peerHosts
+  const exchange = { standby, relay, tableExchange }
+  const agentLetters = new AgentLetters(context, {
+    ...repositories,
+    ...exchange,
+    peerHosts,
+    senderLimits,
+    admission: new Admission(context, { ...repositories, roomMembers, senderLimits }),
+    requestHandler: new RequestHandler(context, { ...repositories, ...exchange, lateIntroductions }),
+  })
+  return new LetterDispatcher(context, { ...repositories, agentLetters, peerHosts, workerLink: null })
 }
 
 /** In a process of its own, so that what filling needs does not count as what asking needs. */
@@ -123,26 +150,41 @@ function fill(options: FillOptions): void {
 }
 
 async function ask(one: Case, keys: ReturnType<typeof makeHostKeys>, round: number): Promise<void> {
-  const { parts, rooms, tookMs } = one
+  const { repositories, rooms, tookMs } = one
   const room = rooms[(round + warmUpRequests) % rooms.length]
   if (!room) throw new Error('a table without rooms')
   const raw = new TextEncoder().encode(new FakeAgent('newcomer', keys, room).mailRequest(Date.now()))
   const mail = { ref: '1', raw, sizeBytes: raw.length }
   const from = performance.now()
-  const handled = await handleMail(parts, new AgentLetterHandler(parts), mail)
+  const handled = await handleMail(one, mail)
   const took = performance.now() - from
   if (handled.outcome !== 'accepted') throw new Error(`${one.name}: dropped as ${handled.reason}`)
   if (round >= 0) tookMs.push(took)
-  // As the dispatcher and the introducer would: otherwise these two would grow with the requests.
-  const { outbox, introductions, peers } = parts
+  // As the outbox sender and the introducer would: otherwise these two would grow with the requests.
+  const { outbox, introductions, peers } = repositories
   outbox.drop(outbox.due('urgent', Number.MAX_SAFE_INTEGER, 10))
   const owed = introductions.next(Number.MAX_SAFE_INTEGER, 16)
-  if (owed && peers.size > 0) introductions.settle(owed.room, owed.recipient, owed.askers)
+  if (owed && peers.size > 0) introductions.settle(owed.room, owed.recipient, owed.requesters)
 }
 
-function check({ name, size, parts }: Case): void {
-  if (parts.peers.size !== size) throw new Error(`${name}: it holds ${parts.peers.size} entries`)
-  const mode = parts.database.connection.prepare('PRAGMA synchronous').pluck().get()
+async function handleMail(
+  { context, repositories: { database }, mailHandler }: Case,
+  mail: FetchedMail,
+): Promise<Handled> {
+  const { promise: handled, resolve } = Promise.withResolvers<Handled>()
+  const batch = new LetterBatchHandler(context, {
+    database,
+    mailHandler,
+    onHandled: (_, one) => resolve(one),
+    onCommit: () => undefined,
+  })
+  await batch.handle([mail], () => false)
+  return handled
+}
+
+function check({ name, size, repositories: { peers, database } }: Case): void {
+  if (peers.size !== size) throw new Error(`${name}: it holds ${peers.size} entries`)
+  const mode = database.connection.prepare('PRAGMA synchronous').pluck().get()
   if (mode !== 2) throw new Error(`${name}: synchronous is ${mode}, not FULL`)
 }
 

@@ -203,9 +203,9 @@ function translate(router: string, ports: Readonly<Record<string, number>>): voi
   assert.equal(status, 0, stderr)
 }
 
-/** The places of each command that docs/operation.md shows, with this world's addresses. */
+/** The places of each command that docs/address-server.md shows, with this world's addresses. */
 function documentedPlaces(addresses: readonly [string, string]): string[][] {
-  const shown = readFileSync('docs/operation.md', 'utf8').matchAll(
+  const shown = readFileSync('docs/address-server.md', 'utf8').matchAll(
     /`peerpost address-server (--listen [^`]+)`/g,
   )
   return [...shown].map(([, options = '']) =>

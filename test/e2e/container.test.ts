@@ -8,8 +8,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
+import { PeerpostProcess } from '../../src/cli/child-process.ts'
 import { deferIn } from '../harness/defer.ts'
 import { below, buildStages, lastOf, readStages, type Stage, wordsOf } from '../harness/dockerfile.ts'
+import { consoleCommandsOf } from '../harness/documents.ts'
 import { startMailpit } from '../harness/mailpit.ts'
 import { lacks } from '../harness/needs.ts'
 import { waitUntil } from '../harness/wait-until.ts'
@@ -34,12 +36,9 @@ const stages = readStages('Dockerfile')
 const final = stages.at(-1) as Stage
 const compose = parse(readFileSync('compose.yaml', 'utf8')) as Compose
 
-/** The commands of docs/operation.md. */
-const shown = [
-  ...(/^```console\n([\s\S]*?)^```$/m
-    .exec(readFileSync('docs/operation.md', 'utf8'))?.[1]
-    ?.matchAll(/^\$ (.*)$/gm) ?? []),
-].map(([, command]) => command ?? '')
+/** The commands of the guide. */
+const commands = consoleCommandsOf('docs/local-test.md')
+const shown = commands.filter((command) => command.startsWith('docker '))
 
 test('the image is of the Node that the package wants, and of nothing that is not in the repository', () => {
   const ignored = readFileSync('.dockerignore', 'utf8').split('\n')
@@ -153,6 +152,7 @@ test('what the Dockerfile builds runs as a user without rights who can write int
   const given = runOnce(invite.split(' ').slice(4))
   assert.equal(given.status, 0, given.stderr)
   assert.match(given.stdout, /^\S{100,}\s*$/)
+  await runShownAgents(given.stdout.trim(), (word) => here(word.replace('127.0.0.1:', 'mailpit:')))
   host.kill('SIGTERM')
   assert.equal(await ended, 0, log)
   assert.notEqual(
@@ -161,3 +161,33 @@ test('what the Dockerfile builds runs as a user without rights who can write int
     'a host that is gone is not healthy',
   )
 })
+
+/** The guide's agents, until the host has answered both. */
+async function runShownAgents(invite: string, here: (word: string) => string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'peerpost-agents-'))
+  const agents: PeerpostProcess[] = []
+  try {
+    const [init = '', ...runs] = commands
+      .filter((command) => command.startsWith('peerpost '))
+      .map((command) => command.replace('peerpost ', ''))
+    const adapt = (command: string) =>
+      command.split(' ').map((word) => {
+        const local = here(word).replace('INVITE', invite)
+        return /^(anna|ben)\/agent\.toml$/.test(local) ? join(folder, local) : local
+      })
+    for (const name of ['anna', 'ben']) {
+      const words = adapt(init.replaceAll('anna', name))
+      const dir = words.indexOf('--dir') + 1
+      await PeerpostProcess.run('init agent', words.with(dir, join(folder, words[dir] ?? '')))
+    }
+    assert.equal(runs.length, 2)
+    for (const run of runs) {
+      const agent = new PeerpostProcess(run, [...adapt(run), '--json'])
+      agents.push(agent)
+      await agent.waitFor('replied')
+    }
+  } finally {
+    await Promise.all(agents.map((agent) => agent.stop(5_000)))
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

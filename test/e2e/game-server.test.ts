@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import type { ChildEvent } from '../../src/cli/child-process.ts'
+import { commandsOf } from '../harness/documents.ts'
 import { within } from '../harness/namespaces.ts'
 import { findProgram, lacks } from '../harness/needs.ts'
 import { ServerOutput } from '../harness/server-output.ts'
@@ -19,10 +20,23 @@ const skip = lacksOfWorld || lacks('teeworlds-server')
 const timeout = 240_000
 const [gamePort, consolePort] = [8303, 8304]
 
+/** What the README starts the game's server and the agents beside it with. */
+const shown = commandsOf('README.md')
 const settings = [
-  ...['bindaddr 127.0.0.1', `sv_port ${gamePort}`, 'sv_name A game beside an agent', 'sv_register 0'],
+  ...quotedIn(shown.find((command) => command.startsWith('teeworlds-server '))),
+  'sv_name A game beside an agent',
   ...['ec_bindaddr 127.0.0.1', `ec_port ${consolePort}`, 'ec_password secret'],
 ]
+
+function quotedIn(command = ''): string[] {
+  return [...command.matchAll(/'([^']+)'/g)].map(([, text = '']) => text)
+}
+
+function shownOption(option: '--expose' | '--forward'): string[] {
+  const command = shown.find((line) => line.includes(` ${option} `)) ?? ''
+  assert.match(command, new RegExp(`${option} udp:${gamePort}`))
+  return command.slice(command.indexOf(option)).split(' ')
+}
 
 test('a game server takes players through agents, each from an address of its own, and its console too', {
   skip,
@@ -57,13 +71,10 @@ test('a game server takes players through agents, each from an address of its ow
     return { said: JSON.parse(line) as Record<string, string | string[]>, leave }
   }
 
-  const exposes = ['--expose', `udp:${gamePort}`, '--expose', `tcp:${consolePort}`]
+  const exposes = [...shownOption('--expose'), '--expose', `tcp:${consolePort}`]
   const anna = await makeAgent('anna', annas, ...exposes)
   await anna.waitFor('replied')
-  const forwards = [
-    ...['--forward', `udp:${gamePort}=anna:${gamePort}`],
-    ...['--forward', `tcp:${consolePort}=anna:${consolePort}`],
-  ]
+  const forwards = [...shownOption('--forward'), ...['--forward', `tcp:${consolePort}=anna:${consolePort}`]]
   const fromAnna = ({ peer }: ChildEvent) => (peer as { name: string }).name === 'anna'
   for (const [name, netns] of [
     ['ben', bens],

@@ -2,7 +2,7 @@
 // open it too, and prints a JSON line for whatever happens; SIGTERM ends it as an agent is ended.
 
 import { createSocket } from 'node:dgram'
-import { MappingLease } from '../../src/net/portmap/mapping-lease.ts'
+import { RenewedMapping } from '../../src/net/portmap/mapping-renewal.ts'
 import { PcpGateway } from '../../src/net/portmap/pcp-gateway.ts'
 import { mapPort, type PortMappingOptions } from '../../src/net/portmap/port-mapper.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
@@ -36,7 +36,7 @@ async function start(options: PortMappingOptions) {
     randomBytes,
     port: await oldRouter(),
   })
-  return new MappingLease({
+  return new RenewedMapping({
     ...options,
     find: async function* () {
       yield gateway

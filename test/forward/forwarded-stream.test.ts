@@ -4,15 +4,15 @@ import assert from 'node:assert/strict'
 import { Duplex } from 'node:stream'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { ForwardedStream } from '../../src/forward/streams/forwarded-stream.ts'
-import type { LocalEnd } from '../../src/forward/streams/memory-duplex.ts'
-import { StreamBudget } from '../../src/forward/streams/stream-budget.ts'
 import {
   creditRecord,
   initialCreditBytes,
-  type Record,
   RecordReader,
-} from '../../src/forward/streams/stream-records.ts'
+  type StreamRecord,
+} from '../../src/forward/streams/flow-control-records.ts'
+import { ForwardedStream } from '../../src/forward/streams/forwarded-stream.ts'
+import type { LocalEnd } from '../../src/forward/streams/memory-duplex.ts'
+import { StreamBudget } from '../../src/forward/streams/stream-budget.ts'
 import type { PipeOptions } from '../../src/forward/streams/udx-relay.ts'
 
 /** Gives what the test pushes. */
@@ -34,7 +34,7 @@ test('an end that comes while the last bytes wait for credit is told to the peer
   const allowance = new StreamBudget().take('peer')
   assert.ok(allowance)
   const reader = new RecordReader()
-  const sent: Record['kind'][] = []
+  const sent: StreamRecord['kind'][] = []
   let handlers: Pick<PipeOptions, 'onData'> | undefined
   new ForwardedStream({
     tcp,

@@ -12,8 +12,8 @@ import {
   type ForwarderOptions,
   type PeerLink,
 } from '../../src/forward/forwarder.ts'
-import { encodeFrame, maxPayloadBytes } from '../../src/forward/udp/datagram-frame.ts'
 import { idleMs } from '../../src/forward/udp/flow-table.ts'
+import { encodeFrame, maxPayloadBytes } from '../../src/forward/udp/game-datagram-frame.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
 /** A program's own UDP socket on loopback, and what it received. */

@@ -4,15 +4,14 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
+import type { Expose, Forward } from '../../src/forward/forward-types.ts'
 import {
   createForwarder,
-  type Expose,
-  type Forward,
   type Forwarder,
   type ForwarderEvent,
   type ForwarderOptions,
 } from '../../src/forward/forwarder.ts'
-import { NamedEndpoints } from '../../src/forward/named-endpoints.ts'
+import { NamedServices } from '../../src/forward/named-services.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
 
@@ -31,7 +30,7 @@ export class Pair {
   readonly bob: Forwarder
   readonly events: ForwarderEvent[] = []
   /** What Bob's program opens by name. */
-  readonly namedEndpoints = new NamedEndpoints()
+  readonly namedServices = new NamedServices()
   /** Of both directions. */
   weather: PipeWeather = {}
   /** What was sent, lost or not; cleared by whoever counts. */
@@ -39,7 +38,7 @@ export class Pair {
   #random = seededRandom(1)
 
   constructor(context: TestContext, exposes: readonly Expose[], forwards: readonly Forward[]) {
-    const make = (options: Pick<ForwarderOptions, 'exposes' | 'forwards' | 'namedEndpoints'>) =>
+    const make = (options: Pick<ForwarderOptions, 'exposes' | 'forwards' | 'namedServices'>) =>
       createForwarder({
         clock: systemClock,
         random: () => randomInt(2 ** 32),
@@ -48,7 +47,7 @@ export class Pair {
         ...options,
       })
     this.alice = make({ exposes: [], forwards })
-    this.bob = make({ exposes, forwards: [], namedEndpoints: this.namedEndpoints })
+    this.bob = make({ exposes, forwards: [], namedServices: this.namedServices })
     context.after(() => Promise.all([this.alice.close(), this.bob.close()]))
   }
 

@@ -62,9 +62,9 @@ test('a game that closes its half still hears the client to the end', { timeout 
   const { client, guest } = await connected(context)
   guest.end('welcome')
   assert.equal((await readAll(client)).toString(), 'welcome')
-  const story = randomBytes(200_000)
-  client.end(story)
-  assert.ok((await readAll(guest)).equals(story))
+  const written = randomBytes(200_000)
+  client.end(written)
+  assert.ok((await readAll(guest)).equals(written))
 })
 
 test('a reset of one side is a reset of the other', { timeout }, async (context) => {

@@ -5,11 +5,11 @@ import { test } from 'node:test'
 import { equalBytes } from '../../src/base/bytes.ts'
 import { defaultHostSettings } from '../../src/host/settings.ts'
 import { requestContent } from '../../src/letter/letter-codec.ts'
-import type { IntroductionWish, Letter, RequestLetter, Statement } from '../../src/letter/letter-types.ts'
+import type { IntroductionRequest, Letter, RequestLetter, Statement } from '../../src/letter/letter-types.ts'
 import { limits } from '../../src/letter/limits.ts'
 import { signLetter } from '../../src/letter/signature.ts'
 import { encodeItems, type Item, itemKey, itemVersion } from '../../src/sync/item-version.ts'
-import { exchangeLimits } from '../../src/sync/table-sync.ts'
+import { syncLimits } from '../../src/sync/table-sync.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { FakeAgent, makeHostKeys, makeRoom } from './fakes.ts'
 import { type OtherHost, withNeighbour } from './other-host.ts'
@@ -66,7 +66,7 @@ test('an agent that knows only another host is introduced by that host, which is
   const tables = stage.lettersTo(other).filter((letter) => letter.kind === 'table')
   assert.deepEqual(
     tables.flatMap(({ introduce }) => introduce),
-    [{ room: stage.room.tag, asker: ann.id, recipient: ben.id, hopsLeft: limits.hostHops }],
+    [{ room: stage.room.tag, requester: ann.id, recipient: ben.id, hopsLeft: limits.hostHops }],
   )
   assert.equal(tables[0]?.statements.length, 1, 'with what she signed')
   assert.deepEqual(stage.lettersTo(ben), [])
@@ -80,7 +80,7 @@ function introducedTo(stage: Stage, agent: FakeAgent): string[] {
     .flatMap((letter) => (letter.kind === 'introduction' ? letter.peers.map(({ nickname }) => nickname) : []))
 }
 
-function wishes(stage: Stage, other: OtherHost): IntroductionWish[] {
+function wishes(stage: Stage, other: OtherHost): IntroductionRequest[] {
   return stage.lettersTo(other).flatMap((letter) => (letter.kind === 'table' ? letter.introduce : []))
 }
 
@@ -97,7 +97,7 @@ test('who was answered before the host heard of somebody is told of him, and he 
   await stage.pass(1_000)
   assert.deepEqual(introducedTo(stage, ann), ['ben'])
   assert.deepEqual(wishes(stage, other), [
-    { room: stage.room.tag, asker: ann.id, recipient: ben.id, hopsLeft: limits.hostHops },
+    { room: stage.room.tag, requester: ann.id, recipient: ben.id, hopsLeft: limits.hostHops },
   ])
   await stage.stop()
 })
@@ -325,7 +325,7 @@ test('table letters are as long as a letter may be, and no longer', async () => 
   assert.equal(told.size, 80)
   for (const { statements } of tables) {
     const bytes = statements.reduce((sum, { signed }) => sum + signed.length, 0)
-    assert.ok(bytes <= exchangeLimits.letterBytes)
+    assert.ok(bytes <= syncLimits.letterBytes)
   }
   await stage.stop()
 })

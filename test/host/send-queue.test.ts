@@ -2,8 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { HostParts } from '../../src/host/context.ts'
-import { SendQueue } from '../../src/host/outbox/send-queue.ts'
+import { SendQueue, type SendQueueOptions } from '../../src/host/outbox/send-queue.ts'
 import { defaultHostSettings } from '../../src/host/settings.ts'
 import type { Urgency, WaitingMail } from '../../src/store/outbox.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
@@ -14,12 +13,12 @@ const mailClaimMs = 1_000
 class Shared {
   readonly clock = new VirtualClock()
   readonly claimedUntil = new Map<number, number>()
-  readonly due: SendQueue
+  readonly queue: SendQueue
 
   constructor(mails: number) {
     for (let order = 0; order < mails; order++) this.claimedUntil.set(order, 0)
-    const claims = {
-      mails: (_: Urgency, { now, until, limit }: { now: number; until: number; limit: number }) => {
+    const leases = {
+      leaseMails: (_: Urgency, { now, until, limit }: { now: number; until: number; limit: number }) => {
         const free = [...this.claimedUntil].filter(([, claimed]) => claimed <= now).slice(0, limit)
         for (const [order] of free) this.claimedUntil.set(order, until)
         return free.map(([order]) => ({ order }) as WaitingMail)
@@ -28,15 +27,20 @@ class Shared {
         for (const { order } of given) this.claimedUntil.set(order, 0)
       },
     }
-    const parts = {
-      ...{ clock: this.clock, claims, settings: { ...defaultHostSettings, mailClaimMs } },
-      ...{ database: { path: '' }, budget: { left: () => Number.POSITIVE_INFINITY } },
-    } as unknown as HostParts
-    this.due = new SendQueue(parts, { concurrency: 3 }, { busy: new Set(), onMoreIn: () => {} })
+    const options = {
+      leases,
+      sender: { concurrency: 3 },
+      database: { path: '' },
+      budget: { left: () => Number.POSITIVE_INFINITY },
+      busy: new Set(),
+      onMoreIn: () => {},
+    } as unknown as SendQueueOptions
+    const context = { clock: this.clock, settings: { ...defaultHostSettings, mailClaimMs } }
+    this.queue = new SendQueue(context, options)
   }
 
   next(): number | undefined {
-    return this.due.next('urgent')?.order
+    return this.queue.next('urgent')?.order
   }
 
   get claimed(): readonly number[] {
@@ -55,7 +59,7 @@ test('as many mails are claimed as are sent at a time, and more when those are b
 test('what was claimed and not begun is given to others when the host stops, and what was begun is not', () => {
   const shared = new Shared(5)
   assert.equal(shared.next(), 0)
-  shared.due.giveBack()
+  shared.queue.giveBack()
   assert.deepEqual(shared.claimed, [0])
 })
 
@@ -69,7 +73,7 @@ test('what waits in hand for half of its claim is not begun: its sending might o
   assert.deepEqual(shared.claimed, [0, 1, 2, 3])
   await shared.clock.advance(mailClaimMs / 2)
   // Perhaps it is another process's by now.
-  shared.due.giveBack()
-  shared.due.lookAgain(['urgent'])
+  shared.queue.giveBack()
+  shared.queue.lookAgain(['urgent'])
   assert.equal(shared.next(), 0)
 })

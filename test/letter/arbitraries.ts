@@ -1,4 +1,4 @@
-// Letters, invites and their parts at random, within the limits of letter/, for property tests in any room.
+// Random valid letters, invites and their fields, for property tests in any room.
 
 import fc, { type Arbitrary } from 'fast-check'
 import { type Candidate, type Endpoint, makeEndpoint } from '../../src/base/endpoint.ts'
@@ -28,7 +28,7 @@ import { isNickname, isRoomName, isSubject } from '../../src/letter/text-validat
 import { isUsableBoxKey } from '../../src/letter/x25519-weak-keys.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 
-/** Plain objects, as decoding gives them. */
+/** Plain objects, like those that decoding returns. */
 function record<Model>(model: { [Key in keyof Model]: Arbitrary<Model[Key]> }): Arbitrary<Model> {
   return fc.record<Model>(model, { noNullPrototype: true })
 }
@@ -52,7 +52,7 @@ export const candidate: Arbitrary<Candidate> = record({
 const candidates = fc.array(candidate, { maxLength: limits.candidates })
 const tcpCandidates = fc.option(fc.array(candidate, { maxLength: limits.tcpCandidates }), { nil: null })
 
-function perhapsWithTcp<Model extends object>(arbitrary: Arbitrary<Model>): Arbitrary<Model> {
+function withOptionalTcp<Model extends object>(arbitrary: Arbitrary<Model>): Arbitrary<Model> {
   return fc
     .tuple(arbitrary, tcpCandidates)
     .map(([model, tcp]) => (tcp ? { ...model, tcpCandidates: tcp } : model))
@@ -86,11 +86,11 @@ export const natProfile: Arbitrary<NatProfile> = fc.record(
   { requiredKeys: ['mapping', 'filtering', 'allocation'], noNullPrototype: true },
 )
 
-function line(maxLength: number, holds: (text: string) => boolean): Arbitrary<string> {
+function line(maxLength: number, isValid: (text: string) => boolean): Arbitrary<string> {
   return fc
     .string({ minLength: 1, maxLength, unit: 'grapheme' })
     .map((text) => text.trim())
-    .filter(holds)
+    .filter(isValid)
 }
 
 export const nickname = line(limits.nicknameCharacters, isNickname)
@@ -109,7 +109,7 @@ export const session: Arbitrary<Session> = record({ id: bytes(16), publicKey: bo
 const instant = fc.integer({ min: 0, max: limits.instantMs })
 const duration = fc.integer({ min: 0, max: limits.durationMs })
 
-export const offeredPeer: Arbitrary<OfferedPeer> = perhapsWithTcp(
+export const offeredPeer: Arbitrary<OfferedPeer> = withOptionalTcp(
   record({
     id: bytes(32),
     nickname,
@@ -152,7 +152,7 @@ const requestFields = {
   nat: natProfile,
 }
 
-export const requestLetter: Arbitrary<RequestLetter> = perhapsWithTcp(
+export const requestLetter: Arbitrary<RequestLetter> = withOptionalTcp(
   fc.oneof(record(requestFields), record({ ...requestFields, grant })),
 )
 
@@ -193,36 +193,42 @@ export const leaveLetter: Arbitrary<LeaveLetter> = record({
   room: bytes(32),
 })
 
-const prints = bytes(384)
+const hashes = bytes(384)
 
 export const tableRequestLetter: Arbitrary<TableRequestLetter> = record({
   kind: kind('table-request'),
   ...base,
-  comparison: fc.record(
-    {
-      groups: prints,
-      leaves: fc.array(record({ group: fc.nat(63), prints }), { maxLength: 24 }),
-      items: fc.array(
-        fc.tuple(fc.nat(4095), fc.nat(4095), fc.nat(8)).chain(([a, b, count]) =>
-          record({
-            first: fc.constant(Math.min(a, b)),
-            last: fc.constant(Math.max(a, b)),
-            items: bytes(20 * count),
-          }),
+  comparison: fc
+    .record(
+      {
+        groups: hashes,
+        leaves: fc.array(record({ group: fc.nat(63), hashes }), { maxLength: 24 }),
+        items: fc.array(
+          fc.tuple(fc.nat(4095), fc.nat(4095), fc.nat(8)).chain(([a, b, count]) =>
+            record({
+              first: fc.constant(Math.min(a, b)),
+              last: fc.constant(Math.max(a, b)),
+              items: bytes(20 * count),
+            }),
+          ),
+          { maxLength: limits.tableRangesInLetter },
         ),
-        { maxLength: limits.tableRangesTold },
-      ),
-      want: fc.nat(64).chain((keys) => bytes(8 * keys)),
-      newest: fc.constant(true),
-    },
-    { requiredKeys: [], noNullPrototype: true },
-  ),
+        want: fc.nat(64).chain((keys) => bytes(8 * keys)),
+        newest: fc.constant(true),
+      },
+      { requiredKeys: [], noNullPrototype: true },
+    )
+    // An empty comparison is not valid.
+    .filter((comparison) => Object.keys(comparison).length > 0),
 })
 
 const revocation: Arbitrary<Revocation> = fc.record(
   {
-    ...{ key: bytes(32), host: bytes(32), signature: bytes(64) },
-    ...{ at: fc.nat(limits.durationMs), until: fc.nat(limits.durationMs) },
+    key: bytes(32),
+    host: bytes(32),
+    signature: bytes(64),
+    at: fc.nat(limits.durationMs),
+    until: fc.nat(limits.durationMs),
   },
   { requiredKeys: ['key', 'host', 'signature', 'at'], noNullPrototype: true },
 )
@@ -244,7 +250,7 @@ export const tableLetter: Arbitrary<TableLetter> = fc.record(
       { maxLength: limits.tableStatements },
     ),
     introduce: fc.array(
-      record({ room: bytes(32), asker: bytes(32), recipient: bytes(32), hopsLeft: fc.nat(3) }),
+      record({ room: bytes(32), requester: bytes(32), recipient: bytes(32), hopsLeft: fc.nat(3) }),
       { maxLength: 32 },
     ),
     revoked: fc.array(revocation, { maxLength: limits.tableRevocations }),
@@ -300,12 +306,12 @@ const inviteHost: Arbitrary<InviteHost> = record({
 
 const roomName = line(limits.roomNameCharacters, isRoomName)
 
-/** What follows from the rest, key and host of the grant, is as it follows. */
-const passedInvite = fc
+/** Key and host of the grant are derived, as in every real invite. */
+const passInvite = fc
   .record({ host: inviteHost, name: roomName, tag: bytes(32), linkSecret: bytes(32), seed: bytes(32), grant })
-  .map(({ host, name, grant: granted, ...rest }) => {
+  .map(({ host, name, grant: terms, ...rest }) => {
     const { publicKey: key } = realCrypto.signKeyPair(rest.seed)
-    return { host, room: { name, pass: { ...rest, grant: { ...granted, key, host: host.identity } } } }
+    return { host, room: { name, pass: { ...rest, grant: { ...terms, key, host: host.identity } } } }
   })
 
 const secretInvite = record({ host: inviteHost, room: record({ name: roomName, secret: bytes(32) }) })
@@ -325,31 +331,31 @@ const inviteRest = record({
 })
 
 export const invite: Arbitrary<Invite> = fc
-  .tuple(fc.oneof(secretInvite, passedInvite), inviteRest)
+  .tuple(fc.oneof(secretInvite, passInvite), inviteRest)
   .map(([access, rest]) => ({ ...access, ...rest }))
 
-/** What may happen to bytes on their way: one byte changed, put in or taken out, or the end cut off. */
+/** A change of bytes in transit: one byte is changed, inserted or deleted, or the end is cut off. */
 export type Mutation = {
-  readonly how: 'flip' | 'insert' | 'delete' | 'truncate'
-  /** Where, as a share of the length: 0 ≤ at < 1. */
+  readonly action: 'flip' | 'insert' | 'delete' | 'truncate'
+  /** Position as a fraction of the length: 0 ≤ at < 1. */
   readonly at: number
   readonly byte: number
 }
 
 export const mutation: Arbitrary<Mutation> = record({
-  how: fc.constantFrom('flip', 'insert', 'delete', 'truncate'),
+  action: fc.constantFrom('flip', 'insert', 'delete', 'truncate'),
   at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
   byte: fc.integer({ min: 1, max: 255 }),
 })
 
-/** Always differs from what it was given, unless that was empty. */
-export function mutate(original: Uint8Array, { how, at, byte }: Mutation): Uint8Array {
-  const place = Math.floor(at * original.length)
-  const before = original.subarray(0, place)
-  const after = original.subarray(place)
-  switch (how) {
+/** The result always differs from the original, unless that is empty. */
+export function mutate(original: Uint8Array, { action, at, byte }: Mutation): Uint8Array {
+  const position = Math.floor(at * original.length)
+  const before = original.subarray(0, position)
+  const after = original.subarray(position)
+  switch (action) {
     case 'flip':
-      return original.map((old, index) => (index === place ? old ^ byte : old))
+      return original.map((old, index) => (index === position ? old ^ byte : old))
     case 'insert':
       return Uint8Array.from([...before, byte, ...after])
     case 'delete':

@@ -8,7 +8,7 @@ import { armorLetter, fitOneMail, readArmor } from '../../src/letter/armor.ts'
 import { toBase32 } from '../../src/letter/base32.ts'
 import { limits } from '../../src/letter/limits.ts'
 import * as some from './arbitraries.ts'
-import { counting, crypto } from './cast.ts'
+import { counting, crypto } from './fixtures.ts'
 import { goldenArmor } from './golden.ts'
 
 const sealed = counting(0, 100)
@@ -19,7 +19,7 @@ function refusalOf(text: string) {
   return read.ok ? 'read' : read.refusal
 }
 
-/** A block around bytes of the test's choosing. */
+/** A block with any bytes in it. */
 function block(bytes: Uint8Array): string {
   return `[peerpost letter begins]\n${toBase32(bytes)}\n[peerpost letter ends]\n`
 }
@@ -29,7 +29,7 @@ function withHeader(version: number, length: number, content: Uint8Array): Uint8
   return concatBytes(prefix, crypto.hash(concatBytes(prefix, content), 16).subarray(0, 5), content)
 }
 
-test('armor has the text it always had', () => {
+test('armor has its golden text', () => {
   assert.equal(armorLetter(crypto, sealed), goldenArmor)
   assert.deepEqual(readArmor(crypto, goldenArmor), { ok: true, boxes: [sealed] })
 })
@@ -42,13 +42,13 @@ test('any sealed bytes come back from their armor', () => {
   )
 })
 
-test('the largest sealed letter fits, a larger one is not armored', () => {
+test('the largest sealed letter fits, a larger one is refused', () => {
   const largest = new Uint8Array(limits.sealedBytes).fill(0xa5)
   assert.deepEqual(readArmor(crypto, armorLetter(crypto, largest)), { ok: true, boxes: [largest] })
   assert.throws(() => armorLetter(crypto, new Uint8Array(limits.sealedBytes + 1)), Problem)
 })
 
-test('several boxes share one armor, and all come back in their order', () => {
+test('several boxes fit into one armor, and all are read in their order', () => {
   fc.assert(
     fc.property(
       fc.array(some.bytes(0, 2600), { minLength: 2, maxLength: limits.forwardedBoxes }),
@@ -71,21 +71,21 @@ test('a mail of an agent holds nine requests of the usual size, and one more box
   assert.throws(() => armorLetter(crypto, ...forwarded, box), Problem)
 })
 
-test('a block of several boxes must be filled by them exactly', () => {
-  const boxes = (...parts: readonly (readonly number[])[]) => {
-    const content = Uint8Array.from(parts.flat())
+test('a block of several boxes must contain nothing else', () => {
+  const boxes = (...encoded: readonly (readonly number[])[]) => {
+    const content = Uint8Array.from(encoded.flat())
     return refusalOf(block(withHeader(2, content.length, content)))
   }
   const one = [0, 2, 7, 7]
   assert.equal(boxes(one, one), 'read')
   assert.equal(boxes(one, [0]), 'malformed')
   assert.equal(boxes(one, [0, 3, 7, 7]), 'malformed')
-  assert.equal(boxes(one), 'malformed', 'one box has a form of its own')
+  assert.equal(boxes(one), 'malformed', 'one box is written as version 1')
   assert.equal(boxes(), 'malformed')
   assert.equal(boxes(...new Array<number[]>(11).fill(one)), 'malformed')
 })
 
-test('armor is 7-bit text whose lines no mail system has a reason to change', () => {
+test('armor is 7-bit text without lines that mail systems change', () => {
   const text = armorLetter(
     crypto,
     new Uint8Array(2000).map((_, index) => (index * 7) & 0xff),
@@ -93,7 +93,7 @@ test('armor is 7-bit text whose lines no mail system has a reason to change', ()
   assert.match(text, /^[\n -~]*$/)
   for (const line of text.split('\n')) {
     assert.ok(line.length <= limits.armorLineCharacters, line)
-    // Trailing spaces are stripped, "From " gets a ">", a first "." is doubled, "--" starts a signature.
+    // Mail systems strip trailing spaces, put ">" before "From ", double a first ".", and take "--" for a signature.
     assert.doesNotMatch(line, / $|^From |^\.|^-/)
   }
 })
@@ -141,10 +141,10 @@ const manglings: readonly [name: string, mangle: (text: string) => string][] = [
     'a forwarded header',
     (text) => `---------- Forwarded message ---------\nFrom: <a@example.org>\n\n${text}`,
   ],
-  ['the note cut away', (text) => text.slice(text.indexOf('[peerpost'))],
+  ['the note removed', (text) => text.slice(text.indexOf('[peerpost'))],
   ['no line end at the end', (text) => text.trimEnd()],
   ['text in other scripts around it', (text) => `こんにちは\n${text}\nПривет 👋🏽\n`],
-  ['beautified quotes and dashes', (text) => text.replaceAll("'", '’').replaceAll('-', '–')],
+  ['typographic quotes and dashes', (text) => text.replaceAll("'", '’').replaceAll('-', '–')],
   ['a copy out of HTML', (text) => text.replaceAll('\n\n', '\u00a0\n\n').replaceAll('\n', '  \n  ')],
 ]
 
@@ -162,7 +162,7 @@ test('a mail without a block has no letter', () => {
   }
 })
 
-test('two blocks are several letters, whole or not', () => {
+test('two begin markers are several letters, with complete blocks or not', () => {
   const text = armorLetter(crypto, sealed)
   assert.equal(refusalOf(text + text), 'several-letters')
   assert.equal(refusalOf(`${text}[peerpost letter begins]`), 'several-letters')
@@ -175,7 +175,7 @@ test('a block without its begin or end is mangled', () => {
   assert.equal(refusalOf('[peerpost letter ends] [peerpost letter begins]'), 'mangled')
 })
 
-test('a block is mangled whose length, checksum or characters are wrong', () => {
+test('a block with a wrong length, checksum or character is mangled', () => {
   const cases: readonly string[] = [
     block(withHeader(1, 4, counting(0, 5))),
     block(withHeader(1, 6, counting(0, 5))),
@@ -189,7 +189,7 @@ test('a block is mangled whose length, checksum or characters are wrong', () => 
   for (const text of cases) assert.equal(refusalOf(text), 'mangled')
 })
 
-test('a block of another version is said to be that only when its checksum holds', () => {
+test('a block is of an unknown version only if its checksum is right', () => {
   assert.equal(refusalOf(block(withHeader(1, 5, counting(0, 5)))), 'read')
   assert.equal(refusalOf(block(withHeader(3, 5, counting(0, 5)))), 'unknown-version')
   assert.equal(refusalOf(block(withHeader(1, 5, counting(0, 5)).with(0, 3))), 'mangled')
@@ -217,7 +217,7 @@ test('one character changed, lost or added never yields other bytes', () => {
 })
 
 test('random text never throws', () => {
-  const pieces = fc.constantFrom(
+  const fragments = fc.constantFrom(
     '[peerpost letter begins]',
     '[peerpost letter ends]',
     'aeag',
@@ -228,30 +228,30 @@ test('random text never throws', () => {
     '\u212a',
   )
   fc.assert(
-    fc.property(fc.array(fc.oneof(pieces, fc.string({ unit: 'binary' }))), (parts) => {
-      assert.notEqual(refusalOf(parts.join('')), 'read')
+    fc.property(fc.array(fc.oneof(fragments, fc.string({ unit: 'binary' }))), (texts) => {
+      assert.notEqual(refusalOf(texts.join('')), 'read')
     }),
     { numRuns: 500 },
   )
 })
 
-/** What readArmor hands to the checksum, for hostile text. */
+/** The lengths of what readArmor hashes. */
 function hashedBytes(text: string): number[] {
   const hashed: number[] = []
-  const watching: Crypto = {
+  const countingCrypto: Crypto = {
     ...crypto,
     hash: (message, length, key) => {
       hashed.push(message.length)
       return crypto.hash(message, length, key)
     },
   }
-  readArmor(watching, text)
+  readArmor(countingCrypto, text)
   return hashed
 }
 
 test('a megabyte of hostile text is refused before anything is decoded', () => {
   const million = 1_000_000
-  for (const piece of [
+  for (const fragment of [
     'a',
     '>',
     '[peerpost letter begins]',
@@ -260,14 +260,14 @@ test('a megabyte of hostile text is refused before anything is decoded', () => {
     '\u200b',
     '=\n',
   ]) {
-    const text = piece.repeat(Math.ceil(million / piece.length))
+    const text = fragment.repeat(Math.ceil(million / fragment.length))
     assert.equal(refusalOf(text), 'too-big')
     assert.deepEqual(hashedBytes(text), [])
   }
 })
 
-test('hostile text of the greatest size costs at most one decoding of one letter', () => {
-  const pieces = [
+test('hostile text of the largest size costs at most one decoding of one block', () => {
+  const fragments = [
     'a',
     '> ',
     '[',
@@ -279,12 +279,12 @@ test('hostile text of the greatest size costs at most one decoding of one letter
     '\u0130',
   ]
   const most = limits.forwardedBlockBytes + 8
-  for (const piece of pieces) {
-    const filling = piece.repeat(Math.floor((limits.armorTextCharacters - 100) / piece.length))
+  for (const fragment of fragments) {
+    const padding = fragment.repeat(Math.floor((limits.armorTextCharacters - 100) / fragment.length))
     for (const text of [
-      filling,
-      `[peerpost letter begins]${filling}`,
-      `[peerpost letter begins]${filling}[peerpost letter ends]`,
+      padding,
+      `[peerpost letter begins]${padding}`,
+      `[peerpost letter begins]${padding}[peerpost letter ends]`,
     ]) {
       const hashed = hashedBytes(text)
       assert.notEqual(refusalOf(text), 'read')
@@ -293,6 +293,6 @@ test('hostile text of the greatest size costs at most one decoding of one letter
   }
 })
 
-test('a block longer than any letter is too big, though the mail is not', () => {
+test('a block longer than any letter is too big, even in a mail that is not', () => {
   assert.equal(refusalOf(`[peerpost letter begins]${'a'.repeat(44_000)}[peerpost letter ends]`), 'too-big')
 })

@@ -17,12 +17,12 @@ const refused: readonly [name: string, hex: string][] = [
   ['nothing at all', ''],
   ['a map of indefinite length', 'bf 6161 01 ff'],
   ['an array of indefinite length', '9f 01 ff'],
-  ['a string in pieces', '7f 6161 ff'],
+  ['a string in chunks', '7f 6161 ff'],
   ['a lone break', 'ff'],
   ['a key twice', 'a2 6161 01 6161 02'],
   ['keys out of order', 'a2 6162 01 6161 02'],
   ['a longer key before a shorter one', 'a2 626161 01 6162 02'],
-  ['a key that is no text', 'a1 01 02'],
+  ['a key that is not a text', 'a1 01 02'],
   ['a tag', 'c0 61 61'],
   ['a big number by tag', 'c2 49 010000000000000000'],
   ['an integer of more than 53 bits', '1b ffffffffffffffff'],
@@ -32,14 +32,14 @@ const refused: readonly [name: string, hex: string][] = [
   ['Infinity', 'f9 7c00'],
   ['undefined', 'f7'],
   ['a simple value', 'f0'],
-  ['an integer longer than it must be', '18 01'],
-  ['a length longer than it must be', '58 01 00'],
-  ['a map count longer than it must be', 'b8 01 6161 01'],
+  ['an integer longer than necessary', '18 01'],
+  ['a length longer than necessary', '58 01 00'],
+  ['a map count longer than necessary', 'b8 01 6161 01'],
   ['bytes after the value', '01 01'],
   ['a string that ends too early', '63 6161'],
   ['an array that ends too early', '82 01'],
   ['a map that ends after a key', 'a1 6161'],
-  ['text that is no UTF-8', '62 c328'],
+  ['text that is not UTF-8', '62 c328'],
   ['text with a surrogate', '63 eda080'],
   ['a string of four gigabytes', '5b 00000000ffffffff 00'],
   ['an array of a billion', '9a 3b9aca00 01'],
@@ -52,7 +52,7 @@ for (const [name, hex] of refused) {
   })
 }
 
-test('arrays and maps may be as large and as deep as the limits say, and no more', () => {
+test('arrays and maps can be as large and as deep as the limits allow', () => {
   const nested = (depth: number): unknown => (depth === 0 ? 0 : [nested(depth - 1)])
   assert.notEqual(decodeCbor(encodeCbor(nested(limits.cborDepth))), undefined)
   assert.equal(decodeCbor(encodeCbor(nested(limits.cborDepth + 1))), undefined)
@@ -63,13 +63,13 @@ test('arrays and maps may be as large and as deep as the limits say, and no more
   assert.deepEqual(decodeCbor(encodeCbor(wide)), wide)
 })
 
-test('a key named __proto__ is a field like any other', () => {
+test('a key named __proto__ is an ordinary field', () => {
   const value = decodeCbor(bytes('a1 69 5f5f70726f746f5f5f a1 6161 01')) as object
   assert.equal(Object.getPrototypeOf(value), Object.prototype)
   assert.deepEqual(Object.keys(value), ['__proto__'])
 })
 
-test('whatever bytes are read, writing gives them back', () => {
+test('any value that is read is written as the same bytes', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 12 }), (random) => {
       const value = decodeCbor(random)
@@ -79,8 +79,7 @@ test('whatever bytes are read, writing gives them back', () => {
   )
 })
 
-/** Values as letters hold them, and what they never hold. Keys of the same few characters, so that their order is hard
- *  to get right. */
+/** Values that letters have, and values that they never have. Keys use few characters, so that their order is a hard case. */
 const anyValue = fc.letrec((tie) => ({
   value: fc.oneof(
     { maxDepth: 4 },
@@ -97,7 +96,7 @@ const anyValue = fc.letrec((tie) => ({
   ),
 })).value
 
-/** cborg's bytes are sometimes a Buffer. */
+/** cborg sometimes returns a Buffer. */
 function byRfc8949(value: unknown): Uint8Array {
   return new Uint8Array(encode(value, rfc8949EncodeOptions))
 }
@@ -111,7 +110,7 @@ test('keys are written in the order of RFC 8949', () => {
   )
 })
 
-test('a value with one byte changed is refused, or is another value in its one form', () => {
+test('a value with one changed byte is refused, or is the encoding of another value', () => {
   fc.assert(
     fc.property(anyValue, fc.nat(), fc.integer({ min: 1, max: 255 }), (value, at, change) => {
       const changed = new Uint8Array(encodeCbor(value))

@@ -1,5 +1,5 @@
-// Bytes that must not change without a new protocol version. Keys and letters are those of cast.ts; all values
-// in hexadecimal. Sealing is random, so one sealed letter is kept that must still open.
+// Bytes that must not change without a new protocol version, in hexadecimal. Keys and letters are those of fixtures.ts.
+// Sealing is random, so one sealed letter is kept, which must still open.
 
 import type { LetterKind } from '../../src/letter/letter-types.ts'
 
@@ -213,7 +213,7 @@ export const goldenInvite =
 export const goldenPassInvite =
   'peerpost1af5b266sqdi2ozdqmfzxhjtdonuwowcatp4bhy3tcqf6fdmnclnogjvaul2ow5hldun6237whq2oaay22727qsljr3bhekercic4zamvv3dm3u2ui36h5awilaubzhpcw4f7ocldorqwowbae573weyvtygayxktdrj5kqbwr6zrxwouvjusdsgiknhdmy4ohruwi43fmvsfqiajbeeqscijbeeqscijbeeqscijbeeqscijbeeqscijbeeqscijbfshk43fomcwk3djnzvxgwbakhkc5hjaomq3qjk5fhcffomsf52c3vamz6psl7lcrt6avddned3wk5looruwygyaaaa2ftul2qagi4tpn5wwyrtsnfsgc6jamnugk43tmrzxi5loqf2xg5dvnyxgk6dbnvygyzjon5zgoortgq3tqzlin5zxi44am5qwizdsmvzxg4din5zxiqdfpbqw24dmmuxg64thm5zwkylmnfxgowbama2g47erdjpwxikuckixjsx6owzjjlb3xvkusyzpjdhmmjtpqqigq2lemvxhi2lupfmcbcui4poxicprsx6vfwznhs5f24wkm4e36hmucin7g5eiag2a6324'
 
-/** Of a request that came by that invite. */
+/** The body of a request with that invite. */
 export const goldenGrantedBody = [
   'ae61760162696450101112131415161718191a1b1c1d1e1f62746f58208a88e3dd7409f195fd52db2d3cba5d72ca6709',
   'bf1d94121bf3748801b40f6f5c636e6174a3636d61706345494d65616c6c6f636a70726573657276696e676666696c74',

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { Problem } from '../../src/base/problem.ts'
 import { type HostCard, readHostCard, writeHostCard } from '../../src/letter/host-card.ts'
 import * as some from './arbitraries.ts'
-import { crypto, host, hostSealing, roomSecret } from './cast.ts'
+import { crypto, host, hostSealing, roomSecret } from './fixtures.ts'
 
 const bare: HostCard = {
   host: { address: 'meet@example.org', identity: host.publicKey, sealingKey: hostSealing.publicKey },
@@ -23,7 +23,7 @@ const ofWorker: HostCard = {
   },
 }
 
-test('a card comes back as it was, with a room, with shared keys and without, however it was pasted', () => {
+test('a card is read as it was written, with or without room and shared keys, however it is pasted', () => {
   for (const card of [bare, withRoom, ofWorker]) {
     const word = writeHostCard(crypto, card)
     assert.match(word, /^peerposthost1[a-z2-7]+$/)
@@ -34,7 +34,7 @@ test('a card comes back as it was, with a room, with shared keys and without, ho
   }
 })
 
-test('a card says what is wrong with it', () => {
+test('a faulty card is refused with its fault', () => {
   const word = writeHostCard(crypto, bare)
   const fault = (text: string) => {
     const read = readHostCard(crypto, text)
@@ -47,7 +47,7 @@ test('a card says what is wrong with it', () => {
   assert.equal(fault('peerposthost1'.repeat(10_000)), 'not-a-card')
 })
 
-test('no text makes reading a card fail, and no changed character yields another card', () => {
+test('reading a card never throws, and no changed character yields another card', () => {
   const word = writeHostCard(crypto, withRoom)
   fc.assert(
     fc.property(some.mutation, (mutation) => {
@@ -59,7 +59,7 @@ test('no text makes reading a card fail, and no changed character yields another
   )
 })
 
-test('a card that nobody could read is not written', () => {
+test('a card with an invalid field is not written', () => {
   const odd = { ...bare, host: { ...bare.host, address: 'nobody' } }
   assert.throws(() => writeHostCard(crypto, odd), Problem)
 })

@@ -7,20 +7,20 @@ import { toBase32 } from '../../src/letter/base32.ts'
 import { encodeCbor } from '../../src/letter/cbor.ts'
 import { defaultSubject, type Invite, readInvite, writeInvite } from '../../src/letter/invite.ts'
 import { limits } from '../../src/letter/limits.ts'
-import { readUserId, shortUserId, userIdText } from '../../src/letter/user-id.ts'
+import { readUserId, userIdText } from '../../src/letter/user-id.ts'
 import * as some from './arbitraries.ts'
-import * as cast from './cast.ts'
+import * as fixtures from './fixtures.ts'
 import { goldenInvite, goldenPassInvite } from './golden.ts'
 
-const { crypto } = cast
+const { crypto } = fixtures
 
 const invite: Invite = {
   host: {
     address: 'host@example.org',
-    identity: cast.host.publicKey,
-    sealingKey: cast.hostSealing.publicKey,
+    identity: fixtures.host.publicKey,
+    sealingKey: fixtures.hostSealing.publicKey,
   },
-  room: { name: 'Friday chess', secret: cast.roomSecret },
+  room: { name: 'Friday chess', secret: fixtures.roomSecret },
   stunServers: ['stun.example.org:3478'],
   otherHosts: [],
   subject: defaultSubject,
@@ -31,24 +31,24 @@ function faultOf(text: string) {
   return read.ok ? 'read' : read.fault
 }
 
-/** An invite whose checksum holds, around content of the test's choosing. */
+/** An invite with any content and a valid checksum. */
 function inviteAround(content: Uint8Array): string {
   const length = Uint8Array.of(content.length >> 8, content.length & 0xff)
   return `peerpost1${toBase32(concatBytes(length, crypto.hash(content, 16).subarray(0, 5), content))}`
 }
 
-test('an invite has the text it always had', () => {
+test('an invite has its golden text', () => {
   assert.equal(writeInvite(crypto, invite), goldenInvite)
   assert.deepEqual(readInvite(crypto, goldenInvite), { ok: true, invite })
 })
 
-test('an invite with a pass has the text it always had, and holds no secret of the room', () => {
-  const passed: Invite = { ...invite, room: { name: 'Friday chess', pass: cast.pass } }
+test('an invite with a pass has its golden text, and does not contain the secret of the room', () => {
+  const passed: Invite = { ...invite, room: { name: 'Friday chess', pass: fixtures.pass } }
   assert.equal(writeInvite(crypto, passed), goldenPassInvite)
   assert.deepEqual(readInvite(crypto, goldenPassInvite), { ok: true, invite: passed })
 })
 
-test('any invite comes back from its text', () => {
+test('any invite is read as it was written', () => {
   fc.assert(
     fc.property(some.invite, (written) => {
       const text = writeInvite(crypto, written)
@@ -58,7 +58,7 @@ test('any invite comes back from its text', () => {
   )
 })
 
-const pastings: readonly [name: string, paste: (text: string) => string][] = [
+const pasteForms: readonly [name: string, paste: (text: string) => string][] = [
   ['with spaces and line ends around it', (text) => `  \r\n${text}\n\n`],
   ['broken into lines', (text) => text.replace(/.{60}/g, '$&\r\n')],
   ['quoted in a mail', (text) => text.replace(/.{60}/g, '$&\n').replace(/^/gm, '> ')],
@@ -73,7 +73,7 @@ const pastings: readonly [name: string, paste: (text: string) => string][] = [
   ['hyphenated', (text) => text.replace(/.{40}/g, '$&-\n')],
 ]
 
-for (const [name, paste] of pastings) {
+for (const [name, paste] of pasteForms) {
   test(`an invite is read when pasted ${name}`, () => {
     assert.deepEqual(readInvite(crypto, paste(goldenInvite)), { ok: true, invite })
   })
@@ -97,8 +97,8 @@ test('an invite cut off anywhere is incomplete', () => {
   }
 })
 
-test('an invite with one character changed is recognised as such', () => {
-  // Behind the length, which takes the first four characters.
+test('an invite with one changed character has a typo', () => {
+  // After the length, which has the first four characters.
   const start = 'peerpost1'.length + 4
   fc.assert(
     fc.property(
@@ -124,26 +124,26 @@ test('no damage to an invite yields another invite', () => {
   )
 })
 
-test('an invite of a later version is told apart', () => {
+test('an invite of a later version is recognised', () => {
   assert.equal(faultOf(goldenInvite.replace('peerpost1', 'peerpost2')), 'unknown-version')
 })
 
-test('fields of an invite that nobody knows are left out', () => {
+test('unknown fields of an invite are dropped, and invalid content is refused', () => {
   const content = {
     address: 'host@example.org',
-    identity: cast.host.publicKey,
-    sealing: cast.hostSealing.publicKey,
+    identity: fixtures.host.publicKey,
+    sealing: fixtures.hostSealing.publicKey,
     room: 'Friday chess',
-    secret: cast.roomSecret,
+    secret: fixtures.roomSecret,
     stun: ['stun.example.org:3478'],
     hosts: [],
     later: 1,
   }
   assert.deepEqual(readInvite(crypto, inviteAround(encodeCbor(content))), { ok: true, invite })
-  const { tag, linkSecret: links, seed, grant } = cast.pass
+  const { tag, linkSecret: links, seed, grant } = fixtures.pass
   const passContent = { tag, links, seed, sig: grant.signature }
   const { secret: _, ...closed } = content
-  const spoiled: readonly object[] = [
+  const changed: readonly object[] = [
     closed,
     { ...closed, pass: { ...passContent, seed: new Uint8Array(31) } },
     { ...content, address: 'host@example.org, other@example.org' },
@@ -159,10 +159,10 @@ test('fields of an invite that nobody knows are left out', () => {
     { ...content, subject: 'a\r\nBcc: x' },
     { hosts: [] },
   ]
-  for (const object of spoiled) assert.equal(faultOf(inviteAround(encodeCbor(object))), 'not-an-invite')
+  for (const object of changed) assert.equal(faultOf(inviteAround(encodeCbor(object))), 'not-an-invite')
 })
 
-test('random content behind a good checksum never throws', () => {
+test('random content with a valid checksum never throws', () => {
   fc.assert(
     fc.property(some.bytes(0, 300), (content) => {
       assert.notEqual(faultOf(inviteAround(content)), 'read')
@@ -170,14 +170,14 @@ test('random content behind a good checksum never throws', () => {
   )
 })
 
-test('an invite that nobody could read is not written', () => {
-  const bad: readonly Invite[] = [
+test('an invite with an invalid field is not written', () => {
+  const invalid: readonly Invite[] = [
     { ...invite, subject: '' },
     { ...invite, room: { ...invite.room, name: 'a\nb' } },
     { ...invite, stunServers: ['stun.example.org:99999'] },
     { ...invite, host: { ...invite.host, sealingKey: new Uint8Array(32) } },
   ]
-  for (const one of bad) {
+  for (const one of invalid) {
     assert.throws(
       () => writeInvite(crypto, one),
       (thrown) => thrown instanceof Problem && thrown.code === 'invite',
@@ -185,27 +185,26 @@ test('an invite that nobody could read is not written', () => {
   }
 })
 
-test('the fullest invite is within its limits', () => {
+test('the largest invite is within its limits', () => {
   const address = `${'a'.repeat(64)}@${'b'.repeat(62)}.${'b'.repeat(62)}.${'b'.repeat(63)}`
   const host = { ...invite.host, address }
-  const fullest: Invite = {
+  const largest: Invite = {
     host,
-    room: { name: '𝔛'.repeat(limits.roomNameCharacters), secret: cast.roomSecret },
+    room: { name: '𝔛'.repeat(limits.roomNameCharacters), secret: fixtures.roomSecret },
     stunServers: Array(limits.inviteStunServers).fill(
       `${`${'s'.repeat(62)}.`.repeat(3)}${'s'.repeat(62)}:65535`,
     ),
     otherHosts: Array(limits.inviteHosts).fill(host),
     subject: '𝔛'.repeat(limits.subjectCharacters),
   }
-  assert.deepEqual(readInvite(crypto, writeInvite(crypto, fullest)), { ok: true, invite: fullest })
+  assert.deepEqual(readInvite(crypto, writeInvite(crypto, largest)), { ok: true, invite: largest })
 })
 
-test('a user ID is read back from its text in either case', () => {
-  const text = userIdText(cast.anna.publicKey)
+test('a user ID is read from its text in upper and lower case', () => {
+  const text = userIdText(fixtures.anna.publicKey)
   assert.match(text, /^[a-z2-7]{52}$/)
-  assert.deepEqual(readUserId(text), cast.anna.publicKey)
-  assert.deepEqual(readUserId(text.toUpperCase()), cast.anna.publicKey)
-  assert.equal(shortUserId(cast.anna.publicKey), text.slice(0, 8))
+  assert.deepEqual(readUserId(text), fixtures.anna.publicKey)
+  assert.deepEqual(readUserId(text.toUpperCase()), fixtures.anna.publicKey)
   for (const wrong of ['', text.slice(1), `${text}a`, `1${text.slice(1)}`, `${text.slice(0, -1)}b`]) {
     assert.equal(readUserId(wrong), null)
   }

@@ -12,36 +12,42 @@ import { sealLetter } from '../../src/letter/seal-letter.ts'
 import { signLetter } from '../../src/letter/signature.ts'
 import { isUsableBoxKey } from '../../src/letter/x25519-weak-keys.ts'
 import * as some from './arbitraries.ts'
-import * as cast from './cast.ts'
-import { wireOf } from './forge.ts'
+import * as fixtures from './fixtures.ts'
+import { wireOf } from './forged-letters.ts'
 import { goldenGrantedBody, goldenLetters } from './golden.ts'
 
 function decoded(wire: unknown) {
   return decodeLetter(encodeCbor(wire))
 }
 
-test('a request of one who came by an invite has the bytes it always had', () => {
-  assert.equal(toHex(encodeLetter(cast.grantedRequest)), goldenGrantedBody)
-  assert.deepEqual(decodeLetter(encodeLetter(cast.grantedRequest)), { ok: true, letter: cast.grantedRequest })
-  const { sig: _, ...unsigned } = wireOf(cast.grantedRequest).grant as Record<string, unknown>
+test('a request with an invite has its golden bytes', () => {
+  assert.equal(toHex(encodeLetter(fixtures.grantedRequest)), goldenGrantedBody)
+  assert.deepEqual(decodeLetter(encodeLetter(fixtures.grantedRequest)), {
+    ok: true,
+    letter: fixtures.grantedRequest,
+  })
+  const { sig: _, ...unsigned } = wireOf(fixtures.grantedRequest).grant as Record<string, unknown>
   for (const grant of [unsigned, { ...unsigned, sig: new Uint8Array(63) }, 1, null])
-    assert.deepEqual(decoded({ ...wireOf(cast.grantedRequest), grant }), { ok: false, refusal: 'malformed' })
+    assert.deepEqual(decoded({ ...wireOf(fixtures.grantedRequest), grant }), {
+      ok: false,
+      refusal: 'malformed',
+    })
 })
 
-for (const [kind, letter] of Object.entries<Letter>(cast.letters)) {
+for (const [kind, letter] of Object.entries<Letter>(fixtures.letters)) {
   const golden = goldenLetters[letter.kind]
 
-  test(`the body of a ${kind} letter has the bytes it always had`, () => {
+  test(`the body of a ${kind} letter has its golden bytes`, () => {
     assert.equal(toHex(encodeLetter(letter)), golden.body)
     assert.deepEqual(decodeLetter(encodeLetter(letter)), { ok: true, letter })
   })
 
-  test(`the signature of a ${kind} letter has the bytes it always had`, () => {
-    const signed = signLetter(cast.crypto, letter, cast.identityOf(letter))
+  test(`the signature of a ${kind} letter has its golden bytes`, () => {
+    const signed = signLetter(fixtures.crypto, letter, fixtures.identityOf(letter))
     assert.equal(toHex(signed.subarray(-limits.signatureBytes)), golden.signature)
   })
 
-  test(`a ${kind} letter comes back from its bytes as it was`, () => {
+  test(`a ${kind} letter is decoded as it was encoded`, () => {
     fc.assert(
       fc.property(some.lettersByKind[letter.kind], (written) => {
         assert.deepEqual(decodeLetter(encodeLetter(written)), { ok: true, letter: written })
@@ -49,8 +55,8 @@ for (const [kind, letter] of Object.entries<Letter>(cast.letters)) {
     )
   })
 
-  test(`fields of a ${kind} letter that nobody knows are left out`, () => {
-    // Parsed, since a literal would set the prototype instead.
+  test(`unknown fields of a ${kind} letter are dropped`, () => {
+    // In a literal, __proto__ would set the prototype.
     const proto: object = JSON.parse('{"__proto__": {"kind": "leave"}}')
     const wire = { ...wireOf(letter), later: { a: [1, 'x', new Uint8Array(3)] }, ...proto }
     assert.deepEqual(decoded(wire), { ok: true, letter })
@@ -75,7 +81,7 @@ for (const [kind, letter] of Object.entries<Letter>(cast.letters)) {
     }
   })
 
-  test(`a ${kind} letter read from a larger buffer keeps none of it alive`, () => {
+  test(`a ${kind} letter read from a larger buffer shares no memory with it`, () => {
     const large = new Uint8Array(100_000)
     const body = encodeLetter(letter)
     large.set(body, 5)
@@ -96,21 +102,21 @@ function byteArraysIn(value: unknown): Uint8Array[] {
 }
 
 test('the bytes of a Buffer decode to plain arrays', () => {
-  const result = decodeLetter(Buffer.from(encodeLetter(cast.request)))
+  const result = decodeLetter(Buffer.from(encodeLetter(fixtures.request)))
   assert.ok(result.ok)
   for (const array of byteArraysIn(result.letter)) assert.equal(Buffer.isBuffer(array), false)
 })
 
-test('another version is told apart from nonsense, whatever else it holds', () => {
+test('another version is recognised, whatever other fields there are', () => {
   assert.deepEqual(decoded({ v: 2 }), { ok: false, refusal: 'unknown-version' })
-  assert.deepEqual(decoded({ ...wireOf(cast.request), v: 2 }), { ok: false, refusal: 'unknown-version' })
-  assert.deepEqual(decoded({ ...wireOf(cast.request), v: '1' }), { ok: false, refusal: 'malformed' })
+  assert.deepEqual(decoded({ ...wireOf(fixtures.request), v: 2 }), { ok: false, refusal: 'unknown-version' })
+  assert.deepEqual(decoded({ ...wireOf(fixtures.request), v: '1' }), { ok: false, refusal: 'malformed' })
   assert.deepEqual(decoded([1]), { ok: false, refusal: 'malformed' })
 })
 
-test('a kind named like something every object has is malformed', () => {
+test('a kind with the name of a built-in property is malformed', () => {
   for (const kind of ['constructor', 'toString', '__proto__', 'hasOwnProperty']) {
-    assert.deepEqual(decoded({ ...wireOf(cast.request), kind }), { ok: false, refusal: 'malformed' })
+    assert.deepEqual(decoded({ ...wireOf(fixtures.request), kind }), { ok: false, refusal: 'malformed' })
   }
 })
 
@@ -122,7 +128,7 @@ test('random bytes are malformed, never an exception', () => {
   )
 })
 
-test('a mutated body is refused or is another letter in its one true form', () => {
+test('a changed body is refused or is the encoding of another letter', () => {
   fc.assert(
     fc.property(some.letter, some.mutation, (letter, mutation) => {
       const result = decodeLetter(some.mutate(encodeLetter(letter), mutation))
@@ -140,14 +146,14 @@ test('random CBOR is refused, never an exception', () => {
   })).any
   fc.assert(
     fc.property(
-      fc.constantFrom(...Object.values<Letter>(cast.letters)),
+      fc.constantFrom(...Object.values<Letter>(fixtures.letters)),
       fc.nat(),
       value,
-      (letter, at, spoiled) => {
+      (letter, at, changed) => {
         const wire = wireOf(letter)
         const fields = Object.keys(wire)
         const field = fields[at % fields.length] ?? 'v'
-        const result = decoded({ ...wire, [field]: spoiled })
+        const result = decoded({ ...wire, [field]: changed })
         assert.equal(typeof result.ok, 'boolean')
       },
     ),
@@ -158,7 +164,7 @@ const badFields: readonly [name: string, change: Partial<Record<string, unknown>
   ['a nickname of 33 characters', { nick: 'x'.repeat(33) }],
   ['an empty nickname', { nick: '' }],
   ['a nickname with a line break', { nick: 'a\nb' }],
-  ['a nickname that turns the text around', { nick: 'abc\u202egpj' }],
+  ['a nickname with a mark that reverses text', { nick: 'abc\u202egpj' }],
   ['a nickname with spaces at its end', { nick: 'anna ' }],
   ['a return address with CR LF', { return: 'anna@example.org\r\nBcc: x@example.org' }],
   ['two return addresses', { return: 'anna@example.org,ben@example.org' }],
@@ -173,36 +179,33 @@ const badFields: readonly [name: string, change: Partial<Record<string, unknown>
     'an IPv4 address written as IPv6',
     { candidates: [['host', Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 1, 1, 1)]] },
   ],
-  ['a step where ports are random', { nat: { map: 'EIM', filter: 'ADF', alloc: 'sequential' } }],
+  ['a sequential allocation without a step', { nat: { map: 'EIM', filter: 'ADF', alloc: 'sequential' } }],
   ['a step of 0', { nat: { map: 'EIM', filter: 'ADF', alloc: 'sequential', step: 0 } }],
   ['a step beyond the ports', { nat: { map: 'EIM', filter: 'ADF', alloc: 'sequential', step: 65536 } }],
   ['a time before 1970', { sent: -1 }],
   ['a time that no Date can hold', { sent: 8_640_000_000_000_001 }],
   ['a short letter ID', { id: new Uint8Array(15) }],
-  [
-    'a session key that nothing can be sealed to',
-    { session: { id: new Uint8Array(16), key: new Uint8Array(32) } },
-  ],
+  ['a session key of small order', { session: { id: new Uint8Array(16), key: new Uint8Array(32) } }],
 ]
 
 for (const [name, change] of badFields) {
   test(`a request with ${name} is malformed`, () => {
-    assert.deepEqual(decoded({ ...wireOf(cast.request), ...change }), { ok: false, refusal: 'malformed' })
+    assert.deepEqual(decoded({ ...wireOf(fixtures.request), ...change }), { ok: false, refusal: 'malformed' })
   })
 }
 
-test('what no reader takes is not written either', () => {
-  const bad: readonly Letter[] = [
-    { ...cast.request, nickname: 'a\nb' },
+test('a letter with an invalid field is not written', () => {
+  const invalid: readonly Letter[] = [
+    { ...fixtures.request, nickname: 'a\nb' },
     {
-      ...cast.request,
+      ...fixtures.request,
       candidates: Array<Candidate>(17).fill({ kind: 'host', endpoint: { address: '10.0.0.1', port: 1 } }),
     },
-    { ...cast.letters.reply, peers: Array<OfferedPeer>(17).fill(cast.benOffered) },
-    { ...cast.letters.signal, box: new Uint8Array(limits.signalBoxBytes + 1) },
-    { ...cast.letters.leave, sentAt: 1.5 },
+    { ...fixtures.letters.reply, peers: Array<OfferedPeer>(17).fill(fixtures.benOffered) },
+    { ...fixtures.letters.signal, box: new Uint8Array(limits.signalBoxBytes + 1) },
+    { ...fixtures.letters.leave, sentAt: 1.5 },
   ]
-  for (const letter of bad) {
+  for (const letter of invalid) {
     assert.throws(
       () => encodeLetter(letter),
       (thrown) => thrown instanceof Problem && thrown.code === 'internal',
@@ -210,7 +213,7 @@ test('what no reader takes is not written either', () => {
   }
 })
 
-test('exactly the keys of small order cannot be sealed to', () => {
+test('exactly the keys of small order are refused', () => {
   const top = (key: Uint8Array) => key.map((byte, index) => (index === 31 ? byte | 0x80 : byte))
   const hex = (text: string) => Uint8Array.from(Buffer.from(text, 'hex'))
   const small = [
@@ -222,11 +225,11 @@ test('exactly the keys of small order cannot be sealed to', () => {
   ]
   for (const key of [...small, ...small.map(top)]) {
     assert.equal(isUsableBoxKey(key), false)
-    assert.throws(() => cast.crypto.seal(Uint8Array.of(1), key))
+    assert.throws(() => fixtures.crypto.seal(Uint8Array.of(1), key))
   }
   fc.assert(
     fc.property(some.boxKey, (key) => {
-      assert.ok(cast.crypto.seal(Uint8Array.of(1), key))
+      assert.ok(fixtures.crypto.seal(Uint8Array.of(1), key))
     }),
   )
 })
@@ -237,7 +240,7 @@ const fullCandidate: Candidate = {
 }
 const full = {
   nickname: '𝔛'.repeat(limits.nicknameCharacters),
-  session: cast.request.session,
+  session: fixtures.request.session,
   candidates: Array<Candidate>(limits.candidates).fill(fullCandidate),
   tcpCandidates: Array<Candidate>(limits.tcpCandidates).fill(fullCandidate),
   nat: {
@@ -247,34 +250,34 @@ const full = {
   },
 } as const
 
-test('the fullest reply fits one letter', () => {
+test('the largest reply fits into one letter', () => {
   const peer: OfferedPeer = {
-    ...cast.benOffered,
+    ...fixtures.benOffered,
     ...full,
     sameNat: true,
     flagged: true,
     ageMs: limits.durationMs,
   }
   const reply: ReplyLetter = {
-    ...cast.letters.reply,
+    ...fixtures.letters.reply,
     sentAt: limits.instantMs,
     expiresInMs: limits.durationMs,
     peers: Array<OfferedPeer>(limits.peers).fill(peer),
   }
-  const sealed = sealLetter(cast.crypto, reply, {
-    identity: cast.host,
-    recipientKey: cast.annaSession.publicKey,
+  const sealed = sealLetter(fixtures.crypto, reply, {
+    identity: fixtures.host,
+    recipientKey: fixtures.annaSession.publicKey,
   })
   assert.ok(sealed.length <= limits.sealedBytes)
 })
 
-test('the fullest request fits an entry of a table letter', () => {
+test('the largest request fits into a table letter', () => {
   const request: RequestLetter = {
-    ...cast.request,
+    ...fixtures.request,
     ...full,
     sentAt: limits.instantMs,
     returnAddress: `${'a'.repeat(64)}@${'b'.repeat(62)}.${'b'.repeat(62)}.${'b'.repeat(63)}`,
   }
   assert.equal(request.returnAddress.length, limits.mailAddressCharacters)
-  assert.ok(signLetter(cast.crypto, request, cast.anna).length <= limits.signedRequestBytes)
+  assert.ok(signLetter(fixtures.crypto, request, fixtures.anna).length <= limits.signedRequestBytes)
 })

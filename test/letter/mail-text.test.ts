@@ -9,18 +9,18 @@ import { readLetter, writeLetter } from '../../src/letter/mail-text.ts'
 import type { Refusal } from '../../src/letter/refusal.ts'
 import { type OpeningKeys, sealLetter } from '../../src/letter/seal-letter.ts'
 import * as some from './arbitraries.ts'
-import * as cast from './cast.ts'
-import { forgeFrom, wireOf } from './forge.ts'
+import * as fixtures from './fixtures.ts'
+import { forgeFrom, wireOf } from './forged-letters.ts'
 
-const { crypto } = cast
-const toHost = { identity: cast.anna, recipientKey: cast.hostSealing.publicKey }
-const hostKeys = { identity: cast.host.publicKey, keyPairs: [cast.hostSealing] }
-const good = writeLetter(crypto, cast.request, toHost)
+const { crypto } = fixtures
+const toHost = { identity: fixtures.anna, recipientKey: fixtures.hostSealing.publicKey }
+const hostKeys = { identity: fixtures.host.publicKey, keyPairs: [fixtures.hostSealing] }
+const valid = writeLetter(crypto, fixtures.request, toHost)
 
-test('a letter of any kind goes through the text of a mail', () => {
+test('a letter of any kind is read from the text of a mail as it was written', () => {
   fc.assert(
     fc.property(some.letter, (drawn) => {
-      const letter: Letter = { ...drawn, from: cast.anna.publicKey, to: cast.host.publicKey }
+      const letter: Letter = { ...drawn, from: fixtures.anna.publicKey, to: fixtures.host.publicKey }
       const read = readLetter(crypto, writeLetter(crypto, letter, toHost), hostKeys)
       assert.ok(read.ok)
       assert.deepEqual(read.letter, letter)
@@ -28,25 +28,28 @@ test('a letter of any kind goes through the text of a mail', () => {
   )
 })
 
-test('each of several hosts reads its own letter out of one mail, and nobody else reads any', () => {
-  const toOther = { identity: cast.anna, recipientKey: cast.benSession.publicKey }
-  const forOther = { ...cast.request, to: cast.otherHost.publicKey }
+test('each of several hosts reads only its own letter in one mail', () => {
+  const toOther = { identity: fixtures.anna, recipientKey: fixtures.benSession.publicKey }
+  const forOther = { ...fixtures.request, to: fixtures.otherHost.publicKey }
   const text = armorLetter(
     crypto,
     sealLetter(crypto, forOther, toOther),
-    sealLetter(crypto, cast.request, toHost),
+    sealLetter(crypto, fixtures.request, toHost),
   )
   const read = (keys: OpeningKeys) => {
     const opened = readLetter(crypto, text, keys)
     return opened.ok ? opened.letter : opened.refusal
   }
-  assert.deepEqual(read(hostKeys), cast.request)
-  assert.deepEqual(read({ identity: cast.otherHost.publicKey, keyPairs: [cast.benSession] }), forOther)
-  assert.equal(read({ identity: cast.host.publicKey, keyPairs: [cast.annaSession] }), 'wrong-key')
+  assert.deepEqual(read(hostKeys), fixtures.request)
+  assert.deepEqual(
+    read({ identity: fixtures.otherHost.publicKey, keyPairs: [fixtures.benSession] }),
+    forOther,
+  )
+  assert.equal(read({ identity: fixtures.host.publicKey, keyPairs: [fixtures.annaSession] }), 'wrong-key')
 })
 
 function armoredForgery(change: Record<string, unknown>): string {
-  return armorLetter(crypto, forgeFrom({ ...wireOf(cast.request), ...change }))
+  return armorLetter(crypto, forgeFrom({ ...wireOf(fixtures.request), ...change }))
 }
 
 function newerArmor(): string {
@@ -55,22 +58,22 @@ function newerArmor(): string {
   return `[peerpost letter begins]${toBase32(bytes)}[peerpost letter ends]`
 }
 
-/** `bad-mail` is the mail reader's to find. */
+/** Only the mail parser reports `bad-mail`. */
 const examples: readonly [Exclude<Refusal, 'bad-mail'>, name: string, text: string][] = [
-  ['too-big', 'a mail longer than any letter', `${good}${' '.repeat(200_000)}`],
+  ['too-big', 'a mail longer than any letter', `${valid}${' '.repeat(200_000)}`],
   ['no-letter', 'a mail from a person', 'Hello!'],
-  ['several-letters', 'two letters in one mail', good + good],
-  ['mangled', 'a letter whose end is lost', good.slice(0, -100)],
+  ['several-letters', 'two letters in one mail', valid + valid],
+  ['mangled', 'a letter whose end is lost', valid.slice(0, -100)],
   ['unknown-version', 'armor of a later version', newerArmor()],
   ['unknown-version', 'a body of a later version', armoredForgery({ v: 2 })],
   [
     'wrong-key',
     'a letter to another key',
-    writeLetter(crypto, cast.request, { ...toHost, recipientKey: cast.benSession.publicKey }),
+    writeLetter(crypto, fixtures.request, { ...toHost, recipientKey: fixtures.benSession.publicKey }),
   ],
   ['malformed', 'a letter of no known kind', armoredForgery({ kind: 'gift' })],
-  ['unsigned', 'a letter in the name of another', armoredForgery({ from: cast.ben.publicKey })],
-  ['misdirected', 'a letter to another host', armoredForgery({ to: cast.otherHost.publicKey })],
+  ['unsigned', 'a letter in the name of another', armoredForgery({ from: fixtures.ben.publicKey })],
+  ['misdirected', 'a letter to another host', armoredForgery({ to: fixtures.otherHost.publicKey })],
 ]
 
 for (const [refusal, name, text] of examples) {
@@ -79,12 +82,12 @@ for (const [refusal, name, text] of examples) {
   })
 }
 
-test('no byte of the mail can be changed so that another letter is read', () => {
+test('no changed byte in the mail yields another letter', () => {
   fc.assert(
     fc.property(some.mutation, (mutation) => {
-      const text = Buffer.from(some.mutate(Buffer.from(good), mutation)).toString('latin1')
+      const text = Buffer.from(some.mutate(Buffer.from(valid), mutation)).toString('latin1')
       const read = readLetter(crypto, text, hostKeys)
-      if (read.ok) assert.deepEqual(read.letter, cast.request)
+      if (read.ok) assert.deepEqual(read.letter, fixtures.request)
     }),
     { numRuns: 1000 },
   )

@@ -4,14 +4,14 @@ import { test } from 'node:test'
 import { toHex, utf8 } from '../../src/base/bytes.ts'
 import { letterSchemas } from '../../src/letter/letter-schema.ts'
 import { limits, paddingStepsBytes } from '../../src/letter/limits.ts'
-import * as cast from './cast.ts'
+import * as fixtures from './fixtures.ts'
 import { goldenArmor, goldenInvite, goldenLetters, goldenPassInvite, goldenRoom } from './golden.ts'
 
 const document = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8')
 const letters = document.slice(0, document.indexOf('\n## On the wire between agents'))
 const joined = letters.replaceAll(/\n +/g, '')
 
-test('the example in the protocol document is what the program writes', () => {
+test('the examples in the protocol document are the golden bytes', () => {
   for (const bytes of [
     goldenLetters.leave.body,
     goldenLetters.leave.signature,
@@ -24,11 +24,11 @@ test('the example in the protocol document is what the program writes', () => {
     assert.ok(joined.includes(bytes), bytes)
   }
   assert.ok(letters.includes(goldenArmor.trimEnd().replaceAll(/^(?=.)/gm, '    ')))
-  assert.equal(toHex(cast.letters.leave.id).slice(0, 4), '1314')
-  assert.equal(new Date(cast.letters.leave.sentAt).toISOString(), '2026-11-20T12:00:00.000Z')
+  assert.equal(toHex(fixtures.letters.leave.id).slice(0, 4), '1314')
+  assert.equal(new Date(fixtures.letters.leave.sentAt).toISOString(), '2026-11-20T12:00:00.000Z')
 })
 
-test('the protocol document names every kind and the limits that hold', () => {
+test('the protocol document names every kind of letter and the limits', () => {
   for (const kind of Object.keys(letterSchemas)) assert.ok(letters.includes(`\n\`${kind}\`, `), kind)
   const bounds = [
     ...paddingStepsBytes,

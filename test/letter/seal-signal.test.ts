@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Endpoint } from '../../src/base/endpoint.ts'
-import { type Signal, signalLimits } from '../../src/base/punch-signal.ts'
+import { type Signal, signalLimits } from '../../src/base/signaling-message.ts'
 import { encodeCbor } from '../../src/letter/cbor.ts'
 import { limits } from '../../src/letter/limits.ts'
 import { openSignal, type SignalKeys, sealSignal, signalTag } from '../../src/letter/seal-signal.ts'
@@ -58,18 +58,18 @@ const signal: fc.Arbitrary<Signal> = fc.oneof(
   ),
 )
 
-test('a signal opens for the peer of this attempt, with what was said, and fits the letter', () => {
+test('the peer of this attempt opens the signal, and it fits into a letter', () => {
   fc.assert(
-    fc.property(signal, (said) => {
-      const box = sealSignal(crypto, mine, said)
+    fc.property(signal, (sent) => {
+      const box = sealSignal(crypto, mine, sent)
       assert.ok(box.length <= limits.signalBoxBytes)
       assert.deepEqual(signalTag(box), tag)
-      assert.deepEqual(openSignal(crypto, theirs, box), said)
+      assert.deepEqual(openSignal(crypto, theirs, box), sent)
     }),
   )
 })
 
-test('its length tells little: a list of one port is as long as one of a few dozen', () => {
+test('a box with one port is as long as a box with a few dozen', () => {
   const of = (count: number) =>
     sealSignal(crypto, mine, {
       type: 'targets',
@@ -80,7 +80,7 @@ test('its length tells little: a list of one port is as long as one of a few doz
   assert.equal(of(1), of(64))
 })
 
-test('what we said ourselves does not come back as if the peer had said it', () => {
+test('our own signal does not open as if it were the peer’s', () => {
   const box = sealSignal(crypto, mine, { type: 'search', round: 0, startAt: 5 })
   assert.equal(openSignal(crypto, mine, box), null)
 })
@@ -90,7 +90,7 @@ test('a signal of another attempt does not open, even under the same keys', () =
   assert.equal(openSignal(crypto, { ...theirs, tag: crypto.randomBytes(8) }, box), null)
 })
 
-test('no altered box opens, and no bytes do anything but open or not', () => {
+test('no changed box opens, and random bytes never throw', () => {
   const box = sealSignal(crypto, mine, { type: 'search', round: 1, startAt: 5 })
   fc.assert(
     fc.property(fc.nat({ max: box.length - 1 }), fc.integer({ min: 1, max: 255 }), (at, flip) => {
@@ -113,43 +113,43 @@ function openForged(wire: unknown): Signal | null {
   return openSignal(crypto, theirs, Uint8Array.from([...tag, ...nonce, ...sealed]))
 }
 
-const good = { type: 'targets', round: 0, address: Uint8Array.of(11, 0, 0, 1), ports: [7] }
+const valid = { type: 'targets', round: 0, address: Uint8Array.of(11, 0, 0, 1), ports: [7] }
 
-const absurd: Record<string, unknown> = {
-  'a type nobody knows': { ...good, type: 'else' },
-  'port 0': { ...good, ports: [0] },
-  'port 65536': { ...good, ports: [65_536] },
-  'a list that is too long': { ...good, ports: Array.from({ length: 65 }, () => 7) },
-  'an address of five bytes': { ...good, address: Uint8Array.of(1, 2, 3, 4, 5) },
+const invalid: Record<string, unknown> = {
+  'an unknown type': { ...valid, type: 'else' },
+  'port 0': { ...valid, ports: [0] },
+  'port 65536': { ...valid, ports: [65_536] },
+  'a list that is too long': { ...valid, ports: Array.from({ length: 65 }, () => 7) },
+  'an address of five bytes': { ...valid, address: Uint8Array.of(1, 2, 3, 4, 5) },
   'an IPv4 address in IPv6 form': {
-    ...good,
+    ...valid,
     address: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 11, 0, 0, 1),
   },
-  'a round beyond the last': { ...good, round: signalLimits.rounds },
+  'a round beyond the last': { ...valid, round: signalLimits.rounds },
   'a range that ends before it begins': {
     type: 'ports',
     round: 0,
-    address: good.address,
+    address: valid.address,
     towards: Uint8Array.of(11, 0, 0, 2, 0, 9),
     ranges: [[9, 8, 1]],
   },
   'a step of 0': {
     type: 'ports',
     round: 0,
-    address: good.address,
+    address: valid.address,
     towards: Uint8Array.of(11, 0, 0, 2, 0, 9),
     ranges: [[8, 9, 0]],
   },
-  'a pair of three': { type: 'pairs', round: 0, address: good.address, pairs: [[1, 2, 3]] },
+  'a pair of three': { type: 'pairs', round: 0, address: valid.address, pairs: [[1, 2, 3]] },
   'an instant beyond all dates': { type: 'search', round: 0, startAt: limits.instantMs + 1 },
-  'no map at all': 5,
+  'a number instead of a map': 5,
 }
 
-for (const [name, wire] of Object.entries(absurd)) {
-  test(`a genuine box with ${name} says nothing`, () => assert.equal(openForged(wire), null))
+for (const [name, wire] of Object.entries(invalid)) {
+  test(`a genuine box with ${name} does not open`, () => assert.equal(openForged(wire), null))
 }
 
-test('a field nobody knows yet does no harm', () => {
-  const { address: _, ...rest } = good
-  assert.deepEqual(openForged({ ...good, later: 1 }), { ...rest, address: '11.0.0.1' })
+test('an unknown field is dropped', () => {
+  const { address: _, ...rest } = valid
+  assert.deepEqual(openForged({ ...valid, later: 1 }), { ...rest, address: '11.0.0.1' })
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isHostAndPort, isMailAddress, isNickname } from '../../src/letter/text-validation.ts'
 
-test('plain addresses are mail addresses', () => {
+test('plain mail addresses are accepted', () => {
   const label = 'b'.repeat(63)
   const good = [
     'anna@example.org',
@@ -16,7 +16,7 @@ test('plain addresses are mail addresses', () => {
   for (const address of good) assert.equal(isMailAddress(address), true, address)
 })
 
-test('whatever could be read as more or other than one address is none', () => {
+test('text that could be read as another or a second address is refused', () => {
   const bad = [
     '',
     'anna',
@@ -57,7 +57,7 @@ test('whatever could be read as more or other than one address is none', () => {
   for (const address of bad) assert.equal(isMailAddress(address), false, JSON.stringify(address))
 })
 
-test('a nickname is one line that stays in its place', () => {
+test('a nickname is one line without control characters or marks of direction', () => {
   for (const name of ['A', 'Anna B.', '花子', 'Ben ☕', '👩‍🚀', 'می‌خواهم', '𝔛'.repeat(32)]) {
     assert.equal(isNickname(name), true, name)
   }
@@ -79,7 +79,7 @@ test('a nickname is one line that stays in its place', () => {
   for (const name of bad) assert.equal(isNickname(name), false, JSON.stringify(name))
 })
 
-test('a STUN server is a name or address and a port', () => {
+test('a STUN server is written as name or address and port', () => {
   for (const text of ['stun.example.org:3478', '192.0.2.1:1', '[2001:db8::1]:65535', 'localhost:3478']) {
     assert.equal(isHostAndPort(text), true, text)
   }

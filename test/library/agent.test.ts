@@ -160,7 +160,7 @@ test('options that cannot work are told by a Problem, and nothing stays open', a
       return true
     })
   }
-  await bad({ invite: 'peerpost1nonsense' }, 'invite', /The options hold/)
+  await bad({ invite: 'peerpost1nonsense' }, 'invite', /^The option "invite" holds /)
   await bad({ name: '' }, 'config', /The options: "name"/)
   await bad({ settings: { peers: { linkz: 3 } } }, 'config', /unknown key "linkz" in \[peers\]/)
   await bad({ receive: `maildir:${village.folder}/none` }, 'file', /none/)

@@ -58,14 +58,14 @@ test('whatever comes is a list of at most sixteen, or nothing', () => {
 test('a list is repeated more and more slowly until it is acknowledged, and a dozen times at most', () => {
   const announcements = new CandidateAnnouncements()
   assert.equal(announcements.dueAt(), Infinity)
-  announcements.tell(0, [])
+  announcements.announce(0, [])
   let sends = 0
   for (let due = announcements.dueAt(); due !== Infinity; due = announcements.dueAt()) {
     assert.ok(announcements.next(due))
     sends++
   }
   assert.equal(sends, 12)
-  announcements.tell(0, [])
+  announcements.announce(0, [])
   const body = announcements.next(0)
   assert.ok(body)
   announcements.acknowledged(Uint8Array.of(0, 0, 0, 1))

@@ -198,7 +198,10 @@ test('when both know each other’s new places, a cut path is replaced within 3.
     return opened.has(otherSide(side)) ? homes[side] : null
   }
   for (const side of sides)
-    wire.perform(side, wire.links[side].setWays(wire.now, [{ endpoint: homes[otherSide(side)], rank: 1 }]))
+    wire.perform(
+      side,
+      wire.links[side].setCandidatePaths(wire.now, [{ endpoint: homes[otherSide(side)], rank: 1 }]),
+    )
   const cutAt = wire.now
   play(wire, 3_500)
   for (const side of sides) {
@@ -219,7 +222,7 @@ test('a way of higher rank that the peer tells is taken when it answers, and no 
     { endpoint: lan, rank: 3 },
     { endpoint: elsewhere, rank: 0 },
   ]
-  wire.perform('opener', wire.links.opener.setWays(wire.now, ways))
+  wire.perform('opener', wire.links.opener.setCandidatePaths(wire.now, ways))
   wire.runFor(5_000)
   assert.deepEqual(
     wire.links.opener.remote,
@@ -227,7 +230,7 @@ test('a way of higher rank that the peer tells is taken when it answers, and no 
     'what is answered from elsewhere proves nothing',
   )
   lanAnswers = true
-  wire.perform('opener', wire.links.opener.tellCandidates(wire.now, []))
+  wire.perform('opener', wire.links.opener.announceCandidates(wire.now, []))
   wire.runFor(1_000)
   assert.deepEqual(wire.links.opener.remote, lan)
   assert.ok(!wire.sent.some(({ to }) => equalEndpoints(to, elsewhere)))
@@ -241,7 +244,7 @@ test('candidates reach the peer once, whatever the loss', () => {
       list.map((endpoint) => ({ kind: 'host' as const, endpoint })),
     )
     for (const list of lists) {
-      wire.perform('opener', wire.links.opener.tellCandidates(wire.now, list))
+      wire.perform('opener', wire.links.opener.announceCandidates(wire.now, list))
       wire.runFor(30_000)
     }
     const told = wire.events.responder.flatMap((event) =>
@@ -261,7 +264,7 @@ test('whatever a peer names, and however often, challenges stay few', () => {
       const start = wire.now
       wire.weather = { loss: 1 }
       for (const ways of many) {
-        wire.perform('opener', wire.links.opener.setWays(wire.now, ways))
+        wire.perform('opener', wire.links.opener.setCandidatePaths(wire.now, ways))
         wire.runFor(200)
       }
       const spentMs = wire.now - start

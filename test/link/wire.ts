@@ -2,8 +2,8 @@
 
 import type { Crypto, KeyPair } from '../../src/base/crypto.ts'
 import type { Endpoint } from '../../src/base/endpoint.ts'
-import { createLink, type Link } from '../../src/link/link.ts'
-import type { LinkAction, LinkEvent, LinkOptions } from '../../src/link/link-types.ts'
+import { createLink, type Link, type LinkOptions } from '../../src/link/link.ts'
+import type { LinkAction, LinkEvent } from '../../src/link/link-events.ts'
 import { seededCrypto, seededRandom } from '../harness/seeded-crypto.ts'
 
 /** Where a packet of `side`, sent to `to`, comes from as the other sees it; null when it does not arrive. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseEndpoint } from '../../src/base/endpoint.ts'
 import { classify, type Observation } from '../../src/nat/classify-nat.ts'
-import { settle } from '../../src/nat/confirm-change.ts'
+import { confirmChange } from '../../src/nat/confirm-nat-change.ts'
 
 const at = (text: string) => {
   const endpoint = parseEndpoint(text)
@@ -71,14 +71,14 @@ const before = classify(seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:77'), lo
 test('one server that contradicts itself and the others changes nothing', () => {
   const [surprise] = seen('1.0.0.1:1 6.6.6.6:6')
   assert.equal(
-    settle(before, seen('1.0.0.1:1 6.6.6.6:6', '1.0.0.2:1 9.0.0.1:77'), surprise ?? null, local),
+    confirmChange(before, seen('1.0.0.1:1 6.6.6.6:6', '1.0.0.2:1 9.0.0.1:77'), surprise ?? null, local),
     before,
   )
 })
 
 test('a new endpoint that two answers agree on is accepted', () => {
   const [surprise] = seen('1.0.0.1:1 9.0.0.1:90')
-  const after = settle(before, seen('1.0.0.1:1 9.0.0.1:90'), surprise ?? null, local)
+  const after = confirmChange(before, seen('1.0.0.1:1 9.0.0.1:90'), surprise ?? null, local)
   assert.deepEqual(after.publicEndpoints, [at('9.0.0.1:90')])
   // Only one server answered this time, which says nothing against what two said before.
   assert.equal(after.profile.mapping, 'EIM')
@@ -87,26 +87,26 @@ test('a new endpoint that two answers agree on is accepted', () => {
 test('answers of which no two agree change nothing', () => {
   const [surprise] = seen('1.0.0.1:1 9.0.0.1:90')
   assert.equal(
-    settle(before, seen('1.0.0.1:1 9.0.0.1:91', '1.0.0.2:1 9.0.0.1:92'), surprise ?? null, local),
+    confirmChange(before, seen('1.0.0.1:1 9.0.0.1:91', '1.0.0.2:1 9.0.0.1:92'), surprise ?? null, local),
     before,
   )
 })
 
 test('where every destination has its own port, only a new address is news', () => {
   const hard = classify(seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:78'), local)
-  assert.equal(settle(hard, seen('1.0.0.1:1 9.0.0.1:80', '1.0.0.2:1 9.0.0.1:81'), null, local), hard)
-  const moved = settle(hard, seen('1.0.0.1:1 8.0.0.1:80', '1.0.0.2:1 8.0.0.1:81'), null, local)
+  assert.equal(confirmChange(hard, seen('1.0.0.1:1 9.0.0.1:80', '1.0.0.2:1 9.0.0.1:81'), null, local), hard)
+  const moved = confirmChange(hard, seen('1.0.0.1:1 8.0.0.1:80', '1.0.0.2:1 8.0.0.1:81'), null, local)
   assert.deepEqual(moved.publicEndpoints, [at('8.0.0.1:80'), at('8.0.0.1:81')])
 })
 
 test('when all agree who did not before, somebody was wrong then', () => {
   const hard = classify(seen('1.0.0.1:1 6.6.6.6:6', '1.0.0.2:1 9.0.0.1:78'), local)
-  const after = settle(hard, seen('1.0.0.1:1 9.0.0.1:78', '1.0.0.2:1 9.0.0.1:78'), null, local)
+  const after = confirmChange(hard, seen('1.0.0.1:1 9.0.0.1:78', '1.0.0.2:1 9.0.0.1:78'), null, local)
   assert.equal(after.profile.mapping, 'EIM')
 })
 
 test('a second server heard at last turns unknown into EIM', () => {
   const one = classify(seen('1.0.0.1:1 9.0.0.1:77'), local)
-  const after = settle(one, seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:77'), null, local)
+  const after = confirmChange(one, seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:77'), null, local)
   assert.equal(after.profile.mapping, 'EIM')
 })

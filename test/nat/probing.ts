@@ -2,14 +2,14 @@
 
 import { type Endpoint, formatEndpoint } from '../../src/base/endpoint.ts'
 import { createProber, type Learnable, type NatView, type ProberEvent } from '../../src/nat/nat-prober.ts'
-import { type Driver, drive } from '../../src/net/machine-driver.ts'
-import { answerRequest } from '../../src/stun-server/stun-response.ts'
+import { type Driver, drive } from '../../src/net/protocol-machine-driver.ts'
 import { seededCrypto, seededRandom } from '../harness/seeded-crypto.ts'
 import { SimulatedComputer, SimulatedSockets } from '../harness/simulator/simulated-computer.ts'
 import { type NatKind, SimulatedNat } from '../harness/simulator/simulated-nat.ts'
 import { createInternet, createLan, type Datagram } from '../harness/simulator/simulated-network.ts'
 import { SimulatedStun, stunEndpoints } from '../harness/simulator/simulated-stun.ts'
 import { SimulatedTime } from '../harness/simulator/simulated-time.ts'
+import { answerRequest } from '../harness/stun-answer.ts'
 
 export type ProbingOptions = {
   /** Null is no NAT. */

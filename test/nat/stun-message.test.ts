@@ -121,10 +121,10 @@ test('every request that is written is read back the same', () => {
   const ports = fc.option(fc.integer({ min: 1, max: 65535 }))
   fc.assert(
     fc.property(ids, change, ports, (id, changed, port) => {
-      const wish = { ...(changed && { change: changed }), ...(port && { responsePort: port }) }
-      assert.deepEqual(decodeStun(encodeRequest(id, wish)), {
+      const response = { ...(changed && { change: changed }), ...(port && { responsePort: port }) }
+      assert.deepEqual(decodeStun(encodeRequest(id, response)), {
         ok: true,
-        message: { type: 'request', transactionId: id, unknownRequired: [], ...wish },
+        message: { type: 'request', transactionId: id, unknownRequired: [], ...response },
       })
     }),
   )

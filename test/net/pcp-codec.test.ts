@@ -66,8 +66,8 @@ test('a router that knows only NAT-PMP says so in its own form', () => {
 
 test('NAT-PMP has the bytes of RFC 6886, both ways', () => {
   assert.equal(toHex(encodeNatPmpAddress()), '0000')
-  const wish = { internalPort: 4321, externalPort: 5000, lifetimeS: 3600 }
-  assert.equal(toHex(encodeNatPmpMap(wish)), '0001000010e1138800000e10')
+  const request = { internalPort: 4321, externalPort: 5000, lifetimeS: 3600 }
+  assert.equal(toHex(encodeNatPmpMap(request)), '0001000010e1138800000e10')
   assert.deepEqual(decodeNatPmp(fromHex('00 80 0000 00000063 0b09000a'), 'address'), {
     type: 'address',
     address: '11.9.0.10',
@@ -104,8 +104,8 @@ test('any grant survives the way through its bytes', () => {
       fc.integer({ min: 1, max: 65535 }),
       fc.nat(2 ** 31),
       (address, port, lifetimeS) => {
-        const wish = { internalPort: 9, externalPort: port, lifetimeS }
-        const bytes = encodePcpMap(wish, '10.0.0.1', nonce)
+        const request = { internalPort: 9, externalPort: port, lifetimeS }
+        const bytes = encodePcpMap(request, '10.0.0.1', nonce)
         bytes[1] = 0x81
         bytes.set(address.split('.').map(Number), 56)
         assert.deepEqual(decodePcpMap(bytes, 9, nonce), {
@@ -119,13 +119,13 @@ test('any grant survives the way through its bytes', () => {
 })
 
 test('a TCP port is asked for by its own number, and no answer about UDP counts', () => {
-  const wish = { internalPort: 4321, externalPort: 4321, lifetimeS: 3600 }
-  const asked = encodePcpMap(wish, '10.0.1.2', nonce, 'TCP')
+  const request = { internalPort: 4321, externalPort: 4321, lifetimeS: 3600 }
+  const asked = encodePcpMap(request, '10.0.1.2', nonce, 'TCP')
   assert.equal(asked[36], 6)
   const answer = fromHex(pcpAnswer)
   assert.equal(decodePcpMap(answer, 4321, nonce, 'TCP'), null)
   answer[36] = 6
   assert.equal(decodePcpMap(answer, 4321, nonce), null)
   assert.equal(decodePcpMap(answer, 4321, nonce, 'TCP')?.type, 'mapped')
-  assert.equal(encodeNatPmpMap(wish, 'TCP')[1], 2)
+  assert.equal(encodeNatPmpMap(request, 'TCP')[1], 2)
 })

@@ -7,7 +7,7 @@ import { PcpGateway } from '../../src/net/portmap/pcp-gateway.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { loopback, udpServer } from './router-on-loopback.ts'
 
-const wish = { internalPort: 4321, externalPort: 4321, leaseMs: 600_000 }
+const request = { internalPort: 4321, externalPort: 4321, leaseMs: 600_000 }
 const patient = () => new AbortController().signal
 
 /** A request turned into its answer, for 11.9.0.10:5000. */
@@ -46,7 +46,7 @@ async function asking(answer: (bytes: Buffer) => readonly Uint8Array[]) {
 test('PCP: the port and lease that the router gives, and the same nonce when it is taken back', async () => {
   const { server, gateway } = await asking((bytes) => [granting(bytes)])
   try {
-    const granted = await gateway.map(wish, patient())
+    const granted = await gateway.map(request, patient())
     assert.deepEqual(granted, { external: { address: '11.9.0.10', port: 5000 }, lifetimeMs: 600_000 })
     assert.equal(gateway.language, 'PCP')
     await gateway.unmap(granted, 4321, patient())
@@ -70,7 +70,7 @@ test('a lost question is asked again, and what is no answer to it is not taken f
     return asked++ === 0 ? noise : [...noise, good]
   })
   try {
-    assert.deepEqual((await gateway.map(wish, patient())).external.port, 5000)
+    assert.deepEqual((await gateway.map(request, patient())).external.port, 5000)
     assert.equal(asked, 2)
   } finally {
     await server.close()
@@ -80,7 +80,7 @@ test('a lost question is asked again, and what is no answer to it is not taken f
 test('a router that is older than PCP is asked by NAT-PMP, and from then on by that alone', async () => {
   const { server, gateway } = await asking((bytes) => [natPmp(bytes)])
   try {
-    const granted = await gateway.map(wish, patient())
+    const granted = await gateway.map(request, patient())
     assert.deepEqual(granted, { external: { address: '11.9.0.10', port: 5000 }, lifetimeMs: 600_000 })
     assert.equal(gateway.language, 'NAT-PMP')
     const before = server.heard.length
@@ -102,7 +102,7 @@ test('a router that refuses is believed', async () => {
     return [answer]
   })
   try {
-    await assert.rejects(gateway.map(wish, patient()), /refused \(code 2\)/)
+    await assert.rejects(gateway.map(request, patient()), /refused \(code 2\)/)
   } finally {
     await server.close()
   }
@@ -111,11 +111,11 @@ test('a router that refuses is believed', async () => {
 test('where nobody listens the asking ends at once, and where nobody answers when it is told to', async () => {
   const { server, gateway } = await asking(() => [])
   const impatient = new AbortController()
-  const asked = gateway.map(wish, impatient.signal)
+  const asked = gateway.map(request, impatient.signal)
   impatient.abort(new Error('enough'))
   await assert.rejects(asked, /enough/)
-  await assert.rejects(gateway.map(wish, impatient.signal), /enough/)
+  await assert.rejects(gateway.map(request, impatient.signal), /enough/)
   await server.deafen()
-  await assert.rejects(gateway.map(wish, patient()), { code: 'ECONNREFUSED' })
+  await assert.rejects(gateway.map(request, patient()), { code: 'ECONNREFUSED' })
   await server.close()
 })

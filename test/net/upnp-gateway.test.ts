@@ -13,7 +13,7 @@ import {
   wanIp,
 } from './router-on-loopback.ts'
 
-const wish = { internalPort: 4321, externalPort: 4321, leaseMs: 600_000 }
+const request = { internalPort: 4321, externalPort: 4321, leaseMs: 600_000 }
 const external = { address: '11.9.0.10', port: 4321 }
 const granted = { external, lifetimeMs: 600_000 }
 const patient = () => new AbortController().signal
@@ -50,7 +50,7 @@ async function withRouter(
 test('the port is opened with a lease, for us alone, and closed again', async () => {
   await withRouter({ act: acting() }, async (router, find) => {
     const gateway = await find()
-    assert.deepEqual(await gateway.map(wish, patient()), granted)
+    assert.deepEqual(await gateway.map(request, patient()), granted)
     await gateway.unmap(granted, 4321, patient())
     assert.deepEqual(
       router.actions.map(({ name }) => name),
@@ -77,14 +77,14 @@ test('the port is opened with a lease, for us alone, and closed again', async ()
 
 test('a port that somebody else has is left to them, and another one is taken', async () => {
   await withRouter({ act: acting((port) => (port === 4321 ? 718 : null)) }, async (_router, find) => {
-    const { external: given } = await (await find()).map(wish, patient())
+    const { external: given } = await (await find()).map(request, patient())
     assert.equal(given.port, 1024 + 64_512 / 2)
   })
 })
 
 test('a router where all ports are taken is not asked for ever', async () => {
   await withRouter({ act: acting(() => 718) }, async (router, find) => {
-    await assert.rejects((await find()).map(wish, patient()), /UPnP error 718/)
+    await assert.rejects((await find()).map(request, patient()), /UPnP error 718/)
     assert.equal(router.actions.length, 5)
   })
 })
@@ -94,7 +94,7 @@ test('a router that knows no leases gives the port without one', async () => {
     await withRouter(
       { act: acting((_port, leaseS) => (leaseS > 0 ? code : null)) },
       async (_router, find) => {
-        assert.deepEqual(await (await find()).map(wish, patient()), granted)
+        assert.deepEqual(await (await find()).map(request, patient()), granted)
       },
     )
   }
@@ -105,9 +105,9 @@ test('of several connections the one with an address outside is taken, and kept'
   const act = (action: Action) => (action.type === ppp ? acting()(action) : 501)
   await withRouter({ act, description: () => usualDescription([ppp, wanIp]) }, async (router, find) => {
     const gateway = await find()
-    assert.deepEqual(await gateway.map(wish, patient()), granted)
+    assert.deepEqual(await gateway.map(request, patient()), granted)
     const before = router.actions.length
-    await gateway.map(wish, patient())
+    await gateway.map(request, patient())
     assert.deepEqual(
       router.actions.slice(before).map(({ type }) => type),
       [ppp, ppp],
@@ -119,7 +119,7 @@ test('a router without an address outside gives no port', async () => {
   for (const said of ['', '<NewExternalIPAddress/>', '0.0.0.0', '2a00::1', 'nonsense']) {
     const act = () => `<NewExternalIPAddress>${said}</NewExternalIPAddress>`
     await withRouter({ act }, async (_router, find) => {
-      await assert.rejects((await find()).map(wish, patient()), /no address outside/)
+      await assert.rejects((await find()).map(request, patient()), /no address outside/)
     })
   }
 })
@@ -136,7 +136,7 @@ test('nobody is led away from the router: not by the answer to the search and no
   })
   const urlBase = () => usualDescription().replace('<root>', `<root><URLBase>${elsewhere}</URLBase>`)
   await withRouter({ act: acting(), description: urlBase }, async (router, find) => {
-    await (await find()).map(wish, patient())
+    await (await find()).map(request, patient())
     assert.ok(router.paths.includes('/control'), 'a base elsewhere does not count')
   })
 })
@@ -156,6 +156,6 @@ test('searching and asking end when they are told to', async () => {
     const gateway = await find(stop.signal)
     stop.abort(new Error('enough'))
     await assert.rejects(find(stop.signal), /enough/)
-    await assert.rejects(gateway.map(wish, stop.signal))
+    await assert.rejects(gateway.map(request, stop.signal))
   })
 })

@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { type Endpoint, parseEndpoint } from '../../src/base/endpoint.ts'
 import type { Allocation, Filtering, Mapping, NatProfile } from '../../src/base/nat-profile.ts'
 import type { Action, Via } from '../../src/base/protocol-machine.ts'
-import { type PortRange, type Signal, signalLimits } from '../../src/base/punch-signal.ts'
+import { type PortRange, type Signal, signalLimits } from '../../src/base/signaling-message.ts'
 import { decodeStun, encodeError, encodeSuccess, isStun } from '../../src/nat/stun-message.ts'
 import { openCheck, sealCheck } from '../../src/punch/check-packet.ts'
 import { type AttemptEvent, createAttempt } from '../../src/punch/punch-attempt.ts'
@@ -106,7 +106,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { maxLength: 40, size: 'max' },
 )
 
-const meetings = fc.record({
+const attemptCases = fc.record({
   mine: profiles,
   theirs: profiles,
   sameNat: fc.boolean(),
@@ -139,7 +139,7 @@ class Owner {
         assert.ok(this.open.delete(action.via), 'closes what is open')
         this.closed.add(action.via)
       } else if (action.type === 'send') this.#send(now, action.bytes, action.to, action.via ?? 0)
-      else this.#tell(action.event)
+      else this.#emit(action.event)
     }
   }
 
@@ -154,7 +154,7 @@ class Owner {
     this.#known.add(place)
   }
 
-  #tell(event: AttemptEvent): void {
+  #emit(event: AttemptEvent): void {
     if (event.type === 'signal') {
       assert.ok(event.signal.round < signalLimits.rounds)
       this.told.push(event.signal)
@@ -175,8 +175,8 @@ let sequence = 1
 test('an attempt keeps to budget and pace, closes every socket and ends, whatever the peer and the servers do', () => {
   const strategies = new Set<string>()
   fc.assert(
-    fc.property(meetings, (meeting) => {
-      const { mine, theirs, sameNat, role, mailMs, answers, lies, hasServers, seed } = meeting
+    fc.property(attemptCases, (attemptCase) => {
+      const { mine, theirs, sameNat, role, mailMs, answers, lies, hasServers, seed } = attemptCase
       const decided = plan(
         { nat: mine, candidates: [{ kind: 'server-reflexive', endpoint: ours }] },
         { nat: theirs, candidates: [{ kind: 'server-reflexive', endpoint: peer }], sameNat },
@@ -228,7 +228,7 @@ test('an attempt keeps to budget and pace, closes every socket and ends, whateve
         }
         now = Math.max(now, until)
       }
-      for (const { waitMs, what, pick, noise, signal } of meeting.steps) {
+      for (const { waitMs, what, pick, noise, signal } of attemptCase.steps) {
         passTime(now + waitMs)
         // The main socket, where it is easy to be found, gets less than its share.
         const byExtra = owner.sent.filter(({ via }) => owner.open.has(via))

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { type Endpoint, parseEndpoint } from '../../src/base/endpoint.ts'
 import type { Allocation, Filtering, Mapping, NatProfile } from '../../src/base/nat-profile.ts'
 import type { Action, SendAction, Via } from '../../src/base/protocol-machine.ts'
-import type { Signal } from '../../src/base/punch-signal.ts'
+import type { Signal } from '../../src/base/signaling-message.ts'
 import { decodeStun, encodeSuccess, isStun } from '../../src/nat/stun-message.ts'
 import { openCheck, sealCheck } from '../../src/punch/check-packet.ts'
 import {
@@ -163,12 +163,12 @@ export class OneSide {
   #take(actions: readonly Action<AttemptEvent>[]): void {
     for (const action of actions) {
       if (action.type === 'close') this.open.delete(action.via)
-      else if (action.type === 'event') this.#tell(action.event)
+      else if (action.type === 'event') this.#emit(action.event)
       else this.#send(action)
     }
   }
 
-  #tell(event: AttemptEvent): void {
+  #emit(event: AttemptEvent): void {
     if (event.type === 'signal') this.signals.push({ at: this.now, signal: event.signal })
     else if (event.type === 'failed' || event.type === 'done') this.ended = event
     else if (event.type === 'path') this.path = event

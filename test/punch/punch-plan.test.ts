@@ -161,12 +161,12 @@ test('where a LAN or IPv6 may do, tactics for hard NATs are planned nevertheless
   const me = { nat: sequential('APDM'), candidates: mine }
   const peer = { nat: sequential('APDM'), candidates: [host('192.168.1.3:5000'), ...theirs] }
   const result = plan(me, { ...peer, sameNat: true })
-  assert.ok('hasWayRound' in result && result.hasWayRound)
+  assert.ok('hasEasierPath' in result && result.hasEasierPath)
   assert.equal(result.strategy, 'target-list')
   assert.equal(result.directBudget, 60)
   assert.deepEqual(result.targets, [host('192.168.1.3:5000'), ...theirs])
   const apart = plan(me, { ...peer, sameNat: false })
-  assert.ok('hasWayRound' in apart && !apart.hasWayRound)
+  assert.ok('hasEasierPath' in apart && !apart.hasEasierPath)
 })
 
 test('the LAN comes first, then IPv6, then port-mapped, then the rest', () => {

@@ -1,4 +1,4 @@
-// Backups of a host's database, made while it is written to.
+// Backups of a host's database while the host writes to it.
 
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
@@ -13,7 +13,7 @@ import { inspectHostDatabase } from '../../src/store/inspect-database.ts'
 const folder = mkdtempSync(join(tmpdir(), 'peerpost-backup-'))
 after(() => rmSync(folder, { recursive: true }))
 
-/** What happens in one transaction here is the same number in two tables: a torn copy would tell. */
+/** Writes the same number into two tables in one transaction, so an inconsistent copy is noticed. */
 function write(database: ReturnType<typeof openHostDatabase>, number: number): void {
   const id = Buffer.alloc(16)
   id.writeUInt32BE(number)
@@ -25,7 +25,7 @@ function write(database: ReturnType<typeof openHostDatabase>, number: number): v
   })
 }
 
-test('a backup made while letters arrive is whole, for its owner only, and a host starts from it', async () => {
+test('a backup during writes is complete, readable by its owner only, and a host starts from it', async () => {
   const path = join(folder, 'host.sqlite')
   const database = openHostDatabase(path)
   let written = 0
@@ -53,7 +53,7 @@ test('a backup made while letters arrive is whole, for its owner only, and a hos
   restored.close()
 })
 
-test('a backup never takes the place of a file, and leaves nothing behind when it fails', async () => {
+test('a backup never replaces a file, and leaves no file behind when it fails', async () => {
   const path = join(folder, 'small.sqlite')
   openHostDatabase(path).close()
   const rejects = (target: string, line: RegExp, source = path) =>

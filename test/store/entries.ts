@@ -1,4 +1,4 @@
-// Entries made from small numbers, for the tests of the table.
+// Entries of the peer table from small numbers, for tests.
 
 import type { RoomTag, UserId } from '../../src/letter/letter-types.ts'
 import { type HostDatabase, openHostDatabase } from '../../src/store/host-database.ts'
@@ -30,14 +30,14 @@ export function newEntry(index: number, sentAt: number, changes: Partial<NewEntr
   }
 }
 
-/** `postgres.test.ts` runs the same tests on another database. */
-const kind: { open: () => HostDatabase } = { open: () => openHostDatabase(':memory:') }
+/** postgres-database.test.ts runs the same tests on PostgreSQL. */
+const current: { open: () => HostDatabase } = { open: () => openHostDatabase(':memory:') }
 
 export function useDatabases(open: () => HostDatabase): void {
-  kind.open = open
+  current.open = open
 }
 
-/** Empty; the one before is not used any more. */
+/** An empty database. The previous one must not be used any more. */
 export function openMemory(): HostDatabase {
-  return kind.open()
+  return current.open()
 }

@@ -17,7 +17,7 @@ import BetterSqlite3 from 'better-sqlite3'
 import { Problem } from '../../src/base/problem.ts'
 import {
   databaseProblem,
-  meetsDamage,
+  noteIfDamaged,
   openHostDatabase,
   openSharedDatabase,
 } from '../../src/store/host-database.ts'
@@ -34,7 +34,7 @@ function refused(path: string, sentence: RegExp) {
   )
 }
 
-test('a new file is for its owner only and keeps every commit', () => {
+test('a new file is readable by its owner only and keeps every commit', () => {
   const path = join(folder, 'new.db')
   const database = openHostDatabase(path)
   assert.equal(statSync(path).mode & 0o777, 0o600)
@@ -45,7 +45,7 @@ test('a new file is for its owner only and keeps every commit', () => {
   openHostDatabase(path).close()
 })
 
-test('a second host on the same file is told so', () => {
+test('a second host on the same file is refused with a remedy', () => {
   const path = join(folder, 'shared.db')
   const database = openHostDatabase(path)
   const script = `import { openHostDatabase, openSharedDatabase } from ${JSON.stringify(import.meta.resolve('../../src/store/host-database.ts'))}
@@ -55,7 +55,7 @@ test('a second host on the same file is told so', () => {
   database.close()
 })
 
-test('a command may read and write beside a running host, and a backup can be made', () => {
+test('a command can read and write while a host runs, and a backup can be made', () => {
   const path = join(folder, 'beside.db')
   const database = openHostDatabase(path)
   const shared = openSharedDatabase(path)
@@ -69,7 +69,7 @@ test('a command may read and write beside a running host, and a backup can be ma
   openHostDatabase(join(folder, 'backup.db')).close()
 })
 
-test('the lock of a host that was killed does not keep the next one out', () => {
+test('the lock of a host that was killed does not stop the next one', () => {
   const path = join(folder, 'killed.db')
   const script = `import { openHostDatabase } from ${JSON.stringify(import.meta.resolve('../../src/store/host-database.ts'))}
     openHostDatabase(${JSON.stringify(path)}); process.kill(process.pid, 'SIGKILL')`
@@ -77,7 +77,7 @@ test('the lock of a host that was killed does not keep the next one out', () => 
   openHostDatabase(path).close()
 })
 
-test('whoever opens a file of an older version first brings it to this one, and its rows stay', (t) => {
+test('opening a file of an older version migrates it, and its rows stay', (t) => {
   const path = join(folder, 'older.db')
   const database = openHostDatabase(path)
   database.connection.exec('INSERT INTO room (tag) VALUES (randomblob(32))')
@@ -92,13 +92,13 @@ test('whoever opens a file of an older version first brings it to this one, and 
   again.close()
 })
 
-test('a file that is no database is refused with what to do', () => {
+test('a file that is not a database is refused with a remedy', () => {
   const path = join(folder, 'text.db')
   writeFileSync(path, 'not a database at all '.repeat(100))
   refused(path, /damaged or is not a database.*move .*text\.db away.*peerpost backup/)
 })
 
-test('a database of another program is left alone', () => {
+test('a database of another program is refused', () => {
   const path = join(folder, 'other.db')
   const other = new BetterSqlite3(path)
   other.exec('CREATE TABLE thing (a)')
@@ -106,7 +106,7 @@ test('a database of another program is left alone', () => {
   refused(path, /another program/)
 })
 
-test('a file of a newer version is not touched', () => {
+test('a file of a newer version is refused', () => {
   const path = join(folder, 'newer.db')
   const database = openHostDatabase(path)
   database.connection.exec(`PRAGMA user_version = ${migrations.length + 1}`)
@@ -114,11 +114,11 @@ test('a file of a newer version is not touched', () => {
   refused(path, /newer peerpost/)
 })
 
-test('a folder that is not there is named', () => {
+test('a missing folder is named in the message', () => {
   refused(join(folder, 'nowhere', 'host.db'), /cannot be opened.*nowhere/)
 })
 
-test('counts changed behind our back are true again after opening', () => {
+test('wrong counts are corrected when the file is opened', () => {
   const path = join(folder, 'counts.db')
   const database = openHostDatabase(path)
   database.connection.exec('UPDATE tally SET entries = 77, mails = -3')
@@ -128,7 +128,7 @@ test('counts changed behind our back are true again after opening', () => {
   again.close()
 })
 
-/** Of a file in which as many bytes of mail wait, the root page of the table of invites. */
+/** Overwrites the root page of the table of invites, in a file with one mail of this size. */
 function damageInvites(path: string, mailBytes: number): void {
   openHostDatabase(path).close()
   const connection = new BetterSqlite3(path)
@@ -146,7 +146,7 @@ function damageInvites(path: string, mailBytes: number): void {
   closeSync(file)
 }
 
-test('a small file is looked through whenever a host opens it', () => {
+test('a small file is checked whenever a host opens it', () => {
   const path = join(folder, 'small.db')
   damageInvites(path, 1_000)
   refused(path, /small\.db is damaged.*move .*small\.db away.*peerpost backup/)
@@ -154,7 +154,7 @@ test('a small file is looked through whenever a host opens it', () => {
   assert.equal(existsSync(`${path}.damaged`), false)
 })
 
-test('a large file is opened at once after a clean end, but looked through when damage was met in it', () => {
+test('a large file is opened without a check after a clean stop, but checked after damage was found', () => {
   const path = join(folder, 'large.db')
   damageInvites(path, 40_000_000)
   const database = openHostDatabase(path)
@@ -162,7 +162,7 @@ test('a large file is opened at once after a clean end, but looked through when 
     database.connection.prepare('SELECT * FROM invite').get()
     assert.fail('it was read')
   } catch (thrown) {
-    assert.ok(meetsDamage(database, databaseProblem(path, thrown)))
+    assert.ok(noteIfDamaged(database, databaseProblem(path, thrown)))
   }
   database.close()
   refused(path, /large\.db is damaged/)
@@ -172,7 +172,7 @@ test('a large file is opened at once after a clean end, but looked through when 
   assert.equal(existsSync(`${path}.damaged`), false)
 })
 
-test('a large file is looked through when the host before did not close it', () => {
+test('a large file is checked if the last host did not close it', () => {
   const path = join(folder, 'interrupted.db')
   damageInvites(path, 40_000_000)
   const script = `import { openHostDatabase } from ${JSON.stringify(import.meta.resolve('../../src/store/host-database.ts'))}

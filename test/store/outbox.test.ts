@@ -13,21 +13,21 @@ function mail(name: string, kind: 'reply' | 'introduction' | 'signal' = 'reply')
   }
 }
 
-test('replies and signals are urgent, introductions are not, each come longest due first', () => {
+test('replies and signals are urgent, introductions are not, and the longest due comes first', () => {
   const outbox = new Outbox(openMemory(), { capacity: 10 })
   outbox.add(mail('i1', 'introduction'), 1)
   outbox.add(mail('r1'), 2)
   outbox.add(mail('s1', 'signal'), 3)
   outbox.add(mail('r2'), 4)
-  const names = (urgency: 'urgent' | 'patient', now: number, limit: number) =>
+  const names = (urgency: 'urgent' | 'normal', now: number, limit: number) =>
     outbox.due(urgency, now, limit).map(({ recipient }) => recipient.slice(0, 2))
   assert.deepEqual(names('urgent', 4, 10), ['r1', 's1', 'r2'])
   assert.deepEqual(names('urgent', 4, 1), ['r1'])
-  assert.deepEqual(names('patient', 4, 10), ['i1'])
+  assert.deepEqual(names('normal', 4, 10), ['i1'])
   assert.deepEqual(names('urgent', 0, 10), [])
 })
 
-test('a postponed mail keeps its bytes and comes again when its time has come', () => {
+test('a postponed mail keeps its bytes and is due again at its time', () => {
   const outbox = new Outbox(openMemory(), { capacity: 10 })
   outbox.add(mail('r1'), 1)
   const [first] = outbox.due('urgent', 1, 1)
@@ -43,21 +43,21 @@ test('a postponed mail keeps its bytes and comes again when its time has come', 
   assert.equal(outbox.raw(first), null)
 })
 
-test('the outbox says how much room is left, and less of it to introductions', () => {
+test('introductions may fill only half of the outbox', () => {
   const outbox = new Outbox(openMemory(), { capacity: 4 })
-  assert.equal(outbox.room('introduction'), 2)
+  assert.equal(outbox.freeSlots('introduction'), 2)
   for (const name of ['a', 'b', 'c']) outbox.add(mail(name), 1)
-  assert.equal(outbox.room('introduction'), 0)
-  assert.equal(outbox.room('reply'), 1)
+  assert.equal(outbox.freeSlots('introduction'), 0)
+  assert.equal(outbox.freeSlots('reply'), 1)
 })
 
-test('one Message-ID is added once', () => {
+test('a Message-ID can be added only once', () => {
   const outbox = new Outbox(openMemory(), { capacity: 4 })
   outbox.add(mail('a'), 1)
   assert.throws(() => outbox.add(mail('a'), 1), /unique/i)
 })
 
-test('after the clock was set back no mail waits for it to catch up', () => {
+test('after the clock was set back no mail waits too long', () => {
   const outbox = new Outbox(openMemory(), { capacity: 4 })
   outbox.add(mail('a'), 10_000)
   assert.equal(outbox.due('urgent', 50, 10).length, 0)
@@ -66,7 +66,7 @@ test('after the clock was set back no mail waits for it to catch up', () => {
   assert.equal(outbox.tooOld(50, 10).length, 1)
 })
 
-test('every mail goes out with its own bytes, though some were undone or dropped and their numbers given again', () => {
+test('every mail has its own bytes, even if row numbers are used again after a rollback or a drop', () => {
   const database = openMemory()
   const outbox = new Outbox(database, { capacity: 1_000 })
   const add = (byte: number) => outbox.add({ ...mail(`r${byte}`), raw: new Uint8Array([byte]) }, byte)
@@ -75,7 +75,7 @@ test('every mail goes out with its own bytes, though some were undone or dropped
     throw new Error('undone')
   }
   assert.throws(() => database.transaction(undone), /undone/)
-  // More than are kept in memory.
+  // More mails than the cache keeps.
   for (let byte = 0; byte < 100; byte++) add(byte)
   const last = outbox.due('urgent', 1_000, 1_000).slice(-3)
   outbox.drop(last)
@@ -89,10 +89,12 @@ test('every mail goes out with its own bytes, though some were undone or dropped
   )
 })
 
-test('the latest reply to an agent takes the place of the one that waits, and what becomes of that one does not touch it', () => {
+test('the latest reply to an agent replaces the waiting one, and the old row does not affect it', () => {
   const outbox = new Outbox(openMemory(), { capacity: 10 })
   const reply = (name: string, recipient: string) => ({
-    ...{ messageId: `<${name}@mail.test>`, kind: 'reply' as const, recipient },
+    messageId: `<${name}@mail.test>`,
+    kind: 'reply' as const,
+    recipient,
     raw: new TextEncoder().encode(name),
   })
   const [ann, bob] = [userId(1), userId(2)]
@@ -101,7 +103,7 @@ test('the latest reply to an agent takes the place of the one that waits, and wh
   outbox.add({ ...reply('signal', 'ann'), kind: 'signal' }, 3)
   const before = outbox.due('urgent', 9, 9)
   outbox.addLatest(reply('a2', 'ann'), 4, ann)
-  // To another address it is another mail.
+  // A reply to another address replaces nothing.
   outbox.addLatest(reply('a3', 'ann2'), 5, ann)
   for (const waiting of before.slice(0, 1)) {
     assert.equal(outbox.raw(waiting), null)
@@ -114,7 +116,7 @@ test('the latest reply to an agent takes the place of the one that waits, and wh
   assert.equal(outbox.drop(outbox.due('urgent', 9, 9)), 4)
 })
 
-test('where many mails wait the newest come first, and the oldest with them', () => {
+test('if many mails wait, the newest and the oldest alternate', () => {
   const outbox = new Outbox(openMemory(), { capacity: 1_000 })
   for (let at = 1; at <= 500; at++) outbox.add(mail(`r${at}`), at)
   outbox.add(mail('later'), 10_000)
@@ -128,12 +130,12 @@ test('where many mails wait the newest come first, and the oldest with them', ()
   assert.equal(sent.size, 500)
 })
 
-test('of many mails in a file the one that was asked for last goes first, though others were written later', () => {
+test('of many mails in a file the one with the newest request is sent first, even if others were written later', () => {
   const database = openHostDatabase(':memory:')
   const outbox = new Outbox(database, { capacity: 1_000 })
   for (let at = 1; at <= 300; at++) outbox.add(mail(`n${at}`), 600, null, at)
-  outbox.add(mail('asked just now'), 600, null, 700)
+  outbox.add(mail('newest'), 600, null, 700)
   for (let at = 301; at <= 500; at++) outbox.add(mail(`n${at}`), 601, null, at)
-  assert.equal(outbox.due('urgent', 601, 8)[0]?.recipient, 'asked just now@mail.test')
+  assert.equal(outbox.due('urgent', 601, 8)[0]?.recipient, 'newest@mail.test')
   database.close()
 })

@@ -10,9 +10,9 @@ import { newEntry, openMemory, roomTag, userId } from './entries.ts'
 const capacity = 4
 const expiryMs = 100
 
-/** The table as one would say it in a sentence: a list in the order of taking, cut at the front. */
+/** A model of the table: a list of entries in the order of their requests, cut at the start. */
 type ModelEntry = { room: number; user: number; sentAt: number; acceptedAt: number; flagged: boolean }
-/** `left`: when whom left a room, by `room user`; only rooms that were asked for are known. */
+/** `left`: when users left, by `room user`. Only rooms that had an entry are known. */
 type Model = { entries: ModelEntry[]; now: number; rooms: Set<number>; left: Map<string, number> }
 type Real = { table: PeerTable }
 
@@ -78,13 +78,13 @@ const leave = command('leave', (model, { table }, room: number, user: number, se
   )
   assert.equal(removed, rest.length < model.entries.length)
   model.entries = rest
-  const whom = `${room} ${user}`
-  if (model.rooms.has(room)) model.left.set(whom, Math.max(sentAt, model.left.get(whom) ?? 0))
+  const key = `${room} ${user}`
+  if (model.rooms.has(room)) model.left.set(key, Math.max(sentAt, model.left.get(key) ?? 0))
 })
 
-const forgetDepartures = command('forgetDepartures', (model, { table }, until: number) => {
-  while (table.forgetDepartures(until, 1) > 0);
-  for (const [whom, sentAt] of model.left) if (sentAt <= until) model.left.delete(whom)
+const forgetLeftAgents = command('forgetLeftAgents', (model, { table }, until: number) => {
+  while (table.forgetLeftAgents(until, 1) > 0);
+  for (const [key, sentAt] of model.left) if (sentAt <= until) model.left.delete(key)
 })
 
 const flag = command('flag', (model, { table }, room: number, user: number) => {
@@ -112,7 +112,7 @@ const clampFuture = command('clampFuture', (model, { table }) => {
   for (const entry of model.entries) entry.acceptedAt = Math.min(entry.acceptedAt, model.now)
 })
 
-test('the table never holds more than its capacity and shows what the model shows, whatever happens', () => {
+test('the table never exceeds its capacity and equals the model after any sequence of operations', () => {
   const room = fc.nat(1)
   const user = fc.nat(5)
   const sentAt = fc.nat(20)
@@ -125,7 +125,7 @@ test('the table never holds more than its capacity and shows what the model show
       fc.integer({ min: -150, max: 150 }).map((byMs) => step(byMs)),
       fc.integer({ min: 1, max: 3 }).map((limit) => removeExpired(limit)),
       fc.constant(null).map(() => clampFuture()),
-      sentAt.map((until) => forgetDepartures(until)),
+      sentAt.map((until) => forgetLeftAgents(until)),
     ],
     { maxCommands: 60 },
   )
@@ -149,7 +149,7 @@ test('the table never holds more than its capacity and shows what the model show
   )
 })
 
-test('an entry comes back as it went in', () => {
+test('an entry is read as it was written', () => {
   const table = new PeerTable(openMemory(), { capacity, expiryMs })
   const entry = newEntry(1, 5, {
     nickname: 'Zoë "; DROP TABLE entry',
@@ -166,7 +166,7 @@ test('an entry comes back as it went in', () => {
   assert.equal(table.find(roomTag(1), userId(1), 60), null)
 })
 
-test('a capacity lowered since the last start holds from the start', () => {
+test('a lower capacity is applied at the start', () => {
   const database = openMemory()
   const before = new PeerTable(database, { capacity: 10, expiryMs })
   for (let user = 0; user < 10; user++) before.upsert(roomTag(0), newEntry(user, 1), user)
@@ -176,11 +176,11 @@ test('a capacity lowered since the last start holds from the start', () => {
   assert.deepEqual(users, [userId(9), userId(8), userId(7)])
 })
 
-test('every question the table asks per letter is answered by an index', () => {
-  // Of SQLite; PostgreSQL chooses by what is in the tables.
+test('every query that runs for each letter uses an index', () => {
+  // Only for SQLite: PostgreSQL chooses by the content of the tables.
   const database = openHostDatabase(':memory:')
   new PeerTable(database, { capacity, expiryMs })
-  const questions = [
+  const queries = [
     'SELECT * FROM entry WHERE room_id = 1 AND accepted_at > 5 AND user_id <> 6 ORDER BY accepted_at DESC, entry_order DESC LIMIT 8',
     'SELECT * FROM entry WHERE room_id = 1 AND user_id = 2',
     'SELECT entry_order FROM entry WHERE accepted_at <= 5 ORDER BY accepted_at LIMIT 5',
@@ -190,14 +190,14 @@ test('every question the table asks per letter is answered by an index', () => {
     'SELECT sent_at FROM departure WHERE sent_at <= 5 ORDER BY sent_at LIMIT 5',
     'SELECT room_id, recipient FROM introduction WHERE noted_at <= 5 ORDER BY noted_at LIMIT 1',
   ]
-  for (const question of questions) {
-    const plan = database.connection.prepare(`EXPLAIN QUERY PLAN ${question}`).all() as { detail: string }[]
+  for (const query of queries) {
+    const plan = database.connection.prepare(`EXPLAIN QUERY PLAN ${query}`).all() as { detail: string }[]
     for (const { detail } of plan)
-      assert.match(detail, /^SEARCH .* USING ((COVERING )?INDEX|PRIMARY KEY)/, question)
+      assert.match(detail, /^SEARCH .* USING ((COVERING )?INDEX|PRIMARY KEY)/, query)
   }
 })
 
-test('a request that its own goodbye has overtaken brings nobody back, a later one does', () => {
+test('a request signed before the leave letter does not bring the agent back, a later one does', () => {
   const table = new PeerTable(openMemory(), { capacity, expiryMs })
   assert.equal(table.upsert(roomTag(0), newEntry(1, 10), 1), 'added')
   assert.equal(table.leave(roomTag(0), userId(1), 20), true)
@@ -208,20 +208,20 @@ test('a request that its own goodbye has overtaken brings nobody back, a later o
   assert.equal(table.upsert(roomTag(0), newEntry(1, 21), 3), 'added')
 })
 
-test('departures that are forgotten make all letters as old as they are stale', () => {
+test('after records of agents that left are deleted, letters of the same age are stale', () => {
   const database = openMemory()
-  const departures = new LeftAgents(database, 2)
+  const left = new LeftAgents(database, 2)
   new PeerTable(database, { capacity, expiryMs }).upsert(roomTag(0), newEntry(1, 1), 1)
   const seen = new SeenLetters(database, { freshnessMs: 1, futureToleranceMs: 1, capacity: 9 })
-  for (const [user, sentAt] of [30, 10, 20].entries()) departures.note(1, userId(user), sentAt)
+  for (const [user, sentAt] of [30, 10, 20].entries()) left.add(1, userId(user), sentAt)
   assert.equal(seen.forgottenUntil, 10)
   assert.deepEqual(
-    [0, 1, 2].map((user) => departures.isSince(1, userId(user), 9)),
+    [0, 1, 2].map((user) => left.hasLeftSince(1, userId(user), 9)),
     [true, false, true],
   )
 })
 
-test('an entry that was undone is not shown in the place of the one that took its number', () => {
+test('an entry that was rolled back is not shown for the row that got its number', () => {
   const database = openMemory()
   const table = new PeerTable(database, { capacity, expiryMs })
   const names = () => table.recent(roomTag(0), userId(9), 8, 1).map(({ nickname }) => nickname)

@@ -1,4 +1,4 @@
-// What only PostgreSQL does to the tables: several processes at once, and a server that is not always there.
+// What is special with PostgreSQL: several processes at once, and a server that can be unreachable.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -7,7 +7,7 @@ import { BlockedKeys } from '../../src/store/blocked-keys.ts'
 import { ForwardedLetters } from '../../src/store/forwarded-letters.ts'
 import { databaseProblem, type HostDatabase, openHostDatabase } from '../../src/store/host-database.ts'
 import { Invites } from '../../src/store/invites.ts'
-import { Leases } from '../../src/store/mail-leases.ts'
+import { MailLeases } from '../../src/store/mail-leases.ts'
 import { Outbox, type WaitingMail } from '../../src/store/outbox.ts'
 import { PeerTable } from '../../src/store/peer-table.ts'
 import { PendingIntroductions } from '../../src/store/pending-introductions.ts'
@@ -39,11 +39,13 @@ function problemOf(database: HostDatabase, work: () => unknown): Problem {
 }
 
 const mail = (name: string) => ({
-  ...{ messageId: `<${name}@mail.test>`, kind: 'reply' as const, recipient: `${name}@mail.test` },
+  messageId: `<${name}@mail.test>`,
+  kind: 'reply' as const,
+  recipient: `${name}@mail.test`,
   raw: new TextEncoder().encode(name),
 })
 
-test('what four processes wrote is in the same tables, which each of them may have made', {
+test('four processes that start together write to the same tables', {
   skip,
 }, async () => {
   const url = await cluster.database()
@@ -54,7 +56,7 @@ test('what four processes wrote is in the same tables, which each of them may ha
   for (const database of databases) database.close()
 })
 
-test('a mail of the outbox is claimed by one process, and by the next when the claim is over', {
+test('a mail of the outbox is leased by one process, and by another when the lease has expired', {
   skip,
 }, async () => {
   const url = await cluster.database()
@@ -62,25 +64,28 @@ test('a mail of the outbox is claimed by one process, and by the next when the c
   const outbox = new Outbox(one, { capacity: 9 })
   for (const name of ['a', 'b', 'c']) outbox.add(mail(name), 1)
   const take = (database: HostDatabase, owner: string, now: number, limit: number) =>
-    new Leases(database, owner)
-      .mails('urgent', { now, until: now + 100, limit, most: () => 9 })
+    new MailLeases(database, owner)
+      .leaseMails('urgent', { now, until: now + 100, limit, most: () => 9 })
       .map(({ messageId }) => messageId)
   assert.deepEqual(take(one, 'one', 10, 2), ['<a@mail.test>', '<b@mail.test>'])
   assert.deepEqual(take(other, 'other', 11, 2), ['<c@mail.test>'])
   assert.deepEqual(take(one, 'one', 12, 2), [])
   assert.deepEqual(take(other, 'other', 110, 9), ['<a@mail.test>', '<b@mail.test>'])
-  // What is under way anywhere counts towards the budget.
-  const claims = new Leases(one, 'one')
-  assert.deepEqual(claims.mails('urgent', { now: 111, until: 200, limit: 9, most: (count) => 2 - count }), [])
+  // Mails that any process is sending count towards the budget.
+  const leases = new MailLeases(one, 'one')
+  assert.deepEqual(
+    leases.leaseMails('urgent', { now: 111, until: 200, limit: 9, most: (count) => 2 - count }),
+    [],
+  )
   assert.equal(
-    claims.mails('urgent', { now: 120, until: 200, limit: 9, most: (count) => 3 - count }).length,
+    leases.leaseMails('urgent', { now: 120, until: 200, limit: 9, most: (count) => 3 - count }).length,
     1,
   )
   one.close()
   other.close()
 })
 
-test('without a budget each mail is claimed once, and nobody waits for another process’s transaction', {
+test('without a budget each mail is leased once, and no process waits for the transaction of another', {
   skip,
 }, async () => {
   const url = await cluster.database()
@@ -89,11 +94,11 @@ test('without a budget each mail is claimed once, and nobody waits for another p
   const outbox = new Outbox(busy, { capacity: 9 })
   for (const name of ['a', 'b', 'c', 'd']) outbox.add(mail(name), 1)
   const take = (database: HostDatabase, now: number, limit: number) =>
-    new Leases(database, 'anybody')
-      .mails('urgent', { now, until: now + 100, limit, most: () => Number.POSITIVE_INFINITY })
+    new MailLeases(database, 'anybody')
+      .leaseMails('urgent', { now, until: now + 100, limit, most: () => Number.POSITIVE_INFINITY })
       .map(({ messageId }) => messageId)
   busy.transaction(() => {
-    // Of the very rows, too: it is about to send them.
+    // This transaction even changes rows of the outbox.
     assert.deepEqual(take(busy, 10, 1), ['<a@mail.test>'])
     assert.deepEqual(take(one, 10, 2), ['<b@mail.test>', '<c@mail.test>'])
     assert.deepEqual(take(other, 10, 9), ['<d@mail.test>'])
@@ -103,18 +108,18 @@ test('without a budget each mail is claimed once, and nobody waits for another p
   for (const database of databases) database.close()
 })
 
-test('what was sent is taken out and counted once, while another process is in a transaction', {
+test('finished mails are removed and counted once while another process is in a transaction', {
   skip,
 }, async () => {
   const url = await cluster.database()
   const [busy, sending] = [openHostDatabase(url), openHostDatabase(url)]
   const outbox = new Outbox(sending, { capacity: 9 })
   for (const name of ['a', 'b', 'c']) outbox.add(mail(name), 1)
-  const claims = new Leases(sending, 'sending')
+  const leases = new MailLeases(sending, 'sending')
   const hourMs = 3_600_000
   const now = 100 * hourMs
   const unlimited = { now, until: now + 100, limit: 2, most: () => Number.POSITIVE_INFINITY }
-  const [a, b] = claims.mails('urgent', unlimited) as [WaitingMail, WaitingMail]
+  const [a, b] = leases.leaseMails('urgent', unlimited) as [WaitingMail, WaitingMail]
   assert.deepEqual(new TextDecoder().decode(a.raw), 'a')
   busy.transaction(() => {
     new SeenLetters(busy, { freshnessMs: 1, futureToleranceMs: 1, capacity: 9 }).remember(
@@ -123,9 +128,9 @@ test('what was sent is taken out and counted once, while another process is in a
       1,
     )
     new Outbox(busy, { capacity: 9 }).add(mail('d'), 1)
-    assert.equal(claims.settle([a, b], 1, now), 2)
-    // Replaced by a later reply, or gone.
-    assert.equal(claims.settle([a, { ...b, messageId: '<other@mail.test>' }], 2, now + hourMs), 0)
+    assert.equal(leases.removeFinished([a, b], 1, now), 2)
+    // One is gone, and the other was replaced by a later reply.
+    assert.equal(leases.removeFinished([a, { ...b, messageId: '<other@mail.test>' }], 2, now + hourMs), 0)
     assert.equal(sending.counts().mails, 1)
   })
   assert.equal(busy.counts().mails, 2)
@@ -135,58 +140,58 @@ test('what was sent is taken out and counted once, while another process is in a
   sending.close()
 })
 
-test('who waits for another process’s transaction goes on with other work, and has its turn afterwards', {
+test('a process that waits for another one’s transaction does other work meanwhile', {
   skip,
 }, async () => {
   const url = await cluster.database()
-  const [busy, patient] = [openHostDatabase(url), openHostDatabase(url)]
+  const [busy, waiting] = [openHostDatabase(url), openHostDatabase(url)]
   const order: string[] = []
-  let turn: Promise<string> | undefined
+  let transaction: Promise<string> | undefined
   busy.transaction(() => {
     new Outbox(busy, { capacity: 9 }).add(mail('busy'), 1)
     order.push('busy')
-    turn = patient.turn(() => {
-      order.push('turn')
-      new Outbox(patient, { capacity: 9 }).add(mail('patient'), 1)
+    transaction = waiting.asyncTransaction(() => {
+      order.push('waiting')
+      new Outbox(waiting, { capacity: 9 }).add(mail('normal'), 1)
       return 'done'
     })
-    order.push(`${patient.counts().mails} mails`)
+    order.push(`${waiting.counts().mails} mails`)
   })
-  assert.equal(await turn, 'done')
-  assert.deepEqual(order, ['busy', '0 mails', 'turn'])
+  assert.equal(await transaction, 'done')
+  assert.deepEqual(order, ['busy', '0 mails', 'waiting'])
   assert.equal(busy.counts().mails, 2)
-  const failing = patient.turn(() => {
-    new Outbox(patient, { capacity: 9 }).add(mail('undone'), 1)
+  const failing = waiting.asyncTransaction(() => {
+    new Outbox(waiting, { capacity: 9 }).add(mail('undone'), 1)
     throw new Error('oh no')
   })
   await assert.rejects(failing, /oh no/)
-  assert.deepEqual([busy.counts().mails, patient.connection.inTransaction], [2, false])
-  // The lock went with it.
+  assert.deepEqual([busy.counts().mails, waiting.connection.inTransaction], [2, false])
+  // The rollback released the lock.
   busy.transaction(() => new Outbox(busy, { capacity: 9 }).add(mail('later'), 1))
   busy.close()
-  patient.close()
+  waiting.close()
 })
 
-test('a letter is claimed by one process, and its own claim does not keep it out', { skip }, async () => {
+test('a letter is leased by one process, which can lease it again', { skip }, async () => {
   const url = await cluster.database()
   const [one, other] = [openHostDatabase(url), openHostDatabase(url)]
-  const [mine, theirs] = [new Leases(one, 'one'), new Leases(other, 'other')]
-  assert.deepEqual([...mine.letters(['1:7', '1:8'], 10, 20)].sort(), ['1:7', '1:8'])
-  assert.deepEqual([...theirs.letters(['1:8', '1:9'], 11, 21)], ['1:9'])
-  assert.deepEqual([...mine.letters(['1:7'], 12, 22)], ['1:7'])
-  assert.deepEqual([...theirs.letters(['1:8'], 20, 30)], ['1:8'])
-  assert.equal(mine.forget(30, 40, 9), 3)
+  const [mine, theirs] = [new MailLeases(one, 'one'), new MailLeases(other, 'other')]
+  assert.deepEqual([...mine.leaseLetters(['1:7', '1:8'], 10, 20)].sort(), ['1:7', '1:8'])
+  assert.deepEqual([...theirs.leaseLetters(['1:8', '1:9'], 11, 21)], ['1:9'])
+  assert.deepEqual([...mine.leaseLetters(['1:7'], 12, 22)], ['1:7'])
+  assert.deepEqual([...theirs.leaseLetters(['1:8'], 20, 30)], ['1:8'])
+  assert.equal(mine.forgetExpired(30, 40, 9), 3)
   one.close()
   other.close()
 })
 
-test('every statement that the tests of the tables do not reach runs', { skip }, async () => {
+test('all SQL that the other tests do not run is valid', { skip }, async () => {
   const database = openHostDatabase(await cluster.database())
   const [room, user] = [roomTag(0), userId(1)]
   const invites = new Invites(database)
   const key = new Uint8Array(32).fill(7)
   assert.equal(invites.add(room, { key, uses: 1, until: 50 }, 'friends', 1), true)
-  const found = invites.consult(room, key, user, 2)
+  const found = invites.check(room, key, user, 2)
   assert.equal(found?.state, 'open')
   invites.use(found?.id ?? 0, user, 2)
   new PeerTable(database, { capacity: 9, expiryMs: 100 }).upsert(
@@ -201,18 +206,18 @@ test('every statement that the tests of the tables do not reach runs', { skip },
     version: '1',
     flagged: false,
     signed,
-    toldBy: userId(2),
+    receivedFrom: userId(2),
     offered,
   })
-  assert.deepEqual(statements.told(item)?.signed, signed)
+  assert.deepEqual(statements.get(item)?.signed, signed)
   statements.addOffered(item, offered)
-  assert.deepEqual(statements.told(item)?.offered, [...offered, ...offered])
-  assert.deepEqual(statements.toldBy(room, user), userId(2))
+  assert.deepEqual(statements.get(item)?.offered, [...offered, ...offered])
+  assert.deepEqual(statements.receivedFrom(room, user), userId(2))
   assert.notEqual(statements.flag(room, user), null)
   assert.equal(statements.count(0, 1_000_000), 1)
   assert.equal(statements.items(0, 1_000_000, 9)[0]?.flagged, true)
   assert.deepEqual(statements.newest(9), [item])
-  assert.ok(statements.groupPrints().some((byte) => byte !== 0))
+  assert.ok(statements.groupHashes().some((byte) => byte !== 0))
   assert.equal(statements.find(item)?.version, '1')
   assert.equal(statements.isEmpty, false)
   assert.deepEqual(
@@ -220,9 +225,9 @@ test('every statement that the tests of the tables do not reach runs', { skip },
     [{ used: 1, present: 1, state: 'used-up' }],
   )
   assert.equal(invites.removeEnded(1, 60, 9), 1)
-  assert.ok(statements.groupPrints().every((byte) => byte === 0))
+  assert.ok(statements.groupHashes().every((byte) => byte === 0))
   assert.equal(invites.revoke(key, 70), 0)
-  assert.equal(invites.forgetOver(Number.MAX_SAFE_INTEGER, 9), 1)
+  assert.equal(invites.forgetEnded(Number.MAX_SAFE_INTEGER, 9), 1)
   const blocked = new BlockedKeys(database)
   assert.equal(blocked.add(user, 'ann', 5), true)
   assert.deepEqual(blocked.list(), [{ user, name: 'ann', blockedAt: 5 }])
@@ -231,12 +236,12 @@ test('every statement that the tests of the tables do not reach runs', { skip },
   assert.equal(blocked.remove(user), true)
   const introductions = new PendingIntroductions(database)
   introductions.note(room, [user], userId(3), 5)
-  assert.deepEqual(introductions.next(5, 9), { room, recipient: user, askers: [userId(3)] })
+  assert.deepEqual(introductions.next(5, 9), { room, recipient: user, requesters: [userId(3)] })
   assert.equal(introductions.clampFuture(4, 9), 1)
   introductions.settle(room, user, [userId(3)])
   assert.equal(introductions.oldestNotedAt(), null)
   introductions.forget(9)
-  const book = new ForwardedLetters(database, { senders: 1, forwards: 9 })
+  const forwards = new ForwardedLetters(database, { senders: 1, forwards: 9 })
   const [id, sender] = [new Uint8Array(16).fill(1), new Uint8Array(16).fill(2)]
   const forward = {
     id,
@@ -247,18 +252,18 @@ test('every statement that the tests of the tables do not reach runs', { skip },
     mailId: null,
     boxes: [signed],
   }
-  book.assign(sender, user, 5)
-  book.put(forward, '<f@mail.test>', 5)
-  book.put(forward, '<g@mail.test>', 6)
-  assert.deepEqual(book.waiting(user, 6, 9), [{ ...forward, tries: 2 }])
-  book.clampFuture(1)
-  book.drop(id)
-  assert.deepEqual([book.size, book.room, book.workerOf(sender)], [0, 9, user])
-  assert.equal(book.forgetSenders(2, 9), 1)
+  forwards.assign(sender, user, 5)
+  forwards.put(forward, '<f@mail.test>', 5)
+  forwards.put(forward, '<g@mail.test>', 6)
+  assert.deepEqual(forwards.waiting(user, 6, 9), [{ ...forward, tries: 2 }])
+  forwards.clampFuture(1)
+  forwards.drop(id)
+  assert.deepEqual([forwards.size, forwards.freeSlots, forwards.workerOf(sender)], [0, 9, user])
+  assert.equal(forwards.forgetSenders(2, 9), 1)
   database.close()
 })
 
-test('a server that stops is told in one sentence, what was not committed is gone, and it goes on by itself', {
+test('a server that stops gives one clear message, uncommitted rows are gone, and the host continues by itself', {
   skip,
 }, async () => {
   const database = openHostDatabase(await cluster.database())
@@ -276,7 +281,7 @@ test('a server that stops is told in one sentence, what was not committed is gon
   assert.doesNotMatch(problem.line, /postgres@/)
   const began = performance.now()
   for (let count = 0; count < 20; count++) problem = problemOf(database, () => database.counts())
-  assert.ok(performance.now() - began < 1_000, 'asking a server that is gone must not take long')
+  assert.ok(performance.now() - began < 1_000, 'queries to an unreachable server must fail fast')
   await cluster.resume()
   await waitUntil(
     () => {
@@ -297,7 +302,7 @@ test('a server that stops is told in one sentence, what was not committed is gon
   database.close()
 })
 
-test('a connection lost in a transaction undoes all of it, and what follows in it fails as well', {
+test('a connection lost in a transaction rolls all of it back, and later queries in it fail', {
   skip,
 }, async () => {
   const url = await cluster.database()
@@ -314,7 +319,7 @@ test('a connection lost in a transaction undoes all of it, and what follows in i
       try {
         seen.remember(userId(1), id(2), 5)
       } catch {
-        // As code that takes it for its own failure would.
+        // Some code could catch the error and continue.
       }
       return seen.remember(userId(1), id(3), 5)
     }),
@@ -335,7 +340,7 @@ test('a connection lost in a transaction undoes all of it, and what follows in i
   other.close()
 })
 
-test('who may not log in, and whose database is not there, learn what to do', { skip }, async () => {
+test('a refused login and a missing database give a remedy', { skip }, async () => {
   const refused = (url: string, sentence: RegExp) =>
     assert.throws(
       () => openHostDatabase(url),

@@ -1,4 +1,4 @@
-// The tables' tests once more, on a real PostgreSQL.
+// Runs the tests of the tables again on a real PostgreSQL server.
 
 import { after, test } from 'node:test'
 import { HostDatabase, openHostDatabase } from '../../src/store/host-database.ts'
@@ -6,20 +6,20 @@ import { lacks } from '../harness/needs.ts'
 import { PostgresCluster } from '../harness/postgres.ts'
 import { useDatabases } from './entries.ts'
 
-/** Each after those that refer to it. TRUNCATE would write and sync a file for each table. */
+/** Each table comes after those that refer to it. TRUNCATE would write and sync a file for each table. */
 const tables = [
-  ...[
-    'statement',
-    'entry',
-    'invite_user',
-    'introduction',
-    'departure',
-    'invite',
-    'room',
-    'seen_letter',
-    'mail',
-  ],
-  ...['sent_hour', 'unreachable', 'revocation'],
+  'statement',
+  'entry',
+  'invite_user',
+  'introduction',
+  'departure',
+  'invite',
+  'room',
+  'seen_letter',
+  'mail',
+  'sent_hour',
+  'unreachable',
+  'revocation',
 ]
 const numbered = ['room_room_id', 'entry_entry_order', 'mail_mail_order', 'invite_invite_id']
 const emptySql = [
@@ -38,7 +38,7 @@ else {
   useDatabases(() => {
     connection.exec(emptySql)
     const database = new HostDatabase(path, connection)
-    // The next test goes on with the same connection.
+    // The next test uses the same connection.
     database.close = () => undefined
     return database
   })

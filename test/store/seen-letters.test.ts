@@ -11,7 +11,7 @@ function letterId(index: number): Uint8Array {
   return new Uint8Array(16).fill(index)
 }
 
-test('no letter is ever taken twice, with any capacity, any order and any clock', () => {
+test('no letter is handled twice, with any capacity, order and clock', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 8 }),
@@ -19,7 +19,7 @@ test('no letter is ever taken twice, with any capacity, any order and any clock'
       (capacity, sequence) => {
         const database = openMemory()
         const seen = new SeenLetters(database, { freshnessMs, futureToleranceMs, capacity })
-        const taken = new Set<number>()
+        const handled = new Set<number>()
         let now = 10_000
         for (const { id, stepMs } of sequence) {
           now += stepMs
@@ -27,8 +27,8 @@ test('no letter is ever taken twice, with any capacity, any order and any clock'
           seen.forgetStale(now, 2)
           const stale = sentAt <= seen.forgottenUntil || now - sentAt > freshnessMs
           if (!stale && sentAt - now <= futureToleranceMs && seen.remember(userId(1), letterId(id), sentAt)) {
-            assert.ok(!taken.has(id), `letter ${id} was taken twice`)
-            taken.add(id)
+            assert.ok(!handled.has(id), `letter ${id} was handled twice`)
+            handled.add(id)
           }
           assert.ok(seen.size <= capacity)
         }
@@ -47,7 +47,7 @@ test('the same letter ID of another sender is another letter', () => {
   assert.ok(!seen.has(userId(3), letterId(1)))
 })
 
-test('a letter is remembered for as long as it could still be fresh', () => {
+test('a letter is stored as long as it is fresh', () => {
   const seen = new SeenLetters(openMemory(), { freshnessMs, futureToleranceMs, capacity: 5 })
   seen.remember(userId(1), letterId(1), 1_000)
   assert.equal(seen.forgetStale(1_109, 10), 0)

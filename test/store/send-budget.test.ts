@@ -8,7 +8,7 @@ const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 const start = 1_000 * dayMs + 12_345
 
-test('no day, wherever it begins, sees more mails than the budget, and what waits is told truly until when', () => {
+test('no 24 hours have more mails than the budget, and the time of the next mail is right', () => {
   const pauses = fc.array(fc.integer({ min: 0, max: 3 * hourMs }), { minLength: 1, maxLength: 120 })
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 9 }), pauses, (perDay, pauses) => {
@@ -35,7 +35,7 @@ test('no day, wherever it begins, sees more mails than the budget, and what wait
   )
 })
 
-test('what nobody waits for stops at three quarters', () => {
+test('mails that are not urgent stop at three quarters of the budget', () => {
   const budget = new SendBudget(openMemory(), { perDay: 8 })
   const states = Array.from({ length: 9 }, () => {
     const state = budget.state(start)
@@ -44,12 +44,14 @@ test('what nobody waits for stops at three quarters', () => {
   })
   assert.deepEqual(states, [
     ...Array.from({ length: 6 }, () => 'ample'),
-    ...['replies-only', 'replies-only', 'used-up'],
+    'replies-only',
+    'replies-only',
+    'used-up',
   ])
-  assert.equal(budget.left('patient', start), 0)
+  assert.equal(budget.left('normal', start), 0)
 })
 
-test('without a budget mails are counted all the same, so that one counts at once', () => {
+test('without a budget mails are counted all the same, so a new budget works at once', () => {
   const database = openMemory()
   const none = new SendBudget(database, { perDay: 0 })
   none.count(5, start)
@@ -57,7 +59,7 @@ test('without a budget mails are counted all the same, so that one counts at onc
   assert.equal(new SendBudget(database, { perDay: 6 }).left('urgent', start), 1)
 })
 
-test('what a transaction that fails has counted counts for nothing', () => {
+test('mails counted in a failed transaction do not count', () => {
   const database = openMemory()
   const budget = new SendBudget(database, { perDay: 6 })
   const failing = () => {
@@ -68,7 +70,7 @@ test('what a transaction that fails has counted counts for nothing', () => {
   assert.equal(budget.sent(start), 0)
 })
 
-test('after the clock was set back what was sent later counts as sent now, and not for ever', () => {
+test('after the clock was set back mails sent later count as sent now', () => {
   const budget = new SendBudget(openMemory(), { perDay: 6 })
   budget.count(4, start + 400 * dayMs)
   budget.count(1, start)

@@ -6,7 +6,7 @@ import { openMemory } from './entries.ts'
 
 const settings = { firstMs: 100, lastMs: 400, rememberMs: 1_000, capacity: 3 }
 
-test('an address is paused for a while, ever longer, without regard to case', () => {
+test('the pause of an address grows with each bounce, and case does not matter', () => {
   const addresses = new UnreachableAddresses(openMemory(), settings)
   assert.equal(addresses.has('ann@mail.test', 0), false)
   assert.ok(addresses.note('Ann@mail.test', 10, 20))
@@ -24,7 +24,7 @@ test('an address is paused for a while, ever longer, without regard to case', ()
   assert.deepEqual(pauses, [200, 400, 400, 400])
 })
 
-test('one mail that came back counts once, however often its bounce does', () => {
+test('a mail counts once, however many bounces it has', () => {
   const addresses = new UnreachableAddresses(openMemory(), settings)
   assert.ok(addresses.note('ann@mail.test', 10, 20))
   assert.ok(!addresses.note('ann@mail.test', 10, 30))
@@ -32,14 +32,14 @@ test('one mail that came back counts once, however often its bounce does', () =>
   assert.ok(!addresses.has('ann@mail.test', 120))
 })
 
-test('a bounce of a mail too old, or not sent yet, counts nothing', () => {
+test('a bounce of a mail that is too old or from the future does not count', () => {
   const addresses = new UnreachableAddresses(openMemory(), settings)
   assert.ok(!addresses.note('ann@mail.test', 0, 1_001))
   assert.ok(!addresses.note('ann@mail.test', 5_000, 1_001))
   assert.equal(addresses.size, 0)
 })
 
-test('the table is bounded, forgets in time, and a clock set back makes no pause endless', () => {
+test('the table is bounded, old rows are deleted, and a clock set back makes no pause endless', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat(9), fc.integer({ min: -3_000, max: 1_000 })), { maxLength: 60 }),
@@ -64,7 +64,7 @@ test('the table is bounded, forgets in time, and a clock set back makes no pause
   )
 })
 
-test('what is marked is still marked after a restart', () => {
+test('a marked address is still marked after a restart', () => {
   const database = openMemory()
   new UnreachableAddresses(database, settings).note('ann@mail.test', 10, 20)
   assert.ok(new UnreachableAddresses(database, settings).has('ann@mail.test', 30))

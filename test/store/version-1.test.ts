@@ -1,4 +1,4 @@
-// What version 1 wrote is read by the program as it is now. See version-1/README.md.
+// The current program reads what version 1 wrote. See version-1/README.md.
 
 import assert from 'node:assert/strict'
 import { chmodSync, cpSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -15,7 +15,7 @@ import { readHostKeys, roomNamed } from '../../src/setup/host-keys.ts'
 import { knownHosts } from '../../src/setup/known-hosts.ts'
 import { backUpDatabase } from '../../src/store/backup.ts'
 import { type HostDatabase, openHostDatabase } from '../../src/store/host-database.ts'
-import { readSightings } from '../../src/store/host-stats.ts'
+import { readHostStats } from '../../src/store/host-stats.ts'
 import { inspectHostDatabase } from '../../src/store/inspect-database.ts'
 import { postgresMigrations } from '../../src/store/postgres-schema.ts'
 import { migrations } from '../../src/store/sqlite-schema.ts'
@@ -29,7 +29,7 @@ const folder = mkdtempSync(join(tmpdir(), 'peerpost-version-1-'))
 after(() => rmSync(folder, { recursive: true }))
 for (const part of ['host', 'agent'])
   cpSync(join(import.meta.dirname, 'version-1', part), join(folder, part), { recursive: true })
-// Git keeps no file for its owner only.
+// Git does not keep the mode 0600.
 for (const file of globSync(join(folder, '*', '*'))) chmodSync(file, 0o600)
 
 const host = loadHostConfig(join(folder, 'host', 'host.toml'), {})
@@ -57,7 +57,7 @@ test("the agent's config, key and invite are read, and the invite is of that hos
   assert.deepEqual(invite.room.name, 'friends')
 })
 
-test('the file is sound, has a row in every table, and is brought to this version when a host opens it', async () => {
+test('the file is sound, has a row in every table, and is migrated when a host opens it', async () => {
   const path = databasePlace(host) as string
   const before = inspectHostDatabase(path)
   assert.ok(before.state === 'sound' && before.version === 1)
@@ -70,8 +70,8 @@ test('the file is sound, has a row in every table, and is brought to this versio
   checkRows(database, tag)
   database.close()
 
-  const sighting = readSightings(path, [rows.otherHost, rows.worker])?.get('05'.repeat(32))
-  assert.deepEqual(sighting, { heardAt: null, forwards: 0, strangers: 1 })
+  const stats = readHostStats(path, [rows.otherHost, rows.worker])?.get('05'.repeat(32))
+  assert.deepEqual(stats, { heardAt: null, forwards: 0, strangers: 1 })
   const copy = join(folder, 'copy.sqlite')
   await backUpDatabase(path, copy)
   const again = openHostDatabase(copy)
@@ -79,7 +79,7 @@ test('the file is sound, has a row in every table, and is brought to this versio
   again.close()
 })
 
-test('a new file has the same tables, so the schema of version 1 was not edited', () => {
+test('a new file has the same tables, so the schema of version 1 is unchanged', () => {
   const path = join(folder, 'new.sqlite')
   openHostDatabase(path).close()
   openHostDatabase(databasePlace(host)).close()
@@ -90,7 +90,7 @@ function tablesOf(path: string): readonly unknown[] {
   const connection = new BetterSqlite3(path, { readonly: true })
   const found = connection.prepare('SELECT type, name, sql FROM sqlite_schema ORDER BY type, name').all()
   connection.close()
-  // SQLite keeps the comments and the spaces, which may change.
+  // SQLite stores comments and spaces too, but these may change.
   return (found as { sql: string | null }[]).map(({ sql, ...rest }) => [
     rest,
     sql?.replace(/--.*$/gm, '').replace(/\s+/g, ' '),
@@ -98,7 +98,7 @@ function tablesOf(path: string): readonly unknown[] {
 }
 
 const missing = lacks('postgresql')
-test('the tables in PostgreSQL are brought to this version when a host opens them', {
+test('the tables in PostgreSQL are migrated when a host opens them', {
   skip: missing,
 }, async () => {
   const cluster = await PostgresCluster.start()
@@ -135,17 +135,17 @@ function checkRows(database: HostDatabase, room: RoomTag): void {
   ])
 
   const annaKey = statements.keyOf(room, users.anna)
-  assert.deepEqual(statements.told(annaKey)?.signed, rows.signedBy('anna'))
-  assert.equal(statements.toldBy(room, users.anna), null)
-  assert.deepEqual(statements.toldBy(room, users.ben), rows.otherHost)
-  assert.deepEqual(statements.told(statements.keyOf(room, users.left)), {
+  assert.deepEqual(statements.get(annaKey)?.signed, rows.signedBy('anna'))
+  assert.equal(statements.receivedFrom(room, users.anna), null)
+  assert.deepEqual(statements.receivedFrom(room, users.ben), rows.otherHost)
+  assert.deepEqual(statements.get(statements.keyOf(room, users.left)), {
     signed: rows.signedBy('left'),
     offered: [],
     flagged: false,
     acceptedAt: writtenAt,
   })
   assert.equal(statements.count(0, 4_095), 2)
-  assert.ok(statements.groupPrints().some((byte) => byte !== 0))
+  assert.ok(statements.groupHashes().some((byte) => byte !== 0))
 
   const invites = tables.invites
     .list(writtenAt)
@@ -154,23 +154,23 @@ function checkRows(database: HostDatabase, room: RoomTag): void {
     ['for anna', 'open', 1, 1],
     ['', 'revoked', 0, 0],
   ])
-  assert.equal(tables.invites.consult(room, inviteKey(), users.anna, writtenAt)?.state, 'open')
+  assert.equal(tables.invites.check(room, inviteKey(), users.anna, writtenAt)?.state, 'open')
   const [revocation] = tables.revocations.due(writtenAt, 10)
   assert.ok(revocation && checkRevocation(crypto, revocation))
   assert.deepEqual([revocation.key, revocation.until], [rows.revokedKey, rows.inviteEnd])
   assert.deepEqual(tables.blocked.list(), [{ user: users.blocked, name: 'mallory', blockedAt: writtenAt }])
 
-  const memory = tables.seen.memoryOf(users.anna, rows.letterId)
-  assert.deepEqual(memory, { isSeen: true, forgottenUntil: writtenAt - 24 * 3_600_000 })
+  const seen = tables.seen.lookUp(users.anna, rows.letterId)
+  assert.deepEqual(seen, { isSeen: true, forgottenUntil: writtenAt - 24 * 3_600_000 })
   assert.deepEqual(tables.introductions.next(writtenAt, 8), {
     room,
     recipient: users.ben,
-    askers: [users.anna],
+    requesters: [users.anna],
   })
   const [reply] = outbox.due('urgent', writtenAt, 10)
   assert.ok(reply?.kind === 'reply' && reply.recipient === 'anna@example.org')
   assert.deepEqual(outbox.raw(reply), rows.replyRaw)
-  assert.equal(outbox.due('patient', writtenAt, 10)[0]?.messageId, '<table@example.org>')
+  assert.equal(outbox.due('normal', writtenAt, 10)[0]?.messageId, '<table@example.org>')
   assert.equal(tables.budget.sent(writtenAt), 17)
   assert.ok(tables.unreachable.has('Gone@Example.org', writtenAt))
 
@@ -180,7 +180,7 @@ function checkRows(database: HostDatabase, room: RoomTag): void {
   assert.deepEqual([forward.mailDate, forward.mailId], [writtenAt, '<letter@example.org>'])
 }
 
-/** The triggers, too, still do their part. */
+/** The triggers still work. */
 function writeAndRead(database: HostDatabase, room: RoomTag): void {
   const { peers, statements, outbox } = rows.openTables(database)
   const request = { ...rows.ben, user: users.left, sentAt: writtenAt, inviteId: null }

@@ -8,7 +8,7 @@ import {
   type RateLimits,
   ResponseRateLimit,
 } from '../../src/stun-server/response-rate-limit.ts'
-import { maxAnswerBytes } from '../../src/stun-server/stun-response.ts'
+import { maxAnswerBytes } from '../harness/stun-answer.ts'
 
 const wide = { burst: 1_000_000, perSecond: 1_000_000 }
 const limits: RateLimits = { source: { burst: 5, perSecond: 2 }, total: wide, sources: 100 }
@@ -117,7 +117,7 @@ test('the defaults let an agent search ports, and send no stranger more than 6 k
 test('the documentation states the limits as they are', () => {
   const { source, total, sources } = defaultRateLimits
   const perSource = `${source.burst} answers at once and ${source.perSecond} a second`
-  for (const file of ['docs/security.md', 'docs/operation.md']) {
+  for (const file of ['docs/security.md', 'docs/address-server.md']) {
     const text = readFileSync(file, 'utf8')
     assert.ok(text.includes(perSource), file)
     assert.ok(text.includes(`all together ${total.perSecond.toLocaleString('en')} a second`), file)

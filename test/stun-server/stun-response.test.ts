@@ -6,7 +6,8 @@ import { type Endpoint, encodeEndpoint, familyOf } from '../../src/base/endpoint
 import { encodeAddress } from '../../src/nat/stun-attributes.ts'
 import { decodeStun, encodeError, encodeRequest, encodeSuccess } from '../../src/nat/stun-message.ts'
 import { type AlternateAddresses, cornersOf, moved } from '../../src/stun-server/alternate-addresses.ts'
-import { answerRequest, maxAnswerBytes, type Packet } from '../../src/stun-server/stun-response.ts'
+import type { Packet } from '../../src/stun-server/stun-response.ts'
+import { answerRequest, maxAnswerBytes } from '../harness/stun-answer.ts'
 
 const transactionId = Uint8Array.from({ length: 12 }, (_, i) => i)
 const from = { address: '11.0.0.7', port: 7777 }

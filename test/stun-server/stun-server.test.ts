@@ -37,9 +37,9 @@ async function openClient(address = '127.0.0.1') {
     local: socket.local,
     close: () => socket.close(),
     send: (to: Endpoint, bytes: Uint8Array) => socket.send(bytes, to),
-    ask(to: Endpoint, wish: { change?: Change; responsePort?: number } = {}) {
+    ask(to: Endpoint, response: { change?: Change; responsePort?: number } = {}) {
       const transactionId = new Uint8Array(12).fill(++questions)
-      socket.send(encodeRequest(transactionId, wish), to)
+      socket.send(encodeRequest(transactionId, response), to)
     },
     async arrival(): Promise<Arrival> {
       for (;;) {

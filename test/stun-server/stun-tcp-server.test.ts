@@ -71,7 +71,7 @@ test('each client is told its own endpoint, as often as it asks, however its byt
   assert.deepEqual(server.served(), { answered: 3, limited: 0, ignored: 0 })
 })
 
-test('a wish to be answered from elsewhere cannot be met in a connection, and is refused in it', async (context) => {
+test('a response to be answered from elsewhere cannot be met in a connection, and is refused in it', async (context) => {
   const { call } = await serve(context)
   const client = await call()
   client.socket.write(encodeRequest(new Uint8Array(12), { change: { address: true, port: true } }))

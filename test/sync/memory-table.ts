@@ -1,65 +1,65 @@
-// A host's table in memory, as exchanges see it, and statements that only say what orders them.
+// A host's table in memory for tests of table sync, with statements that have only what the order depends on.
 
 import { toHex, utf8 } from '../../src/base/bytes.ts'
 import {
-  goodbyeVersion,
   groups,
+  hashBytes,
   type Item,
   type ItemKey,
-  itemPrint,
+  itemHash,
   itemVersion,
-  joinPrint,
   leafOf,
   leavesInGroup,
-  printBytes,
+  leaveVersion,
+  xorHash,
 } from '../../src/sync/item-version.ts'
-import type { ExchangedTable } from '../../src/sync/table-sync.ts'
+import type { SyncedTable } from '../../src/sync/table-sync.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 
 export type Statement = {
   readonly key: ItemKey
   readonly sentAt: number
-  readonly says: string
+  readonly content: string
   readonly isLeave: boolean
   readonly flagged: boolean
 }
 
-export function versionOf({ sentAt, says, isLeave }: Statement): string {
-  return isLeave ? goodbyeVersion(sentAt) : itemVersion(realCrypto, sentAt, utf8(says))
+export function versionOf({ sentAt, content, isLeave }: Statement): string {
+  return isLeave ? leaveVersion(sentAt) : itemVersion(realCrypto, sentAt, utf8(content))
 }
 
 type Row = {
   readonly statement: Statement
   readonly item: Item
-  readonly print: Uint8Array
+  readonly hash: Uint8Array
   readonly leaf: number
 }
 
 const rows = new WeakMap<Statement, Row>()
 
-/** Worked out once: a thousand simulated days look at each of them very often. */
+/** Cached, because the simulated days need each row very often. */
 function rowOf(statement: Statement): Row {
   const known = rows.get(statement)
   if (known) return known
   const item = { key: statement.key, version: versionOf(statement), flagged: statement.flagged }
-  const row = { statement, item, print: itemPrint(realCrypto, item), leaf: leafOf(item.key) }
+  const row = { statement, item, hash: itemHash(realCrypto, item), leaf: leafOf(item.key) }
   rows.set(statement, row)
   return row
 }
 
-export class MemoryTable implements ExchangedTable {
+export class MemoryTable implements SyncedTable {
   readonly #rows = new Map<ItemKey, Row>()
   readonly #capacity: number
   readonly #bytes: number
-  /** Of those that have not left; null when something changed. */
-  #living: readonly Row[] | null = null
+  /** Rows of users that have not left, sorted by version. Null after a change. */
+  #present: readonly Row[] | null = null
 
   constructor(capacity = Infinity, bytes = 700) {
     this.#capacity = capacity
     this.#bytes = bytes
   }
 
-  /** Whether it says anything new. */
+  /** Whether the statement is new. */
   take(statement: Statement): boolean {
     const row = rowOf(statement)
     const before = this.#rows.get(statement.key)
@@ -69,10 +69,10 @@ export class MemoryTable implements ExchangedTable {
       if (isSame && (before.statement.flagged || !statement.flagged)) return false
     } else if (statement.isLeave || !this.hasRoomFor(row.item)) return false
     this.#rows.set(statement.key, row)
-    this.#living = null
+    this.#present = null
     while (this.size > this.#capacity) {
       this.#rows.delete(this.#oldest?.item.key ?? statement.key)
-      this.#living = null
+      this.#present = null
     }
     return true
   }
@@ -81,24 +81,24 @@ export class MemoryTable implements ExchangedTable {
     return this.#rows.get(key)?.statement ?? null
   }
 
-  get #alive(): readonly Row[] {
-    this.#living ??= [...this.#rows.values()]
+  get #rowsPresent(): readonly Row[] {
+    this.#present ??= [...this.#rows.values()]
       .filter(({ statement }) => !statement.isLeave)
       .sort((a, b) => (a.item.version < b.item.version ? -1 : 1))
-    return this.#living
+    return this.#present
   }
 
   get size(): number {
-    return this.#alive.length
+    return this.#rowsPresent.length
   }
 
   get #oldest(): Row | undefined {
-    return this.#alive[0]
+    return this.#rowsPresent[0]
   }
 
-  /** All of it in one text, to compare tables. */
+  /** The whole table as one text, to compare tables. */
   get content(): string {
-    const lines = this.#alive.map(({ item }) => `${item.key} ${item.version} ${item.flagged}`)
+    const lines = this.#rowsPresent.map(({ item }) => `${item.key} ${item.version} ${item.flagged}`)
     return lines.sort().join('\n')
   }
 
@@ -110,21 +110,21 @@ export class MemoryTable implements ExchangedTable {
     return this.#rows.has(key) ? this.#bytes : null
   }
 
-  groupPrints(): Uint8Array {
-    return this.#prints((leaf) => Math.floor(leaf / leavesInGroup))
+  groupHashes(): Uint8Array {
+    return this.#hashes((leaf) => Math.floor(leaf / leavesInGroup))
   }
 
-  leafPrints(group: number): Uint8Array {
-    return this.#prints((leaf) => (Math.floor(leaf / leavesInGroup) === group ? leaf % leavesInGroup : null))
+  leafHashes(group: number): Uint8Array {
+    return this.#hashes((leaf) => (Math.floor(leaf / leavesInGroup) === group ? leaf % leavesInGroup : null))
   }
 
-  #prints(placeOf: (leaf: number) => number | null): Uint8Array {
-    const prints = new Uint8Array(groups * printBytes)
-    for (const { leaf, print } of this.#alive) {
+  #hashes(placeOf: (leaf: number) => number | null): Uint8Array {
+    const hashes = new Uint8Array(groups * hashBytes)
+    for (const { leaf, hash } of this.#rowsPresent) {
       const place = placeOf(leaf)
-      if (place !== null) joinPrint(prints.subarray(place * printBytes), print)
+      if (place !== null) xorHash(hashes.subarray(place * hashBytes), hash)
     }
-    return prints
+    return hashes
   }
 
   count(first: number, last: number): number {
@@ -132,7 +132,7 @@ export class MemoryTable implements ExchangedTable {
   }
 
   items(first: number, last: number, most: number): readonly Item[] {
-    return this.#alive
+    return this.#rowsPresent
       .filter(({ leaf }) => leaf >= first && leaf <= last)
       .map(({ item }) => item)
       .slice(0, most)
@@ -147,7 +147,7 @@ export class MemoryTable implements ExchangedTable {
   }
 
   newest(most: number): readonly ItemKey[] {
-    return this.#alive
+    return this.#rowsPresent
       .slice(-most)
       .reverse()
       .map(({ item }) => item.key)
@@ -159,5 +159,12 @@ export function keyOf(user: number): ItemKey {
 }
 
 export function statement(user: number, sentAt: number, more: Partial<Statement> = {}): Statement {
-  return { key: keyOf(user), sentAt, says: `${user} at ${sentAt}`, isLeave: false, flagged: false, ...more }
+  return {
+    key: keyOf(user),
+    sentAt,
+    content: `${user} at ${sentAt}`,
+    isLeave: false,
+    flagged: false,
+    ...more,
+  }
 }

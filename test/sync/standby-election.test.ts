@@ -1,68 +1,73 @@
-// Hosts that stand in for each other, under loss, delay, death and return: every request is answered in time, and at
-// rest exactly one of those alive is awake.
+// Hosts elect one that answers, while letters are lost or late and hosts stop and start. Every request is answered in time.
+// When nothing changes any more, exactly one running host is awake.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type StandbyAction, StandbyElection, standingLimits } from '../../src/sync/standby-election.ts'
+import { type StandbyAction, StandbyElection, standbyLimits } from '../../src/sync/standby-election.ts'
 import { SimulatedTime } from '../harness/simulator/simulated-time.ts'
 
-const patienceMs = 15_000
+const answerTimeoutMs = 15_000
 const askAgainMs = 60_000
 const mailMs = 4_000
-const tellAfterMs = 2_000
+const sendAfterMs = 2_000
 
 type Asked = { readonly key: string; readonly version: string }
-/** Of two places, the lower first. */
+/** Whether the hosts at two positions know each other. The lower position comes first. */
 type Links = (first: number, second: number) => boolean
 type Host = {
   readonly id: string
-  standing: StandbyElection<Asked> | null
-  readonly told: Map<string, string>
+  election: StandbyElection<Asked> | null
+  /** The latest version of each key whose statement it got. */
+  readonly known: Map<string, string>
 }
 
-/** Hosts and agents around a mail system that loses letters while it is told to. */
-class Village {
+/** Hosts and agents with a mail system that loses the share `lost` of all letters. */
+class World {
   readonly time = new SimulatedTime()
   readonly hosts: Host[]
   readonly #random: () => number
   lost = 0
-  /** By agent, the latest version that some host has answered. */
+  /** For each agent the latest version that a host has answered. */
   readonly answered = new Map<string, string>()
   replies = 0
   readonly #isLinked: Links
 
-  /** `isLinked`: which hosts know each other; all, if left out. */
+  /** `isLinked`: which hosts know each other. If left out, all do. */
   constructor(count: number, random: () => number, isLinked: Links = () => true) {
     this.#random = random
     this.#isLinked = isLinked
     this.hosts = Array.from({ length: count }, (_, index) => ({
       id: `host ${index}`,
-      standing: null,
-      told: new Map(),
+      election: null,
+      known: new Map(),
     }))
     for (const host of this.hosts) this.start(host)
   }
 
   get awake(): readonly string[] {
-    return this.hosts.filter(({ standing }) => standing?.isAwake).map(({ id }) => id)
+    return this.hosts.filter(({ election }) => election?.isAwake).map(({ id }) => id)
   }
 
   start(host: Host): void {
     const hosts = this.#knownTo(host).map(({ id }) => id)
-    host.standing = new StandbyElection({ self: host.id, hosts, patienceMs })
+    host.election = new StandbyElection({ self: host.id, hosts, answerTimeoutMs })
   }
 
-  /** One request, to a host and all that it knows, as its invite names them. */
+  /** Sends one request to a host and all hosts that it knows, as in its invite. */
   ask(asked: Asked, inviter: Host = this.hosts[0] as Host): void {
     const all = [inviter, ...this.#knownTo(inviter)]
     for (const host of all) {
       const others = all.filter((other) => other !== host && this.#knownTo(host).includes(other))
       this.#mail(() => {
         // Another host's letter may overtake the agent's.
-        if (host.standing?.isAwake === false && (host.told.get(asked.key) ?? '') >= asked.version) return
-        const isHeld = host.standing?.handleRequest(
-          ...([this.time.now(), asked.key, asked.version, asked, others.map(({ id }) => id)] as const),
+        if (host.election?.isAwake === false && (host.known.get(asked.key) ?? '') >= asked.version) return
+        const isHeld = host.election?.handleRequest(
+          this.time.now(),
+          asked.key,
+          asked.version,
+          asked,
+          others.map(({ id }) => id),
         )
         if (isHeld === false) this.#answer(host, asked)
         this.#arm(host)
@@ -73,20 +78,20 @@ class Village {
   #answer(host: Host, { key, version }: Asked): void {
     this.replies++
     if (version > (this.answered.get(key) ?? '')) this.answered.set(key, version)
-    this.#tell(host, { key, version })
+    this.#sendStatement(host, { key, version })
   }
 
-  /** What is news to a host it tells on. */
-  #tell(host: Host, { key, version }: Asked): void {
+  /** A host sends on what is new to it. */
+  #sendStatement(host: Host, { key, version }: Asked): void {
     for (const other of this.#knownTo(host)) {
-      this.time.after(tellAfterMs, () => {
-        if (!host.standing) return
+      this.time.after(sendAfterMs, () => {
+        if (!host.election) return
         this.#mail(() => {
-          const isNews = other.standing !== null && version > (other.told.get(key) ?? '')
-          other.standing?.handleTold(key, version)
-          if (!isNews) return
-          other.told.set(key, version)
-          this.#tell(other, { key, version })
+          const isNew = other.election !== null && version > (other.known.get(key) ?? '')
+          other.election?.handleAnswered(key, version)
+          if (!isNew) return
+          other.known.set(key, version)
+          this.#sendStatement(other, { key, version })
         })
       })
     }
@@ -105,22 +110,22 @@ class Village {
       if (action.type !== 'announce') continue
       const to = this.hosts.find(({ id }) => id === action.to)
       this.#mail(() => {
-        if (!to?.standing) return
-        this.#perform(to, to.standing.handleAnnouncement(this.time.now(), host.id))
+        if (!to?.election) return
+        this.#perform(to, to.election.handleAnnouncement(this.time.now(), host.id))
         this.#arm(to)
       })
     }
   }
 
-  /** The machine that asked for the timer may be another than the one that runs then; too early is no harm. */
+  /** The host may have restarted before the timer runs. An early timeout does no harm. */
   #arm(host: Host): void {
-    const due = host.standing?.nextTimeout() ?? null
+    const due = host.election?.nextTimeout() ?? null
     if (due === null) return
     this.time.after(Math.max(1, due - this.time.now()), () => {
-      if (!host.standing) return
-      const actions = host.standing.handleTimeout(this.time.now())
+      if (!host.election) return
+      const actions = host.election.handleTimeout(this.time.now())
       this.#perform(host, actions)
-      if (actions.length > 0 || host.standing.nextTimeout() !== due) this.#arm(host)
+      if (actions.length > 0 || host.election.nextTimeout() !== due) this.#arm(host)
     })
   }
 
@@ -142,47 +147,47 @@ function randomOf(seed: number): () => number {
   }
 }
 
-test('under loss, delay, death and return every request is answered in time, and at rest one host is awake', () => {
+test('with lost and late letters and hosts that stop and start, every request is answered in time, and at rest one host is awake', () => {
   const troubles = fc.array(
     fc.record({
       host: fc.nat(4),
-      does: fc.constantFrom('die', 'return', 'nothing'),
+      action: fc.constantFrom('stop', 'start', 'none'),
       lost: fc.double({ min: 0, max: 0.6, noNaN: true }),
     }),
     { minLength: 1, maxLength: 12 },
   )
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 5 }), seeds, troubles, (count, seed, steps) => {
-      const village = new Village(count, randomOf(seed))
+      const world = new World(count, randomOf(seed))
       let number = 0
       const version = () => String(++number).padStart(8, '0')
-      for (const { host: index, does, lost } of steps) {
-        const host = village.hosts[index % count] as Host
-        if (does === 'die') host.standing = null
-        else if (does === 'return' && !host.standing) village.start(host)
-        village.lost = lost
-        village.ask({ key: `agent ${number % 3}`, version: version() })
-        village.time.run(20_000)
+      for (const { host: index, action, lost } of steps) {
+        const host = world.hosts[index % count] as Host
+        if (action === 'stop') host.election = null
+        else if (action === 'start' && !host.election) world.start(host)
+        world.lost = lost
+        world.ask({ key: `agent ${number % 3}`, version: version() })
+        world.time.run(20_000)
       }
-      // From here on mail arrives and nobody dies.
-      village.lost = 0
-      if (!village.hosts.some(({ standing }) => standing)) village.start(village.hosts[0] as Host)
+      // From here on all letters arrive and no host stops.
+      world.lost = 0
+      if (!world.hosts.some(({ election }) => election)) world.start(world.hosts[0] as Host)
       const last = { key: 'last', version: version() }
-      village.ask(last)
-      village.time.run(count * patienceMs + mailMs)
-      assert.equal(village.answered.get('last'), last.version)
-      village.time.run(2 * standingLimits.longestAnnounceMs)
-      assert.equal(village.awake.length, 1)
-      const before = village.replies
-      village.ask({ key: 'last', version: version() })
-      village.time.run(askAgainMs)
-      assert.equal(village.replies - before, 1)
+      world.ask(last)
+      world.time.run(count * answerTimeoutMs + mailMs)
+      assert.equal(world.answered.get('last'), last.version)
+      world.time.run(2 * standbyLimits.longestAnnounceMs)
+      assert.equal(world.awake.length, 1)
+      const before = world.replies
+      world.ask({ key: 'last', version: version() })
+      world.time.run(askAgainMs)
+      assert.equal(world.replies - before, 1)
     }),
     { numRuns: 500 },
   )
 })
 
-/** A tree over places in any order, which a chain is one of, and some links more. */
+/** A tree of hosts in any order (a chain is one), and some more links. */
 const shapes = fc
   .record({
     order: fc.shuffledSubarray([0, 1, 2, 3, 4, 5], { minLength: 3, maxLength: 6 }),
@@ -198,40 +203,40 @@ const shapes = fc
     return { count: ranks.length, links: new Set(names) }
   })
 
-test('in a chain of hosts, and whatever else hangs together, no two that know each other are awake at rest, and nobody waits for an answer', () => {
+test('in a chain or any other connected set of hosts, no two that know each other are awake at rest, and every request is answered', () => {
   fc.assert(
     fc.property(shapes, seeds, ({ count, links }, seed) => {
       const random = randomOf(seed)
       const isLinked: Links = (first, second) => links.has(`${first}-${second}`)
-      const village = new Village(count, random, isLinked)
+      const world = new World(count, random, isLinked)
       let number = 0
       const ask = (place: number, withinMs: number): boolean => {
         const asked = { key: `agent ${place}`, version: String(++number).padStart(8, '0') }
-        village.ask(asked, village.hosts[place])
-        village.time.run(withinMs)
-        return village.answered.get(asked.key) === asked.version
+        world.ask(asked, world.hosts[place])
+        world.time.run(withinMs)
+        return world.answered.get(asked.key) === asked.version
       }
-      const long = 2 * count * patienceMs
-      village.lost = random() / 2
-      for (const host of village.hosts) {
+      const long = 2 * count * answerTimeoutMs
+      world.lost = random() / 2
+      for (const host of world.hosts) {
         ask(Math.floor(random() * count), random() * long)
         if (random() < 0.3) {
-          host.standing = null
+          host.election = null
           ask(Math.floor(random() * count), random() * long)
-          village.start(host)
+          world.start(host)
         }
       }
-      village.lost = 0
+      world.lost = 0
       for (let round = 0; round < 2 * count; round++)
         for (let place = 0; place < count; place++) assert.ok(ask((place + round) % count, long))
-      village.time.run(2 * standingLimits.longestAnnounceMs)
-      const awake = village.hosts.flatMap(({ standing }, place) => (standing?.isAwake ? [place] : []))
+      world.time.run(2 * standbyLimits.longestAnnounceMs)
+      const awake = world.hosts.flatMap(({ election }, place) => (election?.isAwake ? [place] : []))
       for (const one of awake) for (const other of awake) assert.ok(one >= other || !isLinked(other, one))
       for (let place = 0; place < count; place++) assert.ok(ask(place, mailMs), `${place} of ${[...links]}`)
     }),
     {
       numRuns: 300,
-      // What a host took for its leader had one of its own by then, and slept.
+      // Here the leader of a host has a leader of its own and sleeps.
       examples: [
         [{ count: 6, links: new Set(['4-5', '1-5', '2-4', '3-5', '0-1', '0-3']) }, 1],
         [{ count: 6, links: new Set(['3-5', '0-3', '2-5', '0-1', '3-4', '1-5', '0-2']) }, 1],
@@ -241,47 +246,47 @@ test('in a chain of hosts, and whatever else hangs together, no two that know ea
   )
 })
 
-test('hosts that woke at once agree on the one that comes first, whatever was lost before', () => {
-  const village = new Village(3, randomOf(7))
-  village.lost = 1
-  for (const { standing } of village.hosts)
-    standing?.handleRequest(0, 'agent', '1', { key: 'agent', version: '1' }, [])
-  for (const { standing } of village.hosts) standing?.handleTimeout(3 * patienceMs)
-  assert.equal(village.awake.length, 3)
-  const [first, second, third] = village.hosts.map(({ standing }) => standing)
+test('hosts that woke together agree on the first one, whatever letters were lost before', () => {
+  const world = new World(3, randomOf(7))
+  world.lost = 1
+  for (const { election } of world.hosts)
+    election?.handleRequest(0, 'agent', '1', { key: 'agent', version: '1' }, [])
+  for (const { election } of world.hosts) election?.handleTimeout(3 * answerTimeoutMs)
+  assert.equal(world.awake.length, 3)
+  const [first, second, third] = world.hosts.map(({ election }) => election)
   assert.deepEqual(second?.handleAnnouncement(1, 'host 0'), [{ type: 'sleep' }])
   assert.deepEqual(third?.handleAnnouncement(1, 'host 1'), [{ type: 'sleep' }])
   assert.deepEqual(first?.handleAnnouncement(1, 'host 2'), [])
-  assert.deepEqual(village.awake, ['host 0'])
+  assert.deepEqual(world.awake, ['host 0'])
 })
 
 test('an announcement of a host that is not known has no effect', () => {
-  const standing = new StandbyElection({ self: 'b', hosts: ['c'], patienceMs })
-  standing.handleRequest(0, 'agent', '1', null, [])
-  standing.handleTimeout(patienceMs)
-  assert.equal(standing.isAwake, true)
-  assert.deepEqual(standing.handleAnnouncement(1, 'a'), [])
-  assert.equal(standing.isAwake, true)
+  const election = new StandbyElection({ self: 'b', hosts: ['c'], answerTimeoutMs })
+  election.handleRequest(0, 'agent', '1', null, [])
+  election.handleTimeout(answerTimeoutMs)
+  assert.equal(election.isAwake, true)
+  assert.deepEqual(election.handleAnnouncement(1, 'a'), [])
+  assert.equal(election.isAwake, true)
 })
 
-test('a request that an older statement tells of still waits, and whoever asks again is not put off', () => {
-  const standing = new StandbyElection<string>({ self: 'b', hosts: ['a'], patienceMs })
-  standing.handleRequest(0, 'agent', '2', 'second', [])
-  standing.handleTold('agent', '1')
-  standing.handleRequest(10_000, 'agent', '3', 'third', [])
-  assert.equal(standing.nextTimeout(), 2 * patienceMs)
-  assert.deepEqual(standing.handleTimeout(2 * patienceMs), [
+test('an older statement does not end the wait of a request, and a repeated request does not wait longer', () => {
+  const election = new StandbyElection<string>({ self: 'b', hosts: ['a'], answerTimeoutMs })
+  election.handleRequest(0, 'agent', '2', 'second', [])
+  election.handleAnswered('agent', '1')
+  election.handleRequest(10_000, 'agent', '3', 'third', [])
+  assert.equal(election.nextTimeout(), 2 * answerTimeoutMs)
+  assert.deepEqual(election.handleTimeout(2 * answerTimeoutMs), [
     { type: 'wake', answer: ['third'] },
     { type: 'announce', to: 'a' },
   ])
 })
 
-test('so many requests wait and no more', () => {
-  const standing = new StandbyElection<number>({ self: 'a', hosts: ['b'], patienceMs })
-  for (let number = 0; number <= standingLimits.waiting; number++)
-    standing.handleRequest(number, `agent ${number}`, '1', number, [])
-  const [wake] = standing.handleTimeout(1e9)
+test('the number of waiting requests is limited', () => {
+  const election = new StandbyElection<number>({ self: 'a', hosts: ['b'], answerTimeoutMs })
+  for (let number = 0; number <= standbyLimits.waiting; number++)
+    election.handleRequest(number, `agent ${number}`, '1', number, [])
+  const [wake] = election.handleTimeout(1e9)
   assert.ok(wake?.type === 'wake')
-  assert.equal(wake.answer.length, standingLimits.waiting)
+  assert.equal(wake.answer.length, standbyLimits.waiting)
   assert.equal(wake.answer[0], 1)
 })

@@ -9,17 +9,17 @@ test('after loss, delay, doubling, partitions and restarts five hosts hold the s
   for (let seed = 0; seed < 60; seed++) assert.ok(endsEqual(seed), `seed ${seed}`)
 })
 
-/** Two hosts with these numbers of users in common and alone. */
+/** Two hosts with this many users in both tables, and in only one table. */
 function twoHosts(common: number, left: number, right: number, random = seededRandom(7)): SimulatedHosts {
   const tables = [new MemoryTable(), new MemoryTable()] as const
   for (let user = 0; user < common; user++) {
-    const said = statement(user, 1_000 + user)
-    for (const table of tables) table.take(said)
+    const known = statement(user, 1_000 + user)
+    for (const table of tables) table.take(known)
   }
   for (let user = 0; user < left; user++) tables[0].take(statement(1_000_000 + user, 1_000_000 + user))
   for (let user = 0; user < right; user++) tables[1].take(statement(2_000_000 + user, 2_000_000 + user))
   const world = new SimulatedHosts(tables, random, minuteMs)
-  // Until the second one starts; what the first one asked before, nobody heard.
+  // The second host starts now. The letters of the first one were lost until then.
   world.time.run(minuteMs - 1)
   world.sent.length = 0
   return world
@@ -34,21 +34,21 @@ test('ten thousand equal entries are compared by one letter of 384 bytes', () =>
   assert.equal(only.letter.comparison.groups?.length, 384)
 })
 
-test('of ten thousand entries the one that differs is found within five letters', () => {
+test('one difference in ten thousand entries is found within five letters', () => {
   const world = twoHosts(10_000, 1, 0)
   world.time.run(5 * minuteMs)
   assert.ok(world.areEqual)
   assert.ok(world.sent.length <= 5, `${world.sent.length}`)
-  const told = world.sent.flatMap(({ letter }) => ('statements' in letter ? letter.statements : []))
-  assert.equal(told.length, 1)
+  const sent = world.sent.flatMap(({ letter }) => ('statements' in letter ? letter.statements : []))
+  assert.equal(sent.length, 1)
 })
 
-test('of small tables the items are told at once, and each side sends only what the other lacks', () => {
+test('with small tables the items are sent at once, and each side sends only what the other lacks', () => {
   const world = twoHosts(50, 3, 4)
   world.time.run(minuteMs)
   assert.ok(world.areEqual)
-  const told = world.sent.flatMap(({ letter }) => ('statements' in letter ? letter.statements : []))
-  assert.equal(told.length, 7)
+  const sent = world.sent.flatMap(({ letter }) => ('statements' in letter ? letter.statements : []))
+  assert.equal(sent.length, 7)
   assert.ok(world.sent.length <= 5, `${world.sent.length}`)
 })
 
@@ -66,19 +66,19 @@ test('a host that starts empty asks the next one when the first is silent', () =
   const tables = [new MemoryTable(), new MemoryTable(), new MemoryTable()]
   tables[2]?.take(statement(1, 1_000))
   const world = new SimulatedHosts(tables, seededRandom(3))
-  world.part(1, 1)
+  world.separate(1, 1)
   world.time.run(2 * minuteMs)
   assert.equal(world.host(0).table.size, 1)
 })
 
-test('what an agent says to one host is at all others within seconds, each told once', () => {
+test('a statement at one host reaches all others within seconds, and each gets one letter', () => {
   const tables = Array.from({ length: 4 }, () => new MemoryTable())
   for (const table of tables) table.take(statement(1, 1))
   const world = new SimulatedHosts(tables, seededRandom(5))
   world.time.run(minuteMs)
   const before = world.sent.length
-  world.say(0, statement(2, 2_000))
-  world.say(0, statement(3, 3_000))
+  world.receive(0, statement(2, 2_000))
+  world.receive(0, statement(3, 3_000))
   world.time.run(5_000)
   assert.ok(world.areEqual)
   const toEach = world.sent.slice(before).filter(({ from }) => from === 'host 0')
@@ -87,32 +87,32 @@ test('what an agent says to one host is at all others within seconds, each told 
     ['host 1', 'host 2', 'host 3'],
   )
   world.time.run(5 * minuteMs)
-  // Whoever heard it from one passes it on to the others once; after that it is nobody's news.
+  // Each host sends it to the others once. After that all know it.
   assert.ok(world.sent.length - before <= 3 + 3 * 2, `${world.sent.length - before}`)
 })
 
-test('hosts with nothing new compare ever more seldom', () => {
+test('hosts compare less and less often while nothing changes', () => {
   const world = twoHosts(10, 0, 0)
   world.time.run(dayMs)
   assert.ok(world.sent.length < 20, `${world.sent.length}`)
 })
 
-test('a goodbye removes the entry everywhere, and an older request that comes late brings it back nowhere', () => {
+test('a leave letter removes the entry at all hosts, and an older request that comes late does not bring it back', () => {
   const world = twoHosts(3, 0, 0)
   world.time.run(minuteMs)
-  world.say(0, statement(1, 50_000, { isLeave: true }))
+  world.receive(0, statement(1, 50_000, { isLeave: true }))
   world.time.run(minuteMs)
   assert.deepEqual(
     world.hosts.map(({ table }) => table.size),
     [2, 2],
   )
-  world.say(1, statement(1, 40_000))
+  world.receive(1, statement(1, 40_000))
   world.time.run(hourMs)
   assert.ok(world.areEqual)
   assert.equal(world.host(1).table.size, 2)
 })
 
-test('a smaller table takes only what is newer than its oldest, and never grows', () => {
+test('a full table accepts only statements newer than its oldest entry', () => {
   const tables = [new MemoryTable(5), new MemoryTable()]
   for (let user = 0; user < 20; user++) tables[1]?.take(statement(user, 1_000 + user))
   const world = new SimulatedHosts(tables, seededRandom(9))

@@ -19,7 +19,7 @@ export type Author = {
   readonly room: RoomKeys
 }
 
-export type ContactPoints = {
+type ContactPoints = {
   readonly candidates: readonly Candidate[]
   /** Empty where no TCP is taken. */
   readonly tcpCandidates: readonly Candidate[]

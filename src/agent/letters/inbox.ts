@@ -3,6 +3,7 @@
 
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { KeyPair } from '../../base/crypto.ts'
+import { waitAtMost } from '../../base/grace-time.ts'
 import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
 import { isSealedTo, readLetter } from '../../letter/mail-text.ts'
@@ -14,7 +15,7 @@ import { UnopenedMails } from './unopened-mails.ts'
 
 export type { KnownHost } from './outgoing-letters.ts'
 
-export type InboxOptions = OutgoingLettersOptions & {
+type InboxOptions = OutgoingLettersOptions & {
   readonly hosts: readonly KnownHost[]
   readonly mailbox: Mailbox
   readonly sessions: SessionKeys
@@ -43,7 +44,7 @@ export class Inbox {
   readonly #options: InboxOptions
   readonly #outgoingLetters: OutgoingLetters
   readonly #seen = new Set<string>()
-  readonly #foreign = new UnopenedMails()
+  readonly #unopenedMails = new UnopenedMails()
   /** Monotonic and on the wall, at the start. */
   readonly #madeAt: number
   readonly #madeAtWall: number
@@ -87,15 +88,8 @@ export class Inbox {
     this.#cancelSweep()
     this.#outgoingLetters.close()
     const { mailbox, sender, clock } = this.#options
-    if (this.#looking) {
-      // So that letters taken are also removed; a mailbox that answers nobody must not keep us.
-      let cancel = () => {}
-      const grace = new Promise<void>((resolve) => {
-        cancel = clock.after(closeGraceMs, resolve)
-      })
-      await Promise.race([this.#looking, grace])
-      cancel()
-    }
+    // So that letters taken are also removed; a mailbox that answers nobody must not keep us.
+    if (this.#looking) await waitAtMost(clock, closeGraceMs, this.#looking)
     await Promise.allSettled([mailbox.close(), sender.close()])
   }
 
@@ -129,7 +123,7 @@ export class Inbox {
   async #takeLetters(): Promise<void> {
     const { mailbox, clock } = this.#options
     for (let looked = 0; looked < mostInOneLook && !this.#closed; ) {
-      const mails = await mailbox.fetch(batchMails, this.#foreign.leftAlone(clock.now()))
+      const mails = await mailbox.fetch(batchMails, this.#unopenedMails.leftAlone(clock.now()))
       if (mails.length === 0) return
       looked += mails.length
       const done: string[] = []
@@ -168,7 +162,7 @@ export class Inbox {
     if (opened.ok) return this.#handle(opened.letter, opened.keyPair)
     if (opened.refusal !== 'wrong-key') return opened.refusal
     const ageMs = read.mail.date === null ? 0 : this.#earliestNow() - read.mail.date
-    return this.#foreign.note(ref, clock.now(), ageMs) ? 'foreign' : opened.refusal
+    return this.#unopenedMails.note(ref, clock.now(), ageMs) ? 'foreign' : opened.refusal
   }
 
   /** Somebody who sets the clock forward must not make others' letters too old to be left alone. */

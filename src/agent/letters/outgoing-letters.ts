@@ -14,12 +14,12 @@ import type { MailSender } from '../../mail/sender.ts'
 /** A host as the invite names it. */
 export type KnownHost = InviteHost
 
-export type Addressed = { readonly letter: Letter; readonly host: KnownHost }
+type Addressed = { readonly letter: Letter; readonly host: KnownHost }
 
 export type OutgoingLettersOptions = {
   readonly clock: Clock
   /** What mails bear as their Date. */
-  readonly letterTime: Pick<Clock, 'wallNow'>
+  readonly correctedClock: Pick<Clock, 'wallNow'>
   readonly crypto: Crypto
   readonly identity: KeyPair
   readonly address: string
@@ -55,7 +55,7 @@ export class OutgoingLetters {
   async send(letters: readonly Addressed[]): Promise<boolean> {
     const kind = letters[0]?.letter.kind
     if (this.#closed || kind === undefined) return false
-    this.#makeWay(kind)
+    this.#supersede(kind)
     try {
       const mails = this.#compose(letters)
       const taken = await Promise.all(mails.map((mail) => this.#sendUntilTaken(kind, mail)))
@@ -73,7 +73,7 @@ export class OutgoingLetters {
   }
 
   /** A newer request makes an older one pointless, and a goodbye everything. */
-  #makeWay(kind: LetterKind): void {
+  #supersede(kind: LetterKind): void {
     for (const other of this.#unsent) {
       if (kind === 'leave' || (kind === 'request' && other.kind === 'request')) giveUp(other)
     }
@@ -91,7 +91,7 @@ export class OutgoingLetters {
   }
 
   #compose(letters: readonly Addressed[]): readonly MailToCompose[] {
-    const { crypto, letterTime, address, subject, identity } = this.#options
+    const { crypto, correctedClock, address, subject, identity } = this.#options
     const sealed = letters.map(({ letter, host }) => ({
       box: sealLetter(crypto, letter, { identity, recipientKey: host.sealingKey }),
       address: host.address,
@@ -103,7 +103,7 @@ export class OutgoingLetters {
         subject,
         text: armorLetter(crypto, ...group.map(({ box }) => box)),
         messageId: newMessageId(crypto.randomBytes(16), domainOf(address)),
-        date: letterTime.wallNow(),
+        date: correctedClock.wallNow(),
         auto: 'generated',
       }),
     )

@@ -3,7 +3,7 @@
 
 import type { Clock } from '../../base/clock.ts'
 
-export type RequestSchedulerOptions = {
+type RequestSchedulerOptions = {
   readonly clock: Clock
   /** A request without an answer is repeated after this time, then ever more seldom. */
   readonly askAgainMs: number
@@ -44,7 +44,7 @@ export class RequestScheduler {
   }
 
   /** Asks as soon as manners allow. Nothing before the start, whose request tells everything anyway. */
-  tellNews(): void {
+  requestSoon(): void {
     if (this.#askedAt === null) return
     this.#hasNews = true
     this.#askIn(0)

@@ -22,7 +22,7 @@ export class SessionKeys {
     this.#crypto = crypto
   }
 
-  /** `now` is for telling later how long an answer took. */
+  /** `now` is for measuring later how long an answer took. */
   create(now = 0): OwnSession {
     const keyPair = this.#crypto.boxKeyPair()
     const id = this.#crypto.randomBytes(16)

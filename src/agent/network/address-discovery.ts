@@ -6,10 +6,10 @@ import type { Crypto } from '../../base/crypto.ts'
 import { type Endpoint, type Family, familyOf } from '../../base/endpoint.ts'
 import { type NatProfile, unknownNat } from '../../base/nat-profile.ts'
 import { createProber, type NatView } from '../../nat/nat-prober.ts'
-import { type Driver, drive } from '../../net/machine-driver.ts'
+import { type Driver, drive } from '../../net/protocol-machine-driver.ts'
 import type { SocketSet, SocketSetOptions } from '../../net/udp/socket-set.ts'
 
-export type AddressDiscoveryOptions = {
+type AddressDiscoveryOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly keepaliveMs: number

@@ -3,9 +3,9 @@
 
 import { type Endpoint, type Family, familyOf } from '../../base/endpoint.ts'
 import type { UdpSocket } from '../../net/udp/udp-socket.ts'
-import type { NetworkIo } from './network-types.ts'
+import type { NetworkIo } from './network-io.ts'
 
-export type MainSocketsOptions = {
+type MainSocketsOptions = {
   readonly io: Pick<NetworkIo, 'openUdpSocket' | 'hostEndpoints'>
   /** 0 for any. */
   readonly port: number

@@ -2,6 +2,8 @@
 // while letters travel (A1, B4, C4), and tell STUN's packets from those of peers. When the computer comes into
 // another network the sockets stay, since they are bound to no address, and everything is found out anew.
 
+import type { Clock } from '../../base/clock.ts'
+import type { Crypto } from '../../base/crypto.ts'
 import {
   addressScope,
   type Candidate,
@@ -13,27 +15,52 @@ import {
 import type { NatProfile } from '../../base/nat-profile.ts'
 import { limits } from '../../letter/limits.ts'
 import type { NatView } from '../../nat/nat-prober.ts'
+import { firstByteAboveStun } from '../../nat/stun-message.ts'
 import { NetworkMonitor } from '../../net/network-monitor.ts'
 import type { PortMapping } from '../../net/portmap/port-mapper.ts'
 import { SocketSet, type SocketSetOptions } from '../../net/udp/socket-set.ts'
 import { AddressDiscovery, emptyView } from './address-discovery.ts'
 import { MainSockets } from './main-sockets.ts'
-import { MappedPort } from './mapped-port.ts'
-import type { NetworkOptions } from './network-types.ts'
-import { TcpTransport } from './tcp-transport.ts'
+import type { NetworkIo } from './network-io.ts'
+import { PortMappedCandidate } from './port-mapped-candidate.ts'
+import { TcpTransport, type TcpTransportOptions } from './tcp-transport.ts'
 
-/** STUN's first byte is below this (RFC 7983 §7). */
-const firstByteAboveStun = 0x40
+type NetworkOptions = {
+  readonly clock: Clock
+  readonly crypto: Crypto
+  readonly io: NetworkIo
+  /** 0 for any. */
+  readonly port: number
+  readonly stunServers: readonly string[]
+  readonly keepaliveMs: number
+  /** Entered by hand (D9): counts more than what is found out. */
+  readonly knownNat?: Partial<NatProfile>
+  /** Whether the router is asked to open a port. */
+  readonly portMapping: boolean
+  /** The first verdict, every later one that differs, and the first one in another network. */
+  readonly onView: (view: NatView, first: boolean) => void
+  /** We are in another network, or have slept: what is known may not hold any more; `onView` follows. */
+  readonly onMoved?: () => void
+  /** Whatever is not STUN. */
+  readonly onPacket: (bytes: Uint8Array, from: Endpoint) => void
+  /** A peer calls by TCP; see `PacketPortOptions`. No TCP when left out. */
+  readonly onCall?: TcpTransportOptions['onCall']
+  /** The router opened or closed a port after `open` had resolved. */
+  readonly onNews: () => void
+  /** One sentence: a server whose name could not be resolved, or what the router did. */
+  readonly onNotice: (notice: string) => void
+}
+
 /** When TCP was answered, so long is waited for any answer by UDP before the first request. */
 const udpPatienceMs = 1_000
 
 export class Network {
   readonly #options: NetworkOptions
-  #finder: AddressDiscovery
+  #addressDiscovery: AddressDiscovery
   /** Of the network before, until more is known. */
   #viewBefore: NatView = emptyView
   readonly #sockets: MainSockets
-  #openPort: MappedPort | null
+  #mappedCandidate: PortMappedCandidate | null
   /** Null where TCP is not wanted. */
   readonly tcp: TcpTransport | null
   #hasHeardStun = false
@@ -42,7 +69,7 @@ export class Network {
   #cancelPatience: () => void = () => {}
   /** Of networks before, taking their ports back. */
   readonly #closings = new Set<Promise<void>>()
-  #watch: NetworkMonitor | null = null
+  #networkMonitor: NetworkMonitor | null = null
   /** Counts the networks we were in. */
   #generation = 0
   #servers: readonly Endpoint[] = []
@@ -54,8 +81,8 @@ export class Network {
       ...options,
       onDatagram: (bytes, from) => this.#receive(bytes, from),
     })
-    this.#openPort = this.#makeOpenPort()
-    this.#finder = this.#makeFinder()
+    this.#mappedCandidate = this.#makeMappedCandidate()
+    this.#addressDiscovery = this.#makeAddressDiscovery()
     this.tcp = this.#makeTcp()
   }
 
@@ -69,7 +96,7 @@ export class Network {
     )
     if (this.#closed) return
     if (io.lookMs !== undefined) {
-      this.#watch = new NetworkMonitor({
+      this.#networkMonitor = new NetworkMonitor({
         clock,
         lookMs: io.lookMs,
         addresses: () => this.#allAddresses(),
@@ -84,17 +111,17 @@ export class Network {
   #move(): void {
     this.#viewBefore = this.view
     this.#generation++
-    this.#finder.stop()
-    this.#finder = this.#makeFinder()
+    this.#addressDiscovery.stop()
+    this.#addressDiscovery = this.#makeAddressDiscovery()
     this.#hasHeardStun = false
     this.#cancelPatience()
-    for (const old of [this.#openPort?.close(), this.tcp?.forget()]) {
+    for (const old of [this.#mappedCandidate?.close(), this.tcp?.forget()]) {
       if (!old) continue
       const closing = old.catch(() => {})
       this.#closings.add(closing)
       void closing.then(() => this.#closings.delete(closing))
     }
-    this.#openPort = this.#makeOpenPort()
+    this.#mappedCandidate = this.#makeMappedCandidate()
     void this.#sockets.openSix().then(() => this.#explore())
     this.#options.onMoved?.()
   }
@@ -117,7 +144,7 @@ export class Network {
     // Not when all the world is this computer, as in a demonstration.
     const mayMap = !isAtHome
     const byTcp = this.tcp?.explore(this.#servers, mayMap)
-    const byUdp = this.#finder.start(
+    const byUdp = this.#addressDiscovery.start(
       families.map((family) => ({
         family,
         servers: ofFamily(this.#servers, family),
@@ -133,14 +160,14 @@ export class Network {
     return new Promise((resolve) => {
       this.#cancelPatience = this.#options.clock.after(udpPatienceMs, async () => {
         await byTcp
-        if (!this.tcp?.isHeard || this.#hasHeardStun || this.#finder.isSettled) return
+        if (!this.tcp?.isHeard || this.#hasHeardStun || this.#addressDiscovery.isSettled) return
         this.#wentAhead = true
         resolve()
       })
     })
   }
 
-  #makeFinder(): AddressDiscovery {
+  #makeAddressDiscovery(): AddressDiscovery {
     const { clock, crypto, keepaliveMs, knownNat, onView } = this.#options
     const isFirstNetwork = this.#generation === 0
     return new AddressDiscovery({
@@ -155,10 +182,12 @@ export class Network {
     })
   }
 
-  #makeOpenPort(): MappedPort | null {
+  #makeMappedCandidate(): PortMappedCandidate | null {
     const { clock, crypto, io, portMapping, onNews, onNotice } = this.#options
     const { mapPort } = io
-    return portMapping && mapPort ? new MappedPort({ clock, crypto, mapPort, onNews, onNotice }) : null
+    return portMapping && mapPort
+      ? new PortMappedCandidate({ clock, crypto, mapPort, onNews, onNotice })
+      : null
   }
 
   #makeTcp(): TcpTransport | null {
@@ -171,13 +200,14 @@ export class Network {
     }
     // People are told of the port for UDP, which has the same number.
     const options = { clock, crypto, onNews, onNotice: () => {}, protocol: 'TCP' } as const
-    const makeOpenPort = () => (portMapping && mapPort ? new MappedPort({ ...options, mapPort }) : null)
-    return new TcpTransport({ clock, crypto, io: tcp, makeOpenPort, hostEndpoints, onCall, onNews })
+    const makeMappedCandidate = () =>
+      portMapping && mapPort ? new PortMappedCandidate({ ...options, mapPort }) : null
+    return new TcpTransport({ clock, crypto, io: tcp, makeMappedCandidate, hostEndpoints, onCall, onNews })
   }
 
   async #askRouter(): Promise<void> {
     const port = this.#sockets.portOf(4)
-    if (port !== null) await this.#openPort?.ask(port)
+    if (port !== null) await this.#mappedCandidate?.ask(port)
   }
 
   /** Of both families, also of one that has no socket yet. */
@@ -203,12 +233,14 @@ export class Network {
   }
 
   get view(): NatView {
-    return this.#generation === 0 || this.#finder.isSettled ? this.#finder.view : this.#viewBefore
+    return this.#generation === 0 || this.#addressDiscovery.isSettled
+      ? this.#addressDiscovery.view
+      : this.#viewBefore
   }
 
   /** The port that the router opened, if it did. */
   get portMapping(): PortMapping | null {
-    return this.#openPort?.mapping ?? null
+    return this.#mappedCandidate?.mapping ?? null
   }
 
   /** STUN servers that can be asked; empty until their names are resolved. */
@@ -225,7 +257,7 @@ export class Network {
   get candidates(): readonly Candidate[] {
     const host = this.#sockets.hostEndpoints
     const reflexive = this.view.publicEndpoints
-    const mapped = this.#openPort?.candidate
+    const mapped = this.#mappedCandidate?.candidate
     return [
       ...(mapped ? [mapped] : []),
       ...host.map((endpoint): Candidate => ({ kind: 'host', endpoint })),
@@ -258,10 +290,10 @@ export class Network {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#watch?.stop()
-    this.#finder.stop()
+    this.#networkMonitor?.stop()
+    this.#addressDiscovery.stop()
     this.#cancelPatience()
-    await Promise.allSettled([...this.#closings, this.#openPort?.close(), this.tcp?.close()])
+    await Promise.allSettled([...this.#closings, this.#mappedCandidate?.close(), this.tcp?.close()])
     await this.#sockets.close()
   }
 
@@ -270,7 +302,7 @@ export class Network {
     if (first === undefined) return
     if (first < firstByteAboveStun) {
       this.#hasHeardStun = true
-      this.#finder.receive(bytes, from)
+      this.#addressDiscovery.receive(bytes, from)
     } else this.#options.onPacket(bytes, from)
   }
 }

@@ -5,12 +5,13 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto } from '../../base/crypto.ts'
 import { type Candidate, type Endpoint, type Family, familyOf } from '../../base/endpoint.ts'
+import { waitAtMost } from '../../base/grace-time.ts'
 import { limits } from '../../letter/limits.ts'
 import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
 import { openPacketListener, type PacketListener } from '../../net/tcp/packet-listener.ts'
 import { dial } from '../../net/tcp/tcp-dial.ts'
 import { TcpNatMapping, type TcpNatMappingOptions } from '../../net/tcp/tcp-nat-mapping.ts'
-import type { MappedPort } from './mapped-port.ts'
+import type { PortMappedCandidate } from './port-mapped-candidate.ts'
 
 /** What the operating system does for us. */
 export type TcpIo = {
@@ -32,7 +33,7 @@ export type TcpTransportOptions = {
   readonly crypto: Crypto
   readonly io: TcpIo
   /** Null where the router is not to be asked. */
-  readonly makeOpenPort: () => MappedPort | null
+  readonly makeMappedCandidate: () => PortMappedCandidate | null
   readonly hostEndpoints: (sockets: readonly Endpoint[]) => readonly Endpoint[]
   /** A peer calls; see `PacketPortOptions`. */
   readonly onCall: (connection: PacketConnection, packet: Uint8Array) => boolean
@@ -47,7 +48,7 @@ export class TcpTransport {
   readonly #options: TcpTransportOptions
   readonly #ports = new Map<Family, PacketListener>()
   readonly #mappings = new Map<Family, ReturnType<TcpIo['findMapping']>>()
-  #openPort: MappedPort | null = null
+  #mappedCandidate: PortMappedCandidate | null = null
   #isExploring = false
   #closed = false
 
@@ -70,7 +71,7 @@ export class TcpTransport {
 
   /** Finds out anew where we are; resolves when that is known, after a second at most. `mayMap`: the router is asked. */
   async explore(servers: readonly Endpoint[], mayMap: boolean): Promise<void> {
-    const { clock, crypto, io, makeOpenPort } = this.#options
+    const { clock, crypto, io, makeMappedCandidate } = this.#options
     this.forget()
     if (this.#closed) return
     this.#isExploring = true
@@ -78,20 +79,14 @@ export class TcpTransport {
       const ofFamily = servers.filter(({ address }) => familyOf(address) === family)
       if (ofFamily.length === 0) continue
       const randomBytes = (length: number) => crypto.randomBytes(length)
-      const onNews = () => this.#tell()
+      const onNews = () => this.#noteChange()
       this.#mappings.set(family, io.findMapping({ clock, randomBytes, servers: ofFamily, onNews }))
     }
     const port = this.#ports.get(4)?.local.port
-    this.#openPort = mayMap && port !== undefined ? makeOpenPort() : null
+    this.#mappedCandidate = mayMap && port !== undefined ? makeMappedCandidate() : null
     const settled = [...this.#mappings.values()].map((mapping) => mapping.settled)
-    const known = Promise.all([...settled, port !== undefined && this.#openPort?.ask(port)])
-    await new Promise<void>((resolve) => {
-      const cancel = clock.after(patienceMs, resolve)
-      void known.finally(() => {
-        cancel()
-        resolve()
-      })
-    })
+    const known = Promise.all([...settled, port !== undefined && this.#mappedCandidate?.ask(port)])
+    await waitAtMost(clock, patienceMs, known)
     this.#isExploring = false
   }
 
@@ -99,9 +94,9 @@ export class TcpTransport {
   forget(): Promise<void> {
     for (const mapping of this.#mappings.values()) mapping.close()
     this.#mappings.clear()
-    const openPort = this.#openPort
-    this.#openPort = null
-    return openPort?.close() ?? Promise.resolve()
+    const mappedCandidate = this.#mappedCandidate
+    this.#mappedCandidate = null
+    return mappedCandidate?.close() ?? Promise.resolve()
   }
 
   /** A server has answered over TCP. */
@@ -112,7 +107,7 @@ export class TcpTransport {
   /** What costs others the least to try comes first. */
   get candidates(): readonly Candidate[] {
     const listening = this.#options.hostEndpoints([...this.#ports.values()].map(({ local }) => local))
-    const mapped = this.#openPort?.candidate
+    const mapped = this.#mappedCandidate?.candidate
     const calling = [...this.#mappings.values()].flatMap(({ endpoint }) => (endpoint ? [endpoint] : []))
     const few = limits.tcpCandidates - calling.length - (mapped ? 1 : 0)
     return [
@@ -138,7 +133,7 @@ export class TcpTransport {
     await this.forget()
   }
 
-  #tell(): void {
+  #noteChange(): void {
     if (!this.#isExploring && !this.#closed) this.#options.onNews()
   }
 }

@@ -1,4 +1,4 @@
-// Which meetings there are, by pair of sessions and by user, and which pairs had theirs.
+// Which connections with peers there are, by pair of sessions and by user, and which pairs had theirs.
 
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { UserId } from '../../letter/letter-types.ts'
@@ -15,7 +15,7 @@ export type Entry = {
   readonly strategy: string
   /** Rises from link to link; 0 while there is none. */
   openOrder: number
-  /** We closed it in favour of a newer link: nothing is told of it any more. */
+  /** We closed it in favour of a newer link: no event comes of it any more. */
   isSuperseded: boolean
   cancelClose: () => void
   /** Since when the peer is silent though asked; monotonic. */
@@ -39,10 +39,10 @@ export function newEntry(
   }
 }
 
-/** Meetings at once, those that others begin included. */
-const mostMeetings = 128
-/** Pairs of sessions whose meeting is over, so that a late letter does not start it again; the oldest go. */
-const rememberedMeetings = 1024
+/** Connections at once, those that others begin included. */
+const mostConnections = 128
+/** Pairs of sessions whose connection is over, so that a late letter does not start it again; the oldest go. */
+const rememberedConnections = 1024
 
 export class ConnectionTable {
   readonly #entries = new Map<bigint, Entry>()
@@ -53,10 +53,10 @@ export class ConnectionTable {
   }
 
   get isFull(): boolean {
-    return this.#entries.size >= mostMeetings
+    return this.#entries.size >= mostConnections
   }
 
-  /** A copy: meetings may end while one goes through it. */
+  /** A copy: connections may end while one goes through it. */
   get entries(): readonly Entry[] {
     return [...this.#entries.values()]
   }
@@ -65,7 +65,7 @@ export class ConnectionTable {
     return this.#entries.get(tag) ?? null
   }
 
-  /** Whether this pair of sessions meets or has met. */
+  /** Whether this pair of sessions has or had a connection. */
   knows(tag: bigint): boolean {
     return this.#entries.has(tag) || this.#over.has(tag)
   }
@@ -83,7 +83,7 @@ export class ConnectionTable {
 
   noteOver(tag: bigint): void {
     const [oldest] = this.#over
-    if (oldest !== undefined && this.#over.size >= rememberedMeetings) this.#over.delete(oldest)
+    if (oldest !== undefined && this.#over.size >= rememberedConnections) this.#over.delete(oldest)
     this.#over.add(tag)
   }
 
@@ -102,7 +102,7 @@ export class ConnectionTable {
     return this.#newest(id, ({ peerConnection }) => peerConnection.isOpen)
   }
 
-  /** Whether a link with this user is open, or about to tell that it closed. */
+  /** Whether a link with this user is open, or about to emit that it closed. */
   hasLinkWith(id: UserId): boolean {
     return this.#newest(id, ({ isSuperseded }) => !isSuperseded) !== null
   }

@@ -1,25 +1,56 @@
-// All meetings of an agent: whom to try next, which packet belongs to whom, and what is told of it
-// (A6, A8, A9).
+// All connections of an agent with peers: whom to try next, and which packet belongs to whom (A6, A8, A9).
 
 import { equalBytes, viewOf } from '../../base/bytes.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Crypto, KeyPair } from '../../base/crypto.ts'
 import type { Endpoint } from '../../base/endpoint.ts'
-import type { OfferedPeer, UserId } from '../../letter/letter-types.ts'
+import { waitAtMost } from '../../base/grace-time.ts'
+import type { PeerLink } from '../../forward/forwarder.ts'
+import type { FailureReason, OfferedPeer, UserId } from '../../letter/letter-types.ts'
+import type { RoomKeys } from '../../letter/room-membership.ts'
 import { signalTag } from '../../letter/seal-signal.ts'
 import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
 import { plan } from '../../punch/punch-plan.ts'
-import type { AgentEvent, PeerName } from '../events.ts'
-import { EarlySignals } from '../letters/early-signals.ts'
-import type { OwnSession } from '../letters/session-keys.ts'
+import { type AgentEvent, nameOf, type PeerName } from '../events.ts'
+import { EarlyPunchSignals } from '../letters/early-punch-signals.ts'
+import type { OwnSession, SessionKeys } from '../letters/session-keys.ts'
 import { ConnectionEvents } from './connection-events.ts'
 import { ConnectionTable, type Entry, newEntry } from './connection-table.ts'
-import type { ConnectorOptions } from './connector-types.ts'
-import { nameOf, notNamed } from './describe.ts'
+import { notNamed } from './failure-text.ts'
 import type { QualityReport } from './link-quality.ts'
 import { derivePairKeys, wipePairKeys } from './pair-keys.ts'
-import { PeerConnection } from './peer-connection.ts'
+import { PeerConnection, type PeerConnectionNetwork } from './peer-connection.ts'
 import { PeerQueue } from './peer-queue.ts'
-import { choosePeers, welcome } from './peer-ranking.ts'
+import { choosePeers, type PeerPreferences, welcome } from './peer-ranking.ts'
 import { WantedPeers } from './wanted-peers.ts'
+
+type ConnectorOptions = {
+  readonly clock: Clock
+  readonly crypto: Crypto
+  readonly identity: KeyPair
+  readonly room: RoomKeys
+  readonly sessions: SessionKeys
+  readonly preferences: PeerPreferences
+  /** Links wanted; no peer of a reply is tried beyond them. */
+  readonly links: number
+  readonly attemptMs: number
+  readonly bubbleTtl?: number
+  /** A link pings at least so often. */
+  readonly keepaliveMs?: number
+  readonly network: PeerConnectionNetwork
+  /** How long a letter takes, as far as we have seen. */
+  readonly mailMs: () => number | null
+  /** To be passed on by mail, unread. */
+  readonly onSignal: (peer: OfferedPeer, box: Uint8Array) => void
+  readonly onEvent: (event: AgentEvent) => void
+  /** A peer that a reply offered could not be reached. */
+  readonly onFailure: (peer: OfferedPeer, reason: FailureReason) => void
+  /** A new request is worth its mail: a link broke down, or peers left to try were introduced to us too long ago. */
+  readonly onAskAgain: () => void
+  readonly onAttach: (peer: PeerName, link: PeerLink) => void
+  readonly onDetach: (peer: PeerName) => void
+  readonly onDatagram: (peer: PeerName, bytes: Uint8Array) => void
+}
 
 /** First bytes of packets between agents (docs/protocol.md). */
 const checkByte = 0xc1
@@ -27,27 +58,34 @@ const tagEnd = 9
 
 export class Connector {
   readonly #options: ConnectorOptions
-  readonly #book = new ConnectionTable()
+  readonly #table = new ConnectionTable()
   readonly #queue: PeerQueue
-  readonly #earlySignals = new EarlySignals()
+  readonly #earlyPunchSignals = new EarlyPunchSignals()
   /** Tried as soon as a reply names them, beyond `links` too. */
   readonly #wantedPeers = new WantedPeers()
   readonly #connectionEvents: ConnectionEvents
-  #toldWaiting = false
+  #hasEmittedWaiting = false
   #awaitsReply = false
   #stopped = false
   #onEmpty: () => void = () => {}
 
   constructor(options: ConnectorOptions) {
+    const { clock, identity, network, onEvent, onFailure, onAskAgain, onAttach, onDetach } = options
     this.#options = options
     this.#queue = new PeerQueue(options.attemptMs / 2)
     this.#connectionEvents = new ConnectionEvents({
-      ...options,
-      book: this.#book,
+      clock,
+      ownId: identity.publicKey,
+      network,
+      table: this.#table,
       queue: this.#queue,
-      onEvent: (event) => this.#tell(event),
+      onEvent,
+      onFailure,
+      onAskAgain,
+      onAttach,
+      onDetach,
       onRemoved: () => {
-        if (this.#book.isEmpty) this.#onEmpty()
+        if (this.#table.isEmpty) this.#onEmpty()
       },
       onFree: () => this.#tryNext(),
     })
@@ -60,20 +98,20 @@ export class Connector {
     this.#awaitsReply = false
     const chosen = choosePeers(peers, identity.publicKey, preferences)
     for (const peer of chosen) {
-      if (this.#wantedPeers.take(peer.id)) this.#meet(peer, session, true)
+      if (this.#wantedPeers.take(peer.id)) this.#connect(peer, session, true)
     }
     for (const peer of this.#wantedPeers.takeUnnamed(session.requestedAt)) {
-      this.#tell({ event: 'failed', peer, ...notNamed })
+      this.#emit({ event: 'failed', peer, ...notNamed })
     }
     this.#queue.offer(chosen, session, clock.now())
     this.#tryNext()
   }
 
   /** Whoever is linked or being tried already is left as they are. True when the host has to be asked first. */
-  seek(id: UserId, peer: PeerName): boolean {
-    const isMet = ({ peerConnection }: Entry) =>
+  want(id: UserId, peer: PeerName): boolean {
+    const isConnected = ({ peerConnection }: Entry) =>
       equalBytes(peerConnection.peer.id, id) && !peerConnection.isClosing
-    if (this.#stopped || this.#book.entries.some(isMet)) return false
+    if (this.#stopped || this.#table.entries.some(isConnected)) return false
     this.#wantedPeers.add(id, peer, this.#options.clock.now())
     return true
   }
@@ -82,34 +120,34 @@ export class Connector {
   end(id: UserId): void {
     this.#wantedPeers.take(id)
     this.#queue.withdraw(id)
-    for (const { peerConnection } of this.#book.entries)
+    for (const { peerConnection } of this.#table.entries)
       if (equalBytes(peerConnection.peer.id, id)) peerConnection.close()
   }
 
   /** Our network may have changed, or we have slept: every link asks its peer at once. */
   recheckLinks(): void {
-    for (const { peerConnection } of this.#book.entries) peerConnection.recheck()
+    for (const { peerConnection } of this.#table.entries) peerConnection.recheck()
   }
 
   /** Where we may be reached has changed: linked peers hear it over their links. */
-  tellCandidates(): void {
-    for (const { peerConnection } of this.#book.entries) peerConnection.tellCandidates()
+  announceCandidates(): void {
+    for (const { peerConnection } of this.#table.entries) peerConnection.announceCandidates()
   }
 
   /** Of the link that datagrams to this user go over; null when there is none. */
   qualityWith(id: UserId): QualityReport | null {
-    return this.#book.linkWith(id)?.peerConnection.quality ?? null
+    return this.#table.linkWith(id)?.peerConnection.quality ?? null
   }
 
-  /** Peers that were told of us: they are punching now, so do we. */
+  /** Peers that asked for us: they are punching now, so do we. */
   introduced(peers: readonly OfferedPeer[], session: OwnSession): void {
     if (this.#stopped) return
     const { identity, preferences } = this.#options
     for (const peer of peers) {
       if (!welcome(peer.id, identity.publicKey, preferences)) continue
-      this.#tell({ event: 'introduced', peer: nameOf(peer) })
+      this.#options.onEvent({ event: 'introduced', peer: nameOf(peer) })
       this.#queue.withdraw(peer.id)
-      this.#meet(peer, session, false)
+      this.#connect(peer, session, false)
     }
     this.#tryNext()
   }
@@ -118,23 +156,23 @@ export class Connector {
   signalled(box: Uint8Array): void {
     const tag = signalTag(box)
     if (this.#stopped || !tag) return
-    const entry = this.#book.find(viewOf(tag).getBigUint64(0))
+    const entry = this.#table.find(viewOf(tag).getBigUint64(0))
     if (entry) entry.peerConnection.receiveSignal(box)
-    else this.#earlySignals.put(box, this.#options.clock.now())
+    else this.#earlyPunchSignals.put(box, this.#options.clock.now())
   }
 
   receive(bytes: Uint8Array, from: Endpoint): void {
     if (bytes.length < tagEnd) return
-    const entry = this.#book.find(viewOf(bytes).getBigUint64(1))
+    const entry = this.#table.find(viewOf(bytes).getBigUint64(1))
     if (!entry) return
     if (bytes[0] === checkByte) entry.peerConnection.receiveCheck(bytes, from)
     else entry.peerConnection.receiveLinkPacket(bytes, from)
   }
 
-  /** Somebody calls by TCP. Whether it is a peer; then the connection is its meeting's. */
+  /** Somebody calls by TCP. Whether it is a peer; then the TCP connection belongs to it. */
   call(connection: PacketConnection, packet: Uint8Array): boolean {
     if (this.#stopped || packet[0] !== checkByte || packet.length < tagEnd) return false
-    const entry = this.#book.find(viewOf(packet).getBigUint64(1))
+    const entry = this.#table.find(viewOf(packet).getBigUint64(1))
     return entry?.peerConnection.acceptConnection(connection, packet) ?? false
   }
 
@@ -142,65 +180,62 @@ export class Connector {
   async stop(graceMs: number): Promise<void> {
     this.#stopped = true
     this.#queue.clear()
-    for (const entry of this.#book.entries) {
+    for (const entry of this.#table.entries) {
       entry.cancelClose()
       entry.peerConnection.close()
     }
-    if (this.#book.isEmpty) return
-    await new Promise<void>((resolve) => {
-      const cancel = this.#options.clock.after(graceMs, resolve)
-      this.#onEmpty = () => {
-        cancel()
-        resolve()
-      }
+    if (this.#table.isEmpty) return
+    const allClosed = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve
     })
-    for (const entry of this.#book.entries) {
+    await waitAtMost(this.#options.clock, graceMs, allClosed)
+    for (const entry of this.#table.entries) {
       entry.peerConnection.abandon()
-      this.#book.remove(entry)
+      this.#table.remove(entry)
     }
   }
 
   #tryNext(): void {
     const { clock, links, sessions, onAskAgain } = this.#options
-    while (!this.#stopped && this.#book.countUsers() < links) {
-      const turn = this.#queue.next(clock.now(), (session) => sessions.has(session))
-      if (turn.turn === 'try') {
-        this.#meet(turn.candidacy.peer, turn.candidacy.session, true)
+    while (!this.#stopped && this.#table.countUsers() < links) {
+      const next = this.#queue.next(clock.now(), (session) => sessions.has(session))
+      if (next.next === 'try') {
+        this.#connect(next.candidacy.peer, next.candidacy.session, true)
         continue
       }
-      if (turn.turn === 'ask-again') {
+      if (next.next === 'ask-again') {
         this.#awaitsReply = true
         onAskAgain()
       }
       break
     }
-    if (this.#stopped || this.#awaitsReply || this.#toldWaiting || !this.#book.isEmpty) return
-    this.#tell({ event: 'waiting' })
-    this.#toldWaiting = true
+    if (this.#stopped || this.#awaitsReply || this.#hasEmittedWaiting || !this.#table.isEmpty) return
+    this.#options.onEvent({ event: 'waiting' })
+    this.#hasEmittedWaiting = true
   }
 
-  #meet(peer: OfferedPeer, session: OwnSession, asked: boolean): void {
-    const { clock, crypto, identity, room, network, attemptMs, onFailure, onSignal } = this.#options
-    const { bubbleTtl, keepaliveMs, mailMs } = this.#options
-    if (this.#book.isFull) return
+  #connect(peer: OfferedPeer, session: OwnSession, asked: boolean): void {
+    const { clock, crypto, identity, room, network, attemptMs, bubbleTtl, keepaliveMs, mailMs } =
+      this.#options
+    const { onFailure, onSignal, onDatagram } = this.#options
+    if (this.#table.isFull) return
     const keys = derivePairKeys(crypto, session.keyPair, peer.session.publicKey, room.linkSecret)
     if (!keys) return
     const tag = viewOf(keys.tag).getBigUint64(0)
-    if (this.#book.knows(tag)) {
+    if (this.#table.knows(tag)) {
       wipePairKeys(crypto, keys)
       return
     }
     const decided = plan(network, peer)
     if (decided.strategy === 'none') {
       wipePairKeys(crypto, keys)
-      this.#book.noteOver(tag)
+      this.#table.noteOver(tag)
       this.#queue.noteFailure(peer)
-      this.#tell({ event: 'failed', peer: nameOf(peer), reason: decided.reason, advice: decided.advice })
+      this.#emit({ event: 'failed', peer: nameOf(peer), reason: decided.reason, advice: decided.advice })
       if (asked) onFailure(peer, 'no-way')
       return
     }
-    this.#tell({ event: 'punching', peer: nameOf(peer), plan: decided.strategy })
-    // Not worked out anew for each datagram.
+    this.#emit({ event: 'punching', peer: nameOf(peer), plan: decided.strategy })
     const name = nameOf(peer)
     const peerConnection = new PeerConnection({
       clock,
@@ -216,18 +251,16 @@ export class Connector {
       mailMs: mailMs(),
       network,
       onSignal: (box) => onSignal(peer, box),
-      onEvent: (event) => {
-        if (event.type === 'datagram') this.#options.onDatagram(name, event.bytes)
-        else this.#connectionEvents.handle(tag, event)
-      },
+      onDatagram: (bytes) => onDatagram(name, bytes),
+      onEvent: (event) => this.#connectionEvents.handle(tag, event),
     })
-    this.#book.add(newEntry({ tag, peerConnection, session, asked, strategy: decided.strategy }))
-    for (const box of this.#earlySignals.take(keys.tag, clock.now())) peerConnection.receiveSignal(box)
+    this.#table.add(newEntry({ tag, peerConnection, session, asked, strategy: decided.strategy }))
+    for (const box of this.#earlyPunchSignals.take(keys.tag, clock.now())) peerConnection.receiveSignal(box)
   }
 
-  #tell(event: AgentEvent): void {
-    // An introduction alone changes nothing about our waiting.
-    if (event.event !== 'introduced') this.#toldWaiting = false
+  /** What happens to a connection later need not be noted: there is none while `waiting` holds. */
+  #emit(event: AgentEvent & { readonly event: 'punching' | 'failed' }): void {
+    this.#hasEmittedWaiting = false
     this.#options.onEvent(event)
   }
 }

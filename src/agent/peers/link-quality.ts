@@ -2,7 +2,7 @@
 
 import type { PingCounts } from '../../link/keepalive-pings.ts'
 
-export type RoundTrip = {
+type RoundTrip = {
   /** Monotonic. */
   readonly at: number
   readonly ms: number

@@ -12,7 +12,7 @@
 import { compareBytes, concatBytes, utf8 } from '../../base/bytes.ts'
 import type { Crypto, KeyPair } from '../../base/crypto.ts'
 
-export type DirectedKeys = { readonly sendKey: Uint8Array; readonly receiveKey: Uint8Array }
+type DirectedKeys = { readonly sendKey: Uint8Array; readonly receiveKey: Uint8Array }
 
 export type PairKeys = {
   /** Names the pair of sessions in every packet between them, 8 bytes. */

@@ -1,5 +1,4 @@
-// What the two of a meeting know of where the other is, once they are linked: the peer tells us over the link, and hears
-// what it does not know yet.
+// What two linked agents know of where the other is: the peer announces its candidates over the link, and so do we.
 
 import type { Candidate, Endpoint } from '../../base/endpoint.ts'
 import { isConnection, type Via } from '../../base/protocol-machine.ts'
@@ -7,15 +6,15 @@ import type { OfferedPeer } from '../../letter/letter-types.ts'
 import type { CandidatePath } from '../../link/candidate-paths.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
 import type { Network } from '../network/network.ts'
-import { listText, movedPath, rankOfPath, tellable, waysTo } from './peer-paths.ts'
+import { candidatePathsTo, listText, movedPath, rankOfPath, shareable } from './peer-paths.ts'
 
 export class PeerCandidates {
   readonly #network: Pick<Network, 'candidates' | 'onLoopback'>
   readonly #sameNat: boolean
-  /** Where the peer says it is. */
+  /** As the peer announced them. */
   #candidates: readonly Candidate[]
-  /** What the peer knows of where we are. */
-  #told: string
+  /** What we announced last. */
+  #announced: string
 
   constructor(
     network: Pick<Network, 'candidates' | 'onLoopback'>,
@@ -24,36 +23,36 @@ export class PeerCandidates {
     this.#network = network
     this.#sameNat = peer.sameNat
     this.#candidates = peer.candidates
-    this.#told = listText(this.#tellable)
+    this.#announced = listText(this.#shareable)
   }
 
   /** Best first. */
-  get ways(): readonly CandidatePath[] {
-    return waysTo(this.#known, this.#network.onLoopback)
+  get paths(): readonly CandidatePath[] {
+    return candidatePathsTo(this.#known, this.#network.onLoopback)
   }
 
   get hasNews(): boolean {
-    return listText(this.#tellable) !== this.#told
+    return listText(this.#shareable) !== this.#announced
   }
 
-  /** What the peer is told now. */
-  tell(): readonly Candidate[] {
-    const candidates = this.#tellable
-    this.#told = listText(candidates)
+  /** What the peer is to hear now. */
+  announce(): readonly Candidate[] {
+    const candidates = this.#shareable
+    this.#announced = listText(candidates)
     return candidates
   }
 
-  hear(candidates: readonly Candidate[]): void {
+  handle(candidates: readonly Candidate[]): void {
     this.#candidates = candidates
   }
 
-  /** Whether a better way than this path may exist. */
+  /** Whether a better path than this one may exist. */
   mayImprove(path: Path): boolean {
-    const [best] = this.ways
+    const [best] = this.paths
     return best !== undefined && best.rank > rankOfPath(path)
   }
 
-  /** The path as people are told of it, when the link has moved. */
+  /** The path for the event, when the link has moved. */
   pathTo(remote: Endpoint, via: Via, before: Path): Path {
     const moved = movedPath(before, this.#known, remote, via)
     if (isConnection(via) === isConnection(before.via)) return moved
@@ -65,8 +64,8 @@ export class PeerCandidates {
     return { sameNat: this.#sameNat, candidates: this.#candidates }
   }
 
-  get #tellable(): readonly Candidate[] {
+  get #shareable(): readonly Candidate[] {
     const { candidates, onLoopback } = this.#network
-    return tellable(candidates, this.#known, onLoopback)
+    return shareable(candidates, this.#known, onLoopback)
   }
 }

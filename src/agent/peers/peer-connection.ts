@@ -1,40 +1,80 @@
-// One meeting with one peer: punch until a path is proven, then a link on it. It ends as `failed` (never open)
+// One connection with one peer: punch until a path is proven, then a link on it. It ends as `failed` (never open)
 // or `closed` (was open).
 //
 //     punching ──path──> shaking hands ──> open ──> closed
 //         └──────────────────┴──> failed
 
-import { equalBytes } from '../../base/bytes.ts'
+import { equalBytes, viewOf } from '../../base/bytes.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Crypto, KeyPair } from '../../base/crypto.ts'
 import type { Endpoint } from '../../base/endpoint.ts'
 import { isConnection, type Via } from '../../base/protocol-machine.ts'
 import type { OfferedPeer } from '../../letter/letter-types.ts'
 import { openSignal, sealSignal } from '../../letter/seal-signal.ts'
-import type { LinkEvent } from '../../link/link-types.ts'
-import { type Driver, drive } from '../../net/machine-driver.ts'
+import type { LinkEvent } from '../../link/link-events.ts'
+import { firstByteAboveStun } from '../../nat/stun-message.ts'
+import { type Driver, drive } from '../../net/protocol-machine-driver.ts'
 import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
 import type { SocketSet } from '../../net/udp/socket-set.ts'
 import { checkTag } from '../../punch/check-packet.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
-import type { Attempt, AttemptEvent } from '../../punch/punch-attempt.ts'
-import { makeAttempt } from './create-machines.ts'
+import {
+  type Attempt,
+  type AttemptEvent,
+  type AttemptFailure,
+  type AttemptOptions,
+  createAttempt,
+} from '../../punch/punch-attempt.ts'
+import { isHard } from '../../punch/punch-plan.ts'
+import type { Network } from '../network/network.ts'
+import { LinkDriver } from './link-driver.ts'
 import type { QualityReport } from './link-quality.ts'
-import { wipePairKeys } from './pair-keys.ts'
+import { type PairKeys, wipePairKeys } from './pair-keys.ts'
 import { PeerCandidates } from './peer-candidates.ts'
-import type {
-  PeerConnectionEvent,
-  PeerConnectionFailure,
-  PeerConnectionOptions,
-} from './peer-connection-types.ts'
-import { LinkDriver } from './peer-link.ts'
 import { rankOfPath } from './peer-paths.ts'
-import { TcpFallback } from './tcp-fallback.ts'
+import { TcpFallback, type TcpFallbackNetwork } from './tcp-fallback.ts'
 
-/** While a better way may exist, both sides look for it so often, at the same time. */
+export type PeerConnectionFailure = AttemptFailure | 'no-handshake' | 'stopped'
+
+export type PeerConnectionEvent =
+  | { readonly type: 'open'; readonly path: Path; readonly packets: number; readonly sincePunchMs: number }
+  | { readonly type: 'path'; readonly path: Path }
+  /** The peer is silent; another path is looked for. */
+  | { readonly type: 'disturbed' }
+  | { readonly type: 'recovered' }
+  | { readonly type: 'failed'; readonly reason: PeerConnectionFailure }
+  | { readonly type: 'closed'; readonly reason: string }
+
+export type PeerConnectionNetwork = TcpFallbackNetwork &
+  Pick<Network, 'nat' | 'servers' | 'candidates' | 'sockets'>
+
+type PeerConnectionOptions = {
+  readonly clock: Clock
+  readonly crypto: Crypto
+  readonly identity: KeyPair
+  readonly sessionKey: Uint8Array
+  readonly peer: OfferedPeer
+  readonly keys: PairKeys
+  readonly plan: AttemptOptions['plan']
+  /** How long a direct attempt lasts; the others need more, and say so themselves. */
+  readonly attemptMs: number
+  /** Hops that packets meant only to open our own NAT may live. */
+  readonly bubbleTtl?: number
+  /** How long a letter to the peer may take, as far as we have seen. */
+  readonly mailMs: number | null
+  /** A ping goes out at least so often; more often where a NAT is known to forget sooner. */
+  readonly keepaliveMs?: number
+  readonly network: PeerConnectionNetwork
+  /** Sealed for the peer, to be sent by mail. */
+  readonly onSignal: (box: Uint8Array) => void
+  readonly onDatagram: (bytes: Uint8Array) => void
+  readonly onEvent: (event: PeerConnectionEvent) => void
+}
+
+/** While a better path may exist, both sides look for it so often, at the same time. */
 const lookAgainMs = 180_000
 /** The same on a path by TCP: a game wants to be off it. */
 const lookBeyondTcpMs = 30_000
-/** STUN's first byte is below this (RFC 7983 §7). */
-const firstByteAboveStun = 0x40
 
 export class PeerConnection {
   readonly peer: OfferedPeer
@@ -48,24 +88,30 @@ export class PeerConnection {
   #failure: PeerConnectionFailure | null = null
   #link: LinkDriver | null = null
   #path: Path | null = null
-  readonly #places: PeerCandidates
+  readonly #candidates: PeerCandidates
   #cancelLook: () => void = () => {}
   #packets = 0
   #isClosing = false
-  #state: 'meeting' | 'open' | 'over' = 'meeting'
+  #state: 'connecting' | 'open' | 'over' = 'connecting'
 
   constructor(options: PeerConnectionOptions) {
-    const { clock, peer, network } = options
+    const { clock, crypto, keys, peer, plan, attemptMs, network } = options
     this.#options = options
     this.peer = peer
-    this.#places = new PeerCandidates(network, peer)
+    this.#candidates = new PeerCandidates(network, peer)
     this.#startedAt = clock.now()
     this.#sockets = network.sockets(
       (bytes, from, via) => this.#receiveBeside(bytes, from, via),
       (via) => this.#punch.socketFailed(via),
     )
     this.#tcp = new TcpFallback({
-      peerConnection: options,
+      clock,
+      crypto,
+      keys,
+      network,
+      peer,
+      plan,
+      attemptMs,
       onPath: (path, packets) => this.#takePath(path, packets),
       onPacket: (bytes, from, via) => this.receiveLinkPacket(bytes, from, via),
       onGone: (via) => {
@@ -77,7 +123,7 @@ export class PeerConnection {
         return link && { via: link.via, isSilent: link.isDisturbed }
       },
     })
-    this.#attempt = makeAttempt(options)
+    this.#attempt = createAttemptFor(options)
     this.#punch = drive({
       machine: this.#attempt,
       clock,
@@ -98,7 +144,7 @@ export class PeerConnection {
 
   /** No path yet, so the peer cannot have an open link with us here either. */
   get isPunching(): boolean {
-    return this.#state === 'meeting' && this.#link === null
+    return this.#state === 'connecting' && this.#link === null
   }
 
   /** Null before the link. */
@@ -133,9 +179,10 @@ export class PeerConnection {
     this.#link?.recheck()
   }
 
-  /** Tells the peer where we may be reached from now on, when that is news, and both look for a better way. */
-  tellCandidates(): void {
-    if (this.#state === 'open' && this.#places.hasNews) this.#link?.tellCandidates(this.#places.tell())
+  /** Announces to the peer where we may be reached from now on, when that is news, and both look for a better path. */
+  announceCandidates(): void {
+    if (this.#state === 'open' && this.#candidates.hasNews)
+      this.#link?.announceCandidates(this.#candidates.announce())
   }
 
   /** The largest datagram that the link carries in one piece now. */
@@ -148,7 +195,7 @@ export class PeerConnection {
     this.#link?.send(bytes)
   }
 
-  /** The end is told by an event: at once, or when the peer has acknowledged. */
+  /** The end is emitted as an event: at once, or when the peer has acknowledged. */
   close(): void {
     this.#isClosing = true
     if (this.#link) this.#link.close()
@@ -160,7 +207,7 @@ export class PeerConnection {
     this.#finish()
   }
 
-  /** By a socket that only this meeting uses. */
+  /** By a socket that only this connection uses. */
   #receiveBeside(bytes: Uint8Array, from: Endpoint, via: Via): void {
     const first = bytes[0]
     if (first === undefined || this.#state === 'over') return
@@ -213,7 +260,7 @@ export class PeerConnection {
 
   #shakeHands(path: Path): void {
     this.#link = new LinkDriver({
-      peerConnection: this.#options,
+      ...this.#options,
       path,
       send: (bytes, to, via) => {
         if (isConnection(via)) this.#tcp.send(bytes, via)
@@ -226,7 +273,7 @@ export class PeerConnection {
   #handleLink(event: LinkEvent): void {
     switch (event.type) {
       case 'open':
-        if (this.#state !== 'meeting' || !this.#path) return
+        if (this.#state !== 'connecting' || !this.#path) return
         this.#state = 'open'
         this.#options.onEvent({
           type: 'open',
@@ -234,13 +281,15 @@ export class PeerConnection {
           packets: this.#packets,
           sincePunchMs: this.#options.clock.now() - this.#startedAt,
         })
-        this.#link?.setWays(this.#places.ways)
-        this.#lookLater()
+        this.#link?.setCandidatePaths(this.#candidates.paths)
+        this.#scheduleLook()
         return
       case 'datagram':
-        this.#options.onEvent(event)
+        this.#link?.noteReceived(event.bytes.length)
+        this.#options.onDatagram(event.bytes)
         return
       case 'round-trip':
+        this.#link?.noteRoundTrip(event.ms)
         return
       case 'disturbed':
         this.#tcp.beginAgain()
@@ -252,14 +301,14 @@ export class PeerConnection {
         return
       case 'moved':
         if (!this.#path) return
-        this.#path = this.#places.pathTo(event.remote, event.via, this.#path)
+        this.#path = this.#candidates.pathTo(event.remote, event.via, this.#path)
         this.#options.onEvent({ type: 'path', path: this.#path })
         return
       case 'candidates':
-        this.#places.hear(event.candidates)
-        this.#link?.setWays(this.#places.ways)
+        this.#candidates.handle(event.candidates)
+        this.#link?.setCandidatePaths(this.#candidates.paths)
         // Whoever comes into our LAN may hear more of us than before.
-        this.tellCandidates()
+        this.announceCandidates()
         return
       case 'closed':
         if (this.#state === 'open') this.#end({ type: 'closed', reason: event.reason })
@@ -269,13 +318,14 @@ export class PeerConnection {
     }
   }
 
-  /** One side says when: what opens the way through two firewalls has to come from both at once. */
-  #lookLater(): void {
+  /** One side says when: what opens a path through two firewalls has to come from both at once. */
+  #scheduleLook(): void {
     if (this.#options.keys.role === 'responder') return
     const isByTcp = this.#path !== null && isConnection(this.#path.via)
     this.#cancelLook = this.#options.clock.after(isByTcp ? lookBeyondTcpMs : lookAgainMs, () => {
-      if (this.#path && this.#places.mayImprove(this.#path)) this.#link?.tellCandidates(this.#places.tell())
-      this.#lookLater()
+      if (this.#path && this.#candidates.mayImprove(this.#path))
+        this.#link?.announceCandidates(this.#candidates.announce())
+      this.#scheduleLook()
     })
   }
 
@@ -296,4 +346,26 @@ export class PeerConnection {
     wipePairKeys(this.#options.crypto, this.#options.keys)
     return true
   }
+}
+
+function createAttemptFor(options: PeerConnectionOptions): Attempt {
+  const { clock, crypto, keys, plan, peer, attemptMs, bubbleTtl, mailMs, network } = options
+  return createAttempt({
+    crypto,
+    keys: { tag: keys.tag, ...keys.punch },
+    role: keys.role,
+    plan,
+    ...(!isHard(plan) && { attemptMs }),
+    ...(bubbleTtl !== undefined && { bubbleTtl }),
+    sameNat: peer.sameNat,
+    servers: network.servers,
+    publicEndpoints: network.candidates
+      .filter(({ kind }) => kind === 'server-reflexive')
+      .map(({ endpoint }) => endpoint),
+    now: clock.now(),
+    wallNow: clock.wallNow(),
+    mailMs,
+    onLoopback: network.onLoopback,
+    random: () => viewOf(crypto.randomBytes(4)).getUint32(0) / 2 ** 32,
+  })
 }

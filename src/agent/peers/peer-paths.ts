@@ -1,4 +1,4 @@
-// Where a linked peer may be reached beside the present path, and what it is told of where we may be.
+// Where a linked peer may be reached beside the present path, and which of our candidates it may hear.
 
 import {
   addressScope,
@@ -11,19 +11,21 @@ import type { NatProfile } from '../../base/nat-profile.ts'
 import { isConnection } from '../../base/protocol-machine.ts'
 import type { OfferedPeer } from '../../letter/letter-types.ts'
 import type { CandidatePath } from '../../link/candidate-paths.ts'
+import { keepaliveIntervalMs } from '../../nat/keepalive-interval.ts'
 import { isLan, isUsable, lowestRank, maxHostTargets, maxTargets, rankOf } from '../../punch/check-targets.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
 
-/** The shortest mapping lifetime in the field is 10 s; 8 s leave room for a retransmission. */
-const usualKeepaliveMs = 8_000
+/** A link pings at least so often, however long the NATs remember. */
+const mostKeepaliveMs = 8_000
 const leastKeepaliveMs = 2_000
-/** Of a known lifetime. */
-const refreshAfter = 0.8
 
-export type KnownPeer = Pick<OfferedPeer, 'sameNat'> & { readonly candidates: readonly Candidate[] }
+type KnownPeer = Pick<OfferedPeer, 'sameNat'> & { readonly candidates: readonly Candidate[] }
 
 /** Best first; by the same rules as the targets of an attempt, since candidates may name anybody's addresses. */
-export function waysTo({ candidates, sameNat }: KnownPeer, onLoopback: boolean): readonly CandidatePath[] {
+export function candidatePathsTo(
+  { candidates, sameNat }: KnownPeer,
+  onLoopback: boolean,
+): readonly CandidatePath[] {
   let hosts = 0
   return candidates
     .filter(({ endpoint }) => isUsable(endpoint, onLoopback))
@@ -33,7 +35,7 @@ export function waysTo({ candidates, sameNat }: KnownPeer, onLoopback: boolean):
     .slice(0, maxTargets)
 }
 
-/** Below every way by UDP: what TCP repeats comes late, and holds up what came after it. */
+/** Below every path by UDP: what TCP repeats comes late, and holds up what came after it. */
 const connectionRank = lowestRank - 1
 
 export function rankOfPath({ kind, remote, candidateKind, via }: Path): number {
@@ -41,7 +43,7 @@ export function rankOfPath({ kind, remote, candidateKind, via }: Path): number {
   return rankOf({ kind: kind === 'lan' ? 'host' : candidateKind, endpoint: remote }, kind === 'lan')
 }
 
-/** The path as people are told of it, when the link has moved to `remote`. */
+/** The path for the event, when the link has moved to `remote`. */
 export function movedPath(before: Path, peer: KnownPeer, remote: Endpoint, via: number): Path {
   const candidate = peer.candidates.find(({ endpoint }) => equalEndpoints(endpoint, remote)) ?? {
     kind: 'peer-reflexive',
@@ -52,7 +54,7 @@ export function movedPath(before: Path, peer: KnownPeer, remote: Endpoint, via: 
 }
 
 /** Addresses inside our LAN are for those in it: behind the same NAT, by the host's judgement or as both see it now (B6). */
-export function tellable(
+export function shareable(
   own: readonly Candidate[],
   peer: KnownPeer,
   onLoopback: boolean,
@@ -76,8 +78,9 @@ export function listText(candidates: readonly Candidate[]): string {
 /** How often a link pings, at least. */
 export function linkKeepaliveMs(nats: readonly NatProfile[], configuredMs: number): number {
   const lifetimes = nats.flatMap(({ lifetimeMs }) => (lifetimeMs === undefined ? [] : [lifetimeMs]))
-  const shortest = Math.min(...lifetimes.map((lifetimeMs) => refreshAfter * lifetimeMs), Infinity)
-  return Math.max(leastKeepaliveMs, Math.min(usualKeepaliveMs, configuredMs, shortest))
+  const shortest = lifetimes.length > 0 ? Math.min(...lifetimes) : null
+  const mostMs = Math.max(leastKeepaliveMs, Math.min(mostKeepaliveMs, configuredMs))
+  return keepaliveIntervalMs(shortest, { leastMs: leastKeepaliveMs, mostMs })
 }
 
 function sameAddress(a: Candidate, b: Candidate): boolean {

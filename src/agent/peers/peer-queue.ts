@@ -1,11 +1,11 @@
-// Peers of replies that wait for their turn (A6, A8). A peer punches for us only for a while after it was
-// told of us; whoever's turn comes later than that must be told again, by a new request.
+// Peers of replies that wait until they are tried (A6, A8). A peer punches for us only for a while after it was
+// introduced to us; whoever is tried later than that must be introduced again, by a new request.
 
 import { toHex } from '../../base/bytes.ts'
 import type { OfferedPeer, UserId } from '../../letter/letter-types.ts'
 import type { OwnSession } from '../letters/session-keys.ts'
 
-export type Candidacy = {
+type Candidacy = {
   readonly peer: OfferedPeer
   /** Ours, whose answer named the peer. */
   readonly session: OwnSession
@@ -13,13 +13,13 @@ export type Candidacy = {
   readonly offeredAt: number
 }
 
-export type Turn =
-  | { readonly turn: 'try'; readonly candidacy: Candidacy }
-  /** Those left were told of us too long ago, and not all of them have failed before. */
-  | { readonly turn: 'ask-again' }
-  | { readonly turn: 'nobody' }
+type NextPeer =
+  | { readonly next: 'try'; readonly candidacy: Candidacy }
+  /** Those left were introduced to us too long ago, and not all of them have failed before. */
+  | { readonly next: 'ask-again' }
+  | { readonly next: 'nobody' }
 
-/** Peers waiting for their turn; a reply brings at most 16. */
+/** Peers that wait; a reply brings at most 16. */
 const mostWaiting = 64
 /** Failures remembered; beyond it the oldest are forgotten. */
 const rememberedFailures = 256
@@ -30,7 +30,7 @@ export class PeerQueue {
   readonly #failed = new Set<string>()
   readonly #freshMs: number
 
-  /** `freshMs`: how long a peer that was told of us can be counted on to punch. */
+  /** `freshMs`: how long a peer that was introduced to us can be counted on to punch. */
   constructor(freshMs: number) {
     this.#freshMs = freshMs
   }
@@ -45,7 +45,7 @@ export class PeerQueue {
     this.#waiting = [...hopeful, ...failed, ...older].slice(0, mostWaiting)
   }
 
-  /** The peer came by another way. */
+  /** The peer came to us. */
   withdraw(id: UserId): void {
     this.#waiting = this.#waiting.filter(({ peer }) => toHex(peer.id) !== toHex(id))
   }
@@ -61,15 +61,15 @@ export class PeerQueue {
   }
 
   /** `isUsable`: whether our own session still has its key. */
-  next(now: number, isUsable: (session: OwnSession) => boolean): Turn {
+  next(now: number, isUsable: (session: OwnSession) => boolean): NextPeer {
     let isWorthAsking = false
     for (let candidacy = this.#waiting.shift(); candidacy; candidacy = this.#waiting.shift()) {
       if (now - candidacy.offeredAt <= this.#freshMs && isUsable(candidacy.session)) {
-        return { turn: 'try', candidacy }
+        return { next: 'try', candidacy }
       }
       if (!this.#hasFailed(candidacy.peer)) isWorthAsking = true
     }
-    return { turn: isWorthAsking ? 'ask-again' : 'nobody' }
+    return { next: isWorthAsking ? 'ask-again' : 'nobody' }
   }
 
   #hasFailed(peer: OfferedPeer): boolean {

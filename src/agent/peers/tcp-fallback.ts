@@ -1,29 +1,43 @@
-// When a meeting tries TCP (A7): beside UDP once that has had a fair chance, at once where UDP is known not to pass,
+// When a connection tries TCP (A7): beside UDP once that has had a fair chance, at once where UDP is known not to pass,
 // and again when a link falls silent.
 
-import type { Endpoint } from '../../base/endpoint.ts'
+import type { Candidate } from '../../base/endpoint.ts'
 import type { Via } from '../../base/protocol-machine.ts'
+import type { OfferedPeer } from '../../letter/letter-types.ts'
 import type { PacketConnection } from '../../net/tcp/packet-connection.ts'
-import type { Path } from '../../punch/connectivity-checks.ts'
+import type { AttemptOptions } from '../../punch/punch-attempt.ts'
 import { isHard } from '../../punch/punch-plan.ts'
 import { tcpTargets } from '../../punch/tcp-targets.ts'
-import type { PeerConnectionOptions } from './peer-connection-types.ts'
+import type { TcpTransport } from '../network/tcp-transport.ts'
+import type { PairKeys } from './pair-keys.ts'
 import { TcpAttempt, type TcpAttemptOptions } from './tcp-attempt.ts'
 
 /** With both sides there UDP takes a second at most, and a letter may bring one of them some seconds later. */
-export const fairChanceMs = 4_000
+const fairChanceMs = 4_000
 const mostAttemptMs = 120_000
 /** As long as a silent link lives. */
 const againMs = 30_000
 
-export type TcpFallbackOptions = {
-  readonly peerConnection: PeerConnectionOptions
-  readonly onPath: (path: Path, packets: number) => void
-  readonly onPacket: (bytes: Uint8Array, from: Endpoint, via: Via) => void
-  readonly onGone: (via: Via) => void
+/** TCP is left out by tests of everything else. */
+export type TcpFallbackNetwork = {
+  readonly onLoopback: boolean
+  readonly tcp?: Pick<TcpTransport, 'dial'> | null
+  readonly tcpCandidates?: readonly Candidate[]
+  readonly udpIsSilent?: boolean
+}
+
+type TcpFallbackOptions = Pick<
+  TcpAttemptOptions,
+  'clock' | 'crypto' | 'onPath' | 'onPacket' | 'onGone' | 'inUse'
+> & {
+  readonly keys: Pick<PairKeys, 'tag' | 'tcp'>
+  readonly network: TcpFallbackNetwork
+  readonly peer: OfferedPeer
+  readonly plan: AttemptOptions['plan']
+  /** How long a direct attempt lasts; the others need more, and say so themselves. */
+  readonly attemptMs: number
   /** The first attempt is over; there may be a path. */
   readonly onOver: () => void
-  readonly inUse: TcpAttemptOptions['inUse']
 }
 
 export class TcpFallback {
@@ -35,17 +49,20 @@ export class TcpFallback {
   #cancelEnd: () => void = () => {}
 
   constructor(options: TcpFallbackOptions) {
-    const { clock, crypto, keys, network, peer, plan, attemptMs } = options.peerConnection
+    const { clock, crypto, keys, network, peer, plan, attemptMs, onPath, onPacket, onGone, inUse } = options
     const { tcp } = network
     this.#options = options
     this.#attempt = tcp
       ? new TcpAttempt({
-          ...options,
           clock,
           crypto,
           keys: { tag: keys.tag, ...keys.tcp },
           tcp,
           sameNat: peer.sameNat,
+          onPath,
+          onPacket,
+          onGone,
+          inUse,
         })
       : null
     if (!this.#attempt || this.#targets.length + (peer.tcpCandidates?.length ?? 0) === 0) {
@@ -91,7 +108,7 @@ export class TcpFallback {
   }
 
   get #targets() {
-    const { network, peer } = this.#options.peerConnection
+    const { network, peer } = this.#options
     return tcpTargets({
       mine: network.tcpCandidates ?? [],
       theirs: peer.tcpCandidates ?? [],
@@ -111,7 +128,7 @@ export class TcpFallback {
 }
 
 /** Its letter has an address that servers saw by TCP, and none by UDP. */
-function isUdpSilentAt({ candidates, tcpCandidates = [] }: PeerConnectionOptions['peer']): boolean {
+function isUdpSilentAt({ candidates, tcpCandidates = [] }: OfferedPeer): boolean {
   const isReflexive = ({ kind }: { readonly kind: string }) => kind === 'server-reflexive'
   return tcpCandidates.some(isReflexive) && !candidates.some(isReflexive)
 }

@@ -5,7 +5,7 @@ import type { UserId } from '../../letter/letter-types.ts'
 import type { PeerName } from '../events.ts'
 
 /** At once, at most; beyond it the oldest is forgotten. */
-const mostSought = 64
+const mostWanted = 64
 
 export class WantedPeers {
   /** By user ID in hex; `since` is monotonic. */
@@ -13,16 +13,16 @@ export class WantedPeers {
 
   add(id: UserId, peer: PeerName, now: number): void {
     const [oldest] = this.#peers.keys()
-    if (oldest !== undefined && this.#peers.size >= mostSought) this.#peers.delete(oldest)
+    if (oldest !== undefined && this.#peers.size >= mostWanted) this.#peers.delete(oldest)
     this.#peers.set(toHex(id), { peer, since: now })
   }
 
-  /** Whether the peer was sought; from now on it is not. */
+  /** Whether the peer was wanted; from now on it is not. */
   take(id: UserId): boolean {
     return this.#peers.delete(toHex(id))
   }
 
-  /** Those whom the answer to a request of that time should have named; they are sought no more. */
+  /** Those whom the answer to a request of that time should have named; they are not wanted any more. */
   takeUnnamed(requestedAt: number): readonly PeerName[] {
     const unnamed = [...this.#peers].filter(([, { since }]) => requestedAt >= since)
     for (const [id] of unnamed) this.#peers.delete(id)

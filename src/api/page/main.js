@@ -121,7 +121,7 @@ function showNotAdmitted() {
       {},
       'Run ',
       el('code', {}, 'peerpost status --open --config FILE'),
-      ' in a terminal, with the config file of the agent or host, and open the address it prints. Each works once, in one tab, until the daemon stops.',
+      ' in a terminal, with the config file of the agent or host, and open the address it prints. An address works once, within five minutes. This tab then stays connected until the daemon stops.',
     ),
   ])
   say('')

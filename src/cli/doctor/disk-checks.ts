@@ -2,13 +2,13 @@
 
 import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { DatabasePlace } from '../../store/host-database.ts'
+import type { DatabaseLocation } from '../../store/host-database.ts'
 import { inspectHostDatabase } from '../../store/inspect-database.ts'
-import { inspectPostgres, nameOfPlace, type PostgresPlace } from '../../store/postgres-database.ts'
+import { inspectPostgres, locationName, type PostgresLocation } from '../../store/postgres-database.ts'
 import { sizeWords } from '../../wording/numbers-text.ts'
 import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
 
-export function checkDatabase(place: DatabasePlace): Finding {
+export function checkDatabase(place: DatabaseLocation): Finding {
   if (typeof place !== 'string') return examinePostgres(place)
   const path = place
   try {
@@ -27,8 +27,8 @@ export function checkDatabase(place: DatabasePlace): Finding {
   }
 }
 
-function examinePostgres(place: PostgresPlace): Finding {
-  const name = nameOfPlace(place.url)
+function examinePostgres(place: PostgresLocation): Finding {
+  const name = locationName(place.url)
   try {
     const { version, ownVersion, sizeBytes } = inspectPostgres(place)
     if (version === null) return ok('database', `${name} answers and has no tables yet; the host makes them.`)

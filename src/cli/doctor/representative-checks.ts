@@ -10,7 +10,7 @@ import { defaultHostSettings } from '../../host/settings.ts'
 import type { InviteHost } from '../../letter/invite.ts'
 import { type HostKeys, readHostKeys } from '../../setup/host-keys.ts'
 import { knownHosts } from '../../setup/known-hosts.ts'
-import { readSightings, type Sighting } from '../../store/host-stats.ts'
+import { type HostStats, readHostStats } from '../../store/host-stats.ts'
 import { count } from '../../wording/numbers-text.ts'
 import { type DaemonStatus, findStatus } from '../control-client.ts'
 import { type Finding, fault, faultOf, ok, warning } from './findings.ts'
@@ -50,7 +50,7 @@ export async function checkRepresentation(
   if (wrong.some(({ outcome }) => outcome === 'fault')) return wrong
   try {
     const all = [...patient.hosts, ...(represented ? [represented.representative] : [])]
-    const sightings = readSightings(
+    const sightings = readHostStats(
       path(config.table.path),
       all.map(({ identity }) => identity),
     )
@@ -161,7 +161,7 @@ function workerFaults({ config, keys, hosts }: Patient): readonly Finding[] {
 }
 
 type Seen = {
-  readonly sightings: ReadonlyMap<string, Sighting> | null
+  readonly sightings: ReadonlyMap<string, HostStats> | null
   readonly isRunning: boolean
   readonly wallNow: number
 }

@@ -5,8 +5,8 @@
 import { connect } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import { type Rate, TokenBucket } from '../../base/token-bucket.ts'
-import type { ForwarderCounts } from '../forwarder.ts'
-import type { OnStream } from '../named-endpoints.ts'
+import type { ForwarderCounts } from '../forward-types.ts'
+import type { OnStream } from '../named-services.ts'
 import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
 import { joinedEnds, type LocalEnd } from './memory-duplex.ts'
 import type { Allowance, StreamBudget } from './stream-budget.ts'
@@ -14,7 +14,7 @@ import { type EndReason, encodeStreamFrame, type StreamFrame } from './stream-fr
 import { StreamTable } from './stream-table.ts'
 import type { UdxRelay } from './udx-relay.ts'
 
-export type ExposedTcpPortsOptions = {
+type ExposedTcpPortsOptions = {
   readonly clock: Clock
   readonly relay: UdxRelay
   readonly budget: StreamBudget
@@ -23,20 +23,20 @@ export type ExposedTcpPortsOptions = {
   /** Whether this peer may reach this TCP port. */
   readonly isOpenTo: (peerId: string, port: number) => boolean
   /** Who takes streams to this name; null when it is not open to this peer. */
-  readonly doorOf: (peerId: string, name: string) => OnStream | null
+  readonly streamHandlerOf: (peerId: string, name: string) => OnStream | null
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
   readonly wholeBytes: (peerId: string) => number
   readonly counts: ForwarderCounts
 }
 
 /** Connecting to the game, or connected: until its stream is over. */
-type Guest = { readonly peerId: string; readonly ownSeq: number; tcp: LocalEnd | null; isOpen: boolean }
-/** What a wish that is granted gets. */
-type Taken = { readonly guest: Guest; readonly allowance: Allowance }
-/** Of one peer: wishes to open that it has left, and numbers that are over. */
-type Record = { readonly wishes: TokenBucket; readonly past: Set<number> }
+type Connection = { readonly peerId: string; readonly ownSeq: number; tcp: LocalEnd | null; isOpen: boolean }
+/** What a request that is granted gets. */
+type Granted = { readonly connection: Connection; readonly allowance: Allowance }
+/** Of one peer: how many streams it may still ask for now, and numbers that are over. */
+type PeerHistory = { readonly openRequests: TokenBucket; readonly past: Set<number> }
 
-const wishes: Rate = { burst: 128, perSecond: 64 }
+const openRequests: Rate = { burst: 128, perSecond: 64 }
 /** Numbers that are over, each peer: a copy of a wish that comes late opens nothing. */
 const maxPast = 256
 const connectWithinMs = 10_000
@@ -44,9 +44,9 @@ const connectWithinMs = 10_000
 export class ExposedTcpPorts {
   readonly #options: ExposedTcpPortsOptions
   /** By peer and number; bounded by the budget. */
-  readonly #connectionLimit = new Map<string, Guest>()
+  readonly #connections = new Map<string, Connection>()
   /** Of linked peers. */
-  readonly #records = new Map<string, Record>()
+  readonly #histories = new Map<string, PeerHistory>()
   readonly #table: StreamTable
 
   constructor(options: ExposedTcpPortsOptions) {
@@ -64,17 +64,17 @@ export class ExposedTcpPorts {
     const { number } = frame
     switch (frame.kind) {
       case 'open':
-        this.#handleWish(peerId, number, () => this.#toPort(peerId, number, frame.port, frame.seq))
+        this.#handleOpen(peerId, number, () => this.#toPort(peerId, number, frame.port, frame.seq))
         return
       case 'open-named':
-        this.#handleWish(peerId, number, () => this.#toDoor(peerId, number, frame.name, frame.seq))
+        this.#handleOpen(peerId, number, () => this.#toService(peerId, number, frame.name, frame.seq))
         return
       case 'packet':
         if (!this.#table.receive(peerId, number, frame.packet)) this.#answerEnd(peerId, number, 'unknown')
         return
       case 'end': {
-        const guest = this.#connectionLimit.get(`${peerId} ${number}`)
-        if (guest && !guest.isOpen) guest.tcp?.destroy()
+        const connection = this.#connections.get(`${peerId} ${number}`)
+        if (connection && !connection.isOpen) connection.tcp?.destroy()
         else this.#table.endedByPeer(peerId, number, frame.reason)
         return
       }
@@ -82,67 +82,67 @@ export class ExposedTcpPorts {
   }
 
   dropPeer(peerId: string): void {
-    this.#records.delete(peerId)
-    for (const guest of this.#connectionLimit.values())
-      if (guest.peerId === peerId && !guest.isOpen) guest.tcp?.destroy()
+    this.#histories.delete(peerId)
+    for (const connection of this.#connections.values())
+      if (connection.peerId === peerId && !connection.isOpen) connection.tcp?.destroy()
     this.#table.dropPeer(peerId)
   }
 
   close(): void {
-    for (const guest of this.#connectionLimit.values()) if (!guest.isOpen) guest.tcp?.destroy()
+    for (const connection of this.#connections.values()) if (!connection.isOpen) connection.tcp?.destroy()
     this.#table.close()
-    this.#records.clear()
+    this.#histories.clear()
   }
 
-  #handleWish(peerId: string, number: number, admit: () => ((taken: Taken) => void) | null): void {
+  #handleOpen(peerId: string, number: number, admit: () => ((taken: Granted) => void) | null): void {
     const { budget, counts, random } = this.#options
     const key = `${peerId} ${number}`
-    const known = this.#connectionLimit.get(key)
+    const known = this.#connections.get(key)
     if (known) {
-      if (known.isOpen) this.#sayOpened(known, number)
+      if (known.isOpen) this.#sendOpened(known, number)
       return
     }
-    const record = this.#recordOf(peerId)
-    if (record.past.has(number)) {
+    const history = this.#historyOf(peerId)
+    if (history.past.has(number)) {
       this.#answerEnd(peerId, number, 'unknown')
       return
     }
-    const fulfil = admit()
-    if (!fulfil) {
+    const open = admit()
+    if (!open) {
       counts.notExposed++
       this.#answerEnd(peerId, number, 'not-exposed')
       return
     }
-    const allowance = record.wishes.tryTake(this.#options.clock.now()) ? budget.take(peerId) : null
+    const allowance = history.openRequests.tryTake(this.#options.clock.now()) ? budget.take(peerId) : null
     if (!allowance) {
       counts.refusedStreams++
       this.#answerEnd(peerId, number, 'busy')
       return
     }
-    const guest: Guest = { peerId, ownSeq: random(), tcp: null, isOpen: false }
-    this.#connectionLimit.set(key, guest)
-    fulfil({ guest, allowance })
+    const connection: Connection = { peerId, ownSeq: random(), tcp: null, isOpen: false }
+    this.#connections.set(key, connection)
+    open({ connection, allowance })
   }
 
   #toPort(peerId: string, number: number, port: number, peerSeq: number) {
     if (!this.#options.isOpenTo(peerId, port)) return null
-    return ({ guest, allowance }: Taken) => this.#connect(guest, number, port, peerSeq, allowance)
+    return ({ connection, allowance }: Granted) => this.#connect(connection, number, port, peerSeq, allowance)
   }
 
-  #toDoor(peerId: string, number: number, name: string, peerSeq: number) {
-    const door = this.#options.doorOf(peerId, name)
-    if (!door) return null
-    return ({ guest, allowance }: Taken) => {
+  #toService(peerId: string, number: number, name: string, peerSeq: number) {
+    const handler = this.#options.streamHandlerOf(peerId, name)
+    if (!handler) return null
+    return ({ connection, allowance }: Granted) => {
       const [ours, theirs] = joinedEnds()
-      guest.tcp = ours
-      this.#begin(guest, number, ours, peerSeq, allowance)
-      door(peerId, theirs)
+      connection.tcp = ours
+      this.#begin(connection, number, ours, peerSeq, allowance)
+      handler(peerId, theirs)
     }
   }
 
   /** IPv6's loopback where nobody listens on IPv4's: some games know only one. */
   #connect(
-    guest: Guest,
+    connection: Connection,
     number: number,
     port: number,
     peerSeq: number,
@@ -150,13 +150,13 @@ export class ExposedTcpPorts {
     family: 4 | 6 = 4,
   ): void {
     const { addresses, clock } = this.#options
-    const { peerId } = guest
+    const { peerId } = connection
     const place =
       family === 4
         ? { host: '127.0.0.1', localAddress: addresses.of(peerId) }
         : { host: '::1', localAddress: '::1' }
     const tcp = connect({ ...place, port, allowHalfOpen: true })
-    guest.tcp = tcp
+    connection.tcp = tcp
     const cancel = clock.after(connectWithinMs, () => tcp.destroy())
     let code: string | undefined
     const noteError = (error: NodeJS.ErrnoException) => {
@@ -165,13 +165,13 @@ export class ExposedTcpPorts {
     const failed = () => {
       cancel()
       if (code === 'EADDRNOTAVAIL' && family === 4 && addresses.giveUp(place.localAddress)) {
-        this.#connect(guest, number, port, peerSeq, allowance, 4)
+        this.#connect(connection, number, port, peerSeq, allowance, 4)
       } else if (code === 'ECONNREFUSED' && family === 4) {
-        this.#connect(guest, number, port, peerSeq, allowance, 6)
+        this.#connect(connection, number, port, peerSeq, allowance, 6)
       } else {
         allowance.close()
-        this.#forget(guest, number)
-        this.#table.sayEnd(peerId, number, 'refused')
+        this.#forget(connection, number)
+        this.#table.sendEnd(peerId, number, 'refused')
       }
     }
     tcp.on('error', noteError)
@@ -179,26 +179,26 @@ export class ExposedTcpPorts {
     tcp.on('connect', () => {
       cancel()
       tcp.off('close', failed)
-      this.#begin(guest, number, tcp, peerSeq, allowance)
+      this.#begin(connection, number, tcp, peerSeq, allowance)
     })
   }
 
-  #begin(guest: Guest, number: number, tcp: LocalEnd, peerSeq: number, allowance: Allowance): void {
-    const { peerId, ownSeq } = guest
+  #begin(connection: Connection, number: number, tcp: LocalEnd, peerSeq: number, allowance: Allowance): void {
+    const { peerId, ownSeq } = connection
     const { relay } = this.#options
-    guest.isOpen = true
-    tcp.on('close', () => this.#forget(guest, number))
+    connection.isOpen = true
+    tcp.on('close', () => this.#forget(connection, number))
     this.#table.add({ peerId, number, tcp, allowance, relay, ownSeq, peerSeq })
-    this.#sayOpened(guest, number)
+    this.#sendOpened(connection, number)
   }
 
-  #sayOpened({ peerId, ownSeq }: Guest, number: number): void {
+  #sendOpened({ peerId, ownSeq }: Connection, number: number): void {
     this.#options.send(peerId, encodeStreamFrame({ kind: 'opened', number, seq: ownSeq }))
   }
 
-  #forget({ peerId }: Guest, number: number): void {
-    this.#connectionLimit.delete(`${peerId} ${number}`)
-    const past = this.#records.get(peerId)?.past
+  #forget({ peerId }: Connection, number: number): void {
+    this.#connections.delete(`${peerId} ${number}`)
+    const past = this.#histories.get(peerId)?.past
     if (!past) return
     past.add(number)
     const [oldest] = past
@@ -210,12 +210,12 @@ export class ExposedTcpPorts {
     this.#options.send(peerId, encodeStreamFrame({ kind: 'end', towards: 'forwarding', number, reason }))
   }
 
-  #recordOf(peerId: string): Record {
-    let record = this.#records.get(peerId)
-    if (!record) {
-      record = { wishes: new TokenBucket(this.#options.clock.now(), wishes), past: new Set() }
-      this.#records.set(peerId, record)
+  #historyOf(peerId: string): PeerHistory {
+    let history = this.#histories.get(peerId)
+    if (!history) {
+      history = { openRequests: new TokenBucket(this.#options.clock.now(), openRequests), past: new Set() }
+      this.#histories.set(peerId, history)
     }
-    return record
+    return history
   }
 }

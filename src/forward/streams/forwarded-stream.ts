@@ -6,9 +6,6 @@
 //
 // The stream is over when both sides have sent their end and know that it arrived, or when either side broke.
 
-import type { LocalEnd } from './memory-duplex.ts'
-import { type Allowance, maxWindowBytes } from './stream-budget.ts'
-import type { EndReason } from './stream-frame.ts'
 import {
   creditRecord,
   dataHeader,
@@ -17,7 +14,10 @@ import {
   maxDataBytes,
   RecordReader,
   resetRecord,
-} from './stream-records.ts'
+} from './flow-control-records.ts'
+import type { LocalEnd } from './memory-duplex.ts'
+import { type Allowance, maxWindowBytes } from './stream-budget.ts'
+import type { EndReason } from './stream-frame.ts'
 import type { Pipe, PipeOptions } from './udx-relay.ts'
 
 /** A peer that gives more credit than this does not count as we do. */
@@ -26,7 +26,7 @@ const maxCreditBytes = 2 * maxWindowBytes
 const slackBytes = 65_536
 const nothing = new Uint8Array(0)
 
-export type StreamOptions = {
+type StreamOptions = {
   /** Half-open connections allowed; nothing read from it yet. */
   readonly tcp: LocalEnd
   readonly allowance: Allowance

@@ -4,14 +4,14 @@
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
 import { Problem } from '../../base/problem.ts'
-import type { Forward, ForwarderCounts } from '../forwarder.ts'
+import type { Forward, ForwarderCounts } from '../forward-types.ts'
 import { joinedEnds, type LocalEnd } from './memory-duplex.ts'
 import type { Allowance, StreamBudget } from './stream-budget.ts'
 import { type EndReason, encodeStreamFrame, type StreamFrame } from './stream-frame.ts'
 import { StreamTable } from './stream-table.ts'
 import type { UdxRelay } from './udx-relay.ts'
 
-export type ForwardedTcpPortsOptions = {
+type ForwardedTcpPortsOptions = {
   readonly clock: Clock
   readonly relay: UdxRelay
   readonly budget: StreamBudget
@@ -88,12 +88,15 @@ export class ForwardedTcpPorts {
     let number = random()
     while (this.#openings.has(`${peerId} ${number}`) || this.#table.has(peerId, number)) number = random()
     const opening: Opening = {
-      ...{ onOpened: () => {}, onRefused: () => {}, stop: () => {}, ownSeq: random() },
+      onOpened: () => {},
+      onRefused: () => {},
+      stop: () => {},
+      ownSeq: random(),
       ...wish,
     }
     this.#openings.set(`${peerId} ${number}`, opening)
     const giveUp = () => {
-      if (this.#settle(peerId, number)) this.#table.sayEnd(peerId, number, 'reset')
+      if (this.#settle(peerId, number)) this.#table.sendEnd(peerId, number, 'reset')
     }
     tcp.on('error', giveUp)
     tcp.on('close', giveUp)
@@ -149,7 +152,7 @@ export class ForwardedTcpPorts {
     const say = (waitMs: number): void => {
       if (clock.now() - from >= openWithinMs) {
         if (this.#settle(peerId, number)) refuse(opening, 'refused')
-        this.#table.sayEnd(peerId, number, 'reset')
+        this.#table.sendEnd(peerId, number, 'reset')
         return
       }
       send(peerId, wish)

@@ -2,13 +2,13 @@
 // `initialCreditBytes`; one that is read fast gets more, up to `maxWindowBytes`, while there is some left for its peer and
 // for all.
 
-import { initialCreditBytes } from './stream-records.ts'
+import { initialCreditBytes } from './flow-control-records.ts'
 
 export const maxStreamsPerPeer = 128
-export const maxStreams = 512
+const maxStreams = 512
 export const maxWindowBytes = 4 * 1024 * 1024
-export const extraBytesPerPeer = 8 * 1024 * 1024
-export const extraBytes = 32 * 1024 * 1024
+const extraBytesPerPeer = 8 * 1024 * 1024
+const extraBytes = 32 * 1024 * 1024
 
 type Share = { streams: number; extra: number }
 

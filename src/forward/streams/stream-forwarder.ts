@@ -3,9 +3,9 @@
 import type { Server } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
-import type { Forward, ForwarderCounts } from '../forwarder.ts'
+import type { Forward, ForwarderCounts } from '../forward-types.ts'
 import { openOnBoth, openTcpPort } from '../local-ports.ts'
-import type { OnStream } from '../named-endpoints.ts'
+import type { OnStream } from '../named-services.ts'
 import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
 import { ExposedTcpPorts } from './exposed-tcp-ports.ts'
 import { ForwardedTcpPorts } from './forwarded-tcp-ports.ts'
@@ -13,12 +13,12 @@ import { StreamBudget } from './stream-budget.ts'
 import { decodeStreamFrame } from './stream-frame.ts'
 import { UdxRelay } from './udx-relay.ts'
 
-export type StreamForwarderOptions = {
+type StreamForwarderOptions = {
   readonly clock: Clock
   readonly random: () => number
   readonly addresses: PeerLoopbackAddresses
   readonly isOpenTo: (peerId: string, port: number) => boolean
-  readonly doorOf: (peerId: string, name: string) => OnStream | null
+  readonly streamHandlerOf: (peerId: string, name: string) => OnStream | null
   readonly peerOf: (nick: string) => string | undefined
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
   readonly wholeBytes: (peerId: string) => number
@@ -87,7 +87,7 @@ export class StreamForwarder {
     switch (frame.kind) {
       case 'open-named':
         // The name may have been opened since the start. The wish comes again.
-        if (!this.#exposed && this.#options.doorOf(peerId, frame.name)) this.#open().catch(() => {})
+        if (!this.#exposed && this.#options.streamHandlerOf(peerId, frame.name)) this.#open().catch(() => {})
         this.#exposed?.handleFrame(peerId, frame)
         break
       case 'open':

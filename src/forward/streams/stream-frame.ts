@@ -16,7 +16,7 @@
 // its smallest path of 1,200 bytes is a link's smallest packet.
 
 import { viewOf } from '../../base/bytes.ts'
-import { nameIn } from '../udp/channel-frame.ts'
+import { nameIn } from '../udp/named-channel-frame.ts'
 
 /** Towards the side named: the one with the TCP server, or the one with the TCP client. */
 export type Towards = 'exposing' | 'forwarding'
@@ -67,7 +67,7 @@ const kinds = {
 }
 const paddedBit = 0x80
 /** Of a packet without padding, before its payload. */
-export const packetHeaderBytes = 14
+const packetHeaderBytes = 14
 
 export function isStreamFrame(bytes: Uint8Array): boolean {
   const kind = bytes[0] ?? 0

@@ -7,7 +7,7 @@ import type { Allowance } from './stream-budget.ts'
 import { type EndReason, encodeStreamFrame, type Towards, type UdxPacket } from './stream-frame.ts'
 import type { UdxRelay } from './udx-relay.ts'
 
-export type StreamTableOptions = {
+type StreamTableOptions = {
   readonly clock: Clock
   /** The other side's role. */
   readonly towards: Towards
@@ -17,7 +17,7 @@ export type StreamTableOptions = {
   readonly wholeBytes: (peerId: string) => number
 }
 
-export type NewStream = {
+type NewStream = {
   readonly peerId: string
   readonly number: number
   readonly tcp: LocalEnd
@@ -59,7 +59,7 @@ export class StreamTable {
       createPipe: (handlers) => relay.createPipe({ ownSeq, peerSeq, onPacket, ...handlers }),
       onOver: (reason) => {
         this.#streams.delete(key)
-        this.sayEnd(peerId, number, reason)
+        this.sendEnd(peerId, number, reason)
       },
     })
     this.#streams.set(key, stream)
@@ -76,7 +76,7 @@ export class StreamTable {
     this.#streams.get(keyOf(peerId, number))?.endedByPeer(reason)
   }
 
-  sayEnd(peerId: string, number: number, reason: EndReason): void {
+  sendEnd(peerId: string, number: number, reason: EndReason): void {
     const { clock, towards, send } = this.#options
     const frame = encodeStreamFrame({ kind: 'end', towards, number, reason })
     const say = (times: number): void => {

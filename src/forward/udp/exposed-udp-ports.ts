@@ -1,15 +1,15 @@
-// Peers at the local game's door (`--expose`): each flow of each peer has a local socket of its own, so that the
+// Peers that reach the local game's port (`--expose`): each flow of each peer has a local socket of its own, so that the
 // game sees every remote player at one stable address, also after that player's link broke and came back.
 
 import type { BufferPool } from '../../base/buffer-pool.ts'
 import type { Clock } from '../../base/clock.ts'
-import type { ForwarderCounts } from '../forwarder.ts'
+import type { ForwarderCounts } from '../forward-types.ts'
 import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
-import { encodeFrame, type Frame, maxPayloadBytes } from './datagram-frame.ts'
 import { FlowTable } from './flow-table.ts'
+import { encodeFrame, type Frame, maxPayloadBytes } from './game-datagram-frame.ts'
 import { GameSocket } from './game-socket.ts'
 
-export type ExposedUdpPortsOptions = {
+type ExposedUdpPortsOptions = {
   readonly clock: Clock
   readonly addresses: PeerLoopbackAddresses
   /** Whether this peer may reach this UDP port. */

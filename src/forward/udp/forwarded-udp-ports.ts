@@ -4,10 +4,10 @@ import type { Socket } from 'node:dgram'
 import type { BufferPool } from '../../base/buffer-pool.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Endpoint } from '../../base/endpoint.ts'
-import type { Forward, ForwarderCounts } from '../forwarder.ts'
+import type { Forward, ForwarderCounts } from '../forward-types.ts'
 import { openOnBoth, openUdpPort } from '../local-ports.ts'
-import { encodeFrame, type Frame, maxPayloadBytes } from './datagram-frame.ts'
 import { FlowTable } from './flow-table.ts'
+import { encodeFrame, type Frame, maxPayloadBytes } from './game-datagram-frame.ts'
 
 /** Datagrams handed to the kernel and not yet taken; beyond it new ones are dropped, as a full link would. */
 const maxQueued = 1024
@@ -22,7 +22,7 @@ type Flow = {
   readonly key: string
 }
 
-export type ForwardedUdpPortsOptions = {
+type ForwardedUdpPortsOptions = {
   readonly clock: Clock
   /** The linked peer a forward to this nickname leads to now. */
   readonly peerOf: (nick: string) => string | undefined

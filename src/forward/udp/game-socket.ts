@@ -1,11 +1,11 @@
-// A peer's UDP socket at the door of the local game: bound to the address that stands for the peer, and connected to the
+// A peer's UDP socket beside the local game: bound to the address that stands for the peer, and connected to the
 // game's port, so that only the game can answer. A game that listens on ::1 alone is found when 127.0.0.1 refuses.
 
 import { createSocket, type Socket } from 'node:dgram'
 import { literally, loopbacks } from '../local-ports.ts'
 import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
 
-export type GameSocketOptions = {
+type GameSocketOptions = {
   readonly port: number
   readonly peerId: string
   readonly addresses: PeerLoopbackAddresses

@@ -4,32 +4,42 @@
 import { setImmediate } from 'node:timers/promises'
 import { Problem } from '../../base/problem.ts'
 import type { FetchedMail } from '../../mail/mailbox.ts'
-import { isDatabaseFailure } from '../../store/host-database.ts'
-import { type HostGround, inTurn, internalProblem } from '../context.ts'
-import type { Handled, LetterHandler, PendingLetter } from './letter-handler.ts'
+import { type HostDatabase, isDatabaseFailure } from '../../store/host-database.ts'
+import type { HostContext } from '../context.ts'
+import { internalProblem, withDatabaseTurn } from '../host-problems.ts'
+import type { Handled, MailHandler, PendingLetter } from './mail-handler.ts'
 
 /** Letters in one commit, at most. */
 const groupLetters = 16
 
-export type LetterBatchNotices = {
+type LetterBatchOptions = {
+  readonly database: HostDatabase
+  readonly mailHandler: MailHandler
   readonly onHandled: (mail: FetchedMail, handled: Handled) => void
   /** There may be mails to send and introductions to make. */
   readonly onCommit: () => void
 }
 
 export class LetterBatchHandler {
-  readonly #parts: HostGround
-  readonly #desk: LetterHandler
-  readonly #notices: LetterBatchNotices
+  readonly #context: Pick<HostContext, 'emit'>
+  readonly #database: HostDatabase
+  readonly #mailHandler: MailHandler
+  readonly #onHandled: (mail: FetchedMail, handled: Handled) => void
+  readonly #onCommit: () => void
 
-  constructor(parts: HostGround, desk: LetterHandler, notices: LetterBatchNotices) {
-    this.#parts = parts
-    this.#desk = desk
-    this.#notices = notices
+  constructor(
+    context: Pick<HostContext, 'emit'>,
+    { database, mailHandler, onHandled, onCommit }: LetterBatchOptions,
+  ) {
+    this.#context = context
+    this.#database = database
+    this.#mailHandler = mailHandler
+    this.#onHandled = onHandled
+    this.#onCommit = onCommit
   }
 
   /** In their order, until `isEnough`. Rejects with a Problem 'database' when letters must stay where they are;
-   *  what was told of until then is done. */
+   *  what was handled until then is done. */
   async handle(mails: readonly FetchedMail[], isEnough: () => boolean): Promise<void> {
     for (let at = 0; at < mails.length && !isEnough(); at += groupLetters) {
       const group: { readonly mail: FetchedMail; readonly one: PendingLetter }[] = []
@@ -38,26 +48,25 @@ export class LetterBatchHandler {
         // Mails under way go on meanwhile: without this the mail server would wait for us, then we for it.
         await setImmediate()
       }
-      const { database } = this.#parts
-      const settled = await inTurn(database, () => {
+      const settled = await withDatabaseTurn(this.#database, () => {
         const handled = group.map(({ mail, one }) => ({ mail, one, handled: this.#settle(one) }))
-        this.#desk.closeGroup?.()
+        this.#mailHandler.closeGroup?.()
         return handled
       })
       for (const { mail, one, handled } of settled) {
         one.onCommit?.()
-        this.#notices.onHandled(mail, handled)
+        this.#onHandled(mail, handled)
       }
       // A letter that was not admitted may have been declined by mail.
-      if (settled.some(({ handled }) => handled.kind !== 'unknown')) this.#notices.onCommit()
+      if (settled.some(({ handled }) => handled.kind !== 'unknown')) this.#onCommit()
     }
   }
 
   async #read(mail: FetchedMail): Promise<PendingLetter> {
     try {
-      return await this.#desk.read(mail)
+      return await this.#mailHandler.read(mail)
     } catch (thrown) {
-      this.#tell(thrown)
+      this.#emitFault(thrown)
       return { kind: 'unknown', settle: () => 'malformed' }
     }
   }
@@ -66,35 +75,20 @@ export class LetterBatchHandler {
    *  and does not keep all others waiting for ever. */
   #settle({ kind, settle }: PendingLetter): Handled {
     try {
-      const reason = this.#parts.database.transaction(settle)
+      const reason = this.#database.transaction(settle)
       if (reason !== null) return { outcome: 'dropped', kind, reason }
       return kind === 'unknown'
         ? { outcome: 'dropped', kind, reason: 'malformed' }
         : { outcome: 'accepted', kind }
     } catch (thrown) {
       if (isDatabaseFailure(thrown)) throw thrown
-      this.#tell(thrown)
+      this.#emitFault(thrown)
       return { outcome: 'dropped', kind, reason: 'malformed' }
     }
   }
 
-  #tell(thrown: unknown): void {
+  #emitFault(thrown: unknown): void {
     if (thrown instanceof Problem && thrown.code === 'database') throw thrown
-    this.#parts.emit({ event: 'trouble', problem: internalProblem('A letter', thrown) })
+    this.#context.emit({ event: 'trouble', problem: internalProblem('A letter', thrown) })
   }
-}
-
-/** One mail by itself. */
-export async function handleMail(
-  parts: HostGround,
-  desk: LetterHandler,
-  mail: FetchedMail,
-): Promise<Handled> {
-  const { promise: handled, resolve } = Promise.withResolvers<Handled>()
-  const handler = new LetterBatchHandler(parts, desk, {
-    onHandled: (_, one) => resolve(one),
-    onCommit: () => {},
-  })
-  await handler.handle([mail], () => false)
-  return handled
 }

@@ -10,22 +10,12 @@ import { openOneOf } from '../../letter/mail-text.ts'
 import type { Refusal } from '../../letter/refusal.ts'
 import type { FetchedMail } from '../../mail/mailbox.ts'
 import { automaticKind, isReportLike } from '../../mail/mime/automatic-mail.ts'
-import { readDeliveryReport } from '../../mail/mime/bounce-report.ts'
 import { type MailHeader, parseMail, type ReadMail } from '../../mail/mime/parse-mail.ts'
 import { checkSender } from '../../mail/mime/sender-authentication.ts'
-import type { HostParts, HostSelf } from '../context.ts'
-import { readBounceToken } from '../requests/bounce-token.ts'
+import type { HostContext, HostSelf } from '../context.ts'
+import { type Bounce, readBounce } from './bounced-mail.ts'
 
-/** A mail of ours came back. */
-export type Bounce = {
-  readonly recipient: string
-  /** Unix ms. */
-  readonly sentAt: number
-  /** False when it may still arrive, or did. */
-  readonly isFinal: boolean
-}
-
-export type Reading =
+export type ParsedLetter =
   | {
       readonly ok: true
       readonly letter: Letter
@@ -38,13 +28,13 @@ export type Reading =
   | { readonly ok: false; readonly refusal: Refusal | 'automatic'; readonly forward?: ForwardLetter }
   | { readonly ok: false; readonly refusal: 'bounce'; readonly bounce: Bounce }
 
-type Reader = Pick<HostParts, 'self' | 'crypto' | 'settings'>
+type Reader = Pick<HostContext, 'self' | 'crypto' | 'settings'>
 
-export async function readFetched(reader: Reader, fetched: FetchedMail): Promise<Reading> {
+export async function parseLetter(reader: Reader, fetched: FetchedMail): Promise<ParsedLetter> {
   if (fetched.raw === null) return { ok: false, refusal: 'too-big' }
   const { header, content: read } = fetched.parsed ?? (await parseMail(fetched.raw, limits.mailBytes))
   if (automaticKind(header) !== null) {
-    const bounce = isReportLike(header) ? bounceOf(reader, fetched.raw) : null
+    const bounce = isReportLike(header) ? readBounce(reader, fetched.raw) : null
     return bounce ? { ok: false, refusal: 'bounce', bounce } : { ok: false, refusal: 'automatic' }
   }
   if (!read.ok) return read
@@ -69,7 +59,7 @@ export async function readFetched(reader: Reader, fetched: FetchedMail): Promise
 
 /** Whether the mail is by its From, as far as the config wants to know. */
 export function isAuthentic(
-  { settings }: Pick<HostParts, 'settings'>,
+  { settings }: Pick<HostContext, 'settings'>,
   header: MailHeader,
   from: string,
 ): boolean {
@@ -82,7 +72,7 @@ function readForwarded(
   { self, crypto }: Reader,
   forward: ForwardLetter,
   boxes: readonly Uint8Array[],
-): Reading {
+): ParsedLetter {
   const opened = openForwarded(crypto, forward, boxes, openingKeysOf(self.front))
   if (!opened.ok) return { ...opened, forward }
   const { mailFrom: from, mailDate: date = null, messageId = null } = forward
@@ -101,16 +91,4 @@ export function openingKeysOf({ identity, sealingKeys }: Pick<HostSelf, 'identit
 
 function isOwnAgent({ ownAgent }: HostSelf, letter: Letter): boolean {
   return ownAgent !== null && equalBytes(letter.from, ownAgent)
-}
-
-/** `raw`: of a mail that is like a report. Null unless it is one about a mail that we really sent to somebody it names. */
-export function bounceOf({ self, crypto }: Pick<Reader, 'self' | 'crypto'>, raw: Uint8Array): Bounce | null {
-  const { messageIds, recipients, isFinal } = readDeliveryReport(raw)
-  for (const messageId of messageIds) {
-    for (const recipient of recipients) {
-      const sentAt = readBounceToken(crypto, self.bounceTokenKey, messageId, recipient)
-      if (sentAt !== null) return { recipient, sentAt, isFinal }
-    }
-  }
-  return null
 }

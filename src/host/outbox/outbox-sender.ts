@@ -1,42 +1,57 @@
-// Sends what is in the outbox, beside the courier: several at once, replies first, each again until it is gone, and in
+// Sends what is in the outbox: several at once, replies first, each again until it is gone, and in
 // a day no more than the budget.
 
-import { messageOf, Problem } from '../../base/problem.ts'
+import { messageOf } from '../../base/problem.ts'
+import { waitAtMost } from '../../base/wait.ts'
 import { frozenMail } from '../../mail/mime/compose-mail.ts'
 import type { MailSender, SendOutcome } from '../../mail/sender.ts'
-import type { Urgency, WaitingMail } from '../../store/outbox.ts'
-import type { BudgetState } from '../../store/send-budget.ts'
-import { type HostParts, inTurn, withDatabase } from '../context.ts'
+import type { HostDatabase } from '../../store/host-database.ts'
+import type { MailLeases } from '../../store/mail-leases.ts'
+import type { Outbox, Urgency, WaitingMail } from '../../store/outbox.ts'
+import type { BudgetState, SendBudget } from '../../store/send-budget.ts'
+import type { UnreachableAddresses } from '../../store/unreachable-addresses.ts'
+import type { HostContext } from '../context.ts'
+import { emitTrouble, withDatabase, withDatabaseTurn } from '../host-problems.ts'
 import { SendBackoff } from './send-backoff.ts'
 import { SendQueue } from './send-queue.ts'
 
 /** Sent mails are marked together, so that a mail costs less than one sync to disk. A mail sent but not yet
  *  marked when the host is killed goes out again, with the same bytes. */
 const markAfterMs = 250
-/** Where others would send them again as soon as their claims end. */
+/** Where others would send them again as soon as their leases end. */
 const markSharedAfterMs = 20
 const markAtMost = 128
 
 /** Sent or refused, to be taken out of the outbox together. */
-type Lot = {
+type FinishedMails = {
   readonly mails: readonly WaitingMail[]
   /** Of those, what counts towards the budget. */
   readonly sent: number
 }
 
+type OutboxSenderOptions = {
+  readonly database: HostDatabase
+  readonly outbox: Outbox
+  readonly budget: SendBudget
+  readonly unreachable: UnreachableAddresses
+  /** Null where no other process uses the same tables. */
+  readonly leases: MailLeases | null
+  readonly sender: MailSender
+}
+
 export class OutboxSender {
-  readonly #parts: HostParts
-  readonly #sender: MailSender
+  readonly #context: HostContext
+  readonly #options: OutboxSenderOptions
   /** Under way, or sent and not yet marked: not to be tried again. At most `concurrency` + `markAtMost`. */
   readonly #busy = new Set<number>()
-  readonly #due: SendQueue
+  readonly #queue: SendQueue
   #done: WaitingMail[] = []
   /** Of those, what counts towards the budget. */
   #sentUnmarked = 0
   #underWay = 0
   /** As it was told. */
   #budgetState: BudgetState = 'ample'
-  readonly #pause: SendBackoff
+  readonly #backoff: SendBackoff
   #cancelTimer: (() => void) | null = null
   /** Monotonic ms; of the timer, while there is one. */
   #timerAt = 0
@@ -46,16 +61,21 @@ export class OutboxSender {
   #closed = false
   #onIdle: (() => void) | null = null
 
-  constructor(parts: HostParts, sender: MailSender) {
-    this.#parts = parts
-    this.#sender = sender
-    this.#pause = new SendBackoff({
-      clock: parts.clock,
-      failures: Math.max(3, sender.concurrency),
+  constructor(context: HostContext, options: OutboxSenderOptions) {
+    const { clock, emit } = context
+    this.#context = context
+    this.#options = options
+    this.#backoff = new SendBackoff({
+      clock,
+      failures: Math.max(3, options.sender.concurrency),
       backoffMs: (rounds) => this.#backoffMs(rounds),
-      onTrouble: (problem) => parts.emit({ event: 'trouble', problem }),
+      onTrouble: (problem) => emit({ event: 'trouble', problem }),
     })
-    this.#due = new SendQueue(parts, sender, { busy: this.#busy, onMoreIn: (ms) => this.#comeBackIn(ms) })
+    this.#queue = new SendQueue(context, {
+      ...options,
+      busy: this.#busy,
+      onMoreIn: (ms) => this.#comeBackIn(ms),
+    })
   }
 
   isBusyWith(order: number): boolean {
@@ -64,12 +84,12 @@ export class OutboxSender {
 
   /** Whether replies wait to be sent, as far as is known without looking. */
   get mayHoldReplies(): boolean {
-    return this.#due.mayHoldReplies
+    return this.#queue.mayHoldReplies
   }
 
   /** There are new mails in the outbox, or it is time to try old ones again. */
-  pump(urgencies: readonly Urgency[] = ['urgent', 'patient']): void {
-    this.#due.lookAgain(urgencies)
+  pump(urgencies: readonly Urgency[] = ['urgent', 'normal']): void {
+    this.#queue.lookAgain(urgencies)
     this.#go()
   }
 
@@ -81,15 +101,11 @@ export class OutboxSender {
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true
     this.#cancelTimer?.()
-    this.#guarded(() => this.#due.giveBack())
+    this.#guarded(() => this.#queue.giveBack())
     if (this.#underWay > 0) {
-      await new Promise<void>((resolve) => {
-        const cancel = this.#parts.clock.after(graceMs, resolve)
-        this.#onIdle = () => {
-          cancel()
-          resolve()
-        }
-      })
+      const { promise: idle, resolve } = Promise.withResolvers<void>()
+      this.#onIdle = resolve
+      await waitAtMost(this.#context.clock, graceMs, idle)
     }
     await this.#marking
     this.#guarded(() => this.#mark())
@@ -97,13 +113,13 @@ export class OutboxSender {
   }
 
   #launch(): void {
-    if (this.#pause.leftMs > 0) {
-      this.#comeBackIn(this.#pause.leftMs)
+    if (this.#backoff.leftMs > 0) {
+      this.#comeBackIn(this.#backoff.leftMs)
       return
     }
     this.#watchBudget()
-    while (this.#underWay < this.#sender.concurrency) {
-      const mail = this.#nextOf('urgent') ?? this.#nextOf('patient')
+    while (this.#underWay < this.#options.sender.concurrency) {
+      const mail = this.#nextOf('urgent') ?? this.#nextOf('normal')
       if (mail === undefined) break
       this.#start(mail)
     }
@@ -111,24 +127,26 @@ export class OutboxSender {
 
   #nextOf(urgency: Urgency): WaitingMail | undefined {
     // What is claimed is within the budget already.
-    if (!this.#parts.claims && !this.#mayStart(urgency)) return undefined
-    return this.#due.next(urgency)
+    if (!this.#options.leases && !this.#mayStart(urgency)) return undefined
+    return this.#queue.next(urgency)
   }
 
   /** Whatever is under way may yet count. */
   #mayStart(urgency: Urgency): boolean {
-    const { budget, clock, database } = this.#parts
-    const left = withDatabase(database, () => budget.left(urgency, clock.wallNow()))
+    const { budget, database } = this.#options
+    const now = this.#context.clock.wallNow()
+    const left = withDatabase(database, () => budget.left(urgency, now))
     return left > this.#underWay + this.#sentUnmarked
   }
 
   #watchBudget(): void {
-    const { budget, clock, database, settings, emit } = this.#parts
+    const { clock, settings, emit } = this.#context
+    const { budget, database } = this.#options
     const now = clock.wallNow()
     const state = withDatabase(database, () => budget.state(now))
     let moreInMs: number | null = null
     if (state !== 'ample') {
-      const urgency = state === 'used-up' ? 'urgent' : 'patient'
+      const urgency = state === 'used-up' ? 'urgent' : 'normal'
       moreInMs = Math.max(1, withDatabase(database, () => budget.freeAt(urgency, now)) - now)
       // The wall clock may jump, so no timer trusts it for long.
       this.#comeBackIn(Math.min(settings.retryMaxMs, moreInMs))
@@ -140,7 +158,8 @@ export class OutboxSender {
   }
 
   #start(mail: WaitingMail): void {
-    const raw = mail.raw ?? withDatabase(this.#parts.database, () => this.#parts.outbox.raw(mail))
+    const { database, outbox } = this.#options
+    const raw = mail.raw ?? withDatabase(database, () => outbox.raw(mail))
     if (raw === null) return
     this.#busy.add(mail.order)
     this.#underWay++
@@ -155,16 +174,17 @@ export class OutboxSender {
 
   async #send(frozen: Uint8Array): Promise<SendOutcome> {
     try {
-      return await this.#sender.send(frozenMail(frozen))
+      return await this.#options.sender.send(frozenMail(frozen))
     } catch (thrown) {
       return { outcome: 'later', reason: messageOf(thrown) }
     }
   }
 
   #settle(mail: WaitingMail, outcome: SendOutcome): void {
-    const { emit, clock, outbox, unreachable, database, claims } = this.#parts
+    const { emit, clock } = this.#context
+    const { outbox, unreachable, database, leases } = this.#options
     if (outcome.outcome !== 'later') {
-      this.#pause.succeeded()
+      this.#backoff.succeeded()
       if (outcome.outcome === 'sent') {
         this.#sentUnmarked++
         emit({ event: 'sent', kind: mail.kind })
@@ -180,13 +200,13 @@ export class OutboxSender {
       return
     }
     emit({ event: 'unsent', kind: mail.kind, outcome: 'later', reason: outcome.reason })
-    this.#pause.failed(outcome.problem)
+    this.#backoff.failed(outcome.problem)
     const nextAttemptAt = clock.wallNow() + this.#backoffMs(mail.attempts)
     try {
       withDatabase(database, () =>
         database.inTransaction(() => {
           outbox.postpone(mail.order, nextAttemptAt)
-          claims?.release([mail])
+          leases?.release([mail])
         }),
       )
     } finally {
@@ -196,16 +216,17 @@ export class OutboxSender {
   }
 
   #backoffMs(attempts: number): number {
-    const { retryFirstMs, retryMaxMs } = this.#parts.settings
+    const { retryFirstMs, retryMaxMs } = this.#context.settings
     return Math.min(retryMaxMs, retryFirstMs * 2 ** Math.min(attempts, 20))
   }
 
   #markSoon(): void {
-    const { clock, claims } = this.#parts
+    const { clock } = this.#context
+    const { leases } = this.#options
     if (this.#done.length >= markAtMost) {
       this.#markDone()
     } else {
-      this.#cancelMark ??= clock.after(claims ? markSharedAfterMs : markAfterMs, () => {
+      this.#cancelMark ??= clock.after(leases ? markSharedAfterMs : markAfterMs, () => {
         this.#cancelMark = null
         if (!this.#closed) this.#markDone()
       })
@@ -213,17 +234,17 @@ export class OutboxSender {
   }
 
   #markDone(): void {
-    const { claims, budget } = this.#parts
-    if (claims && budget.isLimited) this.#marking ??= this.#markInTurn()
+    const { leases, budget } = this.#options
+    if (leases && budget.isLimited) this.#marking ??= this.#markInTurn()
     else this.#guarded(() => this.#mark())
   }
 
   /** Mails go on while other processes' transactions are waited for. */
   async #markInTurn(): Promise<void> {
-    const lot = this.#lot()
+    const finished = this.#finishedMails()
     try {
-      const dropped = await inTurn(this.#parts.database, () => this.#drop(lot))
-      this.#forget(lot, dropped)
+      const dropped = await withDatabaseTurn(this.#options.database, () => this.#drop(finished))
+      this.#forget(finished, dropped)
       if (this.#done.length > 0) this.#markSoon()
     } catch (thrown) {
       this.#recover(thrown)
@@ -233,30 +254,30 @@ export class OutboxSender {
   }
 
   #mark(): void {
-    const { database, claims, budget, clock } = this.#parts
-    const lot = this.#lot()
-    if (lot.mails.length === 0) return
+    const { database, leases, budget } = this.#options
+    const finished = this.#finishedMails()
+    if (finished.mails.length === 0) return
     const dropped = withDatabase(database, () =>
-      claims && !budget.isLimited
-        ? claims.settle(lot.mails, lot.sent, clock.wallNow())
-        : database.transaction(() => this.#drop(lot)),
+      leases && !budget.isLimited
+        ? leases.removeFinished(finished.mails, finished.sent, this.#context.clock.wallNow())
+        : database.transaction(() => this.#drop(finished)),
     )
-    this.#forget(lot, dropped)
+    this.#forget(finished, dropped)
   }
 
-  #lot(): Lot {
+  #finishedMails(): FinishedMails {
     this.#cancelMark?.()
     this.#cancelMark = null
     return { mails: [...this.#done], sent: this.#sentUnmarked }
   }
 
-  #drop({ mails, sent }: Lot): number {
-    const { outbox, budget, clock } = this.#parts
-    budget.count(sent, clock.wallNow())
+  #drop({ mails, sent }: FinishedMails): number {
+    const { outbox, budget } = this.#options
+    budget.count(sent, this.#context.clock.wallNow())
     return outbox.drop(mails)
   }
 
-  #forget({ mails, sent }: Lot, dropped: number): void {
+  #forget({ mails, sent }: FinishedMails, dropped: number): void {
     for (const { order } of mails) this.#busy.delete(order)
     this.#done = this.#done.slice(mails.length)
     this.#sentUnmarked -= sent
@@ -275,21 +296,20 @@ export class OutboxSender {
   }
 
   #recover(thrown: unknown): void {
-    if (!(thrown instanceof Problem)) throw thrown
-    this.#due.forget()
-    this.#parts.emit({ event: 'trouble', problem: thrown })
-    this.#pause.pause(this.#backoffMs(0))
+    emitTrouble(this.#context, thrown)
+    this.#queue.forget()
+    this.#backoff.pause(this.#backoffMs(0))
     this.#comeBackIn(this.#backoffMs(0))
   }
 
   /** One timer: the earliest wish counts, and what is later is asked for again then. */
   #comeBackIn(delayMs: number): void {
     if (this.#stopping) return
-    const at = this.#parts.clock.now() + Math.max(1, delayMs)
+    const at = this.#context.clock.now() + Math.max(1, delayMs)
     if (this.#cancelTimer && this.#timerAt <= at) return
     this.#cancelTimer?.()
     this.#timerAt = at
-    this.#cancelTimer = this.#parts.clock.after(at - this.#parts.clock.now(), () => {
+    this.#cancelTimer = this.#context.clock.after(at - this.#context.clock.now(), () => {
       this.#cancelTimer = null
       if (this.#done.length > 0) this.#markDone()
       this.pump()

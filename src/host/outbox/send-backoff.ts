@@ -4,7 +4,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Problem, ProblemCode } from '../../base/problem.ts'
 
-export type SendBackoffOptions = {
+type SendBackoffOptions = {
   readonly clock: Clock
   /** So many failures in a row make the trouble the server's. */
   readonly failures: number

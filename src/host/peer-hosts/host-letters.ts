@@ -9,10 +9,18 @@ import type {
   TableRequestLetter,
   TakenLetter,
 } from '../../letter/letter-types.ts'
-import type { HostGround } from '../context.ts'
+import type { SeenLetters } from '../../store/seen-letters.ts'
+import type { HostContext } from '../context.ts'
 import type { DropReason } from '../events.ts'
 
 export type BetweenHosts = TableLetter | TableRequestLetter | SignalLetter | ForwardLetter | TakenLetter
+
+/** That another host passes on to its recipient. */
+export type RelayedSignal = Pick<SignalLetter, 'room' | 'peer' | 'box' | 'relay'>
+
+/** An answer may be completed for so long: a letter between hosts that got lost is made up for by the comparison of their
+ *  tables ten minutes later. Whom an agent was offered is told for so long, too. */
+export const lateMs = 15 * 60_000
 
 const kinds: ReadonlySet<LetterKind> = new Set(['table', 'table-request', 'forward', 'taken'])
 
@@ -22,7 +30,8 @@ export function isBetweenHosts(letter: Letter): letter is BetweenHosts {
 
 /** To be called inside the letter's transaction, and once for it. Null when it is fresh and new. */
 export function repeats(
-  { seen, settings }: Pick<HostGround, 'seen' | 'settings'>,
+  { settings }: Pick<HostContext, 'settings'>,
+  seen: SeenLetters,
   { from, id, sentAt }: BetweenHosts,
   now: number,
 ): DropReason | null {

@@ -3,64 +3,57 @@
 
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { InviteHost } from '../../letter/invite.ts'
-import type { IntroductionWish, RoomTag, SignalLetter, UserId } from '../../letter/letter-types.ts'
+import type { IntroductionRequest, RoomTag, SignalLetter, UserId } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
+import type { HostDatabase } from '../../store/host-database.ts'
+import type { Outbox } from '../../store/outbox.ts'
+import type { PeerTable } from '../../store/peer-table.ts'
+import type { PendingIntroductions } from '../../store/pending-introductions.ts'
 import type { SignedStatements } from '../../store/signed-statements.ts'
-import type { ItemKey } from '../../sync/item-version.ts'
-import { exchangeLimits, type HostId } from '../../sync/table-sync.ts'
-import type { HostGround } from '../context.ts'
+import type { UnreachableAddresses } from '../../store/unreachable-addresses.ts'
+import type { HostId } from '../../sync/table-sync.ts'
+import type { HostContext } from '../context.ts'
 import type { DropReason } from '../events.ts'
-import { relaySignal } from '../requests/handle-letter.ts'
+import { relaySignal } from '../requests/relay-signal.ts'
+import type { HostMails } from './host-mails.ts'
 import { IntroductionRequests } from './introduction-requests.ts'
 
-/** That one takes in a letter. */
-const wishBytes = 128
-
-export type RelaySignal = Pick<SignalLetter, 'room' | 'peer' | 'box' | 'relay'>
-
-export type RelayOptions = {
+type RelayOptions = {
   readonly hosts: ReadonlyMap<HostId, InviteHost>
+  readonly database: HostDatabase
+  readonly peers: PeerTable
+  readonly outbox: Outbox
+  readonly introductions: PendingIntroductions
+  readonly unreachable: UnreachableAddresses
   readonly statements: SignedStatements
-  readonly sendSignal: (host: InviteHost, signal: RelaySignal) => void
-  /** `keys`: of what their askers signed, in case the other host has not heard it. */
-  readonly sendWishes: (
-    host: InviteHost,
-    keys: readonly string[],
-    introduce: readonly IntroductionWish[],
-  ) => void
-  readonly guarded: (work: () => void) => void
+  readonly hostMails: HostMails
 }
 
 export class Relay {
-  readonly #parts: HostGround
+  readonly #context: HostContext
   readonly #options: RelayOptions
-  readonly #wishes: IntroductionRequests
+  readonly #introductionRequests: IntroductionRequests
 
-  constructor(parts: HostGround, options: RelayOptions) {
-    this.#parts = parts
+  constructor(context: HostContext, options: RelayOptions) {
+    this.#context = context
     this.#options = options
-    this.#wishes = new IntroductionRequests({
-      clock: parts.clock,
-      gatherMs: parts.settings.introductionWindowMs,
-      send: (to, wishes) => this.#sendWishes(to, wishes),
-      guarded: options.guarded,
-    })
+    this.#introductionRequests = new IntroductionRequests(context, options)
   }
 
   start(): void {
-    this.#wishes.start()
+    this.#introductionRequests.start()
   }
 
   stop(): void {
-    this.#wishes.stop()
+    this.#introductionRequests.stop()
   }
 
-  /** Those of `offered` who know us; the others' hosts are asked to introduce the asker to them. */
-  introduce(room: RoomTag, offered: readonly UserId[], asker: UserId): readonly UserId[] {
+  /** Those of `offered` who know us; the others' hosts are asked to introduce the requester to them. */
+  introduce(room: RoomTag, offered: readonly UserId[], requester: UserId): readonly UserId[] {
     if (this.#options.hosts.size === 0) return offered
     return offered.filter((recipient) => {
       const host = this.#hostOf(room, recipient)
-      if (host) this.#wishes.add(toHex(host.identity), { room, asker, recipient, hopsLeft: limits.hostHops })
+      if (host) this.#request(host, { room, requester, recipient, hopsLeft: limits.hostHops })
       return host === null
     })
   }
@@ -74,58 +67,40 @@ export class Relay {
   passOn({ room, peer, from, box }: SignalLetter): boolean {
     const host = this.#hostOf(room, peer)
     const relay = { origin: from, hopsLeft: limits.hostHops }
-    if (host) this.#options.sendSignal(host, { room, peer, box, relay })
+    if (host) this.#options.hostMails.enqueueSignal(host, { room, peer, box, relay })
     return host !== null
   }
 
   takeSignal(letter: SignalLetter, from: HostId, now: number): DropReason | null {
+    const { peers, hostMails } = this.#options
     const { room, peer, box, relay } = letter
-    const recipient = this.#parts.peers.find(room, peer, now)
+    const recipient = peers.find(room, peer, now)
     if (!relay || recipient === null || equalBytes(relay.origin, peer)) return 'unknown-peer'
     const host = this.#hostOf(room, peer)
-    if (host === null) return relaySignal(this.#parts, recipient, letter, relay.origin, now)
+    if (host === null) return relaySignal(this.#context, this.#options, recipient, letter, relay.origin, now)
     if (relay.hopsLeft === 0 || toHex(host.identity) === from) return 'unknown-peer'
-    this.#options.sendSignal(host, { room, peer, box, relay: { ...relay, hopsLeft: relay.hopsLeft - 1 } })
+    hostMails.enqueueSignal(host, { room, peer, box, relay: { ...relay, hopsLeft: relay.hopsLeft - 1 } })
     return null
   }
 
-  takeWish(wish: IntroductionWish, from: HostId, now: number): void {
-    const { peers, introductions } = this.#parts
-    const { room, asker, recipient, hopsLeft } = wish
-    if (peers.find(room, recipient, now) === null || equalBytes(asker, recipient)) return
+  takeIntroductionRequest(request: IntroductionRequest, from: HostId, now: number): void {
+    const { peers, introductions } = this.#options
+    const { room, requester, recipient, hopsLeft } = request
+    if (peers.find(room, recipient, now) === null || equalBytes(requester, recipient)) return
     const host = this.#hostOf(room, recipient)
-    if (host === null) introductions.note(room, [recipient], asker, now)
+    if (host === null) introductions.note(room, [recipient], requester, now)
     else if (hopsLeft > 0 && toHex(host.identity) !== from)
-      this.#wishes.add(toHex(host.identity), { ...wish, hopsLeft: hopsLeft - 1 })
+      this.#request(host, { ...request, hopsLeft: hopsLeft - 1 })
+  }
+
+  #request(host: InviteHost, request: IntroductionRequest): void {
+    this.#introductionRequests.add(toHex(host.identity), request)
   }
 
   /** The host that knows how to reach this agent; null when the agent knows us. */
   #hostOf(room: RoomTag, user: UserId): InviteHost | null {
     const { hosts, statements } = this.#options
-    const host = hosts.size > 0 ? statements.toldBy(room, user) : null
+    const host = hosts.size > 0 ? statements.receivedFrom(room, user) : null
     return (host && hosts.get(toHex(host))) ?? null
-  }
-
-  #sendWishes(to: HostId, introduce: readonly IntroductionWish[]): void {
-    const { hosts, statements, sendWishes } = this.#options
-    const host = hosts.get(to)
-    if (!host) return
-    let keys = new Set<ItemKey>()
-    let wishes: IntroductionWish[] = []
-    let bytes = 0
-    for (const wish of introduce) {
-      const key = statements.keyOf(wish.room, wish.asker)
-      const more = wishBytes + (keys.has(key) ? 0 : (statements.statementBytes(key) ?? 0))
-      if (wishes.length > 0 && bytes + more > exchangeLimits.letterBytes) {
-        sendWishes(host, [...keys], wishes)
-        keys = new Set()
-        wishes = []
-        bytes = 0
-      }
-      keys.add(key)
-      wishes.push(wish)
-      bytes += more
-    }
-    sendWishes(host, [...keys], wishes)
   }
 }

@@ -2,32 +2,45 @@
 // Each is told on once by whoever hears of it, and again every day, for a mail can be lost.
 
 import { equalBytes } from '../../base/bytes.ts'
-import { chunksOf } from '../../base/chunk.ts'
+import { chunksOf } from '../../base/list-chunks.ts'
+import type { InviteHost } from '../../letter/invite.ts'
 import { checkRevocation } from '../../letter/invite-revocation.ts'
 import type { Revocation } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
-import { type HostGround, tryTransaction } from '../context.ts'
+import type { HostDatabase } from '../../store/host-database.ts'
+import type { InviteRevocations } from '../../store/invite-revocations.ts'
+import type { HostId } from '../../sync/table-sync.ts'
+import type { HostContext } from '../context.ts'
+import { tryDatabase } from '../host-problems.ts'
+import type { HostMails } from './host-mails.ts'
 
 const againMs = 24 * 3_600_000
 /** To a host whose table is empty. */
 const mostAtOnce = 20 * limits.tableRevocations
 
+type RevocationSyncOptions = {
+  readonly hosts: ReadonlyMap<HostId, InviteHost>
+  readonly database: HostDatabase
+  readonly revocations: InviteRevocations
+  readonly hostMails: HostMails
+}
+
 export class RevocationSync {
-  readonly #parts: HostGround
-  readonly #send: (revoked: readonly Revocation[]) => void
+  readonly #context: HostContext
+  readonly #options: RevocationSyncOptions
   #cancel: () => void = () => {}
 
-  /** `send`: to all hosts that we know, `limits.tableRevocations` at most, inside a transaction. */
-  constructor(parts: HostGround, send: (revoked: readonly Revocation[]) => void) {
-    this.#parts = parts
-    this.#send = send
+  constructor(context: HostContext, options: RevocationSyncOptions) {
+    this.#context = context
+    this.#options = options
   }
 
   /** Looks every now and then: commands revoke while the host runs. */
   start(): void {
-    const { clock, settings } = this.#parts
+    const { clock, settings } = this.#context
+    const { database } = this.#options
     this.#cancel = clock.after(settings.housekeepingMs, () => {
-      tryTransaction(this.#parts, () => this.#tellDue())
+      tryDatabase(this.#context, database, () => database.transaction(() => this.#tellDue()))
       this.start()
     })
   }
@@ -38,24 +51,24 @@ export class RevocationSync {
 
   /** Inside the letter's transaction. Of hosts whose invites do not let in here nothing is kept. */
   take(revoked: readonly Revocation[]): void {
-    const { self, crypto, revocations } = this.#parts
+    const { self, crypto } = this.#context
     for (const revocation of revoked) {
       const isHosts = self.hosts.some((host) => equalBytes(host, revocation.host))
-      if (isHosts && checkRevocation(crypto, revocation)) revocations.take(revocation)
+      if (isHosts && checkRevocation(crypto, revocation)) this.#options.revocations.add(revocation)
     }
   }
 
   /** In pieces for one letter each. */
   get all(): readonly (readonly Revocation[])[] {
-    return chunksOf(this.#parts.revocations.latest(mostAtOnce), limits.tableRevocations)
+    return chunksOf(this.#options.revocations.latest(mostAtOnce), limits.tableRevocations)
   }
 
   #tellDue(): void {
-    const { revocations, clock } = this.#parts
-    const now = clock.wallNow()
-    const due = revocations.due(now - againMs, limits.tableRevocations)
-    if (due.length === 0) return
-    this.#send(due)
-    revocations.noteTold(due, now)
+    const { hosts, hostMails, revocations } = this.#options
+    const now = this.#context.clock.wallNow()
+    const revoked = revocations.due(now - againMs, limits.tableRevocations)
+    if (revoked.length === 0) return
+    for (const host of hosts.values()) hostMails.enqueueTable(host, [], { revoked })
+    revocations.markSent(revoked, now)
   }
 }

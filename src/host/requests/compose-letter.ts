@@ -4,20 +4,20 @@ import type { IntroductionLetter, ReplyLetter, SignalLetter, UserId } from '../.
 import { writeLetter } from '../../letter/mail-text.ts'
 import { isMessageId } from '../../letter/text-validation.ts'
 import { freezeMail, newMessageId } from '../../mail/mime/compose-mail.ts'
-import type { FrozenMail } from '../../store/outbox.ts'
-import type { HostParts } from '../context.ts'
+import type { OutboxMail } from '../../store/outbox.ts'
+import type { HostContext } from '../context.ts'
 import { type BetweenHosts, isBetweenHosts } from '../peer-hosts/host-letters.ts'
 import { bounceToken } from './bounce-token.ts'
 
 export type HostLetter = ReplyLetter | IntroductionLetter | SignalLetter | BetweenHosts
 
-export type Recipient = {
+type Recipient = {
   readonly returnAddress: string
   /** X25519 key of its latest session, or of the request that is answered; of a host, its sealing key. */
   readonly sessionKey: Uint8Array
 }
 
-type Signer = Pick<HostParts, 'self' | 'crypto' | 'clock'>
+type Signer = Pick<HostContext, 'self' | 'crypto' | 'clock'>
 
 /** The fields all letters of a host to agents begin with: a new letter ID, signed now. */
 export function letterHead({ self, crypto, clock }: Signer, to: UserId) {
@@ -30,24 +30,24 @@ export function letterHeadBetweenHosts({ self, crypto, clock }: Signer, to: User
 
 /** `answers` is the Message-ID of the mail that is answered, if there is one; an odd one is left out. */
 export function freezeLetter(
-  parts: Pick<HostParts, 'self' | 'crypto'>,
+  context: Pick<HostContext, 'self' | 'crypto'>,
   letter: HostLetter,
   recipient: Recipient,
   answers: string | null = null,
-): FrozenMail {
-  const { identity } = isBetweenHosts(letter) ? parts.self : parts.self.front
-  const text = writeLetter(parts.crypto, letter, { identity, recipientKey: recipient.sessionKey })
-  return freezeText(parts, letter, text, recipient.returnAddress, answers)
+): OutboxMail {
+  const { identity } = isBetweenHosts(letter) ? context.self : context.self.front
+  const text = writeLetter(context.crypto, letter, { identity, recipientKey: recipient.sessionKey })
+  return freezeText(context, letter, text, recipient.returnAddress, answers)
 }
 
 /** `text`: of the mail, with the letter in it. */
 export function freezeText(
-  { self, crypto }: Pick<HostParts, 'self' | 'crypto'>,
+  { self, crypto }: Pick<HostContext, 'self' | 'crypto'>,
   letter: HostLetter,
   text: string,
   returnAddress: string,
   answers: string | null = null,
-): FrozenMail {
+): OutboxMail {
   const messageId = newMessageId(
     bounceToken(crypto, self.bounceTokenKey, returnAddress, letter.sentAt),
     self.domain,

@@ -3,48 +3,57 @@
 
 import { Problem } from '../../base/problem.ts'
 import { limits } from '../../letter/limits.ts'
-import { isDatabaseFailure } from '../../store/host-database.ts'
-import type { OwedIntroduction } from '../../store/pending-introductions.ts'
-import { type HostParts, inTurn, internalProblem, withDatabase } from '../context.ts'
+import { type HostDatabase, isDatabaseFailure } from '../../store/host-database.ts'
+import type { Outbox } from '../../store/outbox.ts'
+import type { PeerTable } from '../../store/peer-table.ts'
+import type { DueIntroduction, PendingIntroductions } from '../../store/pending-introductions.ts'
+import type { SendBudget } from '../../store/send-budget.ts'
+import type { UnreachableAddresses } from '../../store/unreachable-addresses.ts'
+import type { HostContext } from '../context.ts'
+import { emitTrouble, internalProblem, withDatabase, withDatabaseTurn } from '../host-problems.ts'
+import type { MailboxReader } from '../inbox/mailbox-reader.ts'
+import type { OutboxSender } from '../outbox/outbox-sender.ts'
 import { freezeLetter, letterHead } from './compose-letter.ts'
-import { flagUnreachable } from './handle-letter.ts'
-import { offerPeer } from './offer-peer.ts'
+import { flagUnreachable, offerPeer } from './offer-peer.ts'
 
 /** Made in one transaction, at most: its sync to disk costs more than an introduction. */
 const groupIntroductions = 4
-/** While the day's budget leaves none for introductions. By this time the asker has given up those it was offered. */
+/** While the day's budget leaves none for introductions. By this time the requester has given up those it was offered. */
 const worthlessAfterMs = 300_000
 const noBudgetPaceMs = 60_000
 /** While a backlog is worked off: replies matter more, but nobody waits for ever. */
 const backlogPaceMs = 160
 
-export type IntroducerNotices = {
-  /** Whether letters are being worked off, or replies wait to be sent: those go first, and more askers may be on
-   *  their way. */
-  readonly isBacklog: () => boolean
-  /** A mail was put in the outbox. */
-  readonly onCommit: () => void
+type IntroducerOptions = {
+  readonly database: HostDatabase
+  readonly peers: PeerTable
+  readonly outbox: Outbox
+  readonly budget: SendBudget
+  readonly introductions: PendingIntroductions
+  readonly unreachable: UnreachableAddresses
+  readonly mailboxReader: MailboxReader
+  readonly outboxSender: OutboxSender
 }
 
 export class Introducer {
-  readonly #parts: HostParts
-  readonly #notices: IntroducerNotices
+  readonly #context: HostContext
+  readonly #options: IntroducerOptions
   #cancelTimer: (() => void) | null = null
   #isMaking = false
   /** Somebody was noted while others were made known. */
   #isWoken = false
   #stopping = false
 
-  constructor(parts: HostParts, notices: IntroducerNotices) {
-    this.#parts = parts
-    this.#notices = notices
+  constructor(context: HostContext, options: IntroducerOptions) {
+    this.#context = context
+    this.#options = options
   }
 
   /** Introductions may be owed: makes them when their time has come. */
   wake(): void {
     this.#isWoken = true
     if (this.#stopping || this.#cancelTimer || this.#isMaking) return
-    this.#comeBackIn(this.#parts.settings.introductionWindowMs)
+    this.#comeBackIn(this.#context.settings.introductionWindowMs)
   }
 
   stop(): void {
@@ -54,7 +63,7 @@ export class Introducer {
 
   #comeBackIn(delayMs: number): void {
     if (this.#stopping) return
-    this.#cancelTimer = this.#parts.clock.after(Math.max(1, delayMs), () => {
+    this.#cancelTimer = this.#context.clock.after(Math.max(1, delayMs), () => {
       this.#cancelTimer = null
       void this.#takeTurn()
     })
@@ -62,15 +71,14 @@ export class Introducer {
 
   /** A few at most: letters and mails under way have their turn in between. */
   async #takeTurn(): Promise<void> {
-    const { settings, emit } = this.#parts
-    let pauseMs: number | null = settings.retryFirstMs
+    let pauseMs: number | null = this.#context.settings.retryFirstMs
     this.#isMaking = true
     this.#isWoken = false
     try {
       pauseMs = await this.#makeDue()
     } catch (thrown) {
-      if (!(thrown instanceof Problem)) throw thrown
-      if (!this.#stopping) emit({ event: 'trouble', problem: thrown })
+      // While we stop the database may be closed.
+      if (!(this.#stopping && thrown instanceof Problem)) emitTrouble(this.#context, thrown)
     } finally {
       this.#isMaking = false
     }
@@ -80,66 +88,76 @@ export class Introducer {
 
   /** How long until it is worth coming back; null when nobody is to be introduced. */
   async #makeDue(): Promise<number | null> {
-    const { settings, introductions, outbox, clock, database, budget } = this.#parts
+    const { introductions, outbox, database, budget } = this.#options
+    const { clock, settings } = this.#context
     const { introductionWindowMs, introductionHoldMs, retryFirstMs } = settings
-    const isBacklog = this.#notices.isBacklog()
+    const isBacklog = this.#isBacklog
     const waitMs = isBacklog ? introductionHoldMs : introductionWindowMs
     const now = clock.wallNow()
     const oldest = withDatabase(database, () => introductions.oldestNotedAt())
     if (oldest === null) return null
     if (oldest > now - waitMs) return Math.min(introductionWindowMs, oldest + waitMs - now)
-    if (withDatabase(database, () => budget.left('patient', now)) === 0) {
+    if (withDatabase(database, () => budget.left('normal', now)) === 0) {
       withDatabase(database, () => introductions.forget(now - worthlessAfterMs))
       return noBudgetPaceMs
     }
-    if (withDatabase(database, () => outbox.room('introduction')) === 0) return retryFirstMs
+    if (withDatabase(database, () => outbox.freeSlots('introduction')) === 0) return retryFirstMs
     await this.#makeGroup(now - waitMs)
     return isBacklog ? backlogPaceMs : 0
   }
 
+  /** Whether letters are being worked off, or replies wait to be sent: those go first, and more requesters may be on
+   *  their way. */
+  get #isBacklog(): boolean {
+    const { mailboxReader, outboxSender } = this.#options
+    return mailboxReader.isBusy || outboxSender.mayHoldReplies
+  }
+
   async #makeGroup(notedUntil: number): Promise<void> {
-    const { introductions, outbox, database } = this.#parts
-    const mails = await inTurn(database, () => {
+    const { introductions, outbox, outboxSender, database } = this.#options
+    const mails = await withDatabaseTurn(database, () => {
       let frozen = 0
       for (let made = 0; made < groupIntroductions; made++) {
         const owed = introductions.next(notedUntil, limits.peers)
-        if (owed === null || outbox.room('introduction') === 0) break
+        if (owed === null || outbox.freeSlots('introduction') === 0) break
         if (this.#make(owed)) frozen++
       }
       return frozen
     })
-    if (mails > 0) this.#notices.onCommit()
+    if (mails > 0) outboxSender.pump(['normal'])
   }
 
   /** Whether there is a mail now. One introduction that our own code cannot make must not hold up all others. */
-  #make(owed: OwedIntroduction): boolean {
-    const { introductions, database, emit } = this.#parts
+  #make(owed: DueIntroduction): boolean {
+    const { introductions, database } = this.#options
     try {
       return database.transaction(() => this.#freeze(owed))
     } catch (thrown) {
       if (isDatabaseFailure(thrown)) throw thrown
-      emit({ event: 'trouble', problem: internalProblem('An introduction', thrown) })
-      introductions.settle(owed.room, owed.recipient, owed.askers)
+      const problem = internalProblem('An introduction', thrown)
+      this.#context.emit({ event: 'trouble', problem })
+      introductions.settle(owed.room, owed.recipient, owed.requesters)
       return false
     }
   }
 
-  #freeze({ room, recipient: user, askers: users }: OwedIntroduction): boolean {
-    const { peers, outbox, introductions, unreachable, settings, clock } = this.#parts
+  #freeze({ room, recipient: user, requesters: users }: DueIntroduction): boolean {
+    const { peers, outbox, introductions, unreachable } = this.#options
+    const { settings, clock } = this.#context
     const now = clock.wallNow()
     introductions.settle(room, user, users)
     const recipient = peers.find(room, user, now)
     if (recipient === null || unreachable.has(recipient.returnAddress, now)) return false
-    const askers = peers.findAll(room, users, now)
-    if (askers.length === 0) return false
+    const requesters = peers.findAll(room, users, now)
+    if (requesters.length === 0) return false
     const frozen = freezeLetter(
-      this.#parts,
+      this.#context,
       {
-        ...letterHead(this.#parts, recipient.user),
+        ...letterHead(this.#context, recipient.user),
         kind: 'introduction',
         sessionId: recipient.session.id,
-        peers: askers.map((asker) =>
-          offerPeer(flagUnreachable(this.#parts, asker, now), recipient, settings.natPrefix, now),
+        peers: requesters.map((requester) =>
+          offerPeer(flagUnreachable(requester, unreachable, now), recipient, settings.natPrefix, now),
         ),
       },
       { returnAddress: recipient.returnAddress, sessionKey: recipient.session.publicKey },

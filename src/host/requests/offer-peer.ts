@@ -1,4 +1,4 @@
-// What one agent is told of another (A5, B1–B3, B6). Pure. This is the only place where an entry becomes
+// What one agent is told of another (A5, B1–B3, B6). This is the only place where an entry becomes
 // something that leaves the host.
 
 import {
@@ -12,9 +12,10 @@ import {
 import type { OfferedPeer } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
 import type { Entry } from '../../store/peer-table.ts'
+import type { UnreachableAddresses } from '../../store/unreachable-addresses.ts'
 
 /** How many leading bits two public addresses share when one NAT owns both (B2). */
-export type NatPrefix = Readonly<Record<Family, number>>
+type NatPrefix = Readonly<Record<Family, number>>
 
 /** A NAT with several addresses shows few of them at once; an agent that claims more to get at other people's
  *  host candidates has only these tries. */
@@ -45,6 +46,15 @@ export function offerPeer(
     flagged: peer.flagged,
     ageMs: Math.min(limits.durationMs, Math.max(0, now - peer.acceptedAt)),
   }
+}
+
+/** Who gets no mail will hardly be met: to others that is as if somebody had failed to reach it. */
+export function flagUnreachable(
+  entry: Entry,
+  unreachable: Pick<UnreachableAddresses, 'has'>,
+  now: number,
+): Entry {
+  return !entry.flagged && unreachable.has(entry.returnAddress, now) ? { ...entry, flagged: true } : entry
 }
 
 /** Where UDP is blocked only TCP knows the public address. */

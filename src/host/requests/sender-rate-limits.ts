@@ -14,7 +14,7 @@ export type SenderLimitSettings = {
   readonly perDomain: number
 }
 
-export type Sender = { readonly key: UserId; readonly address: string }
+type Sender = { readonly key: UserId; readonly address: string }
 
 /** Some megabytes when all are full; only members get in here. */
 const mostSenders = 16_384

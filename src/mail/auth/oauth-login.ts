@@ -16,7 +16,7 @@ import {
   tokensOf,
 } from './oauth-tokens.ts'
 
-export type LoginOptions = {
+type LoginOptions = {
   readonly clock: Clock
   readonly client: OAuthClient
   readonly randomBytes: (length: number) => Uint8Array

@@ -10,7 +10,7 @@ import type { ProviderOAuth } from '../providers/provider-data.ts'
 import { reasonOf } from '../server-errors.ts'
 import type { AccessToken } from './credentials.ts'
 
-export type OAuthEndpoints = {
+type OAuthEndpoints = {
   readonly tokenUrl: string
   /** The page where a person agrees; null where there is none. */
   readonly authorizeUrl: string | null
@@ -49,7 +49,7 @@ export type OAuthClient = {
   readonly clientSecret: string | null
 }
 
-export type OAuthTokens = {
+type OAuthTokens = {
   readonly accessToken: string
   readonly expiresInMs: number
   /** Null: the one we have stays. */
@@ -151,7 +151,7 @@ function strange(url: string, status?: number): Problem {
   return new Problem('mail-connection', `The login server ${new URL(url).hostname} answers ${what}.`, remedy)
 }
 
-export type TokenSourceOptions = {
+type TokenSourceOptions = {
   readonly clock: Clock
   readonly client: OAuthClient
   /** Throws a Problem where there is none. */

@@ -29,7 +29,7 @@ export const imapTiming: ImapTiming = {
 
 export type ImapItem = { readonly uid: number; readonly sizeBytes: number; readonly start: Uint8Array }
 
-export type ImapEvents = {
+type ImapEvents = {
   /** New mail may be there. */
   readonly onExists: () => void
   /** Once, when the connection is lost for whatever reason but `close`. */

@@ -19,7 +19,7 @@ export type ImapMailboxTiming = ReconnectTiming & {
   readonly fullScanMs: number
 }
 
-export const imapMailboxTiming: ImapMailboxTiming = {
+const imapMailboxTiming: ImapMailboxTiming = {
   ...reconnectTiming,
   rescanMs: 20_000,
   fullScanMs: 300_000,
@@ -32,7 +32,7 @@ const reporters = ['mailer-daemon', 'postmaster', 'microsoftexchange']
 /** Mails downloaded by one command: bounds memory and the time one command takes. */
 const fetchBatch = 50
 
-export type ImapMailboxOptions = {
+type ImapMailboxOptions = {
   readonly clock: Clock
   readonly login: Login
   /** Uniform in [0, 1), for the scatter of retries; Math.random if left out. */

@@ -39,7 +39,7 @@ export const reconnectTiming: ReconnectTiming = {
 /** For a server that has every reason to answer at once. */
 const checkMs = 3_000
 
-export type ImapReconnectorOptions = {
+type ImapReconnectorOptions = {
   readonly url: ImapUrl
   readonly login: Login
   /** Largest mail that is downloaded. */

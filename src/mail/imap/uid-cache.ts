@@ -3,7 +3,7 @@
 
 import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
 
-export type LedgerLimits = {
+type LedgerLimits = {
   /** UIDs waiting. Beyond it some are left for a later scan: the newest, or where the newest may come first those in the
    *  middle. */
   readonly waiting: number
@@ -11,7 +11,7 @@ export type LedgerLimits = {
   readonly foreign: number
 }
 
-export const ledgerLimits: LedgerLimits = { waiting: 20_000, foreign: 20_000 }
+const ledgerLimits: LedgerLimits = { waiting: 20_000, foreign: 20_000 }
 
 export class UidCache {
   #validity = ''

@@ -13,7 +13,7 @@ import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.
 import { parseHeader } from '../mime/parse-mail.ts'
 import { listMaildir, type MaildirEntry, maildirChange, type OpenedMail, withMail } from './maildir-folder.ts'
 
-export type MaildirMailboxOptions = {
+type MaildirMailboxOptions = {
   readonly clock: Clock
   /** Between two looks at the folder; default 2 s. */
   readonly pollMs?: number

@@ -9,7 +9,7 @@ import { type HttpAnswer, type HttpRequest, httpRequest } from '../http-request.
 import { type MailpitUrl, mayStayInClear, serverName } from '../mail-url.ts'
 import { clearTextProblem, loginProblem, serverProblem } from '../server-errors.ts'
 
-export type MailpitTiming = { readonly answerMs: number }
+type MailpitTiming = { readonly answerMs: number }
 
 /** What a search tells of a mail. */
 export type MailpitSummary = {

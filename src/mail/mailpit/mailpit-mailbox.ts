@@ -22,14 +22,14 @@ export type MailpitTimings = {
   readonly retry: Backoff
 }
 
-export const mailpitTimings: MailpitTimings = {
+const mailpitTimings: MailpitTimings = {
   answerMs: 20_000,
   listenMs: 15_000,
   pollMs: 2_000,
   retry: { firstMs: 1_000, lastMs: 30_000 },
 }
 
-export type MailpitMailboxOptions = {
+type MailpitMailboxOptions = {
   readonly clock: Clock
   /** Uniform in [0, 1), for the scatter of retries. */
   readonly random: () => number

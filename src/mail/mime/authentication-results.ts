@@ -6,7 +6,7 @@ const longestField = 4_096
 const mostResults = 32
 const deepestComment = 8
 
-export type AuthenticationResult = {
+type AuthenticationResult = {
   /** Lower case, such as `dmarc`. */
   readonly method: string
   /** Lower case, such as `pass`. */

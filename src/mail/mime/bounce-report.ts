@@ -4,7 +4,7 @@
 
 import { plainAddresses } from './parse-mail.ts'
 
-export type DeliveryReport = {
+type DeliveryReport = {
   /** Of mails it quotes, with angle brackets. */
   readonly messageIds: readonly string[]
   /** Whom it names as recipients. */

@@ -7,7 +7,7 @@ import {
   parseAddressHeader,
   simpleParser,
 } from 'mailparser'
-import { holdsLetter } from '../../letter/armor.ts'
+import { hasLetter } from '../../letter/armor.ts'
 import { isMailAddress, isMessageId } from '../../letter/text-validation.ts'
 
 /** Headers beyond this are not read: no letter needs them, and every relay adds its own few. */
@@ -52,7 +52,7 @@ export type ReadMail = {
   readonly text: string
 }
 
-export type MimeReading =
+type MimeReading =
   | { readonly ok: true; readonly mail: ReadMail }
   | { readonly ok: false; readonly refusal: 'too-big' | 'bad-mail' }
 
@@ -203,12 +203,12 @@ function idOf(id: string | undefined): string | null {
  *  nothing to read. */
 async function letterText(parsed: LibraryMail, nesting: number): Promise<string | null> {
   const plain = parsed.text ?? ''
-  if (holdsLetter(plain)) return plain
+  if (hasLetter(plain)) return plain
   const html = typeof parsed.html === 'string' ? await textOfHtml(parsed.html) : null
-  if (html !== null && holdsLetter(html)) return html
+  if (html !== null && hasLetter(html)) return html
   for (const { contentType, content } of parsed.attachments.slice(0, partLimit)) {
     const attached = await textOfAttachment(contentType, content, nesting)
-    if (attached !== null && holdsLetter(attached)) return attached
+    if (attached !== null && hasLetter(attached)) return attached
   }
   const text = plain.trim() === '' ? (html ?? '') : plain
   if (text.trim() !== '') return text

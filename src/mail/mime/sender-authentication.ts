@@ -1,5 +1,5 @@
 // Whether the mail server at our border has found that a mail comes from where its From says (RFC 8601), for hosts whose
-// config names that server. What is relied on is written in docs/operation.md.
+// config names that server. What is relied on is written in docs/host-limits.md.
 
 import { domainOf } from '../../base/mail-address.ts'
 import { type AuthenticationResults, readAuthenticationResults } from './authentication-results.ts'

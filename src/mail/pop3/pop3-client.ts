@@ -20,7 +20,7 @@ export type Pop3ConnectionTiming = {
 export type Pop3Mail = { readonly number: number; readonly uid: string; readonly sizeBytes: number }
 
 /** Mails of a maildrop that are looked at. Listing more at each look costs too much: IMAP searches instead. */
-export const mostPop3Mails = 100_000
+const mostPop3Mails = 100_000
 const mostListBytes = mostPop3Mails * 80
 /** Commands under way at once where the server allows it (RFC 2449 §6.8). */
 export const pop3Pipeline = 50
@@ -255,7 +255,7 @@ export class Pop3Client {
 }
 
 /** The answer if it is +OK; otherwise rejects with what the server said. */
-export async function accepted(answering: Promise<Pop3Answer>): Promise<Pop3Answer> {
+async function accepted(answering: Promise<Pop3Answer>): Promise<Pop3Answer> {
   const answer = await answering
   if (answer.ok) return answer
   throw Pop3Refusal.of(answer.text)

@@ -5,7 +5,7 @@ import type { Pop3Url } from '../mail-url.ts'
 import { Pop3Refusal } from './pop3-errors.ts'
 import type { Pop3Answer } from './pop3-response-parser.ts'
 
-export type Pop3Commands = {
+type Pop3Commands = {
   readonly capabilities: ReadonlyMap<string, string>
   command(line: string): Promise<Pop3Answer>
 }

@@ -27,7 +27,7 @@ export type Pop3Timing = Pop3ConnectionTiming & {
 }
 
 /** Each look is a login: providers take one in ten seconds, a server on this computer any number. */
-export function pop3Timing({ host, pollMs }: Pop3Url): Pop3Timing {
+function pop3Timing({ host, pollMs }: Pop3Url): Pop3Timing {
   const usualMs = providerOfServer(host)?.pop3PollMs ?? (isLoopbackHost(host) ? 1_000 : 10_000)
   return {
     connectMs: 20_000,
@@ -40,7 +40,7 @@ export function pop3Timing({ host, pollMs }: Pop3Url): Pop3Timing {
   }
 }
 
-export type Pop3MailboxOptions = {
+type Pop3MailboxOptions = {
   readonly clock: Clock
   readonly login: Login
   /** Uniform in [0, 1), for the scatter of retries. */

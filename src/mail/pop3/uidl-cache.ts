@@ -7,7 +7,7 @@ import { messageOf } from '../../base/problem.ts'
 /** Lines of up to 71 bytes; larger files are not ours. */
 const mostFileBytes = 16 * 1024 * 1024
 
-export type UidlCacheOptions = {
+type UidlCacheOptions = {
   /** Null: kept until the program ends. */
   readonly file: string | null
   /** What the IDs belong to, in one word: account and filter. Those of another key are forgotten. */

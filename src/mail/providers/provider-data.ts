@@ -5,7 +5,7 @@
 import type { ServerPlace } from '../server-errors.ts'
 
 /** `whole`: the mail address is the user name. `local`: what stands before the @. */
-export type UserForm = 'whole' | 'local'
+type UserForm = 'whole' | 'local'
 
 export type ProviderServer = Omit<ServerPlace, 'user'> & {
   /** `offered` is STARTTLS. */

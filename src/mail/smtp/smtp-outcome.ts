@@ -6,7 +6,7 @@ import type { SendOutcome } from '../sender.ts'
 import { fieldsOf, reasonOf } from '../server-errors.ts'
 
 /** A recipient for whom the server did not take the mail, and nodemailer's error that says why. */
-export type RejectedRecipient = { readonly recipient: string; readonly error: unknown }
+type RejectedRecipient = { readonly recipient: string; readonly error: unknown }
 
 /** Enhanced status codes (RFC 3463, RFC 5248), as subject.detail, that no retry will change. */
 function isFinalDetail(subject: number, detail: number): boolean {

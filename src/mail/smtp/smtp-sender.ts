@@ -22,9 +22,9 @@ export type SmtpTiming = {
   readonly idleMs: number
 }
 
-export const smtpTiming: SmtpTiming = { connectMs: 20_000, socketMs: 60_000, sendMs: 120_000, idleMs: 60_000 }
+const smtpTiming: SmtpTiming = { connectMs: 20_000, socketMs: 60_000, sendMs: 120_000, idleMs: 60_000 }
 
-export type SmtpSenderOptions = {
+type SmtpSenderOptions = {
   readonly clock: Clock
   /** Instead of a password. */
   readonly accessToken?: AccessToken

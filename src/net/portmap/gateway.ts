@@ -5,7 +5,7 @@ import type { Endpoint } from '../../base/endpoint.ts'
 
 export type PortProtocol = 'UDP' | 'TCP'
 
-export type PortWish = {
+export type MappingRequest = {
   /** Ours. */
   readonly internalPort: number
   /** Outside; the router may give another. */
@@ -25,7 +25,7 @@ export interface Gateway {
   /** Where it is asked. */
   readonly router: string
   /** Makes the mapping, or renews it. */
-  map(wish: PortWish, signal: AbortSignal): Promise<Granted>
+  map(request: MappingRequest, signal: AbortSignal): Promise<Granted>
   unmap(granted: Granted, internalPort: number, signal: AbortSignal): Promise<void>
 }
 

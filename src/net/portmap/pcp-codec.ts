@@ -25,7 +25,7 @@ const answerBit = 0x80
 /** IANA's numbers, and NAT-PMP's opcodes. */
 const protocols = { UDP: { number: 17, natPmp: 1 }, TCP: { number: 6, natPmp: 2 } } as const
 
-export type MapWish = {
+export type MapRequest = {
   readonly internalPort: number
   /** What we would like; 0 for any. The router decides. */
   readonly externalPort: number
@@ -44,7 +44,7 @@ export type NatPmpAnswer =
 
 /** `client`: the IPv4 address the request is sent from (RFC 6887 §8.1). */
 export function encodePcpMap(
-  wish: MapWish,
+  request: MapRequest,
   client: string,
   nonce: Uint8Array,
   protocol: PortProtocol = 'UDP',
@@ -53,12 +53,12 @@ export function encodePcpMap(
   const view = viewOf(bytes)
   view.setUint8(0, 2)
   view.setUint8(1, mapOpcode)
-  view.setUint32(4, wish.lifetimeS)
+  view.setUint32(4, request.lifetimeS)
   bytes.set(mappedAddress(client), 8)
   bytes.set(nonce, 24)
   view.setUint8(36, protocols[protocol].number)
-  view.setUint16(40, wish.internalPort)
-  view.setUint16(42, wish.externalPort)
+  view.setUint16(40, request.internalPort)
+  view.setUint16(42, request.externalPort)
   bytes.set(mappedAddress('0.0.0.0'), 44)
   return bytes
 }
@@ -95,7 +95,7 @@ export function encodeNatPmpAddress(): Uint8Array {
 
 /** RFC 6886 §3.3; §3.4: taking back needs the outside port 0. */
 export function encodeNatPmpMap(
-  { internalPort, externalPort, lifetimeS }: MapWish,
+  { internalPort, externalPort, lifetimeS }: MapRequest,
   protocol: PortProtocol = 'UDP',
 ): Uint8Array {
   const bytes = new Uint8Array(12)

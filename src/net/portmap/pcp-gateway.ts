@@ -2,14 +2,14 @@
 
 import { createSocket } from 'node:dgram'
 import type { Crypto } from '../../base/crypto.ts'
-import type { Gateway, Granted, PortProtocol, PortWish } from './gateway.ts'
+import type { Gateway, Granted, MappingRequest, PortProtocol } from './gateway.ts'
 import {
   decodeNatPmp,
   decodePcpMap,
   encodeNatPmpAddress,
   encodeNatPmpMap,
   encodePcpMap,
-  type MapWish,
+  type MapRequest,
   maxPcpBytes,
   type NatPmpAnswer,
   type PcpAnswer,
@@ -17,7 +17,7 @@ import {
   unsupportedVersion,
 } from './pcp-codec.ts'
 
-export type PcpGatewayOptions = {
+type PcpGatewayOptions = {
   readonly router: string
   /** Our address, which mappings lead to. */
   readonly client: string
@@ -50,39 +50,39 @@ export class PcpGateway implements Gateway {
     return this.#language
   }
 
-  async map({ internalPort, externalPort, leaseMs }: PortWish, signal: AbortSignal): Promise<Granted> {
-    const wish = { internalPort, externalPort, lifetimeS: Math.ceil(leaseMs / 1000) }
+  async map({ internalPort, externalPort, leaseMs }: MappingRequest, signal: AbortSignal): Promise<Granted> {
+    const request = { internalPort, externalPort, lifetimeS: Math.ceil(leaseMs / 1000) }
     if (this.#language === 'PCP') {
-      const answer = await this.#askPcp(wish, signal)
+      const answer = await this.#askPcp(request, signal)
       if (answer.type === 'mapped') return granted(answer.external, answer.lifetimeS)
       if (answer.code !== unsupportedVersion) throw refusal(answer.code)
       this.#language = 'NAT-PMP'
     }
     const asked = await this.#ask(encodeNatPmpAddress(), (bytes) => decodeNatPmp(bytes, 'address'), signal)
     if (asked.type !== 'address') throw refusal(asked.type === 'refused' ? asked.code : 0)
-    const answer = await this.#askNatPmp(wish, signal)
+    const answer = await this.#askNatPmp(request, signal)
     if (answer.type !== 'mapped') throw refusal(answer.type === 'refused' ? answer.code : 0)
     return granted({ address: asked.address, port: answer.externalPort }, answer.lifetimeS)
   }
 
   /** Also where no mapping was seen to be made: the answer may have been lost. */
   async unmap(_granted: Granted, internalPort: number, signal: AbortSignal): Promise<void> {
-    const wish = { internalPort, externalPort: 0, lifetimeS: 0 }
-    if (this.#language === 'PCP') await this.#askPcp(wish, signal)
+    const request = { internalPort, externalPort: 0, lifetimeS: 0 }
+    if (this.#language === 'PCP') await this.#askPcp(request, signal)
     // The answer has port 0, which counts as refused; that it came is enough.
-    else await this.#askNatPmp(wish, signal)
+    else await this.#askNatPmp(request, signal)
   }
 
-  #askNatPmp(wish: MapWish, signal: AbortSignal): Promise<NatPmpAnswer> {
+  #askNatPmp(request: MapRequest, signal: AbortSignal): Promise<NatPmpAnswer> {
     const { protocol } = this.#options
-    const decode = (bytes: Uint8Array) => decodeNatPmp(bytes, wish.internalPort, protocol)
-    return this.#ask(encodeNatPmpMap(wish, protocol), decode, signal)
+    const decode = (bytes: Uint8Array) => decodeNatPmp(bytes, request.internalPort, protocol)
+    return this.#ask(encodeNatPmpMap(request, protocol), decode, signal)
   }
 
-  #askPcp(wish: MapWish, signal: AbortSignal): Promise<PcpAnswer> {
+  #askPcp(request: MapRequest, signal: AbortSignal): Promise<PcpAnswer> {
     const { client, protocol } = this.#options
-    const decode = (bytes: Uint8Array) => decodePcpMap(bytes, wish.internalPort, this.#nonce, protocol)
-    return this.#ask(encodePcpMap(wish, client, this.#nonce, protocol), decode, signal)
+    const decode = (bytes: Uint8Array) => decodePcpMap(bytes, request.internalPort, this.#nonce, protocol)
+    return this.#ask(encodePcpMap(request, client, this.#nonce, protocol), decode, signal)
   }
 
   /** A socket for each question, connected: the system then hears only the router, and tells when nobody listens there. */

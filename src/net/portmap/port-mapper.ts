@@ -6,11 +6,11 @@ import type { Clock } from '../../base/clock.ts'
 import type { Crypto } from '../../base/crypto.ts'
 import { defaultRouters } from './default-routers.ts'
 import { addressTowards, type Gateway, type PortProtocol } from './gateway.ts'
-import { MappingLease, type PortMapping } from './mapping-lease.ts'
+import { type PortMapping, RenewedMapping } from './mapping-renewal.ts'
 import { PcpGateway } from './pcp-gateway.ts'
 import { findUpnpGateway } from './upnp-gateway.ts'
 
-export type { PortMapping } from './mapping-lease.ts'
+export type { PortMapping } from './mapping-renewal.ts'
 
 export type PortMappingOptions = {
   readonly clock: Clock
@@ -33,7 +33,7 @@ export interface PortMapper {
 /** Starts asking at once. */
 export function mapPort(options: PortMappingOptions): PortMapper {
   const { clock, randomBytes, port, leaseMs, onChange, protocol = 'UDP' } = options
-  return new MappingLease({
+  return new RenewedMapping({
     clock,
     port,
     ...(leaseMs !== undefined && { leaseMs }),

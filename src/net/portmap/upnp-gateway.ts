@@ -2,7 +2,7 @@
 
 import { request as httpRequest, type RequestOptions } from 'node:http'
 import { canonicalAddress, familyOf } from '../../base/endpoint.ts'
-import type { Gateway, Granted, PortProtocol, PortWish } from './gateway.ts'
+import type { Gateway, Granted, MappingRequest, PortProtocol } from './gateway.ts'
 import { routersOwn, searchUpnp, type UpnpPlace } from './ssdp-search.ts'
 import {
   actionRequest,
@@ -21,7 +21,7 @@ const conflicts = [718, 729]
 const leaseRefusals = [402, 725]
 const maxPortTries = 4
 
-export type UpnpGatewayOptions = UpnpPlace & {
+type UpnpGatewayOptions = UpnpPlace & {
   /** 0..1, for the ports to try when ours is taken. */
   readonly random: () => number
   /** Default UDP. */
@@ -69,14 +69,14 @@ class UpnpGateway implements Gateway {
     this.#controls = controls
   }
 
-  async map(wish: PortWish, signal: AbortSignal): Promise<Granted> {
+  async map(request: MappingRequest, signal: AbortSignal): Promise<Granted> {
     let failure: unknown = new Error('the router offers nothing that maps ports')
     for (const control of this.#control ? [this.#control] : this.#controls) {
       try {
         const external = await this.#externalAddress(control, signal)
-        const port = await this.#mapAt(control, wish, signal)
+        const port = await this.#mapAt(control, request, signal)
         this.#control = control
-        return { external: { address: external, port }, lifetimeMs: wish.leaseMs }
+        return { external: { address: external, port }, lifetimeMs: request.leaseMs }
       } catch (error) {
         failure = error
       }
@@ -99,12 +99,12 @@ class UpnpGateway implements Gateway {
   }
 
   /** The port outside. */
-  async #mapAt(control: Control, wish: PortWish, signal: AbortSignal): Promise<number> {
-    let port = wish.externalPort
-    let leaseS = Math.ceil(wish.leaseMs / 1000)
+  async #mapAt(control: Control, request: MappingRequest, signal: AbortSignal): Promise<number> {
+    let port = request.externalPort
+    let leaseS = Math.ceil(request.leaseMs / 1000)
     for (let tries = 1; ; tries++) {
       try {
-        await this.#act(control, 'AddPortMapping', this.#mapping(port, wish.internalPort, leaseS), signal)
+        await this.#act(control, 'AddPortMapping', this.#mapping(port, request.internalPort, leaseS), signal)
         return port
       } catch (error) {
         if (!(error instanceof UpnpError) || tries >= maxPortTries) throw error

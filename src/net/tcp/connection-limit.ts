@@ -3,47 +3,47 @@
 
 import { customerOf, type Endpoint } from '../../base/endpoint.ts'
 
-export type GuestLimits = { readonly total: number; readonly perSource: number }
+export type ConnectionLimits = { readonly total: number; readonly perSource: number }
 
-export type Guest = { readonly from: Endpoint; readonly close: () => void }
+export type LimitedConnection = { readonly from: Endpoint; readonly close: () => void }
 
-export class ConnectionLimit<Visitor extends Guest = Guest> {
-  readonly #limits: GuestLimits
+export class ConnectionLimit<Connection extends LimitedConnection = LimitedConnection> {
+  readonly #limits: ConnectionLimits
   /** Whoever spoke last is last. */
-  readonly #connectionLimit = new Set<Visitor>()
+  readonly #connections = new Set<Connection>()
   readonly #bySource = new Map<string, number>()
 
-  constructor(limits: GuestLimits) {
+  constructor(limits: ConnectionLimits) {
     this.#limits = limits
   }
 
   get size(): number {
-    return this.#connectionLimit.size
+    return this.#connections.size
   }
 
   /** False when its source has as many as it may; then it is for the caller to close. */
-  admit(guest: Visitor): boolean {
-    const source = customerOf(guest.from)
+  admit(connection: Connection): boolean {
+    const source = customerOf(connection.from)
     const present = this.#bySource.get(source) ?? 0
     if (present >= this.#limits.perSource) return false
-    const [silent] = this.#connectionLimit
-    if (silent && this.#connectionLimit.size >= this.#limits.total) {
+    const [silent] = this.#connections
+    if (silent && this.#connections.size >= this.#limits.total) {
       this.leave(silent)
       silent.close()
     }
-    this.#connectionLimit.add(guest)
+    this.#connections.add(connection)
     this.#bySource.set(source, (this.#bySource.get(source) ?? 0) + 1)
     return true
   }
 
-  noteSpoke(guest: Visitor): void {
-    if (this.#connectionLimit.delete(guest)) this.#connectionLimit.add(guest)
+  noteSpoke(connection: Connection): void {
+    if (this.#connections.delete(connection)) this.#connections.add(connection)
   }
 
   /** False when it was none. */
-  leave(guest: Visitor): boolean {
-    if (!this.#connectionLimit.delete(guest)) return false
-    const source = customerOf(guest.from)
+  leave(connection: Connection): boolean {
+    if (!this.#connections.delete(connection)) return false
+    const source = customerOf(connection.from)
     const left = (this.#bySource.get(source) ?? 1) - 1
     if (left > 0) this.#bySource.set(source, left)
     else this.#bySource.delete(source)
@@ -51,9 +51,9 @@ export class ConnectionLimit<Visitor extends Guest = Guest> {
   }
 
   closeAll(): void {
-    for (const guest of [...this.#connectionLimit]) {
-      this.leave(guest)
-      guest.close()
+    for (const connection of [...this.#connections]) {
+      this.leave(connection)
+      connection.close()
     }
   }
 }

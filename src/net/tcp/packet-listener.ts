@@ -3,15 +3,15 @@
 
 import type { Clock } from '../../base/clock.ts'
 import type { Endpoint, Family } from '../../base/endpoint.ts'
-import { ConnectionLimit, type Guest, type GuestLimits } from './connection-limit.ts'
+import { ConnectionLimit, type ConnectionLimits, type LimitedConnection } from './connection-limit.ts'
 import { PacketConnection } from './packet-connection.ts'
 import { openTcpListener } from './tcp-listener.ts'
 
 /** Callers that have not brought anything yet. */
-export const waitingLimits: GuestLimits = { total: 64, perSource: 8 }
+export const waitingLimits: ConnectionLimits = { total: 64, perSource: 8 }
 export const mostWaitingMs = 5_000
 
-export type PacketListenerOptions = {
+type PacketListenerOptions = {
   readonly clock: Clock
   readonly family: Family
   /** Default: any free port. */
@@ -34,15 +34,15 @@ export async function openPacketListener(options: PacketListenerOptions): Promis
     family,
     ...(port !== undefined && { port }),
     onConnection: (socket, from) => {
-      const guest: Guest = { from, close: () => socket.destroy() }
-      if (!waiting.admit(guest)) {
+      const pending: LimitedConnection = { from, close: () => socket.destroy() }
+      if (!waiting.admit(pending)) {
         socket.destroy()
         return
       }
-      const cancel = clock.after(mostWaitingMs, guest.close)
+      const cancel = clock.after(mostWaitingMs, pending.close)
       const leave = () => {
         cancel()
-        waiting.leave(guest)
+        waiting.leave(pending)
       }
       socket.once('close', leave)
       const connection = new PacketConnection(socket, from, {

@@ -7,7 +7,7 @@ import { type Endpoint, type Family, familyOf } from '../../base/endpoint.ts'
 import { type ConnectionHandlers, PacketConnection } from './packet-connection.ts'
 import { openTcpListener } from './tcp-listener.ts'
 
-export type DialOptions = {
+type DialOptions = {
   readonly to: Endpoint
   /**
    * Our own; any when left out. Node lets several connections share a port that is bound by number (SO_REUSEADDR), but not

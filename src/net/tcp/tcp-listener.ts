@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { type Endpoint, type Family, makeEndpoint } from '../../base/endpoint.ts'
 import { bindProblem } from '../bind-errors.ts'
 
-export type TcpListenerOptions = {
+type TcpListenerOptions = {
   readonly family: Family
   /** Default: all addresses of the family. */
   readonly address?: string

@@ -44,7 +44,7 @@ export class TcpNatMapping {
   #isSettled = false
   #onSettled: () => void = () => {}
   #cancel: () => void = () => {}
-  #turn = 0
+  #nextServer = 0
   #backoffMs = firstBackoffMs
   #closed = false
   /** The first answers are there, or none will come; a few seconds at most. */
@@ -183,7 +183,7 @@ export class TcpNatMapping {
   #later(): void {
     this.#cancel()
     this.#cancel = this.#options.clock.after(this.#backoffMs, () => {
-      const server = this.#servers[this.#turn++ % this.#servers.length]
+      const server = this.#servers[this.#nextServer++ % this.#servers.length]
       if (server && !this.#open.has(server)) this.#talk(server)
     })
     this.#backoffMs = Math.min(this.#backoffMs * 2, longestBackoffMs)

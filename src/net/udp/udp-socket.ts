@@ -15,7 +15,7 @@ const maxAddresses = 256
 /** RFC 1700; what systems give by themselves. */
 const usualTtl = 64
 
-export type UdpStats = {
+type UdpStats = {
   readonly received: number
   /** Too big, from an address we cannot answer, or more waiting than the bound. */
   readonly dropped: number

@@ -3,7 +3,8 @@
 
 import type { Endpoint } from '../../base/endpoint.ts'
 import type { Via } from '../../base/protocol-machine.ts'
-import type { Signal } from '../../base/punch-signal.ts'
+import type { Signal } from '../../base/signaling-message.ts'
+import { keepaliveIntervalMs } from '../../nat/keepalive-interval.ts'
 import type { Sample } from '../port-sampler.ts'
 
 /** Why a tactic cannot go on. */
@@ -23,8 +24,8 @@ export interface ProbeSender {
    * Goes out at one instant, in this order, as soon as pacing allows; at most 20. False, and nothing goes out, when the
    * budget does not allow it. Samples in it are settled sooner or later, then `act` is called.
    */
-  fire(volley: readonly Probe[]): boolean
-  tell(signal: Signal): void
+  sendBurst(burst: readonly Probe[]): boolean
+  sendSignal(signal: Signal): void
   close(vias: Iterable<Via>): void
   /** Public ones, as STUN servers saw them before the attempt. */
   readonly ownAddresses: readonly string[]
@@ -49,12 +50,9 @@ export interface Tactic {
 
 /** How long a letter and its answer take while nobody has seen one. */
 export const usualMailMs = 10_000
-/** The shortest mapping lifetime in the field is 10 s. */
-const usualKeepaliveMs = 8_000
-
+/** Between two packets that keep a mapping open for the peer. */
 export function keepaliveMsFor(lifetimeMs: number | null): number {
-  if (lifetimeMs === null) return usualKeepaliveMs
-  return Math.min(25_000, Math.max(2_000, 0.8 * lifetimeMs))
+  return keepaliveIntervalMs(lifetimeMs, { leastMs: 2_000, mostMs: 25_000 })
 }
 
 /** Fast at first, for answers get lost; then slowly, for a NAT may have run out of ports, or servers be down. */

@@ -5,7 +5,7 @@ import type { Clock } from '../../../src/base/clock.ts'
 import { type Endpoint, formatEndpoint } from '../../../src/base/endpoint.ts'
 import { encodeSuccess, transactionIdBytes } from '../../../src/nat/stun-message.ts'
 import { type AlternateAddresses, cornersOf } from '../../../src/stun-server/alternate-addresses.ts'
-import { answerRequest } from '../../../src/stun-server/stun-response.ts'
+import { answerRequest } from '../stun-answer.ts'
 import type { Datagram, Segment } from './simulated-network.ts'
 
 export type StunManners = {

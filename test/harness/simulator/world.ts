@@ -2,7 +2,7 @@
 // and a mail that takes its time. Everything is drawn from one seed.
 
 import type { NatProfile } from '../../../src/base/nat-profile.ts'
-import type { Signal } from '../../../src/base/punch-signal.ts'
+import type { Signal } from '../../../src/base/signaling-message.ts'
 import type { CheckKeys } from '../../../src/punch/check-packet.ts'
 import { seededCrypto, seededRandom } from '../seeded-crypto.ts'
 import { cheapCrypto } from './cheap-crypto.ts'

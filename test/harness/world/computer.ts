@@ -1,6 +1,6 @@
 // A computer on a simulated network, as a program sees it: it opens UDP sockets there and knows its own address.
 
-import type { NetworkIo } from '../../../src/agent/network/network-types.ts'
+import type { NetworkIo } from '../../../src/agent/network/network-io.ts'
 import { toHex } from '../../../src/base/bytes.ts'
 import type { Clock } from '../../../src/base/clock.ts'
 import type { Endpoint } from '../../../src/base/endpoint.ts'

@@ -4,7 +4,7 @@ import { Agent, type AgentEvent, type AgentSettings } from '../../../src/agent/a
 import type { PeerPreferences } from '../../../src/agent/peers/peer-ranking.ts'
 import { toHex } from '../../../src/base/bytes.ts'
 import type { KeyPair } from '../../../src/base/crypto.ts'
-import type { Forward } from '../../../src/forward/forwarder.ts'
+import type { Forward } from '../../../src/forward/forward-types.ts'
 import type { InviteHost } from '../../../src/letter/invite.ts'
 import type { RoomKeys } from '../../../src/letter/room-membership.ts'
 import { userIdText } from '../../../src/letter/user-id.ts'

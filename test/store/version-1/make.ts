@@ -1,5 +1,5 @@
-// Made this folder, on 28 November 2026: `node --conditions=peerpost-source test/store/version-1/make.ts`. It is not run
-// again; it says how the files came about.
+// Created this folder on 28 November 2026: `node --conditions=peerpost-source test/store/version-1/make.ts`. Do not run it
+// again: it documents how the files were made.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -71,13 +71,13 @@ try {
   shared.close()
   const options = ['--schema=peerpost', '--no-owner', '--no-privileges', '--inserts', `--dbname=${url}`]
   const dump = execFileSync(findProgram('pg_dump') ?? 'pg_dump', options, { encoding: 'utf8' })
-  // What newer versions of psql alone understand.
+  // Removes commands that only newer versions of psql know.
   writeFileSync(dumpFile, dump.replace(/^\\.*\n/gm, ''))
 } finally {
   await cluster.stop()
 }
 
-/** Settings that are commented out with their defaults are set. */
+/** Sets all settings that are commented out, to their defaults. */
 function openSettings(path: string, more: string): void {
   writeFileSync(path, readFileSync(path, 'utf8').replace(/^# ([a-z0-9_]+ = )/gm, '$1') + more)
 }

@@ -8,7 +8,7 @@ import { ForwardedLetters } from '../../../src/store/forwarded-letters.ts'
 import type { HostDatabase } from '../../../src/store/host-database.ts'
 import { InviteRevocations } from '../../../src/store/invite-revocations.ts'
 import { Invites } from '../../../src/store/invites.ts'
-import { Leases } from '../../../src/store/mail-leases.ts'
+import { MailLeases } from '../../../src/store/mail-leases.ts'
 import { Outbox } from '../../../src/store/outbox.ts'
 import { type NewEntry, PeerTable } from '../../../src/store/peer-table.ts'
 import { PendingIntroductions } from '../../../src/store/pending-introductions.ts'
@@ -63,7 +63,7 @@ export const ben = {
   tcpCandidates: [],
 } as const satisfies Omit<NewEntry, 'inviteId'>
 
-/** What reads and writes the rows, with settings under which nothing has expired at `writtenAt`. */
+/** All repositories, with settings under which nothing has expired at `writtenAt`. */
 export function openTables(database: HostDatabase) {
   return {
     peers: new PeerTable(database, { capacity: 100, expiryMs: dayMs / 2 }),
@@ -80,26 +80,32 @@ export function openTables(database: HostDatabase) {
   }
 }
 
-/** At least one in every table. */
+/** Writes at least one row into every table. */
 export function writeRows(database: HostDatabase, room: RoomTag, host: KeyPair, grant: Grant): void {
   const tables = openTables(database)
   const { invites, peers, statements, outbox } = tables
   invites.add(room, grant, 'for anna', writtenAt)
   invites.add(room, { key: revokedKey, until: inviteEnd, uses: 3, host: host.publicKey }, '', writtenAt)
-  const inviteId = invites.consult(room, grant.key, users.anna, writtenAt)?.id as number
+  const inviteId = invites.check(room, grant.key, users.anna, writtenAt)?.id as number
   invites.use(inviteId, users.anna, writtenAt)
-  tables.revocations.take(makeRevocation(crypto, host, { key: revokedKey, at: writtenAt, until: inviteEnd }))
+  tables.revocations.add(makeRevocation(crypto, host, { key: revokedKey, at: writtenAt, until: inviteEnd }))
 
   peers.upsert(room, { ...anna, inviteId }, writtenAt)
   peers.upsert(room, { ...ben, inviteId: null }, writtenAt + 1)
   peers.upsert(room, { ...ben, user: users.left, inviteId: null }, writtenAt)
   for (const who of ['anna', 'ben'] as const) {
     const version = itemVersion(crypto, anna.sentAt, signedBy(who))
-    const toldBy = who === 'ben' ? otherHost : null
-    statements.put(room, users[who], { version, flagged: false, signed: signedBy(who), toldBy, offered: [] })
+    const receivedFrom = who === 'ben' ? otherHost : null
+    statements.put(room, users[who], {
+      version,
+      flagged: false,
+      signed: signedBy(who),
+      receivedFrom,
+      offered: [],
+    })
   }
   peers.leave(room, users.left, writtenAt)
-  statements.putGoodbye(room, users.left, writtenAt, signedBy('left'))
+  statements.putLeave(room, users.left, writtenAt, signedBy('left'))
   tables.blocked.add(users.blocked, 'mallory', writtenAt)
 
   tables.seen.remember(users.anna, letterId, anna.sentAt)
@@ -116,5 +122,5 @@ export function writeRows(database: HostDatabase, room: RoomTag, host: KeyPair, 
   const boxes = [bytes(50, 31), bytes(60, 32)]
   tables.forwards.put({ ...letter, id: forwardId, sender, worker, boxes }, '<forward@example.org>', writtenAt)
   if (database.connection.isShared)
-    new Leases(database, 'process 1').letters(['INBOX/1'], writtenAt, writtenAt + 60_000)
+    new MailLeases(database, 'process 1').leaseLetters(['INBOX/1'], writtenAt, writtenAt + 60_000)
 }

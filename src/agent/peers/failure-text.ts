@@ -1,0 +1,57 @@
+// Why a peer could not be reached, and what to do about it, as sentences for people.
+
+import type { NatProfile } from '../../base/nat-profile.ts'
+import type { OfferedPeer } from '../../letter/letter-types.ts'
+import { type AgentEvent, nameOf } from '../events.ts'
+import type { PeerConnectionFailure } from './peer-connection.ts'
+
+/** `no-handshake`: somebody was there, but did not prove to be the peer. */
+export function failureOf(
+  peer: OfferedPeer,
+  reason: Exclude<PeerConnectionFailure, 'stopped'>,
+  ownNat: NatProfile,
+): AgentEvent & { readonly event: 'failed' } {
+  const [sentence, advice] = explanationOf(reason, [ownNat, peer.nat])
+  return { event: 'failed', peer: nameOf(peer), reason: sentence, advice }
+}
+
+/** A peer we asked for is not in the host's answer. */
+export const notNamed = {
+  reason: 'The host did not name this player.',
+  advice: 'It has left, or others asked more recently than it: try again when it is there.',
+} as const
+
+function explanationOf(
+  reason: Exclude<PeerConnectionFailure, 'stopped'>,
+  nats: readonly NatProfile[],
+): readonly [sentence: string, advice: string] {
+  switch (reason) {
+    case 'no-handshake':
+      return [
+        'A path was found, but the peer did not prove who it is.',
+        'Check that both use the same invite and that the clocks of both computers are right.',
+      ]
+    case 'too-few-sockets':
+      return [
+        'This computer gives too few sockets to search for the port of the router of the peer.',
+        'Raise the limit of open files with `ulimit -n 4096`, or close other programs.',
+      ]
+    case 'no-samples':
+      return [
+        'No STUN server said which ports our router gives us.',
+        'Check that the STUN servers of the invite answer: `peerpost nat` shows it.',
+      ]
+    case 'unpredictable-ports':
+      return [
+        'Our router gives its ports in no order that could be foreseen.',
+        'Turn on UPnP on the router or forward a UDP port, use IPv6, or join from another network.',
+      ]
+    case 'no-answer':
+      return [
+        'The peer did not answer on any of its addresses.',
+        nats.some(({ mapping }) => mapping === 'unknown')
+          ? 'It may be off line; or a NAT of unknown kind stands between: name two STUN servers on different networks.'
+          : 'It may be off line, or firewalls let neither UDP nor TCP through between you.',
+      ]
+  }
+}
