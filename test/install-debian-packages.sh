@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs the mail servers, network tools and browser the full test run needs, without starting any of them.
+# Works on Debian 12 and 13, also where nothing but the base system is installed.
 set -euo pipefail
 
 packages=(postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-sieve coturn nftables iproute2 miniupnpd-nftables procps iperf3 teeworlds-server chromium systemd postgresql)

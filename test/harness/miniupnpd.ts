@@ -23,6 +23,11 @@ export type Miniupnpd = {
   stop(): Promise<void>
 }
 
+/** From 2.3.5 on (Debian 13) no PCP lease is shorter than two minutes, as RFC 6887 §15 advises. Where a test cannot wait
+ *  that long, such an answer says four seconds when it leaves the router (§7.1, §7.2: version, opcode, lifetime). */
+const shortPcpLeases =
+  'chain output { type filter hook output priority mangle; udp sport 5351 @th,64,16 0x0281 @th,96,32 120 @th,96,32 set 4; }'
+
 /** The chains are ours to make; only what is in the `…miniupnpd` ones is its. */
 const chains = `
 table inet upnp {
@@ -32,6 +37,7 @@ table inet upnp {
   chain miniupnpd {}
   chain prerouting_miniupnpd {}
   chain postrouting_miniupnpd {}
+  ${shortPcpLeases}
 }`
 
 export async function startMiniupnpd(
