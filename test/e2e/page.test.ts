@@ -8,7 +8,7 @@ import { freeTcpPort } from '../forward/pair.ts'
 import { Browser, type Page } from '../harness/browser.ts'
 import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
-import { SmallTown } from '../harness/small-town.ts'
+import { Town } from '../harness/town.ts'
 
 /** What `peerpost status --open` prints. */
 async function addressOf(config: string): Promise<string> {
@@ -47,19 +47,22 @@ test(
   settings,
   async (context) => {
     const defer = deferIn(context)
-    const town = await SmallTown.open(defer)
-    await Promise.all([town.settle('anna', [['# attempt = "2m"', 'attempt = "4s"']]), town.settle('ben')])
+    const town = await Town.withHost(defer)
+    await Promise.all([
+      town.makeAgent('anna', 'host', [['# attempt = "2m"', 'attempt = "4s"']]),
+      town.makeAgent('ben'),
+    ])
     // Ben is in the table, and gone: whoever asks is told of him in vain.
-    const lost = town.run('ben')
+    const lost = town.startAgent('ben')
     await lost.waitFor('replied')
     lost.kill('SIGKILL')
     await lost.ended
 
-    const anna = town.run('anna', '--expose', 'udp:7777')
+    const anna = town.startAgent('anna', ['--expose', 'udp:7777'])
     await anna.waitFor('ready')
     const browser = await Browser.open(defer)
     const { page, complaints } = await browser.tab()
-    const address = await addressOf(town.configOf('anna'))
+    const address = await addressOf(town.agentConfig('anna'))
     await page.goto(address)
     assert.equal(new URL(page.url()).hash, '', 'the code is gone from the address')
     await page.getByRole('heading', { level: 1, name: 'anna in the room friends' }).waitFor()
@@ -70,7 +73,7 @@ test(
     await ben.getByText('not reached for').waitFor()
     await browser.shoot(page, 'agent-failure')
 
-    const back = town.run('ben')
+    const back = town.startAgent('ben')
     await back.waitFor('ready')
     await ben.getByText('linked for').waitFor()
     await ben.getByRole('img', { name: /^Round trips with ben: now \d/ }).waitFor()
@@ -195,18 +198,18 @@ test(
 
 test('what others call themselves is text on the page, whatever it looks like', settings, async (context) => {
   const defer = deferIn(context)
-  const town = await SmallTown.open(defer)
+  const town = await Town.withHost(defer)
   const odd = '<img src=x onerror=alert(1)>'
   await Promise.all([
-    town.settle('anna'),
-    town.settle('ben', [['name = "ben"', `name = ${JSON.stringify(odd)}`]]),
+    town.makeAgent('anna'),
+    town.makeAgent('ben', 'host', [['name = "ben"', `name = ${JSON.stringify(odd)}`]]),
   ])
-  const anna = town.run('anna')
+  const anna = town.startAgent('anna')
   await anna.waitFor('ready')
   const browser = await Browser.open(defer)
   const { page, complaints } = await browser.tab()
-  await page.goto(await addressOf(town.configOf('anna')))
-  town.run('ben')
+  await page.goto(await addressOf(town.agentConfig('anna')))
+  town.startAgent('ben')
   await page.getByRole('heading', { name: odd, exact: true }).waitFor()
   assert.equal(await page.locator('main img').count(), 0)
   assert.deepEqual(complaints, [])
@@ -217,14 +220,14 @@ test(
   settings,
   async (context) => {
     const defer = deferIn(context)
-    const town = await SmallTown.open(defer)
-    await Promise.all([town.settle('anna'), town.settle('ben')])
+    const town = await Town.withHost(defer)
+    await Promise.all([town.makeAgent('anna'), town.makeAgent('ben')])
     const browser = await Browser.open(defer)
     const { page, complaints } = await browser.tab()
-    await page.goto(await addressOf(town.configOf('host')))
+    await page.goto(await addressOf(town.hostConfig()))
     await page.getByRole('heading', { level: 1, name: 'Host at h…@town.test' }).waitFor()
     await page.getByText('No letters yet.').waitFor()
-    const [anna, ben] = [town.run('anna'), town.run('ben')]
+    const [anna, ben] = [town.startAgent('anna'), town.startAgent('ben')]
     await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
     await page.getByRole('cell', { name: 'request', exact: true }).waitFor()
     await page.locator('.figure', { hasText: '2 of 10,000' }).waitFor()
@@ -252,14 +255,14 @@ test(
   settings,
   async (context) => {
     const defer = deferIn(context)
-    const town = await SmallTown.open(defer)
-    await town.settle('anna')
-    const anna = town.run('anna')
+    const town = await Town.withHost(defer)
+    await town.makeAgent('anna')
+    const anna = town.startAgent('anna')
     const { id } = await anna.waitFor('ready')
     await anna.waitFor('replied')
     const browser = await Browser.open(defer)
     const { page, complaints } = await browser.tab()
-    await page.goto(await addressOf(town.configOf('host')))
+    await page.goto(await addressOf(town.hostConfig()))
     const invites = page.getByRole('region', { name: 'Invites' })
     await invites.getByText('1 agent came by it').waitFor()
     await invites.getByRole('textbox', { name: 'Name for the list' }).fill('chess club')
@@ -309,9 +312,9 @@ test(
   settings,
   async (context) => {
     const defer = deferIn(context)
-    const town = await SmallTown.open(defer)
+    const town = await Town.withHost(defer)
     const { page } = await (await Browser.open(defer)).tab()
-    await page.goto(await addressOf(town.configOf('host')))
+    await page.goto(await addressOf(town.hostConfig()))
     assert.deepEqual(await page.evaluate(readFileSync('test/e2e/patch-fuzz.js', 'utf8')), [])
   },
 )

@@ -7,7 +7,7 @@ import { lacks } from '../harness/needs.ts'
 import { startPostOffice } from '../harness/post-office.ts'
 import { hostAddress } from './fakes.ts'
 import { runHost } from './running-host.ts'
-import { Stage } from './stage.ts'
+import { Stage } from './virtual-hosts.ts'
 
 const border = 'mx.mail.test'
 const passes = `${border}; dmarc=pass header.from=mail.test`

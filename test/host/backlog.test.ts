@@ -9,7 +9,7 @@ import { lacks } from '../harness/needs.ts'
 import { startPostOffice } from '../harness/post-office.ts'
 import { startSmtpSink } from '../harness/smtp-sink.ts'
 import type { FakeAgent } from './fakes.ts'
-import { Stage } from './stage.ts'
+import { Stage } from './virtual-hosts.ts'
 import { workOffBacklog } from './work-off-backlog.ts'
 
 const skip = lacks('postfix', 'dovecot')
