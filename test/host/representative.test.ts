@@ -134,6 +134,50 @@ test('the agents of a worker that died are answered by the others, and it is use
   })
 })
 
+test('a worker that stays dead is done without, answers nobody a second time when it is back, and is used again', async () => {
+  await represented(3, async (stage) => {
+    const agents = Array.from({ length: 24 }, (_, index) => stage.agent(`agent${index}`))
+    const regulars = agents.slice(0, 18)
+    const newcomers = agents.slice(18)
+    const asked: { readonly agent: FakeAgent; readonly messageId: string | undefined }[] = []
+    const ask = (who: readonly FakeAgent[]) => {
+      const asking = who.map((agent) => {
+        const mail = agent.mailRequest(stage.clock.wallNow())
+        stage.post(mail)
+        return { agent, messageId: headerOf({ raw: new TextEncoder().encode(mail) }, 'Message-ID') }
+      })
+      asked.push(...asking)
+      return asking
+    }
+    /** Who answered it, once for each reply. */
+    const workersOf = ({ agent, messageId }: (typeof asked)[number]) =>
+      repliesTo(stage, agent).flatMap(({ worker, mail }) =>
+        headerOf(mail, 'In-Reply-To') === messageId ? [worker] : [],
+      )
+    const answered = () => stage.until(() => asked.every((one) => workersOf(one).length > 0), 100)
+    const [first] = ask(regulars)
+    await answered()
+    await stage.clock.advance(10_000)
+    const [dead] = workersOf(first as (typeof asked)[number])
+    assert.ok(dead)
+    dead.kill()
+    const meanwhile = ask(regulars)
+    await answered()
+    assert.ok(meanwhile.every((one) => !workersOf(one).includes(dead)))
+    assert.ok(dead.mailbox.mails.length > 0)
+    await dead.start()
+    // Its mailbox is full of what others have answered.
+    await stage.clock.advance(30 * 60_000)
+    assert.equal(dead.mailbox.mails.length, 0)
+    ask(regulars)
+    const fresh = ask(newcomers)
+    await answered()
+    await stage.clock.advance(30 * 60_000)
+    for (const one of asked) assert.equal(workersOf(one).length, 1, one.agent.name)
+    assert.ok(fresh.some((one) => workersOf(one).includes(dead)))
+  })
+})
+
 test('a worker that may send no more introductions today still tells its representative what it took', async () => {
   await represented(
     1,
