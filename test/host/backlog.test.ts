@@ -1,5 +1,5 @@
-// A host that starts with a thousand requests waiting (2,000 in `npm run bench -- backlog`): all are answered once, and whoever asks meanwhile does not wait
-// for the end of it.
+// A host that starts with a thousand requests waiting, or with 2,000 in `npm run bench -- backlog`: all are answered once, and
+// whoever asks meanwhile does not wait for the end of it.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
