@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { toHex } from '../../src/base/bytes.ts'
+import type { Letter } from '../../src/letter/letter-types.ts'
 import { writeLetter } from '../../src/letter/mail-text.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { type FakeAgent, headerOf, mailText, makeHostKeys, textOf } from './fakes.ts'
@@ -30,10 +31,19 @@ async function represented(
   }
 }
 
+/** By mail: tests look again and again, and opening one takes long. */
+const opened = new WeakMap<object, Letter>()
+
+function letterIn(agent: FakeAgent, mail: Parameters<FakeAgent['read']>[0]): Letter {
+  const letter = opened.get(mail) ?? agent.read(mail)
+  opened.set(mail, letter)
+  return letter
+}
+
 /** The one reply that each got, and who sent it. */
 function repliesTo(stage: Representation, agent: FakeAgent) {
   return stage.mailsTo(agent).flatMap(({ worker, mail }) => {
-    const letter = agent.read(mail)
+    const letter = letterIn(agent, mail)
     return letter.kind === 'reply' ? [{ worker, mail, letter }] : []
   })
 }
