@@ -87,7 +87,7 @@ export function readAgentOptions(
   return {
     loaded: { config, path: (text) => resolve(text) },
     identity: folder === undefined ? crypto.signKeyPair() : identityIn(folder, crypto),
-    invite: inviteFrom(crypto, invite, options),
+    invite: inviteFrom(crypto, invite, 'The option "invite"'),
     peersFile: folder === undefined ? null : join(folder, 'agent.peers.json'),
   }
 }

@@ -3,7 +3,7 @@
 
 import { PostgresCluster } from '../harness/postgres.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
-import { Crew, killAtRandom } from '../host/crew.ts'
+import { Crew, killAtRandom } from '../host/real-host/crew.ts'
 import type { Quiet } from './quiet.ts'
 import { type Report, round, tell } from './report.ts'
 

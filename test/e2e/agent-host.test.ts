@@ -5,10 +5,11 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { PeerpostProcess } from '../../src/cli/child-process.ts'
+import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
 import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import { linkedTo, mailAt, Town } from '../harness/town.ts'
 import { waitUntil } from '../harness/wait-until.ts'
-import { HostTown, linkedTo } from './host-town.ts'
 
 const skip = lacks('postfix', 'dovecot')
 
@@ -21,12 +22,12 @@ after(() => office?.stop())
 test('one person hosts the room and plays in it at one mailbox; a friend comes by an invite and they connect', {
   ...{ skip, timeout: 120_000 },
 }, async (context) => {
-  const town = await HostTown.open(context, office)
+  const town = await Town.open(deferIn(context), { mailOf: mailAt(office) })
   await town.makeHost('anna', ['--agent', 'anna'])
   await town.makeAgent('ben', 'anna')
-  const hosting = town.start('anna')
+  const hosting = town.startAgent('anna')
   await hosting.waitFor('replied')
-  const friend = town.start('ben')
+  const friend = town.startAgent('ben')
   await Promise.all([hosting.waitFor('connected'), friend.waitFor('connected')])
   for (const role of ['host', 'agent'])
     assert.ok(existsSync(join(town.folder, 'anna', `${role}.control.json`)))
@@ -39,12 +40,12 @@ test('one person hosts the room and plays in it at one mailbox; a friend comes b
 test('two agents without any host on line: one becomes host, they connect', {
   ...{ skip, timeout: 180_000 },
 }, async (context) => {
-  const town = await HostTown.open(context, office)
+  const town = await Town.open(deferIn(context), { mailOf: mailAt(office) })
   await town.makeHost('cleo', ['--agent', 'cleo'])
   const room = await town.cardOf('cleo', '--room', 'friends')
   await town.makeHost('dora', ['--agent', 'dora', '--join', room])
-  await town.introduce('dora', ['cleo'])
-  const agents = ['cleo', 'dora'].map((name) => town.start(name))
+  await town.introduce(['dora'], ['cleo'])
+  const agents = ['cleo', 'dora'].map((name) => town.startAgent(name))
   await Promise.all(agents.map((agent) => agent.waitFor('connected')))
   const awake = agents.filter((agent) =>
     agent.events.some((event) => event.event === 'standing' && event.state === 'awake'),
@@ -57,7 +58,7 @@ test('three agents that are hosts in a chain meet; when the one that answers is 
   ...{ skip, timeout: 300_000 },
 }, async (context) => {
   const names = ['gina', 'hugo', 'ida'] as const
-  const town = await HostTown.open(context, office)
+  const town = await Town.open(deferIn(context), { mailOf: mailAt(office) })
   // Each knows the next: who joins by a card knows the host that made it, and that one is given the card of who joined.
   await town.makeHost('gina', ['--agent', 'gina'])
   for (const [name, before] of [
@@ -65,13 +66,13 @@ test('three agents that are hosts in a chain meet; when the one that answers is 
     ['ida', 'hugo'],
   ] as const) {
     await town.makeHost(name, ['--agent', name, '--join', await town.cardOf(before, '--room', 'friends')])
-    await town.introduce(name, [before])
+    await town.introduce([name], [before])
   }
   for (const name of names) {
-    const config = town.config(name)
+    const config = town.hostConfig(name)
     writeFileSync(config, readFileSync(config, 'utf8').replace('# patience = "15s"', 'patience = "3s"'))
   }
-  const agents = new Map(names.map((name) => [name, town.start(name)]))
+  const agents = new Map(names.map((name) => [name, town.startAgent(name)]))
   const agent = (name: string) => agents.get(name as (typeof names)[number]) as PeerpostProcess
   const awake = () =>
     names.filter(
@@ -90,7 +91,7 @@ test('three agents that are hosts in a chain meet; when the one that answers is 
   await agent(acting).ended
   // The invite of the one in the middle names all three.
   await town.makeAgent('jan', 'hugo')
-  const jan = town.start('jan')
+  const jan = town.startAgent('jan')
   const alive = names.filter((name) => name !== acting)
   await waitUntil(
     () => alive.every((name) => linkedTo(jan).has(name)),
@@ -98,7 +99,7 @@ test('three agents that are hosts in a chain meet; when the one that answers is 
     90_000,
   )
   assert.ok(awake().some((name) => name !== acting))
-  agents.set(acting as (typeof names)[number], town.start(acting))
+  agents.set(acting as (typeof names)[number], town.startAgent(acting))
   await waitUntil(
     () => linkedTo(agent(acting)).size === 3,
     () => `${acting}: ${[...linkedTo(agent(acting))]}`,

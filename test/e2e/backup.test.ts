@@ -10,20 +10,20 @@ import { openSharedDatabase } from '../../src/store/host-database.ts'
 import { inspectHostDatabase } from '../../src/store/inspect-database.ts'
 import { damageDatabase } from '../harness/damage.ts'
 import { deferIn } from '../harness/defer.ts'
-import { SmallTown } from '../harness/small-town.ts'
+import { Town } from '../harness/town.ts'
 
 const early = ['anna', 'ben', 'carol', 'dora'] as const
 
 test('copies made while agents ask are whole, and a host goes on from one, also with letters that came meanwhile', {
   timeout: 300_000,
 }, async (context) => {
-  const town = await SmallTown.open(deferIn(context))
-  const config = town.configOf('host')
+  const town = await Town.withHost(deferIn(context))
+  const config = town.hostConfig()
   const database = join(town.folder, 'host', 'host.sqlite')
   const backUp = (file: string) => PeerpostProcess.run('backup', ['backup', file, '--config', config])
-  for (const name of [...early, 'erik', 'fay']) await town.settle(name)
+  for (const name of [...early, 'erik', 'fay']) await town.makeAgent(name)
 
-  const agents = early.map((name) => town.run(name))
+  const agents = early.map((name) => town.startAgent(name))
   let areAnswered = false
   const answered = Promise.all(agents.map((agent) => agent.waitFor('replied'))).finally(() => {
     areAnswered = true
@@ -51,18 +51,18 @@ test('copies made while agents ask are whole, and a host goes on from one, also 
     (thrown) => thrown instanceof Problem && /last\.sqlite exists already/.test(thrown.line),
   )
   // Who comes after the copy is forgotten with the file, and met again by its next request.
-  await town.run('erik').waitFor('replied', ({ peers }) => Number(peers) >= early.length)
+  await town.startAgent('erik').waitFor('replied', ({ peers }) => Number(peers) >= early.length)
   assert.equal(
     town.host.events.some(({ event }) => event === 'trouble'),
     false,
   )
 
-  await town.stopHost()
+  await town.host.stop(30_000)
   for (const name of [database, `${database}-wal`, `${database}-shm`]) rmSync(name, { force: true })
   renameSync(last, database)
-  const fay = town.run('fay')
+  const fay = town.startAgent('fay')
   await fay.waitFor('requested')
-  const host = town.run('host')
+  const host = town.startHost()
   await host.waitFor('ready')
   await fay.waitFor('replied', ({ peers }) => Number(peers) >= early.length)
   const restored = openSharedDatabase(database)
@@ -78,17 +78,17 @@ test('copies made while agents ask are whole, and a host goes on from one, also 
 test('a host whose database is damaged ends with what to do, and the backup it names mends it', {
   timeout: 300_000,
 }, async (context) => {
-  const town = await SmallTown.open(deferIn(context))
-  const config = town.configOf('host')
+  const town = await Town.withHost(deferIn(context))
+  const config = town.hostConfig()
   const database = join(town.folder, 'host', 'host.sqlite')
   const copy = join(town.folder, 'copy.sqlite')
   const backUp = (file: string) => PeerpostProcess.run('backup', ['backup', file, '--config', config])
-  await town.settle('anna')
-  await town.run('anna').waitFor('replied')
+  await town.makeAgent('anna')
+  await town.startAgent('anna').waitFor('replied')
   await backUp(copy)
   damageDatabase(database)
-  await town.settle('ben')
-  const ben = town.run('ben')
+  await town.makeAgent('ben')
+  const ben = town.startAgent('ben')
   assert.equal(await town.host.ended, 1)
   const line =
     /^peerpost: The host's database .*host\.sqlite is damaged .*move .*host\.sqlite away.*peerpost backup/m
@@ -97,11 +97,11 @@ test('a host whose database is damaged ends with what to do, and the backup it n
     backUp(join(town.folder, 'bad.sqlite')),
     (thrown) => thrown instanceof Problem && /damaged/.test(thrown.line),
   )
-  const again = town.run('host')
+  const again = town.startHost()
   assert.equal(await again.ended, 1)
   assert.match(again.errors, line)
   for (const name of [database, `${database}-wal`, `${database}-shm`]) rmSync(name, { force: true })
   renameSync(copy, database)
-  town.run('host')
+  town.startHost()
   await ben.waitFor('replied', ({ peers }) => peers === 1)
 })

@@ -17,7 +17,7 @@ import type { ChildEvent, PeerpostProcess } from '../../src/cli/child-process.ts
 import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
 import { startPostOffice } from '../harness/post-office.ts'
-import { SmallTown } from '../harness/small-town.ts'
+import { mailAt, Town } from '../harness/town.ts'
 
 const lettersAnHour = 6
 const oneLetterMs = 3_600_000 / lettersAnHour
@@ -60,11 +60,11 @@ test('who asks too often is told once, says so, asks again when told to and is a
   writeFileSync(aheadFile, '0')
   const environment = [`NODE_OPTIONS=--import=${clockScript}`, `CLOCK_AHEAD_FILE=${aheadFile}`]
   const hostChanges = [['# per_key = 240', `per_key = ${lettersAnHour}`]] as const
-  const town = await SmallTown.open(defer, { office, environment, hostChanges })
-  await town.settle('anna')
-  const config = town.configOf('anna')
+  const town = await Town.withHost(defer, { mailOf: mailAt(office), environment, hostChanges })
+  await town.makeAgent('anna')
+  const config = town.agentConfig('anna')
   const { host } = town
-  let anna = town.run('anna')
+  let anna = town.startAgent('anna')
   const leap = (ms: number) => {
     ahead += ms
     writeFileSync(aheadFile, String(ahead))
@@ -114,7 +114,7 @@ test('who asks too often is told once, says so, asks again when told to and is a
   const second = await nth(anna, 'declined', 2)
   await host.waitFor('sent', () => sentReplies() === granted + 3)
   assert.equal(await anna.stop(10_000), 0, anna.errors)
-  anna = town.run('anna')
+  anna = town.startAgent('anna')
   for (let more = 0, before = dropped(); more < 4; more++) {
     await host.waitFor('letter', () => dropped() > before + more)
     await askNow()

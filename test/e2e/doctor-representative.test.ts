@@ -8,22 +8,23 @@ import BetterSqlite3 from 'better-sqlite3'
 import type { Finding } from '../../src/cli/doctor/findings.ts'
 import { readSeed } from '../../src/config/secret-files.ts'
 import { openHostDatabase } from '../../src/store/host-database.ts'
+import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
 import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
+import { mailAt, Town } from '../harness/town.ts'
 import { assertNamed, faultsOf, Patient } from './doctor-ward.ts'
-import { HostTown } from './host-town.ts'
 
 const skip = lacks('postfix', 'dovecot')
 
 let office: PostOffice
 /** `meet` with the workers `first` and `second`, never run and never changed. */
-let town: HostTown
+let town: Town
 const endings: (() => Promise<void>)[] = []
 before(async () => {
   if (skip) return
   office = await startPostOffice()
-  town = await HostTown.open({ after: (work) => endings.push(work) }, office)
+  town = await Town.open(deferIn({ after: (work) => endings.push(work) }), { mailOf: mailAt(office) })
   await town.makeRepresentation('meet', ['first', 'second'])
 })
 after(async () => {
@@ -81,7 +82,7 @@ test('what is wrong with a representative is named', { ...{ skip, timeout: 180_0
 
   await town.makeHost('twin', ['--join', await town.cardOf('first', '--room', 'friends')], 'second')
   const twins = copyOf('meet')
-  await town.introduce('twin', [twins])
+  await town.introduce(['twin'], [twins])
   assertNamed(
     await new Patient(join(town.folder, twins), 'host.toml').examined(),
     'workers',
@@ -122,7 +123,7 @@ test('what is wrong with a worker is named', { ...{ skip, timeout: 180_000 } }, 
   assert.deepEqual([alone?.outcome, /knows no other one/.test(alone?.text ?? '')], ['warning', true])
 
   const odd = copyOf('first')
-  await town.introduce('meet', [odd])
+  await town.introduce(['meet'], [odd])
   assertNamed(
     await new Patient(join(town.folder, odd), 'host.toml').examined(),
     'workers',
@@ -164,9 +165,9 @@ test('of hosts that run the doctor says who was heard of, who was not, and which
   for (const key of ['shared-identity.key', 'shared-sealing.key'])
     copyFileSync(join(town.folder, 'second', 'room.secret'), join(town.folder, odd, key))
   const front = copyOf('meet')
-  const meet = town.start(front, 'host')
+  const meet = town.startHost(front)
   await meet.waitFor('ready')
-  const first = town.start(odd, 'host')
+  const first = town.startHost(odd)
   await meet.waitFor('letter', ({ kind }) => kind === 'taken')
   const at = (name: string) => new Patient(join(town.folder, name), 'host.toml').examined()
   const [heard, silent] = ofWorkers(await at(front))
@@ -177,7 +178,7 @@ test('of hosts that run the doctor says who was heard of, who was not, and which
   assert.equal(silent?.outcome, 'fault')
   assert.match(silent?.text ?? '', /Nothing was heard of the worker second@/)
 
-  town.start('anna')
+  town.startAgent('anna')
   await first.waitFor('letter', ({ reason }) => reason === 'wrong-key')
   assertNamed(
     await at(odd),

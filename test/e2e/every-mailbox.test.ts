@@ -2,21 +2,17 @@
 // in a mailbox that they share are as they were, byte for byte, flag for flag, UID for UID.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
-import { formatEndpoint } from '../../src/base/endpoint.ts'
-import { type ChildEvent, PeerpostProcess } from '../../src/cli/child-process.ts'
+import type { ChildEvent } from '../../src/cli/child-process.ts'
 import { openMailbox } from '../../src/mail/open-mailbox.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
-import { startAddressServer } from '../../src/stun-server/stun-server.ts'
 import { deferIn } from '../harness/defer.ts'
 import { startFakeMailpit } from '../harness/fake-mailpit.ts'
 import { dropMail, foreignMails, maildirSnapshot } from '../harness/maildir-files.ts'
 import { type Mailpit, startMailpit } from '../harness/mailpit.ts'
 import { lacks, lacksUnpackaged } from '../harness/needs.ts'
 import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import { type Mail, Town } from '../harness/town.ts'
 
 const skip = lacks('postfix', 'dovecot')
 const timeout = 120_000
@@ -28,38 +24,15 @@ before(async () => {
 })
 after(() => office?.stop())
 
-type Mail = { readonly address: string; readonly receive: string; readonly send: string }
-type User = 'meet' | 'anna' | 'ben'
-
 /** Everybody sets up, meets and leaves; resolves when all have ended. */
-async function meet(context: TestContext, mailOf: (user: User) => Mail): Promise<void> {
-  const defer = deferIn(context)
-  const folder = mkdtempSync(join(tmpdir(), 'peerpost-every-mailbox-'))
-  defer(() => rmSync(folder, { recursive: true, force: true }))
-  const stun = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
-  defer(() => stun.close())
-  const mail = (user: User) => {
-    const { address, receive, send } = mailOf(user)
-    return ['--address', address, '--receive', receive, '--send', send, '--yes']
-  }
-  const run = (...args: string[]) => PeerpostProcess.run(args.slice(0, 2).join(' '), args)
-  const start = (name: User, ...args: string[]) => {
-    const child = new PeerpostProcess(name, [...args, '--json'])
-    defer(() => child.stop(5_000))
-    return child
-  }
-  const config = (user: User) => join(folder, user, user === 'meet' ? 'host.toml' : 'agent.toml')
-  const servers = stun.endpoints.flatMap((endpoint) => ['--stun', formatEndpoint(endpoint)])
-  await run('init', 'host', '--dir', join(folder, 'meet'), ...mail('meet'), ...servers)
-  const host = start('meet', 'host', '--config', config('meet'))
-  const invite = await run('invite', '--config', config('meet'))
-  await host.waitFor('ready')
-  const setUp = (user: User) =>
-    run('init', 'agent', '--dir', join(folder, user), '--name', user, '--invite', invite, ...mail(user))
-  await Promise.all([setUp('anna'), setUp('ben')])
-  const anna = start('anna', 'agent', '--config', config('anna'))
+async function meet(context: TestContext, mailOf: (user: string) => Mail): Promise<void> {
+  const town = await Town.open(deferIn(context), { mailOf })
+  await town.makeHost('meet')
+  const host = town.startHost('meet')
+  await Promise.all([town.makeAgent('anna', 'meet'), town.makeAgent('ben', 'meet'), host.waitFor('ready')])
+  const anna = town.startAgent('anna')
   await anna.waitFor('replied')
-  const ben = start('ben', 'agent', '--config', config('ben'))
+  const ben = town.startAgent('ben')
   await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
   for (const agent of [ben, anna]) assert.equal(await agent.stop(10_000), 0, agent.errors)
   // Their goodbyes are the last letters; then nothing of ours is left.
@@ -91,7 +64,7 @@ for (const [kind, receive] of Object.entries(kinds)) {
   test(`players meet over ${kind}, and a mailbox shared with 5,000 foreign mails is left as it was`, {
     ...{ skip, timeout },
   }, async (context) => {
-    const name = (user: User) => `${user}-${kind.replace(' ', '-').toLowerCase()}`
+    const name = (user: string) => `${user}-${kind.replace(' ', '-').toLowerCase()}`
     const foreign = await share(name('meet'))
     assert.equal(foreign.size, foreignCount)
     await meet(context, (user) => ({

@@ -2,13 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { controlFileOf, readControlFile } from '../../src/api/control-file.ts'
 import { freeTcpPort } from '../forward/pair.ts'
 import { Browser, type Page } from '../harness/browser.ts'
 import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
-import { SmallTown } from '../harness/small-town.ts'
+import { Town } from '../harness/town.ts'
 
 /** What `peerpost status --open` prints. */
 async function addressOf(config: string): Promise<string> {
@@ -40,26 +40,36 @@ async function walk(page: Page, steps: number): Promise<string[]> {
   return names
 }
 
-const settings = { skip: lacks('chromium'), timeout: 180_000 }
+const skip = lacks('chromium')
+const settings = { skip, timeout: 180_000 }
+
+let browser: Browser
+before(async () => {
+  if (!skip) browser = await Browser.open()
+})
+after(() => browser?.close())
 
 test(
   'the page of an agent goes with it through a failure, a meeting, and leaving',
   settings,
   async (context) => {
     const defer = deferIn(context)
-    const town = await SmallTown.open(defer)
-    await Promise.all([town.settle('anna', [['# attempt = "2m"', 'attempt = "4s"']]), town.settle('ben')])
+    const town = await Town.withHost(defer)
+    await Promise.all([
+      town.makeAgent('anna', 'host', [['# attempt = "2m"', 'attempt = "4s"']]),
+      town.makeAgent('ben'),
+    ])
     // Ben is in the table, and gone: whoever asks is told of him in vain.
-    const lost = town.run('ben')
+    const lost = town.startAgent('ben')
     await lost.waitFor('replied')
     lost.kill('SIGKILL')
     await lost.ended
 
-    const anna = town.run('anna', '--expose', 'udp:7777')
+    const anna = town.startAgent('anna', ['--expose', 'udp:7777'])
     await anna.waitFor('ready')
-    const browser = await Browser.open(defer)
-    const { page, complaints } = await browser.tab()
-    const address = await addressOf(town.configOf('anna'))
+    const visitor = await browser.visitor(defer)
+    const { page, complaints } = await visitor.tab()
+    const address = await addressOf(town.agentConfig('anna'))
     await page.goto(address)
     assert.equal(new URL(page.url()).hash, '', 'the code is gone from the address')
     await page.getByRole('heading', { level: 1, name: 'anna in the room friends' }).waitFor()
@@ -68,9 +78,9 @@ test(
     await ben.getByText('The peer did not answer on any of its addresses.').waitFor()
     await ben.getByText('What would help:').waitFor()
     await ben.getByText('not reached for').waitFor()
-    await browser.shoot(page, 'agent-failure')
+    await visitor.shoot(page, 'agent-failure')
 
-    const back = town.run('ben')
+    const back = town.startAgent('ben')
     await back.waitFor('ready')
     await ben.getByText('linked for').waitFor()
     await ben.getByRole('img', { name: /^Round trips with ben: now \d/ }).waitFor()
@@ -96,7 +106,7 @@ test(
         ].join('[\\s\\S]*'),
       ),
     )
-    await browser.shoot(page, 'agent-linked')
+    await visitor.shoot(page, 'agent-linked')
 
     await page.evaluate('document.activeElement.blur()')
     const order = [
@@ -112,11 +122,11 @@ test(
       await page.emulateMedia({ colorScheme: scheme })
       assert.deepEqual(await poorContrast(page), [], scheme)
       await page.setViewportSize({ width: 360, height: 740 })
-      await browser.shoot(page, `agent-narrow-${scheme}`)
+      await visitor.shoot(page, `agent-narrow-${scheme}`)
       const widths = 'document.documentElement.scrollWidth <= document.documentElement.clientWidth'
       assert.equal(await page.evaluate(widths), true, 'nothing is cut off beside')
       await page.setViewportSize({ width: 1280, height: 900 })
-      await browser.shoot(page, `agent-wide-${scheme}`)
+      await visitor.shoot(page, `agent-wide-${scheme}`)
     }
 
     // By keyboard alone; the button that changed keeps the focus.
@@ -145,7 +155,7 @@ test(
       .getByRole('status')
       .filter({ hasText: `use local TCP port ${local}` })
       .waitFor()
-    await browser.shoot(page, 'agent-forward')
+    await visitor.shoot(page, 'agent-forward')
     await ports.getByRole('button', { name: `Close TCP port ${local}` }).focus()
     await page.keyboard.press('Enter')
     await ports.getByText('leads to ben’s').waitFor({ state: 'detached' })
@@ -165,17 +175,17 @@ test(
     await page.getByRole('button', { name: 'Join the room' }).waitFor()
     await ben.getByText('gone for').waitFor()
     assert.equal(await ben.getByRole('button', { name: 'Connect to ben' }).count(), 0)
-    await browser.shoot(page, 'agent-left')
+    await visitor.shoot(page, 'agent-left')
     await page.getByRole('button', { name: 'Join the room' }).click()
     await page.getByRole('banner').getByText('joined for').waitFor()
 
     await page.reload()
     await page.getByRole('heading', { level: 1, name: 'anna in the room friends' }).waitFor()
-    const { page: other, complaints: otherComplaints } = await browser.tab()
+    const { page: other, complaints: otherComplaints } = await visitor.tab()
     await other.goto(address)
     await other.getByText('This page needs a fresh address.').waitFor()
     assert.match(await treeOf(other), /code: peerpost status --open/)
-    await browser.shoot(other, 'outside')
+    await visitor.shoot(other, 'outside')
     assert.ok(
       otherComplaints.every((text) => text.includes('401')),
       otherComplaints.join('\n'),
@@ -195,18 +205,18 @@ test(
 
 test('what others call themselves is text on the page, whatever it looks like', settings, async (context) => {
   const defer = deferIn(context)
-  const town = await SmallTown.open(defer)
+  const town = await Town.withHost(defer)
   const odd = '<img src=x onerror=alert(1)>'
   await Promise.all([
-    town.settle('anna'),
-    town.settle('ben', [['name = "ben"', `name = ${JSON.stringify(odd)}`]]),
+    town.makeAgent('anna'),
+    town.makeAgent('ben', 'host', [['name = "ben"', `name = ${JSON.stringify(odd)}`]]),
   ])
-  const anna = town.run('anna')
+  const anna = town.startAgent('anna')
   await anna.waitFor('ready')
-  const browser = await Browser.open(defer)
-  const { page, complaints } = await browser.tab()
-  await page.goto(await addressOf(town.configOf('anna')))
-  town.run('ben')
+  const visitor = await browser.visitor(defer)
+  const { page, complaints } = await visitor.tab()
+  await page.goto(await addressOf(town.agentConfig('anna')))
+  town.startAgent('ben')
   await page.getByRole('heading', { name: odd, exact: true }).waitFor()
   assert.equal(await page.locator('main img').count(), 0)
   assert.deepEqual(complaints, [])
@@ -217,14 +227,14 @@ test(
   settings,
   async (context) => {
     const defer = deferIn(context)
-    const town = await SmallTown.open(defer)
-    await Promise.all([town.settle('anna'), town.settle('ben')])
-    const browser = await Browser.open(defer)
-    const { page, complaints } = await browser.tab()
-    await page.goto(await addressOf(town.configOf('host')))
+    const town = await Town.withHost(defer)
+    await Promise.all([town.makeAgent('anna'), town.makeAgent('ben')])
+    const visitor = await browser.visitor(defer)
+    const { page, complaints } = await visitor.tab()
+    await page.goto(await addressOf(town.hostConfig()))
     await page.getByRole('heading', { level: 1, name: 'Host at h…@town.test' }).waitFor()
     await page.getByText('No letters yet.').waitFor()
-    const [anna, ben] = [town.run('anna'), town.run('ben')]
+    const [anna, ben] = [town.startAgent('anna'), town.startAgent('ben')]
     await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
     await page.getByRole('cell', { name: 'request', exact: true }).waitFor()
     await page.locator('.figure', { hasText: '2 of 10,000' }).waitFor()
@@ -239,10 +249,10 @@ test(
     for (const scheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme: scheme })
       assert.deepEqual(await poorContrast(page), [], scheme)
-      await browser.shoot(page, `host-wide-${scheme}`)
+      await visitor.shoot(page, `host-wide-${scheme}`)
     }
     await page.setViewportSize({ width: 360, height: 740 })
-    await browser.shoot(page, 'host-narrow')
+    await visitor.shoot(page, 'host-narrow')
     assert.deepEqual(complaints, [])
   },
 )
@@ -252,14 +262,14 @@ test(
   settings,
   async (context) => {
     const defer = deferIn(context)
-    const town = await SmallTown.open(defer)
-    await town.settle('anna')
-    const anna = town.run('anna')
+    const town = await Town.withHost(defer)
+    await town.makeAgent('anna')
+    const anna = town.startAgent('anna')
     const { id } = await anna.waitFor('ready')
     await anna.waitFor('replied')
-    const browser = await Browser.open(defer)
-    const { page, complaints } = await browser.tab()
-    await page.goto(await addressOf(town.configOf('host')))
+    const visitor = await browser.visitor(defer)
+    const { page, complaints } = await visitor.tab()
+    await page.goto(await addressOf(town.hostConfig()))
     const invites = page.getByRole('region', { name: 'Invites' })
     await invites.getByText('1 agent came by it').waitFor()
     await invites.getByRole('textbox', { name: 'Name for the list' }).fill('chess club')
@@ -276,7 +286,7 @@ test(
       await page.setViewportSize({ width: 360, height: 740 })
       const widths = 'document.documentElement.scrollWidth <= document.documentElement.clientWidth'
       assert.equal(await page.evaluate(widths), true, 'nothing is cut off beside')
-      await browser.shoot(page, `host-invites-narrow-${scheme}`)
+      await visitor.shoot(page, `host-invites-narrow-${scheme}`)
       await page.setViewportSize({ width: 1280, height: 900 })
     }
     await invites.getByRole('button', { name: 'Put it away' }).click()
@@ -309,9 +319,9 @@ test(
   settings,
   async (context) => {
     const defer = deferIn(context)
-    const town = await SmallTown.open(defer)
-    const { page } = await (await Browser.open(defer)).tab()
-    await page.goto(await addressOf(town.configOf('host')))
+    const town = await Town.withHost(defer)
+    const { page } = await (await browser.visitor(defer)).tab()
+    await page.goto(await addressOf(town.hostConfig()))
     assert.deepEqual(await page.evaluate(readFileSync('test/e2e/patch-fuzz.js', 'utf8')), [])
   },
 )

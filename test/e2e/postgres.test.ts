@@ -15,7 +15,7 @@ import { postgresMigrations } from '../../src/store/postgres-schema.ts'
 import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
 import { PostgresCluster } from '../harness/postgres.ts'
-import { SmallTown } from '../harness/small-town.ts'
+import { Town } from '../harness/town.ts'
 
 test('invites, blocks, the doctor and two hosts use one PostgreSQL, and its password stays in its file', {
   skip: lacks('postgresql'),
@@ -24,9 +24,9 @@ test('invites, blocks, the doctor and two hosts use one PostgreSQL, and its pass
   const defer = deferIn(context)
   const cluster = await PostgresCluster.start()
   defer(() => cluster.stop())
-  const town = await SmallTown.open(defer)
-  await town.stopHost()
-  const config = town.configOf('host')
+  const town = await Town.withHost(defer)
+  await town.host.stop(30_000)
+  const config = town.hostConfig()
   const url = await cluster.database()
   writeSecret(join(town.folder, 'host', 'table.password'), 'open-sesame')
   const section = `[table]\nurl = ${JSON.stringify(url)}\npassword_file = "table.password"\n`
@@ -48,12 +48,12 @@ test('invites, blocks, the doctor and two hosts use one PostgreSQL, and its pass
     (thrown) => thrown instanceof Problem && /pg_dump --schema=peerpost/.test(thrown.line),
   )
 
-  await town.settle('anna')
-  await town.settle('ben')
-  const hosts = [town.run('host'), town.run('host')]
+  await town.makeAgent('anna')
+  await town.makeAgent('ben')
+  const hosts = [town.startHost(), town.startHost()]
   for (const host of hosts) await host.waitFor('ready')
-  await town.run('anna').waitFor('replied')
-  await town.run('ben').waitFor('replied', ({ peers }) => Number(peers) === 1)
+  await town.startAgent('anna').waitFor('replied')
+  await town.startAgent('ben').waitFor('replied', ({ peers }) => Number(peers) === 1)
   for (const { events } of hosts) assert.doesNotMatch(JSON.stringify(events), /trouble|open-sesame/)
 })
 

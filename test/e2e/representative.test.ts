@@ -4,10 +4,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { ChildEvent, PeerpostProcess } from '../../src/cli/child-process.ts'
+import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
 import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import { linkedTo, mailAt, Town } from '../harness/town.ts'
 import { waitUntil } from '../harness/wait-until.ts'
-import { HostTown, linkedTo } from './host-town.ts'
 
 const skip = lacks('postfix', 'dovecot')
 const workerNames = ['first', 'second', 'third'] as const
@@ -28,11 +29,11 @@ function count(process: PeerpostProcess, event: string, kind: string): number {
 test('agents of a representative host meet, each worker has its share, and one that is killed is done without', {
   ...{ skip, timeout: 420_000 },
 }, async (context) => {
-  const town = await HostTown.open(context, office)
+  const town = await Town.open(deferIn(context), { mailOf: mailAt(office) })
   await town.makeRepresentation('meet', workerNames)
   const hosts = new Map<string, PeerpostProcess>()
   for (const name of ['meet', ...workerNames]) {
-    const host = town.start(name, 'host', ['env', 'PEERPOST_LETTERS_WORKER_SILENCE=10s'])
+    const host = town.startHost(name, [], { prefix: ['env', 'PEERPOST_LETTERS_WORKER_SILENCE=10s'] })
     hosts.set(name, host)
     await host.waitFor('ready')
   }
@@ -42,7 +43,7 @@ test('agents of a representative host meet, each worker has its share, and one t
   for (const [index, name] of names.entries()) {
     // Whichever worker makes the invite: all of them let in by it.
     await town.makeAgent(name, workerNames[index % 3] as string)
-    agents.set(name, town.start(name))
+    agents.set(name, town.startAgent(name))
   }
   await waitUntil(
     () => [...agents.values()].every((agent) => linkedTo(agent).size === names.length - 1),
@@ -59,7 +60,7 @@ test('agents of a representative host meet, each worker has its share, and one t
     ['second', 'third'].reduce((sum, name) => sum + count(host(name), 'sent', 'reply'), 0)
   for (const name of names) assert.equal(await agents.get(name)?.stop(10_000), 0)
   const before = answered()
-  for (const name of names) agents.set(name, town.start(name))
+  for (const name of names) agents.set(name, town.startAgent(name))
   await waitUntil(
     () => [...agents.values()].every((agent) => agent.events.some(({ event }) => event === 'replied')),
     () => [...agents].map(([name, agent]) => `${name}: ${agent.events.length} events`).join('; '),

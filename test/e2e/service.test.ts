@@ -17,7 +17,7 @@ import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
 import { NotifyListener } from '../harness/notify-listener.ts'
 import { freePorts } from '../harness/post-office-processes.ts'
-import { SmallTown } from '../harness/small-town.ts'
+import { Town } from '../harness/town.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
 /** A daemon stops within a second; of a busy machine more is borne. It is killed then, and has no exit code 0. */
@@ -48,12 +48,12 @@ test('systemd is told when a host is ready, lives, reloads and stops', {
   skip: lacks('systemd-notify'),
 }, async (context) => {
   const defer = deferIn(context)
-  const town = await SmallTown.open(defer)
+  const town = await Town.withHost(defer)
   const listener = await NotifyListener.open(town.folder)
   defer(() => listener.close())
-  await town.stopHost()
+  await town.host.stop(30_000)
   const watchdog = ['WATCHDOG_USEC=600000']
-  const host = town.runWith(['env', `NOTIFY_SOCKET=${listener.path}`, ...watchdog], 'host')
+  const host = town.startHost('host', [], { prefix: ['env', `NOTIFY_SOCKET=${listener.path}`, ...watchdog] })
   assert.match(await listener.hears(/READY=1/), /STATUS=Reading letters\./)
   await host.waitFor('ready')
   for (let beat = 0; beat < 3; beat++) await listener.hears(/^WATCHDOG=1$/)
@@ -94,11 +94,11 @@ test('a host takes every changed setting at SIGHUP, and says which wait for a re
   timeout,
 }, async (context) => {
   const defer = deferIn(context)
-  const town = await SmallTown.open(defer)
-  const config = town.configOf('host')
+  const town = await Town.withHost(defer)
+  const config = town.hostConfig()
   const host = town.host
-  await town.settle('anna')
-  const anna = town.run('anna')
+  await town.makeAgent('anna')
+  const anna = town.startAgent('anna')
   await anna.waitFor('replied')
   assert.deepEqual((await hostStatus(config)).budgets.table, { used: 1, limit: 10_000 })
 
@@ -115,15 +115,15 @@ test('a host takes every changed setting at SIGHUP, and says which wait for a re
   assert.equal((await hostStatus(config)).budgets.table.limit, 600)
 
   // It goes on working: whoever comes now is answered.
-  await town.settle('ben')
-  await town.run('ben').waitFor('replied', ({ peers }) => peers === 1)
+  await town.makeAgent('ben')
+  await town.startAgent('ben').waitFor('replied', ({ peers }) => peers === 1)
 })
 
 test('a host keeps what it has when the new config is broken, or its servers do not let it in', {
   timeout,
 }, async (context) => {
-  const town = await SmallTown.open(deferIn(context))
-  const config = town.configOf('host')
+  const town = await Town.withHost(deferIn(context))
+  const config = town.hostConfig()
   const host = town.host
   const good = readFileSync(config, 'utf8')
   const [dead = 0] = await freePorts(1)
@@ -142,24 +142,24 @@ test('a host keeps what it has when the new config is broken, or its servers do 
     assert.equal((await ask(config, '/readyz')).status, 200)
   }
   writeFileSync(config, good)
-  await town.settle('anna')
-  await town.run('anna').waitFor('replied')
+  await town.makeAgent('anna')
+  await town.startAgent('anna').waitFor('replied')
 })
 
 test('an agent takes friends, blocked players and forwards at SIGHUP without losing a link', {
   timeout,
 }, async (context) => {
   const defer = deferIn(context)
-  const town = await SmallTown.open(defer)
-  await Promise.all([town.settle('anna'), town.settle('ben')])
-  const config = town.configOf('anna')
+  const town = await Town.withHost(defer)
+  await Promise.all([town.makeAgent('anna'), town.makeAgent('ben')])
+  const config = town.agentConfig('anna')
   const game = createServer((socket) => socket.end('hello from the game\n'))
   game.listen(0, '127.0.0.1')
   await new Promise((resolve) => game.once('listening', resolve))
   defer(async () => void game.close())
   const { port } = game.address() as { readonly port: number }
-  const anna = town.run('anna')
-  const ben = town.run('ben', '--expose', `tcp:${port}`)
+  const anna = town.startAgent('anna')
+  const ben = town.startAgent('ben', ['--expose', `tcp:${port}`])
   await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
   const { id } = await ben.waitFor('ready')
   const [local = 0] = await freePorts(1)
@@ -199,11 +199,11 @@ test('the log is JSON lines on standard error without whole addresses; standard 
   timeout,
 }, async (context) => {
   const defer = deferIn(context)
-  const town = await SmallTown.open(defer)
-  await town.stopHost()
-  const quiet = town.runQuietly('host', ['PEERPOST_LOG_LEVEL=debug'])
-  await town.settle('anna')
-  const anna = town.run('anna')
+  const town = await Town.withHost(defer)
+  await town.host.stop(30_000)
+  const quiet = town.startHost('host', [], { prefix: ['env', 'PEERPOST_LOG_LEVEL=debug'], output: '--quiet' })
+  await town.makeAgent('anna')
+  const anna = town.startAgent('anna')
   await anna.waitFor('replied')
   const { id } = await anna.waitFor('ready')
   assert.equal(await quiet.stop(stopMs), 0)
@@ -220,7 +220,7 @@ test('the log is JSON lines on standard error without whole addresses; standard 
   for (const secret of ['host@town.test', 'anna@town.test', String(id)])
     assert.ok(!quiet.errors.includes(secret))
 
-  const silent = town.runWith(['env', 'PEERPOST_LOG_LEVEL=silent'], 'host')
+  const silent = town.startHost('host', [], { prefix: ['env', 'PEERPOST_LOG_LEVEL=silent'] })
   await silent.waitFor('ready')
   assert.equal(await silent.stop(stopMs), 0)
   assert.equal(silent.errors, '')
@@ -229,15 +229,15 @@ test('the log is JSON lines on standard error without whole addresses; standard 
 test('life, readiness and numbers are told over HTTP, and readiness by the command', {
   timeout,
 }, async (context) => {
-  const town = await SmallTown.open(deferIn(context))
-  await town.stopHost()
-  const config = town.configOf('host')
+  const town = await Town.withHost(deferIn(context))
+  await town.host.stop(30_000)
+  const config = town.hostConfig()
   const token = 'f'.repeat(64)
   writeFileSync(join(town.folder, 'host', 'metrics.token'), `${token}\n`, { mode: 0o600 })
   edit(config, '# metrics_token_file = ""', 'metrics_token_file = "metrics.token"')
   const ready = () => PeerpostProcess.run('status', ['status', '--ready', '--config', config])
   await assert.rejects(ready(), (thrown) => thrown instanceof Problem && /No daemon runs/.test(thrown.line))
-  await town.run('host').waitFor('ready')
+  await town.startHost().waitFor('ready')
   assert.equal(await ready(), 'Ready.')
   assert.equal((await ask(config, '/healthz', '')).status, 200)
   assert.equal((await ask(config, '/metrics', '')).status, 401)

@@ -6,10 +6,11 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import BetterSqlite3 from 'better-sqlite3'
 import type { PeerpostProcess } from '../../src/cli/child-process.ts'
+import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
 import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import { linkedTo, mailAt, Town } from '../harness/town.ts'
 import { waitUntil } from '../harness/wait-until.ts'
-import { HostTown, linkedTo } from './host-town.ts'
 
 const skip = lacks('postfix', 'dovecot')
 const hostNames = ['first', 'second', 'third'] as const
@@ -37,11 +38,11 @@ function tableOf(database: string): string {
 test('eight agents of three hosts all meet, with all hosts alive, with one killed and with two', {
   ...{ skip, timeout: 300_000 },
 }, async (context) => {
-  const town = await HostTown.open(context, office)
+  const town = await Town.open(deferIn(context), { mailOf: mailAt(office) })
   await town.makeHosts(hostNames)
   const hosts = new Map<string, PeerpostProcess>()
   const startHost = async (name: string) => {
-    const host = town.start(name, 'host')
+    const host = town.startHost(name)
     hosts.set(name, host)
     await host.waitFor('ready')
   }
@@ -53,7 +54,7 @@ test('eight agents of three hosts all meet, with all hosts alive, with one kille
 
   const agents = new Map<string, PeerpostProcess>()
   for (const [index, name] of names.entries()) await town.makeAgent(name, hostNames[index % 3] as string)
-  const startAgent = (name: string) => agents.set(name, town.start(name))
+  const startAgent = (name: string) => agents.set(name, town.startAgent(name))
   const allMeet = (what: string) =>
     waitUntil(
       () => [...agents.values()].every((agent) => linkedTo(agent).size === agents.size - 1),

@@ -10,7 +10,7 @@ import { test } from 'node:test'
 import { controlFileOf } from '../../src/api/control-file.ts'
 import { PeerpostProcess } from '../../src/cli/child-process.ts'
 import { deferIn } from '../harness/defer.ts'
-import { SmallTown } from '../harness/small-town.ts'
+import { Town } from '../harness/town.ts'
 
 function status(config: string, ...args: string[]) {
   const run = spawnSync(process.execPath, ['src/cli/main.ts', 'status', '--config', config, ...args], {
@@ -27,15 +27,15 @@ function fails(line: RegExp, config: string, ...args: string[]): void {
 }
 
 test('status tells what agent and host do while they run, and that they do not run afterwards', async (context) => {
-  const town = await SmallTown.open(deferIn(context))
-  await Promise.all([town.settle('anna'), town.settle('ben')])
-  const [annas, hosts] = [town.configOf('anna'), town.configOf('host')]
+  const town = await Town.withHost(deferIn(context))
+  await Promise.all([town.makeAgent('anna'), town.makeAgent('ben')])
+  const [annas, hosts] = [town.agentConfig('anna'), town.hostConfig()]
   fails(/^peerpost: No daemon runs with .*agent\.toml.*Start it: `peerpost agent --config/, annas)
   fails(/There is no config file/, join(town.folder, 'nothing.toml'))
 
-  const anna = town.run('anna', '--expose', 'udp:7777')
+  const anna = town.startAgent('anna', ['--expose', 'udp:7777'])
   await anna.waitFor('replied')
-  const ben = town.run('ben')
+  const ben = town.startAgent('ben')
   await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
 
   const person = status(annas)
@@ -80,10 +80,10 @@ test('status tells what agent and host do while they run, and that they do not r
 
 test('a daemon that was killed does not run, whoever has its port now, and the next one is found', async (context) => {
   const defer = deferIn(context)
-  const town = await SmallTown.open(defer)
-  await town.settle('anna')
-  const config = town.configOf('anna')
-  const first = town.run('anna')
+  const town = await Town.withHost(defer)
+  await town.makeAgent('anna')
+  const config = town.agentConfig('anna')
+  const first = town.startAgent('anna')
   await first.waitFor('ready')
   first.kill('SIGKILL')
   await first.ended
@@ -101,35 +101,35 @@ test('a daemon that was killed does not run, whoever has its port now, and the n
   assert.equal(await asked.ended, 1)
   assert.match(asked.errors, /is not the daemon of/)
 
-  await town.run('anna').waitFor('ready')
+  await town.startAgent('anna').waitFor('ready')
   assert.equal(status(config).code, 0)
 })
 
 test('a control port that is taken keeps the daemon from starting, and switched off there is none', async (context) => {
   const defer = deferIn(context)
-  const town = await SmallTown.open(defer)
+  const town = await Town.withHost(defer)
   const other = createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => other.once('listening', resolve))
   defer(async () => void other.close())
   const { port } = other.address() as { port: number }
-  await town.settle('anna', [['# listen = "127.0.0.1:0"', `listen = "127.0.0.1:${port}"`]])
-  const child = town.run('anna')
+  await town.makeAgent('anna', 'host', [['# listen = "127.0.0.1:0"', `listen = "127.0.0.1:${port}"`]])
+  const child = town.startAgent('anna')
   assert.equal(await child.ended, 1)
   assert.match(
     child.errors,
     new RegExp(`cannot have TCP port ${port} of 127\\.0\\.0\\.1: another program uses it`),
   )
   rmSync(join(town.folder, 'anna'), { recursive: true })
-  await town.settle('anna', [['# enabled = true', 'enabled = false']])
-  await town.run('anna').waitFor('ready')
-  fails(/or its \[control\] is switched off/, town.configOf('anna'))
+  await town.makeAgent('anna', 'host', [['# enabled = true', 'enabled = false']])
+  await town.startAgent('anna').waitFor('ready')
+  fails(/or its \[control\] is switched off/, town.agentConfig('anna'))
 })
 
 test('in a terminal, and only there, an address for the page is printed, by the daemon and by --open', async (context) => {
   const defer = deferIn(context)
-  const town = await SmallTown.open(defer)
-  await town.settle('anna')
-  const config = town.configOf('anna')
+  const town = await Town.withHost(defer)
+  await town.makeAgent('anna')
+  const config = town.agentConfig('anna')
   const inTerminal = (args: string) => {
     const command = `'${process.execPath}' src/cli/main.ts ${args} --config '${config}'`
     const child = spawn('script', ['-qefc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] })

@@ -1,9 +1,9 @@
 // Debian's Chromium, driven by playwright-core, with a profile of its own that is thrown away.
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import { type BrowserContext, type Browser as Chromium, chromium, type Page } from 'playwright-core'
+import type { Defer } from './defer.ts'
 import { findProgram } from './needs.ts'
 
 export type { Page } from 'playwright-core'
@@ -21,27 +21,41 @@ const flags = [
   '--disable-sync',
 ]
 
+/** One for a whole file of tests. */
 export class Browser {
-  readonly #context: BrowserContext
-  readonly #folder: string
+  readonly #chromium: Chromium
 
-  private constructor(context: BrowserContext, folder: string) {
-    this.#context = context
-    this.#folder = folder
+  private constructor(started: Chromium) {
+    this.#chromium = started
   }
 
-  static async open(defer: (end: () => Promise<unknown>) => void): Promise<Browser> {
-    const folder = mkdtempSync(join(tmpdir(), 'peerpost-browser-'))
+  static async open(): Promise<Browser> {
     mkdirSync(output, { recursive: true })
     const executablePath = findProgram('chromium')
     if (!executablePath) throw new Error('there is no chromium')
-    const context = await chromium.launchPersistentContext(folder, {
-      ...{ executablePath, headless: true, args: flags, viewport: { width: 1280, height: 900 } },
+    return new Browser(await chromium.launch({ executablePath, headless: true, args: flags }))
+  }
+
+  /** Somebody who has no cookies yet. */
+  async visitor(defer: Defer): Promise<Visitor> {
+    const context = await this.#chromium.newContext({
+      viewport: { width: 1280, height: 900 },
       permissions: ['clipboard-read', 'clipboard-write'],
     })
-    const browser = new Browser(context, folder)
-    defer(() => browser.close())
-    return browser
+    defer(() => context.close())
+    return new Visitor(context)
+  }
+
+  async close(): Promise<void> {
+    await this.#chromium.close()
+  }
+}
+
+export class Visitor {
+  readonly #context: BrowserContext
+
+  constructor(context: BrowserContext) {
+    this.#context = context
   }
 
   /** A new tab. `complaints` gathers what goes wrong in it: errors, refused by the policy, requests elsewhere. */
@@ -58,10 +72,5 @@ export class Browser {
 
   async shoot(page: Page, name: string): Promise<void> {
     await page.screenshot({ path: join(output, `${name}.png`), fullPage: true })
-  }
-
-  async close(): Promise<void> {
-    await this.#context.close()
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
   }
 }

@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { createSender } from '../../src/mail/open-mailbox.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { FakeAgent, headerOf, hostAddress } from '../host/fakes.ts'
-import { HostProcess } from '../host/host-process.ts'
-import { planHost } from '../host/process-plan.ts'
+import { HostProcess } from '../host/real-host/host-process.ts'
+import { planHost } from '../host/real-host/real-host.ts'
 import { startPostOffice } from './post-office.ts'
 import { startLineProxy } from './post-office-proxy.ts'
 import { seededRandom } from './seeded-crypto.ts'
@@ -60,8 +60,8 @@ export async function soak(options: {
     room,
     options: hostOptions,
   } = planHost({
-    imapUrl: office.imapUrl('host').replace(/:\d+$/, `:${imapLine.port}`),
-    smtpUrl: office.smtpUrl('host').replace(/:\d+$/, `:${smtpLine.port}`),
+    receiveUrl: office.imapUrl('host').replace(/:\d+$/, `:${imapLine.port}`),
+    sendUrl: office.smtpUrl('host').replace(/:\d+$/, `:${smtpLine.port}`),
     database: join(folder, 'host.sqlite'),
     // All agents share a few addresses of one domain.
     settings: {

@@ -6,8 +6,8 @@ import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
 import { startPostOffice } from '../harness/post-office.ts'
 import { hostAddress } from './fakes.ts'
-import { runHost } from './running-host.ts'
-import { Stage } from './stage.ts'
+import { planHostAt, runHostAt } from './real-host/running-host.ts'
+import { Stage } from './virtual-hosts.ts'
 
 const border = 'mx.mail.test'
 const passes = `${border}; dmarc=pass header.from=mail.test`
@@ -48,7 +48,7 @@ test('over a real mail server, only who it vouches for is answered, whatever oth
     authenticationResults: { ann: passes, cid: `${border}; dmarc=fail header.from=mail.test` },
   })
   defer(() => office.stop())
-  const host = await runHost(office, 'host', { trustedAuthservId: border })
+  const host = await runHostAt(office, planHostAt(office, 'host', { trustedAuthservId: border }))
   defer(() => host.stop())
   const [ann, bob, cid] = ['ann', 'bob', 'cid'].map((name) => host.agent(name))
   assert.ok(ann && bob && cid)

@@ -17,9 +17,9 @@ import { startPostOffice } from '../harness/post-office.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
 import { waitUntil } from '../harness/wait-until.ts'
 import { FakeAgent, headerOf, hostAddress } from './fakes.ts'
-import { HostProcess } from './host-process.ts'
-import { planHost } from './process-plan.ts'
-import { mailsIn, namesIn, oneReplyEach } from './replies.ts'
+import { HostProcess } from './real-host/host-process.ts'
+import { planHost } from './real-host/real-host.ts'
+import { mailsIn, namesIn, oneReplyEach } from './real-host/replies.ts'
 
 const perDay = 48
 const kills = 14
@@ -41,7 +41,7 @@ test(`a day's budget, replies before introductions and one refusal a life hold w
   office.maildirOf('host')
   const database = join(folder, 'host.sqlite')
   const { keys, room, options } = planHost({
-    ...{ imapUrl: office.imapUrl('host'), smtpUrl: office.smtpUrl('host'), database },
+    ...{ receiveUrl: office.imapUrl('host'), sendUrl: office.smtpUrl('host'), database },
     settings: {
       ...{ perDay, batchMails: 10, retryFirstMs: 200 },
       limits: { perKey, perAddress: 0, perDomain: 0 },

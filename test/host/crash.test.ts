@@ -22,7 +22,7 @@ import {
   subject,
   textOf,
 } from './fakes.ts'
-import { pass } from './stage.ts'
+import { pass } from './virtual-hosts.ts'
 
 // In memory where there is such a place: what is tested is the order of steps, not the disk.
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'peerpost-crash-'))

@@ -17,18 +17,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import BetterSqlite3 from 'better-sqlite3'
-import { toHex } from '../../src/base/bytes.ts'
 import { openHostDatabase } from '../../src/store/host-database.ts'
 import { migrations } from '../../src/store/sqlite-schema.ts'
 import { damageDatabase } from '../harness/damage.ts'
 import { deferIn } from '../harness/defer.ts'
 import { TestMaildir } from '../harness/maildir.ts'
 import { lacks } from '../harness/needs.ts'
-import { realCrypto } from '../harness/seeded-crypto.ts'
 import { startSmtpSink } from '../harness/smtp-sink.ts'
 import { waitUntil } from '../harness/wait-until.ts'
-import { FakeAgent, hostAddress, makeRoom, subject } from './fakes.ts'
-import { HostProcess } from './host-process.ts'
+import { FakeAgent } from './fakes.ts'
+import { HostProcess } from './real-host/host-process.ts'
+import { planHost } from './real-host/real-host.ts'
 
 const patienceMs = 60_000
 
@@ -42,26 +41,19 @@ async function stage(context: TestContext, diskBytes = 0) {
   defer(() => sink.stop())
   const disk = join(folder, 'disk')
   mkdirSync(disk)
-  const seeds = { identity: realCrypto.randomBytes(32), sealing: realCrypto.randomBytes(32) }
-  const keys = {
-    identity: realCrypto.signKeyPair(seeds.identity),
-    sealingKeys: realCrypto.boxKeyPair(seeds.sealing),
-  }
-  const room = makeRoom()
   const mount = `mount -t tmpfs -o size=${diskBytes} peerpost "$0" && exec "$@"`
   const wrapper =
     diskBytes === 0 ? [] : ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', mount, disk]
   const database = join(disk, 'host.sqlite')
+  const { keys, room, options } = planHost({
+    ...{ receiveUrl: maildir.url, sendUrl: sink.url, database },
+    settings: { retryFirstMs: 200, retryMaxMs: 400, introductionWindowMs: 60_000, sweepMs: 1_000 },
+  })
   const start = async () => {
     const host = new HostProcess(wrapper)
     defer(() => host.kill('SIGKILL'))
     await host.heard('loaded')
-    host.go({
-      ...{ identitySeedHex: toHex(seeds.identity), sealingSeedHex: toHex(seeds.sealing) },
-      ...{ roomTagHex: toHex(room.tag), address: hostAddress, subject, database },
-      ...{ imapUrl: maildir.url, smtpUrl: sink.url },
-      settings: { retryFirstMs: 200, retryMaxMs: 400, introductionWindowMs: 60_000, sweepMs: 1_000 },
-    })
+    host.go(options)
     return host
   }
   const agents: FakeAgent[] = []

@@ -7,7 +7,7 @@ import { runCampaign } from '../harness/hostile/campaign.ts'
 import { Enemy } from '../harness/hostile/enemy.ts'
 import { hostileKinds } from '../harness/hostile/letters.ts'
 import { headerOf, textOf } from './fakes.ts'
-import { Stage } from './stage.ts'
+import { Stage } from './virtual-hosts.ts'
 
 const seed = Number(process.env.PEERPOST_TEST_SEED ?? 20261124)
 

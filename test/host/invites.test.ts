@@ -5,7 +5,7 @@ import { toHex } from '../../src/base/bytes.ts'
 import { makePass, memberKeys, type RoomKeys, roomKeys } from '../../src/letter/room-membership.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { makeHostKeys, makeRoom } from './fakes.ts'
-import { Stage } from './stage.ts'
+import { Stage } from './virtual-hosts.ts'
 
 const hourMs = 3_600_000
 
@@ -100,7 +100,6 @@ test('an invite revoked while the host runs lets in nobody at once, and who came
 test('where invites are required the secret of the room is not enough', async () => {
   const stage = new Stage()
   stage.invitesRequired = true
-  stage.host = stage.makeHost()
   await stage.start()
   assert.equal(await ask(stage, 'ann', stage.room), 'invite-required')
   assert.equal(await ask(stage, 'bob', stage.invite()), null)

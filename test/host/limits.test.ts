@@ -5,7 +5,7 @@ import type { ReplyLetter } from '../../src/letter/letter-types.ts'
 import { BlockedKeys } from '../../src/store/blocked-keys.ts'
 import { openSharedDatabase } from '../../src/store/host-database.ts'
 import type { FakeAgent } from './fakes.ts'
-import { Stage } from './stage.ts'
+import { Stage } from './virtual-hosts.ts'
 
 const hourMs = 3_600_000
 const none = { perKey: 0, perAddress: 0, perDomain: 0 }

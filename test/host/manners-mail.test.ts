@@ -8,7 +8,7 @@ import type { HostEvent } from '../../src/host/host.ts'
 import { lacks } from '../harness/needs.ts'
 import { goneUser, startPostOffice } from '../harness/post-office.ts'
 import { subject } from './fakes.ts'
-import { runHost } from './running-host.ts'
+import { planHostAt, runHostAt } from './real-host/running-host.ts'
 
 const dropped = (reason: string) => (event: HostEvent) =>
   event.event === 'letter' && event.outcome === 'dropped' && event.reason === reason
@@ -24,7 +24,7 @@ test('a reply that Postfix cannot deliver comes back, is recognised, and its add
   skip: lacks('postfix', 'dovecot'),
 }, async () => {
   const office = await startPostOffice()
-  const host = await runHost(office, 'host')
+  const host = await runHostAt(office, planHostAt(office, 'host'))
   try {
     const gone = host.agent(goneUser)
     const to = office.address('host')
@@ -56,7 +56,7 @@ if envelope :localpart "to" ["host", "away"] {
 }
 `,
   })
-  const host = await runHost(office, 'host')
+  const host = await runHostAt(office, planHostAt(office, 'host'))
   try {
     const [to, person] = [office.address('host'), office.address('person')]
     // The notices do work: a person who writes by hand gets one from either.

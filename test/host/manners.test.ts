@@ -6,7 +6,7 @@ import { readBounceToken } from '../../src/host/requests/bounce-token.ts'
 import type { OutgoingMail } from '../../src/mail/sender.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { type FakeAgent, headerOf, hostAddress, subject, textOf } from './fakes.ts'
-import { Stage } from './stage.ts'
+import { Stage } from './virtual-hosts.ts'
 
 const minuteMs = 60_000
 

@@ -12,8 +12,7 @@ import { encodeItems, type Item, itemKey, itemVersion } from '../../src/sync/ite
 import { syncLimits } from '../../src/sync/table-sync.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { FakeAgent, makeHostKeys, makeRoom } from './fakes.ts'
-import { type OtherHost, withNeighbour } from './other-host.ts'
-import type { Stage } from './stage.ts'
+import { type OtherHost, type Stage, withNeighbour } from './virtual-hosts.ts'
 
 const crypto = realCrypto
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { lacks } from '../harness/needs.ts'
 import { PostgresCluster } from '../harness/postgres.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
-import { Crew, killAtRandom } from './crew.ts'
+import { Crew, killAtRandom } from './real-host/crew.ts'
 
 const seed = Number(process.env.PEERPOST_TEST_SEED ?? 20261124)
 const skip = lacks('postfix', 'dovecot', 'postgresql')

@@ -4,7 +4,7 @@ import type { HostEvent } from '../../src/host/host.ts'
 import { readLetter, writeLetter } from '../../src/letter/mail-text.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { FakeAgent as Agent, type FakeAgent, mailText, makeHostKeys, makeRoom } from './fakes.ts'
-import { Stage } from './stage.ts'
+import { Stage } from './virtual-hosts.ts'
 
 const hourMs = 3_600_000
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { toHex } from '../../src/base/bytes.ts'
+import type { Letter } from '../../src/letter/letter-types.ts'
 import { writeLetter } from '../../src/letter/mail-text.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { type FakeAgent, headerOf, mailText, makeHostKeys, textOf } from './fakes.ts'
-import { type Member, Representation } from './representation.ts'
+import { Representation, type VirtualHost } from './virtual-hosts.ts'
 
 /** How many forwards each worker got. */
 function shares({ workers, representative }: Representation): number[] {
@@ -30,10 +31,19 @@ async function represented(
   }
 }
 
+/** By mail: tests look again and again, and opening one takes long. */
+const opened = new WeakMap<object, Letter>()
+
+function letterIn(agent: FakeAgent, mail: Parameters<FakeAgent['read']>[0]): Letter {
+  const letter = opened.get(mail) ?? agent.read(mail)
+  opened.set(mail, letter)
+  return letter
+}
+
 /** The one reply that each got, and who sent it. */
 function repliesTo(stage: Representation, agent: FakeAgent) {
   return stage.mailsTo(agent).flatMap(({ worker, mail }) => {
-    const letter = agent.read(mail)
+    const letter = letterIn(agent, mail)
     return letter.kind === 'reply' ? [{ worker, mail, letter }] : []
   })
 }
@@ -80,11 +90,11 @@ test('the reply goes straight to the agent and answers its own mail', async () =
 test('the same agent always goes to the same worker, also after the representative was restarted', async () => {
   await represented(3, async (stage) => {
     const agents = Array.from({ length: 12 }, (_, index) => stage.agent(`agent${index}`))
-    const seen = new Map<FakeAgent, Member>()
+    const seen = new Map<FakeAgent, VirtualHost>()
     for (let round = 1; round <= 4; round++) {
       if (round === 3) {
-        await stage.bringDown(stage.representative)
-        await stage.bringUp(stage.representative)
+        await stage.representative.stop()
+        await stage.representative.start()
       }
       for (const agent of agents) stage.post(agent.mailRequest(stage.clock.wallNow()))
       await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length === round))
@@ -114,7 +124,7 @@ test('the agents of a worker that died are answered by the others, and it is use
     await stage.clock.advance(10_000)
     const [dead] = stage.workers
     assert.ok(dead)
-    await stage.bringDown(dead)
+    await dead.stop()
     ask()
     await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length >= 2), 100)
     assert.equal(repliesTo(stage, agents[0] as FakeAgent).at(-1)?.worker === dead, false)
@@ -125,7 +135,7 @@ test('the agents of a worker that died are answered by the others, and it is use
     await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length >= 3))
     assert.ok(stage.clock.now() - asked < 5_000)
     assert.equal(shares(stage)[0], before)
-    await stage.bringUp(dead)
+    await dead.start()
     await stage.clock.advance(10_000)
     const newcomers = Array.from({ length: 3 }, (_, index) => stage.agent(`newcomer${index}`))
     for (const agent of newcomers) stage.post(agent.mailRequest(stage.clock.wallNow()))
@@ -134,11 +144,55 @@ test('the agents of a worker that died are answered by the others, and it is use
   })
 })
 
+test('a worker that stays dead is done without, answers nobody a second time when it is back, and is used again', async () => {
+  await represented(3, async (stage) => {
+    const agents = Array.from({ length: 24 }, (_, index) => stage.agent(`agent${index}`))
+    const regulars = agents.slice(0, 18)
+    const newcomers = agents.slice(18)
+    const asked: { readonly agent: FakeAgent; readonly messageId: string | undefined }[] = []
+    const ask = (who: readonly FakeAgent[]) => {
+      const asking = who.map((agent) => {
+        const mail = agent.mailRequest(stage.clock.wallNow())
+        stage.post(mail)
+        return { agent, messageId: headerOf({ raw: new TextEncoder().encode(mail) }, 'Message-ID') }
+      })
+      asked.push(...asking)
+      return asking
+    }
+    /** Who answered it, once for each reply. */
+    const workersOf = ({ agent, messageId }: (typeof asked)[number]) =>
+      repliesTo(stage, agent).flatMap(({ worker, mail }) =>
+        headerOf(mail, 'In-Reply-To') === messageId ? [worker] : [],
+      )
+    const answered = () => stage.until(() => asked.every((one) => workersOf(one).length > 0), 100)
+    const [first] = ask(regulars)
+    await answered()
+    await stage.clock.advance(10_000)
+    const [dead] = workersOf(first as (typeof asked)[number])
+    assert.ok(dead)
+    dead.kill()
+    const meanwhile = ask(regulars)
+    await answered()
+    assert.ok(meanwhile.every((one) => !workersOf(one).includes(dead)))
+    assert.ok(dead.mailbox.mails.length > 0)
+    await dead.start()
+    // Its mailbox is full of what others have answered.
+    await stage.clock.advance(30 * 60_000)
+    assert.equal(dead.mailbox.mails.length, 0)
+    ask(regulars)
+    const fresh = ask(newcomers)
+    await answered()
+    await stage.clock.advance(30 * 60_000)
+    for (const one of asked) assert.equal(workersOf(one).length, 1, one.agent.name)
+    assert.ok(fresh.some((one) => workersOf(one).includes(dead)))
+  })
+})
+
 test('a worker that may send no more introductions today still tells its representative what it took', async () => {
   await represented(
     1,
     async (stage) => {
-      const [worker] = stage.workers as [Member]
+      const [worker] = stage.workers as [VirtualHost]
       for (let index = 0; index < 34; index++)
         stage.post(stage.agent(`agent${index}`).mailRequest(stage.clock.wallNow()))
       await stage.until(() => repliesSent(stage) === 34)
@@ -158,11 +212,11 @@ test('a worker that may send no more introductions today still tells its represe
 
 test('while all workers are dead letters wait, and none is lost', async () => {
   await represented(2, async (stage) => {
-    for (const worker of stage.workers) await stage.bringDown(worker)
+    for (const worker of stage.workers) await worker.stop()
     const ann = stage.agent('ann')
     stage.post(ann.mailRequest(stage.clock.wallNow()))
     await stage.clock.advance(30 * 60_000)
-    for (const worker of stage.workers) await stage.bringUp(worker)
+    for (const worker of stage.workers) await worker.start()
     await stage.until(() => repliesTo(stage, ann).length > 0)
     await stage.clock.advance(30 * 60_000)
     assert.equal(repliesTo(stage, ann).length, 1)
@@ -180,8 +234,8 @@ test('a worker that is back asks for what it finds, and answers only what no oth
     ask()
     await stage.until(answered(1))
     await stage.clock.advance(10_000)
-    const [first, second] = stage.workers as [Member, Member]
-    await stage.bringDown(first)
+    const [first, second] = stage.workers as [VirtualHost, VirtualHost]
+    await first.stop()
     ask()
     // The last of them has waited for less than a dead worker's letters may.
     await stage.clock.advance(115_000)
@@ -189,16 +243,16 @@ test('a worker that is back asks for what it finds, and answers only what no oth
     await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length >= 2), 100)
     const replies = () => agents.reduce((sum, agent) => sum + repliesTo(stage, agent).length, 0)
     const before = replies()
-    await stage.bringUp(first)
+    await first.start()
     await stage.clock.advance(30 * 60_000)
     assert.equal(first.mailbox.mails.length, 0)
     assert.equal(replies(), before)
     assert.ok((first.host.counters().letters['request dropped asked-for'] ?? 0) >= 4)
     // Briefly: nobody has taken its letters over, so that it answers them as soon as it has asked.
-    await stage.bringDown(second)
+    await second.stop()
     ask()
     await stage.clock.advance(5_000)
-    await stage.bringUp(second)
+    await second.start()
     await stage.clock.advance(30_000)
     assert.equal(replies(), before + agents.length)
   })
@@ -215,22 +269,22 @@ test('a worker that is killed when it has found letters, or has answered some, a
     ask()
     await stage.until(answered(1))
     await stage.clock.advance(10_000)
-    const [worker] = stage.workers as [Member, Member]
+    const [worker] = stage.workers as [VirtualHost, VirtualHost]
     const workerOf = new Map(agents.map((agent) => [agent, repliesTo(stage, agent)[0]?.worker]))
     const deliver = worker.sender.answer
     const saysNothing: typeof deliver = (mail) =>
       mail.to[0] === stage.representative.card.address ? new Promise(() => {}) : deliver(mail)
     // It has found them and is killed before it can say so.
-    await stage.bringDown(worker)
+    await worker.stop()
     ask()
     await stage.until(() => worker.mailbox.mails.length > 0)
     worker.sender.answer = saysNothing
-    await stage.bringUp(worker)
+    await worker.start()
     const asked = () => worker.host.counters().letters['request dropped asked-for'] ?? 0
     await stage.until(() => asked() > 0 && worker.mailbox.mails.length === 0)
-    stage.kill(worker)
+    worker.kill()
     worker.sender.answer = deliver
-    await stage.bringUp(worker)
+    await worker.start()
     const killedAt = stage.clock.now()
     await stage.until(answered(2))
     assert.ok(stage.clock.now() - killedAt < 10_000)
@@ -239,9 +293,9 @@ test('a worker that is killed when it has found letters, or has answered some, a
     worker.sender.answer = saysNothing
     ask()
     await stage.until(answered(3))
-    stage.kill(worker)
+    worker.kill()
     worker.sender.answer = deliver
-    await stage.bringUp(worker)
+    await worker.start()
     await stage.clock.advance(30 * 60_000)
     for (const agent of agents) {
       const replies = repliesTo(stage, agent)
@@ -254,24 +308,24 @@ test('a worker that is killed when it has found letters, or has answered some, a
 
 test('a representative that is killed when a worker has asked for a letter sends it as soon as it is back', async () => {
   await represented(1, async (stage) => {
-    const [worker] = stage.workers as [Member]
+    const [worker] = stage.workers as [VirtualHost]
     const { representative } = stage
     const ann = stage.agent('ann')
     await stage.clock.advance(10_000)
-    await stage.bringDown(worker)
+    await worker.stop()
     await stage.clock.advance(10_000)
     stage.post(ann.mailRequest(stage.clock.wallNow()))
     await stage.until(() => worker.mailbox.mails.length > 0)
     // Until it is marked as sent, or it would go out twice.
     await stage.clock.advance(2_000)
     representative.onEvent = (event) => {
-      if (event.event === 'letter' && event.kind === 'taken') stage.kill(representative)
+      if (event.event === 'letter' && event.kind === 'taken') representative.kill()
     }
-    await stage.bringUp(worker)
+    await worker.start()
     await stage.until(() => !representative.isUp)
     assert.equal(representative.sender.sent.length, 1)
     representative.onEvent = () => {}
-    await stage.bringUp(representative)
+    await representative.start()
     const killedAt = stage.clock.now()
     await stage.until(() => repliesTo(stage, ann).length > 0)
     assert.ok(stage.clock.now() - killedAt < 5_000)

@@ -8,8 +8,7 @@ import type { Letter, Revocation, TableLetter } from '../../src/letter/letter-ty
 import { makePass, memberKeys, type RoomKeys } from '../../src/letter/room-membership.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { makeHostKeys } from './fakes.ts'
-import { type OtherHost, withNeighbour } from './other-host.ts'
-import type { Stage } from './stage.ts'
+import { type OtherHost, type Stage, withNeighbour } from './virtual-hosts.ts'
 
 const crypto = realCrypto
 const dayMs = 24 * 3_600_000

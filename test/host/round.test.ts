@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { headerOf, subject, textOf } from './fakes.ts'
-import { Stage } from './stage.ts'
+import { Stage } from './virtual-hosts.ts'
 
 test('the first asker gets an empty reply, the second gets the first and the first is told of the second', async () => {
   const stage = await new Stage().start()

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { HostSettings } from '../../src/host/host.ts'
 import type { FakeAgent } from './fakes.ts'
-import { Stage } from './stage.ts'
+import { Stage } from './virtual-hosts.ts'
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs

@@ -5,7 +5,7 @@ import { Problem } from '../../src/base/problem.ts'
 import type { SendOutcome } from '../../src/mail/sender.ts'
 import { HostDatabase } from '../../src/store/host-database.ts'
 import { FakeSender } from './fakes.ts'
-import { Stage } from './stage.ts'
+import { Stage } from './virtual-hosts.ts'
 
 const later: SendOutcome = { outcome: 'later', reason: '451 not now' }
 

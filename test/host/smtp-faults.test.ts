@@ -20,8 +20,8 @@ import {
   startSmtpSink,
 } from '../harness/smtp-sink.ts'
 import { waitUntil } from '../harness/wait-until.ts'
-import { FakeAgent, hostAddress, makeHostKeys, makeRoom } from './fakes.ts'
-import { type RunningHost, runHost, runHostOn } from './running-host.ts'
+import { FakeAgent } from './fakes.ts'
+import { planHostAt, planHostOn, type RunningHost, runHostAt, runHostOn } from './real-host/running-host.ts'
 
 const skip = lacks('postfix', 'dovecot')
 
@@ -39,12 +39,8 @@ async function stage(context: TestContext, { judge, doors, login = '' }: Server)
   const maildir = new TestMaildir(join(folder, 'mail'))
   const sink = await startSmtpSink(judge, doors)
   defer(() => sink.stop())
-  const host = await runHostOn({
-    receiveUrl: maildir.url,
-    sendUrl: sink.url.replace('//', `//${login}`),
-    address: hostAddress,
-    settings: { retryFirstMs: 50, retryMaxMs: 100 },
-  })
+  const place = { receiveUrl: maildir.url, sendUrl: sink.url.replace('//', `//${login}`) }
+  const host = await runHostOn(planHostOn(place, { retryFirstMs: 50, retryMaxMs: 100 }))
   defer(() => host.stop())
   return { host, sink, maildir }
 }
@@ -253,13 +249,15 @@ test('a host whose mailbox was full when it started empties it, and gets letters
   const defer = deferIn(context)
   const office = await startPostOffice({ quotaBytes: 60_000 })
   defer(() => office.stop())
-  const [keys, room] = [makeHostKeys(), makeRoom()]
-  office.maildirOf('host')
-  const agents = Array.from({ length: 40 }, (_, index) => new FakeAgent(`agent${index}`, keys, room))
+  const plan = planHostAt(office, 'host')
+  const agents = Array.from(
+    { length: 40 },
+    (_, index) => new FakeAgent(`agent${index}`, plan.keys, plan.room),
+  )
   await letIn(office, agents)
   const fitted = mailCount(office, 'host')
   assert.ok(fitted > 0 && fitted < agents.length, `${fitted} of ${agents.length} letters fitted`)
-  const host = await runHost(office, 'host', {}, { keys, room })
+  const host = await runHostAt(office, plan)
   defer(() => host.stop())
   await host.until(isReplySent, fitted)
   await waitUntil(
@@ -278,7 +276,7 @@ test('a reply that finds its recipient’s mailbox full comes back and is not se
   const defer = deferIn(context)
   const office = await startPostOffice({ quotaBytes: 60_000 })
   defer(() => office.stop())
-  const host = await runHost(office, 'host')
+  const host = await runHostAt(office, planHostAt(office, 'host'))
   defer(() => host.stop())
   const [ann, bob] = [host.agent('ann'), host.agent('bob')]
   office.maildirOf('ann')

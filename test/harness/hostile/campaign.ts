@@ -11,8 +11,8 @@ import { isOurs, mayBeReport } from '../../../src/mail/letter-mail-filter.ts'
 import { parseHeader } from '../../../src/mail/mime/parse-mail.ts'
 import { type HostDatabase, openSharedDatabase } from '../../../src/store/host-database.ts'
 import { FakeAgent, hostAddress, subject } from '../../host/fakes.ts'
-import { HostProcess } from '../../host/host-process.ts'
-import { planHost } from '../../host/process-plan.ts'
+import { HostProcess } from '../../host/real-host/host-process.ts'
+import { planHost } from '../../host/real-host/real-host.ts'
 import { TestMaildir } from '../maildir.ts'
 import { type SmtpSink, startSmtpSink } from '../smtp-sink.ts'
 import { Enemy } from './enemy.ts'
@@ -66,8 +66,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
       room,
       options: plan,
     } = planHost({
-      imapUrl: maildir.url,
-      smtpUrl: post.url,
+      receiveUrl: maildir.url,
+      sendUrl: post.url,
       database: join(folder, 'host.sqlite'),
       settings: {
         unreachable: { ...defaultHostSettings.unreachable, firstMs: defaultHostSettings.unreachable.lastMs },

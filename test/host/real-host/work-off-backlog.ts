@@ -3,13 +3,12 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { toHex } from '../../src/base/bytes.ts'
-import type { Defer } from '../harness/defer.ts'
-import { realCrypto } from '../harness/seeded-crypto.ts'
-import type { SmtpSink } from '../harness/smtp-sink.ts'
-import { waitUntil } from '../harness/wait-until.ts'
-import { FakeAgent, makeRoom, subject } from './fakes.ts'
+import type { Defer } from '../../harness/defer.ts'
+import type { SmtpSink } from '../../harness/smtp-sink.ts'
+import { waitUntil } from '../../harness/wait-until.ts'
+import { FakeAgent } from '../fakes.ts'
 import { HostProcess } from './host-process.ts'
+import { planHost } from './real-host.ts'
 
 export type BacklogOptions = {
   readonly defer: Defer
@@ -49,12 +48,19 @@ export async function workOffBacklog(options: BacklogOptions): Promise<BacklogRu
   const { defer, receive, deliver, sink, address, waiting } = options
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-backlog-'))
   defer(() => rmSync(folder, { recursive: true }))
-  const seeds = { identity: realCrypto.randomBytes(32), sealing: realCrypto.randomBytes(32) }
-  const keys = {
-    identity: realCrypto.signKeyPair(seeds.identity),
-    sealingKeys: realCrypto.boxKeyPair(seeds.sealing),
-  }
-  const room = makeRoom()
+  const {
+    keys,
+    room,
+    options: plan,
+  } = planHost({
+    ...{
+      receiveUrl: receive,
+      sendUrl: sink.url,
+      address,
+      database: join(folder, 'host.sqlite'),
+      settings: {},
+    },
+  })
   const ask = (name: string, sentAt: number) => {
     const agent = new FakeAgent(name, keys, room)
     deliver(agent.mailRequest(sentAt).replace('host@mail.test', address))
@@ -67,11 +73,7 @@ export async function workOffBacklog(options: BacklogOptions): Promise<BacklogRu
   const host = new HostProcess()
   defer(() => host.kill('SIGKILL'))
   await host.heard('loaded')
-  host.go({
-    ...{ identitySeedHex: toHex(seeds.identity), sealingSeedHex: toHex(seeds.sealing) },
-    ...{ roomTagHex: toHex(room.tag), address, subject, database: join(folder, 'host.sqlite') },
-    ...{ imapUrl: receive, smtpUrl: sink.url, settings: {} },
-  })
+  host.go(plan)
   await host.heard('ready')
   const readyAt = performance.now()
   const startMB = megabytesOf(host, 'VmRSS')

@@ -1,11 +1,12 @@
-// Starts and ends real-host.ts, and waits for what it tells.
+// Starts and ends main.ts, and waits for what it tells.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { v8Flags } from '../../harness/v8-flags.ts'
 import type { RealHostOptions } from './real-host.ts'
 
-const script = fileURLToPath(new URL('./real-host.ts', import.meta.url))
+const script = fileURLToPath(new URL('./main.ts', import.meta.url))
 
 export class HostProcess {
   readonly #child: ChildProcessWithoutNullStreams
@@ -21,9 +22,7 @@ export class HostProcess {
 
   /** Loads its code and then waits for `go`. `wrapper`: a command that becomes the host in the end. */
   constructor(wrapper: readonly string[] = []) {
-    // The last two as the program itself sets them.
-    const flags = ['--expose-gc', '--semi-space-growth-factor=1', '--heap-growing-percent=25']
-    const [program = process.execPath, ...rest] = [...wrapper, process.execPath, ...flags, script]
+    const [program = process.execPath, ...rest] = [...wrapper, process.execPath, ...v8Flags, script]
     this.#child = spawn(program, rest, { stdio: 'pipe' })
     this.#exited = once(this.#child, 'exit')
     this.#child.stdin.on('error', () => undefined)

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type FakeAgent, headerOf, textOf } from './fakes.ts'
+import { type FakeAgent, headerOf, textOf } from '../fakes.ts'
 
 export function mailsIn(maildir: string): { readonly raw: Uint8Array }[] {
   return namesIn(maildir).map((file) => ({ raw: readFileSync(file) }))

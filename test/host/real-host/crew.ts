@@ -6,17 +6,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { toHex } from '../../src/base/bytes.ts'
-import { createSender } from '../../src/mail/open-mailbox.ts'
-import { systemClock } from '../../src/runtime/system-clock.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
-import { realCrypto } from '../harness/seeded-crypto.ts'
-import { waitUntil } from '../harness/wait-until.ts'
-import { FakeAgent, headerOf, hostAddress, makeRoom, subject } from './fakes.ts'
+import { toHex } from '../../../src/base/bytes.ts'
+import { createSender } from '../../../src/mail/open-mailbox.ts'
+import { systemClock } from '../../../src/runtime/system-clock.ts'
+import { type PostOffice, startPostOffice } from '../../harness/post-office.ts'
+import { realCrypto } from '../../harness/seeded-crypto.ts'
+import { waitUntil } from '../../harness/wait-until.ts'
+import { FakeAgent, headerOf, hostAddress, makeRoom, subject } from '../fakes.ts'
 import { HostProcess } from './host-process.ts'
-import type { RealHostOptions } from './real-host.ts'
+import { type HostSeeds, type HostSeedsAt, keysOf, makeSeeds, type RealHostOptions } from './real-host.ts'
 import { type Asked, namesIn, oneReplyEach, RepliesReader } from './replies.ts'
-import { type HostSeeds, keysOf, makeSeeds } from './seeds.ts'
 
 /** Mails handed to the mail server at a time. */
 const askAtATime = 20
@@ -27,7 +26,7 @@ const brisk: RealHostOptions['settings'] = {
 }
 
 /** Of one room, who know the host of these keys. */
-export function gatherAgents(count: number, front: HostSeeds) {
+function makeAgents(count: number, front: HostSeeds) {
   const keys = keysOf(realCrypto, front)
   const room = makeRoom()
   const agents = Array.from({ length: count }, (_, index) => new FakeAgent(`agent${index}`, keys, room))
@@ -35,7 +34,7 @@ export function gatherAgents(count: number, front: HostSeeds) {
 }
 
 /** Who works where. */
-export type CrewPlan = {
+type CrewPlan = {
   readonly office: PostOffice
   /** For the databases; removed at the end. */
   readonly folder: string
@@ -49,7 +48,7 @@ export class Crew {
   readonly #plan: CrewPlan
   readonly #hosts: HostProcess[] = []
 
-  constructor(plan: CrewPlan) {
+  private constructor(plan: CrewPlan) {
     this.#plan = plan
     for (const user of plan.mailboxes) plan.office.maildirOf(user)
   }
@@ -62,19 +61,51 @@ export class Crew {
   ): Promise<Crew> {
     const office = await startPostOffice()
     const folder = mkdtempSync(join(tmpdir(), 'peerpost-crew-'))
-    const front = makeSeeds(realCrypto)
-    const { agents, roomTagHex } = gatherAgents(requests, front)
+    const front = makeSeeds()
+    const { agents, roomTagHex } = makeAgents(requests, front)
     const options: RealHostOptions = {
       ...front,
       roomTagHex,
       address: hostAddress,
       subject,
-      imapUrl: office.imapUrl('host'),
-      smtpUrl: office.smtpUrl('host'),
+      receiveUrl: office.imapUrl('host'),
+      sendUrl: office.smtpUrl('host'),
       database: database ?? join(folder, 'host.db'),
       settings,
     }
     return new Crew({ office, folder, agents, optionsOf: () => options, mailboxes: ['host'] })
+  }
+
+  /** In place 0 the representative, then its workers, each with a mailbox and a database of its own. */
+  static async gatherRepresented(
+    requests: number,
+    workerCount: number,
+    settings: RealHostOptions['settings'],
+  ): Promise<Crew> {
+    const office = await startPostOffice()
+    const folder = mkdtempSync(join(tmpdir(), 'peerpost-crew-'))
+    const front = makeSeeds()
+    const { agents, roomTagHex } = makeAgents(requests, front)
+    const workerNames = Array.from({ length: workerCount }, (_, index) => `worker${index}`)
+    const seedsAt = (user: string): HostSeedsAt => ({ ...makeSeeds(), address: office.address(user) })
+    const representative = seedsAt('meet')
+    const workers = workerNames.map(seedsAt)
+    const optionsOf = (place: number): RealHostOptions => {
+      const worker = workers[place - 1]
+      const user = workerNames[place - 1] ?? 'meet'
+      const hosts = workers.filter((other) => other !== worker)
+      return {
+        ...(worker
+          ? { ...worker, roomTagHex, hosts, represents: { ...front, representative } }
+          : { ...representative, workers }),
+        subject,
+        receiveUrl: office.imapUrl(user),
+        sendUrl: office.smtpUrl(user),
+        database: join(folder, `${user}.db`),
+        settings,
+      }
+    }
+    return new Crew({ office, folder, agents, optionsOf, mailboxes: ['meet', ...workerNames] })
   }
 
   get agents(): readonly FakeAgent[] {

@@ -1,0 +1,370 @@
+// Hosts on virtual time, each between a fake mailbox and a fake sender, with a database on disk: one alone among agents
+// (`Stage`), and a representative with its workers and a post office in memory between them (`Representation`).
+
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after } from 'node:test'
+import type { KeyPair } from '../../src/base/crypto.ts'
+import {
+  createHost,
+  type Host,
+  type HostEvent,
+  type HostOptions,
+  type HostSettings,
+} from '../../src/host/host.ts'
+import type { InviteHost } from '../../src/letter/invite.ts'
+import type { Letter, Statement, TableLetter } from '../../src/letter/letter-types.ts'
+import { makePass, memberKeys, type RoomKeys } from '../../src/letter/room-membership.ts'
+import { openSharedDatabase } from '../../src/store/host-database.ts'
+import { InviteRevocations } from '../../src/store/invite-revocations.ts'
+import { Invites, type InviteTerms } from '../../src/store/invites.ts'
+import { realCrypto } from '../harness/seeded-crypto.ts'
+import { VirtualClock } from '../harness/virtual-clock.ts'
+import { Lifeline } from './cut-off.ts'
+import { FakeAgent, FakeMailbox, FakeSender, hostAddress, makeHostKeys, makeRoom, subject } from './fakes.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'peerpost-host-'))
+after(() => rmSync(folder, { recursive: true }))
+let databases = 0
+
+/** Moves time on in steps, and lets parsers and composers, which work in many small turns, go on in between. */
+export async function pass(clock: VirtualClock, byMs: number): Promise<void> {
+  const steps = Math.min(50, byMs)
+  for (let step = 0; step < steps; step++) {
+    for (let turn = 0; turn < 30; turn++) await new Promise((resolve) => setImmediate(resolve))
+    await clock.advance(byMs / steps)
+  }
+}
+
+async function passUntil(
+  clock: VirtualClock,
+  holds: () => boolean,
+  stepMs: number,
+  mostSteps: number,
+): Promise<void> {
+  for (let step = 0; !holds(); step++) {
+    if (step > mostSteps) throw new Error('it never came to that')
+    await clock.advance(stepMs)
+  }
+}
+
+/** What it knows besides itself; read whenever a host is made. */
+type Surroundings = () => Pick<HostOptions, 'rooms' | 'hosts' | 'workers' | 'represents'>
+
+/** One host after the other at the same mailbox with the same keys. */
+export class VirtualHost {
+  readonly clock: VirtualClock
+  readonly address: string
+  readonly keys = makeHostKeys()
+  readonly mailbox = new FakeMailbox()
+  readonly sender: FakeSender
+  readonly events: HostEvent[] = []
+  /** Told at once. */
+  onEvent: (event: HostEvent) => void = () => {}
+  /** Path of its database. */
+  database = join(folder, `${databases++}.db`)
+  isUp = false
+  #isOver = false
+  readonly #settings: Partial<HostSettings>
+  readonly #surroundings: Surroundings
+  #host: Host | null = null
+  #lifeline: Lifeline
+
+  constructor(
+    clock: VirtualClock,
+    address: string,
+    sender: FakeSender,
+    settings: Partial<HostSettings>,
+    surroundings: Surroundings,
+  ) {
+    this.clock = clock
+    this.address = address
+    this.sender = sender
+    this.#settings = settings
+    this.#surroundings = surroundings
+    this.#lifeline = new Lifeline(clock)
+  }
+
+  get card(): InviteHost {
+    const { identity, sealingKeys } = this.keys
+    return { address: this.address, identity: identity.publicKey, sealingKey: sealingKeys.publicKey }
+  }
+
+  /** That runs or ran last, or else the first to run. */
+  get host(): Host {
+    this.#host ??= createHost({
+      clock: this.#lifeline.clock,
+      crypto: realCrypto,
+      ...this.keys,
+      address: this.address,
+      subject,
+      ...this.#surroundings(),
+      settings: this.#settings,
+      database: this.database,
+      mailbox: this.#lifeline.mailbox(this.mailbox),
+      sender: this.#lifeline.sender(this.sender),
+      onEvent: (event) => {
+        this.events.push(event)
+        this.onEvent(event)
+      },
+    })
+    return this.#host
+  }
+
+  async start(): Promise<void> {
+    if (this.#isOver) this.#renew()
+    await this.host.start()
+    this.isUp = true
+  }
+
+  /** Ends it cleanly; another may be started on the same database then. */
+  async stop(): Promise<void> {
+    const stopped = this.host.stop()
+    let ended = false
+    void stopped.finally(() => {
+      ended = true
+    })
+    while (!ended) await this.clock.advance(100)
+    await stopped
+    this.#end()
+  }
+
+  /** What is on disk now is left; another host may be started from it. */
+  kill(): void {
+    this.#lifeline.cut()
+    const left = `${this.database}+`
+    for (const part of ['', '-wal']) {
+      if (existsSync(this.database + part)) copyFileSync(this.database + part, left + part)
+    }
+    this.database = left
+    this.mailbox.onWake = () => {}
+    this.#end()
+  }
+
+  #end(): void {
+    this.isUp = false
+    this.#isOver = true
+  }
+
+  #renew(): void {
+    this.#isOver = false
+    this.#lifeline = new Lifeline(this.clock)
+    this.#host = null
+  }
+}
+
+/** A host alone among agents. */
+export class Stage {
+  readonly clock = new VirtualClock()
+  readonly room = makeRoom()
+  /** Counts from the next start. */
+  invitesRequired = false
+  /** Other hosts that it knows, from the next start on. */
+  hosts: readonly InviteHost[] = []
+  readonly #host: VirtualHost
+
+  constructor(settings: Partial<HostSettings> = {}, sender = new FakeSender()) {
+    this.#host = new VirtualHost(this.clock, hostAddress, sender, settings, () => ({
+      rooms: [{ name: 'lobby', tag: this.room.tag, invitesRequired: this.invitesRequired }],
+      hosts: this.hosts,
+    }))
+  }
+
+  get host(): Host {
+    return this.#host.host
+  }
+
+  get keys() {
+    return this.#host.keys
+  }
+
+  get mailbox(): FakeMailbox {
+    return this.#host.mailbox
+  }
+
+  get sender(): FakeSender {
+    return this.#host.sender
+  }
+
+  get events(): HostEvent[] {
+    return this.#host.events
+  }
+
+  get database(): string {
+    return this.#host.database
+  }
+
+  async start(): Promise<this> {
+    await this.#host.start()
+    await this.settle()
+    return this
+  }
+
+  /** Ends the host cleanly and starts another on the same database. */
+  async restart(): Promise<void> {
+    await this.stop()
+    await this.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#host.stop()
+  }
+
+  agent(name: string, publicAddress?: string, room: RoomKeys = this.room): FakeAgent {
+    return new FakeAgent(name, this.keys, room, publicAddress)
+  }
+
+  /** The keys of who has a new invite of the host to its room; the host has not heard of it yet. */
+  invite(terms: InviteTerms = {}): RoomKeys {
+    const seed = realCrypto.randomBytes(32)
+    return memberKeys(realCrypto, { pass: makePass(realCrypto, this.room, this.keys.identity, seed, terms) })
+  }
+
+  /** Opens the database as a command does, beside the running host. */
+  command<T>(work: (invites: Invites, revocations: InviteRevocations) => T): T {
+    const database = openSharedDatabase(this.database)
+    try {
+      return work(new Invites(database), new InviteRevocations(database))
+    } finally {
+      database.close()
+    }
+  }
+
+  get now(): number {
+    return this.clock.wallNow()
+  }
+
+  deliver(raw: string | Uint8Array | null): void {
+    this.mailbox.deliver(raw)
+  }
+
+  /** Until the mailbox is empty and nothing is under way; hardly moves time. */
+  async settle(): Promise<void> {
+    await this.until(() => this.mailbox.mails.length === 0 && this.sender.underWay === 0)
+    for (let round = 0; round < 25; round++) await this.clock.advance(1)
+  }
+
+  until(condition: () => boolean): Promise<void> {
+    return passUntil(this.clock, condition, 1, 5_000)
+  }
+
+  pass(byMs: number): Promise<void> {
+    return pass(this.clock, byMs)
+  }
+
+  /** Letters sent to this agent, in order. */
+  lettersTo(agent: FakeAgent): Letter[] {
+    return this.sender.sent.filter(({ to }) => to[0] === agent.address).map((mail) => agent.read(mail))
+  }
+
+  drops(): string[] {
+    return this.events.flatMap((event) =>
+      event.event === 'letter' && event.outcome === 'dropped' ? [event.reason] : [],
+    )
+  }
+}
+
+/** A host that the stage's host knows by its key, and that may say anything. */
+export class OtherHost extends FakeAgent {
+  readonly known
+
+  constructor(stage: Stage) {
+    super('other', stage.keys, stage.room)
+    const sealing: KeyPair = realCrypto.boxKeyPair()
+    this.sessions.push(sealing)
+    this.known = { address: this.address, identity: this.id, sealingKey: sealing.publicKey }
+  }
+
+  table(stage: Stage, ...statements: readonly Statement[]): TableLetter {
+    return { ...this.head(stage.now), kind: 'table', statements, introduce: [] }
+  }
+
+  /** Told as what the agent signed. */
+  tell(stage: Stage, ...statements: readonly Statement[]): void {
+    stage.deliver(this.mail(this.table(stage, ...statements)))
+  }
+}
+
+export async function withNeighbour(settings = {}): Promise<{ stage: Stage; other: OtherHost }> {
+  const stage = new Stage(settings)
+  const other = new OtherHost(stage)
+  stage.hosts = [other.known]
+  await stage.start()
+  return { stage, other }
+}
+
+/** A representative and its workers, who send each other mails. */
+export class Representation {
+  readonly clock = new VirtualClock()
+  readonly room = makeRoom()
+  /** What agents know. */
+  readonly front = makeHostKeys()
+  readonly representative: VirtualHost
+  readonly workers: readonly VirtualHost[]
+
+  constructor(workers: number, settings: Partial<HostSettings> = {}) {
+    const make = (name: string, surroundings: (self: InviteHost) => ReturnType<Surroundings>) => {
+      const host: VirtualHost = new VirtualHost(
+        this.clock,
+        `${name}@mail.test`,
+        new FakeSender(16),
+        settings,
+        () => surroundings(host.card),
+      )
+      return host
+    }
+    this.representative = make('meet', () => ({
+      rooms: [],
+      workers: this.workers.map(({ card }) => card),
+    }))
+    this.workers = Array.from({ length: workers }, (_, index) =>
+      make(`worker${index}`, (self) => ({
+        rooms: [{ name: 'lobby', tag: this.room.tag }],
+        hosts: this.workers.map(({ card }) => card).filter(({ address }) => address !== self.address),
+        represents: { ...this.front, representative: this.representative.card },
+      })),
+    )
+    const mailboxes = new Map(this.#hosts.map(({ address, mailbox }) => [address, mailbox]))
+    for (const { sender } of this.#hosts) {
+      sender.answer = ({ to, raw }) => {
+        mailboxes.get(to[0] ?? '')?.deliver(raw)
+        return { outcome: 'sent' }
+      }
+    }
+  }
+
+  get #hosts(): readonly VirtualHost[] {
+    return [this.representative, ...this.workers]
+  }
+
+  async start(): Promise<this> {
+    for (const host of this.#hosts) await host.start()
+    return this
+  }
+
+  async end(): Promise<void> {
+    for (const host of this.#hosts) if (host.isUp) await host.stop()
+  }
+
+  agent(name: string): FakeAgent {
+    return new FakeAgent(name, this.front, this.room)
+  }
+
+  /** To the mailbox that agents know. */
+  post(mail: string): void {
+    this.representative.mailbox.deliver(mail)
+  }
+
+  /** Mails to this agent, by whom. */
+  mailsTo(agent: FakeAgent) {
+    return this.workers.flatMap((worker) =>
+      worker.sender.sent.filter(({ to }) => to[0] === agent.address).map((mail) => ({ worker, mail })),
+    )
+  }
+
+  /** Until it holds; time goes on in small steps. */
+  until(holds: () => boolean, stepMs = 1): Promise<void> {
+    return passUntil(this.clock, holds, stepMs, 20_000)
+  }
+}
