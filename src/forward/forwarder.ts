@@ -40,7 +40,7 @@ export type PeerLink = {
   /** Takes one link datagram; it may get lost. */
   readonly send: (bytes: Uint8Array) => void
   /** The largest datagram that travels in one piece now. */
-  readonly wholeBytes: () => number
+  readonly singlePacketBytes: () => number
 }
 
 export interface Forwarder {
@@ -91,7 +91,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     peer?.link.send(bytes)
     return peer !== undefined
   }
-  const wholeBytes = (peerId: string) => linked.get(peerId)?.link.wholeBytes() ?? 0
+  const singlePacketBytes = (peerId: string) => linked.get(peerId)?.link.singlePacketBytes() ?? 0
   const peerOf = (nick: string) => leads.get(nick)
   const openTo = (protocol: Protocol) => {
     const friendsOnly = new Map(
@@ -111,7 +111,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     addresses: new PeerLoopbackAddresses(),
     peerOf,
     send,
-    wholeBytes,
+    singlePacketBytes,
     counts,
     bufferPool,
   }

@@ -65,8 +65,8 @@ export class LinkDriver {
     return this.#machine.isDisturbed
   }
 
-  get wholeBytes(): number {
-    return this.#machine.wholeBytes
+  get singlePacketBytes(): number {
+    return this.#machine.singlePacketBytes
   }
 
   get quality(): QualityReport {

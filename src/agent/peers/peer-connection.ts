@@ -186,8 +186,8 @@ export class PeerConnection {
   }
 
   /** The largest datagram that the link carries in one piece now. */
-  wholeBytes(): number {
-    return this.#link?.wholeBytes ?? 0
+  singlePacketBytes(): number {
+    return this.#link?.singlePacketBytes ?? 0
   }
 
   /** Lost when the link is not open or the datagram too big: it is a datagram. */

@@ -25,7 +25,7 @@ type ExposedTcpPortsOptions = {
   /** Who takes streams to this name; null when it is not open to this peer. */
   readonly streamHandlerOf: (peerId: string, name: string) => OnStream | null
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
-  readonly wholeBytes: (peerId: string) => number
+  readonly singlePacketBytes: (peerId: string) => number
   readonly counts: ForwarderCounts
 }
 

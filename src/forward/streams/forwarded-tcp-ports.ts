@@ -19,7 +19,7 @@ type ForwardedTcpPortsOptions = {
   /** The linked peer a forward to this nickname leads to now. */
   readonly peerOf: (nick: string) => string | undefined
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
-  readonly wholeBytes: (peerId: string) => number
+  readonly singlePacketBytes: (peerId: string) => number
   readonly counts: ForwarderCounts
 }
 

@@ -21,7 +21,7 @@ type StreamForwarderOptions = {
   readonly streamHandlerOf: (peerId: string, name: string) => OnStream | null
   readonly peerOf: (nick: string) => string | undefined
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
-  readonly wholeBytes: (peerId: string) => number
+  readonly singlePacketBytes: (peerId: string) => number
   readonly counts: ForwarderCounts
 }
 

@@ -14,7 +14,7 @@ type StreamTableOptions = {
   /** False when the peer is not linked. */
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
   /** The largest frame that travels to this peer in one piece now. */
-  readonly wholeBytes: (peerId: string) => number
+  readonly singlePacketBytes: (peerId: string) => number
 }
 
 type NewStream = {
@@ -106,12 +106,12 @@ export class StreamTable {
   /** Packets larger than the path are probes of its size, and dropped to tell so; but once such a packet has gone through
    *  whole, the stream relies on it, and the link carries it in parts from then on. */
   #carrier(peerId: string, number: number): (packet: UdxPacket) => void {
-    const { send, towards, wholeBytes } = this.#options
+    const { send, towards, singlePacketBytes } = this.#options
     let proven = 0
     return (packet) => {
       const frame = encodeStreamFrame({ kind: 'packet', towards, number, packet })
       if (frame.length > proven && packet.padding > 0) {
-        if (frame.length > wholeBytes(peerId)) return
+        if (frame.length > singlePacketBytes(peerId)) return
         proven = frame.length
       }
       send(peerId, frame)
