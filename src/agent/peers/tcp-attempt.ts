@@ -133,7 +133,7 @@ export class TcpAttempt {
           this.#dialling.delete(key)
           const held = this.#hold(connection, target)
           if (!held) connection.close()
-          else for (const bytes of held.check.ask()) connection.send(bytes)
+          else for (const bytes of held.check.start()) connection.send(bytes)
         },
         onFailure: () => this.#dialling.delete(key),
       },
@@ -174,19 +174,19 @@ export class TcpAttempt {
       this.#options.onPacket(bytes, connection.remote, via)
       return true
     }
-    const news = check.take(bytes)
-    if (!news) return false
-    for (const answer of news.answers) {
+    const result = check.handlePacket(bytes)
+    if (!result) return false
+    for (const answer of result.answers) {
       this.#packets++
       connection.send(answer)
     }
-    if (news.provenAs) {
+    if (result.provenEndpoint) {
       this.cease()
       const { candidate } = target
       const path: Path = {
         kind: target.isLan ? 'lan' : 'direct',
         remote: connection.remote,
-        local: news.provenAs,
+        local: result.provenEndpoint,
         candidateKind: candidate.kind,
         via,
       }
