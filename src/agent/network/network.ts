@@ -98,7 +98,7 @@ export class Network {
     if (io.lookMs !== undefined) {
       this.#networkMonitor = new NetworkMonitor({
         clock,
-        lookMs: io.lookMs,
+        pollMs: io.lookMs,
         addresses: () => this.#allAddresses(),
         onChange: () => this.#move(),
         onWake: () => this.#move(),

@@ -79,8 +79,8 @@ export class TcpTransport {
       const ofFamily = servers.filter(({ address }) => familyOf(address) === family)
       if (ofFamily.length === 0) continue
       const randomBytes = (length: number) => crypto.randomBytes(length)
-      const onNews = () => this.#noteChange()
-      this.#mappings.set(family, io.findMapping({ clock, randomBytes, servers: ofFamily, onNews }))
+      const onChange = () => this.#noteChange()
+      this.#mappings.set(family, io.findMapping({ clock, randomBytes, servers: ofFamily, onChange }))
     }
     const port = this.#ports.get(4)?.local.port
     this.#mappedCandidate = mayMap && port !== undefined ? makeMappedCandidate() : null
