@@ -1,4 +1,4 @@
-// A thread of the nat bench: runs what it is told to and hands back what came of it.
+// A worker thread of the nat benchmark: runs jobs and posts their results.
 
 import { parentPort } from 'node:worker_threads'
 import { cells, moreLines } from '../harness/simulator/nat-grid.ts'

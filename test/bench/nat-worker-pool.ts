@@ -1,4 +1,4 @@
-// Runs all lines of the grid on all cores.
+// Runs all rows of the grid on all cores.
 
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
@@ -7,7 +7,7 @@ import type { RunsOptions } from '../harness/simulator/nat-runs.ts'
 import { type Run, type Tally, tally } from '../harness/simulator/nat-tally.ts'
 import type { Done, Job } from './nat-worker.ts'
 
-/** By name of line. `onProgress`: part done, 0..1. */
+/** Returns the results by the name of the row. `onProgress`: the share done, 0..1. */
 export async function runAll(
   lines: readonly Line[],
   options: RunsOptions,
