@@ -22,7 +22,7 @@ const tones: Readonly<
   direct: { light: '#d5efdc', dark: '#1d4a2c', label: 'direct' },
   predicted: { light: '#d6e7fb', dark: '#1c3f66', label: 'ports predicted' },
   searched: { light: '#e8dcf8', dark: '#46306b', label: 'port searched for' },
-  none: { light: '#e6e6e6', dark: '#3a3a3a', label: 'no path; told why at once' },
+  none: { light: '#e6e6e6', dark: '#3a3a3a', label: 'no path; reason given at once' },
   missed: { light: '#fbdcd3', dark: '#6b2a1b', label: 'below its goal' },
 }
 
@@ -44,7 +44,7 @@ export function drawGrid(grid: readonly GridCell[], totals: Readonly<Record<stri
     '<title id="title">Which pairs of NATs peerpost connects, with median packets and seconds</title>',
     `<style>${style()}</style>`,
     `<rect class="page" width="${width}" height="${height}" rx="8"/>`,
-    text(16, 30, 'Who meets whom', 'head'),
+    text(16, 30, 'Which pairs of NATs connect', 'head'),
     text(
       16,
       50,

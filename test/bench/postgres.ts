@@ -39,7 +39,7 @@ async function throughput(cluster: PostgresCluster, idleWait: Pick<IdleWait, 'wa
   return {
     bench: 'postgres-throughput',
     ratio: round((rates.get(4) ?? Number.NaN) / one, 2),
-    target: 'told, not held to a bound',
+    target: 'reported, not held to a bound',
     pass: true,
     baseline: { 'sqlite x1 lettersPerSecond': round(sqlite, 1) },
     measured: {
