@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSender } from '../../src/mail/open-mailbox.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
 import { FakeAgent, subject } from '../host/fakes.ts'
 import type { BareBacklogOptions } from './bare-backlog.ts'
 import { BenchHost, buildProgram, type HostFolder, makeHostFolder } from './bench-host.ts'
@@ -64,7 +64,7 @@ export async function benchBacklog(
   idleWait: { wait(): Promise<void> },
   { requests, turns }: BacklogOptions = backlogOptions,
 ): Promise<Report> {
-  const mailServers = await startPostOffice()
+  const mailServers = await startMailServers()
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-bench-'))
   try {
     mailServers.maildirOf(user)
@@ -93,7 +93,7 @@ export async function benchBacklog(
 }
 
 /** Mails one request each of so many people to the host's mailbox. */
-async function mailRequests(mailServers: PostOffice, { keys }: HostFolder, requests: number): Promise<void> {
+async function mailRequests(mailServers: MailServers, { keys }: HostFolder, requests: number): Promise<void> {
   const [room] = keys.rooms
   if (!room) throw new Error('the host has no room')
   const sender = createSender(mailServers.smtpUrl('agents'), { clock: systemClock })
@@ -113,7 +113,7 @@ async function mailRequests(mailServers: PostOffice, { keys }: HostFolder, reque
   if (mailCount(mailServers, user) !== requests) throw new Error('not all requests are in the mailbox')
 }
 
-async function runHost(mailServers: PostOffice, hostFolder: HostFolder, requests: number): Promise<HostRun> {
+async function runHost(mailServers: MailServers, hostFolder: HostFolder, requests: number): Promise<HostRun> {
   const host = new BenchHost(hostFolder)
   try {
     const ready = await host.until(({ event }) => event === 'ready')
@@ -170,7 +170,7 @@ async function runHost(mailServers: PostOffice, hostFolder: HostFolder, requests
 
 /** Sizes of the mails that a few agents received. */
 async function mailSizes(
-  mailServers: PostOffice,
+  mailServers: MailServers,
   agents: number,
 ): Promise<Pick<HostRun, 'replyBytes' | 'introductionBytes'>> {
   await queueIsEmpty(mailServers)
@@ -185,7 +185,7 @@ async function mailSizes(
   return { replyBytes: median(true), introductionBytes: median(false) }
 }
 
-async function runBare(mailServers: PostOffice, sizes: Sizes, requests: number): Promise<BareRun> {
+async function runBare(mailServers: MailServers, sizes: Sizes, requests: number): Promise<BareRun> {
   const options: BareBacklogOptions = {
     account: {
       address: mailServers.address(user),

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadHostConfig } from '../../src/config/load-config.ts'
 import { type HostKeys, readHostKeys } from '../../src/setup/host-keys.ts'
-import type { PostOffice } from '../harness/post-office.ts'
+import type { MailServers } from '../harness/mail-servers.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { sleep } from './report.ts'
 
@@ -36,7 +36,7 @@ export type HostFolder = {
 
 /** Creates the folder of a host that uses the mailbox of `user`. */
 export function makeHostFolder(
-  mailServers: PostOffice,
+  mailServers: MailServers,
   user: string,
   dir: string,
   program: string,

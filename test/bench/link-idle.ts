@@ -25,7 +25,7 @@ export async function benchIdle(testbed: LinkTestbed, idleWait: Pick<IdleWait, '
   const control = readControlFile(controlFileOf(config))
   const joinTimer = setInterval(() => {
     const headers = { authorization: `Bearer ${control?.token}` }
-    fetch(`${control?.url}/v1/testbed/join`, { method: 'POST', headers }).catch(() => {})
+    fetch(`${control?.url}/v1/room/join`, { method: 'POST', headers }).catch(() => {})
   }, 5_000)
   for (let connected = 0; connected < links; ) {
     connected = Number((await agents.waitFor('connected')).count)

@@ -2,12 +2,12 @@
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { PostOffice } from '../harness/post-office.ts'
+import type { MailServers } from '../harness/mail-servers.ts'
 import { sleep } from './report.ts'
 
 const maxWaitMs = 120_000
 
-export function mailCount(mailServers: PostOffice, user: string): number {
+export function mailCount(mailServers: MailServers, user: string): number {
   const folder = mailServers.maildirOf(user)
   return ['new', 'cur'].reduce((sum, subfolder) => sum + readdirSync(join(folder, subfolder)).length, 0)
 }
@@ -16,7 +16,7 @@ export function mailCount(mailServers: PostOffice, user: string): number {
  * Sizes of a user's newest mails as they were sent, newest first, without the header fields that servers add.
  */
 export function newestMails(
-  mailServers: PostOffice,
+  mailServers: MailServers,
   user: string,
   count: number,
 ): { readonly bytes: number; readonly isReply: boolean }[] {
@@ -35,7 +35,7 @@ export function newestMails(
 }
 
 /** Resolves when Postfix has delivered all accepted mails. */
-export async function queueIsEmpty(mailServers: PostOffice): Promise<void> {
+export async function queueIsEmpty(mailServers: MailServers): Promise<void> {
   const until = performance.now() + maxWaitMs
   while (
     ['maildrop', 'incoming', 'active', 'deferred'].some((part) =>

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cells, goalOf } from '../harness/simulator/nat-grid.ts'
 import { sideNames } from '../harness/simulator/nat-kinds.ts'
-import { missed, type Run, tally } from '../harness/simulator/nat-tally.ts'
+import { missed, type Run, statisticsOf } from '../harness/simulator/nat-statistics.ts'
 import type { Outcome } from '../harness/simulator/pair-run.ts'
 import { drawGrid } from './nat-picture.ts'
 import { runAll } from './nat-worker-pool.ts'
@@ -17,7 +17,7 @@ const outcome: Outcome = {
   packets: [4, 6],
   tookMs: 3_000,
   searchMs: 1_000,
-  mostNewPerSecond: 0,
+  maxNewPerSecond: 0,
   faults: [],
 }
 
@@ -29,7 +29,8 @@ function runs(...outcomes: readonly Partial<Outcome>[]): Run[] {
 
 test('a goal is missed by too few good runs, too many packets, too much search time, or any fault', () => {
   const goal = { success: 0.5, packetsEach: 10, packetsTogether: 15, searchMs: 2_000 }
-  const missedBy = (...outcomes: readonly Partial<Outcome>[]) => missed(goal, tally(goal, runs(...outcomes)))
+  const missedBy = (...outcomes: readonly Partial<Outcome>[]) =>
+    missed(goal, statisticsOf(goal, runs(...outcomes)))
   assert.deepEqual(missedBy({}, { connected: false }), [])
   assert.match(
     missedBy({}, { connected: false }, { connected: false }).join(),
@@ -43,7 +44,7 @@ test('a goal is missed by too few good runs, too many packets, too much search t
 
 test('when no path is possible, a run is good if both sides report the reason in time', () => {
   const goal = goalOf('APDM+APDF random', 'APDM+APDF random')
-  const good = (more: Partial<Outcome>) => tally(goal, runs({ connected: false, ...more })).good
+  const good = (more: Partial<Outcome>) => statisticsOf(goal, runs({ connected: false, ...more })).good
   assert.equal(good({ reasons: ['why', 'why'] }), 1)
   assert.equal(good({ reasons: ['why', null] }), 0)
   assert.equal(good({ reasons: ['why', 'why'], tookMs: 5_001 }), 0)
@@ -51,7 +52,7 @@ test('when no path is possible, a run is good if both sides report the reason in
 
 test('when both sides are in one network, a path outside it does not count', () => {
   const goal = { success: 1, staysInside: true }
-  const good = (pathKinds: Outcome['pathKinds']) => tally(goal, runs({ pathKinds })).good
+  const good = (pathKinds: Outcome['pathKinds']) => statisticsOf(goal, runs({ pathKinds })).good
   assert.equal(good(['lan', 'lan']), 1)
   assert.equal(good(['lan', 'direct']), 0)
 })
@@ -62,14 +63,14 @@ test('the grid has every ordered pair once, with a goal', () => {
   assert.equal(cells.filter(({ goal }) => goal.success === null).length, 3)
 })
 
-test('threads run every line in every weather', async () => {
-  const lines = cells.slice(0, 2)
+test('threads run every row under every network condition', async () => {
+  const rows = cells.slice(0, 2)
   const seen: number[] = []
   const options = { each: 1, profile: 'probed', withRealCrypto: 0 } as const
-  const tallies = await runAll(lines, options, (part) => seen.push(part))
+  const tallies = await runAll(rows, options, (part) => seen.push(part))
   assert.deepEqual(
     [...tallies.keys()],
-    lines.map(({ name }) => name),
+    rows.map(({ name }) => name),
   )
   assert.ok([...tallies.values()].every((one) => one.runs === 6 && one.good === 6))
   assert.equal(seen.at(-1), 1)

@@ -4,9 +4,9 @@
 
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { cells, type Goal, isHard, type Line, moreLines } from '../harness/simulator/nat-grid.ts'
+import { cells, type Goal, type GridRow, isHard, moreRows } from '../harness/simulator/nat-grid.ts'
 import type { RunsOptions } from '../harness/simulator/nat-runs.ts'
-import { missed, type Tally } from '../harness/simulator/nat-tally.ts'
+import { missed, type Statistics } from '../harness/simulator/nat-statistics.ts'
 import { drawGrid } from './nat-picture.ts'
 import { runAll } from './nat-worker-pool.ts'
 import { printProgress, type Report, round } from './report.ts'
@@ -39,7 +39,7 @@ type Row = {
   readonly searchSecondsMedian: number
   readonly searchSecondsMost: number
   readonly newMappingsPerSecondMost: number
-  readonly examples: Tally['examples']
+  readonly examples: Statistics['examples']
 }
 
 export async function benchNat(
@@ -47,18 +47,18 @@ export async function benchNat(
   options: NatOptions = natOptions,
 ): Promise<Report & { readonly rows: readonly Row[] }> {
   let tenths = 0
-  const tallies = await runAll([...cells, ...moreLines], options, (part) => {
+  const tallies = await runAll([...cells, ...moreRows], options, (part) => {
     const reached = Math.floor(part * 10)
     if (reached > tenths) printProgress(`${reached * 10} %`)
     tenths = reached
   })
-  const rowOf = (line: Line): Row => {
+  const rowOf = (line: GridRow): Row => {
     const summary = tallies.get(line.name)
     if (!summary) throw new Error(`${line.name} was not run`)
     return row(line, summary)
   }
   const grid = cells.map((cell) => ({ ...rowOf(cell), left: cell.left, right: cell.right }))
-  const rows = [...grid, ...moreLines.map(rowOf)]
+  const rows = [...grid, ...moreRows.map(rowOf)]
   for (const each of rows) printProgress(lineOf(each))
   const passed = (among: readonly Row[]) => among.filter(({ pass }) => pass).length
   const connecting = grid.filter(
@@ -75,7 +75,7 @@ export async function benchNat(
     measured: {
       pairs: connecting,
       'cells within goal': `${passed(grid)} of ${grid.length}`,
-      'other lines within goal': `${passed(rows) - passed(grid)} of ${moreLines.length}`,
+      'other lines within goal': `${passed(rows) - passed(grid)} of ${moreRows.length}`,
       'easy packetsMostOfOneSide': Math.max(...easy.map(({ packetsMostOfOneSide }) => packetsMostOfOneSide)),
       newMappingsPerSecondMost: Math.max(
         ...rows.map(({ newMappingsPerSecondMost }) => newMappingsPerSecondMost),
@@ -91,7 +91,7 @@ export async function benchNat(
   }
 }
 
-function row({ name, goal }: Line, summary: Tally): Row {
+function row({ name, goal }: GridRow, summary: Statistics): Row {
   const { runs, good, packets, packetsOfOne, tookMs, searchMs, strategies, examples } = summary
   const seconds = (value: number) => round(value / 1_000, 1)
   const faults = missed(goal, summary)
@@ -104,13 +104,13 @@ function row({ name, goal }: Line, summary: Tally): Row {
     success: round(good / runs, 4),
     strategies,
     packetsMedian: packets.median,
-    packetsMost: packets.most,
-    packetsMostOfOneSide: packetsOfOne.most,
+    packetsMost: packets.max,
+    packetsMostOfOneSide: packetsOfOne.max,
     secondsMedian: seconds(tookMs.median),
-    secondsMost: seconds(tookMs.most),
+    secondsMost: seconds(tookMs.max),
     searchSecondsMedian: seconds(searchMs.median),
-    searchSecondsMost: seconds(searchMs.most),
-    newMappingsPerSecondMost: summary.mostNewPerSecond,
+    searchSecondsMost: seconds(searchMs.max),
+    newMappingsPerSecondMost: summary.maxNewPerSecond,
     examples,
   }
 }

@@ -11,7 +11,7 @@ import { limits } from '../../src/letter/limits.ts'
 import { proveMembership, type RoomKeys } from '../../src/letter/room-membership.ts'
 import { createSender, openMailbox } from '../../src/mail/open-mailbox.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { composed, FakeAgent, subject } from '../host/fakes.ts'
 import type { EchoOptions } from './bare-echo.ts'
@@ -36,7 +36,7 @@ type Requester = {
 }
 
 export async function benchReply(idleWait: { wait(): Promise<void> }): Promise<Report> {
-  const mailServers = await startPostOffice()
+  const mailServers = await startMailServers()
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-bench-'))
   const closing: (() => Promise<void>)[] = []
   try {
@@ -76,7 +76,7 @@ export async function benchReply(idleWait: { wait(): Promise<void> }): Promise<R
 }
 
 /** Other agents join first, each with its own mailbox. */
-async function fillRoom(mailServers: PostOffice, host: BenchHost, { keys }: HostFolder): Promise<void> {
+async function fillRoom(mailServers: MailServers, host: BenchHost, { keys }: HostFolder): Promise<void> {
   const sender = createSender(mailServers.smtpUrl('agents'), { clock: systemClock })
   for (let index = 0; index < others; index++) {
     mailServers.maildirOf(`agent${index}`)
@@ -94,7 +94,7 @@ async function fillRoom(mailServers: PostOffice, host: BenchHost, { keys }: Host
 
 /** The agent's letters, without NAT and links. */
 async function openAgent(
-  mailServers: PostOffice,
+  mailServers: MailServers,
   { keys }: HostFolder,
 ): Promise<Requester & { requestBytes(): number }> {
   const address = mailServers.address('asker')
@@ -194,7 +194,7 @@ function writeRequest(
 }
 
 async function openBare(
-  mailServers: PostOffice,
+  mailServers: MailServers,
   requestBytes: number,
   replyBytes: number,
 ): Promise<Requester> {

@@ -24,12 +24,12 @@ function search(maxBytes: number, family: 4 | 6, loss: () => boolean = () => fal
   return { packetBytes: discovery.packetBytes, probes, now }
 }
 
-test('a path of Ethernet’s discovery is found with one probe', () => {
+test('a path of Ethernet’s size is found with one probe', () => {
   assert.deepEqual(search(1472, 4), { packetBytes: 1472, probes: 1, now: 0 })
   assert.deepEqual(search(1452, 6), { packetBytes: 1452, probes: 1, now: 0 })
 })
 
-test('the discovery of a smaller path is found within seconds and never overestimated', () => {
+test('the size of a smaller path is found within seconds and never overestimated', () => {
   const common = [1464, 1444, 1432, 1412, 1392, 1372, 1352, 1312, 1272, 1232]
   for (const bytes of common) {
     const { packetBytes, now, probes } = search(bytes, 4)
@@ -46,7 +46,7 @@ test('the discovery of a smaller path is found within seconds and never overesti
   fc.assert(fc.property(anything, check))
 })
 
-test('lost probes make the search slower, rarely the discovery smaller, and never larger', () => {
+test('lost probes make the search slower, rarely the size smaller, and never larger', () => {
   const random = seededRandom(1)
   const loss = () => random() < 0.1
   let exact = 0
@@ -58,7 +58,7 @@ test('lost probes make the search slower, rarely the discovery smaller, and neve
   assert.ok(exact >= 195, `${exact} of 200`)
 })
 
-test('after a search that stayed below the largest discovery, another starts ten minutes later', () => {
+test('after a search that stayed below the largest size, another starts ten minutes later', () => {
   const discovery = new MtuDiscovery(0, 4)
   let now = 0
   while (discovery.dueAt() < 60_000) {
@@ -71,7 +71,7 @@ test('after a search that stayed below the largest discovery, another starts ten
   assert.equal(probe?.bytes, 1472)
 })
 
-test('silence of the whole path does not reduce the discovery', () => {
+test('silence of the whole path does not reduce the size', () => {
   const discovery = new MtuDiscovery(0, 4)
   const first = discovery.nextProbe(0)
   discovery.handleAnswer(40, first?.number ?? 0)
@@ -86,7 +86,7 @@ test('answers to probes that were never sent change nothing', () => {
   assert.equal(discovery.packetBytes, 1200)
 })
 
-test('both sides of a link find the discovery of the path, and datagrams of any discovery arrive during and after the search', () => {
+test('both sides of a link find the size of the path, and datagrams of any size arrive during and after the search', () => {
   for (const maxBytes of [1200, 1272, 1412, 1472]) {
     const wire = wireBetween(1, { maxBytes, delayMs: [5, 30] })
     wire.runFor(500)
@@ -125,7 +125,7 @@ test('when large packets start to be lost, the link falls back and datagrams arr
   assert.equal(wire.datagrams('responder').length, before + 1)
 })
 
-test('a better path starts with small packets and its discovery is searched anew', () => {
+test('a better path starts with small packets and its size is searched anew', () => {
   const wire = wireBetween(3, { maxBytes: 1472 })
   wire.runFor(5_000)
   assert.equal(wire.links.opener.singlePacketBytes, 1438)
@@ -136,7 +136,7 @@ test('a better path starts with small packets and its discovery is searched anew
   assert.equal(wire.links.opener.singlePacketBytes, 1232 - 34)
 })
 
-test('an idle link sends no more probes once the discovery is known', () => {
+test('an idle link sends no more probes once the size is known', () => {
   const wire = wireBetween(4)
   wire.runFor(10_000)
   const before = wire.sent.length

@@ -8,9 +8,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { cells, type Goal, type Line, moreLines } from '../harness/simulator/nat-grid.ts'
-import { runLine } from '../harness/simulator/nat-runs.ts'
-import { missed, tally } from '../harness/simulator/nat-tally.ts'
+import { cells, type Goal, type GridRow, moreRows } from '../harness/simulator/nat-grid.ts'
+import { runRow } from '../harness/simulator/nat-runs.ts'
+import { missed, statisticsOf } from '../harness/simulator/nat-statistics.ts'
 
 const options = { each: 4, profile: 'probed', withRealCrypto: 1 } as const
 
@@ -18,9 +18,9 @@ function mayFail({ success }: Goal): number {
   return success === null || success > 0.99 ? 0 : success > 0.98 ? 1 : 2
 }
 
-function assertReached(line: Line) {
-  const result = tally(line.goal, runLine(line, options))
-  const misses = missed(line.goal, result, mayFail(line.goal))
+function assertReached(row: GridRow) {
+  const result = statisticsOf(row.goal, runRow(row, options))
+  const misses = missed(row.goal, result, mayFail(row.goal))
   assert.deepEqual(misses, [], `run again by test/bench/nat-replay.ts: ${JSON.stringify(result.examples)}`)
 }
 
@@ -31,4 +31,4 @@ for (const cell of cells) {
   })
 }
 
-for (const line of moreLines) test(`they connect: ${line.name}`, () => assertReached(line))
+for (const row of moreRows) test(`they connect: ${row.name}`, () => assertReached(row))

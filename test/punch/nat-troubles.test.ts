@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cells } from '../harness/simulator/nat-grid.ts'
 import { circumstancesOf } from '../harness/simulator/nat-runs.ts'
-import { type Run, tally } from '../harness/simulator/nat-tally.ts'
+import { type Run, statisticsOf } from '../harness/simulator/nat-statistics.ts'
 import { runPair } from '../harness/simulator/pair-run.ts'
 import { type Trouble, troubles } from '../harness/simulator/troubles.ts'
 
@@ -27,14 +27,14 @@ for (const trouble of troubles) {
   const share = mayFail[trouble]
   test(`when ${trouble}, every attempt ends cleanly${share === undefined ? '' : ' and few fail'}`, () => {
     const tallies = cells.map((cell) => {
-      const runs = chosen.map((weather): Run => {
-        const circumstances = { ...circumstancesOf(cell, weather, 0, options), trouble }
+      const runs = chosen.map((condition): Run => {
+        const circumstances = { ...circumstancesOf(cell, condition, 0, options), trouble }
         return { circumstances, outcome: runPair(circumstances) }
       })
-      return tally(cell.goal, runs)
+      return statisticsOf(cell.goal, runs)
     })
-    const sum = (of: 'runs' | 'good' | 'faults') => tallies.reduce((total, one) => total + one[of], 0)
-    const examples = JSON.stringify(tallies.flatMap((one) => one.examples).slice(0, 3))
+    const sum = (of: 'runs' | 'good' | 'faults') => tallies.reduce((total, each) => total + each[of], 0)
+    const examples = JSON.stringify(tallies.flatMap((each) => each.examples).slice(0, 3))
     assert.equal(sum('faults'), 0, examples)
     if (share !== undefined)
       assert.ok(sum('good') >= (1 - share) * sum('runs'), `${sum('good')} of ${sum('runs')}: ${examples}`)

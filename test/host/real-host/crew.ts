@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { toHex } from '../../../src/base/bytes.ts'
 import { createSender } from '../../../src/mail/open-mailbox.ts'
 import { systemClock } from '../../../src/runtime/system-clock.ts'
-import { type PostOffice, startPostOffice } from '../../harness/post-office.ts'
+import { type MailServers, startMailServers } from '../../harness/mail-servers.ts'
 import { realCrypto } from '../../harness/seeded-crypto.ts'
 import { waitUntil } from '../../harness/wait-until.ts'
 import { FakeAgent, headerOf, hostAddress, makeRoom, subject } from '../fakes.ts'
@@ -35,7 +35,7 @@ function makeAgents(count: number, front: HostSeeds) {
 
 /** Who works where. */
 type CrewPlan = {
-  readonly office: PostOffice
+  readonly office: MailServers
   /** For the databases; removed at the end. */
   readonly folder: string
   readonly agents: readonly FakeAgent[]
@@ -59,7 +59,7 @@ export class Crew {
     database: string | null,
     settings: RealHostOptions['settings'] = brisk,
   ): Promise<Crew> {
-    const office = await startPostOffice()
+    const office = await startMailServers()
     const folder = mkdtempSync(join(tmpdir(), 'peerpost-crew-'))
     const front = makeSeeds()
     const { agents, roomTagHex } = makeAgents(requests, front)
@@ -82,7 +82,7 @@ export class Crew {
     workerCount: number,
     settings: RealHostOptions['settings'],
   ): Promise<Crew> {
-    const office = await startPostOffice()
+    const office = await startMailServers()
     const folder = mkdtempSync(join(tmpdir(), 'peerpost-crew-'))
     const front = makeSeeds()
     const { agents, roomTagHex } = makeAgents(requests, front)
