@@ -61,7 +61,7 @@ export class Cleanup {
       peers.removeExpired(now, stepRows),
       peers.clampFuture(now, stepRows),
       seen.forgetStale(now, stepRows),
-      peers.forgetLeftAgents(now - settings.freshnessMs - settings.futureToleranceMs, stepRows),
+      peers.forgetDepartedAgents(now - settings.freshnessMs - settings.futureToleranceMs, stepRows),
       invites.removeEnded(now - settings.expiryMs, now, stepRows),
       invites.forgetEnded(now, stepRows),
       revocations.forgetEnded(now, stepRows),
