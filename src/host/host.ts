@@ -9,7 +9,7 @@ import { Problem } from '../base/problem.ts'
 import type { InviteHost } from '../letter/invite.ts'
 import type { UserId } from '../letter/letter-types.ts'
 import { isSealedTo } from '../letter/mail-text.ts'
-import type { Mailbox } from '../mail/mailbox.ts'
+import type { Mailbox, MailboxHandlers } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import { type DatabaseLocation, noteIfDamaged, openHostDatabase } from '../store/host-database.ts'
 import { Cleanup } from './cleanup.ts'
@@ -128,7 +128,7 @@ class HostService implements Host {
     const { mailbox, sender, address, rooms } = this.#options
     const running = this.#assemble()
     this.#running = running
-    const ready = await Promise.allSettled([mailbox.open(), sender.verify()])
+    const ready = await Promise.allSettled([mailbox.open(running.mailboxHandlers), sender.verify()])
     if (this.#stopping) return this.#stopping
     const failure = ready.find((result) => result.status === 'rejected')
     if (failure) {
@@ -199,14 +199,17 @@ class HostService implements Host {
       relay,
       tableExchange,
     })
-    mailbox.onWake = () => mailboxReader.wake()
-    mailbox.isOurReport = (raw) => readBounce(context, raw) !== null
-    mailbox.opens = (text) => isSealedTo(crypto, text, [sealingKeys])
-    mailbox.onState = (state) => {
-      workerLink?.noteMailbox(state)
-      this.#emit({ event: 'mailbox', ...state })
+    const mailboxHandlers: MailboxHandlers = {
+      ...mailboxReader.handlers,
+      isOurReport: (raw) => readBounce(context, raw) !== null,
+      opens: (text) => isSealedTo(crypto, text, [sealingKeys]),
+      onState: (state) => {
+        workerLink?.noteMailbox(state)
+        this.#emit({ event: 'mailbox', ...state })
+      },
     }
     return {
+      mailboxHandlers,
       repositories,
       mailboxReader,
       mailHandler:
@@ -321,6 +324,7 @@ const notOnPostgres = new Problem(
 type Running = {
   readonly repositories: Repositories
   readonly mailboxReader: MailboxReader
+  readonly mailboxHandlers: MailboxHandlers
   readonly mailHandler: MailHandler
   readonly outboxSender: OutboxSender
   readonly introducer: Introducer

@@ -232,7 +232,7 @@ test('after closing nothing is read, told or timed any more', async () => {
   const stage = await new InboxStage().open()
   await stage.close()
   stage.mailbox.deliver(mailText({ from: 'x@mail.test', to: agentAddress, text: 'hello\n', dateMs: 0 }))
-  stage.mailbox.onWake()
+  stage.mailbox.wake()
   await stage.pass(hourMs)
   assert.deepEqual(stage.dropped, [])
   assert.equal(stage.mailbox.mails.length, 1)

@@ -45,14 +45,19 @@ export function watchMailbox(mailbox: Mailbox): Watched {
     changed.resolve()
     changed = Promise.withResolvers<void>()
   }
-  mailbox.onWake = () => {
-    wakes++
-    tell()
-  }
-  mailbox.onState = (state) => {
-    states.push(state)
-    tell()
-  }
+  const open = mailbox.open.bind(mailbox)
+  mailbox.open = (handlers) =>
+    open({
+      ...handlers,
+      onWake: () => {
+        wakes++
+        tell()
+      },
+      onState: (state) => {
+        states.push(state)
+        tell()
+      },
+    })
   return {
     states,
     async nextWake() {

@@ -46,7 +46,7 @@ export class VirtualClock implements Clock {
   async advance(byMs: number): Promise<void> {
     const end = this.#now + byMs
     for (;;) {
-      await settle()
+      await settled()
       const next = this.#next()
       if (!next || next.at > end) break
       this.#timers.delete(next)
@@ -54,7 +54,7 @@ export class VirtualClock implements Clock {
       next.callback()
     }
     this.#now = end
-    await settle()
+    await settled()
   }
 
   #next(): Timer | undefined {
@@ -66,10 +66,21 @@ export class VirtualClock implements Clock {
   }
 }
 
-/** Turns of the event loop that mailparser and nodemailer's composer take for a mail, and some more. */
-const turnsOfMail = 60
+/** Those that wait in `settled` have an immediate each. */
+let settling = 0
 
-/** Lets everything that is already resolved run on. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < turnsOfMail; turn++) await new Promise((resolve) => setImmediate(resolve))
+/** Until nothing is left to do but to wait: parsing and composing a mail takes many turns of the event loop. */
+export function settled(): Promise<void> {
+  settling++
+  return new Promise((resolve) => {
+    const turn = () => {
+      const immediates = process.getActiveResourcesInfo().filter((name) => name === 'Immediate').length
+      if (immediates > settling - 1) setImmediate(turn)
+      else {
+        settling--
+        resolve()
+      }
+    }
+    setImmediate(turn)
+  })
 }

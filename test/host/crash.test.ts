@@ -117,7 +117,7 @@ async function crashAt(steps: number): Promise<boolean> {
   const blew = fuse.blown
   await stop(world, first)
 
-  world.mailbox.onWake = () => {}
+  world.mailbox.isSilent = true
   const second = makeHost(world, blew ? left : before, new Fuse(Number.POSITIVE_INFINITY, () => {}))
   await second.start()
   await pass(world.clock, 5_000)

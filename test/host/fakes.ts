@@ -3,19 +3,19 @@
 import { randomUUID } from 'node:crypto'
 import type { Crypto, KeyPair } from '../../src/base/crypto.ts'
 import type { Candidate } from '../../src/base/endpoint.ts'
-import { fairOrder, type MayTakeNewest } from '../../src/base/fair-order.ts'
+import { fairOrder } from '../../src/base/fair-order.ts'
 import type { Letter, RequestLetter } from '../../src/letter/letter-types.ts'
 import { readLetter, writeLetter } from '../../src/letter/mail-text.ts'
 import { proveMembership, type RoomKeys, roomKeys } from '../../src/letter/room-membership.ts'
-import type { FetchedMail, Mailbox, MailboxState } from '../../src/mail/mailbox.ts'
+import type { FetchedMail, Mailbox, MailboxHandlers } from '../../src/mail/mailbox.ts'
 import { composeMail, type MailToCompose } from '../../src/mail/mime/compose-mail.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../../src/mail/sender.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 
 export class FakeMailbox implements Mailbox {
-  onWake: () => void = () => {}
-  onState: (state: MailboxState) => void = () => {}
-  mayTakeNewest?: MayTakeNewest
+  handlers: MailboxHandlers = {}
+  /** Announces nothing until it is opened again. */
+  isSilent = false
   readonly mails: FetchedMail[] = []
   fetches = 0
   removals = 0
@@ -24,18 +24,24 @@ export class FakeMailbox implements Mailbox {
   deliver(raw: string | Uint8Array | null): void {
     const bytes = typeof raw === 'string' ? new TextEncoder().encode(raw) : raw
     this.mails.push({ ref: String(this.#next++), raw: bytes, sizeBytes: bytes?.length ?? 1e9 })
-    this.onWake()
+    this.wake()
   }
 
-  async open(): Promise<void> {
-    this.onState({ state: 'connected' })
-    this.onWake()
+  wake(): void {
+    if (!this.isSilent) this.handlers.onWake?.()
+  }
+
+  async open(handlers: MailboxHandlers = {}): Promise<void> {
+    this.handlers = handlers
+    this.isSilent = false
+    this.handlers.onState?.({ state: 'connected' })
+    this.wake()
   }
 
   async fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
     this.fetches++
     const oldestFirst = this.mails.filter(({ ref }) => !except.has(ref))
-    return [...fairOrder(oldestFirst, this.mayTakeNewest)].slice(0, limit)
+    return [...fairOrder(oldestFirst, this.handlers.mayTakeNewest)].slice(0, limit)
   }
 
   async remove(refs: readonly string[]): Promise<void> {

@@ -7,7 +7,7 @@ import { waitAtMost } from '../../base/grace-time.ts'
 import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
 import { isSealedTo, readLetter } from '../../letter/mail-text.ts'
-import type { FetchedMail, Mailbox, MailboxState } from '../../mail/mailbox.ts'
+import type { FetchedMail, Mailbox, MailboxHandlers, MailboxState } from '../../mail/mailbox.ts'
 import { MailboxLoop } from '../../mail/mailbox-loop.ts'
 import { parseMail } from '../../mail/mime/parse-mail.ts'
 import { type KnownHost, OutgoingLetters, type OutgoingLettersOptions } from './outgoing-letters.ts'
@@ -69,10 +69,12 @@ export class Inbox {
   /** Rejects with a Problem when the mailbox or the sender cannot be used. */
   async open(): Promise<void> {
     const { mailbox, sender, onState, crypto, sessions } = this.#options
-    mailbox.onState = onState
-    mailbox.opens = (text) => isSealedTo(crypto, text, sessions.keyPairs)
-    mailbox.onWake = () => this.#look()
-    await Promise.all([mailbox.open(), sender.verify()])
+    const handlers: MailboxHandlers = {
+      onState,
+      opens: (text) => isSealedTo(crypto, text, sessions.keyPairs),
+      onWake: () => this.#look(),
+    }
+    await Promise.all([mailbox.open(handlers), sender.verify()])
     this.#look()
   }
 

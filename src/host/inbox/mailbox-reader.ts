@@ -1,7 +1,7 @@
 // Takes the mails out of the mailbox and gives them to the handler: in batches, letters in their order.
 
 import { messageOf, Problem } from '../../base/problem.ts'
-import type { FetchedMail, Mailbox } from '../../mail/mailbox.ts'
+import type { FetchedMail, Mailbox, MailboxHandlers } from '../../mail/mailbox.ts'
 import { MailboxLoop, type Rest } from '../../mail/mailbox-loop.ts'
 import type { HostDatabase } from '../../store/host-database.ts'
 import type { MailLeases } from '../../store/mail-leases.ts'
@@ -41,15 +41,23 @@ export class MailboxReader {
     this.#context = context
     this.#options = options
     const { clock, settings } = context
-    const { mailbox, leases } = options
+    const { leases } = options
     this.#loop = new MailboxLoop({
       clock,
       // What other processes had in hand may be left by them when their leases end.
       sweepMs: leases ? Math.min(settings.sweepMs, settings.letterLeaseMs) : settings.sweepMs,
       restAfter: (thrown) => this.#restAfter(thrown),
     })
-    if (leases) mailbox.lease = (refs) => this.#claim(leases, refs)
-    mailbox.mayTakeNewest = (waiting) => this.#canRemember(waiting)
+  }
+
+  /** For the mailbox when it is opened. */
+  get handlers(): Pick<MailboxHandlers, 'onWake' | 'lease' | 'mayTakeNewest'> {
+    const { leases } = this.#options
+    return {
+      onWake: () => this.wake(),
+      ...(leases && { lease: (refs: readonly string[]) => this.#claim(leases, refs) }),
+      mayTakeNewest: (waiting) => this.#canRemember(waiting),
+    }
   }
 
   /** Whether letters are being worked off right now. */

@@ -2,7 +2,7 @@
 // take them or cannot be reached; hints of new mail get lost. What it does is drawn from a seed.
 
 import type { Clock } from '../../../src/base/clock.ts'
-import type { FetchedMail, Mailbox, MailboxState } from '../../../src/mail/mailbox.ts'
+import type { FetchedMail, Mailbox, MailboxHandlers } from '../../../src/mail/mailbox.ts'
 import type { MailToCompose } from '../../../src/mail/mime/compose-mail.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../../../src/mail/sender.ts'
 import { composed } from '../../host/fakes.ts'
@@ -104,8 +104,7 @@ export class Post {
 }
 
 export class PostMailbox implements Mailbox {
-  onWake: () => void = () => {}
-  onState: (state: MailboxState) => void = () => {}
+  #handlers: MailboxHandlers = {}
   readonly #post: Post
   readonly #address: string
   readonly #line: Line
@@ -117,7 +116,8 @@ export class PostMailbox implements Mailbox {
     this.#line = new Line(clock)
   }
 
-  async open(): Promise<void> {
+  async open(handlers: MailboxHandlers = {}): Promise<void> {
+    this.#handlers = handlers
     await this.#line.ask()
     this.#isOpen = true
     this.tellState()
@@ -144,16 +144,20 @@ export class PostMailbox implements Mailbox {
   }
 
   hint(): void {
-    if (this.#isOpen && !this.#post.isDown(this.#address)) this.onWake()
+    if (this.#isOpen && !this.#post.isDown(this.#address)) this.#handlers.onWake?.()
   }
 
   tellState(): void {
     if (!this.#isOpen) return
     if (this.#post.isDown(this.#address)) {
-      this.onState({ state: 'disconnected', reason: 'the server cannot be reached', retryInMs: 1_000 })
+      this.#handlers.onState?.({
+        state: 'disconnected',
+        reason: 'the server cannot be reached',
+        retryInMs: 1_000,
+      })
     } else {
-      this.onState({ state: 'connected' })
-      this.onWake()
+      this.#handlers.onState?.({ state: 'connected' })
+      this.#handlers.onWake?.()
     }
   }
 

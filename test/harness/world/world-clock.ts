@@ -1,7 +1,7 @@
 // A virtual clock for a world in which mails are composed and parsed for real: time stands still until all that
 // work, which takes many turns of the event loop, is done.
 
-import { VirtualClock } from '../virtual-clock.ts'
+import { settled, VirtualClock } from '../virtual-clock.ts'
 
 type Due = { readonly at: number }
 
@@ -37,25 +37,18 @@ export class WorldClock extends VirtualClock {
 
   async #moveUntil(condition: () => boolean, end: number): Promise<boolean> {
     for (;;) {
-      await quiet()
+      await settled()
       if (condition()) return true
       const next = Math.min(...[...this.#due].map(({ at }) => at))
       if (next > end) break
       await this.advance(next - this.now())
     }
     await this.advance(end - this.now())
-    await quiet()
+    await settled()
     return condition()
   }
 
   async pass(byMs: number): Promise<void> {
     await this.until(() => false, byMs)
   }
-}
-
-/** Until nothing is left to do but to wait. */
-export async function quiet(): Promise<void> {
-  do {
-    await new Promise((resolve) => setImmediate(resolve))
-  } while (process.getActiveResourcesInfo().includes('Immediate'))
 }
