@@ -54,7 +54,7 @@ export class FakeSender implements MailSender {
   readonly sent: OutgoingMail[] = []
   readonly tried: OutgoingMail[] = []
   underWay = 0
-  mostUnderWay = 0
+  maxUnderWay = 0
   /** Decides what becomes of a mail. */
   answer: (mail: OutgoingMail) => SendOutcome | Promise<SendOutcome> = () => ({ outcome: 'sent' })
 
@@ -66,7 +66,7 @@ export class FakeSender implements MailSender {
     const mail = await composed(given)
     this.tried.push(mail)
     this.underWay++
-    this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay)
+    this.maxUnderWay = Math.max(this.maxUnderWay, this.underWay)
     const outcome = await this.answer(mail)
     this.underWay--
     if (outcome.outcome === 'sent') this.sent.push(mail)

@@ -12,7 +12,7 @@ import { encodeItems, type Item, itemKey, itemVersion } from '../../src/sync/ite
 import { syncLimits } from '../../src/sync/table-sync.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { FakeAgent, makeHostKeys, makeRoom } from './fakes.ts'
-import { type OtherHost, type Stage, withNeighbour } from './virtual-hosts.ts'
+import { type OtherHost, type Stage, withPeerHost } from './virtual-hosts.ts'
 
 const crypto = realCrypto
 
@@ -37,7 +37,7 @@ function entries(stage: Stage): number {
 }
 
 test('what an agent signed for another host is taken, offered, and flagged as it is there', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const ben = agentOf(stage, 'ben')
   other.tell(stage, statement(ben, ben.request(stage.now), { flagged: true, ageMs: 60_000 }))
   await stage.settle()
@@ -54,7 +54,7 @@ test('what an agent signed for another host is taken, offered, and flagged as it
 })
 
 test('an agent that knows only another host is introduced by that host, which is told who asked', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const ben = agentOf(stage, 'ben')
   other.tell(stage, statement(ben, ben.request(stage.now)))
   await stage.settle()
@@ -86,7 +86,7 @@ function wishes(stage: Stage, other: OtherHost): IntroductionRequest[] {
 const hourMs = 3_600_000
 
 test('who was answered before the host heard of somebody is told of him, and he of her by his own host', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const ann = stage.agent('ann')
   stage.deliver(ann.mailRequest(stage.now))
   await stage.settle()
@@ -102,7 +102,7 @@ test('who was answered before the host heard of somebody is told of him, and he 
 })
 
 test('whom another host answered without naming an agent that is known here, both are told of each other', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const ann = stage.agent('ann')
   stage.deliver(ann.mailRequest(stage.now))
   await stage.settle()
@@ -119,7 +119,7 @@ test('whom another host answered without naming an agent that is known here, bot
 })
 
 test('agents that another host has told of each other are left alone', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const ann = stage.agent('ann')
   const asked = ann.request(stage.now)
   stage.deliver(ann.mail(asked))
@@ -134,7 +134,7 @@ test('agents that another host has told of each other are left alone', async () 
 })
 
 test('a table of hundreds that another host tells completes the answers of those who asked lately, and causes no other introduction', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const { replyPeers } = defaultHostSettings
   const before = ['amy', 'ann', 'ada'].map((name) => stage.agent(name))
   for (const agent of before) stage.deliver(agent.mailRequest(stage.now))
@@ -173,7 +173,7 @@ test('a table of hundreds that another host tells completes the answers of those
 })
 
 test('wishes of agents whose requests are long go in as many letters as they need', async () => {
-  const { stage, other } = await withNeighbour({ replyPeers: limits.peers })
+  const { stage, other } = await withPeerHost({ replyPeers: limits.peers })
   const ben = agentOf(stage, 'ben')
   other.tell(stage, statement(ben, ben.request(stage.now)))
   await stage.settle()
@@ -233,7 +233,7 @@ const lies: Readonly<Record<string, (stage: Stage) => Statement>> = {
 
 for (const [name, make] of Object.entries(lies)) {
   test(`a host that tells ${name} changes nothing`, async () => {
-    const { stage, other } = await withNeighbour()
+    const { stage, other } = await withPeerHost()
     other.tell(stage, make(stage))
     await stage.settle()
     assert.equal(entries(stage), 0)
@@ -243,7 +243,7 @@ for (const [name, make] of Object.entries(lies)) {
 }
 
 test('an older statement told again, and a goodbye taken back by an older request, have no effect', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const ben = agentOf(stage, 'ben')
   const before = statement(ben, ben.request(stage.now - 2_000))
   const since = statement(ben, ben.request(stage.now - 1_000))
@@ -261,7 +261,7 @@ test('an older statement told again, and a goodbye taken back by an older reques
 })
 
 test('a full table takes nothing that is older than its oldest entry', async () => {
-  const { stage, other } = await withNeighbour({ capacity: 2 })
+  const { stage, other } = await withPeerHost({ capacity: 2 })
   for (const name of ['ann', 'bea']) stage.deliver(stage.agent(name).mailRequest(stage.now))
   await stage.settle()
   const cleo = agentOf(stage, 'cleo')
@@ -277,7 +277,7 @@ test('a full table takes nothing that is older than its oldest entry', async () 
 })
 
 test('a letter of another host that comes twice counts once', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const mail = other.mail(other.table(stage))
   stage.deliver(mail)
   stage.deliver(mail)
@@ -287,7 +287,7 @@ test('a letter of another host that comes twice counts once', async () => {
 })
 
 test('a host that asks without end is answered with a bounded number of letters', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   for (let user = 0; user < 40; user++) stage.deliver(stage.agent(`user${user}`).mailRequest(stage.now))
   await stage.settle()
   const before = stage.lettersTo(other).length
@@ -302,7 +302,7 @@ test('a host that asks without end is answered with a bounded number of letters'
 })
 
 test('the mail that compares two tables has at most 4 kB, however many entries they have', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   for (let user = 0; user < 300; user++) stage.deliver(stage.agent(`user${user}`).mailRequest(stage.now))
   await stage.settle()
   await stage.pass(20 * 60_000)
@@ -315,7 +315,7 @@ test('the mail that compares two tables has at most 4 kB, however many entries t
 })
 
 test('table letters are as long as a letter may be, and no longer', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   for (let user = 0; user < 80; user++) stage.deliver(stage.agent(`user${user}`).mailRequest(stage.now))
   await stage.settle()
   await stage.pass(10_000)

@@ -8,7 +8,7 @@ import type { Letter, Revocation, TableLetter } from '../../src/letter/letter-ty
 import { makePass, memberKeys, type RoomKeys } from '../../src/letter/room-membership.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { makeHostKeys } from './fakes.ts'
-import { type OtherHost, type Stage, withNeighbour } from './virtual-hosts.ts'
+import { type OtherHost, type Stage, withPeerHost } from './virtual-hosts.ts'
 
 const crypto = realCrypto
 const dayMs = 24 * 3_600_000
@@ -52,7 +52,7 @@ function told(stage: Stage, other: OtherHost): readonly Revocation[] {
 }
 
 test('who came by an invite that its host has ended is gone, and nobody comes by it any more', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const invite = inviteOf(other.identity, stage)
   assert.ok(await lettersLetIn(stage, 'ann', invite))
   assert.equal(stage.host.counters().entries, 1)
@@ -64,7 +64,7 @@ test('who came by an invite that its host has ended is gone, and nobody comes by
 })
 
 test('an invite that was ended before anybody came by it here lets nobody in, after a restart either', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const invite = inviteOf(other.identity, stage)
   await tell(other, stage, ended(invite, other.identity, stage))
   await stage.restart()
@@ -74,7 +74,7 @@ test('an invite that was ended before anybody came by it here lets nobody in, af
 })
 
 test('a host cannot end the invites of others, nor a stranger anybody’s, nor may the word be altered', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const [own, others] = [inviteOf(stage.keys.identity, stage), inviteOf(other.identity, stage)]
   assert.ok(await lettersLetIn(stage, 'ann', own))
   assert.ok(await lettersLetIn(stage, 'ben', others))
@@ -97,7 +97,7 @@ test('a host cannot end the invites of others, nor a stranger anybody’s, nor m
 })
 
 test('what a command ends is told to the hosts that are known, and again after a day', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const invite = stage.invite()
   assert.ok(await lettersLetIn(stage, 'ann', invite))
   const word = ended(invite, stage.keys.identity, stage)
@@ -115,7 +115,7 @@ test('what a command ends is told to the hosts that are known, and again after a
 })
 
 test('what another host tells is told on once, and what is known is not', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const word = ended(inviteOf(other.identity, stage), other.identity, stage)
   await tell(other, stage, word)
   await stage.pass(10_000)
@@ -127,7 +127,7 @@ test('what another host tells is told on once, and what is known is not', async 
 })
 
 test('a host whose table is empty is told all that are over', async () => {
-  const { stage, other } = await withNeighbour()
+  const { stage, other } = await withPeerHost()
   const words = Array.from({ length: 40 }, () => ended(stage.invite(), stage.keys.identity, stage))
   stage.command((_invites, revocations) => {
     for (const word of words) revocations.add(word)

@@ -59,7 +59,7 @@ test('as many mails are claimed as are sent at a time, and more when those are b
 test('what was claimed and not begun is given to others when the host stops, and what was begun is not', () => {
   const shared = new Shared(5)
   assert.equal(shared.next(), 0)
-  shared.queue.giveBack()
+  shared.queue.release()
   assert.deepEqual(shared.claimed, [0])
 })
 
@@ -73,7 +73,7 @@ test('what waits in hand for half of its lease is not begun: its sending might o
   assert.deepEqual(shared.claimed, [0, 1, 2, 3])
   await shared.clock.advance(mailLeaseMs / 2)
   // Perhaps it is another process's by now.
-  shared.queue.giveBack()
+  shared.queue.release()
   shared.queue.lookAgain(['urgent'])
   assert.equal(shared.next(), 0)
 })

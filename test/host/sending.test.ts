@@ -74,7 +74,7 @@ test('as many mails are under way as the sender allows, and introductions wait f
   const agents = Array.from({ length: 20 }, (_, index) => stage.agent(`agent${index}`))
   for (const agent of agents) stage.deliver(agent.mailRequest(stage.now))
   await stage.pass(10_000)
-  assert.equal(stage.sender.mostUnderWay, 4)
+  assert.equal(stage.sender.maxUnderWay, 4)
   const kinds = stage.events.flatMap((event) => (event.event === 'sent' ? [event.kind] : []))
   assert.equal(kinds.filter((kind) => kind === 'reply').length, 20)
   assert.ok(kinds.includes('introduction'))

@@ -286,7 +286,7 @@ export class OtherHost extends FakeAgent {
   }
 }
 
-export async function withNeighbour(settings = {}): Promise<{ stage: Stage; other: OtherHost }> {
+export async function withPeerHost(settings = {}): Promise<{ stage: Stage; other: OtherHost }> {
   const stage = new Stage(settings)
   const other = new OtherHost(stage)
   stage.hosts = [other.known]
