@@ -6,7 +6,7 @@ function idOf(number: number): Uint8Array {
   return new Uint8Array(new Uint32Array([number, 0, 0, 0]).buffer)
 }
 
-test('a worker that starts asks for all it finds until its mailbox was empty, and takes what is sent again, in whatever order', () => {
+test('a worker that starts asks for every letter until its mailbox was empty, and takes letters that are sent again, in any order', () => {
   const recovery = new WorkerRecovery()
   assert.equal(recovery.shouldRequest(idOf(1), null), false)
   recovery.begin(1_000)
@@ -19,7 +19,7 @@ test('a worker that starts asks for all it finds until its mailbox was empty, an
   assert.equal(recovery.shouldRequest(idOf(5), null), false)
 })
 
-test('a worker whose mailbox was away asks again only when it may have counted as dead', () => {
+test('a worker that lost its mailbox asks again only if it may have counted as dead', () => {
   const recovery = new WorkerRecovery()
   recovery.begin(0)
   assert.equal(recovery.shouldRequest(idOf(1), 10), false)
@@ -33,7 +33,7 @@ test('a worker whose mailbox was away asks again only when it may have counted a
   assert.equal(recovery.shouldRequest(idOf(4), 161_000), false)
 })
 
-test('it asks for so many and no more', () => {
+test('a worker asks for a limited number of letters', () => {
   const recovery = new WorkerRecovery()
   recovery.begin(0)
   const requested = Array.from({ length: 5_000 }, (_, number) => recovery.shouldRequest(idOf(number), null))
