@@ -71,7 +71,7 @@ test('each kind of hostile mail is dropped for its reason, changes nothing and i
   stage.deliver(enemy.bounce)
   await stage.settle()
   assert.deepEqual(stage.drops(), ['bounce'])
-  // The other old mails must not hold the bounce.
+  // Only mails of living addresses are sent again, as in the campaign.
   enemy.old.pop()
   const sent = stage.sender.tried.length
   for (const [name, { reason, make }] of Object.entries(hostileKinds)) {

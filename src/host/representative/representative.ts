@@ -37,6 +37,8 @@ const maxTries = 4
 const stepLetters = 32
 /** After a day without a letter, a sender may get another worker. */
 const rememberSendersMs = 24 * 3_600_000
+/** Pause between two steps while more letters are overdue. */
+const busyPauseMs = 50
 const idBytes = 16
 
 type RepresentativeOptions = {
@@ -109,12 +111,13 @@ export class Representative implements MailHandler {
       kind: letter.kind,
       settle: () => {
         if (!this.#workers.has(toHex(letter.from))) return 'unknown-host'
-        return letter.kind === 'taken' ? this.#takeReport(letter) : 'unexpected-kind'
+        return letter.kind === 'taken' ? this.#handleReport(letter) : 'unexpected-kind'
       },
     }
   }
 
-  #takeReport(letter: TakenLetter): DropReason | null {
+  /** A worker confirms letters that it took, and may ask for others. */
+  #handleReport(letter: TakenLetter): DropReason | null {
     const { clock } = this.#context
     const replay = checkReplay(this.#context, this.#options.seen, letter, clock.wallNow())
     if (replay !== null) return replay
@@ -127,16 +130,17 @@ export class Representative implements MailHandler {
     return null
   }
 
+  /** A letter that only workers can open. */
   #pendingForeign(mail: ReadMail, boxes: readonly Uint8Array[]): PendingLetter {
     if (!fitOneMail(boxes.map(({ length }) => length))) return dropped('too-big')
     // A worker seals its letters to us. Any other letter from its address would travel in a circle.
     if (!isMailAddress(mail.from) || this.#isWorker(mail.from)) return dropped('bad-mail')
     if (mail.date !== null && (mail.date < 0 || mail.date > limits.instantMs)) return dropped('stale')
-    return { kind: 'forward', settle: () => this.#takeForeign(mail, boxes) }
+    return { kind: 'forward', settle: () => this.#acceptForeign(mail, boxes) }
   }
 
   /** Accepts a letter without checking its writer or content. The worker checks them. */
-  #takeForeign(mail: ReadMail, boxes: readonly Uint8Array[]): DropReason | null {
+  #acceptForeign(mail: ReadMail, boxes: readonly Uint8Array[]): DropReason | null {
     const { crypto, clock } = this.#context
     const { seen, senderLimits } = this.#options
     const wallNow = clock.wallNow()
@@ -209,41 +213,47 @@ export class Representative implements MailHandler {
     const { clock, settings } = this.#context
     this.#cancelTimer = clock.after(Math.max(1, delayMs), () => {
       const isMore = this.#review()
-      this.#reviewIn(isMore ? 50 : settings.forwardSilenceMs / 4)
+      this.#reviewIn(isMore ? busyPauseMs : settings.forwardSilenceMs / 4)
     })
   }
 
   /** Sends overdue letters again. Returns whether more are left. */
   #review(): boolean {
     const { database, outboxSender } = this.#options
-    const again =
+    const handled =
       tryDatabase(this.#context, database, () => database.transaction(() => this.#enqueueOverdue())) ?? 0
-    if (again > 0) outboxSender.pump()
-    return again >= stepLetters
+    if (handled > 0) outboxSender.pump()
+    return handled >= stepLetters
   }
 
   /** Enqueues letters again: the overdue ones of a live worker, and all letters of a dead one while another is alive. While all are
-   *  dead it does nothing, because the letters are in their mailboxes. Returns how many letters it handled. */
+   *  dead it does nothing: the letters are already in their mailboxes. Returns how many letters it handled. */
   #enqueueOverdue(): number {
     const { clock, settings } = this.#context
     const wallNow = clock.wallNow()
     this.#forwarded.clampFuture(wallNow)
     this.#forwarded.forgetSenders(wallNow - rememberSendersMs, stepLetters)
-    let again = 0
+    let handled = 0
     for (const [id, worker] of this.#workers) {
-      const late = this.#forwarded.waiting(worker.identity, wallNow - settings.forwardSilenceMs, stepLetters)
+      const overdue = this.#forwarded.waiting(
+        worker.identity,
+        wallNow - settings.forwardSilenceMs,
+        stepLetters,
+      )
       const isSilent =
-        late.length > 0 && this.#balancer.noteSilence(clock.now(), id, settings.forwardSilenceMs)
+        overdue.length > 0 && this.#balancer.noteSilence(clock.now(), id, settings.forwardSilenceMs)
       const isDead = isSilent || !this.#isReachable(id)
       if (isDead && !this.#balancer.hasLiving(this.#isReachable)) continue
-      for (const forward of isDead ? this.#forwarded.waiting(worker.identity, wallNow, stepLetters) : late) {
-        if (again >= stepLetters || this.#options.outbox.freeSlots('forward') === 0) return again
+      for (const forward of isDead
+        ? this.#forwarded.waiting(worker.identity, wallNow, stepLetters)
+        : overdue) {
+        if (handled >= stepLetters || this.#options.outbox.freeSlots('forward') === 0) return handled
         if (forward.tries >= maxTries) this.#forwarded.drop(forward.id)
         else this.#enqueue(forward)
-        again++
+        handled++
       }
     }
-    return again
+    return handled
   }
 }
 

@@ -37,9 +37,10 @@ export class WorkerLink {
   /** Letters that the current transaction leaves to the representative. */
   #wanted: LetterId[] = []
   readonly #recovery = new WorkerRecovery()
-  /** Monotonic ms. */
+  /** When the last report was enqueued, in monotonic ms. */
   #reportedAt = -Infinity
   #cancelTimer: () => void = () => {}
+  /** A report of taken letters is scheduled, sooner than the next sign of life. */
   #isReportDue = false
   #isRunning = false
 
