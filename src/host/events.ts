@@ -57,8 +57,8 @@ export type HostEvent =
   /** A host with a standby setting: whether it answers agents. */
   | { readonly event: 'standing'; readonly state: 'awake' | 'standby' }
   | ({ readonly event: 'mailbox' } & MailboxState)
-  /** One of three failures. The database or the mailbox: no letter is read until it works again, and none is lost. The SMTP server
-   *  or our account there: mails wait. Our own code: one letter is dropped. */
+  /** One of three failures. The database or the mailbox: no letter is read until it works again, and none is lost. The SMTP
+   *  server or our account there: mails wait. Our own code: one letter is dropped. */
   | { readonly event: 'trouble'; readonly problem: Problem }
 
 export type HostCounters = {

@@ -78,8 +78,8 @@ export type HostOptions = {
 export interface Host {
   /** Opens the database and the mailbox, and verifies the sender. Rejects with a Problem, and then closes everything. */
   start(): Promise<void>
-  /** Finishes the current letters, waits up to `stopGraceMs` for mails that are being sent, and closes everything. Can be called
-   *  at any time and more than once. */
+  /** Finishes the current letters, waits up to `stopGraceMs` for mails that are being sent, and closes everything. Can be
+   *  called at any time and more than once. */
   stop(): Promise<void>
   counters(): HostCounters
   /** When the mailbox was last scanned with success, in monotonic ms; null before the first time. */

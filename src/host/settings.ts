@@ -10,7 +10,8 @@ const hourMs = 60 * minuteMs
 export type HostSettings = {
   /** How many letters of one sender the host accepts. */
   readonly limits: SenderLimitSettings
-  /** The authserv-id (RFC 8601) of our receiving mail server. Only mail whose From it authenticated is accepted; null: any mail. */
+  /** The authserv-id (RFC 8601) of our receiving mail server. Only mail whose From it authenticated is accepted; null: any
+   *  mail. */
   readonly trustedAuthservId: string | null
   /** How many mails the host may send in a day; 0: no limit. */
   readonly perDay: number
@@ -36,7 +37,8 @@ export type HostSettings = {
   readonly batchMails: number
   /** The most mails in the outbox. While it is full, letters stay in the mailbox. */
   readonly outboxCapacity: number
-  /** The most letter IDs that the host remembers. Beyond it the oldest are forgotten, and letters as old as those are refused. */
+  /** The most letter IDs that the host remembers. Beyond it the oldest are forgotten, and letters as old as those are
+   *  refused. */
   readonly seenCapacity: number
   /** The wait after the first failed attempt to send. It doubles each time, up to `retryMaxMs`. */
   readonly retryFirstMs: number
@@ -58,8 +60,8 @@ export type HostSettings = {
   readonly signOfLifeMs: number
   /** How long `stop` waits for mails that are being sent. */
   readonly stopGraceMs: number
-  /** A standby host answers a request when no other host reports it within this time. The second standby host in the order waits
-   *  twice as long, and so on. Null: this host never stands by. */
+  /** A standby host answers a request when no other host reports it within this time. The second standby host in the order
+   *  waits twice as long, and so on. Null: this host never stands by. */
   readonly standbyMs: number | null
   /** Several processes on one database: how long a process leases mails of the mailbox. */
   readonly letterLeaseMs: number

@@ -1,5 +1,5 @@
-// A host that starts with 1,000 waiting requests: all are answered once, and a request that comes meanwhile does not wait for the
-// end of the backlog. `npm run bench -- backlog` does this with 2,000.
+// A host that starts with 1,000 waiting requests: all are answered once, and a request that comes meanwhile does not wait for
+// the end of the backlog. `npm run bench -- backlog` does this with 2,000.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'

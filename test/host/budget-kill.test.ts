@@ -1,5 +1,5 @@
-// Kills the host at random on real mail servers, while requests come and its day's budget runs out. What is only in memory may be
-// lost, but not the count of the budget.
+// Kills the host at random on real mail servers, while requests come and its day's budget runs out. What is only in memory
+// may be lost, but not the count of the budget.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'

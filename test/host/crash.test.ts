@@ -1,5 +1,5 @@
-// Kills the host between any two steps: at the n-th call that leaves it, for every n. The files on disk are copied at that moment,
-// as a power cut would leave them, and a new host starts from the copy.
+// Kills the host between any two steps: at the n-th call that leaves it, for every n. The files on disk are copied at that
+// moment, as a power cut would leave them, and a new host starts from the copy.
 
 import assert from 'node:assert/strict'
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'

@@ -1,5 +1,5 @@
-// A host whose database cannot be written while letters come. It is a separate process with a Maildir and an SMTP server, so disk,
-// locks and exit codes are real.
+// A host whose database cannot be written while letters come. It is a separate process with a Maildir and an SMTP server, so
+// disk, locks and exit codes are real.
 
 import assert from 'node:assert/strict'
 import {

@@ -1,5 +1,5 @@
-// Kills the host repeatedly on real mail servers: each request gets one reply. `npm run bench -- soak` does this for minutes, while
-// connections break.
+// Kills the host repeatedly on real mail servers: each request gets one reply. `npm run bench -- soak` does this for minutes,
+// while connections break.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -14,7 +14,8 @@ export type Bounce = {
   readonly isFinal: boolean
 }
 
-/** `raw`: a mail that looks like a delivery report. Null unless it is about a mail that we sent to a recipient that it names. */
+/** `raw`: a mail that looks like a delivery report. Null unless it is about a mail that we sent to a recipient that it
+ *  names. */
 export function readBounce(
   { self, crypto }: Pick<HostContext, 'self' | 'crypto'>,
   raw: Uint8Array,

@@ -91,7 +91,8 @@ export class MailboxReader {
     return isFull ? { forMs: this.#context.settings.retryFirstMs, canBeWoken: true } : null
   }
 
-  /** Runs until the mailbox has no more letters. While one batch is handled, the next one is fetched and the last one removed. */
+  /** Runs until the mailbox has no more letters. While one batch is handled, the next one is fetched and the last one
+   *  removed. */
   async #empty(mailHandler: MailHandler, batchHandler: LetterBatchHandler): Promise<void> {
     await this.#removeFinished()
     this.#held.clear()
@@ -129,8 +130,8 @@ export class MailboxReader {
     return mails
   }
 
-  /** Whether the newest mails may be handled before older ones that wait. A letter older than a forgotten ID counts as stale. So
-   *  no ID may be forgotten before the older letters are handled. */
+  /** Whether the newest mails may be handled before older ones that wait. A letter older than a forgotten ID counts as stale.
+   *  So no ID may be forgotten before the older letters are handled. */
   #canRemember(waiting: number): boolean {
     const { seen, database } = this.#options
     const remembered = withDatabase(database, () => seen.size)
@@ -161,8 +162,8 @@ export class MailboxReader {
     for (const ref of refs) this.#held.delete(ref)
   }
 
-  /** The mailbox supervises its own connection and wakes us when it is back. This pause is for failures that it does not notice,
-   *  and for the database. */
+  /** The mailbox supervises its own connection and wakes us when it is back. This pause is for failures that it does not
+   *  notice, and for the database. */
   #restAfter(thrown: unknown): Rest {
     const { emit } = this.#context
     if (thrown instanceof Problem && thrown.code === 'database') {

@@ -69,7 +69,8 @@ export class IntroductionRequests {
     this.#waiting.clear()
   }
 
-  /** Adds the statements of the requesters, as the other host may not have them yet. Splits into several letters when needed. */
+  /** Adds the statements of the requesters, as the other host may not have them yet. Splits into several letters when
+   *  needed. */
   #enqueue(host: InviteHost, introduce: readonly IntroductionRequest[]): void {
     const { statements, outgoingLetters } = this.#options
     let keys = new Set<ItemKey>()

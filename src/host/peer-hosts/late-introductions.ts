@@ -1,7 +1,7 @@
-// Introduces agents that no reply introduced, because they asked different hosts (C2, A13). The replies of this host did not name
-// an agent that only another host knew. The reply of that host did not name all agents that are known here: it may not know them
-// yet, and it may refuse them for ever, as it only accepts invites of hosts that it knows. Two agents of which one was offered to
-// the other are skipped, so hosts with the same table introduce nobody.
+// Introduces agents that no reply introduced, because they asked different hosts (C2, A13). The replies of this host did not
+// name an agent that only another host knew. The reply of that host did not name all agents that are known here: it may not
+// know them yet, and it may refuse them for ever, as it only accepts invites of hosts that it knows. Two agents of which one
+// was offered to the other are skipped, so hosts with the same table introduce nobody.
 
 import type { RequestLetter, RoomTag, UserId } from '../../letter/letter-types.ts'
 import type { PeerTable } from '../../store/peer-table.ts'
@@ -11,8 +11,8 @@ import type { Item } from '../../sync/item-version.ts'
 import type { HostContext } from '../context.ts'
 import type { Relay } from './relay.ts'
 
-/** How long after its request an agent's reply may be completed. Other hosts learn whom it was offered for as long. A lost letter
- *  between hosts is made up for by the comparison of the tables ten minutes later. */
+/** For this long after a request, introductions may complete its reply, and statements name the peers that it offered. This is
+ *  longer than the ten minutes until a comparison of the tables replaces a lost letter between hosts. */
 export const completionWindowMs = 15 * 60_000
 
 type Party = {
@@ -60,13 +60,14 @@ export class LateIntroductions {
       if (canBeOffered) added.push(other.item)
       else statements.addOffered(other.item.key, [newcomer.item])
     }
-    // Otherwise the newcomer's host introduces it, and may drop our request. If the newcomer asks us later, `introduceAgain` makes
-    // up for this.
+    // Otherwise the newcomer's host introduces it, and may drop our request. If the newcomer asks us later, `introduceAgain`
+    // makes up for this.
     if (newcomer.knowsUs && added.length > 0) statements.addOffered(newcomer.item.key, added)
   }
 
-  /** Introduces an agent whose request came from another host first and now from the agent itself, so that it knows this host. The
-   *  other host may have dropped our introduction requests, so this host repeats them. Call it inside the letter's transaction. */
+  /** Introduces an agent whose request came from another host first and now from the agent itself, so that it knows this
+   *  host. The other host may have dropped our introduction requests, so this host repeats them. Call it inside the letter's
+   *  transaction. */
   introduceAgain(letter: Pick<RequestLetter, 'room' | 'from'>, now: number): void {
     this.introduce(letter, now)
     const { room, from } = letter

@@ -103,7 +103,8 @@ export class PeerHosts {
     this.#revocationSync.stop()
   }
 
-  /** Call it inside the letter's transaction. Null when the letter is accepted, else why it has no effect. `now` is wall time. */
+  /** Call it inside the letter's transaction. Null when the letter is accepted, else why it has no effect. `now` is wall
+   *  time. */
   handle(letter: PeerHostLetter, now: number): DropReason | null {
     const from = toHex(letter.from)
     const host = this.#hosts.get(from)

@@ -52,8 +52,8 @@ export class Standby {
     return this.#election?.isAwake ?? true
   }
 
-  /** Whether this host answers a letter. `otherHosts`: the hosts to which the same mail went. A standby host answers when there are
-   *  none, because the agent then knows no other host. */
+  /** Whether this host answers a letter. `otherHosts`: the hosts to which the same mail went. A standby host answers when
+   *  there are none, because the agent then knows no other host. */
   mustAnswer(otherHosts: readonly HostId[]): boolean {
     return this.isAwake || otherHosts.length === 0
   }
@@ -71,8 +71,8 @@ export class Standby {
     this.#cancelTimer()
   }
 
-  /** Leaves the request to another host until that host sends its statement or this one answers it. This host sends the statement
-   *  only after its own answer: otherwise two standby hosts would each believe that the other one answered. */
+  /** Leaves the request to another host until that host sends its statement or this one answers it. This host sends the
+   *  statement only after its own answer: otherwise two standby hosts would each believe that the other one answered. */
   hold(held: HeldRequest, otherHosts: readonly HostId[]): void {
     const { clock, crypto } = this.#context
     const { letter } = held

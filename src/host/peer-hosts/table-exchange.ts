@@ -1,5 +1,5 @@
-// Keeps the table of this host in step with those of the hosts that it knows (A13): sends changes to them, and compares the tables
-// from time to time.
+// Keeps the table of this host in step with those of the hosts that it knows (A13): sends changes to them, and compares the
+// tables from time to time.
 
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { InviteHost } from '../../letter/invite.ts'
@@ -97,8 +97,8 @@ export class TableExchange {
     const { crypto, self } = this.#context
     const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
     const key = statements.keyOf(letter.room, letter.from)
-    // An agent whose request was held here knows this host, too. To agents all workers of one representative are the same host, so
-    // each may write to the agents of the others.
+    // An agent whose request was held here knows this host, too. To agents all workers of one representative are the same
+    // host, so each may write to the agents of the others.
     const knowsUs =
       receivedFrom === null ||
       standby.noteAnsweredElsewhere(key, version) ||

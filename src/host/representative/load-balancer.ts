@@ -1,5 +1,5 @@
-// Chooses the worker to which a representative gives a letter: the worker that has the sender's other letters, else the live worker
-// with the least load. Pure: time and the sender's worker are arguments.
+// Chooses the worker to which a representative gives a letter: the worker that has the sender's other letters, else the live
+// worker with the least load. Pure: time and the sender's worker are arguments.
 
 import type { HostId } from '../../sync/table-sync.ts'
 

@@ -226,8 +226,8 @@ export class Representative implements MailHandler {
     return handled >= stepLetters
   }
 
-  /** Enqueues letters again: the overdue ones of a live worker, and all letters of a dead one while another is alive. While all are
-   *  dead it does nothing: the letters are already in their mailboxes. Returns how many letters it handled. */
+  /** Enqueues letters again: the overdue ones of a live worker, and all letters of a dead one while another is alive. While
+   *  all are dead it does nothing: the letters are already in their mailboxes. Returns how many letters it handled. */
   #enqueueOverdue(): number {
     const { clock, settings } = this.#context
     const wallNow = clock.wallNow()

@@ -1,5 +1,5 @@
-// A worker's reports to its representative (A14): which forwarded letters it took, so that no other worker gets them; which ones
-// it found after an absence and wants to have sent again; and that it is alive.
+// A worker's reports to its representative (A14): which forwarded letters it took, so that no other worker gets them; which
+// ones it found after an absence and wants to have sent again; and that it is alive.
 
 import { concatBytes } from '../../base/bytes.ts'
 import type { InviteHost } from '../../letter/invite.ts'
@@ -31,8 +31,8 @@ type WorkerLinkOptions = {
 export class WorkerLink {
   readonly #context: HostContext
   readonly #options: WorkerLinkOptions
-  /** Taken and not reported yet. In memory only, as it is read from the database after a kill. At most one report's worth: a full
-   *  report is sent at once. */
+  /** Taken and not reported yet. In memory only, as it is read from the database after a kill. At most one report's worth: a
+   *  full report is sent at once. */
   #taken: LetterId[] = []
   /** Letters that the current transaction leaves to the representative. */
   #wanted: LetterId[] = []
@@ -81,8 +81,8 @@ export class WorkerLink {
     this.#wanted.push(id)
   }
 
-  /** Asks for the letters that this transaction left. They are removed from the mailbox after it, so the report must be in the same
-   *  transaction. */
+  /** Asks for the letters that this transaction left. They are removed from the mailbox after it, so the report must be in
+   *  the same transaction. */
   enqueueWanted(): void {
     const wanted = this.#wanted
     this.#wanted = []

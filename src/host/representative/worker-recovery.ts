@@ -1,6 +1,6 @@
-// After an absence a worker finds letters that another worker may have answered meanwhile (A14). No agent must be answered twice.
-// So the worker takes none of these letters. It asks its representative, which sends those again that no other worker has.
-// Pure: time is an argument.
+// After an absence a worker finds letters that another worker may have answered meanwhile (A14). No agent must be answered
+// twice. So the worker takes none of these letters. It asks its representative, which sends those again that no other worker
+// has. Pure: time is an argument.
 
 import { toHex } from '../../base/bytes.ts'
 import type { LetterId } from '../../letter/letter-types.ts'

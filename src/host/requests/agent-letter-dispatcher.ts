@@ -1,5 +1,5 @@
-// The entry point for every letter of an agent: admits or refuses it, then calls the handler of its kind. All of it happens in the
-// letter's transaction.
+// The entry point for every letter of an agent: admits or refuses it, then calls the handler of its kind. All of it happens
+// in the letter's transaction.
 
 import { equalBytes } from '../../base/bytes.ts'
 import type { SignalLetter } from '../../letter/letter-types.ts'
@@ -46,7 +46,8 @@ export class AgentLetterDispatcher {
     this.#options = options
   }
 
-  /** Call it inside the letter's transaction. Null when the letter is accepted, else why it has no effect. `now` is wall time. */
+  /** Call it inside the letter's transaction. Null when the letter is accepted, else why it has no effect. `now` is wall
+   *  time. */
   dispatch(
     { letter, signed, mail }: Extract<ParsedLetter, { readonly ok: true }>,
     now: number,

@@ -1,5 +1,5 @@
-// A token in the Message-ID of each mail. When a bounce returns it, it proves that the mail was ours, when we sent it and to whom.
-// So the host need not remember sent mails, and nobody can forge a bounce of a mail that he did not get.
+// A token in the Message-ID of each mail. When a bounce returns it, it proves that the mail was ours, when we sent it and to
+// whom. So the host need not remember sent mails, and nobody can forge a bounce of a mail that he did not get.
 //
 //   0          12          16           24
 //   +----------+-----------+------------+

@@ -1,5 +1,5 @@
-// Tells a member once why its request is declined, in a sealed reply. It gets no more until it should try again. Strangers get no
-// answer at all.
+// Tells a member once why its request is declined, in a sealed reply. It gets no more until it should try again. Strangers
+// get no answer at all.
 
 import type { Outbox } from '../../store/outbox.ts'
 import type { PeerTable } from '../../store/peer-table.ts'

@@ -136,7 +136,8 @@ export class RequestHandler {
     }
   }
 
-  /** While the budget is used up, only an agent's latest reply waits: every waiting reply uses up the budget of the next day. */
+  /** While the budget is used up, only an agent's latest reply waits: every waiting reply uses up the budget of the next
+   *  day. */
   #addReply(reply: OutboxMail, { from, sentAt }: RequestLetter, now: number): void {
     const { outbox, budget } = this.#options
     if (budget.state(now) === 'used-up') outbox.addLatest(reply, now, from, sentAt)

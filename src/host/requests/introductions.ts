@@ -1,5 +1,5 @@
-// Introduces the requester to the peers that its reply offered, so that both punch at once (C2). The host collects requesters for
-// a moment, so that members of a busy room get few letters.
+// Introduces the requester to the peers that its reply offered, so that both punch at once (C2). The host collects requesters
+// for a moment, so that members of a busy room get few letters.
 
 import { Problem } from '../../base/problem.ts'
 import { limits } from '../../letter/limits.ts'

@@ -1,6 +1,6 @@
-// The process of a host on real mail servers, for tests that kill it. It reads its options as one line of JSON on stdin, so that a
-// test can start it early. It prints its events on stdout. SIGUSR2 collects garbage and prints the memory. SIGTERM stops the host
-// cleanly.
+// The process of a host on real mail servers, for tests that kill it. It reads its options as one line of JSON on stdin, so
+// that a test can start it early. It prints its events on stdout. SIGUSR2 collects garbage and prints the memory. SIGTERM
+// stops the host cleanly.
 
 import { createInterface } from 'node:readline'
 import { setFlagsFromString } from 'node:v8'
