@@ -51,7 +51,7 @@ export type HostEvent =
       /** Mails in the last day. */
       readonly sent: number
       readonly perDay: number
-      /** Time until waiting mails may be sent; null while none waits. */
+      /** Time until waiting mails may be sent; null while no mail has to wait. */
       readonly moreInMs: number | null
     }
   /** A host with a standby setting: whether it answers agents. */
