@@ -71,9 +71,9 @@ if envelope :localpart "to" ["host", "away"] {
     await host.until(dropped('no-letter'))
     const away = host.agent('away')
     office.maildirOf('away')
-    for (let asked = 1; asked <= 3; asked++) {
+    for (let count = 1; count <= 3; count++) {
       await host.post(away.address, to, `Auto-Submitted: auto-generated\r\n${away.mailRequest(Date.now())}`)
-      await host.until(isReply, asked)
+      await host.until(isReply, count)
     }
     // When this last mail is handled, all earlier ones are, too.
     await host.post(person, to, `From: ${person}\r\nTo: ${to}\r\nSubject: ${subject}\r\n\r\nBye!\r\n`)

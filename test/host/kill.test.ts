@@ -55,7 +55,7 @@ test(`${requests} requests get their one reply each while the host is killed ${k
   try {
     office.maildirOf('host')
     let next = prepare()
-    let asked = 0
+    let sent = 0
     for (let kill = 0; kill < kills; kill++) {
       const host = next
       next = prepare()
@@ -64,8 +64,8 @@ test(`${requests} requests get their one reply each while the host is killed ${k
       // Some are killed while they start, most while they work.
       if (random() < 0.8) await host.waitFor('ready')
       const until = Math.ceil((requests * (kill + 1)) / kills)
-      const sending = Promise.all(agents.slice(asked, until).map(sendRequest))
-      asked = until
+      const sending = Promise.all(agents.slice(sent, until).map(sendRequest))
+      sent = until
       await sleep(random() * 500)
       await host.kill('SIGKILL')
       running.delete(host)

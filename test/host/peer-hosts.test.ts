@@ -295,8 +295,8 @@ test('a host that sends table requests without end gets a bounded number of lett
   for (let user = 0; user < 40; user++) stage.deliver(stage.agent(`user${user}`).mailRequest(stage.now))
   await stage.settle()
   const before = stage.lettersTo(other).length
-  for (let asked = 0; asked < 300; asked++) {
-    const comparison = asked % 2 ? { newest: true } : { groups: crypto.randomBytes(384) }
+  for (let round = 0; round < 300; round++) {
+    const comparison = round % 2 ? { newest: true } : { groups: crypto.randomBytes(384) }
     stage.deliver(other.mail({ ...other.head(stage.now), kind: 'table-request', comparison }))
   }
   await stage.settle()

@@ -111,7 +111,7 @@ test('the same agent always goes to the same worker, also after the representati
       }
     }
     for (const worker of stage.workers) {
-      assert.equal([...seen.values()].filter((one) => one === worker).length, 4)
+      assert.equal([...seen.values()].filter((other) => other === worker).length, 4)
     }
   })
 })
@@ -133,10 +133,10 @@ test('the agents of a worker that died are answered by the others, and it is use
     assert.equal(repliesTo(stage, agents[0] as FakeAgent).at(-1)?.worker === dead, false)
     // The representative now knows that it is dead, so no letter waits for it.
     const before = shares(stage)[0]
-    const asked = stage.clock.now()
+    const sentAt = stage.clock.now()
     sendRequests()
     await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length >= 3))
-    assert.ok(stage.clock.now() - asked < 5_000)
+    assert.ok(stage.clock.now() - sentAt < 5_000)
     assert.equal(shares(stage)[0], before)
     await dead.start()
     await stage.clock.advance(10_000)
@@ -147,36 +147,36 @@ test('the agents of a worker that died are answered by the others, and it is use
   })
 })
 
-test('a worker that stays dead is done without, answers nobody a second time when it is back, and is used again', async () => {
+test('the others answer for a worker that stays dead; when it is back it answers no request a second time, and is used again', async () => {
   await represented(3, async (stage) => {
     const agents = Array.from({ length: 24 }, (_, index) => stage.agent(`agent${index}`))
     const regulars = agents.slice(0, 18)
     const newcomers = agents.slice(18)
-    const asked: { readonly agent: FakeAgent; readonly messageId: string | undefined }[] = []
-    const sendRequests = (who: readonly FakeAgent[]) => {
-      const asking = who.map((agent) => {
+    const requests: { readonly agent: FakeAgent; readonly messageId: string | undefined }[] = []
+    const sendRequests = (senders: readonly FakeAgent[]) => {
+      const sent = senders.map((agent) => {
         const mail = agent.mailRequest(stage.clock.wallNow())
         stage.post(mail)
         return { agent, messageId: headerOf({ raw: new TextEncoder().encode(mail) }, 'Message-ID') }
       })
-      asked.push(...asking)
-      return asking
+      requests.push(...sent)
+      return sent
     }
     /** The workers that answered this request, once for each reply. */
-    const workersOf = ({ agent, messageId }: (typeof asked)[number]) =>
+    const workersOf = ({ agent, messageId }: (typeof requests)[number]) =>
       repliesTo(stage, agent).flatMap(({ worker, mail }) =>
         headerOf(mail, 'In-Reply-To') === messageId ? [worker] : [],
       )
-    const answered = () => stage.until(() => asked.every((one) => workersOf(one).length > 0), 100)
+    const answered = () => stage.until(() => requests.every((request) => workersOf(request).length > 0), 100)
     const [first] = sendRequests(regulars)
     await answered()
     await stage.clock.advance(10_000)
-    const [dead] = workersOf(first as (typeof asked)[number])
+    const [dead] = workersOf(first as (typeof requests)[number])
     assert.ok(dead)
     dead.kill()
     const meanwhile = sendRequests(regulars)
     await answered()
-    assert.ok(meanwhile.every((one) => !workersOf(one).includes(dead)))
+    assert.ok(meanwhile.every((request) => !workersOf(request).includes(dead)))
     assert.ok(dead.mailbox.mails.length > 0)
     await dead.start()
     // Its mailbox is full of letters that others have answered.
@@ -186,8 +186,8 @@ test('a worker that stays dead is done without, answers nobody a second time whe
     const fresh = sendRequests(newcomers)
     await answered()
     await stage.clock.advance(30 * 60_000)
-    for (const one of asked) assert.equal(workersOf(one).length, 1, one.agent.name)
-    assert.ok(fresh.some((one) => workersOf(one).includes(dead)))
+    for (const request of requests) assert.equal(workersOf(request).length, 1, request.agent.name)
+    assert.ok(fresh.some((request) => workersOf(request).includes(dead)))
   })
 })
 

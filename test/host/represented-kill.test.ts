@@ -39,7 +39,7 @@ class RequestLog {
 
   readonly waiting = (): number => {
     this.#reader.scan()
-    return this.#requests.filter((one) => this.#reader.to(one).length === 0).length
+    return this.#requests.filter((request) => this.#reader.to(request).length === 0).length
   }
 
   answered(): Promise<void> {
@@ -51,21 +51,21 @@ class RequestLog {
   }
 
   /** The mail address of the worker that answered it. Throws unless exactly one reply came. */
-  #workerOf(one: SentRequest): string {
-    const replies = this.#reader.to(one)
+  #workerOf(request: SentRequest): string {
+    const replies = this.#reader.to(request)
     assert.equal(
       replies.length,
       1,
-      `${one.agent.name} got ${replies.length} different replies to one request`,
+      `${request.agent.name} got ${replies.length} different replies to one request`,
     )
     return replies[0]?.from ?? ''
   }
 
   workersOf(): ReadonlyMap<string, ReadonlySet<string>> {
     const workers = new Map<string, Set<string>>()
-    for (const one of this.#requests) {
-      const { name } = one.agent
-      workers.set(name, (workers.get(name) ?? new Set()).add(this.#workerOf(one)))
+    for (const request of this.#requests) {
+      const { name } = request.agent
+      workers.set(name, (workers.get(name) ?? new Set()).add(this.#workerOf(request)))
     }
     return workers
   }
