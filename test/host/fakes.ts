@@ -1,4 +1,4 @@
-// A mailbox and a sender in memory, and agents that write to a host: everything but the host itself.
+// Fakes for host tests: a mailbox and a sender in memory, and agents that write to a host.
 
 import { randomUUID } from 'node:crypto'
 import type { Crypto, KeyPair } from '../../src/base/crypto.ts'
@@ -60,8 +60,8 @@ export class FakeSender implements MailSender {
   readonly sent: OutgoingMail[] = []
   readonly tried: OutgoingMail[] = []
   underWay = 0
-  mostUnderWay = 0
-  /** Decides what becomes of a mail. */
+  maxUnderWay = 0
+  /** The outcome of sending a mail. */
   answer: (mail: OutgoingMail) => SendOutcome | Promise<SendOutcome> = () => ({ outcome: 'sent' })
 
   constructor(concurrency = 3) {
@@ -72,7 +72,7 @@ export class FakeSender implements MailSender {
     const mail = await composed(given)
     this.tried.push(mail)
     this.underWay++
-    this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay)
+    this.maxUnderWay = Math.max(this.maxUnderWay, this.underWay)
     const outcome = await this.answer(mail)
     this.underWay--
     if (outcome.outcome === 'sent') this.sent.push(mail)
@@ -83,7 +83,7 @@ export class FakeSender implements MailSender {
   async close(): Promise<void> {}
 }
 
-/** As its recipient gets it. */
+/** The mail as its recipient gets it. */
 export async function composed(mail: MailToCompose | OutgoingMail): Promise<OutgoingMail> {
   return 'raw' in mail ? mail : { from: mail.from, to: mail.to, raw: await composeMail(mail.content) }
 }
@@ -133,7 +133,7 @@ type RequestChanges = Partial<
   Pick<RequestLetter, 'sentAt' | 'returnAddress' | 'proof' | 'to' | 'id' | 'room'>
 >
 
-/** An agent as far as a host can tell. */
+/** An agent, as a host sees it. */
 export class FakeAgent {
   readonly name: string
   readonly address: string
@@ -141,7 +141,7 @@ export class FakeAgent {
   readonly room: RoomKeys
   readonly host: HostKeys
   readonly candidates: readonly Candidate[]
-  /** Of all its requests: letters may come sealed to any of them. */
+  /** The session keys of all its requests. Letters may be sealed to any of them. */
   readonly sessions: KeyPair[] = []
   readonly crypto: Crypto
 
@@ -196,7 +196,7 @@ export class FakeAgent {
     return { from: this.id, to: this.host.identity.publicKey, id: this.crypto.randomBytes(16), sentAt }
   }
 
-  /** The letter as a mail to the host. */
+  /** The mail to the host with this letter. */
   mail(letter: Letter, changes: { readonly dateMs?: number; readonly from?: string } = {}): string {
     const keys = { identity: this.identity, recipientKey: this.host.sealingKeys.publicKey }
     return mailText({
@@ -210,7 +210,7 @@ export class FakeAgent {
     return this.mail(this.request(sentAt))
   }
 
-  /** The letter in a mail that came from the host; throws when it is not for this agent. */
+  /** The letter in a mail of the host. Throws when it is not for this agent. */
   read(mail: Pick<OutgoingMail, 'raw'>): Letter {
     for (const session of this.sessions.toReversed()) {
       const keys = { identity: this.id, keyPairs: [session] }

@@ -76,9 +76,9 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
       },
     })
     const enemy = new Enemy(keys, room, options.seed)
-    await host.heard('loaded')
+    await host.waitFor('loaded')
     host.go(plan)
-    await host.heard('ready')
+    await host.waitFor('ready')
     const database = openSharedDatabase(join(folder, 'host.sqlite'))
     try {
       return await attack(options, { host, maildir, post, enemy, database })
