@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { AddressDiscovery, type Probed } from '../../src/agent/network/address-discovery.ts'
+import { AddressDiscovery, type FamilyToProbe } from '../../src/agent/network/address-discovery.ts'
 import { type Endpoint, type Family, familyOf } from '../../src/base/endpoint.ts'
 import type { NatProfile } from '../../src/base/nat-profile.ts'
 import type { NatView } from '../../src/nat/nat-prober.ts'
@@ -54,7 +54,7 @@ function makeFinder(answerMs: Readonly<Record<Family, number | null>>, known: Pa
       }),
     onView: (view, first) => views.push({ view, first, at: clock.now() }),
   })
-  const probed = (family: Family): Probed => ({
+  const probed = (family: Family): FamilyToProbe => ({
     family,
     servers: servers.filter(({ address }) => familyOf(address) === family),
     localEndpoints: [local[family]],

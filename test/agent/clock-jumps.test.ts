@@ -32,7 +32,7 @@ for (const [name, byMs] of Object.entries(jumps)) {
       for (const [step, offsetMs] of [byMs, 0].entries()) {
         anna.forget()
         anna.wallOffsetMs = offsetMs
-        anna.agent.askAgain()
+        anna.agent.requestSoon()
         await world.until('anna is answered', () => anna.told('replied').length > 0, 15 * 60_000)
         await newcomerMeets(world, anna, `newcomer${step}`)
         await world.pass(10 * 60_000)

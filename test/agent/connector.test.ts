@@ -61,8 +61,8 @@ test('a letter that comes again, or after the end, starts no second connection o
   await clock.advance(2_000)
   await stopped
   assert.equal(first.told('disconnected'), 1)
-  first.connector.offered([second.offer(pair.theirs)], pair.mine)
-  first.connector.introduced([second.offer(pair.theirs)], pair.mine)
+  first.connector.handleReply([second.offer(pair.theirs)], pair.mine)
+  first.connector.handleIntroduction([second.offer(pair.theirs)], pair.mine)
   assert.equal(first.told('punching'), 1)
   await stopBoth(clock, first, second)
 })
@@ -71,7 +71,10 @@ test('a peer with an unusable session key is passed over', async () => {
   const { clock, first, second } = makeSides('first')
   const { mine, theirs } = sessionPair(first, second, true)
   const offer = second.offer(theirs)
-  first.connector.offered([{ ...offer, session: { ...offer.session, publicKey: new Uint8Array(32) } }], mine)
+  first.connector.handleReply(
+    [{ ...offer, session: { ...offer.session, publicKey: new Uint8Array(32) } }],
+    mine,
+  )
   assert.deepEqual(
     first.events.map(({ event }) => event),
     ['waiting'],
@@ -83,7 +86,7 @@ test('peers whose turn comes after our own session was wiped are not tried with 
   const { clock, first, second } = makeSides('first')
   const { mine, theirs } = sessionPair(first, second, true)
   for (let newer = 0; newer < 3; newer++) first.sessions.create()
-  first.connector.offered([second.offer(theirs)], mine)
+  first.connector.handleReply([second.offer(theirs)], mine)
   assert.deepEqual(first.events, [], 'not tried; asking again is what helps')
   await stopBoth(clock, first, second)
 })
@@ -100,7 +103,7 @@ test('at most 128 connections go on at once, whoever begins them', async () => {
       session: { id: crypto.randomBytes(16), publicKey: session.publicKey },
     }
   })
-  first.connector.introduced(strangers, mine)
+  first.connector.handleIntroduction(strangers, mine)
   assert.equal(first.told('punching'), 128)
   await stopBoth(clock, first, second)
 })
@@ -108,7 +111,7 @@ test('at most 128 connections go on at once, whoever begins them', async () => {
 test('an attempt that a link overtakes ends quietly and sends nothing more', async () => {
   const { clock, first, second } = makeSides('first')
   const [open, idle] = [sessionPair(first, second, true), sessionPair(first, second, true)]
-  first.connector.introduced([second.offer(idle.theirs)], idle.mine)
+  first.connector.handleIntroduction([second.offer(idle.theirs)], idle.mine)
   introduce(first, second, open)
   await clock.advance(1_000)
   assert.equal(first.told('connected'), 1)
@@ -119,18 +122,18 @@ test('an attempt that a link overtakes ends quietly and sends nothing more', asy
   await stopBoth(clock, first, second)
 })
 
-test('who offered the peer decides whether its failure is reported: a reply does, an introduction does not', async () => {
+test('who handleReply the peer decides whether its failure is reported: a reply does, an introduction does not', async () => {
   const { clock, first, second } = makeSides('first')
   const [asked, told] = [sessionPair(first, second, true), sessionPair(first, second, true)]
-  first.connector.introduced([second.offer(told.theirs)], told.mine)
+  first.connector.handleIntroduction([second.offer(told.theirs)], told.mine)
   await clock.advance(61_000)
   assert.deepEqual([first.told('failed'), first.failures], [1, []])
-  first.connector.offered([second.offer(asked.theirs)], asked.mine)
+  first.connector.handleReply([second.offer(asked.theirs)], asked.mine)
   await clock.advance(61_000)
   assert.deepEqual([first.told('failed'), first.failures], [2, ['no-answer']])
   assert.deepEqual(
     first.events.map(({ event }) => event),
-    ['introduced', 'punching', 'failed', 'waiting', 'punching', 'failed', 'waiting'],
+    ['handleIntroduction', 'punching', 'failed', 'waiting', 'punching', 'failed', 'waiting'],
   )
   await stopBoth(clock, first, second)
 })

@@ -9,8 +9,8 @@ test('letters bear whole milliseconds, though monotonic clocks have fractions', 
   for (let step = 0; step < 100; step++) {
     const sentAt = time.wallNow()
     assert.ok(Number.isInteger(sentAt), String(sentAt))
-    time.asked(now, sentAt)
-    time.answered(now)
+    time.noteRequest(now, sentAt)
+    time.noteReply(now)
     now += 17.37
   }
 })

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { EarlyPunchSignals, keptMs, mostKept } from '../../src/agent/letters/early-punch-signals.ts'
+import {
+  EarlyPunchSignals,
+  keepSignalsMs,
+  maxKeptSignals,
+} from '../../src/agent/letters/early-punch-signals.ts'
 
 function box(tag: number, byte: number): Uint8Array {
   return Uint8Array.from({ length: 60 }, (_, index) => (index < 8 ? tag : byte))
@@ -23,14 +27,14 @@ test('signals wait for their attempt, in the order they came, and are given once
 test('a signal whose attempt does not begin in time is forgotten', () => {
   const earlyPunchSignals = new EarlyPunchSignals()
   earlyPunchSignals.put(box(1, 10), 0)
-  assert.deepEqual(earlyPunchSignals.take(tagOf(1), keptMs), [])
+  assert.deepEqual(earlyPunchSignals.take(tagOf(1), keepSignalsMs), [])
 })
 
 test('however many come, so many are kept, the latest', () => {
   const earlyPunchSignals = new EarlyPunchSignals()
-  for (let byte = 0; byte < mostKept + 3; byte++) earlyPunchSignals.put(box(1, byte), 0)
+  for (let byte = 0; byte < maxKeptSignals + 3; byte++) earlyPunchSignals.put(box(1, byte), 0)
   const taken = earlyPunchSignals.take(tagOf(1), 1)
-  assert.equal(taken.length, mostKept)
+  assert.equal(taken.length, maxKeptSignals)
   assert.deepEqual(taken[0], box(1, 3))
 })
 

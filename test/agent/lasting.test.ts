@@ -8,7 +8,7 @@ const quick = 5_000
 const noMail = { ...fineWeather, lost: 1 }
 
 async function linked(world: World, ...players: readonly [Player, Player]): Promise<void> {
-  for (const player of players) player.computer.lookMs = 2_000
+  for (const player of players) player.computer.addressCheckMs = 2_000
   await world.join(...players)
   await world.until('they meet', () => world.areLinked(...players))
   // Until all is quiet: a peer that was met a moment ago is still being checked.

@@ -43,7 +43,7 @@ function makeNetwork(changes: Partial<NetworkIo> = {}, portMapping = true) {
     stunServers: ['stun.test'],
     keepaliveMs: 8_000,
     portMapping,
-    onNews: () => state.news++,
+    onCandidatesChange: () => state.news++,
     onView: () => {},
     onPacket: () => state.packets++,
     onNotice: (notice) => state.notices.push(notice),

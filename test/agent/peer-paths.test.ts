@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { candidatePathsTo, linkKeepaliveMs, shareable } from '../../src/agent/peers/peer-paths.ts'
+import { candidatePathsTo, candidatesFor, linkKeepaliveMs } from '../../src/agent/peers/peer-paths.ts'
 import type { Candidate, CandidateKind } from '../../src/base/endpoint.ts'
 import { unknownNat } from '../../src/base/nat-profile.ts'
 
@@ -15,12 +15,12 @@ const outside = candidate('server-reflexive', '11.0.2.1')
 test('addresses inside the LAN are told to peers behind the same NAT alone', () => {
   const own = [lan, six, outside]
   const stranger = { sameNat: false, candidates: [candidate('server-reflexive', '11.0.2.2')] }
-  assert.deepEqual(shareable(own, stranger, false), [six, outside])
-  assert.deepEqual(shareable(own, { ...stranger, sameNat: true }, false), own)
+  assert.deepEqual(candidatesFor(own, stranger, false), [six, outside])
+  assert.deepEqual(candidatesFor(own, { ...stranger, sameNat: true }, false), own)
   const neighbour = { sameNat: false, candidates: [candidate('server-reflexive', '11.0.2.1')] }
-  assert.deepEqual(shareable(own, neighbour, false), own)
+  assert.deepEqual(candidatesFor(own, neighbour, false), own)
   const liar = { sameNat: false, candidates: [candidate('host', '11.0.2.1')] }
-  assert.deepEqual(shareable(own, liar, false), [six, outside])
+  assert.deepEqual(candidatesFor(own, liar, false), [six, outside])
 })
 
 test('ways are the LAN, then IPv6, then the rest; what nobody may be sent to is left out', () => {

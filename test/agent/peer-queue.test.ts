@@ -26,7 +26,7 @@ function peer(number: number, sessionNumber = number): OfferedPeer {
 
 function next(queue: PeerQueue, now: number, isUsable = () => true): string {
   const next = queue.next(now, isUsable)
-  return next.next === 'try' ? next.candidacy.peer.nickname : next.next
+  return next.next === 'try' ? next.waiting.peer.nickname : next.next
 }
 
 test('peers have their turns in the order they were offered, newer offers first, each peer once', () => {

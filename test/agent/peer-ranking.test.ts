@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { choosePeers, welcome } from '../../src/agent/peers/peer-ranking.ts'
+import { choosePeers, isAllowed } from '../../src/agent/peers/peer-ranking.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { unknownNat } from '../../src/base/nat-profile.ts'
 import type { OfferedPeer } from '../../src/letter/letter-types.ts'
@@ -60,7 +60,7 @@ test('everybody offered is chosen once, but the blocked and ourselves never', ()
       const chosen = choosePeers(some.map(peer), self, preferences)
       const expected = some.map(({ number }) => number).filter((n) => n !== 255 && !blocked.includes(n))
       assert.deepEqual(numbersOf(chosen).sort(), expected.sort())
-      assert.ok(chosen.every(({ id }) => welcome(id, self, preferences)))
+      assert.ok(chosen.every(({ id }) => isAllowed(id, self, preferences)))
     }),
   )
 })
@@ -86,5 +86,5 @@ test('nobody stands before one who is a better choice', () => {
 
 test('a blocked friend is blocked', () => {
   const both = { friends: idsOf([1]), blocked: idsOf([1]) }
-  assert.equal(welcome(idOf(1), self, both), false)
+  assert.equal(isAllowed(idOf(1), self, both), false)
 })

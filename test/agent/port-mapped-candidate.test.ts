@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PortMappedCandidate, patienceMs } from '../../src/agent/network/port-mapped-candidate.ts'
+import { graceMs, PortMappedCandidate } from '../../src/agent/network/port-mapped-candidate.ts'
 import type { PortMapper, PortMapping } from '../../src/net/portmap/port-mapper.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
@@ -32,7 +32,7 @@ function openPort(afterMs: number, given: PortMapping | null = mapping) {
       })
       return { settled, close: async () => void state.closed++ }
     },
-    onNews: () => state.news++,
+    onCandidatesChange: () => state.news++,
     onNotice: (notice) => state.notices.push(notice),
   })
   return { clock, state, port, change: (now: PortMapping | null) => change(now) }
@@ -50,7 +50,7 @@ async function timeOf(clock: VirtualClock, work: Promise<void>): Promise<number>
 test('a port that is there soon is waited for, a candidate, and no news', async () => {
   const { clock, state, port } = openPort(100)
   assert.equal(port.candidate, null)
-  assert.equal(await timeOf(clock, port.ask(4321)), 100)
+  assert.equal(await timeOf(clock, port.requestMapping(4321)), 100)
   assert.deepEqual(port.candidate, { kind: 'port-mapped', endpoint: mapping.external })
   assert.deepEqual(state, {
     news: 0,
@@ -64,8 +64,8 @@ test('a port that is there soon is waited for, a candidate, and no news', async 
 
 test('nobody waits longer than 400 ms; what comes later is news, and so is what goes', async () => {
   const { clock, state, port, change } = openPort(2_000)
-  assert.equal(await timeOf(clock, port.ask(4321)), patienceMs)
-  assert.equal(patienceMs, 400)
+  assert.equal(await timeOf(clock, port.requestMapping(4321)), graceMs)
+  assert.equal(graceMs, 400)
   assert.equal(state.news, 1)
   assert.ok(port.candidate)
   change(null)
@@ -76,7 +76,7 @@ test('nobody waits longer than 400 ms; what comes later is news, and so is what 
 
 test('a router that has nothing to give is waited for no longer than it takes to say so', async () => {
   const { clock, state, port } = openPort(20, null)
-  assert.equal(await timeOf(clock, port.ask(4321)), 20)
+  assert.equal(await timeOf(clock, port.requestMapping(4321)), 20)
   assert.equal(port.candidate, null)
   assert.deepEqual([state.news, state.notices], [0, []])
   await port.close()
@@ -86,7 +86,7 @@ test('an address that is not public is offered as it is, and the person is told 
   for (const address of ['192.168.7.2', '100.64.0.9', '10.0.0.1']) {
     const external = { address, port: 4321 }
     const { clock, state, port } = openPort(10, { ...mapping, external })
-    await timeOf(clock, port.ask(4321))
+    await timeOf(clock, port.requestMapping(4321))
     assert.deepEqual(port.candidate, { kind: 'port-mapped', endpoint: external })
     assert.match(state.notices.join(), /not public: it stands behind another NAT/)
     assert.doesNotMatch(state.notices.join(), new RegExp(address.replaceAll('.', '\\.')))
@@ -96,7 +96,7 @@ test('an address that is not public is offered as it is, and the person is told 
 
 test('closing ends the waiting, gives the port back, and nothing is told afterwards', async () => {
   const { clock, state, port, change } = openPort(5_000)
-  const asked = port.ask(4321)
+  const asked = port.requestMapping(4321)
   await clock.advance(10)
   await port.close()
   await asked
@@ -113,13 +113,13 @@ test('what cannot be loaded or fails at once is as good as no router', async () 
     mapPort: async () => {
       throw new Error('no such module')
     },
-    onNews: () => assert.fail('no news'),
+    onCandidatesChange: () => assert.fail('no news'),
     onNotice: () => assert.fail('no notice'),
   })
-  assert.equal(await timeOf(clock, port.ask(1)), 0)
+  assert.equal(await timeOf(clock, port.requestMapping(1)), 0)
   await port.close()
   const closed = openPort(1)
   await closed.port.close()
-  await closed.port.ask(1)
+  await closed.port.requestMapping(1)
   assert.deepEqual(closed.state.ports, [], 'once closed nobody is asked')
 })

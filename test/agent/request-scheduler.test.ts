@@ -13,9 +13,9 @@ function makeEnquiry() {
   const unanswered: number[] = []
   const requestScheduler = new RequestScheduler({
     clock,
-    askAgainMs: 60_000,
-    ask: () => asked.push(clock.now() / 1_000),
-    onUnanswered: (sinceRequestMs) => unanswered.push(sinceRequestMs / 1_000),
+    retryMs: 60_000,
+    sendRequest: () => asked.push(clock.now() / 1_000),
+    onNoReply: (sinceRequestMs) => unanswered.push(sinceRequestMs / 1_000),
   })
   return { clock, asked, unanswered, requestScheduler }
 }
@@ -32,7 +32,7 @@ test('after an answer it is asked again when half of the entry’s life is over'
   const { clock, asked, unanswered, requestScheduler } = makeEnquiry()
   requestScheduler.start()
   await clock.advance(2_000)
-  requestScheduler.answered(12 * hourMs, true)
+  requestScheduler.handleReply(12 * hourMs, true)
   await clock.advance(6 * hourMs)
   assert.deepEqual(asked, [0, 21_602])
   assert.deepEqual(unanswered, [])
@@ -42,7 +42,7 @@ test('a host that says an entry expires at once is asked every minute, not more'
   const { clock, asked, requestScheduler } = makeEnquiry()
   requestScheduler.start()
   for (let minute = 0; minute < 5; minute++) {
-    requestScheduler.answered(0, true)
+    requestScheduler.handleReply(0, true)
     await clock.advance(60_000)
   }
   assert.deepEqual(asked, [0, 60, 120, 180, 240, 300])
@@ -51,7 +51,7 @@ test('a host that says an entry expires at once is asked every minute, not more'
 test('news is told at once, but never within 15 s of the last request', async () => {
   const { clock, asked, requestScheduler } = makeEnquiry()
   requestScheduler.start()
-  requestScheduler.answered(12 * hourMs, true)
+  requestScheduler.handleReply(12 * hourMs, true)
   await clock.advance(5_000)
   requestScheduler.requestSoon()
   requestScheduler.requestSoon()
@@ -67,7 +67,7 @@ test('an answer to a request that came before the news does not put the news off
   requestScheduler.start()
   await clock.advance(5_000)
   requestScheduler.requestSoon()
-  requestScheduler.answered(12 * hourMs, true)
+  requestScheduler.handleReply(12 * hourMs, true)
   await clock.advance(60_000)
   assert.deepEqual(asked.slice(0, 2), [0, 15])
 })
@@ -76,7 +76,7 @@ test('an answer to an older request leaves the newest one unanswered', async () 
   const { clock, asked, requestScheduler } = makeEnquiry()
   requestScheduler.start()
   await clock.advance(60_000)
-  requestScheduler.answered(12 * hourMs, false)
+  requestScheduler.handleReply(12 * hourMs, false)
   await clock.advance(120_000)
   assert.deepEqual(asked, [0, 60, 180])
 })
@@ -94,7 +94,7 @@ test('whom the host declines asks nothing until the time is over, whatever happe
   const { clock, asked, requestScheduler } = makeEnquiry()
   requestScheduler.start()
   await clock.advance(5_000)
-  requestScheduler.declined(360_000)
+  requestScheduler.handleDecline(360_000)
   requestScheduler.requestSoon()
   await clock.advance(359_000)
   assert.deepEqual(asked, [0])
@@ -105,12 +105,12 @@ test('whom the host declines asks nothing until the time is over, whatever happe
 test('an answer of another host ends the waiting, and no host can make it endless', async () => {
   const { clock, asked, requestScheduler } = makeEnquiry()
   requestScheduler.start()
-  requestScheduler.declined(1_000 * hourMs)
-  requestScheduler.answered(12 * hourMs, true)
+  requestScheduler.handleDecline(1_000 * hourMs)
+  requestScheduler.handleReply(12 * hourMs, true)
   requestScheduler.requestSoon()
   await clock.advance(15_000)
   assert.deepEqual(asked, [0, 15])
-  requestScheduler.declined(1_000 * hourMs)
+  requestScheduler.handleDecline(1_000 * hourMs)
   await clock.advance(24 * hourMs)
   assert.deepEqual(asked, [0, 15, 15 + 24 * 3_600])
 })
@@ -120,7 +120,7 @@ test('once stopped nothing is asked, and no timer is left', async () => {
   requestScheduler.start()
   requestScheduler.requestSoon()
   requestScheduler.stop()
-  requestScheduler.answered(hourMs, true)
+  requestScheduler.handleReply(hourMs, true)
   requestScheduler.requestSoon()
   requestScheduler.start()
   assert.equal(clock.pendingTimers, 0)

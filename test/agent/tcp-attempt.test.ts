@@ -35,7 +35,7 @@ class Side {
   readonly packets: Uint8Array[] = []
   readonly gone: number[] = []
   readonly dials: (Dial & { readonly at: number; isGivenUp: boolean })[] = []
-  inUse: ReturnType<TcpAttemptOptions['inUse']> = null
+  currentPath: ReturnType<TcpAttemptOptions['currentPath']> = null
   readonly attempt: TcpAttempt
 
   constructor(clock: VirtualClock, keys: CheckKeys) {
@@ -52,8 +52,8 @@ class Side {
       },
       onPath: (path) => this.paths.push(path),
       onPacket: (bytes) => this.packets.push(bytes),
-      onGone: (via) => this.gone.push(via),
-      inUse: () => this.inUse,
+      onConnectionClosed: (via) => this.gone.push(via),
+      currentPath: () => this.currentPath,
     })
   }
 }
@@ -196,11 +196,11 @@ test('a proven connection is closed when it was silent for long, unless the link
   const { clock, anna, ben } = pair()
   await meet(anna, ben, 1)
   const via = anna.paths[0]?.via ?? 0
-  anna.inUse = { via, isSilent: false }
-  ben.inUse = { via: ben.paths[0]?.via ?? 0, isSilent: false }
+  anna.currentPath = { via, isSilent: false }
+  ben.currentPath = { via: ben.paths[0]?.via ?? 0, isSilent: false }
   await clock.advance(120_000)
   assert.deepEqual(anna.gone, [])
-  anna.inUse = null
+  anna.currentPath = null
   await clock.advance(10_000)
   assert.deepEqual(anna.gone, [via])
   for (const { attempt } of [anna, ben]) attempt.stop()
@@ -210,7 +210,7 @@ test('who is silent on the path in use is waited for a third of that time', asyn
   const { clock, anna, ben } = pair()
   await meet(anna, ben, 1)
   const via = anna.paths[0]?.via ?? 0
-  anna.inUse = { via, isSilent: true }
+  anna.currentPath = { via, isSilent: true }
   await clock.advance(9_000)
   assert.deepEqual(anna.gone, [])
   await clock.advance(7_000)

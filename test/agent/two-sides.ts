@@ -64,10 +64,10 @@ export class Side {
           }),
       },
       mailMs: () => null,
-      onSignal: (_peer, box) => clock.after(1_000, () => this.other?.connector.signalled(box)),
+      onSignal: (_peer, box) => clock.after(1_000, () => this.other?.connector.handleSignal(box)),
       onEvent: (event) => this.events.push(event),
       onFailure: (_peer, reason) => this.failures.push(reason),
-      onAskAgain: () => {},
+      onRequestNeeded: () => {},
       onAttach: (_peer, link) => {
         this.send = (bytes) => link.send(bytes)
       },
@@ -136,8 +136,8 @@ export function introduce(
   second: Side,
   { mine, theirs }: { mine: OwnSession; theirs: OwnSession },
 ) {
-  first.connector.introduced([second.offer(theirs)], mine)
-  second.connector.introduced([first.offer(mine)], theirs)
+  first.connector.handleIntroduction([second.offer(theirs)], mine)
+  second.connector.handleIntroduction([first.offer(mine)], theirs)
 }
 
 export async function stopBoth(clock: VirtualClock, first: Side, second: Side): Promise<void> {

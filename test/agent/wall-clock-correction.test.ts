@@ -14,7 +14,7 @@ function makeTime() {
   const errorMs = () => time.wallNow() - trueStart - clock.now()
   const ask = () => {
     const now = clock.now()
-    time.asked(now, time.wallNow())
+    time.noteRequest(now, time.wallNow())
     return now
   }
   return { clock, time, errorMs, ask }
@@ -25,7 +25,7 @@ test('before a host has answered letters bear what the clock shows', () => {
   for (const byMs of [dayMs, -3 * dayMs, hourMs]) {
     clock.jumpWall(byMs)
     ask()
-    time.unanswered()
+    time.noteNoReply()
     assert.equal(time.wallNow(), clock.wallNow())
   }
 })
@@ -38,7 +38,7 @@ for (const [name, byMs] of [
   test(`set back ${name} since an answer, time goes on as it did, and never back`, async () => {
     const { clock, time, errorMs, ask } = makeTime()
     const first = ask()
-    time.answered(first)
+    time.noteReply(first)
     await clock.advance(1_000)
     const before = time.wallNow()
     clock.jumpWall(byMs)
@@ -46,24 +46,24 @@ for (const [name, byMs] of [
     assert.ok(time.wallNow() >= before)
     ask()
     // Unless nobody answers any more: then the clock may have been wrong before.
-    time.unanswered()
+    time.noteNoReply()
     assert.equal(errorMs(), byMs)
     const tried = ask()
-    time.answered(tried)
+    time.noteReply(tried)
     assert.equal(errorMs(), byMs)
   })
 }
 
 test('set forward since an answer, as after a sleep, the clock is believed, but what was counted is tried when nobody answers', async () => {
   const { clock, time, errorMs, ask } = makeTime()
-  time.answered(ask())
+  time.noteReply(ask())
   clock.jumpWall(dayMs)
   assert.equal(errorMs(), dayMs)
   ask()
-  time.unanswered()
+  time.noteNoReply()
   assert.equal(errorMs(), 0)
   await clock.advance(60_000)
-  time.answered(ask())
+  time.noteReply(ask())
   clock.jumpWall(-dayMs)
   assert.equal(errorMs(), 0)
 })

@@ -144,7 +144,7 @@ test('blocking a player ends the link for good and is stored, and unblocking all
     const again = new FriendsAndBlocked(api.file, { friends: [], blocked: [] })
     assert.deepEqual(again.list('blocked'), [{ id: ben.id, name: 'ben' }])
     const before = anna.told('introduced', ben).length
-    ben.agent.askAgain()
+    ben.agent.requestSoon()
     await world.pass(5 * 60_000)
     assert.equal(anna.told('introduced', ben).length, before)
     assert.equal((await api.peer('ben')).standing, 'blocked')
@@ -165,7 +165,7 @@ test('a disconnected player stays disconnected, even if it asks, until connect',
     await world.until('they are linked', isLinked(anna, ben))
     await api.ask('POST', `/v1/peers/${ben.id}/disconnect`)
     await world.until('the link ends', () => ben.told('disconnected', anna).length === 1)
-    ben.agent.askAgain()
+    ben.agent.requestSoon()
     await world.pass(5 * 60_000)
     assert.equal(isLinked(anna, ben)(), false)
     assert.equal((await api.peer('ben')).standing, 'none')

@@ -1,27 +1,27 @@
-// Why a peer could not be reached, and what to do about it, as sentences for people.
+// Sentences for people: why a peer could not be reached, and what to do about it.
 
 import type { NatProfile } from '../../base/nat-profile.ts'
 import type { OfferedPeer } from '../../letter/letter-types.ts'
 import { type AgentEvent, nameOf } from '../events.ts'
 import type { PeerConnectionFailure } from './peer-connection.ts'
 
-/** `no-handshake`: somebody was there, but did not prove to be the peer. */
-export function failureOf(
+/** `no-handshake`: a path was found, but the other side did not prove to be the peer. */
+export function failedEvent(
   peer: OfferedPeer,
   reason: Exclude<PeerConnectionFailure, 'stopped'>,
   ownNat: NatProfile,
 ): AgentEvent & { readonly event: 'failed' } {
-  const [sentence, advice] = explanationOf(reason, [ownNat, peer.nat])
+  const [sentence, advice] = explain(reason, [ownNat, peer.nat])
   return { event: 'failed', peer: nameOf(peer), reason: sentence, advice }
 }
 
-/** A peer we asked for is not in the host's answer. */
-export const notNamed = {
+/** For a wanted peer that is not in the host's reply. */
+export const notOffered = {
   reason: 'The host did not name this player.',
   advice: 'It has left, or others asked more recently than it: try again when it is there.',
 } as const
 
-function explanationOf(
+function explain(
   reason: Exclude<PeerConnectionFailure, 'stopped'>,
   nats: readonly NatProfile[],
 ): readonly [sentence: string, advice: string] {

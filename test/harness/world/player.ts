@@ -46,7 +46,7 @@ const defaults: AgentSettings = {
   links: 8,
   attemptMs: 120_000,
   sweepMs: 60_000,
-  askAgainMs: 60_000,
+  requestRetryMs: 60_000,
 }
 
 export class Player {
