@@ -122,7 +122,7 @@ test('an attempt that a link overtakes ends quietly and sends nothing more', asy
   await stopBoth(clock, first, second)
 })
 
-test('who handleReply the peer decides whether its failure is reported: a reply does, an introduction does not', async () => {
+test('who offered the peer decides whether its failure is reported: a reply does, an introduction does not', async () => {
   const { clock, first, second } = makeSides('first')
   const [asked, told] = [sessionPair(first, second, true), sessionPair(first, second, true)]
   first.connector.handleIntroduction([second.offer(told.theirs)], told.mine)
@@ -133,7 +133,7 @@ test('who handleReply the peer decides whether its failure is reported: a reply 
   assert.deepEqual([first.told('failed'), first.failures], [2, ['no-answer']])
   assert.deepEqual(
     first.events.map(({ event }) => event),
-    ['handleIntroduction', 'punching', 'failed', 'waiting', 'punching', 'failed', 'waiting'],
+    ['introduced', 'punching', 'failed', 'waiting', 'punching', 'failed', 'waiting'],
   )
   await stopBoth(clock, first, second)
 })

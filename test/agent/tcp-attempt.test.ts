@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { TcpAttempt, type TcpAttemptOptions } from '../../src/agent/peers/tcp-attempt.ts'
 import type { Endpoint } from '../../src/base/endpoint.ts'
-import { joinedEnds } from '../../src/forward/streams/memory-duplex.ts'
+import { createDuplexPair } from '../../src/forward/streams/memory-duplex.ts'
 import { PacketConnection } from '../../src/net/tcp/packet-connection.ts'
 import type { CheckKeys } from '../../src/punch/check-packet.ts'
 import type { Path } from '../../src/punch/connectivity-checks.ts'
@@ -60,7 +60,7 @@ class Side {
 
 /** Both ends of a connection that is open now; what is told at the end that was called goes to `onFirst` first. */
 function connect(onFirst: (connection: PacketConnection, bytes: Uint8Array) => boolean, calledPort: number) {
-  const [near, far] = joinedEnds()
+  const [near, far] = createDuplexPair()
   const caller = new PacketConnection(near as unknown as Socket, placeOf(calledPort), {
     onPacket: () => {},
     onClose: () => {},

@@ -6,12 +6,16 @@ import {
   idleMs,
   maxFlows,
   maxFlowsPerPeer,
-  spareAfterMs,
+  replaceableAfterMs,
 } from '../../src/forward/udp/flow-table.ts'
 
 test('whatever comes, the bounds hold and every flow that left was reported once', () => {
   const moves = fc.array(
-    fc.record({ peer: fc.nat(6), flow: fc.nat(200), waitMs: fc.constantFrom(0, 0, 1, 500, spareAfterMs) }),
+    fc.record({
+      peer: fc.nat(6),
+      flow: fc.nat(200),
+      waitMs: fc.constantFrom(0, 0, 1, 500, replaceableAfterMs),
+    }),
     { maxLength: 1_500, size: 'max' },
   )
   const check = (steps: readonly { peer: number; flow: number; waitMs: number }[]) => {
@@ -43,7 +47,7 @@ test('at its bound a peer loses its longest silent flow, but none that was used 
   const removed: number[] = []
   const table = new FlowTable<string, number>((value) => removed.push(value))
   for (let i = 0; i < maxFlowsPerPeer; i++) table.add('a', `a${i}`, i, () => i)
-  const now = spareAfterMs
+  const now = replaceableAfterMs
   table.use('a', 'a0', now)
   assert.equal(
     table.add('a', 'a new', now, () => 99),
@@ -70,7 +74,7 @@ test('one peer cannot take the flows of another, even when the whole table is fu
     undefined,
   )
   assert.equal(
-    table.add('peer 3', 'more', spareAfterMs, () => -2),
+    table.add('peer 3', 'more', replaceableAfterMs, () => -2),
     -2,
   )
   assert.deepEqual(removed, [3])

@@ -101,7 +101,7 @@ async function linkedPair(context: TestContext, gamePort: number) {
 }
 
 function linkTo(take: (bytes: Uint8Array) => void): PeerLink {
-  return { send: (bytes) => queueMicrotask(() => take(bytes)), wholeBytes: () => 1166 }
+  return { send: (bytes) => queueMicrotask(() => take(bytes)), maxUnfragmentedBytes: () => 1166 }
 }
 
 function link(a: Forwarder, aId: string, aName: string, b: Forwarder, bId: string, bName: string): void {

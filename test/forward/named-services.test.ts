@@ -9,7 +9,7 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { utf8 } from '../../src/base/bytes.ts'
 import { Problem } from '../../src/base/problem.ts'
-import { mostServices, NamedServices } from '../../src/forward/named-services.ts'
+import { maxServices, NamedServices } from '../../src/forward/named-services.ts'
 import { maxStreamsPerPeer } from '../../src/forward/streams/stream-budget.ts'
 import { encodeStreamFrame } from '../../src/forward/streams/stream-frame.ts'
 import { encodeNamedFrame } from '../../src/forward/udp/named-channel-frame.ts'
@@ -150,7 +150,7 @@ test('a name that is not open is refused, and so is more than a peer may open', 
   timeout,
 }, async (context) => {
   const { pair } = await joined(context)
-  await assert.rejects(pair.alice.openStream(ids.bob, 'chess'), refusedAs(/takes no streams to "chess"/))
+  await assert.rejects(pair.alice.openStream(ids.bob, 'chess'), refusedAs(/accepts no streams to "chess"/))
   assert.equal(pair.bob.counts().notExposed, 1)
   for (let i = 1; i < maxStreamsPerPeer; i++) await pair.alice.openStream(ids.bob, 'chat')
   await assert.rejects(pair.alice.openStream(ids.bob, 'chat'), refusedAs(/too many/))
@@ -182,8 +182,8 @@ test('names are checked, and there are not too many of them', () => {
   const namedServices = new NamedServices()
   const door = { handle: () => {}, friendsOnly: false }
   for (const name of ['', 'a b', 'ä', 'n'.repeat(33)])
-    assert.throws(() => namedServices.openChannel(name, door), /is no name/)
-  for (let i = 0; i < mostServices; i++) namedServices.openChannel(`c${i}`, door)
-  assert.throws(() => namedServices.openChannel('c0', door), /open already/)
-  assert.throws(() => namedServices.openChannel('more', door), /names are open already/)
+    assert.throws(() => namedServices.openChannel(name, door), /is not a valid name/)
+  for (let i = 0; i < maxServices; i++) namedServices.openChannel(`c${i}`, door)
+  assert.throws(() => namedServices.openChannel('c0', door), /already open/)
+  assert.throws(() => namedServices.openChannel('more', door), /names are already open/)
 })

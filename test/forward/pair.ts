@@ -68,7 +68,7 @@ export class Pair {
 
   #linkTo(other: Forwarder, from: string) {
     return {
-      wholeBytes: () => this.weather.mostBytes ?? 1408,
+      maxUnfragmentedBytes: () => this.weather.mostBytes ?? 1408,
       send: (bytes: Uint8Array) => {
         const { loss = 0, delayMs, mostBytes = 1408 } = this.weather
         this.sent.packets++

@@ -19,10 +19,10 @@ test('each peer has a loopback address of its own, the same whoever was there be
 test('where such an address cannot be had it is 127.0.0.1 for all, which is not tried twice', () => {
   const addresses = new PeerLoopbackAddresses()
   const [first, second] = [addresses.of('a'), addresses.of('b')]
-  assert.ok(addresses.giveUp(first))
-  assert.ok(addresses.giveUp(second), 'a second one that was under way is worth another try, too')
+  assert.ok(addresses.reportUnusable(first))
+  assert.ok(addresses.reportUnusable(second), 'a second one that was under way is worth another try, too')
   assert.equal(addresses.of('a'), '127.0.0.1')
-  assert.ok(!addresses.giveUp(addresses.of('a')))
+  assert.ok(!addresses.reportUnusable(addresses.of('a')))
 })
 
 test('what is remembered is bounded, and nobody shares an address with another', () => {

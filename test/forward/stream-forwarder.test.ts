@@ -122,7 +122,7 @@ test('a port for friends is open to them and to nobody else', { timeout }, async
   const answers: Uint8Array[] = []
   pair.bob.attach(
     { id: ids.carol, name: 'carol' },
-    { send: (bytes) => void answers.push(bytes), wholeBytes: () => 1408 },
+    { send: (bytes) => void answers.push(bytes), maxUnfragmentedBytes: () => 1408 },
   )
   pair.bob.handleDatagram(ids.carol, encodeStreamFrame({ kind: 'open', number: 1, port: game.port, seq: 1 }))
   assert.deepEqual(answers, [
@@ -232,7 +232,7 @@ test('a peer that opens more streams than it may is refused, and memory is given
   const { game, pair } = await playedPair(context)
   const answers = { opened: 0, refused: 0 }
   const count = (bytes: Uint8Array) => void (bytes[0] === 6 ? answers.opened++ : answers.refused++)
-  pair.bob.attach({ id: ids.carol, name: 'carol' }, { send: count, wholeBytes: () => 1408 })
+  pair.bob.attach({ id: ids.carol, name: 'carol' }, { send: count, maxUnfragmentedBytes: () => 1408 })
   for (let number = 0; number < 500; number++) {
     const frame = encodeStreamFrame({ kind: 'open', number, port: game.port, seq: 0 })
     pair.bob.handleDatagram(ids.carol, frame)
@@ -260,7 +260,7 @@ test('each peer has an address of its own at the game, the same for all its stre
   await tcpClient(context, localPort)
   await tcpClient(context, localPort)
   const own = [await game.guest(), await game.guest()].map((guest) => guest.remoteAddress)
-  pair.bob.attach({ id: ids.carol, name: 'carol' }, { send: () => {}, wholeBytes: () => 1408 })
+  pair.bob.attach({ id: ids.carol, name: 'carol' }, { send: () => {}, maxUnfragmentedBytes: () => 1408 })
   pair.bob.handleDatagram(ids.carol, encodeStreamFrame({ kind: 'open', number: 1, port: game.port, seq: 1 }))
   const carols = (await game.guest()).remoteAddress
   assert.equal(own[0], own[1])

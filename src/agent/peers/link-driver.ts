@@ -65,7 +65,7 @@ export class LinkDriver {
     return this.#machine.isDisturbed
   }
 
-  get wholeBytes(): number {
+  get maxUnfragmentedBytes(): number {
     return this.#machine.wholeBytes
   }
 

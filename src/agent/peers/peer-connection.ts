@@ -186,8 +186,8 @@ export class PeerConnection {
   }
 
   /** The largest datagram that the link now sends in one packet. */
-  wholeBytes(): number {
-    return this.#link?.wholeBytes ?? 0
+  maxUnfragmentedBytes(): number {
+    return this.#link?.maxUnfragmentedBytes ?? 0
   }
 
   /** The datagram is lost when the link is not open or the datagram is too big. */
