@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CorrectedClock } from '../../src/agent/letters/wall-clock-correction.ts'
 
-test('letters bear whole milliseconds, though monotonic clocks have fractions', () => {
+test('letters have whole milliseconds, though monotonic clocks have fractions', () => {
   let now = 1_000.4
   const clock = { now: () => now, wallNow: () => 1_700_000_000_000 + Math.floor(now), after: () => () => {} }
   const time = new CorrectedClock(clock)

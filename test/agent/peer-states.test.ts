@@ -25,7 +25,7 @@ const connected = (number: number): AgentEvent => ({
   ...{ packets: 2, sinceRequestMs: 3, sincePunchMs: 4 },
 })
 
-test('whatever is told, at most 256 peers are remembered, and none that is linked is forgotten', () => {
+test('after any events at most 256 peers are remembered, and no linked peer is forgotten', () => {
   const step = fc.record({
     what: fc.constantFrom('offered', 'connected', 'failed', 'disconnected', 'punching'),
     who: fc.nat(600),
@@ -36,7 +36,7 @@ test('whatever is told, at most 256 peers are remembered, and none that is linke
       const linked = new Set<number>()
       for (const [now, { what, who }] of steps.entries()) {
         if (what === 'offered') peerStates.noteOffered([peer(who)], nameOf, now)
-        // As many as an agent has connections, at most.
+        // An agent has at most 128 connections.
         if (what === 'connected' && (linked.size < 128 || linked.has(who))) {
           peerStates.handle(connected(who), now)
           linked.add(who)
@@ -60,7 +60,7 @@ test('whatever is told, at most 256 peers are remembered, and none that is linke
   )
 })
 
-test('trying a newer session of somebody linked, and moving to a better path, leaves them linked since then', () => {
+test('a linked peer stays linked since the same time when a newer session is tried or its path changes', () => {
   const peerStates = new PeerStates()
   peerStates.noteOffered([peer(1)], nameOf, 100)
   peerStates.handle(connected(1), 200)
@@ -71,7 +71,7 @@ test('trying a newer session of somebody linked, and moving to a better path, le
   assert.deepEqual([entry.stateAt, entry.requestedAt], [200, 95])
 })
 
-test('round trips are smoothed, and only the latest sixty are kept', () => {
+test('round-trip times are smoothed, and only the latest sixty are kept', () => {
   const quality = new LinkQuality()
   const nothing = { answered: 0, lost: 0 }
   const none = quality.report(nothing)

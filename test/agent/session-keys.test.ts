@@ -37,7 +37,7 @@ test('every session has its own ID and key', () => {
   assert.equal(new Set(made.map(({ publicKey }) => Buffer.from(publicKey).toString('hex'))).size, 50)
 })
 
-test('after wiping no session is left and no key readable', () => {
+test('after wiping, no session is left and every key is zero', () => {
   const sessions = new SessionKeys(seededCrypto(4))
   const made = [sessions.create(), sessions.create()]
   sessions.wipe()

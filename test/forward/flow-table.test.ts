@@ -9,7 +9,7 @@ import {
   replaceableAfterMs,
 } from '../../src/forward/udp/flow-table.ts'
 
-test('whatever comes, the bounds hold and every flow that left was reported once', () => {
+test('for any flows, the limits hold and each removed flow is reported once', () => {
   const moves = fc.array(
     fc.record({
       peer: fc.nat(6),
@@ -31,10 +31,10 @@ test('whatever comes, the bounds hold and every flow that left was reported once
         return key
       }
       if (table.use(`${peer}`, key, now) === undefined) table.add(`${peer}`, key, now, make)
-      const held = table.values()
-      assert.ok(held.length <= maxFlows)
-      assert.ok(held.filter((value) => value.startsWith(`${peer} `)).length <= maxFlowsPerPeer)
-      assert.equal(held.length + removed.length, added)
+      const present = table.values()
+      assert.ok(present.length <= maxFlows)
+      assert.ok(present.filter((value) => value.startsWith(`${peer} `)).length <= maxFlowsPerPeer)
+      assert.equal(present.length + removed.length, added)
     }
     table.expire(now + idleMs)
     assert.equal(table.size, 0)
@@ -43,7 +43,7 @@ test('whatever comes, the bounds hold and every flow that left was reported once
   fc.assert(fc.property(moves, check), { numRuns: 30 })
 })
 
-test('at its bound a peer loses its longest silent flow, but none that was used just now', () => {
+test('at its limit a peer loses its longest idle flow, but none that was used recently', () => {
   const removed: number[] = []
   const table = new FlowTable<string, number>((value) => removed.push(value))
   for (let i = 0; i < maxFlowsPerPeer; i++) table.add('a', `a${i}`, i, () => i)
