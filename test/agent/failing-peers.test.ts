@@ -23,7 +23,7 @@ test('a peer that does not answer fails with a reason, is reported and flagged, 
 
     const dora = world.player('dora', nat('EIM', 'APDF'), quick)
     await world.join(dora)
-    await world.until('dora meets somebody', () => dora.emitted('connected').length === 1)
+    await world.until('dora connects to a peer', () => dora.emitted('connected').length === 1)
     assert.deepEqual(dora.emitted('punching', ben), [], 'flagged peers come last, even recent ones')
   })
 })

@@ -29,7 +29,7 @@ test('a reply and an introduction of the host are emitted once and removed', asy
 
 /** Forged mails, each with the reason under which it is counted. */
 const forgeries: Readonly<Record<string, (stage: InboxStage) => readonly [string, string]>> = {
-  'signed by somebody who is no host': (stage) => {
+  'signed by a sender that is no host': (stage) => {
     const forger = stage.crypto.signKeyPair()
     const letter = stage.reply({ from: forger.publicKey })
     return [stage.mail(letter, stage.session.publicKey, forger), 'unknown-sender']

@@ -14,15 +14,26 @@ const nameOf = ({ id, nickname }: OfferedPeer) => ({ id: userIdText(id), name: n
 function peer(number: number): OfferedPeer {
   const session = { id: new Uint8Array(16), publicKey: new Uint8Array(32) }
   return {
-    ...{ id: idOf(number), nickname: `p${number}`, session, candidates: [], nat: unknownNat },
-    ...{ sameNat: false, flagged: false, ageMs: 5 },
+    id: idOf(number),
+    nickname: `p${number}`,
+    session,
+    candidates: [],
+    nat: unknownNat,
+    sameNat: false,
+    flagged: false,
+    ageMs: 5,
   }
 }
 const about = (number: number) => ({ id: userIdText(idOf(number)), name: `p${number}` })
 const path = { kind: 'direct', protocol: 'udp', local: '1.2.3.4:5', remote: '1.2.3.4:6' } as const
 const connected = (number: number): AgentEvent => ({
-  ...{ event: 'connected', peer: about(number), path, plan: 'direct' },
-  ...{ packets: 2, sinceRequestMs: 3, sincePunchMs: 4 },
+  event: 'connected',
+  peer: about(number),
+  path,
+  plan: 'direct',
+  packets: 2,
+  sinceRequestMs: 3,
+  sincePunchMs: 4,
 })
 
 test('after any events at most 256 peers are remembered, and no linked peer is forgotten', () => {

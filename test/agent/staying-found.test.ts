@@ -62,9 +62,9 @@ test('a peer that vanishes is reported as lost, and the agent sends a new reques
     await world.join(anna, ben)
     await world.until('they meet', () => world.areLinked(anna, ben))
     ben.kill()
-    await world.until('the loss is told', () => anna.emitted('disconnected').length === 1, 45_000)
+    await world.until('the loss is reported', () => anna.emitted('disconnected').length === 1, 45_000)
     assert.equal(anna.emitted('disconnected')[0]?.reason, 'lost')
-    await world.until('anna asks', () => anna.emitted('requested').length === 2, 15_000)
+    await world.until('anna sends a request', () => anna.emitted('requested').length === 2, 15_000)
   })
 })
 
@@ -95,7 +95,7 @@ test('an agent whose public address changes sends a new request at once, even wh
     await world.until('the change is noticed', () => anna.emitted('nat').length === 2, 15_000)
     const changed = anna.emitted('nat')[1]
     assert.notDeepEqual(changed?.public, anna.emitted('nat')[0]?.public)
-    await world.until('anna asks again', () => anna.emitted('requested').length === 2, 16_000)
+    await world.until('anna sends a new request', () => anna.emitted('requested').length === 2, 16_000)
     assert.equal(anna.emitted('replied').length, 1)
     await world.until('and has both answers', () => anna.emitted('replied').length === 2)
 

@@ -35,7 +35,7 @@ test('an agent whose mail server is down still stops within seconds', async () =
     await world.until('they meet', () => world.areLinked(anna, ben))
     world.post.setDown(anna.address, true)
     await assertStops(world, anna)
-    await world.until('ben is told all the same', () => ben.emitted('disconnected').length === 1)
+    await world.until('ben sees the goodbye', () => ben.emitted('disconnected').length === 1)
     assert.equal(ben.emitted('disconnected')[0]?.reason, 'closed-by-peer')
   })
 })

@@ -40,7 +40,10 @@ class Side {
 
   constructor(clock: VirtualClock, keys: CheckKeys) {
     this.attempt = new TcpAttempt({
-      ...{ clock, crypto, keys, sameNat: false },
+      clock,
+      crypto,
+      keys,
+      sameNat: false,
       tcp: {
         dial: (dial) => {
           const dialled = { ...dial, at: clock.now(), isCancelled: false }

@@ -6,12 +6,13 @@ import type { AgentReport } from '../../src/agent/agent.ts'
 import { inWorld, nat, type Player } from '../harness/world.ts'
 
 const nameOf = (player: Player) => ({ id: player.id, name: player.name })
-const connect = (who: Player, whom: Player) => who.agent.connect(whom.identity.publicKey, nameOf(whom))
-const disconnect = (who: Player, whom: Player) => who.agent.disconnect(whom.identity.publicKey)
+const connect = (player: Player, other: Player) =>
+  player.agent.connect(other.identity.publicKey, nameOf(other))
+const disconnect = (player: Player, other: Player) => player.agent.disconnect(other.identity.publicKey)
 
-function peerIn(report: AgentReport, whom: Player) {
-  const found = report.peers.find(({ peer }) => peer.id === whom.id)
-  assert.ok(found, whom.name)
+function peerIn(report: AgentReport, other: Player) {
+  const found = report.peers.find(({ peer }) => peer.id === other.id)
+  assert.ok(found, other.name)
   return found
 }
 
@@ -83,9 +84,9 @@ test('a wanted peer that has left fails, but only after a request to the host', 
     await world.finish(ben.stop())
     const before = anna.emitted('requested').length
     connect(anna, ben)
-    await world.until('anna is told', () => anna.emitted('failed', ben).length === 1)
+    await world.until('the attempt fails', () => anna.emitted('failed', ben).length === 1)
     assert.equal(anna.emitted('requested').length, before + 1)
-    assert.match(anna.emitted('failed', ben)[0]?.reason ?? '', /did not name/)
+    assert.match(anna.emitted('failed', ben)[0]?.reason ?? '', /did not offer/)
     assert.equal(peerIn(anna.agent.report, ben).state.state, 'failed')
   })
 })

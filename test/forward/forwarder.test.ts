@@ -210,11 +210,11 @@ test('a game that does not run yet causes no error, and is reached when it runs'
 test('only the game itself can answer through a flow', async (context) => {
   const game = await program(context)
   const { localPort } = await linkedPair(context, game.port)
-  const [client, stranger] = [await program(context), await program(context)]
+  const [client, otherProgram] = [await program(context), await program(context)]
   client.send(localPort, 'hello')
   await game.received(1)
   const { port, address } = game.datagrams[0] ?? { port: 0, address: '' }
-  stranger.send(port, 'forged', address)
+  otherProgram.send(port, 'forged', address)
   game.send(port, 'true', address)
   assert.deepEqual(await client.received(1), ['true'])
 })

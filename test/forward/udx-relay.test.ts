@@ -16,14 +16,21 @@ test('acknowledgements of one turn are relayed as one, and all bytes arrive', as
     const broken = () => assert.fail('the pipe was lost')
     const ends: { sender?: Pipe; receiver?: Pipe } = {}
     ends.sender = near.createPipe({
-      ...{ ...options, ownSeq: 7, peerSeq: 9, onData: () => {}, onLost: broken },
+      ...options,
+      ownSeq: 7,
+      peerSeq: 9,
+      onData: () => {},
+      onLost: broken,
       onPacket: (packet) => {
         data++
         ends.receiver?.receive(packet)
       },
     })
     ends.receiver = far.createPipe({
-      ...{ ...options, ownSeq: 9, peerSeq: 7, onLost: broken },
+      ...options,
+      ownSeq: 9,
+      peerSeq: 7,
+      onLost: broken,
       onData: (bytes) => {
         arrived += bytes.length
       },

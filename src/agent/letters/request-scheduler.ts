@@ -42,7 +42,7 @@ export class RequestScheduler {
     if (!this.#stopped) this.#sendRequest()
   }
 
-  /** Sends a request as soon as the limits allow. Does nothing before `start`, because the first request has all news. */
+  /** Sends a request as soon as the limits allow. Does nothing before `start`, because the first request has everything. */
   requestSoon(): void {
     if (this.#requestedAt === null) return
     this.#hasChanges = true

@@ -17,8 +17,8 @@ export function failedEvent(
 
 /** For a wanted peer that is not in the host's reply. */
 export const notOffered = {
-  reason: 'The host did not name this player.',
-  advice: 'It has left, or others asked more recently than it: try again when it is there.',
+  reason: 'The host did not offer this player.',
+  advice: 'It has left, or the host knew more recent players: try again when it is online.',
 } as const
 
 function explain(
@@ -33,25 +33,25 @@ function explain(
       ]
     case 'too-few-sockets':
       return [
-        'This computer gives too few sockets to search for the port of the router of the peer.',
+        'This computer allows too few sockets to search for the port of the peer’s router.',
         'Raise the limit of open files with `ulimit -n 4096`, or close other programs.',
       ]
     case 'no-samples':
       return [
-        'No STUN server said which ports our router gives us.',
+        'No STUN server showed which ports our router assigns.',
         'Check that the STUN servers of the invite answer: `peerpost nat` shows it.',
       ]
     case 'unpredictable-ports':
       return [
-        'Our router gives its ports in no order that could be foreseen.',
+        'Our router assigns ports in an unpredictable order.',
         'Turn on UPnP on the router or forward a UDP port, use IPv6, or join from another network.',
       ]
     case 'no-answer':
       return [
         'The peer did not answer on any of its addresses.',
         nats.some(({ mapping }) => mapping === 'unknown')
-          ? 'It may be off line; or a NAT of unknown kind stands between: name two STUN servers on different networks.'
-          : 'It may be off line, or firewalls let neither UDP nor TCP through between you.',
+          ? 'It may be offline, or there is a NAT of unknown type between you: use two STUN servers on different networks.'
+          : 'It may be offline, or firewalls block both UDP and TCP between you.',
       ]
   }
 }

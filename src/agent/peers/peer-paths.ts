@@ -80,8 +80,8 @@ export function candidatesKey(candidates: readonly Candidate[]): string {
 export function linkKeepaliveMs(nats: readonly NatProfile[], configuredMs: number): number {
   const lifetimes = nats.flatMap(({ lifetimeMs }) => (lifetimeMs === undefined ? [] : [lifetimeMs]))
   const shortest = lifetimes.length > 0 ? Math.min(...lifetimes) : null
-  const mostMs = Math.max(minKeepaliveMs, Math.min(maxKeepaliveMs, configuredMs))
-  return keepaliveIntervalMs(shortest, { leastMs: minKeepaliveMs, mostMs })
+  const maxMs = Math.max(minKeepaliveMs, Math.min(maxKeepaliveMs, configuredMs))
+  return keepaliveIntervalMs(shortest, { leastMs: minKeepaliveMs, mostMs: maxMs })
 }
 
 function sameAddress(a: Candidate, b: Candidate): boolean {
