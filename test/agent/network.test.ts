@@ -90,7 +90,7 @@ test('an unknown server name emits a notice, and the other servers are used', as
   })
   void network.open()
   await clock.advance(100)
-  assert.deepEqual(state.notices, ['The STUN server nowhere.test cannot be requestedPorts: no such name.'])
+  assert.deepEqual(state.notices, ['The STUN server nowhere.test cannot be asked: no such name.'])
   assert.deepEqual(state.sent, [server])
   await network.close()
 })
