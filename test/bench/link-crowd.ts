@@ -54,7 +54,7 @@ const running = agents.map(({ name, address, receive, forwards }, index) => {
     preferences: { friends: new Set(), blocked: crowd },
     settings: {
       ...{ port: 0, keepaliveMs: 8_000, portMapping: false, tcp: false, links: 1 },
-      ...{ attemptMs: 120_000, sweepMs: 60_000, askAgainMs: 60_000 },
+      ...{ attemptMs: 120_000, sweepMs: 60_000, requestRetryMs: 60_000 },
     },
     exposes: [],
     forwards: parseForwards(forwards),

@@ -17,7 +17,7 @@ import { Player, type PlayerOptions } from './world/player.ts'
 import { Post } from './world/post.ts'
 import { WorldClock } from './world/world-clock.ts'
 
-export type { Player, Told } from './world/player.ts'
+export type { EmittedEvent, Player } from './world/player.ts'
 export { fineWeather, type PostWeather } from './world/post.ts'
 
 export type WorldOptions = {
@@ -171,7 +171,7 @@ export class World {
   /** Fails with `what` unless the condition comes to hold. */
   async until(what: string, condition: () => boolean, withinMs = 30_000): Promise<void> {
     if (await this.clock.until(condition, withinMs)) return
-    throw new Error(`not within ${withinMs / 1000} s: ${what}\n${this.story()}`)
+    throw new Error(`not within ${withinMs / 1000} s: ${what}\n${this.eventLog()}`)
   }
 
   pass(byMs: number): Promise<void> {
@@ -203,7 +203,7 @@ export class World {
   async join(...players: readonly Player[]): Promise<void> {
     for (const player of players) {
       await this.finish(player.start())
-      await this.until(`${player.name} gets a reply`, () => player.told('replied').length > 0)
+      await this.until(`${player.name} gets a reply`, () => player.emitted('replied').length > 0)
     }
   }
 
@@ -225,8 +225,8 @@ export class World {
     }
   }
 
-  /** What everybody was told, for messages of failed tests. */
-  story(): string {
+  /** The latest events of all players, for messages of failed tests. */
+  eventLog(): string {
     const lines = this.players.flatMap(({ name, events }) =>
       events.map(({ at, ...event }) => ({ at, text: `${name}: ${JSON.stringify(event)}` })),
     )

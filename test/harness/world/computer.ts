@@ -27,7 +27,7 @@ export class Computer {
   isCutOff = false
   isPortTaken = false
   /** How often agents look at their own addresses; never if left alone, for it costs timers. */
-  lookMs: number | undefined
+  addressCheckMs: number | undefined
 
   constructor(clock: Clock, segment: Segment, address: string) {
     this.#clock = clock
@@ -81,7 +81,7 @@ export class Computer {
       openUdpSocket: async (options) => this.#open(options),
       hostEndpoints: (sockets) => sockets.map(({ port }) => ({ address: this.address, port })),
       resolveServers,
-      ...(this.lookMs !== undefined && { lookMs: this.lookMs }),
+      ...(this.addressCheckMs !== undefined && { addressCheckMs: this.addressCheckMs }),
     }
   }
 
