@@ -1,5 +1,5 @@
-// The agent's life: find out where we can be reached, ask the host, meet whom it names, keep being found,
-// leave. Everything it uses is handed in.
+// The life cycle of an agent: find our candidates, send a request to the hosts, connect to the peers they offer,
+// keep our entry fresh, leave. Everything the agent uses comes in as an option.
 
 import { toHex, viewOf } from '../base/bytes.ts'
 import { type Candidate, formatEndpoint } from '../base/endpoint.ts'
@@ -27,23 +27,23 @@ import { type PeerStateEntry, PeerStates } from './peers/peer-states.ts'
 export type { AgentEvent } from './events.ts'
 export type { AgentOptions, AgentSettings } from './options.ts'
 
-/** What the agent knows and does, for whoever watches it. */
+/** The state of the agent at one moment. */
 export type AgentReport = {
   readonly nat: NatView
   readonly candidates: readonly Candidate[]
-  /** The port that the router opened, if it did. */
+  /** Null when the router has opened no port. */
   readonly mapping: PortMapping | null
   readonly peers: readonly (PeerStateEntry & { readonly quality: QualityReport | null })[]
 }
 
-/** For the peers to acknowledge. */
-const goodbyeMs = 1_500
-/** For the mail server to take the letter. */
-const leaveMs = 5_000
+/** Peers have this long to acknowledge our goodbye. */
+const goodbyeGraceMs = 1_500
+/** The mail server has this long to accept our leave letter. */
+const leaveGraceMs = 5_000
 
 export class Agent {
   readonly #options: AgentOptions
-  /** For the letters we write. */
+  /** Gives the time in our letters. */
   readonly #correctedClock: CorrectedClock
   readonly #sessions: SessionKeys
   readonly #peerStates = new PeerStates()
@@ -52,9 +52,9 @@ export class Agent {
   readonly #inbox: Inbox
   readonly #forwarder: Forwarder
   readonly #requestScheduler: RequestScheduler
-  #state: 'starting' | 'joined' | 'over' = 'starting'
+  #state: 'starting' | 'joined' | 'closed' = 'starting'
   #stopping: Promise<void> | null = null
-  /** How long our last request took to be answered; a signal letter takes about as long. */
+  /** From our last answered request to its reply. A signal letter takes about as long. */
   #mailMs: number | null = null
 
   constructor(options: AgentOptions) {
@@ -69,7 +69,7 @@ export class Agent {
       forwards: options.forwards,
       ...(options.namedServices && { namedServices: options.namedServices }),
       random: () => viewOf(crypto.randomBytes(4)).getUint32(0),
-      // Asked anew each time: who is a friend may change.
+      // Evaluated at each use, because the list of friends may change.
       isFriend: (id) => options.preferences.friends.has(toHex(readUserId(id) ?? new Uint8Array(0))),
       onEvent: (event) => onEvent({ event: 'forward', notice: forwardSentence(event) }),
     })
@@ -82,14 +82,16 @@ export class Agent {
       keepaliveMs: settings.keepaliveMs,
       ...(settings.knownNat && { knownNat: settings.knownNat }),
       portMapping: settings.portMapping,
-      onView: (view, first) => this.#viewed(view, first),
+      onView: (view, first) => this.#handleView(view, first),
       onPacket: (bytes, from) => this.#connector.receive(bytes, from),
-      ...(settings.tcp && { onCall: (connection, packet) => this.#connector.call(connection, packet) }),
-      onMoved: () => {
+      ...(settings.tcp && {
+        onConnection: (connection, packet) => this.#connector.acceptConnection(connection, packet),
+      }),
+      onNetworkChange: () => {
         this.#connector.recheckLinks()
-        this.#inbox.check()
+        this.#inbox.checkConnections()
       },
-      onNews: () => this.#announceChange(),
+      onCandidatesChange: () => this.#announceChange(),
       onNotice: (notice) => onEvent({ event: 'notice', notice }),
     })
     this.#connector = new Connector({
@@ -106,9 +108,9 @@ export class Agent {
       network: this.#network,
       onEvent,
       mailMs: () => this.#mailMs,
-      onSignal: (peer, box) => this.#passOn(peer, box),
-      onFailure: (peer, reason) => this.#reportFailure(peer, reason),
-      onAskAgain: () => this.#requestScheduler.requestSoon(),
+      onSignal: (peer, box) => this.#sendSignal(peer, box),
+      onFailure: (peer, reason) => this.#sendFailure(peer, reason),
+      onRequestNeeded: () => this.#requestScheduler.requestSoon(),
       onAttach: (peer, link) => this.#forwarder.attach(peer, link),
       onDetach: (peer) => this.#forwarder.detach(peer.id),
       onDatagram: (peer, bytes) => this.#forwarder.handleDatagram(peer.id, bytes),
@@ -129,44 +131,44 @@ export class Agent {
       onReply: (letter, session) => {
         const sinceRequestMs = Math.round(clock.now() - session.requestedAt)
         this.#mailMs = sinceRequestMs
-        this.#correctedClock.answered(session.requestedAt)
+        this.#correctedClock.noteReply(session.requestedAt)
         if (letter.decline) {
           const { reason, againInMs } = letter.decline
-          onEvent({ event: 'declined', reason, againInMs: this.#requestScheduler.declined(againInMs) })
+          onEvent({ event: 'declined', reason, againInMs: this.#requestScheduler.handleDecline(againInMs) })
           return
         }
         onEvent({ event: 'replied', peers: letter.peers.length, sinceRequestMs })
-        this.#requestScheduler.answered(letter.expiresInMs, session === this.#sessions.newest)
-        this.#peerStates.offered(letter.peers, nameOf, clock.now())
-        this.#connector.offered(letter.peers, session)
+        this.#requestScheduler.handleReply(letter.expiresInMs, session === this.#sessions.newest)
+        this.#peerStates.noteOffered(letter.peers, nameOf, clock.now())
+        this.#connector.handleReply(letter.peers, session)
       },
       onIntroduction: (letter, session) => {
-        this.#peerStates.offered(letter.peers, nameOf, clock.now())
-        this.#connector.introduced(letter.peers, session)
+        this.#peerStates.noteOffered(letter.peers, nameOf, clock.now())
+        this.#connector.handleIntroduction(letter.peers, session)
       },
-      onSignal: (letter) => this.#connector.signalled(letter.box),
+      onSignal: (letter) => this.#connector.handleSignal(letter.box),
       onDropped: (reason) => onEvent({ event: 'letter', outcome: 'dropped', reason }),
       onState: (state) => onEvent({ event: 'mailbox', ...state }),
       onUnsent: (letter, reason) => onEvent({ event: 'unsent', letter, reason }),
     })
     this.#requestScheduler = new RequestScheduler({
       clock,
-      askAgainMs: settings.askAgainMs,
-      ask: () => this.#ask(),
-      onUnanswered: (sinceRequestMs) => {
-        this.#correctedClock.unanswered()
+      retryMs: settings.requestRetryMs,
+      sendRequest: () => this.#sendRequest(),
+      onNoReply: (sinceRequestMs) => {
+        this.#correctedClock.noteNoReply()
         onEvent({ event: 'unanswered', sinceRequestMs })
       },
     })
   }
 
-  /** Rejects with a Problem; then nothing stays open. Resolves early when stopped meanwhile. Once only. */
+  /** Call it once. Rejects with a Problem and then leaves nothing open. Resolves early if `stop` is called meanwhile. */
   async start(): Promise<void> {
     if (this.#stopping) return
     const { identity, name, roomName } = this.#options
     try {
       await this.#forwarder.open()
-      // It may have opened behind the back of a stop that came meanwhile.
+      // If `stop` came while it was opening, `stop` has not closed it.
       if (this.#stopping) return await this.#forwarder.close()
       await Promise.all([this.#network.open(), this.#inbox.open()])
     } catch (thrown) {
@@ -181,13 +183,13 @@ export class Agent {
     this.#requestScheduler.start()
   }
 
-  /** Says goodbye to peers and host, then closes everything. May be called at any time and more than once. */
+  /** Says goodbye to the peers and hosts, then closes everything. May be called at any time and more than once. */
   stop(): Promise<void> {
     this.#stopping ??= this.#leave()
     return this.#stopping
   }
 
-  /** What is known and going on, as of now. */
+  /** The state now. */
   get report(): AgentReport {
     const { view, candidates, portMapping } = this.#network
     const peers = this.#peerStates.entries.map((entry) => ({
@@ -197,40 +199,40 @@ export class Agent {
     return { nat: view, candidates, mapping: portMapping, peers }
   }
 
-  /** Asks the hosts again, as soon as manners allow. */
-  askAgain(): void {
+  /** Sends a new request as soon as the limits of the scheduler allow. */
+  requestSoon(): void {
     this.#requestScheduler.requestSoon()
   }
 
-  /** Tries to reach this peer, also beyond `links`; the hosts are asked first, so that the peer tries too. */
+  /** Connects to this peer, even beyond `links`. A request goes to the hosts first, so that the peer punches too. */
   connect(id: UserId, peer: PeerName): void {
-    if (this.#connector.want(id, peer)) this.askAgain()
+    if (this.#connector.connect(id, peer)) this.requestSoon()
   }
 
   /** Ends the link with this peer, or the attempt to reach it. */
   disconnect(id: UserId): void {
-    this.#connector.end(id)
-    this.#peerStates.giveUp(id, this.#options.clock.now())
+    this.#connector.disconnect(id)
+    this.#peerStates.noteAttemptStopped(id, this.#options.clock.now())
   }
 
-  /** Opens one more local port that leads to a peer. Rejects with a Problem when it cannot be had. */
+  /** Opens one more local port that leads to a peer. Rejects with a Problem when the port cannot be opened. */
   addForward(forward: Forward): Promise<void> {
     return this.#forwarder.add(forward)
   }
 
-  /** Closes one again: the very object that was added, or given at the start. */
+  /** Closes the port of a forward. Pass the same object that was added or given in the options. */
   removeForward(forward: Forward): Promise<void> {
     return this.#forwarder.remove(forward)
   }
 
-  /** From the program around us to linked peers, who are named by their readable user IDs. */
-  get outlet(): Pick<Forwarder, 'sendTo' | 'openStream'> {
+  /** Sends from the surrounding program to linked peers. Peers are named by their readable user IDs. */
+  get forwarder(): Pick<Forwarder, 'sendTo' | 'openStream'> {
     return this.#forwarder
   }
 
   async #leave(): Promise<void> {
     this.#requestScheduler.stop()
-    await Promise.all([this.#connector.stop(goodbyeMs), this.#state === 'joined' && this.#sendLeave()])
+    await Promise.all([this.#connector.stop(goodbyeGraceMs), this.#state === 'joined' && this.#sendLeave()])
     await this.#close()
   }
 
@@ -238,30 +240,30 @@ export class Agent {
     this.#requestScheduler.stop()
     await Promise.allSettled([this.#inbox.close(), this.#network.close(), this.#forwarder.close()])
     this.#sessions.wipe()
-    this.#state = 'over'
+    this.#state = 'closed'
   }
 
-  #viewed(view: NatView, first: boolean): void {
+  #handleView(view: NatView, first: boolean): void {
     const { profile, publicEndpoints } = view
     const isPublic = isSeenFromOutside(publicEndpoints)
     this.#emit({ event: 'nat', ...profile, public: publicEndpoints.map(formatEndpoint), isPublic })
     if (!first) this.#announceChange()
   }
 
-  /** What the host and our peers know of where we are is out of date. */
+  /** The hosts and our peers have outdated candidates. */
   #announceChange(): void {
     this.#connector.announceCandidates()
     this.#requestScheduler.requestSoon()
   }
 
-  #ask(): void {
+  #sendRequest(): void {
     const { hosts, clock } = this.#options
     const now = clock.now()
     const session = this.#sessions.create(now)
     const { candidates, tcpCandidates, nat } = this.#network
     const contactPoints = { candidates, tcpCandidates, nat }
     const sentAt = this.#correctedClock.wallNow()
-    this.#correctedClock.asked(now, sentAt)
+    this.#correctedClock.noteRequest(now, sentAt)
     void this.#inbox.send((host) => requestTo(host, this.#author, session, contactPoints, sentAt))
     this.#emit({ event: 'requested', hosts: hosts.length })
   }
@@ -270,27 +272,27 @@ export class Agent {
     return { ...this.#options, clock: this.#correctedClock }
   }
 
-  #passOn(peer: OfferedPeer, box: Uint8Array): void {
+  #sendSignal(peer: OfferedPeer, box: Uint8Array): void {
     void this.#inbox.send((host) => signalTo(host, this.#author, peer.id, box))
   }
 
-  #reportFailure(peer: OfferedPeer, reason: FailureReason): void {
+  #sendFailure(peer: OfferedPeer, reason: FailureReason): void {
     void this.#inbox.send((host) => failureTo(host, this.#author, peer, reason))
   }
 
-  /** The hosts may forget us; if the mail server does not take the letter soon, the entry expires by itself. */
+  /** Asks the hosts to delete our entry. If the mail server does not accept the letter in time, the entry expires. */
   async #sendLeave(): Promise<void> {
     const sent = this.#inbox.send((host) => leaveTo(host, this.#author))
-    await waitAtMost(this.#options.clock, leaveMs, sent)
+    await waitAtMost(this.#options.clock, leaveGraceMs, sent)
   }
 
   #emit(event: AgentEvent): void {
-    if (this.#state === 'over') return
+    if (this.#state === 'closed') return
     this.#peerStates.handle(event, this.#options.clock.now())
     try {
       this.#options.onEvent(event)
     } catch {
-      // Whoever listens must not be able to stop the agent between two steps.
+      // An error in a listener must not stop the agent between two steps.
     }
   }
 }

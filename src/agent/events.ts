@@ -1,4 +1,4 @@
-// What a running agent emits. `id` is the readable user ID, addresses are `ip:port`.
+// The events of a running agent. `id` is the readable user ID. Addresses are `ip:port`.
 
 import { formatEndpoint } from '../base/endpoint.ts'
 import type { NatProfile } from '../base/nat-profile.ts'
@@ -11,7 +11,7 @@ import type { Path } from '../punch/connectivity-checks.ts'
 
 export type PeerName = { readonly id: string; readonly name: string }
 
-/** How a connection runs. `local` is how the peer sees us where that is known. */
+/** The path of a connection. `local` is the address at which the peer sees us, where we know it. */
 export type PathReport = {
   readonly kind: 'lan' | 'direct'
   readonly protocol: 'udp' | 'tcp'
@@ -23,20 +23,20 @@ export type AgentEvent =
   | { readonly event: 'ready'; readonly id: string; readonly name: string; readonly room: string }
   | (NatProfile & {
       readonly event: 'nat'
-      /** As STUN servers see us. */
+      /** The addresses at which STUN servers see us. */
       readonly public: readonly string[]
-      /** Whether one of them is public; it is not where the servers are inside the same network. */
+      /** Whether one of them is a public address. None is when the servers are inside our own network. */
       readonly isPublic: boolean
     })
   | ({ readonly event: 'mailbox' } & MailboxState)
-  /** We said goodbye; `ready` tells when we are back. */
+  /** The agent said goodbye. `ready` follows when it is back. */
   | { readonly event: 'left' }
   | { readonly event: 'requested'; readonly hosts: number }
   | { readonly event: 'unsent'; readonly letter: LetterKind; readonly reason: string }
-  /** No answer for so long; the request is repeated. */
+  /** No reply came in this time. The request is repeated. */
   | { readonly event: 'unanswered'; readonly sinceRequestMs: number }
   | { readonly event: 'replied'; readonly peers: number; readonly sinceRequestMs: number }
-  /** The host does not grant our request, and hears nothing from us for so long. */
+  /** The host declined our request. We send it no request for `againInMs`. */
   | { readonly event: 'declined'; readonly reason: string; readonly againInMs: number }
   | { readonly event: 'introduced'; readonly peer: PeerName }
   | { readonly event: 'punching'; readonly peer: PeerName; readonly plan: string }
@@ -45,24 +45,24 @@ export type AgentEvent =
       readonly peer: PeerName
       readonly path: PathReport
       readonly plan: string
-      /** Sent by us until the path was found. */
+      /** Packets that we sent until the path was found. */
       readonly packets: number
       readonly sinceRequestMs: number
       readonly sincePunchMs: number
     }
-  /** The link goes on over another path. */
+  /** The link has moved to another path. */
   | { readonly event: 'path'; readonly peer: PeerName; readonly path: PathReport }
-  /** The peer is silent; the link looks for another path. */
+  /** The peer is silent. The link looks for another path. */
   | { readonly event: 'disturbed'; readonly peer: PeerName }
-  /** It is heard again; what was between was lost. */
+  /** The peer is heard again. Datagrams sent during the silence may be lost. */
   | { readonly event: 'recovered'; readonly peer: PeerName; readonly afterMs: number }
   | { readonly event: 'failed'; readonly peer: PeerName; readonly reason: string; readonly advice?: string }
   | { readonly event: 'disconnected'; readonly peer: PeerName; readonly reason: string }
-  /** Nobody is left to try; others may come to us (A9). */
+  /** No peer is left to try. Peers can still connect to us (A9). */
   | { readonly event: 'waiting' }
-  /** A letter that was not what we wait for, by reason; never answered. */
+  /** A letter that has no effect, with the reason. We never answer it. */
   | { readonly event: 'letter'; readonly outcome: 'dropped'; readonly reason: string }
-  /** Something a person may want to know. */
+  /** A sentence for a person. */
   | { readonly event: 'notice'; readonly notice: string }
   | { readonly event: 'forward'; readonly notice: string }
 

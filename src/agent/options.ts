@@ -1,4 +1,4 @@
-// What an agent is made of.
+// The options of an agent.
 
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
@@ -14,28 +14,28 @@ import type { NetworkIo } from './network/network-io.ts'
 import type { PeerPreferences } from './peers/peer-ranking.ts'
 
 export type AgentSettings = {
-  /** UDP port, and TCP's where it is free; 0 for any. */
+  /** The UDP port, and also the TCP port where that is free. 0 means any. */
   readonly port: number
   readonly keepaliveMs: number
-  /** Entered by hand (D9): counts more than what is found out. */
+  /** Set by the user (D9). It overrides what the probes find. */
   readonly knownNat?: Partial<NatProfile>
-  /** Whether the router is asked to open a port. */
+  /** Whether to ask the router for a port mapping. */
   readonly portMapping: boolean
-  /** Whether peers are met by TCP where UDP does not pass. */
+  /** Whether to connect over TCP where UDP does not get through. */
   readonly tcp: boolean
   readonly links: number
   readonly attemptMs: number
-  /** Hops that packets meant only to open our own NAT may live (D3); no limit when left out. */
+  /** TTL of the packets that only have to open our own NAT (D3). Without it, the TTL is not lowered. */
   readonly bubbleTtl?: number
   readonly sweepMs: number
-  /** A request without an answer is repeated after this time, then ever more seldom. */
-  readonly askAgainMs: number
+  /** A request without a reply is repeated after this time. The interval then doubles. */
+  readonly requestRetryMs: number
 }
 
 export type AgentOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
-  /** Ed25519: who we are. */
+  /** Our Ed25519 key pair. */
   readonly identity: KeyPair
   readonly name: string
   readonly address: string
@@ -48,13 +48,13 @@ export type AgentOptions = {
   readonly settings: AgentSettings
   readonly exposes: readonly Expose[]
   readonly forwards: readonly Forward[]
-  /** What the program around us opens by name. */
+  /** Channels and streams that the surrounding program opens by name. */
   readonly namedServices?: NamedServices
-  /** Not yet open; the agent opens and closes it. */
+  /** Not open yet. The agent opens and closes it. */
   readonly mailbox: Mailbox
   readonly sender: MailSender
-  /** Must not throw; what it throws is lost. */
+  /** Errors it throws are ignored. */
   readonly onEvent: (event: AgentEvent) => void
-  /** The real network if left out. */
+  /** Default: the real network. */
   readonly io?: NetworkIo
 }

@@ -32,6 +32,8 @@ const headersTimeoutMs = 5_000
 const requestTimeoutMs = 10_000
 /** How often Node checks for requests that take too long. */
 const checkIntervalMs = 1_000
+/** Longer than the page waits between two requests, so that no browser sends one while we close its connection. */
+const keepAliveTimeoutMs = 20_000
 /** A connection without any traffic, also without heartbeats of an event stream, is closed after this time. */
 const idleTimeoutMs = 60_000
 
@@ -49,7 +51,7 @@ export async function startControlServer(options: ControlServerOptions): Promise
       headersTimeout: headersTimeoutMs,
       requestTimeout: requestTimeoutMs,
       connectionsCheckingInterval: checkIntervalMs,
-      keepAliveTimeout: headersTimeoutMs,
+      keepAliveTimeout: keepAliveTimeoutMs,
     },
   }) as Server
   server.maxConnections = maxConnections

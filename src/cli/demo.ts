@@ -19,8 +19,8 @@ import { type ChildEvent, PeerpostProcess } from './child-process.ts'
 import { paint } from './output.ts'
 import { untilStopped } from './shutdown.ts'
 
-/** The whole demo, with stopping, ends within 30 s. */
-const deadlineMs = 24_000
+/** A demo without any progress for so long has failed. A slow computer takes longer in all. */
+const silenceMs = 24_000
 const stopMs = 4_000
 const domain = 'demo.invalid'
 
@@ -46,23 +46,14 @@ class Cleanup {
 export async function runDemo({ json }: { readonly json?: boolean }): Promise<void> {
   const { stopped } = untilStopped()
   const cleanup = new Cleanup()
-  const deadline = Promise.withResolvers<never>()
-  const cancel = systemClock.after(deadlineMs, () =>
-    deadline.reject(
-      new Problem(
-        'internal',
-        'The demo did not finish in time.',
-        'Run `peerpost demo --json` to see where it stopped.',
-      ),
-    ),
-  )
+  const silence = new Silence()
   const folder = await mkdtemp(join(tmpdir(), 'peerpost-demo-'))
-  const steps = runSteps(json === true, folder, cleanup)
+  const steps = runSteps(json === true, folder, cleanup, () => silence.end())
   let timings: Timings | null = null
   try {
-    timings = await Promise.race([steps, deadline.promise, stopped.then(() => null)])
+    timings = await Promise.race([steps, silence.tooLong, stopped.then(() => null)])
   } finally {
-    cancel()
+    silence.stop()
     await cleanup.end()
     // The steps may have started something after the first `end`.
     await steps.catch(() => {})
@@ -70,6 +61,39 @@ export async function runDemo({ json }: { readonly json?: boolean }): Promise<vo
     await rm(folder, { recursive: true, force: true })
   }
   if (timings) printResult(json === true, timings)
+}
+
+/** Watches that the demo makes progress. */
+class Silence {
+  readonly #tooLong = Promise.withResolvers<never>()
+  #cancel = () => {}
+
+  constructor() {
+    this.end()
+  }
+
+  /** Rejects with a Problem after `silenceMs` without progress. */
+  get tooLong(): Promise<never> {
+    return this.#tooLong.promise
+  }
+
+  /** There is progress. */
+  end(): void {
+    this.#cancel()
+    this.#cancel = systemClock.after(silenceMs, () =>
+      this.#tooLong.reject(
+        new Problem(
+          'internal',
+          `The demo made no progress for ${silenceMs / 1_000} s.`,
+          'Run `peerpost demo --json` to see where it stopped.',
+        ),
+      ),
+    )
+  }
+
+  stop(): void {
+    this.#cancel()
+  }
 }
 
 type Timings = {
@@ -81,12 +105,21 @@ type Timings = {
   readonly path: string
 }
 
-async function runSteps(json: boolean, folder: string, cleanup: Cleanup): Promise<Timings> {
+async function runSteps(
+  json: boolean,
+  folder: string,
+  cleanup: Cleanup,
+  onProgress: () => void,
+): Promise<Timings> {
   const startedAt = systemClock.now()
   const print = (text: string) => {
+    onProgress()
     if (!json) process.stdout.write(`\n${paint('good', text)}\n`)
   }
-  const printer = (who: Who) => (event: ChildEvent) => show(json, who, event)
+  const printer = (who: Who) => (event: ChildEvent) => {
+    onProgress()
+    show(json, who, event)
+  }
 
   print('A mail server starts: SMTP on loopback, one Maildir for each of host, anna and ben.')
   const mailServer = new TestMailServer({ clock: systemClock, folder: join(folder, 'mail'), domain })

@@ -17,7 +17,7 @@ import type { Metric } from './metrics.ts'
 
 export type ControlledAgent = Pick<
   Agent,
-  'start' | 'stop' | 'report' | 'askAgain' | 'connect' | 'disconnect' | 'addForward' | 'removeForward'
+  'start' | 'stop' | 'report' | 'requestSoon' | 'connect' | 'disconnect' | 'addForward' | 'removeForward'
 >
 
 export type AgentControlOptions = {
@@ -96,7 +96,7 @@ export class AgentControl {
   join(): AgentStatus['state'] | Problem {
     switch (this.#state) {
       case 'joined':
-        this.#agent?.askAgain()
+        this.#agent?.requestSoon()
         return this.#lastEvents.declinedAt(this.#options.clock.wallNow()) ?? this.#state
       case 'leaving':
         return new Problem('leaving', 'The room is just being left.', 'Try again in a few seconds.')

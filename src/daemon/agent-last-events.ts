@@ -5,9 +5,10 @@ import { Problem } from '../base/problem.ts'
 import { declineWords } from '../wording/event-text.ts'
 import type { AgentStatus } from './agent-schemas.ts'
 import { instant } from './agent-status.ts'
+import { MailboxStatus } from './mailbox-status.ts'
 
 export class AgentLastEvents {
-  #mailbox: AgentStatus['mailbox']
+  readonly #mailbox: MailboxStatus
   #lastRequest: AgentStatus['lastRequest'] = null
   #lastReply: AgentStatus['lastReply'] = null
   #declined: AgentStatus['declined'] = null
@@ -15,17 +16,15 @@ export class AgentLastEvents {
 
   /** `now` is Unix ms, here and below. */
   constructor(now: number) {
-    this.#mailbox = { state: 'connecting', reason: null, since: instant(now) }
+    this.#mailbox = new MailboxStatus(now)
   }
 
   handleEvent(event: AgentEvent, now: number): void {
     const at = instant(now)
     switch (event.event) {
-      case 'mailbox': {
-        const reason = event.state === 'disconnected' ? event.reason : null
-        this.#mailbox = { state: event.state, reason, since: at }
+      case 'mailbox':
+        this.#mailbox.handle(event, now)
         return
-      }
       case 'nat':
         this.#isNatKnown = true
         return
@@ -50,7 +49,7 @@ export class AgentLastEvents {
 
   /** Called when the room was left: mailbox and sockets are closed. */
   closed(now: number): void {
-    this.#mailbox = { state: 'closed', reason: null, since: instant(now) }
+    this.#mailbox.close(now)
     this.#isNatKnown = false
     this.#declined = null
   }
@@ -69,7 +68,7 @@ export class AgentLastEvents {
 
   get letters(): Pick<AgentStatus, 'mailbox' | 'lastRequest' | 'lastReply' | 'declined'> {
     return {
-      mailbox: this.#mailbox,
+      mailbox: this.#mailbox.shown,
       lastRequest: this.#lastRequest,
       lastReply: this.#lastReply,
       declined: this.#declined,

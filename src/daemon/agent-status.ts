@@ -53,7 +53,7 @@ export function peerStatus(
     standing,
     state: state.state,
     since: at(entry.stateAt),
-    lastAskedAt: entry.askedAt === null ? null : at(entry.askedAt),
+    lastAskedAt: entry.requestedAt === null ? null : at(entry.requestedAt),
     sameNat: entry.sameNat,
     flagged: entry.flagged,
     natWords: entry.nat && natWords(entry.nat),

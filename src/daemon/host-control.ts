@@ -8,6 +8,7 @@ import { instant } from './agent-status.ts'
 import type { HostAdmin } from './host-admin.ts'
 import { type HostVitals, hostMetrics, hostUnready } from './host-health.ts'
 import type { HostStatus } from './host-schemas.ts'
+import { MailboxStatus, type ShownMailbox } from './mailbox-status.ts'
 import type { Metric } from './metrics.ts'
 
 export type HostControlOptions = {
@@ -26,14 +27,14 @@ export class HostControl {
   readonly #startedAt: number
   #isReady = false
   #stateAt: number
-  #mailbox: HostStatus['mailbox']
+  readonly #mailbox: MailboxStatus
   #trouble: HostStatus['trouble'] = null
 
   constructor(options: HostControlOptions) {
     this.#options = options
     this.#startedAt = options.clock.wallNow()
     this.#stateAt = this.#startedAt
-    this.#mailbox = { state: 'connecting', reason: null, since: instant(this.#startedAt) }
+    this.#mailbox = new MailboxStatus(this.#startedAt)
   }
 
   /** Called when a new host with a new config replaces the running one. */
@@ -50,8 +51,7 @@ export class HostControl {
       this.#isReady = true
       this.#stateAt = now
     } else if (event.event === 'mailbox') {
-      const reason = event.state === 'disconnected' ? maskText(event.reason) : null
-      this.#mailbox = { state: event.state, reason, since: instant(now) }
+      this.#mailbox.handle(event, now)
     } else if (event.event === 'trouble') {
       const { message, remedy } = event.problem
       this.#trouble = { at: instant(now), message: maskText(message), remedy: maskText(remedy) }
@@ -94,7 +94,7 @@ export class HostControl {
       startedAt: instant(this.#startedAt),
       state: this.#isReady ? 'ready' : 'starting',
       since: instant(this.#stateAt),
-      mailbox: this.#mailbox,
+      mailbox: maskedMailbox(this.#mailbox.shown),
       letters: Object.entries(counters.letters).map(([name, count]) => {
         const [kind = '', outcome = '', reason = null] = name.split(' ')
         return { kind, outcome: outcome === 'accepted' ? outcome : 'dropped', reason, count }
@@ -113,4 +113,8 @@ export class HostControl {
       trouble: this.#trouble,
     }
   }
+}
+
+function maskedMailbox({ state, reason, since }: ShownMailbox): ShownMailbox {
+  return { state, reason: reason === null ? null : maskText(reason), since }
 }

@@ -1,16 +1,16 @@
-// What can be exposed and forwarded, and the counts that all files of this room add to.
+// The types of exposed and forwarded ports, and the counters of the forwarder.
 
 export type Protocol = 'udp' | 'tcp'
 
-/** A local port that linked peers may reach (`--expose udp:PORT`). */
+/** A local port that linked peers may use (`--expose udp:PORT`). */
 export type Expose = {
   readonly protocol: Protocol
   readonly port: number
-  /** Only those named in `friends`. */
+  /** Only the peers listed in `friends` may use it. */
   readonly friendsOnly: boolean
 }
 
-/** A local port that leads to a port a peer exposes (`--forward udp:LOCAL=NICK:PORT`). */
+/** A local port that leads to a port that a peer exposes (`--forward udp:LOCAL=NICK:PORT`). */
 export type Forward = {
   readonly protocol: Protocol
   readonly localPort: number
@@ -18,22 +18,22 @@ export type Forward = {
   readonly port: number
 }
 
-/** Datagrams dropped and streams refused since the start, by reason. */
+/** Counts of dropped datagrams and refused streams since the start, by reason. */
 export type ForwarderCounts = {
-  /** More than a link carries. */
+  /** Larger than a link can carry. */
   tooBig: number
-  /** Nobody of that nickname is linked, or the peer's link is gone. */
+  /** No peer of this nickname is linked, or the peer's link is closed. */
   notLinked: number
-  /** A peer asked for a port that is not exposed to it. */
+  /** A peer tried a port that is not exposed to it. */
   notExposed: number
-  /** An answer for a flow that is not, or not that peer's. */
+  /** An answer for a flow that does not exist or belongs to another peer. */
   unknownFlow: number
-  /** Not a frame of ours. */
+  /** Not a valid frame. */
   malformed: number
-  /** A new flow at a bound, or without a socket. */
+  /** A new flow at a limit, or one whose socket could not be opened. */
   refusedFlows: number
-  /** A new stream at a bound. */
+  /** A new stream at a limit. */
   refusedStreams: number
-  /** Too many while a flow's socket was being opened. */
+  /** Too many datagrams waited for a socket. */
   notSent: number
 }

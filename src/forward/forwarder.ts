@@ -1,4 +1,5 @@
-// Local UDP and TCP ports onto links: what the agent calls, and who is linked under which nickname.
+// Forwards local UDP and TCP ports over links. This is the interface for the agent. It tracks which peer is linked under
+// which nickname.
 
 import type { Duplex } from 'node:stream'
 import { BufferPool } from '../base/buffer-pool.ts'
@@ -18,63 +19,63 @@ import { decodeNamedFrame, encodeNamedFrame, isNamedFrame } from './udp/named-ch
 export type ForwarderEvent =
   /** The local port is open. */
   | ({ readonly type: 'listening' } & Forward)
-  /** Forwards to this nickname now lead to this peer, or to nobody. */
+  /** Forwards to this nickname now lead to this peer, or to none. */
   | { readonly type: 'forwarding'; readonly nick: string; readonly peerId: string | null }
-  /** A second peer has the nickname; forwards stay with the one linked first. */
+  /** A second peer has the same nickname. Forwards stay with the peer that was linked first. */
   | { readonly type: 'ambiguous-nick'; readonly nick: string; readonly used: string; readonly unused: string }
 
 export type ForwarderOptions = {
   readonly clock: Clock
   readonly exposes: readonly Expose[]
   readonly forwards: readonly Forward[]
-  /** What the program around us opens by name; nothing if left out. */
+  /** Channels and streams that the surrounding program opens by name. Default: none. */
   readonly namedServices?: NamedServices
-  /** Whole numbers of 32 bits that nobody can foresee. */
+  /** Returns unpredictable 32-bit integers. */
   readonly random: () => number
   readonly isFriend: (peerId: string) => boolean
   readonly onEvent: (event: ForwarderEvent) => void
 }
 
-/** What the forwarder needs of a link. */
+/** The part of a link that the forwarder uses. */
 export type PeerLink = {
-  /** Takes one link datagram; it may get lost. */
+  /** Sends one datagram. It may be lost. */
   readonly send: (bytes: Uint8Array) => void
-  /** The largest datagram that travels in one piece now. */
-  readonly singlePacketBytes: () => number
+  /** The largest datagram that the link now sends in one packet. */
+  readonly maxUnfragmentedBytes: () => number
 }
 
 export interface Forwarder {
-  /** Binds the forwards' local ports on 127.0.0.1 and ::1; rejects with a Problem (`port-taken`). */
+  /** Opens the local ports of the forwards on 127.0.0.1 and ::1. Rejects with a Problem (`port-taken`). */
   open(): Promise<void>
-  /** One more, while open; rejects likewise. No two may have the same local port. */
+  /** Adds a forward after `open`. Rejects with a Problem. Two forwards cannot have the same local port. */
   add(forward: Forward): Promise<void>
-  /** The very object that was added, or given at the start. TCP connections under way go on. */
+  /** Pass the same object that was added or given in the options. Open TCP connections continue. */
   remove(forward: Forward): Promise<void>
-  /** A link to this peer is open, or open anew: what is under way goes on over it. */
+  /** Call it when a link to this peer opens. Existing flows and streams continue over the new link. */
   attach(peer: { readonly id: string; readonly name: string }, link: PeerLink): void
-  /** Its last link is gone. Its streams end with a reset; its flows stay until they are idle, so that a peer that comes
-   *  back keeps its addresses. */
+  /** Call it when the last link of the peer is closed. Its streams end with a reset. Its flows stay until they are idle,
+   *  so that a returning peer keeps its addresses. */
   detach(id: string): void
-  /** A datagram that came over the link of an attached peer; the bytes are the forwarder's from then on. */
+  /** Takes a datagram from the link of an attached peer. The forwarder owns the bytes from then on. */
   handleDatagram(id: string, bytes: Uint8Array): void
-  /** A datagram for a channel of the peer's program, of at most `maxChannelBytes`. False when the peer is not linked. */
+  /** Sends at most `maxChannelBytes` to a channel of the peer's program. Returns false when the peer is not linked. */
   sendTo(id: string, channel: string, payload: Uint8Array): boolean
-  /** A stream to a name that the peer's program has opened. Rejects with a Problem. */
+  /** Opens a stream to a name that the peer's program has opened. Rejects with a Problem. */
   openStream(id: string, name: string): Promise<Duplex>
   counts(): Readonly<ForwarderCounts>
   close(): Promise<void>
 }
 
-type Linked = { readonly name: string; readonly link: PeerLink }
+type LinkedPeer = { readonly name: string; readonly link: PeerLink }
 
 export function createForwarder(options: ForwarderOptions): Forwarder {
   const { clock, exposes, forwards, isFriend, onEvent, random, namedServices = new NamedServices() } = options
-  /** In the order they were linked; the agent bounds how many links there are. */
-  const linked = new Map<string, Linked>()
-  const current = new Set<Forward>()
-  const isWanted = (nick: string) => [...current].some((forward) => forward.nick === nick)
-  /** To whom each nickname leads now. */
-  const leads = new Map<string, string>()
+  /** In the order in which they were linked. The agent limits the number of links. */
+  const linkedPeers = new Map<string, LinkedPeer>()
+  const activeForwards = new Set<Forward>()
+  const isForwarded = (nick: string) => [...activeForwards].some((forward) => forward.nick === nick)
+  /** The peer ID that each nickname leads to now. */
+  const peerByNick = new Map<string, string>()
   const counts: ForwarderCounts = {
     tooBig: 0,
     notLinked: 0,
@@ -87,13 +88,13 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   }
 
   const send = (peerId: string, bytes: Uint8Array) => {
-    const peer = linked.get(peerId)
+    const peer = linkedPeers.get(peerId)
     peer?.link.send(bytes)
     return peer !== undefined
   }
-  const singlePacketBytes = (peerId: string) => linked.get(peerId)?.link.singlePacketBytes() ?? 0
-  const peerOf = (nick: string) => leads.get(nick)
-  const openTo = (protocol: Protocol) => {
+  const maxUnfragmentedBytes = (peerId: string) => linkedPeers.get(peerId)?.link.maxUnfragmentedBytes() ?? 0
+  const peerOf = (nick: string) => peerByNick.get(nick)
+  const accessCheck = (protocol: Protocol) => {
     const friendsOnly = new Map(
       exposes
         .filter((expose) => expose.protocol === protocol)
@@ -105,34 +106,34 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     }
   }
   const bufferPool = new BufferPool()
-  const shared = {
+  const common = {
     clock,
     random,
     addresses: new PeerLoopbackAddresses(),
     peerOf,
     send,
-    singlePacketBytes,
+    maxUnfragmentedBytes,
     counts,
     bufferPool,
   }
-  const exposed = new ExposedUdpPorts({ ...shared, isOpenTo: openTo('udp') })
-  const forwarded = new ForwardedUdpPorts(shared)
+  const exposed = new ExposedUdpPorts({ ...common, isAllowed: accessCheck('udp') })
+  const forwarded = new ForwardedUdpPorts(common)
   const streams = new StreamForwarder({
-    ...shared,
-    isOpenTo: openTo('tcp'),
+    ...common,
+    isAllowed: accessCheck('tcp'),
     streamHandlerOf: (peerId, name) => namedServices.streams(name, () => isFriend(peerId)),
   })
   const needsStreams = () => namedServices.hasStreams || exposes.some(({ protocol }) => protocol === 'tcp')
   let isClosed = false
 
   const release = (id: string) => {
-    const name = linked.get(id)?.name
-    linked.delete(id)
+    const name = linkedPeers.get(id)?.name
+    linkedPeers.delete(id)
     streams.dropPeer(id)
-    if (name === undefined || leads.get(name) !== id) return
-    leads.delete(name)
-    const next = firstCalled(name)
-    if (next !== undefined) leads.set(name, next)
+    if (name === undefined || peerByNick.get(name) !== id) return
+    peerByNick.delete(name)
+    const next = firstLinked(name)
+    if (next !== undefined) peerByNick.set(name, next)
     onEvent({ type: 'forwarding', nick: name, peerId: next ?? null })
   }
 
@@ -143,7 +144,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     stopExpiry = clock.after(idleMs / 4, expire)
   }
 
-  const takeNamed = (id: string, bytes: Uint8Array) => {
+  const handleNamedFrame = (id: string, bytes: Uint8Array) => {
     const frame = decodeNamedFrame(bytes)
     const handler = frame && namedServices.channel(frame.name, () => isFriend(id))
     if (!frame) counts.malformed++
@@ -151,24 +152,24 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     else handler(id, frame.payload)
   }
 
-  const firstCalled = (name: string) => [...linked].find(([, peer]) => peer.name === name)?.[0]
+  const firstLinked = (name: string) => [...linkedPeers].find(([, peer]) => peer.name === name)?.[0]
 
   const remove = async (forward: Forward) => {
-    current.delete(forward)
-    if (!isWanted(forward.nick)) leads.delete(forward.nick)
+    activeForwards.delete(forward)
+    if (!isForwarded(forward.nick)) peerByNick.delete(forward.nick)
     if (forward.protocol === 'tcp') streams.remove(forward)
     else await forwarded.remove(forward)
   }
 
   const add = async (forward: Forward) => {
     await (forward.protocol === 'tcp' ? streams : forwarded).add(forward)
-    // It opened behind the back of a close that came meanwhile.
+    // If `close` came while the port was opening, `close` has not closed it.
     if (isClosed) return remove(forward)
-    current.add(forward)
+    activeForwards.add(forward)
     onEvent({ type: 'listening', ...forward })
-    const peerId = firstCalled(forward.nick)
-    if (peerId === undefined || leads.has(forward.nick)) return
-    leads.set(forward.nick, peerId)
+    const peerId = firstLinked(forward.nick)
+    if (peerId === undefined || peerByNick.has(forward.nick)) return
+    peerByNick.set(forward.nick, peerId)
     onEvent({ type: 'forwarding', nick: forward.nick, peerId })
   }
 
@@ -176,8 +177,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     isClosed = true
     stopExpiry()
     await Promise.all([exposed.close(), forwarded.close(), streams.close()])
-    linked.clear()
-    leads.clear()
+    linkedPeers.clear()
+    peerByNick.clear()
   }
 
   return {
@@ -196,12 +197,12 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     remove,
 
     attach: ({ id, name }, link) => {
-      if (linked.has(id) && linked.get(id)?.name !== name) release(id)
-      linked.set(id, { name, link })
-      if (!isWanted(name)) return
-      const used = leads.get(name)
+      if (linkedPeers.has(id) && linkedPeers.get(id)?.name !== name) release(id)
+      linkedPeers.set(id, { name, link })
+      if (!isForwarded(name)) return
+      const used = peerByNick.get(name)
       if (used === undefined) {
-        leads.set(name, id)
+        peerByNick.set(name, id)
         onEvent({ type: 'forwarding', nick: name, peerId: id })
       } else if (used !== id) onEvent({ type: 'ambiguous-nick', nick: name, used, unused: id })
     },
@@ -214,7 +215,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
         return
       }
       if (isNamedFrame(bytes)) {
-        takeNamed(id, bytes)
+        handleNamedFrame(id, bytes)
         return
       }
       const frame = decodeFrame(bytes)
@@ -230,7 +231,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     },
 
     openStream: async (id, name) => {
-      if (!isClosed && linked.has(id)) return streams.connect(id, name)
+      if (!isClosed && linkedPeers.has(id)) return streams.connect(id, name)
       throw new Problem('peer', 'There is no connection to this player now.', 'Wait until there is one.')
     },
 

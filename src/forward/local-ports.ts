@@ -1,5 +1,5 @@
-// Opening the local ports of forwards: on both loopback addresses, for some programs take `localhost` for 127.0.0.1 and
-// some for ::1.
+// Opens the local ports of forwards on both loopback addresses, because some programs resolve `localhost` to 127.0.0.1
+// and others to ::1.
 
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { createServer, type Server, type Socket as TcpSocket } from 'node:net'
@@ -11,8 +11,8 @@ export const loopbacks = [
   { family: 6, address: '::1' },
 ] as const
 
-/** Opens the forward's port on 127.0.0.1 and, where there is one, on ::1. Rejects with a Problem. */
-export async function openOnBoth<Port extends { close(): void }>(
+/** Opens the port of the forward on 127.0.0.1 and, if the computer has IPv6, on ::1. Rejects with a Problem. */
+export async function openOnBothLoopbacks<Port extends { close(): void }>(
   forward: Forward,
   open: (loopback: (typeof loopbacks)[number]) => Promise<Port>,
 ): Promise<Port[]> {
@@ -22,7 +22,7 @@ export async function openOnBoth<Port extends { close(): void }>(
       ports.push(await open(loopback))
     } catch (thrown) {
       const { code } = thrown as NodeJS.ErrnoException
-      // Many machines have no IPv6 at all.
+      // Many computers have no IPv6.
       if (loopback.family === 6 && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')) continue
       for (const port of ports) port.close()
       throw problemOf(forward, code, thrown)
@@ -35,7 +35,7 @@ export async function openUdpPort(
   { family, address }: (typeof loopbacks)[number],
   port: number,
 ): Promise<UdpSocket> {
-  const socket = createSocket({ type: family === 4 ? 'udp4' : 'udp6', lookup: literally })
+  const socket = createSocket({ type: family === 4 ? 'udp4' : 'udp6', lookup: lookupLiteral })
   await new Promise<void>((resolve, reject) => {
     socket.once('error', (error) => {
       socket.close()
@@ -58,13 +58,13 @@ export async function openTcpPort(
     server.listen({ host: address, port, exclusive: true }, resolve)
   })
   server.removeAllListeners('error')
-  // Too many open files: the client that could not be taken hears nothing, the others go on.
+  // With too many open files a client is not accepted, but the other clients must go on.
   server.on('error', () => {})
   return server
 }
 
-/** We only ever send to literal addresses; node would ask its resolver for each datagram. */
-export function literally(
+/** A lookup function for literal addresses. Node would call its resolver for each datagram otherwise. */
+export function lookupLiteral(
   hostname: string,
   _options: unknown,
   done: (error: null, address: string, family: number) => void,
@@ -88,7 +88,7 @@ function problemOf(forward: Forward, code: string | undefined, cause: unknown): 
       return new Problem(
         'network',
         `This user may not open local ${name} for ${option(localPort)}.`,
-        `Choose one from 1024 upwards, such as ${option(localPort < 1024 ? localPort + 10_000 : localPort)}.`,
+        `Choose a port of 1024 or higher, such as ${option(localPort < 1024 ? localPort + 10_000 : localPort)}.`,
         { cause },
       )
     default:

@@ -1,5 +1,5 @@
-// What the program around an agent opens to peers by name, without any port: channels for datagrams, and streams.
-// Only what stands here can be reached.
+// The datagram channels and streams that the surrounding program opens to peers by name, without a port. Peers can use
+// only the names registered here.
 
 import type { Duplex } from 'node:stream'
 import { Problem } from '../base/problem.ts'
@@ -7,16 +7,16 @@ import { isServiceName } from './udp/named-channel-frame.ts'
 
 type NamedService<Handle> = {
   readonly handle: Handle
-  /** Only those named in `friends`. */
+  /** Only the peers listed in `friends` may use it. */
   readonly friendsOnly: boolean
 }
 
-/** The bytes belong to the callee. Both must not throw. */
+/** The callee owns the bytes. Handlers must not throw. */
 type OnDatagram = (peerId: string, bytes: Uint8Array) => void
 export type OnStream = (peerId: string, stream: Duplex) => void
 
-/** Of each kind. */
-export const mostServices = 256
+/** Limit for channels and for streams, each. */
+export const maxServices = 256
 
 export class NamedServices {
   readonly #channels = new Map<string, NamedService<OnDatagram>>()
@@ -26,7 +26,7 @@ export class NamedServices {
     return this.#streams.size > 0
   }
 
-  /** Throws a Problem `usage`. Returns what closes it again. */
+  /** Throws a Problem `usage`. Returns a function that closes the channel. */
   openChannel(name: string, service: NamedService<OnDatagram>): () => void {
     return open(this.#channels, name, service)
   }
@@ -35,17 +35,20 @@ export class NamedServices {
     return open(this.#streams, name, service)
   }
 
-  /** Null when it is not open to this peer. */
+  /** Null when the channel is not open to this peer. */
   channel(name: string, isFriend: () => boolean): OnDatagram | null {
-    return through(this.#channels.get(name), isFriend)
+    return handlerIfAllowed(this.#channels.get(name), isFriend)
   }
 
   streams(name: string, isFriend: () => boolean): OnStream | null {
-    return through(this.#streams.get(name), isFriend)
+    return handlerIfAllowed(this.#streams.get(name), isFriend)
   }
 }
 
-function through<Handle>(service: NamedService<Handle> | undefined, isFriend: () => boolean): Handle | null {
+function handlerIfAllowed<Handle>(
+  service: NamedService<Handle> | undefined,
+  isFriend: () => boolean,
+): Handle | null {
   return service && (!service.friendsOnly || isFriend()) ? service.handle : null
 }
 
@@ -56,9 +59,9 @@ function open<Handle>(
 ): () => void {
   checkServiceName(name)
   if (namedServices.has(name))
-    throw new Problem('usage', `"${name}" is open already.`, 'Choose another name.')
-  if (namedServices.size >= mostServices)
-    throw new Problem('usage', `${mostServices} names are open already.`, 'Close some that are not needed.')
+    throw new Problem('usage', `"${name}" is already open.`, 'Choose another name.')
+  if (namedServices.size >= maxServices)
+    throw new Problem('usage', `${maxServices} names are already open.`, 'Close some that are not needed.')
   namedServices.set(name, service)
   return () => {
     if (namedServices.get(name) === service) namedServices.delete(name)
@@ -70,7 +73,7 @@ export function checkServiceName(name: string): void {
   if (isServiceName(name)) return
   throw new Problem(
     'usage',
-    `"${name}" is no name for a channel or stream.`,
+    `"${name}" is not a valid name for a channel or stream.`,
     'Use 1 to 32 of a-z, A-Z, 0-9, dot, dash and underscore.',
   )
 }

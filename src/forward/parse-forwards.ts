@@ -1,4 +1,4 @@
-// Reads the values of `--expose` and `--forward`.
+// Parses the values of `--expose` and `--forward`.
 
 import { Problem } from '../base/problem.ts'
 import type { Expose, Forward, Protocol } from './forward-types.ts'
@@ -10,7 +10,7 @@ const forwardExample =
 const maxOptions = 64
 const maxNickLength = 64
 
-/** Throws a Problem `usage`. A port given twice counts once: for all if one of them says so. */
+/** Throws a Problem `usage`. A port given twice counts once, and is open to all if one of the two is. */
 export function parseExposes(texts: readonly string[]): Expose[] {
   checkCount('--expose', texts)
   const exposes = new Map<string, Expose>()
@@ -22,7 +22,7 @@ export function parseExposes(texts: readonly string[]): Expose[] {
   return [...exposes.values()]
 }
 
-/** Throws a Problem `usage`, also when two forwards want one local port. */
+/** Throws a Problem `usage`, also when two forwards have the same local port. */
 export function parseForwards(texts: readonly string[]): Forward[] {
   checkCount('--forward', texts)
   const forwards = texts.map(parseForward)
@@ -40,7 +40,7 @@ export function parseForwards(texts: readonly string[]): Forward[] {
   return forwards
 }
 
-/** As `parseForwards` reads it. */
+/** The inverse of `parseForwards`. */
 export function forwardText({ protocol, localPort, nick, port }: Forward): string {
   return `${protocol}:${localPort}=${nick}:${port}`
 }

@@ -1,14 +1,14 @@
-// Forgets what has had its time, in small steps, so that no letter waits behind a big one.
+// Deletes expired rows of all tables in small steps, so that no letter waits behind a long one.
 
 import type { HostContext } from './context.ts'
 import { tryDatabase } from './host-problems.ts'
 import type { Repositories } from './repositories.ts'
 
 const stepRows = 200
-/** Between steps while there is more to do. */
-const hurryMs = 50
+/** Pause between two steps while more rows are left. */
+const busyPauseMs = 50
 
-/** All but the keys that a command blocked, which stay. */
+/** Blocked keys never expire. */
 type Cleaned = Omit<Repositories, 'blocked'>
 
 export class Cleanup {
@@ -18,7 +18,7 @@ export class Cleanup {
   #cancelTimer: (() => void) | null = null
   #stopped = false
 
-  /** `outboxSender` knows whether a mail is being sent right now, so that it is not given up under way. */
+  /** A mail that `outboxSender` is sending right now is not given up. */
   constructor(
     context: HostContext,
     {
@@ -32,7 +32,7 @@ export class Cleanup {
   }
 
   start(): void {
-    this.#comeBackIn(hurryMs)
+    this.#scheduleStep(busyPauseMs)
   }
 
   stop(): void {
@@ -40,17 +40,17 @@ export class Cleanup {
     this.#cancelTimer?.()
   }
 
-  #comeBackIn(delayMs: number): void {
+  #scheduleStep(delayMs: number): void {
     if (this.#stopped) return
     const { clock, settings } = this.#context
     this.#cancelTimer = clock.after(delayMs, () => {
       const rows = tryDatabase(this.#context, this.#repositories.database, () => this.#step()) ?? []
       const isMore = rows.some((count) => count >= stepRows)
-      this.#comeBackIn(isMore ? hurryMs : settings.cleanupMs)
+      this.#scheduleStep(isMore ? busyPauseMs : settings.cleanupMs)
     })
   }
 
-  /** How many rows of each kind went. */
+  /** The number of deleted or corrected rows for each kind. */
   #step(): readonly number[] {
     const { peers, seen, invites, revocations, outbox, introductions, unreachable, budget, leases } =
       this.#repositories
@@ -61,7 +61,7 @@ export class Cleanup {
       peers.removeExpired(now, stepRows),
       peers.clampFuture(now, stepRows),
       seen.forgetStale(now, stepRows),
-      peers.forgetLeftAgents(now - settings.freshnessMs - settings.futureToleranceMs, stepRows),
+      peers.forgetDepartedAgents(now - settings.freshnessMs - settings.futureToleranceMs, stepRows),
       invites.removeEnded(now - settings.expiryMs, now, stepRows),
       invites.forgetEnded(now, stepRows),
       revocations.forgetEnded(now, stepRows),

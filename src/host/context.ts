@@ -1,4 +1,4 @@
-// What every part of a host needs: who it is, its settings, time, crypto and a way to emit events.
+// What every part of a host needs: its keys and address, its settings, time, crypto and `emit`.
 
 import type { Clock } from '../base/clock.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
@@ -7,33 +7,33 @@ import type { RoomTag, UserId } from '../letter/letter-types.ts'
 import type { HostEvent } from './events.ts'
 import type { HostSettings } from './settings.ts'
 
-/** Ed25519 and X25519. */
+/** `identity` is Ed25519, `sealingKeys` is X25519. */
 export type HostKeyPairs = { readonly identity: KeyPair; readonly sealingKeys: KeyPair }
 
 export type HostRoom = {
   readonly tag: RoomTag
-  /** Who has only the room's secret is not let in. */
+  /** The room's secret alone does not admit an agent. */
   readonly invitesRequired: boolean
 }
 
-/** Who the host is and how its mails look. */
+/** The host's keys and roles, and the fields of its mails. */
 export type HostSelf = HostKeyPairs & {
-  /** As agents know it: a worker of a representative host goes by keys that all its workers share (A14), any other host by
-   *  its own. */
-  readonly front: HostKeyPairs
-  /** It hands on letters of agents to us; null when they come straight here. */
+  /** The keys by which agents know this host. All workers of a representative share one set (A14). Any other host uses its own
+   *  keys. */
+  readonly agentFacingKeys: HostKeyPairs
+  /** The host that forwards letters of agents to this one; null when agents write here directly. */
   readonly representative: InviteHost | null
   readonly address: string
   readonly domain: string
   readonly subject: string
   readonly rooms: readonly HostRoom[]
-  /** Hosts whose invites let in as ours do: this one and those that it exchanges tables with. */
+  /** Hosts whose invites are valid here: this one and those with which it exchanges tables. */
   readonly hosts: readonly UserId[]
-  /** The agent that runs in the same program at the same address, if one does. */
+  /** The agent in the same program, which shares this host's mail address; null if there is none. */
   readonly ownAgent: UserId | null
-  /** User IDs in hex that the config blocks. */
+  /** User IDs that the config blocks, in hex. */
   readonly blocked: ReadonlySet<string>
-  /** For the Message-IDs of its mails, see requests/bounce-token.ts. */
+  /** Authenticates the Message-IDs of its mails, see requests/bounce-token.ts. */
   readonly bounceTokenKey: Uint8Array
 }
 

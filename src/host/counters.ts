@@ -3,18 +3,18 @@
 import type { Counts } from '../store/host-database.ts'
 import type { HostCounters, HostEvent } from './events.ts'
 
-/** Bounded by the closed lists of kinds, outcomes and reasons. */
+/** Bounded: kinds, outcomes and reasons are closed lists. */
 type NamedCounts = Record<string, number>
 
-/** How full the host's memory is. */
-export type Levels = Counts & Pick<HostCounters, 'sentInDay'>
+/** Current sizes, read from the database. */
+export type Gauges = Counts & Pick<HostCounters, 'sentInDay'>
 
-const nothing: Levels = { entries: 0, seenLetters: 0, mails: 0, introductions: 0, sentInDay: 0 }
+const nothing: Gauges = { entries: 0, seenLetters: 0, mails: 0, introductions: 0, sentInDay: 0 }
 
 export class Counters {
   readonly #letters: NamedCounts = {}
   readonly #mails: NamedCounts = {}
-  #last: Levels = nothing
+  #last: Gauges = nothing
 
   count(event: HostEvent): void {
     if (event.event === 'letter') {
@@ -25,12 +25,12 @@ export class Counters {
     if (event.event === 'unsent') increase(this.#mails, `${event.kind} ${event.outcome}`)
   }
 
-  /** The database is about to close: these are its last counts. */
-  freeze(counts: Levels): void {
+  /** Keeps the last sizes, as the database is about to close. */
+  freeze(counts: Gauges): void {
     this.#last = counts
   }
 
-  counters(counts: Levels | null): HostCounters {
+  counters(counts: Gauges | null): HostCounters {
     const { entries, seenLetters, mails, introductions, sentInDay } = counts ?? this.#last
     return {
       letters: { ...this.#letters },

@@ -1,4 +1,4 @@
-// What a running host tells, and the counts it keeps of it.
+// The events and counters of a running host.
 
 import type { Problem } from '../base/problem.ts'
 import type { LetterKind } from '../letter/letter-types.ts'
@@ -7,28 +7,28 @@ import type { MailboxState } from '../mail/mailbox.ts'
 import type { OutboxKind } from '../store/outbox.ts'
 import type { BudgetState } from '../store/send-budget.ts'
 
-/** Kinds that a host sends. */
+/** The kinds of letters that a host sends. */
 export type SentKind = OutboxKind
 
 export type DropReason =
   | HostRefusal
-  /** The peer it speaks of has no entry in the room (any more). */
+  /** The peer that the letter names has no entry in the room. */
   | 'unknown-peer'
-  /** Sent by a program that wants no answer: a list, a vacation notice, a bounce that is not about our mail. */
+  /** From a program that wants no answer: a list, a vacation notice, a bounce of a mail that is not ours. */
   | 'automatic'
-  /** One of our own mails came back. */
+  /** A bounce of one of our own mails. */
   | 'bounce'
-  /** A letter for hosts, from none that we know. */
+  /** A letter between hosts, from a host that we do not know. */
   | 'unknown-host'
-  /** A worker found it after it was away: its representative is asked whether another one has it. */
+  /** A worker found it after it was away. It asks its representative whether another worker has the letter. */
   | 'asked-for'
-  /** Mail to its return address, or to the peer it is for, came back lately. */
+  /** Mail to its return address, or to the peer it names, bounced lately. */
   | 'unreachable'
 
 export type HostEvent =
-  /** The mailbox is open and letters are being taken. */
+  /** The mailbox is open, and the host reads letters. */
   | { readonly event: 'ready'; readonly address: string; readonly rooms: readonly string[] }
-  /** A mail with our subject was dealt with. `unknown`: it could not be opened. */
+  /** A mail with our subject was handled. `unknown`: it could not be opened. */
   | { readonly event: 'letter'; readonly kind: LetterKind | 'unknown'; readonly outcome: 'accepted' }
   | {
       readonly event: 'letter'
@@ -37,40 +37,40 @@ export type HostEvent =
       readonly reason: DropReason
     }
   | { readonly event: 'sent'; readonly kind: SentKind }
-  /** A mail that did not go: `later` is tried again, `refused` and `given-up` are dropped. */
+  /** A mail was not sent. `later`: the host tries it again. `refused`, `given-up`: it is dropped. */
   | {
       readonly event: 'unsent'
       readonly kind: SentKind
       readonly outcome: 'later' | 'refused' | 'given-up'
       readonly reason: string
     }
-  /** Of what may be sent in a day: told when it changes. */
+  /** The state of the day's sending budget changed. */
   | {
       readonly event: 'budget'
       readonly state: BudgetState
-      /** In the last day. */
+      /** Mails in the last day. */
       readonly sent: number
       readonly perDay: number
-      /** Until what waits may be sent again; null while nothing waits. */
+      /** Time until waiting mails may be sent; null while no mail has to wait. */
       readonly moreInMs: number | null
     }
-  /** Of a host that may stand by: whether it answers. */
+  /** A host with a standby setting: whether it answers agents. */
   | { readonly event: 'standing'; readonly state: 'awake' | 'standby' }
   | ({ readonly event: 'mailbox' } & MailboxState)
-  /** The database or the mailbox failed: no letters are taken until it works again, and none is lost. Or the server that
-   *  takes our mails, or our account there: they wait. Or our own code failed on one letter, which was dropped. */
+  /** One of three failures. The database or the mailbox: no letter is read until it works again, and none is lost. The SMTP
+   *  server or our account there: mails wait. Our own code: one letter is dropped. */
   | { readonly event: 'trouble'; readonly problem: Problem }
 
-/** Counts since the start. Keys of `letters` are `kind accepted` or `kind dropped reason`. */
 export type HostCounters = {
+  /** Since the start. Keys are `kind accepted` or `kind dropped reason`. */
   readonly letters: Readonly<Record<string, number>>
-  /** Keys are `kind sent`, `kind later`, `kind refused`, `kind given-up`. */
+  /** Since the start. Keys are `kind sent`, `kind later`, `kind refused`, `kind given-up`. */
   readonly mails: Readonly<Record<string, number>>
-  /** As they are now. */
+  /** This and the following are current values. */
   readonly entries: number
   readonly waitingMails: number
   readonly waitingIntroductions: number
   readonly seenLetters: number
-  /** In the last day, also before the start. */
+  /** Mails in the last day, also those before the start. */
   readonly sentInDay: number
 }

@@ -1,11 +1,11 @@
-// What becomes of trouble in a running host. Trouble with the database is a Problem 'database', which is emitted, and the work
-// is done again later. A fault of our own code is a Problem 'internal'.
+// How a running host reports failures. A failure of the database becomes a Problem 'database': it is emitted, and the work is
+// done again later. A fault in our own code becomes a Problem 'internal'.
 
 import { messageOf, Problem } from '../base/problem.ts'
 import { databaseProblem, type HostDatabase } from '../store/host-database.ts'
 import type { HostContext } from './context.ts'
 
-/** Whatever the database throws comes out as a Problem 'database', so that it is not taken for a bad letter. */
+/** Throws a Problem 'database' for whatever `work` throws, so that no database failure looks like a bad letter. */
 export function withDatabase<T>(database: HostDatabase, work: () => T): T {
   try {
     return work()
@@ -14,8 +14,8 @@ export function withDatabase<T>(database: HostDatabase, work: () => T): T {
   }
 }
 
-/** As `withDatabase`, in a transaction that waits for those of other processes without keeping ours from its work. */
-export async function withDatabaseTurn<T>(database: HostDatabase, work: () => T): Promise<T> {
+/** Like `withDatabase`, in a transaction. While it waits for transactions of other processes, this process goes on. */
+export async function withAsyncTransaction<T>(database: HostDatabase, work: () => T): Promise<T> {
   try {
     return await database.asyncTransaction(work)
   } catch (thrown) {
@@ -23,7 +23,7 @@ export async function withDatabaseTurn<T>(database: HostDatabase, work: () => T)
   }
 }
 
-/** As `withDatabase`, but a Problem is emitted. Null then. */
+/** Like `withDatabase`, but emits the Problem and returns null. */
 export function tryDatabase<T>(
   context: Pick<HostContext, 'emit'>,
   database: HostDatabase,
@@ -37,13 +37,13 @@ export function tryDatabase<T>(
   }
 }
 
-/** Emits a Problem; whatever else was thrown is thrown on. */
+/** Emits a Problem. Throws anything else again. */
 export function emitTrouble({ emit }: Pick<HostContext, 'emit'>, thrown: unknown): void {
   if (!(thrown instanceof Problem)) throw thrown
   emit({ event: 'trouble', problem: thrown })
 }
 
-/** For what should never be thrown; `what` begins the sentence. */
+/** For errors that only a fault of ours can cause. `what` is the subject of the message. */
 export function internalProblem(what: string, thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown
   return new Problem(

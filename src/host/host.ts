@@ -1,4 +1,4 @@
-// The host as a whole: puts its parts together, starts and stops them.
+// The host as a whole: creates its parts, starts them and stops them.
 
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
@@ -9,12 +9,12 @@ import { Problem } from '../base/problem.ts'
 import type { InviteHost } from '../letter/invite.ts'
 import type { UserId } from '../letter/letter-types.ts'
 import { isSealedTo } from '../letter/mail-text.ts'
-import type { Mailbox } from '../mail/mailbox.ts'
+import type { Mailbox, MailboxHandlers } from '../mail/mailbox.ts'
 import type { MailSender } from '../mail/sender.ts'
 import { type DatabaseLocation, noteIfDamaged, openHostDatabase } from '../store/host-database.ts'
 import { Cleanup } from './cleanup.ts'
 import type { HostContext, HostKeyPairs, HostRoom } from './context.ts'
-import { Counters, type Levels } from './counters.ts'
+import { Counters, type Gauges } from './counters.ts'
 import type { HostCounters, HostEvent } from './events.ts'
 import { withDatabase } from './host-problems.ts'
 import { readBounce } from './inbox/bounced-mail.ts'
@@ -27,7 +27,7 @@ import { openRepositories, type Repositories } from './repositories.ts'
 import { Representative } from './representative/representative.ts'
 import { WorkerLink } from './representative/worker-link.ts'
 import { Admission } from './requests/admission.ts'
-import { AgentLetters } from './requests/agent-letters.ts'
+import { AgentLetterDispatcher } from './requests/agent-letter-dispatcher.ts'
 import { bounceTokenKey } from './requests/bounce-token.ts'
 import { RequestHandler } from './requests/handle-request.ts'
 import { Introducer } from './requests/introductions.ts'
@@ -41,48 +41,48 @@ export { defaultHostSettings, type HostSettings } from './settings.ts'
 export type HostOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
-  /** Ed25519: who this host is. */
+  /** Ed25519. Identifies this host. */
   readonly identity: KeyPair
-  /** X25519: what letters to this host are sealed to. */
+  /** X25519. Letters to this host are sealed to it. */
   readonly sealingKeys: KeyPair
-  /** The mailbox's address; From of everything sent. */
+  /** The mailbox's address, and the From of every mail. */
   readonly address: string
-  /** Right side of Message-IDs; the domain of `address` if left out. */
+  /** The right side of Message-IDs; by default the domain of `address`. */
   readonly domain?: string
-  /** Of every mail that is a letter. */
+  /** The Subject of every mail with a letter. */
   readonly subject: string
   readonly rooms: readonly (Pick<HostRoom, 'tag'> & Partial<HostRoom> & { readonly name: string })[]
-  /** Other hosts with which the table is exchanged (A13); none if left out. */
+  /** Other hosts with which this one exchanges its table (A13); by default none. */
   readonly hosts?: readonly InviteHost[]
-  /** The agent that shares this host's mail address (A15); none if left out. */
+  /** The agent that shares this host's mail address (A15); by default none. */
   readonly ownAgent?: UserId
-  /** Makes this host a representative, which hands the letters of agents on to these unopened (A14). It has no rooms. */
+  /** Makes this host a representative. It forwards letters of agents unopened to these hosts (A14), and it has no rooms. */
   readonly workers?: readonly InviteHost[]
-  /** Makes this host a worker: it answers agents in the name of the keys that all workers of a representative share. */
+  /** Makes this host a worker. It answers agents with the keys that all workers of the representative share. */
   readonly represents?: HostKeyPairs & { readonly representative: InviteHost }
-  /** Let in nowhere, beside those that a command blocked. */
+  /** Admitted to no room, as are the keys that a command blocks. */
   readonly blocked?: readonly UserId[]
-  /** Whatever is left out is as in `defaultHostSettings`. */
+  /** `defaultHostSettings` holds the defaults. */
   readonly settings?: Partial<HostSettings>
-  /** Path of the database file; made (mode 0600) if it is not there. Or PostgreSQL, for as many processes as there are. */
+  /** The path of an SQLite file, created with mode 0600 if it is missing. Or PostgreSQL, which several processes can share. */
   readonly database: DatabaseLocation
-  /** Not yet open; the host opens and closes it and sets its callbacks. */
+  /** Not open yet. The host opens it, closes it and sets its callbacks. */
   readonly mailbox: Mailbox
   /** The host verifies and closes it. */
   readonly sender: MailSender
   readonly onEvent: (event: HostEvent) => void
-  /** Once, when it can do nothing any more until a person has acted: its database is damaged. It stops by itself. */
+  /** Called once, when the database is damaged and a person must act. The host has stopped by then. */
   readonly onFailed?: (problem: Problem) => void
 }
 
 export interface Host {
-  /** Opens the database and the mailbox and verifies the sender. Rejects with a Problem; then nothing stays open. */
+  /** Opens the database and the mailbox, and verifies the sender. Rejects with a Problem, and then closes everything. */
   start(): Promise<void>
-  /** Finishes the letter in hand, lets mails under way end for up to `stopGraceMs`, closes everything. May be
+  /** Finishes the current letters, waits up to `stopGraceMs` for mails that are being sent, and closes everything. Can be
    *  called at any time and more than once. */
   stop(): Promise<void>
   counters(): HostCounters
-  /** When the mailbox was last looked through with success; monotonic ms, null before. */
+  /** When the mailbox was last scanned with success, in monotonic ms; null before the first time. */
   readonly scannedAt: number | null
 }
 
@@ -116,8 +116,8 @@ class HostService implements Host {
 
   counters(): HostCounters {
     const running = this.#running
-    const levels = running && withDatabase(running.repositories.database, () => this.#levelsOf(running))
-    return this.#counters.counters(levels)
+    const gauges = running && withDatabase(running.repositories.database, () => this.#gaugesOf(running))
+    return this.#counters.counters(gauges)
   }
 
   get scannedAt(): number | null {
@@ -128,7 +128,7 @@ class HostService implements Host {
     const { mailbox, sender, address, rooms } = this.#options
     const running = this.#assemble()
     this.#running = running
-    const ready = await Promise.allSettled([mailbox.open(), sender.verify()])
+    const ready = await Promise.allSettled([mailbox.open(running.mailboxHandlers), sender.verify()])
     if (this.#stopping) return this.#stopping
     const failure = ready.find((result) => result.status === 'rejected')
     if (failure) {
@@ -155,7 +155,7 @@ class HostService implements Host {
     running.workerLink?.start()
   }
 
-  /** Nothing of it acts before it is started. */
+  /** Creates all parts. None acts before it is started. */
   #assemble(): Running {
     const { mailbox, sender, workers, represents, hosts = [], sealingKeys, crypto } = this.#options
     const context = this.#makeContext()
@@ -164,7 +164,7 @@ class HostService implements Host {
     const mailboxReader = new MailboxReader(context, { ...repositories, mailbox })
     const senderLimits = new SenderLimits(context.clock.now(), {
       ...context.settings.limits,
-      // Who has which key only workers see.
+      // A representative cannot see the keys of agents.
       ...(workers && { perKey: 0 }),
     })
     const roomMembers = new RoomMembers(context, repositories)
@@ -189,7 +189,7 @@ class HostService implements Host {
           outboxSender,
         })
       : null
-    const agentLetters = new AgentLetters(context, {
+    const agentLetterDispatcher = new AgentLetterDispatcher(context, {
       ...repositories,
       senderLimits,
       admission: new Admission(context, { ...repositories, roomMembers, senderLimits }),
@@ -199,19 +199,22 @@ class HostService implements Host {
       relay,
       tableExchange,
     })
-    mailbox.onWake = () => mailboxReader.wake()
-    mailbox.isOurReport = (raw) => readBounce(context, raw) !== null
-    mailbox.opens = (text) => isSealedTo(crypto, text, [sealingKeys])
-    mailbox.onState = (state) => {
-      workerLink?.noteMailbox(state)
-      this.#emit({ event: 'mailbox', ...state })
+    const mailboxHandlers: MailboxHandlers = {
+      ...mailboxReader.handlers,
+      isOurReport: (raw) => readBounce(context, raw) !== null,
+      opens: (text) => isSealedTo(crypto, text, [sealingKeys]),
+      onState: (state) => {
+        workerLink?.noteMailbox(state)
+        this.#emit({ event: 'mailbox', ...state })
+      },
     }
     return {
+      mailboxHandlers,
       repositories,
       mailboxReader,
       mailHandler:
         representative ??
-        new LetterDispatcher(context, { ...repositories, agentLetters, peerHosts, workerLink }),
+        new LetterDispatcher(context, { ...repositories, agentLetterDispatcher, peerHosts, workerLink }),
       outboxSender,
       introducer,
       requestHandler,
@@ -225,7 +228,7 @@ class HostService implements Host {
   #makeContext(): HostContext {
     const { clock, crypto, identity, sealingKeys, address, subject, rooms, represents } = this.#options
     const { domain = domainOf(address), hosts = [], blocked = [], ownAgent = null } = this.#options
-    const front = represents ?? { identity, sealingKeys }
+    const agentFacingKeys = represents ?? { identity, sealingKeys }
     return {
       clock,
       crypto,
@@ -233,7 +236,7 @@ class HostService implements Host {
       self: {
         identity,
         sealingKeys,
-        front,
+        agentFacingKeys,
         address,
         domain,
         subject,
@@ -241,7 +244,7 @@ class HostService implements Host {
         representative: represents?.representative ?? null,
         blocked: new Set(blocked.map(toHex)),
         rooms: rooms.map(({ tag, invitesRequired = false }) => ({ tag, invitesRequired })),
-        hosts: [front.identity.publicKey, ...hosts.map((host) => host.identity)],
+        hosts: [agentFacingKeys.identity.publicKey, ...hosts.map((host) => host.identity)],
         bounceTokenKey: bounceTokenKey(crypto, identity),
       },
       emit: (event) => this.#emit(event),
@@ -271,7 +274,7 @@ class HostService implements Host {
     running.introducer.stop()
     running.peerHosts.stop()
     const handled = running.mailboxReader.stop()
-    // A mailbox that answers nobody would keep the reader waiting; closing it ends that.
+    // The reader may wait for a mailbox that does not answer. Closing the mailbox ends this wait.
     await waitAtMost(clock, stopGraceMs, handled)
     await mailbox.close().catch(() => undefined)
     await waitAtMost(clock, stopGraceMs, handled)
@@ -280,15 +283,15 @@ class HostService implements Host {
     await running.outboxSender.stop(stopGraceMs)
     await sender.close().catch(() => undefined)
     try {
-      this.#counters.freeze(this.#levelsOf(running))
+      this.#counters.freeze(this.#gaugesOf(running))
     } catch {
-      // The database is gone; that must not keep the host from ending.
+      // The database may be gone. The host must stop all the same.
     }
     this.#running = null
     running.repositories.database.close()
   }
 
-  #levelsOf({ repositories: { database, budget } }: Running): Levels {
+  #gaugesOf({ repositories: { database, budget } }: Running): Gauges {
     return { ...database.counts(), sentInDay: budget.sent(this.#options.clock.wallNow()) }
   }
 
@@ -297,12 +300,12 @@ class HostService implements Host {
     try {
       this.#options.onEvent(event)
     } catch {
-      // Whoever listens must not be able to stop the host between two steps.
+      // A listener that throws must not stop the host between two steps.
     }
     if (event.event === 'trouble') this.#endIfDamaged(event.problem)
   }
 
-  /** What is written to a damaged file may be lost, and what is read from it wrong. */
+  /** Writes to a damaged file may be lost, and reads may be wrong. */
   #endIfDamaged(problem: Problem): void {
     if (this.#hasFailed || !this.#running || !noteIfDamaged(this.#running.repositories.database, problem))
       return
@@ -311,7 +314,7 @@ class HostService implements Host {
   }
 }
 
-/** What they remember of each other is in the memory of one process. */
+/** These roles keep state in the memory of one process. */
 const notOnPostgres = new Problem(
   'config',
   'A host on PostgreSQL cannot exchange tables with other hosts, represent them or work for one.',
@@ -321,6 +324,7 @@ const notOnPostgres = new Problem(
 type Running = {
   readonly repositories: Repositories
   readonly mailboxReader: MailboxReader
+  readonly mailboxHandlers: MailboxHandlers
   readonly mailHandler: MailHandler
   readonly outboxSender: OutboxSender
   readonly introducer: Introducer

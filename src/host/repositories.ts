@@ -1,4 +1,4 @@
-// The tables of a host's database that it uses whatever its role is. Each class is given those that it needs, by name.
+// The tables that a host uses in every role. Each class gets those that it needs, by name.
 
 import { BlockedKeys } from '../store/blocked-keys.ts'
 import type { HostDatabase } from '../store/host-database.ts'
@@ -24,11 +24,11 @@ export type Repositories = {
   readonly budget: SendBudget
   readonly introductions: PendingIntroductions
   readonly unreachable: UnreachableAddresses
-  /** Null where no other process uses the same tables. */
+  /** Null when no other process uses the same tables. */
   readonly leases: MailLeases | null
 }
 
-/** `owner`: no other process, now or later, has the same. */
+/** `owner` names this process in its leases. No other process, now or later, may use the same. */
 export function openRepositories(
   database: HostDatabase,
   settings: HostSettings,

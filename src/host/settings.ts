@@ -1,4 +1,4 @@
-// What can be set about a host, and what each setting is when nobody sets it.
+// The settings of a host and their defaults.
 
 import type { Family } from '../base/endpoint.ts'
 import { defaultUnreachable, type UnreachableSettings } from '../store/unreachable-addresses.ts'
@@ -8,64 +8,66 @@ const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 
 export type HostSettings = {
-  /** Letters of one sender that are granted. */
+  /** How many letters of one sender the host accepts. */
   readonly limits: SenderLimitSettings
-  /** Only mail that this server, at the border of our mail, found to be by its From counts; null: any mail. */
+  /** The authserv-id (RFC 8601) of our receiving mail server. Only mail whose From it authenticated is accepted; null: any
+   *  mail. */
   readonly trustedAuthservId: string | null
-  /** Mails that leave the mailbox in a day; 0 for any number. */
+  /** How many mails the host may send in a day; 0: no limit. */
   readonly perDay: number
-  /** Entries in the table over all rooms; newer overwrite oldest (A4). */
+  /** Entries in the table over all rooms. A new one overwrites the oldest (A4). */
   readonly capacity: number
   /** How long an entry stays after its last request (A4). */
   readonly expiryMs: number
-  /** Older letters, by their signed time or their mail's Date, are dropped (A3). */
+  /** Letters that are older, by their signed time or by their mail's Date, are dropped (A3). */
   readonly freshnessMs: number
   /** How far a sender's clock may be ahead of ours. */
   readonly futureToleranceMs: number
-  /** Peers in a reply, at most; 0..16. */
+  /** The most peers in a reply; 0..16. */
   readonly replyPeers: number
-  /** Askers for one recipient are gathered this long into one introduction. */
+  /** How long the host collects requesters for one recipient into one introduction. */
   readonly introductionWindowMs: number
-  /** While a backlog is worked off introductions wait for more askers, but never longer than this. */
+  /** The same while the host works off a backlog. */
   readonly introductionHoldMs: number
   /** Two agents whose public addresses share this many bits are behind the same NAT (B1, B2). */
   readonly natPrefix: Readonly<Record<Family, number>>
-  /** The mailbox is looked through at least this often, whatever wake-ups say. */
+  /** The host scans the mailbox at least this often, also without wake-ups. */
   readonly sweepMs: number
-  /** Mails taken from the mailbox at a time; up to three times as many are in memory. */
+  /** Mails fetched from the mailbox at a time. Up to three times as many are in memory. */
   readonly batchMails: number
-  /** Mails waiting to be sent, at most; when it is full no more letters are taken from the mailbox. */
+  /** The most mails in the outbox. While it is full, letters stay in the mailbox. */
   readonly outboxCapacity: number
-  /** Letter IDs remembered, at most; when it is full the oldest go, and letters as old as they are refused. */
+  /** The most letter IDs that the host remembers. Beyond it the oldest are forgotten, and letters as old as those are
+   *  refused. */
   readonly seenCapacity: number
-  /** Wait after the first failed attempt to send; doubles each time up to `retryMaxMs`. */
+  /** The wait after the first failed attempt to send. It doubles each time, up to `retryMaxMs`. */
   readonly retryFirstMs: number
   readonly retryMaxMs: number
-  /** A mail that could not be sent for this long is given up. */
+  /** A mail that cannot be sent for this long is given up. */
   readonly keepUnsentMs: number
-  /** Where mail came back from, and for how long nothing goes there. */
+  /** For how long the host sends nothing to an address whose mail bounced. */
   readonly unreachable: UnreachableSettings
-  /** A letter that a representative host gave to a worker, which took it no sooner, goes to another (A14); and a worker not
-   *  heard for so long meanwhile counts as dead until it is. */
+  /** A representative gives a letter to another worker when the first one does not confirm it within this time (A14). A worker
+   *  that sent nothing for this long meanwhile counts as dead until it sends again. */
   readonly forwardSilenceMs: number
-  /** Senders whose worker a representative host remembers, at most; beyond it those silent longest get one anew. */
+  /** The most senders whose worker a representative remembers. Beyond it, those that were silent longest are forgotten. */
   readonly forwardSenders: number
-  /** Letters no worker took yet, at most; then no more are taken from the mailbox. */
+  /** The most letters that no worker has confirmed. Beyond it, letters stay in the representative's mailbox. */
   readonly forwardsWaiting: number
-  /** A worker gathers this long what it took into one letter to its representative. */
+  /** How long a worker collects the letters that it took into one report to its representative. */
   readonly takenAfterMs: number
-  /** A worker tells its representative that it is there this often, if nothing else did. */
+  /** A worker sends its representative at least this often a sign of life. */
   readonly signOfLifeMs: number
-  /** How long `stop` waits for mails that are under way. */
+  /** How long `stop` waits for mails that are being sent. */
   readonly stopGraceMs: number
-  /** A host that stands by answers when no other one tells of a request for so long, twice as long if one comes before it,
-   *  and so on; null: it never stands by. */
+  /** A standby host answers a request when no other host reports it within this time. The second standby host in the order
+   *  waits twice as long, and so on. Null: this host never stands by. */
   readonly standbyMs: number | null
-  /** Of several processes on one database: how long the mails of the mailbox that one has in hand are left to it … */
+  /** Several processes on one database: how long a process leases mails of the mailbox. */
   readonly letterLeaseMs: number
-  /** … and those of the outbox that it sends. Twice as long as the longest sending at least, or one goes out twice. */
+  /** How long it leases mails of the outbox. At least twice the longest time to send one, or a mail may go out twice. */
   readonly mailLeaseMs: number
-  /** Time between the small steps of cleanup. */
+  /** The time between two steps of cleanup. */
   readonly cleanupMs: number
 }
 

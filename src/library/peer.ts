@@ -8,7 +8,7 @@ import { checkServiceName } from '../forward/named-services.ts'
 import { maxChannelBytes } from '../forward/udp/named-channel-frame.ts'
 
 /** The functions of the agent that a Peer uses. Null while the agent is not in the room. */
-export type PeerAgent = () => Pick<Agent, 'outlet' | 'report'> | null
+export type PeerAgent = () => Pick<Agent, 'forwarder' | 'report'> | null
 
 /** Created by the agent. A program may keep it: it is the same player after a connection was lost and opened again. */
 export class Peer {
@@ -45,7 +45,7 @@ export class Peer {
         `Send at most ${maxChannelBytes}, or open a stream.`,
       )
     }
-    return this.#agent()?.outlet.sendTo(this.id, channel, payload) ?? false
+    return this.#agent()?.forwarder.sendTo(this.id, channel, payload) ?? false
   }
 
   /**
@@ -62,7 +62,7 @@ export class Peer {
     checkServiceName(name)
     const agent = this.#agent()
     if (!agent) throw new Problem('peer', 'The agent is not in the room.', 'Start it first.')
-    return agent.outlet.openStream(this.id, name)
+    return agent.forwarder.openStream(this.id, name)
   }
 
   /** The smoothed round trip time in ms. Null while not connected or not measured. */

@@ -17,17 +17,17 @@ export class Datagrams {
   }
 
   /** The largest datagram that fits in one packet now, in bytes. */
-  get singlePacketBytes(): number {
+  get maxUnfragmentedBytes(): number {
     return this.#mtuDiscovery.packetBytes - dataOverheadBytes
   }
 
   /** The frames that carry these bytes, at most `maxDatagramBytes` of them. */
   frames(bytes: Uint8Array): Frame[] {
-    const { singlePacketBytes } = this
-    this.#mtuDiscovery.noteSent(Math.min(bytes.length, singlePacketBytes) + dataOverheadBytes)
-    if (bytes.length <= singlePacketBytes) return [{ kind: frameKinds.datagram, body: bytes }]
+    const { maxUnfragmentedBytes } = this
+    this.#mtuDiscovery.noteSent(Math.min(bytes.length, maxUnfragmentedBytes) + dataOverheadBytes)
+    if (bytes.length <= maxUnfragmentedBytes) return [{ kind: frameKinds.datagram, body: bytes }]
     this.#number = (this.#number + 1) >>> 0
-    return splitDatagram(this.#number, bytes, singlePacketBytes).map((body) => ({
+    return splitDatagram(this.#number, bytes, maxUnfragmentedBytes).map((body) => ({
       kind: frameKinds.fragment,
       body,
     }))

@@ -77,8 +77,8 @@ export class Link implements Machine<LinkEvent> {
   }
 
   /** The largest datagram that fits in one packet now, in bytes. */
-  get singlePacketBytes(): number {
-    return this.#openLink.singlePacketBytes
+  get maxUnfragmentedBytes(): number {
+    return this.#openLink.maxUnfragmentedBytes
   }
 
   /** The caller found a better path: the link moves there and pings at once. */

@@ -73,8 +73,8 @@ export class OpenLink {
     this.#pings.keepaliveMs = ms
   }
 
-  get singlePacketBytes(): number {
-    return this.#datagrams.singlePacketBytes
+  get maxUnfragmentedBytes(): number {
+    return this.#datagrams.maxUnfragmentedBytes
   }
 
   /** The counters are nearly used up: only a close may follow. */

@@ -20,28 +20,26 @@ export type MailboxState =
   /** `reason`: one line without secrets. `retryInMs`: time until the next attempt. */
   | { readonly state: 'disconnected'; readonly reason: string; readonly retryInMs: number }
 
-export interface Mailbox {
+/** What the reader of a mailbox hears from it, and decides for it. */
+export type MailboxHandlers = {
   /** Called when there may be new mail, and after each connection. It is only a hint. */
-  onWake: () => void
-  onState: (state: MailboxState) => void
-
-  /** Whether a mail is the bounce of one of our own mails. Only then bounces are shown. Must be set before `open`. */
-  isOurReport?: (raw: Uint8Array) => boolean
-
-  /** Whether a letter in this text is sealed to us. Used by a mailbox that several readers share. Must be set
-   *  before `open`. */
-  opens?: (text: string) => boolean
-
+  readonly onWake?: () => void
+  readonly onState?: (state: MailboxState) => void
+  /** Whether a mail is the bounce of one of our own mails. Absent: no bounces are shown. */
+  readonly isOurReport?: (raw: Uint8Array) => boolean
+  /** Whether a letter in this text is sealed to us. Used by a mailbox that several readers share. */
+  readonly opens?: (text: string) => boolean
   /** Leases mails before they are downloaded. Returns the refs that no other process has leased. Only IMAP
-   *  mailboxes use it. Must be set before `open`. */
-  lease?: (refs: readonly string[]) => ReadonlySet<string>
+   *  mailboxes use it. */
+  readonly lease?: (refs: readonly string[]) => ReadonlySet<string>
+  /** Whether the newest mails may come first. Absent: the oldest always come first. */
+  readonly mayTakeNewest?: MayTakeNewest
+}
 
-  /** Whether the newest mails may come first. If not set, the oldest always come first. Must be set before `open`. */
-  mayTakeNewest?: MayTakeNewest
-
+export interface Mailbox {
   /** Connects, and reconnects by itself from then on. Rejects with a Problem if the first attempt fails for a
    *  lasting reason: wrong password, unknown host, missing folder. */
-  open(): Promise<void>
+  open(handlers?: MailboxHandlers): Promise<void>
 
   /** At most `limit` mails, oldest first. If many wait and `mayTakeNewest` allows it, the newest and the oldest
    *  alternate. The same mails come again until they are removed, so a crash loses nothing. `except`: refs that

@@ -72,7 +72,7 @@ export function setUpAgent(setup: AgentSetup): AgentControl {
         attemptMs: config.peers.attempt,
         ...(config.network.bubble_ttl > 0 && { bubbleTtl: config.network.bubble_ttl }),
         sweepMs: config.letters.sweep,
-        askAgainMs: config.letters.ask_again,
+        requestRetryMs: config.letters.ask_again,
       },
       exposes: parsedExposes,
       forwards: open,

@@ -8,8 +8,8 @@ import type { NatProfile } from '../base/nat-profile.ts'
 import type { RoomTag, Session, UserId } from '../letter/letter-types.ts'
 import { limits } from '../letter/limits.ts'
 import { byCount, mostRows, repeat } from './batch-sql.ts'
+import { DepartedAgents } from './departed-agents.ts'
 import type { Connection, HostDatabase, Statement } from './host-database.ts'
-import { LeftAgents } from './left-agents.ts'
 import { RoomIds } from './room-ids.ts'
 
 export type Entry = {
@@ -70,7 +70,7 @@ export class PeerTable {
   readonly #settings: PeerTableSettings
   readonly #statements: ReturnType<typeof prepare>
   readonly #rooms: RoomIds
-  readonly #leftAgents: LeftAgents
+  readonly #departedAgents: DepartedAgents
   /** By `entry_order`. */
   readonly #decoded = new Map<number, Entry>()
   #rollbacks = 0
@@ -81,7 +81,7 @@ export class PeerTable {
     this.#settings = settings
     this.#statements = prepare(database.connection)
     this.#rooms = new RoomIds(database)
-    this.#leftAgents = new LeftAgents(database)
+    this.#departedAgents = new DepartedAgents(database)
     this.#keepCapacity()
   }
 
@@ -96,7 +96,7 @@ export class PeerTable {
       const roomId = this.#rooms.ofOrAdd(room)
       const present = this.#statements.sentAt.get(roomId, entry.user) as number | undefined
       if (present !== undefined && present > entry.sentAt) return 'older'
-      if (this.#leftAgents.hasLeftSince(roomId, entry.user, entry.sentAt)) return 'older'
+      if (this.#departedAgents.hasLeftSince(roomId, entry.user, entry.sentAt)) return 'older'
       if (present !== undefined) this.#statements.remove.run(roomId, entry.user)
       const order = this.#statements.insert.get(
         roomId,
@@ -196,15 +196,15 @@ export class PeerTable {
     return this.#database.inTransaction(() => {
       const roomId = this.#rooms.of(room)
       if (roomId === null) return false
-      this.#leftAgents.add(roomId, user, sentAt)
+      this.#departedAgents.add(roomId, user, sentAt)
       return this.#statements.leave.run(roomId, user, sentAt).changes > 0
     })
   }
 
   /** Deletes about `limit` records of agents that left at `until` (Unix ms) or before. Requests signed then are
    *  stale anyway. Returns how many. */
-  forgetLeftAgents(until: number, limit: number): number {
-    return this.#leftAgents.forget(until, limit)
+  forgetDepartedAgents(until: number, limit: number): number {
+    return this.#departedAgents.forget(until, limit)
   }
 
   /** Removes at most `limit` expired entries and returns how many. */

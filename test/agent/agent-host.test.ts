@@ -1,5 +1,5 @@
-// Agents that are hosts, too: one of them answers while the others stand by, whoever comes and goes; and chains of hosts
-// (A15).
+// Agents whose programs are also hosts (A15): one host answers and the others stand by, while hosts start and stop. Also
+// chains of hosts.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -8,37 +8,37 @@ import { goodMailConditions, inWorld, nat, type Player, type World } from '../ha
 const standbyMs = 5_000
 const home = nat('EIM', 'APDF')
 
-/** One agent at each host, all in the same program; none is started. */
-async function atTheHosts(world: World, ...names: readonly string[]): Promise<Player[]> {
+/** One agent at each host, in the same program as the host. None is started. */
+async function playersAtHosts(world: World, ...names: readonly string[]): Promise<Player[]> {
   await world.stopHost()
   return names.map((name, index) => world.player(name, home, { site: world.site(index) }))
 }
 
-function awake(world: World): number[] {
+function activeHosts(world: World): number[] {
   return [...world.sites.keys()].filter((index) => world.site(index).isAwake)
 }
 
-test('two agents without any host on line: one becomes host, they connect', async () => {
+test('two agents without a running host: one becomes host and they connect', async () => {
   await inWorld({ seed: 21, hosts: 2, host: { standbyMs } }, async (world) => {
-    const [anna, ben] = await atTheHosts(world, 'anna', 'ben')
+    const [anna, ben] = await playersAtHosts(world, 'anna', 'ben')
     assert.ok(anna && ben)
     await world.startHost()
     await world.finish(Promise.all([anna.start(), ben.start()]))
     await world.until('both are linked', () => world.areLinked(anna, ben), 60_000)
     await world.pass(120_000)
-    assert.equal(awake(world).length, 1)
-    for (const player of [anna, ben]) assert.equal(player.told('failed').length, 0)
+    assert.equal(activeHosts(world).length, 1)
+    for (const player of [anna, ben]) assert.equal(player.emitted('failed').length, 0)
   })
 })
 
-test('while one host answers, the others send no replies, and hold the same table', async () => {
+test('while one host answers, the others send no replies and have the same table', async () => {
   await inWorld({ seed: 22, hosts: 3, host: { standbyMs } }, async (world) => {
     const players = ['anna', 'ben', 'cleo'].map((name) => world.player(name))
     await world.join(...players)
     await world.until('all are linked', () => world.areLinked(...players), 120_000)
     await world.pass(120_000)
-    const [host] = awake(world)
-    assert.equal(awake(world).length, 1)
+    const [host] = activeHosts(world)
+    assert.equal(activeHosts(world).length, 1)
     const dora = world.player('dora')
     const before = world.sites.map((site) => site.sent('reply'))
     await world.join(dora)
@@ -50,30 +50,30 @@ test('while one host answers, the others send no replies, and hold the same tabl
   })
 })
 
-test('when the host that answers dies, another one takes its place; back again, it stands by', async () => {
+test('when the answering host stops, another takes over, and after a restart the first stands by', async () => {
   await inWorld({ seed: 23, hosts: 3, host: { standbyMs } }, async (world) => {
     const [anna, ben, cleo] = ['anna', 'ben', 'cleo'].map((name) => world.player(name))
     assert.ok(anna && ben && cleo)
     await world.join(anna)
     await world.pass(60_000)
-    const [dead] = awake(world)
+    const [dead] = activeHosts(world)
     assert.ok(dead !== undefined)
     await world.finish(world.site(dead).stop())
     await world.join(ben)
     await world.until('both are linked', () => world.areLinked(anna, ben), 60_000)
     await world.pass(60_000)
-    const [next] = awake(world)
-    assert.equal(awake(world).length, 1)
+    const [next] = activeHosts(world)
+    assert.equal(activeHosts(world).length, 1)
     assert.notEqual(next, dead)
     await world.finish(world.site(dead).start())
     await world.join(cleo)
     await world.until('all are linked', () => world.areLinked(anna, ben, cleo), 60_000)
     await world.pass(120_000)
-    assert.deepEqual(awake(world), [next])
+    assert.deepEqual(activeHosts(world), [next])
   })
 })
 
-test('agents at both ends of a chain of three hosts meet', async () => {
+test('agents at both ends of a chain of three hosts connect', async () => {
   await inWorld({ seed: 24, hosts: 3 }, async (world) => {
     await world.stopHost()
     const [first, middle, last] = [world.site(0), world.site(1), world.site(2)]
@@ -87,27 +87,27 @@ test('agents at both ends of a chain of three hosts meet', async () => {
     await world.until('the last knows her', () => last.host.counters().entries === 1, 60_000)
     await world.join(ben)
     await world.until('both are linked', () => world.areLinked(anna, ben), 60_000)
-    assert.equal(anna.told('introduced', ben).length, 1)
+    assert.equal(anna.emitted('introduced', ben).length, 1)
   })
 })
 
-test('an agent that knows only a host that stands by is answered by it at once, and meets the agents of the one awake', async () => {
+test('a host that stands by answers an agent that knows no other host at once, and the agent connects to agents of the active host', async () => {
   await inWorld({ seed: 25, hosts: 2, host: { standbyMs } }, async (world) => {
     const anna = world.player('anna')
     await world.join(anna)
     await world.pass(60_000)
-    const [acting] = awake(world)
-    assert.equal(awake(world).length, 1)
+    const [acting] = activeHosts(world)
+    assert.equal(activeHosts(world).length, 1)
     const other = world.site(acting === 0 ? 1 : 0)
     const ben = world.player('ben', nat('APDM', 'APDF', { allocation: 1 }), { hosts: [other] })
     await world.join(ben)
-    assert.ok((ben.told('replied')[0]?.sinceRequestMs ?? Infinity) < standbyMs)
+    assert.ok((ben.emitted('replied')[0]?.sinceRequestMs ?? Infinity) < standbyMs)
     await world.until('both are linked', () => world.areLinked(anna, ben), 60_000)
-    assert.deepEqual(awake(world), [acting])
+    assert.deepEqual(activeHosts(world), [acting])
   })
 })
 
-/** The invite of each agent is made by its own host, so a host lets in no agent of one that it does not know. */
+/** Each agent has an invite of its own host, so a host rejects the agents of hosts that it does not know. */
 async function inChainOfThree(
   seed: number,
   slowestMailMs: number,
@@ -129,7 +129,7 @@ async function inChainOfThree(
 }
 
 for (const seed of [3, 11]) {
-  test(`at both ends of a chain agents meet, though their own hosts let in no one from the other end and mails overtake each other (seed ${seed})`, async () => {
+  test(`agents at both ends of a chain connect, though their hosts reject agents from the other end and mails overtake each other (seed ${seed})`, async () => {
     await inChainOfThree(seed, 15_000, (world, players) =>
       world.until('all are linked', () => world.areLinked(...players), 120_000),
     )
@@ -137,7 +137,7 @@ for (const seed of [3, 11]) {
 }
 
 for (const seed of [1, 2, 3]) {
-  test(`the host at one end of a chain is killed; back after a while its agent meets the one at the other end, which its host does not know (seed ${seed})`, async () => {
+  test(`after the host at one end of a chain was killed and restarted, its agent connects to the one at the other end, which the host does not know (seed ${seed})`, async () => {
     await inChainOfThree(seed, 5_000, async (world, players) => {
       await world.until('all are linked', () => world.areLinked(...players), 120_000)
       const [gina] = players
@@ -147,7 +147,7 @@ for (const seed of [1, 2, 3]) {
       const middle = world.site(1)
       const jan = world.player('jan', home, { hosts: [middle, site, world.site(2)], invitedBy: middle })
       await world.join(jan)
-      // Longer than a letter between hosts takes, so that nobody asks at the same time.
+      // Longer than a letter between hosts takes, so that no two requests are in transit at the same time.
       await world.pass(90_000)
       await world.finish(site.start())
       assert.ok(gina)
@@ -158,7 +158,7 @@ for (const seed of [1, 2, 3]) {
 }
 
 for (const seed of [31, 32, 33]) {
-  test(`in a chain of four hosts that stand by, each agent soon asks one that is awake, and all meet (seed ${seed})`, async () => {
+  test(`in a chain of four hosts, each agent soon gets a reply from an active host, and all connect (seed ${seed})`, async () => {
     await inWorld({ seed, hosts: 4, host: { standbyMs } }, async (world) => {
       await world.stopHost()
       const { sites } = world
@@ -176,15 +176,15 @@ for (const seed of [31, 32, 33]) {
       }
       await world.until('all are linked', () => world.areLinked(...players), 120_000)
       await world.pass(180_000)
-      const acting = awake(world)
+      const acting = activeHosts(world)
       assert.ok(acting.length > 0)
-      for (const place of acting) assert.ok(!acting.includes(place + 1), `awake: ${acting}`)
+      for (const place of acting) assert.ok(!acting.includes(place + 1), `activeHosts: ${acting}`)
       for (const place of sites.keys()) {
         const late = playerAt(`late${place}`, place)
         await world.join(late)
-        assert.ok((late.told('replied')[0]?.sinceRequestMs ?? Infinity) < standbyMs)
+        assert.ok((late.emitted('replied')[0]?.sinceRequestMs ?? Infinity) < standbyMs)
       }
-      assert.deepEqual(awake(world), acting)
+      assert.deepEqual(activeHosts(world), acting)
     })
   })
 }

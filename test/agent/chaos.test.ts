@@ -1,4 +1,4 @@
-// Whatever happens in whatever order, once it stops happening everybody is linked with everybody.
+// Random faults in random order. After they end, all running agents become linked with each other.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -8,12 +8,12 @@ import { goodMailConditions, inWorld, nat, type Player, type World } from '../ha
 const runs = 30
 const kinds = [nat('EIM', 'APDF'), nat('EIM', 'ADF', { allocation: 1 }), nat('EIM', 'EIF', { allocation: 2 })]
 
-/** An introduction that was lost is made up for when the entry is refreshed, after half of its life. */
+/** When an introduction is lost, the refresh of the entry after half of its lifetime leads to a new one. */
 const host = { expiryMs: 1_200_000, cleanupMs: 60_000 }
 
 type Draw = (below: number) => number
 
-async function disturb(world: World, players: readonly Player[], draw: Draw): Promise<string> {
+async function causeFault(world: World, players: readonly Player[], draw: Draw): Promise<string> {
   const player = players[draw(players.length)]
   assert.ok(player)
   switch (draw(9)) {
@@ -57,7 +57,7 @@ async function disturb(world: World, players: readonly Player[], draw: Draw): Pr
 }
 
 for (let seed = 1; seed <= runs; seed++) {
-  test(`after starts, stops, kills, moves and mail troubles all running agents are linked (seed ${seed})`, async () => {
+  test(`after starts, stops, kills, moves and mail faults, all running agents are linked (seed ${seed})`, async () => {
     await inWorld({ seed, loss: seed % 3 === 0 ? 0.05 : 0, host }, async (world) => {
       const random = seededRandom(seed * 7_919)
       const draw: Draw = (below) => Math.floor(random() * below)
@@ -65,7 +65,7 @@ for (let seed = 1; seed <= runs; seed++) {
       const players = names.map((name) => world.player(name, kinds[draw(kinds.length)]))
       const steps: string[] = []
       for (let step = 0; step < 14; step++) {
-        steps.push(`${(world.clock.now() / 1000).toFixed(1)} ${await disturb(world, players, draw)}`)
+        steps.push(`${(world.clock.now() / 1000).toFixed(1)} ${await causeFault(world, players, draw)}`)
         await world.pass(draw(4) === 0 ? draw(90_000) : draw(4_000))
       }
       steps.push(`${(world.clock.now() / 1000).toFixed(1)} calm`)
@@ -75,11 +75,11 @@ for (let seed = 1; seed <= runs; seed++) {
         world.post.setDown(player.address, false)
         if (!player.isRunning) await world.finish(player.start())
       }
-      // Ten minutes between two requests, whether answered or not; an attempt takes two.
+      // At most ten minutes pass between two requests, and an attempt takes up to two minutes.
       const linked = await world.clock.until(() => world.areLinked(...players), 1_500_000)
-      assert.ok(linked, `${steps.join('\n')}\n${world.story()}`)
+      assert.ok(linked, `${steps.join('\n')}\n${world.eventLog()}`)
       await world.pass(60_000)
-      assert.ok(world.areLinked(...players), `${steps.join('\n')}\n${world.story()}`)
+      assert.ok(world.areLinked(...players), `${steps.join('\n')}\n${world.eventLog()}`)
     })
   })
 }

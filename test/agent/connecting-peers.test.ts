@@ -1,4 +1,4 @@
-// Agents that find each other through the host, in fine weather.
+// Agents that connect through the host, without faults.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -15,41 +15,45 @@ type HomeName = keyof typeof easyHomes
 const names = Object.keys(easyHomes) as HomeName[]
 
 for (const [first, second] of names.flatMap((one) => names.map((other) => [one, other] as const))) {
-  test(`an agent behind ${second} meets one that came before it behind ${first}`, async () => {
+  test(`an agent behind ${second} connects to an earlier one behind ${first}`, async () => {
     await inWorld({ seed: names.indexOf(first) * 10 + names.indexOf(second) }, async (world) => {
       const anna = world.player('anna', easyHomes[first])
       const ben = world.player('ben', easyHomes[second])
       await world.join(anna, ben)
       await world.until('both are linked', () => world.areLinked(anna, ben), 5_000)
       for (const player of [anna, ben]) {
-        assert.equal(player.told('connected').length, 1)
-        assert.equal(player.told('connected')[0]?.path.kind, 'direct')
-        assert.equal(player.told('failed').length + player.told('disconnected').length, 0)
+        assert.equal(player.emitted('connected').length, 1)
+        assert.equal(player.emitted('connected')[0]?.path.kind, 'direct')
+        assert.equal(player.emitted('failed').length + player.emitted('disconnected').length, 0)
       }
-      assert.deepEqual(ben.told('introduced'), [], 'whoever asked hears it in its reply')
-      assert.equal(anna.told('introduced', ben).length, 1)
+      assert.deepEqual(
+        ben.emitted('introduced'),
+        [],
+        'the agent that sent the request gets the peer in its reply',
+      )
+      assert.equal(anna.emitted('introduced', ben).length, 1)
     })
   })
 }
 
-test('two agents behind the same NAT meet inside the LAN', async () => {
+test('two agents behind the same NAT connect inside the LAN', async () => {
   await inWorld({ seed: 7 }, async (world) => {
     const lan = world.lan(nat('EIM', 'APDF'))
     const [anna, ben] = [world.player('anna', lan), world.player('ben', lan)]
     await world.join(anna, ben)
     await world.until('both are linked', () => world.areLinked(anna, ben), 5_000)
-    assert.equal(anna.told('connected')[0]?.path.kind, 'lan')
-    assert.equal(ben.told('connected')[0]?.path.kind, 'lan')
+    assert.equal(anna.emitted('connected')[0]?.path.kind, 'lan')
+    assert.equal(ben.emitted('connected')[0]?.path.kind, 'lan')
   })
 })
 
-test('two agents behind the same symmetric NAT meet inside the LAN all the same', async () => {
+test('two agents behind the same symmetric NAT also connect inside the LAN', async () => {
   await inWorld({ seed: 8 }, async (world) => {
     const lan = world.lan(nat('APDM', 'APDF', { allocation: 1 }))
     const [anna, ben] = [world.player('anna', lan), world.player('ben', lan)]
     await world.join(anna, ben)
     await world.until('both are linked', () => world.areLinked(anna, ben), 5_000)
-    assert.equal(ben.told('connected')[0]?.path.kind, 'lan')
+    assert.equal(ben.emitted('connected')[0]?.path.kind, 'lan')
   })
 })
 
@@ -57,7 +61,7 @@ for (const names of [
   ['anna', 'ben', 'cleo'],
   ['anna', 'ben', 'cleo', 'dora', 'emil', 'finn', 'gina', 'hugo'],
 ]) {
-  test(`${names.length} agents that come at the same moment are all linked with each other, once`, async () => {
+  test(`${names.length} agents that start at the same moment are all linked with each other, once`, async () => {
     await inWorld({ seed: 9 }, async (world) => {
       const players = names.map((name) => world.player(name))
       await world.finish(Promise.all(players.map((player) => player.start())))
@@ -65,25 +69,25 @@ for (const names of [
       await world.pass(180_000)
       assert.ok(world.areLinked(...players))
       for (const player of players) {
-        assert.equal(player.told('connected').length, names.length - 1)
-        assert.deepEqual(player.told('disconnected'), [])
-        assert.deepEqual(player.told('failed'), [])
+        assert.equal(player.emitted('connected').length, names.length - 1)
+        assert.deepEqual(player.emitted('disconnected'), [])
+        assert.deepEqual(player.emitted('failed'), [])
       }
     })
   })
 }
 
-test('who is first gets an empty reply, waits, says so once, and is introduced to who comes later', async () => {
+test('the first agent gets an empty reply, emits waiting once, and is introduced to a later agent', async () => {
   await inWorld({ seed: 10 }, async (world) => {
     const [anna, ben] = [world.player('anna'), world.player('ben')]
     await world.join(anna)
     assert.deepEqual(
-      anna.told('replied').map(({ peers }) => peers),
+      anna.emitted('replied').map(({ peers }) => peers),
       [0],
     )
     await world.pass(3_600_000)
-    assert.equal(anna.told('waiting').length, 1)
-    assert.equal(anna.told('requested').length, 1)
+    assert.equal(anna.emitted('waiting').length, 1)
+    assert.equal(anna.emitted('requested').length, 1)
     await world.join(ben)
     await world.until('both are linked', () => world.areLinked(anna, ben), 5_000)
     const order = anna.events.map(({ event }) => event).filter((event) => event !== 'nat')
@@ -96,12 +100,12 @@ test('who is first gets an empty reply, waits, says so once, and is introduced t
   })
 })
 
-test('a blocked player is neither tried nor let in, and not even told of', async () => {
+test('a blocked player is neither tried nor accepted, and no event mentions it', async () => {
   await inWorld({ seed: 11 }, async (world) => {
     const ben = world.player('ben')
     const anna = world.player('anna', 'no NAT', { blocked: [ben] })
     await world.join(anna, ben)
-    await world.until('ben has tried', () => ben.told('failed', anna).length === 1, 150_000)
+    await world.until('ben has tried', () => ben.emitted('failed', anna).length === 1, 150_000)
     assert.deepEqual(
       anna.events.filter((event) => 'peer' in event),
       [],
@@ -110,29 +114,29 @@ test('a blocked player is neither tried nor let in, and not even told of', async
     const cleo = world.player('cleo', 'no NAT', { blocked: [anna] })
     await world.join(cleo)
     await world.until('cleo meets ben', () => world.areLinked(ben, cleo), 5_000)
-    assert.deepEqual(cleo.told('punching', anna), [], 'nor one whom a reply offers')
+    assert.deepEqual(cleo.emitted('punching', anna), [], 'nor one that a reply offers')
   })
 })
 
-test('two agents behind symmetric NATs with random ports fail at once, with the reason and advice, and never punch', async () => {
+test('two agents behind symmetric NATs with random ports fail at once with a reason and advice, and never punch', async () => {
   await inWorld({ seed: 12 }, async (world) => {
     const hard = nat('APDM', 'APDF', { allocation: 'random' })
     const [anna, ben] = [world.player('anna', hard), world.player('ben', hard)]
     await world.join(anna, ben)
     await world.until(
       'both know',
-      () => [anna, ben].every((player) => player.told('failed').length > 0),
+      () => [anna, ben].every((player) => player.emitted('failed').length > 0),
       2_000,
     )
     for (const player of [anna, ben]) {
-      assert.match(player.told('failed')[0]?.reason ?? '', /different port for every destination/)
-      assert.match(player.told('failed')[0]?.advice ?? '', /forward a UDP port/)
-      assert.deepEqual(player.told('punching'), [])
+      assert.match(player.emitted('failed')[0]?.reason ?? '', /different port for every destination/)
+      assert.match(player.emitted('failed')[0]?.advice ?? '', /forward a UDP port/)
+      assert.deepEqual(player.emitted('punching'), [])
       assert.equal(player.events.at(-1)?.event, 'waiting')
     }
-    await world.until('the host hears it from whoever asked', () => world.accepted('failure') === 1)
+    await world.until('the agent that sent the request reports it', () => world.accepted('failure') === 1)
     await world.pass(60_000)
-    assert.equal(world.accepted('failure'), 1, 'who was only introduced has nothing to report')
+    assert.equal(world.accepted('failure'), 1, 'an agent that was only introduced reports no failure')
   })
 })
 
@@ -143,7 +147,7 @@ test('a friend is tried first', async () => {
     await world.join(ben, cleo, anna)
     await world.until('anna meets ben', () => world.areLinked(anna, ben), 5_000)
     assert.deepEqual(
-      anna.told('punching').map(({ peer }) => peer.name),
+      anna.emitted('punching').map(({ peer }) => peer.name),
       ['ben'],
     )
   })

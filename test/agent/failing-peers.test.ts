@@ -6,7 +6,7 @@ import { inWorld, nat } from '../harness/world.ts'
 
 const quick = { settings: { attemptMs: 30_000, links: 1 } } as const
 
-test('a peer that does not answer fails with a reason, is reported and flagged, and the next is tried', async () => {
+test('a peer that does not answer fails with a reason, is reported and flagged, and the next peer is tried', async () => {
   await inWorld({ seed: 1 }, async (world) => {
     const cleo = world.player('cleo')
     const ben = world.player('ben')
@@ -14,21 +14,21 @@ test('a peer that does not answer fails with a reason, is reported and flagged, 
     await world.join(cleo, ben)
     ben.kill()
     await world.join(anna)
-    await world.until('ben fails', () => anna.told('failed', ben).length === 1, 35_000)
-    assert.match(anna.told('failed')[0]?.reason ?? '', /did not answer/)
-    assert.ok(anna.told('failed')[0]?.advice)
-    assert.deepEqual(anna.told('punching', cleo), [], 'one after the other')
+    await world.until('ben fails', () => anna.emitted('failed', ben).length === 1, 35_000)
+    assert.match(anna.emitted('failed')[0]?.reason ?? '', /did not answer/)
+    assert.ok(anna.emitted('failed')[0]?.advice)
+    assert.deepEqual(anna.emitted('punching', cleo), [], 'one after the other')
     await world.until('cleo is met', () => world.areLinked(anna, cleo), 10_000)
     assert.equal(world.accepted('failure'), 1)
 
     const dora = world.player('dora', nat('EIM', 'APDF'), quick)
     await world.join(dora)
-    await world.until('dora meets somebody', () => dora.told('connected').length === 1)
-    assert.deepEqual(dora.told('punching', ben), [], 'flagged ones come last, however recent')
+    await world.until('dora connects to a peer', () => dora.emitted('connected').length === 1)
+    assert.deepEqual(dora.emitted('punching', ben), [], 'flagged peers come last, even recent ones')
   })
 })
 
-test('when all have failed the agent tells so once, asks no more, and lets others come', async () => {
+test('when all peers have failed, the agent emits waiting once, sends no more requests, and accepts peers that connect', async () => {
   await inWorld({ seed: 2 }, async (world) => {
     const [ben, cleo] = [world.player('ben'), world.player('cleo')]
     const anna = world.player('anna', nat('EIM', 'APDF'), quick)
@@ -36,15 +36,15 @@ test('when all have failed the agent tells so once, asks no more, and lets other
     ben.kill()
     cleo.kill()
     await world.join(anna)
-    await world.until('anna waits', () => anna.told('waiting').length === 1, 300_000)
-    assert.equal(anna.told('failed', ben).length, 1)
-    assert.equal(anna.told('failed', cleo).length, 1)
+    await world.until('anna waits', () => anna.emitted('waiting').length === 1, 300_000)
+    assert.equal(anna.emitted('failed', ben).length, 1)
+    assert.equal(anna.emitted('failed', cleo).length, 1)
     await world.until('both are reported', () => world.accepted('failure') === 2)
-    const asked = anna.told('requested').length
-    assert.ok(asked <= 2, 'once more for the second, who was told too long ago')
+    const requests = anna.emitted('requested').length
+    assert.ok(requests <= 2, 'one more for the second peer, which was introduced too long ago')
     await world.pass(3_600_000)
-    assert.equal(anna.told('requested').length, asked)
-    assert.equal(anna.told('waiting').length, 1)
+    assert.equal(anna.emitted('requested').length, requests)
+    assert.equal(anna.emitted('waiting').length, 1)
 
     const dora = world.player('dora')
     await world.join(dora)
@@ -52,7 +52,7 @@ test('when all have failed the agent tells so once, asks no more, and lets other
   })
 })
 
-test('with all links wanted at once, one dead peer keeps nobody from the others', async () => {
+test('one dead peer does not delay links with the other peers', async () => {
   await inWorld({ seed: 3 }, async (world) => {
     const [ben, cleo, dora] = ['ben', 'cleo', 'dora'].map((name) => world.player(name))
     const anna = world.player('anna')
@@ -68,18 +68,18 @@ test('with all links wanted at once, one dead peer keeps nobody from the others'
   })
 })
 
-test('somebody with other keys behind the address of a peer gets no link', async () => {
+test('another identity at the address of a peer gets no link', async () => {
   await inWorld({ seed: 4 }, async (world) => {
-    // Whichever of the two comes first, the other has its turn.
+    // Both the peer and the impostor are tried, in either order.
     const anna = world.player('anna', 'no NAT', { settings: { attemptMs: 30_000 } })
     const ben = world.player('ben')
     await world.join(ben)
-    // The same computer and port, another person.
+    // The same computer and port, but another identity.
     ben.kill()
     const impostor = world.impostor('impostor', ben)
     await world.finish(impostor.start())
     await world.join(anna)
-    await world.until('ben fails', () => anna.told('failed', ben).length === 1, 35_000)
-    assert.deepEqual(anna.told('connected', ben), [])
+    await world.until('ben fails', () => anna.emitted('failed', ben).length === 1, 35_000)
+    assert.deepEqual(anna.emitted('connected', ben), [])
   })
 })

@@ -1,4 +1,4 @@
-// An agent's inbox on virtual time, between a mailbox and a sender in memory, and a host to write to it.
+// An agent's inbox on virtual time, with a mailbox and a sender in memory and a host that writes letters to it.
 
 import { Inbox, type KnownHost } from '../../src/agent/letters/inbox.ts'
 import { SessionKeys } from '../../src/agent/letters/session-keys.ts'
@@ -20,9 +20,9 @@ import {
 
 export const agentAddress = 'anna@mail.test'
 
-/** A mailbox whose server can fail, or never answer. */
+/** A mailbox whose server can fail or never answer. */
 export class FaultyMailbox extends FakeMailbox {
-  mood: 'fine' | 'failing' | 'silent' = 'fine'
+  state: 'fine' | 'failing' | 'silent' = 'fine'
   closed = 0
 
   override async fetch(limit: number, except?: ReadonlySet<string>) {
@@ -40,8 +40,8 @@ export class FaultyMailbox extends FakeMailbox {
   }
 
   async #answer(): Promise<void> {
-    if (this.mood === 'failing') throw new Error('the server fails')
-    if (this.mood === 'silent') await new Promise(() => {})
+    if (this.state === 'failing') throw new Error('the server fails')
+    if (this.state === 'silent') await new Promise(() => {})
   }
 }
 
@@ -140,7 +140,7 @@ export class InboxStage {
     return { ...rest, kind: 'introduction' }
   }
 
-  /** As the host relays it from another agent. */
+  /** A signal of another agent, as the host relays it. */
   signal(changes: Partial<SignalLetter> = {}): SignalLetter {
     const { from, to, id, sentAt } = this.reply()
     const peer = this.crypto.signKeyPair().publicKey
@@ -148,7 +148,7 @@ export class InboxStage {
     return { kind: 'signal', from, to, id, sentAt, room: this.room, peer, box, ...changes }
   }
 
-  /** The letter in a mail, as the host writes it unless told otherwise. */
+  /** A mail with the letter. By default the host signs it for our session. */
   mail(letter: Letter, recipientKey = this.session.publicKey, identity = this.hostKeys.identity): string {
     return this.mailOf(writeLetter(this.crypto, letter, { identity, recipientKey }))
   }
@@ -162,7 +162,7 @@ export class InboxStage {
     await this.pass(0)
   }
 
-  /** What the sender answers, one after the other; the last one for ever. */
+  /** Sets the sender's results, one after another. The last one repeats. */
   answerWith(...outcomes: readonly SendOutcome[]): void {
     let at = 0
     this.sender.answer = () => outcomes[Math.min(at++, outcomes.length - 1)] ?? { outcome: 'sent' }

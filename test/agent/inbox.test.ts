@@ -1,4 +1,4 @@
-// Letters that come in: only the host's own answers to our own requests have an effect (A11).
+// Incoming letters: only answers of the host to our own requests have an effect (A11).
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -10,7 +10,7 @@ import { agentAddress, InboxStage } from './inbox-stage.ts'
 
 const hourMs = 3_600_000
 
-test('the host’s reply and introduction are handed on once, and removed', async () => {
+test('a reply and an introduction of the host are emitted once and removed', async () => {
   const stage = await new InboxStage().open()
   const [reply, introduction] = [stage.reply(), stage.introduction()]
   await stage.deliver(stage.mail(reply), stage.mail(introduction))
@@ -27,9 +27,9 @@ test('the host’s reply and introduction are handed on once, and removed', asyn
   await stage.close()
 })
 
-/** What a forger may try; each gives the mail and how it is counted. */
+/** Forged mails, each with the reason under which it is counted. */
 const forgeries: Readonly<Record<string, (stage: InboxStage) => readonly [string, string]>> = {
-  'signed by somebody who is no host': (stage) => {
+  'signed by a sender that is no host': (stage) => {
     const forger = stage.crypto.signKeyPair()
     const letter = stage.reply({ from: forger.publicKey })
     return [stage.mail(letter, stage.session.publicKey, forger), 'unknown-sender']
@@ -94,7 +94,7 @@ for (const [what, forge] of Object.entries(forgeries)) {
     assert.equal(stage.mailbox.mails.length, 0)
     assert.deepEqual(stage.sender.tried, [])
     await stage.deliver(stage.mail(stage.reply()))
-    assert.equal(stage.replies.length, 1, 'and the genuine one still counts')
+    assert.equal(stage.replies.length, 1, 'the genuine letter still has its effect')
     await stage.close()
   })
 }
@@ -110,7 +110,7 @@ test('a copy of a letter, in the same mail or another, has no second effect', as
   await stage.close()
 })
 
-test('a signal that the host relays is handed on unopened, once', async () => {
+test('a signal that the host relays is emitted once, unopened', async () => {
   const stage = await new InboxStage().open()
   const signal = stage.signal()
   const mail = stage.mail(signal)
@@ -121,7 +121,7 @@ test('a signal that the host relays is handed on unopened, once', async () => {
   await stage.close()
 })
 
-test('a mail larger than any letter is removed unread', async () => {
+test('a mail larger than any letter is removed without parsing', async () => {
   const stage = await new InboxStage().open()
   stage.mailbox.deliver(null)
   await stage.pass(0)
@@ -130,7 +130,7 @@ test('a mail larger than any letter is removed unread', async () => {
   await stage.close()
 })
 
-test('letters for other agents are left alone for an hour, looked at once, and do not hide ours', async () => {
+test('letters for other agents are kept for an hour, fetched once, and do not block ours', async () => {
   const stage = await new InboxStage().open()
   const others = Array.from({ length: 150 }, () =>
     stage.mail(stage.reply(), stage.crypto.boxKeyPair().publicKey),
@@ -149,7 +149,7 @@ test('letters for other agents are left alone for an hour, looked at once, and d
   await stage.close()
 })
 
-test('a letter for another agent that was left behind long ago is removed', async () => {
+test('an old letter for another agent is removed', async () => {
   const stage = await new InboxStage().open()
   const old = stage.mail(stage.reply(), stage.crypto.boxKeyPair().publicKey)
   await stage.pass(13 * hourMs)
@@ -158,7 +158,7 @@ test('a letter for another agent that was left behind long ago is removed', asyn
   await stage.close()
 })
 
-test('a letter without a Date for another agent is left alone like any other', async () => {
+test('a letter without a Date for another agent is kept like any other', async () => {
   const stage = await new InboxStage().open()
   const mail = stage.mail(stage.reply(), stage.crypto.boxKeyPair().publicKey)
   await stage.deliver(mail.replace(/^Date:.*\r\n/m, ''))
@@ -166,13 +166,13 @@ test('a letter without a Date for another agent is left alone like any other', a
   await stage.close()
 })
 
-test('a mailbox that fails is looked at again after 5 s, and without any hint every sweep', async () => {
+test('a failed mailbox is fetched again after 5 s, and mails without a wake-up are found by the sweep', async () => {
   const stage = await new InboxStage().open()
-  stage.mailbox.mood = 'failing'
+  stage.mailbox.state = 'failing'
   await stage.deliver(stage.mail(stage.reply()))
   await stage.pass(20_000)
   assert.equal(stage.replies.length, 0)
-  stage.mailbox.mood = 'fine'
+  stage.mailbox.state = 'fine'
   await stage.pass(5_000)
   assert.equal(stage.replies.length, 1)
 
@@ -183,7 +183,7 @@ test('a mailbox that fails is looked at again after 5 s, and without any hint ev
   await stage.close()
 })
 
-test('a letter whose removal fails is not handed on again', async () => {
+test('a letter whose removal fails is not emitted again', async () => {
   const stage = await new InboxStage().open()
   const { mailbox } = stage
   const remove = mailbox.remove.bind(mailbox)
@@ -197,7 +197,7 @@ test('a letter whose removal fails is not handed on again', async () => {
   await stage.close()
 })
 
-test('a letter that our own code cannot stand does not keep the others waiting', async () => {
+test('a letter that breaks our own code does not block the others', async () => {
   const stage = new InboxStage({
     onReply: (letter) => {
       if (letter.expiresInMs === 13) throw new Error('oh no')
@@ -211,7 +211,7 @@ test('a letter that our own code cannot stand does not keep the others waiting',
   await stage.close()
 })
 
-test('closing waits for a letter in hand, but not for a mailbox that never answers', async () => {
+test('closing waits for a letter being handled, but not for a mailbox that never answers', async () => {
   const stage = await new InboxStage().open()
   stage.mailbox.deliver(stage.mail(stage.reply()))
   await stage.close()
@@ -219,7 +219,7 @@ test('closing waits for a letter in hand, but not for a mailbox that never answe
   assert.equal(stage.mailbox.closed, 1)
 
   const other = await new InboxStage().open()
-  other.mailbox.mood = 'silent'
+  other.mailbox.state = 'silent'
   other.mailbox.deliver(other.mail(other.reply()))
   const before = other.clock.now()
   await other.close()
@@ -228,11 +228,11 @@ test('closing waits for a letter in hand, but not for a mailbox that never answe
   assert.equal(other.clock.pendingTimers, 0)
 })
 
-test('after closing nothing is read, told or timed any more', async () => {
+test('after closing, nothing is read or emitted and no timer runs', async () => {
   const stage = await new InboxStage().open()
   await stage.close()
   stage.mailbox.deliver(mailText({ from: 'x@mail.test', to: agentAddress, text: 'hello\n', dateMs: 0 }))
-  stage.mailbox.onWake()
+  stage.mailbox.wake()
   await stage.pass(hourMs)
   assert.deepEqual(stage.dropped, [])
   assert.equal(stage.mailbox.mails.length, 1)

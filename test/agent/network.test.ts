@@ -1,4 +1,4 @@
-// The agent's socket: whose packets are whose, and closing at any moment.
+// The agent's sockets: which packets go where, and closing at any moment.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -15,7 +15,14 @@ const peer = { address: '11.0.9.9', port: 5000 }
 
 function makeNetwork(changes: Partial<NetworkIo> = {}, portMapping = true) {
   const clock = new VirtualClock()
-  const state = { opened: 0, closed: 0, packets: 0, news: 0, notices: [] as string[], sent: [] as Endpoint[] }
+  const state = {
+    opened: 0,
+    closed: 0,
+    packets: 0,
+    candidateChanges: 0,
+    notices: [] as string[],
+    sent: [] as Endpoint[],
+  }
   let deliver: UdpOptions['onDatagram'] = () => {}
   const io: NetworkIo = {
     openUdpSocket: async (options) => {
@@ -43,7 +50,7 @@ function makeNetwork(changes: Partial<NetworkIo> = {}, portMapping = true) {
     stunServers: ['stun.test'],
     keepaliveMs: 8_000,
     portMapping,
-    onNews: () => state.news++,
+    onCandidatesChange: () => state.candidateChanges++,
     onView: () => {},
     onPacket: () => state.packets++,
     onNotice: (notice) => state.notices.push(notice),
@@ -51,7 +58,7 @@ function makeNetwork(changes: Partial<NetworkIo> = {}, portMapping = true) {
   return { clock, state, io, network, deliver: (bytes: Uint8Array) => deliver(bytes, server) }
 }
 
-test('packets are told apart by their first byte: below 0x40 is STUN, the rest is for peers', async () => {
+test('the first byte tells STUN packets from those of peers: below 0x40 is STUN', async () => {
   const { clock, state, network, deliver } = makeNetwork()
   void network.open()
   await clock.advance(5_000)
@@ -61,7 +68,7 @@ test('packets are told apart by their first byte: below 0x40 is STUN, the rest i
   await network.close()
 })
 
-test('with all servers silent the first verdict still comes within seconds', async () => {
+test('when all servers are silent, the first view still comes within seconds', async () => {
   const { clock, network } = makeNetwork()
   let isOpen = false
   void network.open().then(() => {
@@ -74,7 +81,7 @@ test('with all servers silent the first verdict still comes within seconds', asy
   await network.close()
 })
 
-test('a server whose name means nothing is told, and the others are asked', async () => {
+test('an unknown server name emits a notice, and the other servers are used', async () => {
   const { clock, state, network } = makeNetwork({
     resolveServers: async () => ({
       endpoints: [server],
@@ -88,7 +95,7 @@ test('a server whose name means nothing is told, and the others are asked', asyn
   await network.close()
 })
 
-test('closing ends an opening that waits for the verdict, and leaves no timer', async () => {
+test('closing ends an open that waits for the first view, and leaves no timer', async () => {
   const { clock, state, network } = makeNetwork()
   const opening = network.open()
   await clock.advance(100)
@@ -98,7 +105,7 @@ test('closing ends an opening that waits for the verdict, and leaves no timer', 
   assert.equal(state.closed, 1)
 })
 
-test('closing while the socket is being opened closes it too, before closing is over', async () => {
+test('closing waits for a socket that is being opened and closes it', async () => {
   let open = () => {}
   const made = makeNetwork()
   const { io, state, network, clock } = makeNetwork({
@@ -121,7 +128,7 @@ test('closing while the socket is being opened closes it too, before closing is 
   assert.equal(clock.pendingTimers, 0)
 })
 
-test('closing while names are looked up asks no server', async () => {
+test('after closing during name lookup, no server gets a request', async () => {
   let resolve = () => {}
   const { state, network, clock } = makeNetwork({
     resolveServers: () =>
@@ -138,7 +145,7 @@ test('closing while names are looked up asks no server', async () => {
   assert.equal(clock.pendingTimers, 0)
 })
 
-test('whoever needs more sockets gets them: 0 is the main one, the others are fresh and hear for themselves', async () => {
+test('a socket set has more sockets: 0 is the main one, the others are new and have their own packets', async () => {
   const { clock, state, network, deliver } = makeNetwork()
   void network.open()
   await clock.advance(5_000)
@@ -154,7 +161,7 @@ test('whoever needs more sockets gets them: 0 is the main one, the others are fr
   sockets.send(Uint8Array.of(0xc1), peer, 7)
   await clock.advance(1)
   assert.deepEqual([state.opened, state.sent.slice(before)], [2, [peer, peer]])
-  // From here on `deliver` stands for the socket that was opened last.
+  // From here on `deliver` belongs to the socket that was opened last.
   deliver(Uint8Array.of(0x01))
   deliver(Uint8Array.of(0xc1))
   assert.deepEqual(
@@ -171,7 +178,7 @@ test('whoever needs more sockets gets them: 0 is the main one, the others are fr
   assert.equal(state.closed, 2)
 })
 
-test('a socket that cannot be had is told to whoever wanted it', async () => {
+test('a socket that cannot be opened is reported to its user', async () => {
   const made = makeNetwork()
   let opened = 0
   const { clock, network } = makeNetwork({
@@ -191,9 +198,9 @@ test('a socket that cannot be had is told to whoever wanted it', async () => {
   await network.close()
 })
 
-test('a machine with IPv6 has a socket of each family, with the same port, and sends by the one that fits', async () => {
-  const six = { address: '2a01::5', port: 4000 }
-  const serverSix = { address: '2a00::1', port: 3478 }
+test('a computer with IPv6 has one socket per family on the same port and sends on the matching one', async () => {
+  const ipv6Endpoint = { address: '2a01::5', port: 4000 }
+  const ipv6Server = { address: '2a00::1', port: 3478 }
   const opened: { family: number; port: number | undefined }[] = []
   const sent: [family: number, to: Endpoint][] = []
   const closed: number[] = []
@@ -208,10 +215,10 @@ test('a machine with IPv6 has a socket of each family, with the same port, and s
         close: async () => void closed.push(family),
       }
     },
-    hostEndpoints: (sockets) => sockets.map(({ address }) => (address === '::' ? six : own)),
+    hostEndpoints: (sockets) => sockets.map(({ address }) => (address === '::' ? ipv6Endpoint : own)),
     resolveServers: async (_servers, { families }) => {
       assert.deepEqual(families, [4, 6])
-      return { endpoints: [server, serverSix], failures: [] }
+      return { endpoints: [server, ipv6Server], failures: [] }
     },
   })
   void network.open()
@@ -224,23 +231,23 @@ test('a machine with IPv6 has a socket of each family, with the same port, and s
     ],
   )
   assert.ok(sent.some(([family, to]) => family === 4 && to === server))
-  assert.ok(sent.some(([family, to]) => family === 6 && to === serverSix))
+  assert.ok(sent.some(([family, to]) => family === 6 && to === ipv6Server))
   sent.length = 0
   network.send(Uint8Array.of(0xc1), peer)
-  network.send(Uint8Array.of(0xc1), serverSix)
+  network.send(Uint8Array.of(0xc1), ipv6Server)
   assert.deepEqual(sent, [
     [4, peer],
-    [6, serverSix],
+    [6, ipv6Server],
   ])
   assert.deepEqual(network.candidates, [
     { kind: 'host', endpoint: own },
-    { kind: 'host', endpoint: six },
+    { kind: 'host', endpoint: ipv6Endpoint },
   ])
   await network.close()
   assert.deepEqual(closed, [4, 6])
 })
 
-test('IPv6 that is listed and cannot be used is no error, and nothing is told of it', async () => {
+test('a listed IPv6 address that cannot be used causes no error and no notice', async () => {
   const made = makeNetwork()
   const { clock, state, network } = makeNetwork({
     openUdpSocket: (options) =>
@@ -256,7 +263,7 @@ test('IPv6 that is listed and cannot be used is no error, and nothing is told of
   await network.close()
 })
 
-test('candidates are never more than a request may carry', async () => {
+test('there are never more candidates than a request may have', async () => {
   const many = Array.from({ length: 40 }, (_, index) => ({ address: `10.0.0.${index}`, port: 4000 }))
   const { clock, network } = makeNetwork({ hostEndpoints: () => many })
   void network.open()
@@ -265,35 +272,35 @@ test('candidates are never more than a request may carry', async () => {
   await network.close()
 })
 
-/** Opens every port it is asked for, at once. */
-function obligingRouter() {
-  const asked: number[] = []
+/** Maps every requested port at once. */
+function makeRouter() {
+  const requestedPorts: number[] = []
   const state = { closed: 0 }
   const mapPort: NetworkIo['mapPort'] = async ({ port, onChange }) => {
-    asked.push(port)
+    requestedPorts.push(port)
     onChange({ external: { address: '11.9.0.10', port }, language: 'PCP', router: '192.168.1.1' })
     return { settled: Promise.resolve(), close: async () => void state.closed++ }
   }
-  return { asked, state, mapPort }
+  return { requestedPorts, state, mapPort }
 }
 
-test('a port that the router opened is the first candidate, and is given back when closed', async () => {
-  const router = obligingRouter()
+test('a port that the router opened is the first candidate, and its mapping is removed on close', async () => {
+  const router = makeRouter()
   const { clock, state, network } = makeNetwork({ mapPort: router.mapPort })
   void network.open()
   await clock.advance(5_000)
-  assert.deepEqual(router.asked, [4000])
+  assert.deepEqual(router.requestedPorts, [4000])
   assert.deepEqual(network.candidates, [
     { kind: 'port-mapped', endpoint: { address: '11.9.0.10', port: 4000 } },
     { kind: 'host', endpoint: own },
   ])
-  assert.equal(state.news, 0)
+  assert.equal(state.candidateChanges, 0)
   await network.close()
   assert.deepEqual([router.state.closed, clock.pendingTimers], [1, 0])
 })
 
-test('the router is not asked where it is switched off, nor where all STUN servers are on this computer', async () => {
-  const router = obligingRouter()
+test('the router is not asked when mapping is off or all STUN servers are on this computer', async () => {
+  const router = makeRouter()
   const here = { endpoints: [{ address: '127.0.0.1', port: 3478 }], failures: [] }
   for (const { network, clock } of [
     makeNetwork({ mapPort: router.mapPort }, false),
@@ -303,17 +310,17 @@ test('the router is not asked where it is switched off, nor where all STUN serve
     await clock.advance(5_000)
     await network.close()
   }
-  assert.deepEqual(router.asked, [])
+  assert.deepEqual(router.requestedPorts, [])
 })
 
-test('where no STUN server is known the router is all the more worth asking', async () => {
-  const router = obligingRouter()
+test('the router is also asked when no STUN server is known', async () => {
+  const router = makeRouter()
   const { network, clock } = makeNetwork({
     mapPort: router.mapPort,
     resolveServers: async () => ({ endpoints: [], failures: [] }),
   })
   void network.open()
   await clock.advance(5_000)
-  assert.deepEqual(router.asked, [4000])
+  assert.deepEqual(router.requestedPorts, [4000])
   await network.close()
 })

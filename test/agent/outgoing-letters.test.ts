@@ -1,4 +1,4 @@
-// Letters on their way out.
+// Outgoing letters.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -10,8 +10,8 @@ import { agentAddress, InboxStage } from './inbox-stage.ts'
 const later = { outcome: 'later', reason: '451 busy' } as const
 const sent = { outcome: 'sent' } as const
 
-/** Begins to send, without waiting for the end. */
-async function post(stage: InboxStage, kind: 'request' | 'failure' | 'leave') {
+/** Starts to send without waiting for the result. */
+async function startSending(stage: InboxStage, kind: 'request' | 'failure' | 'leave') {
   const state: { isSent: boolean | null } = { isSent: null }
   void stage.inbox
     .send((host) => ({ ...stage.letter(kind), to: host.identity }))
@@ -30,9 +30,9 @@ function kindOf(stage: InboxStage, mail: OutgoingMail, host = stage.hostKeys): s
   return opened.ok ? opened.letter.kind : opened.refusal
 }
 
-test('a letter goes to the host, sealed for it alone, from our own address', async () => {
+test('a letter goes to the host, sealed only for it, from our own address', async () => {
   const stage = await new InboxStage().open()
-  const state = await post(stage, 'request')
+  const state = await startSending(stage, 'request')
   assert.equal(state.isSent, true)
   const [mail] = stage.sender.sent
   assert.ok(mail)
@@ -43,14 +43,14 @@ test('a letter goes to the host, sealed for it alone, from our own address', asy
   await stage.close()
 })
 
-test('a mail put off is sent again, the same bytes, after 2, 4, 8 s and at last every minute', async () => {
+test('a deferred mail is sent again with the same bytes after 2, 4, 8 s and finally every minute', async () => {
   const stage = await new InboxStage().open()
   const times: number[] = []
   stage.sender.answer = () => {
     times.push(stage.clock.now() / 1_000)
     return times.length < 9 ? later : sent
   }
-  const state = await post(stage, 'request')
+  const state = await startSending(stage, 'request')
   await stage.pass(400_000)
   assert.deepEqual(times, [0, 2, 6, 14, 30, 62, 122, 182, 242])
   assert.equal(state.isSent, true)
@@ -60,10 +60,10 @@ test('a mail put off is sent again, the same bytes, after 2, 4, 8 s and at last 
   await stage.close()
 })
 
-test('a mail refused for good is told and not tried again', async () => {
+test('a mail refused for good emits an event and is not tried again', async () => {
   const stage = await new InboxStage().open()
   stage.answerWith({ outcome: 'refused', reason: '550 no such user', about: 'recipient' })
-  const state = await post(stage, 'failure')
+  const state = await startSending(stage, 'failure')
   assert.equal(state.isSent, false)
   await stage.pass(600_000)
   assert.equal(stage.sender.tried.length, 1)
@@ -71,12 +71,12 @@ test('a mail refused for good is told and not tried again', async () => {
   await stage.close()
 })
 
-test('a newer request takes the place of one that was not sent yet; failures are still told', async () => {
+test('a newer request replaces one that is not sent yet, but failure letters are still sent', async () => {
   const stage = await new InboxStage().open()
   stage.answerWith(later)
-  const first = await post(stage, 'request')
-  const failure = await post(stage, 'failure')
-  const second = await post(stage, 'request')
+  const first = await startSending(stage, 'request')
+  const failure = await startSending(stage, 'failure')
+  const second = await startSending(stage, 'request')
   assert.equal(first.isSent, false)
   stage.answerWith(sent)
   await stage.pass(60_000)
@@ -85,12 +85,12 @@ test('a newer request takes the place of one that was not sent yet; failures are
   await stage.close()
 })
 
-test('after a goodbye nothing else is sent, so that the host does not take us in again', async () => {
+test('after a leave letter nothing else is sent, so that the host does not create our entry again', async () => {
   const stage = await new InboxStage().open()
   stage.answerWith(later)
-  await post(stage, 'request')
-  await post(stage, 'failure')
-  await post(stage, 'leave')
+  await startSending(stage, 'request')
+  await startSending(stage, 'failure')
+  await startSending(stage, 'leave')
   stage.answerWith(sent)
   await stage.pass(600_000)
   assert.deepEqual(
@@ -100,11 +100,11 @@ test('after a goodbye nothing else is sent, so that the host does not take us in
   await stage.close()
 })
 
-test('no more than 64 letters wait to be sent; beyond that the oldest are given up', async () => {
+test('at most 64 letters wait to be sent, and then the oldest is given up', async () => {
   const stage = await new InboxStage().open()
   stage.answerWith(later)
   const states = []
-  for (let letter = 0; letter < 70; letter++) states.push(await post(stage, 'failure'))
+  for (let letter = 0; letter < 70; letter++) states.push(await startSending(stage, 'failure'))
   assert.deepEqual(
     states.map(({ isSent }) => isSent),
     states.map((_, index) => (index < 6 ? false : null)),
@@ -112,22 +112,22 @@ test('no more than 64 letters wait to be sent; beyond that the oldest are given 
   await stage.close()
 })
 
-test('closing while a letter is being sent, or waits to be sent again, leaves no timer', async () => {
+test('closing while a letter is being sent or waits for a retry leaves no timer', async () => {
   const stage = await new InboxStage().open()
   stage.answerWith(later)
-  const waiting = await post(stage, 'request')
+  const waiting = await startSending(stage, 'request')
   let answer = (_: typeof later) => {}
   stage.sender.answer = () => new Promise((resolve) => (answer = resolve))
-  const underWay = await post(stage, 'failure')
+  const beingSent = await startSending(stage, 'failure')
   await stage.close()
   answer(later)
   await stage.pass(0)
-  assert.deepEqual([waiting.isSent, underWay.isSent], [false, false])
+  assert.deepEqual([waiting.isSent, beingSent.isSent], [false, false])
   assert.equal(stage.clock.pendingTimers, 0)
-  assert.equal(stage.unsent.length, 1, 'what fails after closing is nobody’s concern')
+  assert.equal(stage.unsent.length, 1, 'a failure after closing emits no event')
 })
 
-test('a letter that cannot be written is told and does no other harm', async () => {
+test('a letter that cannot be composed emits an event and has no other effect', async () => {
   const stage = await new InboxStage().open()
   const state = { isSent: true }
   const foreign = { ...stage.letter('request'), from: stage.hostKeys.identity.publicKey }
@@ -142,15 +142,15 @@ test('a letter that cannot be written is told and does no other harm', async () 
   await stage.close()
 })
 
-/** With three hosts. */
+/** A stage with three hosts. */
 async function severalHosts() {
   const stage = new InboxStage({ moreHosts: 2 })
   return { stage: await stage.open(), addresses: stage.hosts.map(({ address }) => address) }
 }
 
-test('a letter to several hosts is one mail to all of them, in which each finds its own', async () => {
+test('a letter to several hosts is one mail to all, and each host finds its own letter in it', async () => {
   const { stage, addresses } = await severalHosts()
-  const state = await post(stage, 'request')
+  const state = await startSending(stage, 'request')
   assert.equal(state.isSent, true)
   assert.deepEqual(
     stage.sender.sent.map(({ to }) => to),
@@ -163,7 +163,7 @@ test('a letter to several hosts is one mail to all of them, in which each finds 
   await stage.close()
 })
 
-test('letters too long for one mail go in as few as they fit into', async () => {
+test('letters too long for one mail go in as few mails as possible', async () => {
   const { stage, addresses } = await severalHosts()
   void stage.inbox.send((host) => ({
     ...stage.signal(),
@@ -179,11 +179,11 @@ test('letters too long for one mail go in as few as they fit into', async () => 
   await stage.close()
 })
 
-test('a mail put off for some hosts is sent again to them alone, the same bytes', async () => {
+test('a mail deferred for some hosts is sent again only to them, with the same bytes', async () => {
   const { stage, addresses } = await severalHosts()
   const [first, second, third] = addresses as [string, string, string]
   stage.answerWith({ outcome: 'partly', again: [second, third], reason: '451 busy' }, later, sent)
-  const state = await post(stage, 'request')
+  const state = await startSending(stage, 'request')
   await stage.pass(10_000)
   assert.equal(state.isSent, true)
   assert.deepEqual(
@@ -198,10 +198,10 @@ test('a mail put off for some hosts is sent again to them alone, the same bytes'
   await stage.close()
 })
 
-test('a host whose mailbox is refused for good costs one notice and keeps the letter from no other', async () => {
+test('a host refused for good emits one event, and the other hosts still get the letter', async () => {
   const { stage } = await severalHosts()
   stage.answerWith({ outcome: 'partly', again: [], reason: '550 no such user' })
-  const state = await post(stage, 'request')
+  const state = await startSending(stage, 'request')
   await stage.pass(600_000)
   assert.equal(state.isSent, true)
   assert.equal(stage.sender.tried.length, 1)

@@ -1,4 +1,4 @@
-// The keys that two agents share before they meet.
+// The keys that two agents share before their first packet.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -22,7 +22,7 @@ function derived(keys: PairKeys | null): PairKeys {
   return keys
 }
 
-test('both sides derive the same keys, each its own direction, and different roles', () => {
+test('both sides derive the same keys for each direction, and different roles', () => {
   fc.assert(
     fc.property(twoPairs, seed, ([a, b], secret) => {
       const ofA = derived(derivePairKeys(crypto, a, b.publicKey, secret))
@@ -38,7 +38,7 @@ test('both sides derive the same keys, each its own direction, and different rol
   )
 })
 
-test('every use and every direction has a key of its own', () => {
+test('every use and every direction has its own key', () => {
   fc.assert(
     fc.property(twoPairs, seed, ([a, b], secret) => {
       const secrets = secretsOf(derived(derivePairKeys(crypto, a, b.publicKey, secret)))
@@ -64,7 +64,7 @@ test('another room, or another session on either side, gives other keys and anot
   )
 })
 
-test('our own session key and keys of small order give no keys at all', () => {
+test('our own session key and keys of small order give no keys', () => {
   const smallOrder = [
     '0000000000000000000000000000000000000000000000000000000000000000',
     '0100000000000000000000000000000000000000000000000000000000000000',

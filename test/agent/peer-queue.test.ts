@@ -1,4 +1,4 @@
-// Whose turn it is, and when asking again is worth a mail.
+// Which peer is tried next, and when a new request is worth a mail.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -26,31 +26,31 @@ function peer(number: number, sessionNumber = number): OfferedPeer {
 
 function next(queue: PeerQueue, now: number, isUsable = () => true): string {
   const next = queue.next(now, isUsable)
-  return next.next === 'try' ? next.candidacy.peer.nickname : next.next
+  return next.next === 'try' ? next.waiting.peer.nickname : next.next
 }
 
-test('peers have their turns in the order they were offered, newer offers first, each peer once', () => {
+test('peers are tried in the order of the offer, newer offers first, each peer once', () => {
   const queue = new PeerQueue(freshMs)
   queue.offer([peer(1), peer(2)], session, 0)
   queue.offer([peer(3), peer(2, 20)], session, 10)
   assert.deepEqual(
     [1, 2, 3, 4].map(() => next(queue, 20)),
-    ['3', '2', '1', 'nobody'],
+    ['3', '2', '1', 'none'],
   )
 })
 
-test('who was told of us too long ago is not tried: asking again brings them back', () => {
+test('a peer that was introduced too long ago is not tried and needs a new request', () => {
   const queue = new PeerQueue(freshMs)
   queue.offer([peer(1)], session, 0)
-  assert.equal(next(queue, freshMs + 1), 'ask-again')
-  assert.equal(next(queue, freshMs + 1), 'nobody')
+  assert.equal(next(queue, freshMs + 1), 'request-again')
+  assert.equal(next(queue, freshMs + 1), 'none')
 })
 
-test('asking again for those alone who have failed before is not worth it', () => {
+test('peers that have all failed before are not worth a new request', () => {
   const queue = new PeerQueue(freshMs)
   queue.noteFailure(peer(1))
   queue.offer([peer(1)], session, 0)
-  assert.equal(next(queue, freshMs + 1), 'nobody')
+  assert.equal(next(queue, freshMs + 1), 'none')
   queue.offer([peer(1), peer(2)], session, freshMs + 1)
   assert.deepEqual(
     [1, 2].map(() => next(queue, freshMs + 2)),
@@ -58,20 +58,24 @@ test('asking again for those alone who have failed before is not worth it', () =
     'and they come last',
   )
   queue.offer([peer(1, 11)], session, 0)
-  assert.equal(next(queue, freshMs + 1), 'ask-again', 'but with a new session a peer is a new chance')
+  assert.equal(
+    next(queue, freshMs + 1),
+    'request-again',
+    'but a peer with a new session counts as not failed',
+  )
 })
 
-test('who came by another way has no turn any more', () => {
+test('a withdrawn peer is not tried any more', () => {
   const queue = new PeerQueue(freshMs)
   queue.offer([peer(1), peer(2)], session, 0)
   queue.withdraw(peer(1).id)
   assert.deepEqual(
     [1, 2].map(() => next(queue, 0)),
-    ['2', 'nobody'],
+    ['2', 'none'],
   )
 })
 
-test('no more than 64 wait, however many are offered', () => {
+test('at most 64 peers wait', () => {
   const queue = new PeerQueue(freshMs)
   for (let reply = 0; reply < 20; reply++) {
     queue.offer(
@@ -80,16 +84,16 @@ test('no more than 64 wait, however many are offered', () => {
       0,
     )
   }
-  let turns = 0
-  while (next(queue, 0) !== 'nobody') turns++
-  assert.equal(turns, 64)
+  let tried = 0
+  while (next(queue, 0) !== 'none') tried++
+  assert.equal(tried, 64)
 })
 
-test('a peer is not tried with a session whose key is gone', () => {
+test('a peer is not tried with a session whose key was wiped', () => {
   const queue = new PeerQueue(freshMs)
   queue.offer([peer(1)], session, 0)
   assert.equal(
     next(queue, 0, () => false),
-    'ask-again',
+    'request-again',
   )
 })

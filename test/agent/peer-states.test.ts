@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { AgentEvent } from '../../src/agent/events.ts'
-import { keptRoundTrips, LinkQuality } from '../../src/agent/peers/link-quality.ts'
-import { mostKnown, PeerStates } from '../../src/agent/peers/peer-states.ts'
+import { LinkQuality, maxRoundTrips } from '../../src/agent/peers/link-quality.ts'
+import { maxPeers, PeerStates } from '../../src/agent/peers/peer-states.ts'
 import { unknownNat } from '../../src/base/nat-profile.ts'
 import type { OfferedPeer } from '../../src/letter/letter-types.ts'
 import { userIdText } from '../../src/letter/user-id.ts'
@@ -14,18 +14,29 @@ const nameOf = ({ id, nickname }: OfferedPeer) => ({ id: userIdText(id), name: n
 function peer(number: number): OfferedPeer {
   const session = { id: new Uint8Array(16), publicKey: new Uint8Array(32) }
   return {
-    ...{ id: idOf(number), nickname: `p${number}`, session, candidates: [], nat: unknownNat },
-    ...{ sameNat: false, flagged: false, ageMs: 5 },
+    id: idOf(number),
+    nickname: `p${number}`,
+    session,
+    candidates: [],
+    nat: unknownNat,
+    sameNat: false,
+    flagged: false,
+    ageMs: 5,
   }
 }
 const about = (number: number) => ({ id: userIdText(idOf(number)), name: `p${number}` })
 const path = { kind: 'direct', protocol: 'udp', local: '1.2.3.4:5', remote: '1.2.3.4:6' } as const
 const connected = (number: number): AgentEvent => ({
-  ...{ event: 'connected', peer: about(number), path, plan: 'direct' },
-  ...{ packets: 2, sinceRequestMs: 3, sincePunchMs: 4 },
+  event: 'connected',
+  peer: about(number),
+  path,
+  plan: 'direct',
+  packets: 2,
+  sinceRequestMs: 3,
+  sincePunchMs: 4,
 })
 
-test('whatever is told, at most 256 peers are remembered, and none that is linked is forgotten', () => {
+test('after any events at most 256 peers are remembered, and no linked peer is forgotten', () => {
   const step = fc.record({
     what: fc.constantFrom('offered', 'connected', 'failed', 'disconnected', 'punching'),
     who: fc.nat(600),
@@ -35,8 +46,8 @@ test('whatever is told, at most 256 peers are remembered, and none that is linke
       const peerStates = new PeerStates()
       const linked = new Set<number>()
       for (const [now, { what, who }] of steps.entries()) {
-        if (what === 'offered') peerStates.offered([peer(who)], nameOf, now)
-        // As many as an agent has connections, at most.
+        if (what === 'offered') peerStates.noteOffered([peer(who)], nameOf, now)
+        // An agent has at most 128 connections.
         if (what === 'connected' && (linked.size < 128 || linked.has(who))) {
           peerStates.handle(connected(who), now)
           linked.add(who)
@@ -50,7 +61,7 @@ test('whatever is told, at most 256 peers are remembered, and none that is linke
           peerStates.handle({ event: 'failed', peer: about(who), reason: 'no' }, now)
         }
       }
-      assert.ok(peerStates.entries.length <= mostKnown)
+      assert.ok(peerStates.entries.length <= maxPeers)
       const shown = peerStates.entries
         .filter(({ state }) => state.state === 'linked')
         .map(({ peer }) => peer.name)
@@ -60,25 +71,25 @@ test('whatever is told, at most 256 peers are remembered, and none that is linke
   )
 })
 
-test('trying a newer session of somebody linked, and moving to a better path, leaves them linked since then', () => {
+test('a linked peer stays linked since the same time when a newer session is tried or its path changes', () => {
   const peerStates = new PeerStates()
-  peerStates.offered([peer(1)], nameOf, 100)
+  peerStates.noteOffered([peer(1)], nameOf, 100)
   peerStates.handle(connected(1), 200)
   peerStates.handle({ event: 'punching', peer: about(1), plan: 'direct' }, 300)
   peerStates.handle({ event: 'path', peer: about(1), path: { ...path, kind: 'lan' } }, 400)
   const [entry] = peerStates.entries
   assert.ok(entry?.state.state === 'linked' && entry.state.path.kind === 'lan')
-  assert.deepEqual([entry.stateAt, entry.askedAt], [200, 95])
+  assert.deepEqual([entry.stateAt, entry.requestedAt], [200, 95])
 })
 
-test('round trips are smoothed, and only the latest sixty are kept', () => {
+test('round-trip times are smoothed, and only the latest sixty are kept', () => {
   const quality = new LinkQuality()
   const nothing = { answered: 0, lost: 0 }
   const none = quality.report(nothing)
   assert.deepEqual([none.roundTripMs, none.jitterMs, none.lossRate], [null, null, null])
   for (let at = 0; at < 100; at++) quality.noteRoundTrip(at, at % 2 === 0 ? 40 : 60)
   const report = quality.report({ answered: 3, lost: 1 })
-  assert.equal(report.roundTrips.length, keptRoundTrips)
+  assert.equal(report.roundTrips.length, maxRoundTrips)
   assert.equal(report.roundTrips.at(-1)?.at, 99)
   assert.ok(report.roundTripMs && report.roundTripMs > 45 && report.roundTripMs < 55)
   assert.ok(report.jitterMs && report.jitterMs > 5 && report.jitterMs < 15)

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { keptSessions, SessionKeys } from '../../src/agent/letters/session-keys.ts'
+import { maxSessions, SessionKeys } from '../../src/agent/letters/session-keys.ts'
 import { seededCrypto } from '../harness/seeded-crypto.ts'
 
 const zero = new Uint8Array(32)
@@ -10,7 +10,7 @@ const zero = new Uint8Array(32)
 test('only the newest sessions are kept, and the keys of older ones are wiped', () => {
   const sessions = new SessionKeys(seededCrypto(1))
   const made = Array.from({ length: 10 }, (_, now) => sessions.create(now))
-  const kept = made.slice(-keptSessions)
+  const kept = made.slice(-maxSessions)
   for (const session of made) {
     const isKept = kept.includes(session)
     assert.equal(sessions.has(session), isKept)
@@ -23,7 +23,7 @@ test('only the newest sessions are kept, and the keys of older ones are wiped', 
 
 test('letters are tried with the newest key first', () => {
   const sessions = new SessionKeys(seededCrypto(2))
-  const made = Array.from({ length: keptSessions }, () => sessions.create())
+  const made = Array.from({ length: maxSessions }, () => sessions.create())
   assert.deepEqual(
     sessions.keyPairs,
     made.toReversed().map(({ keyPair }) => keyPair),
@@ -37,7 +37,7 @@ test('every session has its own ID and key', () => {
   assert.equal(new Set(made.map(({ publicKey }) => Buffer.from(publicKey).toString('hex'))).size, 50)
 })
 
-test('after wiping no session is left and no key readable', () => {
+test('after wiping, no session is left and every key is zero', () => {
   const sessions = new SessionKeys(seededCrypto(4))
   const made = [sessions.create(), sessions.create()]
   sessions.wipe()

@@ -1,4 +1,4 @@
-// The connections of two agents on a wire between them that can hold back the packets of one link.
+// The connections of two agents over a simulated wire that can drop the packets of single links.
 
 import assert from 'node:assert/strict'
 import type { AgentEvent } from '../../src/agent/events.ts'
@@ -30,12 +30,12 @@ export class Side {
   readonly connector: Connector
   readonly identity: KeyPair
   readonly endpoint: { readonly address: string; readonly port: number }
-  /** Tags of links whose packets from here are held back. */
+  /** Tags of links whose packets from this side are dropped. */
   readonly held = new Set<string>()
-  /** Tags of links on which the other's packets are held back as soon as we have answered its opening. */
-  readonly holdsUpOther = new Set<string>()
+  /** Tags of links on which the other side's packets are dropped as soon as we have answered its opening. */
+  readonly holdsOther = new Set<string>()
   other: Side | null = null
-  /** The forwarder's way to the other. */
+  /** Sends over the link that the forwarder uses. */
   send: ((bytes: Uint8Array) => void) | null = null
 
   constructor(clock: VirtualClock, identity: KeyPair, address: string) {
@@ -58,16 +58,16 @@ export class Side {
         sockets: (onDatagram, onFailure) =>
           new SocketSet({
             open: () => Promise.reject(new Error('one socket is enough here')),
-            sendMain: (bytes) => this.#fly(clock, bytes),
+            sendMain: (bytes) => this.#deliver(clock, bytes),
             onDatagram,
             onFailure,
           }),
       },
       mailMs: () => null,
-      onSignal: (_peer, box) => clock.after(1_000, () => this.other?.connector.signalled(box)),
+      onSignal: (_peer, box) => clock.after(1_000, () => this.other?.connector.handleSignal(box)),
       onEvent: (event) => this.events.push(event),
       onFailure: (_peer, reason) => this.failures.push(reason),
-      onAskAgain: () => {},
+      onRequestNeeded: () => {},
       onAttach: (_peer, link) => {
         this.send = (bytes) => link.send(bytes)
       },
@@ -78,12 +78,12 @@ export class Side {
     })
   }
 
-  #fly(clock: VirtualClock, bytes: Uint8Array): void {
+  #deliver(clock: VirtualClock, bytes: Uint8Array): void {
     const tag = toHex(bytes.subarray(1, 9))
     if (bytes[0] === checkByte) this.checks++
     const isHandshake = bytes[0] === handshakeByte
     if ((isHandshake || bytes[0] === dataByte) && this.held.has(tag)) return
-    if (isHandshake && this.holdsUpOther.has(tag)) this.other?.held.add(tag)
+    if (isHandshake && this.holdsOther.has(tag)) this.other?.held.add(tag)
     clock.after(10, () => this.other?.connector.receive(bytes, this.endpoint))
   }
 
@@ -100,12 +100,12 @@ export class Side {
     }
   }
 
-  say(text: string): void {
+  sendText(text: string): void {
     this.send?.(new TextEncoder().encode(text))
   }
 
-  told(event: AgentEvent['event']): number {
-    return this.events.filter((told) => told.event === event).length
+  emitted(name: AgentEvent['event']): number {
+    return this.events.filter(({ event }) => event === name).length
   }
 }
 
@@ -121,7 +121,7 @@ export function makeSides(whoCloses: 'first' | 'second') {
   return { clock, first, second }
 }
 
-/** A session of each, such that the first side opens the link if `opens`. */
+/** A session of each side. If `opens`, the first side is the opener of the link. */
 export function sessionPair(first: Side, second: Side, opens: boolean) {
   const mine = first.sessions.create()
   let theirs = second.sessions.create()
@@ -136,8 +136,8 @@ export function introduce(
   second: Side,
   { mine, theirs }: { mine: OwnSession; theirs: OwnSession },
 ) {
-  first.connector.introduced([second.offer(theirs)], mine)
-  second.connector.introduced([first.offer(mine)], theirs)
+  first.connector.handleIntroduction([second.offer(theirs)], mine)
+  second.connector.handleIntroduction([first.offer(mine)], theirs)
 }
 
 export async function stopBoth(clock: VirtualClock, first: Side, second: Side): Promise<void> {

@@ -9,23 +9,23 @@ const dayMs = 24 * hourMs
 function makeTime() {
   const clock = new VirtualClock()
   const time = new CorrectedClock(clock)
-  /** What a request bears more than the true time, which passes as `clock.now()` does. */
+  /** True time runs like `clock.now()`. `errorMs` is the error of the time in a request. */
   const trueStart = clock.wallNow() - clock.now()
   const errorMs = () => time.wallNow() - trueStart - clock.now()
-  const ask = () => {
+  const sendRequest = () => {
     const now = clock.now()
-    time.asked(now, time.wallNow())
+    time.noteRequest(now, time.wallNow())
     return now
   }
-  return { clock, time, errorMs, ask }
+  return { clock, time, errorMs, sendRequest }
 }
 
-test('before a host has answered letters bear what the clock shows', () => {
-  const { clock, time, ask } = makeTime()
+test('before a host has answered, letters have the time of the wall clock', () => {
+  const { clock, time, sendRequest } = makeTime()
   for (const byMs of [dayMs, -3 * dayMs, hourMs]) {
     clock.jumpWall(byMs)
-    ask()
-    time.unanswered()
+    sendRequest()
+    time.noteNoReply()
     assert.equal(time.wallNow(), clock.wallNow())
   }
 })
@@ -35,35 +35,35 @@ for (const [name, byMs] of [
   ['a day', -dayMs],
   ['a year', -365 * dayMs],
 ] as const) {
-  test(`set back ${name} since an answer, time goes on as it did, and never back`, async () => {
-    const { clock, time, errorMs, ask } = makeTime()
-    const first = ask()
-    time.answered(first)
+  test(`when the clock is set back ${name} after a reply, the time in letters continues and never goes back`, async () => {
+    const { clock, time, errorMs, sendRequest } = makeTime()
+    const first = sendRequest()
+    time.noteReply(first)
     await clock.advance(1_000)
     const before = time.wallNow()
     clock.jumpWall(byMs)
     assert.equal(errorMs(), 0)
     assert.ok(time.wallNow() >= before)
-    ask()
-    // Unless nobody answers any more: then the clock may have been wrong before.
-    time.unanswered()
+    sendRequest()
+    // While no reply comes, the clock may have been wrong before the change.
+    time.noteNoReply()
     assert.equal(errorMs(), byMs)
-    const tried = ask()
-    time.answered(tried)
+    const tried = sendRequest()
+    time.noteReply(tried)
     assert.equal(errorMs(), byMs)
   })
 }
 
-test('set forward since an answer, as after a sleep, the clock is believed, but what was counted is tried when nobody answers', async () => {
-  const { clock, time, errorMs, ask } = makeTime()
-  time.answered(ask())
+test('when the clock is set forward after a reply, it is trusted, but the elapsed time is tried while no reply comes', async () => {
+  const { clock, time, errorMs, sendRequest } = makeTime()
+  time.noteReply(sendRequest())
   clock.jumpWall(dayMs)
   assert.equal(errorMs(), dayMs)
-  ask()
-  time.unanswered()
+  sendRequest()
+  time.noteNoReply()
   assert.equal(errorMs(), 0)
   await clock.advance(60_000)
-  time.answered(ask())
+  time.noteReply(sendRequest())
   clock.jumpWall(-dayMs)
   assert.equal(errorMs(), 0)
 })

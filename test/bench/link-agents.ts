@@ -65,7 +65,7 @@ const running = agents.map(({ name, address, receive, forwards }, index) => {
       links: 1,
       attemptMs: 120_000,
       sweepMs: 60_000,
-      askAgainMs: 60_000,
+      requestRetryMs: 60_000,
     },
     exposes: [],
     forwards: parseForwards(forwards),

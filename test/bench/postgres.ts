@@ -3,7 +3,7 @@
 
 import { PostgresCluster } from '../harness/postgres.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
-import { Crew, killAtRandom } from '../host/real-host/crew.ts'
+import { HostGroup, killAtRandom } from '../host/real-host/host-group.ts'
 import type { IdleWait } from './idle-wait.ts'
 import { printProgress, type Report, round } from './report.ts'
 
@@ -55,35 +55,35 @@ async function throughput(cluster: PostgresCluster, idleWait: Pick<IdleWait, 'wa
 
 /** Requests answered per second, of those waiting when the last process was ready. */
 async function rate(processes: number, database: string | null): Promise<number> {
-  const crew = await Crew.gather(backlog, database, { retryFirstMs: 500 })
+  const group = await HostGroup.create(backlog, database, { retryFirstMs: 500 })
   try {
-    await crew.ask()
-    await crew.prepare(processes)
+    await group.sendRequests()
+    await group.prepare(processes)
     const began = performance.now()
-    await crew.begin()
-    await crew.finish(180_000)
+    await group.startPrepared()
+    await group.waitUntilAnswered(180_000)
     const seconds = (performance.now() - began) / 1_000
-    await crew.dismiss()
-    crew.oneReplyEach()
+    await group.stop()
+    group.oneReplyEach()
     printProgress(
       `postgres: ${processes} on ${database ? 'PostgreSQL' : 'SQLite'}: ${round(backlog / seconds, 1)}/s`,
     )
     return backlog / seconds
   } finally {
-    await crew.disband()
+    await group.cleanUp()
   }
 }
 
 async function kills(cluster: PostgresCluster): Promise<Report> {
   const { requests, places, seed } = killed
-  const crew = await Crew.gather(requests, await cluster.database())
+  const group = await HostGroup.create(requests, await cluster.database())
   try {
-    for (let place = 0; place < places; place++) await crew.hire(place)
+    for (let place = 0; place < places; place++) await group.start(place)
     const random = seededRandom(seed)
-    await Promise.all([crew.ask(), killAtRandom(crew, { ...killed, random })])
-    await crew.finish(300_000)
-    await crew.dismiss()
-    const { copies } = crew.oneReplyEach()
+    await Promise.all([group.sendRequests(), killAtRandom(group, { ...killed, random })])
+    await group.waitUntilAnswered(300_000)
+    await group.stop()
+    const { copies } = group.oneReplyEach()
     return {
       bench: 'postgres-kills',
       ratio: 1,
@@ -94,6 +94,6 @@ async function kills(cluster: PostgresCluster): Promise<Report> {
       inputs: killed,
     }
   } finally {
-    await crew.disband()
+    await group.cleanUp()
   }
 }

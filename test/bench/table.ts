@@ -1,5 +1,5 @@
 // What one request costs a host with a small, large or huge table: from the mail's bytes to the committed
-// transaction with its reply, with all of the host except IMAP and SMTP. Every table is full, so each newcomer
+// transaction with the mail reply in it, with all of the host except IMAP and SMTP. Every table is full, so each newcomer
 // evicts the oldest entry. The list of seen letters is full too.
 
 import { spawnSync } from 'node:child_process'
@@ -14,7 +14,7 @@ import type { Handled, MailHandler } from '../../src/host/inbox/mail-handler.ts'
 import { PeerHosts } from '../../src/host/peer-hosts/peer-hosts.ts'
 import { openRepositories, type Repositories } from '../../src/host/repositories.ts'
 import { Admission } from '../../src/host/requests/admission.ts'
-import { AgentLetters } from '../../src/host/requests/agent-letters.ts'
+import { AgentLetterDispatcher } from '../../src/host/requests/agent-letter-dispatcher.ts'
 import { bounceTokenKey } from '../../src/host/requests/bounce-token.ts'
 import { RequestHandler } from '../../src/host/requests/handle-request.ts'
 import { RoomMembers } from '../../src/host/requests/room-members.ts'
@@ -111,7 +111,7 @@ function prepare(
       bounceTokenKey: bounceTokenKey(realCrypto, keys.identity),
       hosts: [keys.identity.publicKey],
       ownAgent: null,
-      front: keys,
+      agentFacingKeys: keys,
       representative: null,
     },
     settings,
@@ -131,7 +131,7 @@ function makeMailHandler(context: HostContext, repositories: Repositories): Mail
   const peerHosts = new PeerHosts(context, { ...repositories, hosts: [], roomMembers, outboxSender })
   const { standby, relay, tableExchange, lateIntroductions } = peerHosts
   const exchange = { standby, relay, tableExchange }
-  const agentLetters = new AgentLetters(context, {
+  const agentLetterDispatcher = new AgentLetterDispatcher(context, {
     ...repositories,
     ...exchange,
     peerHosts,
@@ -139,7 +139,12 @@ function makeMailHandler(context: HostContext, repositories: Repositories): Mail
     admission: new Admission(context, { ...repositories, roomMembers, senderLimits }),
     requestHandler: new RequestHandler(context, { ...repositories, ...exchange, lateIntroductions }),
   })
-  return new LetterDispatcher(context, { ...repositories, agentLetters, peerHosts, workerLink: null })
+  return new LetterDispatcher(context, {
+    ...repositories,
+    agentLetterDispatcher,
+    peerHosts,
+    workerLink: null,
+  })
 }
 
 /** In its own process, so that the memory for filling is not counted. */

@@ -2,29 +2,34 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { test } from 'node:test'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+
+/** Its own, because other tests run a demo meanwhile. */
+const folder = mkdtempSync(join(tmpdir(), 'peerpost-e2e-demo-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
 
 function demo(...args: string[]) {
   const run = spawnSync('npm', ['run', '-s', 'demo', ...(args.length > 0 ? ['--', ...args] : [])], {
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 120_000,
+    env: { ...process.env, TMPDIR: folder },
   })
   return { code: run.status, out: run.stdout, err: run.stderr }
 }
 
-const leftovers = () => readdirSync(tmpdir()).filter((name) => name.startsWith('peerpost-demo-'))
+const leftovers = () => readdirSync(folder).filter((name) => name.startsWith('peerpost-demo-'))
 
 test('npm run demo connects two agents, passes a datagram each way, ends well and leaves nothing', () => {
-  const before = leftovers()
   const { code, out, err } = demo()
   assert.equal(code, 0, err)
   assert.match(out, /Connected with anna/)
   assert.match(out, /anna's game got "hello anna"/)
   assert.match(out, /ben's game got "hello ben"/)
   assert.match(out, /It works\./)
-  assert.deepEqual(leftovers(), before)
+  assert.deepEqual(leftovers(), [])
 })
 
 test('npm run demo -- --json tells every event as a line of JSON', () => {

@@ -117,7 +117,7 @@ test('a control port that is taken keeps the daemon from starting, and switched 
   assert.equal(await child.ended, 1)
   assert.match(
     child.errors,
-    new RegExp(`cannot have TCP port ${port} of 127\\.0\\.0\\.1: another program uses it`),
+    new RegExp(`cannot use TCP port ${port} of 127\\.0\\.0\\.1: another program uses it`),
   )
   rmSync(join(deployment.folder, 'anna'), { recursive: true })
   await deployment.makeAgent('anna', 'host', [['# enabled = true', 'enabled = false']])

@@ -25,16 +25,16 @@ function encode(record: StreamRecord): Uint8Array {
   return record.kind === 'end' ? endRecord() : concatBytes(dataHeader(record.bytes.length), record.bytes)
 }
 
-/** The pieces that `cuts` make of `bytes`. */
+/** Cuts `bytes` into chunks at `cuts`. */
 function cut(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
-  const places = [...new Set([0, ...cuts.map((at) => at % (bytes.length + 1)), bytes.length])].sort(
+  const positions = [...new Set([0, ...cuts.map((at) => at % (bytes.length + 1)), bytes.length])].sort(
     (a, b) => a - b,
   )
-  return places.slice(1).map((to, index) => bytes.subarray(places[index], to))
+  return positions.slice(1).map((to, index) => bytes.subarray(positions[index], to))
 }
 
-/** Neighbouring data as one. */
-function joined(all: readonly StreamRecord[]): StreamRecord[] {
+/** Merges adjacent data records. */
+function merged(all: readonly StreamRecord[]): StreamRecord[] {
   const result: StreamRecord[] = []
   for (const record of all) {
     const last = result.at(-1)
@@ -45,30 +45,30 @@ function joined(all: readonly StreamRecord[]): StreamRecord[] {
   return result
 }
 
-test('records come out as they went in, however the bytes are cut', () => {
+test('decoding gives the encoded records, however the bytes are cut', () => {
   const check = (sent: StreamRecord[], cuts: number[]) => {
     const reader = new RecordReader()
     const got: StreamRecord[] = []
-    for (const piece of cut(concatBytes(...sent.map(encode)), cuts)) {
-      const read = reader.read(piece)
+    for (const chunk of cut(concatBytes(...sent.map(encode)), cuts)) {
+      const read = reader.read(chunk)
       assert.ok(read)
       got.push(...read)
     }
-    assert.deepEqual(joined(got), joined(sent))
+    assert.deepEqual(merged(got), merged(sent))
   }
   fc.assert(
     fc.property(fc.array(records, { maxLength: 12 }), fc.array(fc.nat(5_000), { maxLength: 40 }), check),
   )
 })
 
-test('records are laid out as drawn', () => {
+test('records have the documented layout', () => {
   assert.deepEqual(dataHeader(0x1234), Uint8Array.of(1, 0x12, 0x34))
   assert.deepEqual(creditRecord(0x01020304), Uint8Array.of(2, 0, 4, 1, 2, 3, 4))
   assert.deepEqual(endRecord(), Uint8Array.of(3, 0, 0))
   assert.deepEqual(resetRecord(), Uint8Array.of(4, 0, 0))
 })
 
-test('what is no record ends the reading for good', () => {
+test('an invalid record ends the parsing for good', () => {
   for (const bytes of [
     [0, 0, 1],
     [5, 0, 0],
@@ -84,13 +84,13 @@ test('what is no record ends the reading for good', () => {
   }
 })
 
-test('whatever comes, no more data come out than went in', () => {
-  const check = (pieces: Uint8Array[]) => {
+test('for any bytes, no more data is returned than was put in', () => {
+  const check = (chunks: Uint8Array[]) => {
     const reader = new RecordReader()
     let [given, taken] = [0, 0]
-    for (const piece of pieces) {
-      given += piece.length
-      for (const record of reader.read(piece) ?? []) if (record.kind === 'data') taken += record.bytes.length
+    for (const chunk of chunks) {
+      given += chunk.length
+      for (const record of reader.read(chunk) ?? []) if (record.kind === 'data') taken += record.bytes.length
     }
     assert.ok(taken <= given)
   }

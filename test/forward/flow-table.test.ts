@@ -6,12 +6,16 @@ import {
   idleMs,
   maxFlows,
   maxFlowsPerPeer,
-  spareAfterMs,
+  replaceableAfterMs,
 } from '../../src/forward/udp/flow-table.ts'
 
-test('whatever comes, the bounds hold and every flow that left was reported once', () => {
+test('for any flows, the limits hold and each removed flow is reported once', () => {
   const moves = fc.array(
-    fc.record({ peer: fc.nat(6), flow: fc.nat(200), waitMs: fc.constantFrom(0, 0, 1, 500, spareAfterMs) }),
+    fc.record({
+      peer: fc.nat(6),
+      flow: fc.nat(200),
+      waitMs: fc.constantFrom(0, 0, 1, 500, replaceableAfterMs),
+    }),
     { maxLength: 1_500, size: 'max' },
   )
   const check = (steps: readonly { peer: number; flow: number; waitMs: number }[]) => {
@@ -27,10 +31,10 @@ test('whatever comes, the bounds hold and every flow that left was reported once
         return key
       }
       if (table.use(`${peer}`, key, now) === undefined) table.add(`${peer}`, key, now, make)
-      const held = table.values()
-      assert.ok(held.length <= maxFlows)
-      assert.ok(held.filter((value) => value.startsWith(`${peer} `)).length <= maxFlowsPerPeer)
-      assert.equal(held.length + removed.length, added)
+      const present = table.values()
+      assert.ok(present.length <= maxFlows)
+      assert.ok(present.filter((value) => value.startsWith(`${peer} `)).length <= maxFlowsPerPeer)
+      assert.equal(present.length + removed.length, added)
     }
     table.expire(now + idleMs)
     assert.equal(table.size, 0)
@@ -39,11 +43,11 @@ test('whatever comes, the bounds hold and every flow that left was reported once
   fc.assert(fc.property(moves, check), { numRuns: 30 })
 })
 
-test('at its bound a peer loses its longest silent flow, but none that was used just now', () => {
+test('at its limit a peer loses its longest idle flow, but none that was used recently', () => {
   const removed: number[] = []
   const table = new FlowTable<string, number>((value) => removed.push(value))
   for (let i = 0; i < maxFlowsPerPeer; i++) table.add('a', `a${i}`, i, () => i)
-  const now = spareAfterMs
+  const now = replaceableAfterMs
   table.use('a', 'a0', now)
   assert.equal(
     table.add('a', 'a new', now, () => 99),
@@ -70,7 +74,7 @@ test('one peer cannot take the flows of another, even when the whole table is fu
     undefined,
   )
   assert.equal(
-    table.add('peer 3', 'more', spareAfterMs, () => -2),
+    table.add('peer 3', 'more', replaceableAfterMs, () => -2),
     -2,
   )
   assert.deepEqual(removed, [3])

@@ -1,4 +1,4 @@
-// One forwarded connection between a local end and a pipe that the test holds.
+// One forwarded connection between a local socket and a pipe, both controlled by the test.
 
 import assert from 'node:assert/strict'
 import { Duplex } from 'node:stream'
@@ -15,7 +15,7 @@ import type { LocalEnd } from '../../src/forward/streams/memory-duplex.ts'
 import { StreamBudget } from '../../src/forward/streams/stream-budget.ts'
 import type { PipeOptions } from '../../src/forward/streams/udx-relay.ts'
 
-/** Gives what the test pushes. */
+/** A local socket. The test pushes the data it returns. */
 function localEnd(): LocalEnd {
   const end = new Duplex({
     allowHalfOpen: true,
@@ -25,11 +25,11 @@ function localEnd(): LocalEnd {
   return Object.assign(end, { setNoDelay: () => {}, resetAndDestroy: () => end.destroy() })
 }
 
-async function turns(): Promise<void> {
+async function waitTurns(): Promise<void> {
   for (let count = 0; count < 10; count++) await turn()
 }
 
-test('an end that comes while the last bytes wait for credit is told to the peer after them', async () => {
+test('an end that comes while the last bytes wait for credit is sent after them', async () => {
   const tcp = localEnd()
   const allowance = new StreamBudget().take('peer')
   assert.ok(allowance)
@@ -54,13 +54,13 @@ test('an end that comes while the last bytes wait for credit is told to the peer
     onOver: () => {},
   })
   tcp.push(new Uint8Array(initialCreditBytes + 1_000))
-  await turns()
-  assert.equal(tcp.readableLength, 1_000, 'as much as there was credit for is taken')
+  await waitTurns()
+  assert.equal(tcp.readableLength, 1_000, 'only as much as the credit allows is read')
   tcp.push(null)
-  await turns()
+  await waitTurns()
   assert.ok(!sent.includes('end'))
   handlers?.onData(creditRecord(1_000))
-  await turns()
+  await waitTurns()
   assert.equal(tcp.readableLength, 0)
   assert.equal(sent.at(-1), 'end')
 })

@@ -16,16 +16,16 @@ import { idleMs } from '../../src/forward/udp/flow-table.ts'
 import { encodeFrame, maxPayloadBytes } from '../../src/forward/udp/game-datagram-frame.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
-/** A program's own UDP socket on loopback, and what it received. */
+/** The UDP socket of a program on loopback, and the datagrams it received. */
 class Program {
-  readonly got: { readonly text: string; readonly address: string; readonly port: number }[] = []
+  readonly datagrams: { readonly text: string; readonly address: string; readonly port: number }[] = []
   readonly socket: Socket
   #waiting: (() => void)[] = []
 
   constructor(socket: Socket) {
     this.socket = socket
     socket.on('message', (bytes, { address, port }) => {
-      this.got.push({ text: bytes.toString(), address, port })
+      this.datagrams.push({ text: bytes.toString(), address, port })
       for (const wake of this.#waiting.splice(0)) wake()
     })
   }
@@ -39,8 +39,8 @@ class Program {
   }
 
   async received(count: number): Promise<string[]> {
-    while (this.got.length < count) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    return this.got.map(({ text }) => text)
+    while (this.datagrams.length < count) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    return this.datagrams.map(({ text }) => text)
   }
 }
 
@@ -52,7 +52,7 @@ async function program(context: TestContext, port = 0, address = '127.0.0.1'): P
   return new Program(socket)
 }
 
-/** Answers every datagram with the port it saw it come from. */
+/** A game that answers every datagram with the sender's port. */
 async function echo(context: TestContext): Promise<Program> {
   const game = await program(context)
   game.socket.on('message', (bytes, { address, port }) =>
@@ -89,7 +89,7 @@ function start(context: TestContext, options: Partial<ForwarderOptions>) {
   return { forwarder, clock, events }
 }
 
-/** The agent of the game (bob) and that of a player (alice), linked without a wire. */
+/** The forwarders of the game (bob) and of a player (alice), linked in memory. */
 async function linkedPair(context: TestContext, gamePort: number) {
   const localPort = await freePort()
   const bob = start(context, { exposes: [{ protocol: 'udp', port: gamePort, friendsOnly: false }] })
@@ -101,7 +101,7 @@ async function linkedPair(context: TestContext, gamePort: number) {
 }
 
 function linkTo(take: (bytes: Uint8Array) => void): PeerLink {
-  return { send: (bytes) => queueMicrotask(() => take(bytes)), singlePacketBytes: () => 1166 }
+  return { send: (bytes) => queueMicrotask(() => take(bytes)), maxUnfragmentedBytes: () => 1166 }
 }
 
 function link(a: Forwarder, aId: string, aName: string, b: Forwarder, bId: string, bName: string): void {
@@ -115,7 +115,7 @@ function link(a: Forwarder, aId: string, aName: string, b: Forwarder, bId: strin
   )
 }
 
-test('a local client talks with the game that a peer exposes', async (context) => {
+test('a local client exchanges datagrams with the game that a peer exposes', async (context) => {
   const game = await echo(context)
   const { localPort } = await linkedPair(context, game.port)
   const client = await program(context)
@@ -125,7 +125,7 @@ test('a local client talks with the game that a peer exposes', async (context) =
   const [, second] = await client.received(2)
   assert.match(first ?? '', /^one from /)
   assert.equal(second, first?.replace('one', 'two'))
-  assert.ok(client.got.every(({ port }) => port === localPort))
+  assert.ok(client.datagrams.every(({ port }) => port === localPort))
 })
 
 test('two local clients are two players to the game, and each gets its own answers', async (context) => {
@@ -137,7 +137,7 @@ test('two local clients are two players to the game, and each gets its own answe
   const [[toFirst], [toSecond]] = await Promise.all([first.received(1), second.received(1)])
   assert.match(toFirst ?? '', /^first from /)
   assert.match(toSecond ?? '', /^second from /)
-  assert.equal(new Set(game.got.map(({ port }) => port)).size, 2)
+  assert.equal(new Set(game.datagrams.map(({ port }) => port)).size, 2)
 })
 
 test('two peers are two players to the game, even with the same flow number', async (context) => {
@@ -151,10 +151,10 @@ test('two peers are two players to the game, even with the same flow number', as
   bob.forwarder.handleDatagram('alice-id', hello)
   bob.forwarder.handleDatagram('carol-id', hello)
   await game.received(2)
-  assert.equal(new Set(game.got.map(({ port }) => port)).size, 2)
+  assert.equal(new Set(game.datagrams.map(({ port }) => port)).size, 2)
 })
 
-test('a player whose link broke and came back is the same player to the game', async (context) => {
+test('a player whose link was lost and opened again is the same player to the game', async (context) => {
   const game = await echo(context)
   const { alice, bob, localPort } = await linkedPair(context, game.port)
   const client = await program(context)
@@ -165,10 +165,10 @@ test('a player whose link broke and came back is the same player to the game', a
   link(alice.forwarder, 'alice-id', 'alice', bob.forwarder, 'bob-id', 'bob')
   client.send(localPort, 'after')
   await client.received(2)
-  assert.equal(new Set(game.got.map(({ port }) => port)).size, 1)
+  assert.equal(new Set(game.datagrams.map(({ port }) => port)).size, 1)
 })
 
-test('a flow that was idle too long is forgotten on both sides, and a new one begins', async (context) => {
+test('a flow that was idle too long is removed on both sides, and a new one starts', async (context) => {
   const game = await echo(context)
   const { alice, bob, localPort } = await linkedPair(context, game.port)
   const client = await program(context)
@@ -181,7 +181,7 @@ test('a flow that was idle too long is forgotten on both sides, and a new one be
   assert.equal(alice.forwarder.counts().unknownFlow, 1)
   client.send(localPort, 'after')
   assert.deepEqual((await client.received(2)).length, 2)
-  assert.equal(new Set(game.got.map(({ port }) => port)).size, 2)
+  assert.equal(new Set(game.datagrams.map(({ port }) => port)).size, 2)
 })
 
 test('a port that is not exposed cannot be reached', async (context) => {
@@ -192,11 +192,11 @@ test('a port that is not exposed cannot be reached', async (context) => {
   bob.forwarder.handleDatagram('alice-id', to(secret.port))
   bob.forwarder.handleDatagram('alice-id', to(game.port))
   await game.received(1)
-  assert.deepEqual(secret.got, [])
+  assert.deepEqual(secret.datagrams, [])
   assert.equal(bob.forwarder.counts().notExposed, 1)
 })
 
-test('a game that does not run yet is no fault, and is reached once it runs', async (context) => {
+test('a game that does not run yet causes no error, and is reached when it runs', async (context) => {
   const gamePort = await freePort()
   const { localPort, bob } = await linkedPair(context, gamePort)
   const client = await program(context)
@@ -210,11 +210,11 @@ test('a game that does not run yet is no fault, and is reached once it runs', as
 test('only the game itself can answer through a flow', async (context) => {
   const game = await program(context)
   const { localPort } = await linkedPair(context, game.port)
-  const [client, stranger] = [await program(context), await program(context)]
+  const [client, otherProgram] = [await program(context), await program(context)]
   client.send(localPort, 'hello')
   await game.received(1)
-  const { port, address } = game.got[0] ?? { port: 0, address: '' }
-  stranger.send(port, 'forged', address)
+  const { port, address } = game.datagrams[0] ?? { port: 0, address: '' }
+  otherProgram.send(port, 'forged', address)
   game.send(port, 'true', address)
   assert.deepEqual(await client.received(1), ['true'])
 })
@@ -232,24 +232,24 @@ test('a peer cannot answer in a flow of another peer', async (context) => {
   const forged = encodeFrame({ kind: 'from-game', port: game.port, flow: 1, payload: utf8('forged') })
   alice.forwarder.handleDatagram('carol-id', forged)
   assert.equal(alice.forwarder.counts().unknownFlow, 1)
-  game.send(game.got[0]?.port ?? 0, 'true', game.got[0]?.address)
+  game.send(game.datagrams[0]?.port ?? 0, 'true', game.datagrams[0]?.address)
   assert.deepEqual(await client.received(1), ['true'])
 })
 
-test('the largest datagram there is goes both ways, and keeps its boundaries', async (context) => {
+test('the largest UDP datagram passes in both directions unchanged', async (context) => {
   const game = await program(context)
   const { localPort } = await linkedPair(context, game.port)
   const client = await program(context)
   client.send(localPort, new Uint8Array(maxPayloadBytes).fill(97))
   client.send(localPort, 'small')
   assert.deepEqual(await game.received(2), ['a'.repeat(maxPayloadBytes), 'small'])
-  const { port, address } = game.got[0] ?? { port: 0, address: '' }
+  const { port, address } = game.datagrams[0] ?? { port: 0, address: '' }
   game.send(port, 'small', address)
   game.send(port, new Uint8Array(maxPayloadBytes).fill(98), address)
   assert.deepEqual(await client.received(2), ['small', 'b'.repeat(maxPayloadBytes)])
 })
 
-test('what is for nobody, or no frame, is dropped and counted', async (context) => {
+test('datagrams without a linked peer and invalid frames are dropped and counted', async (context) => {
   const game = await program(context)
   const { alice, localPort } = await linkedPair(context, game.port)
   const client = await program(context)
@@ -260,20 +260,20 @@ test('what is for nobody, or no frame, is dropped and counted', async (context) 
   while (alice.forwarder.counts().notLinked === 0) await new Promise((resolve) => setImmediate(resolve))
 })
 
-test('a game that listens on ::1 only is reached, and a client of ::1 is served', async (context) => {
+test('a game that listens only on ::1 is reached, and a client on ::1 is served', async (context) => {
   const game = await program(context, 0, '::1')
   const { localPort } = await linkedPair(context, game.port)
   const client = await program(context, 0, '::1')
   client.send(localPort, 'one', '::1')
   assert.deepEqual(await game.received(1), ['one'])
-  game.send(game.got[0]?.port ?? 0, 'two', '::1')
+  game.send(game.datagrams[0]?.port ?? 0, 'two', '::1')
   client.send(localPort, 'three', '::1')
   assert.deepEqual(await game.received(2), ['one', 'three'])
   assert.deepEqual(await client.received(1), ['two'])
-  assert.equal(new Set(game.got.map(({ port }) => port)).size, 1)
+  assert.equal(new Set(game.datagrams.map(({ port }) => port)).size, 1)
 })
 
-test('each peer has an address of its own at the game, the same for all its flows', async (context) => {
+test('each peer has its own address at the game, the same for all its flows', async (context) => {
   const game = await program(context)
   const { bob } = await linkedPair(context, game.port)
   bob.forwarder.attach(
@@ -287,14 +287,14 @@ test('each peer has an address of its own at the game, the same for all its flow
   ] as const) {
     const hello = encodeFrame({ kind: 'to-game', port: game.port, flow, payload: utf8(`${peer} ${flow}`) })
     bob.forwarder.handleDatagram(peer, hello)
-    await game.received(game.got.length + 1)
+    await game.received(game.datagrams.length + 1)
   }
-  const [one, other, carols] = game.got.map(({ address }) => address)
+  const [one, other, carols] = game.datagrams.map(({ address }) => address)
   assert.equal(one, other)
   if (process.platform === 'linux') assert.notEqual(one, carols)
 })
 
-test('a port for friends is open to them and to nobody else', async (context) => {
+test('a port for friends is open only to friends', async (context) => {
   const game = await program(context)
   const exposes = [{ protocol: 'udp', port: game.port, friendsOnly: true } as const]
   const { forwarder } = start(context, { exposes, isFriend: (id) => id === 'alice-id' })
@@ -311,7 +311,7 @@ test('a port for friends is open to them and to nobody else', async (context) =>
   assert.equal(forwarder.counts().notExposed, 1)
 })
 
-test('a local port that is taken is named, with another one to try', async (context) => {
+test('an error for a local port in use names the port and suggests another', async (context) => {
   const taken = await program(context)
   const { forwarder } = start(context, {
     forwards: [
@@ -328,7 +328,7 @@ test('a local port that is taken is named, with another one to try', async (cont
   })
 })
 
-test('of two peers with one nickname the first linked is used, and it is said', async (context) => {
+test('of two peers with one nickname the first linked is used, and an event reports it', async (context) => {
   const localPort = await freePort()
   const forwards = [{ protocol: 'udp', localPort, nick: 'bob', port: 27015 } as const]
   const { forwarder, events } = start(context, { forwards })
@@ -362,7 +362,7 @@ test('of two peers with one nickname the first linked is used, and it is said', 
   ])
 })
 
-test('a closed forwarder has freed its ports and waits for nothing', async (context) => {
+test('a closed forwarder has no open ports and no timers', async (context) => {
   const game = await echo(context)
   const { alice, localPort } = await linkedPair(context, game.port)
   const client = await program(context)
@@ -373,7 +373,7 @@ test('a closed forwarder has freed its ports and waits for nothing', async (cont
   assert.equal((await program(context, localPort)).port, localPort)
 })
 
-test('a forward that is added while players are linked leads to them at once, and is gone when removed', async (context) => {
+test('a forward added while players are linked leads to them at once, and its port is closed when removed', async (context) => {
   const game = await echo(context)
   const { alice } = await linkedPair(context, game.port)
   const localPort = await freePort()
@@ -391,7 +391,7 @@ test('a forward that is added while players are linked leads to them at once, an
   again.close()
 })
 
-test('the first forward to a nickname that is added leads to whoever was linked first under it', async (context) => {
+test('the first forward to a nickname leads to the peer that was linked first under it', async (context) => {
   const { forwarder, events } = start(context, {})
   await forwarder.open()
   for (const id of ['first-id', 'second-id'])
@@ -399,11 +399,11 @@ test('the first forward to a nickname that is added leads to whoever was linked 
       { id, name: 'bob' },
       linkTo(() => {}),
     )
-  assert.deepEqual(events, [], 'nobody asked for bob yet')
+  assert.deepEqual(events, [], 'there is no forward to bob yet')
   const forward = { protocol: 'udp', localPort: await freePort(), nick: 'bob', port: 7 } as const
   await forwarder.add(forward)
   assert.deepEqual(events.at(-1), { type: 'forwarding', nick: 'bob', peerId: 'first-id' })
   await forwarder.remove(forward)
   forwarder.detach('first-id')
-  assert.equal(events.length, 2, 'nobody asks for bob any more')
+  assert.equal(events.length, 2, 'there is no forward to bob any more')
 })

@@ -15,7 +15,7 @@ const golden: readonly (readonly [Frame, string])[] = [
   [{ kind: 'to-game', port: 1, flow: 0, payload: Uint8Array.of(0) }, '010001000000'],
 ]
 
-test('frames are laid out as drawn', () => {
+test('frames have the documented layout', () => {
   for (const [frame, hex] of golden) {
     assert.equal(toHex(encodeFrame(frame)), hex)
     assert.deepEqual(decodeFrame(encodeFrame(frame)), frame)
@@ -35,7 +35,7 @@ test('decoding what was encoded gives the same frame', () => {
   fc.assert(fc.property(frames, (frame) => assert.deepEqual(decodeFrame(encodeFrame(frame)), frame)))
 })
 
-test('bytes that are no frame are refused: too short, too long, port 0, another kind', () => {
+test('invalid frames are rejected: too short, too long, port 0, another kind', () => {
   const tooLong = new Uint8Array(maxPayloadBytes + 6).fill(1)
   for (const bytes of [[], [1, 0, 1, 0], [1, 0, 0, 0, 0], [0, 0, 1, 0, 0], [3, 0, 1, 0, 0]])
     assert.equal(decodeFrame(Uint8Array.from(bytes)), null)

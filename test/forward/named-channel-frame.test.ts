@@ -12,12 +12,12 @@ import { maxDatagramBytes } from '../../src/link/packet-codec.ts'
 
 const names = fc.stringMatching(/^[a-zA-Z0-9._-]{1,32}$/)
 
-test('frames of channels are laid out as drawn', () => {
+test('channel frames have the documented layout', () => {
   const frame = { name: 'chat', payload: utf8('hi') }
   assert.equal(toHex(encodeNamedFrame(frame)), '0904636861746869')
 })
 
-test('decoding what was encoded gives the same frame, up to the largest, which a link carries', () => {
+test('decoding gives the encoded frame, and the largest fits in a link datagram', () => {
   const frames = fc.record(
     { name: names, payload: fc.uint8Array({ maxLength: 2_000 }) },
     { noNullPrototype: true },
@@ -44,7 +44,7 @@ test('any bytes give a frame that encodes to the same bytes, or nothing', () => 
   fc.assert(fc.property(names, rest, (name, rest) => check(Uint8Array.of(9, 4, ...utf8(name), ...rest))))
 })
 
-test('names that are too long, empty, cut off or not of the letters allowed are refused', () => {
+test('names that are too long, empty, truncated or have invalid characters are rejected', () => {
   for (const hex of ['09', '0900', '0902', '090261', '09016e6f'.slice(0, 4), '0901c3', '090120', '0901000a'])
     assert.equal(decodeNamedFrame(Uint8Array.from(Buffer.from(hex, 'hex'))), null, hex)
   assert.equal(decodeNamedFrame(Uint8Array.of(9, 33, ...utf8('n'.repeat(33)))), null)

@@ -1,4 +1,5 @@
-// Two agents' forwarders, joined by a pipe with delay, loss and a largest size, and real TCP programs on loopback.
+// The forwarders of two agents, connected by a simulated link with delay, loss and a size limit, and real TCP programs on
+// loopback.
 
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
@@ -15,25 +16,25 @@ import { NamedServices } from '../../src/forward/named-services.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
 
-export type PipeWeather = {
+export type LinkConditions = {
   readonly loss?: number
   readonly delayMs?: readonly [number, number]
   /** Larger datagrams are lost. */
-  readonly mostBytes?: number
+  readonly maxBytes?: number
 }
 
 export const ids = { alice: 'alice-id', bob: 'bob-id', carol: 'carol-id' }
 
-/** Alice has the client, Bob the game; they are linked from the start. */
+/** Alice has the client, Bob the game. They are linked after `open`. */
 export class Pair {
   readonly alice: Forwarder
   readonly bob: Forwarder
   readonly events: ForwarderEvent[] = []
-  /** What Bob's program opens by name. */
+  /** The names that Bob's program opens. */
   readonly namedServices = new NamedServices()
-  /** Of both directions. */
-  weather: PipeWeather = {}
-  /** What was sent, lost or not; cleared by whoever counts. */
+  /** For both directions. */
+  conditions: LinkConditions = {}
+  /** All sent datagrams, lost or not. */
   sent = { packets: 0, bytes: 0, largest: 0 }
   #random = seededRandom(1)
 
@@ -68,13 +69,13 @@ export class Pair {
 
   #linkTo(other: Forwarder, from: string) {
     return {
-      singlePacketBytes: () => this.weather.mostBytes ?? 1408,
+      maxUnfragmentedBytes: () => this.conditions.maxBytes ?? 1408,
       send: (bytes: Uint8Array) => {
-        const { loss = 0, delayMs, mostBytes = 1408 } = this.weather
+        const { loss = 0, delayMs, maxBytes = 1408 } = this.conditions
         this.sent.packets++
         this.sent.bytes += bytes.length
         this.sent.largest = Math.max(this.sent.largest, bytes.length)
-        if (bytes.length > mostBytes || this.#random() < loss) return
+        if (bytes.length > maxBytes || this.#random() < loss) return
         const arrive = () => other.handleDatagram(from, bytes)
         if (!delayMs) setImmediate(arrive)
         else setTimeout(arrive, delayMs[0] + this.#random() * (delayMs[1] - delayMs[0]))
@@ -86,32 +87,32 @@ export class Pair {
 export type Game = {
   readonly server: Server
   readonly port: number
-  readonly connectionLimit: Socket[]
-  guest(): Promise<Socket>
+  readonly waiting: Socket[]
+  nextConnection(): Promise<Socket>
 }
 
-/** A TCP server on loopback that leaves its guests alone. */
+/** A TCP server on loopback that does nothing with its connections. */
 export async function tcpGame(context: TestContext, address = '127.0.0.1', port = 0): Promise<Game> {
-  const connectionLimit: Socket[] = []
+  const waiting: Socket[] = []
   const server = createServer({ allowHalfOpen: true })
-  server.on('connection', (guest) => {
-    connectionLimit.push(guest)
-    guest.on('error', () => {})
+  server.on('connection', (socket) => {
+    waiting.push(socket)
+    socket.on('error', () => {})
   })
   server.listen(port, address)
   await once(server, 'listening')
   context.after(() => {
-    for (const guest of connectionLimit) guest.destroy()
+    for (const socket of waiting) socket.destroy()
     server.close()
   })
-  const taken = () => connectionLimit.shift()
+  const next = () => waiting.shift()
   return {
     server,
-    connectionLimit,
+    waiting,
     port: (server.address() as { port: number }).port,
-    guest: async () => {
-      while (connectionLimit.length === 0) await once(server, 'connection')
-      return taken() as Socket
+    nextConnection: async () => {
+      while (waiting.length === 0) await once(server, 'connection')
+      return next() as Socket
     },
   }
 }
@@ -133,7 +134,10 @@ export async function freeTcpPort(): Promise<number> {
 }
 
 /** A game, a pair of agents and the local port that leads to the game. */
-export async function playedPair(context: TestContext, { address = '127.0.0.1', friendsOnly = false } = {}) {
+export async function pairWithGame(
+  context: TestContext,
+  { address = '127.0.0.1', friendsOnly = false } = {},
+) {
   const game = await tcpGame(context, address)
   const localPort = await freeTcpPort()
   const pair = new Pair(
@@ -145,7 +149,7 @@ export async function playedPair(context: TestContext, { address = '127.0.0.1', 
   return { game, pair, localPort }
 }
 
-/** All until the other's end; rejects when it is reset. */
+/** All data until the other side ends. Rejects when the connection is reset. */
 export async function readAll(socket: Socket): Promise<Buffer> {
   const parts: Buffer[] = []
   for await (const part of socket) parts.push(part as Buffer)
@@ -162,16 +166,16 @@ export async function readBytes(socket: Socket, length: number): Promise<Buffer>
   }
 }
 
-/** Resolves when the connection broke, with how. */
-export async function broken(socket: Socket): Promise<string> {
+/** Resolves with the error code when the connection fails. */
+export async function failureOf(socket: Socket): Promise<string> {
   socket.resume()
   const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException]
   return error.code ?? error.message
 }
 
-/** How a client fares that comes to a local port in vain: it may learn so before it knows that it was connected. */
-export async function refusalAt(context: TestContext, port: number): Promise<string> {
+/** The error code of a client whose connection to a local port is refused. The error may come before `connect`. */
+export async function refusalCode(context: TestContext, port: number): Promise<string> {
   const client = connect({ port, host: '127.0.0.1' })
   context.after(() => client.destroy())
-  return await broken(client)
+  return await failureOf(client)
 }

@@ -14,7 +14,7 @@ function problemOf(parse: () => unknown): Problem {
   assert.fail('nothing was thrown')
 }
 
-test('exposed ports are read, each once, for all if one of them says so', () => {
+test('exposed ports are parsed, each once, open to all if one of them is', () => {
   const exposes = parseExposes(['udp:27015', 'tcp:1=friends', 'udp:27015=friends', 'tcp:2=friends', 'tcp:2'])
   assert.deepEqual(exposes, [
     { protocol: 'udp', port: 27015, friendsOnly: false },
@@ -23,7 +23,7 @@ test('exposed ports are read, each once, for all if one of them says so', () => 
   ])
 })
 
-test('forwards are read, also with nicknames that hold spaces, colons or equals signs', () => {
+test('forwards are parsed, also with spaces, colons or equals signs in nicknames', () => {
   assert.deepEqual(parseForwards(['udp:4000=alice:27015', 'tcp:4000=alice:1', 'udp:4001=Anna = B: C:1']), [
     { protocol: 'udp', localPort: 4000, nick: 'alice', port: 27015 },
     { protocol: 'tcp', localPort: 4000, nick: 'alice', port: 1 },
@@ -31,7 +31,7 @@ test('forwards are read, also with nicknames that hold spaces, colons or equals 
   ])
 })
 
-test('what is not an option is refused in one line with an example', () => {
+test('an invalid option is rejected in one line with an example', () => {
   for (const text of [
     '',
     'udp',
@@ -57,7 +57,7 @@ test('what is not an option is refused in one line with an example', () => {
   }
 })
 
-test('two forwards cannot have one local port, and nobody gives sixty-five options', () => {
+test('two forwards cannot have one local port, and 65 options are too many', () => {
   assert.match(problemOf(() => parseForwards(['udp:1=alice:2', 'udp:1=bob:2'])).line, /local UDP port 1\./)
   const many = Array.from({ length: 65 }, (_, i) => `udp:${i + 1}`)
   assert.match(problemOf(() => parseExposes(many)).line, /65 times/)

@@ -4,7 +4,7 @@ import { PeerLoopbackAddresses } from '../../src/forward/peer-loopback-addresses
 
 const peers = Array.from({ length: 3_000 }, (_, index) => `peer ${index}`)
 
-test('each peer has a loopback address of its own, the same whoever was there before', () => {
+test('each peer has its own loopback address, whatever peers came before', () => {
   const [one, other] = [new PeerLoopbackAddresses(), new PeerLoopbackAddresses()]
   const addresses = peers.map((peer) => one.of(peer))
   assert.equal(new Set(addresses).size, peers.length)
@@ -16,16 +16,16 @@ test('each peer has a loopback address of its own, the same whoever was there be
   assert.equal(other.of('peer 2999'), one.of('peer 2999'))
 })
 
-test('where such an address cannot be had it is 127.0.0.1 for all, which is not tried twice', () => {
+test('when such an address cannot be bound, all peers get 127.0.0.1, which is not tried twice', () => {
   const addresses = new PeerLoopbackAddresses()
   const [first, second] = [addresses.of('a'), addresses.of('b')]
-  assert.ok(addresses.giveUp(first))
-  assert.ok(addresses.giveUp(second), 'a second one that was under way is worth another try, too')
+  assert.ok(addresses.reportUnusable(first))
+  assert.ok(addresses.reportUnusable(second), 'a second bind that had already started also needs another try')
   assert.equal(addresses.of('a'), '127.0.0.1')
-  assert.ok(!addresses.giveUp(addresses.of('a')))
+  assert.ok(!addresses.reportUnusable(addresses.of('a')))
 })
 
-test('what is remembered is bounded, and nobody shares an address with another', () => {
+test('the number of remembered peers is bounded, and no two of them share an address', () => {
   const addresses = new PeerLoopbackAddresses()
   for (let index = 0; index < 10_000; index++) addresses.of(`peer ${index}`)
   const last = Array.from({ length: 4_096 }, (_, index) => addresses.of(`peer ${10_000 - 4_096 + index}`))

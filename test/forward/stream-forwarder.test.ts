@@ -6,28 +6,28 @@ import { type TestContext, test } from 'node:test'
 import { Problem } from '../../src/base/problem.ts'
 import { encodeStreamFrame } from '../../src/forward/streams/stream-frame.ts'
 import {
-  broken,
+  failureOf,
   freeTcpPort,
   ids,
+  type LinkConditions,
   Pair,
-  type PipeWeather,
-  playedPair,
+  pairWithGame,
   readAll,
   readBytes,
-  refusalAt,
+  refusalCode,
   tcpClient,
   tcpGame,
 } from './pair.ts'
 
 const timeout = 60_000
 
-/** A client and its opposite at the game. */
-async function connected(context: TestContext, weather: PipeWeather = {}) {
-  const { game, pair, localPort } = await playedPair(context)
-  pair.weather = weather
+/** A client and its connection at the game. */
+async function connected(context: TestContext, conditions: LinkConditions = {}) {
+  const { game, pair, localPort } = await pairWithGame(context)
+  pair.conditions = conditions
   const client = await tcpClient(context, localPort)
-  const guest = await game.guest()
-  return { game, pair, localPort, client, guest }
+  const gameSocket = await game.nextConnection()
+  return { game, pair, localPort, client, gameSocket }
 }
 
 function waitFor(holds: () => boolean): Promise<void> {
@@ -37,63 +37,63 @@ function waitFor(holds: () => boolean): Promise<void> {
   })
 }
 
-test('bytes in are bytes out, both ways at once, over a lossy, slow, reordering pipe', {
+test('a stream delivers all bytes in both directions over a lossy, slow, reordering link', {
   timeout,
 }, async (context) => {
-  const { client, guest } = await connected(context, { loss: 0.05, delayMs: [5, 30] })
+  const { client, gameSocket } = await connected(context, { loss: 0.05, delayMs: [5, 30] })
   const [there, back] = [randomBytes(700_000), randomBytes(300_000)]
   client.end(there)
-  guest.end(back)
-  const [atGame, atClient] = await Promise.all([readAll(guest), readAll(client)])
+  gameSocket.end(back)
+  const [atGame, atClient] = await Promise.all([readAll(gameSocket), readAll(client)])
   assert.ok(atGame.equals(there))
   assert.ok(atClient.equals(back))
 })
 
-test('a client that closes its half still hears the game to the end', { timeout }, async (context) => {
-  const { client, guest } = await connected(context)
+test('a client that ends its side still receives all data of the game', { timeout }, async (context) => {
+  const { client, gameSocket } = await connected(context)
   client.end('question')
-  assert.equal((await readAll(guest)).toString(), 'question')
+  assert.equal((await readAll(gameSocket)).toString(), 'question')
   const answer = randomBytes(200_000)
-  guest.end(answer)
+  gameSocket.end(answer)
   assert.ok((await readAll(client)).equals(answer))
 })
 
-test('a game that closes its half still hears the client to the end', { timeout }, async (context) => {
-  const { client, guest } = await connected(context)
-  guest.end('welcome')
+test('a game that ends its side still receives all data of the client', { timeout }, async (context) => {
+  const { client, gameSocket } = await connected(context)
+  gameSocket.end('welcome')
   assert.equal((await readAll(client)).toString(), 'welcome')
   const written = randomBytes(200_000)
   client.end(written)
-  assert.ok((await readAll(guest)).equals(written))
+  assert.ok((await readAll(gameSocket)).equals(written))
 })
 
-test('a reset of one side is a reset of the other', { timeout }, async (context) => {
+test('a reset of one side resets the other', { timeout }, async (context) => {
   for (const whose of ['client', 'game'] as const) {
-    const { client, guest } = await connected(context, { loss: 0.2 })
+    const { client, gameSocket } = await connected(context, { loss: 0.2 })
     client.write('hello')
-    await readBytes(guest, 5)
-    const [breaks, hears] = whose === 'client' ? [client, guest] : [guest, client]
-    const heard = broken(hears)
+    await readBytes(gameSocket, 5)
+    const [breaks, hears] = whose === 'client' ? [client, gameSocket] : [gameSocket, client]
+    const heard = failureOf(hears)
     breaks.resetAndDestroy()
     assert.equal(await heard, 'ECONNRESET')
   }
 })
 
 test('what was sent before a reset still arrives', { timeout }, async (context) => {
-  const { pair, client, guest } = await connected(context, { loss: 0.1, delayMs: [20, 60] })
-  const heard = broken(client)
+  const { pair, client, gameSocket } = await connected(context, { loss: 0.1, delayMs: [20, 60] })
+  const heard = failureOf(client)
   const parts: Buffer[] = []
   client.on('data', (part) => parts.push(part))
-  const words = randomBytes(30_000)
-  guest.write(words)
-  // The agent has taken them all, and they are on their way.
-  await waitFor(() => pair.sent.bytes > words.length)
-  guest.resetAndDestroy()
+  const data = randomBytes(30_000)
+  gameSocket.write(data)
+  // The forwarder has accepted all bytes, and they are in transit.
+  await waitFor(() => pair.sent.bytes > data.length)
+  gameSocket.resetAndDestroy()
   assert.equal(await heard, 'ECONNRESET')
-  assert.ok(Buffer.concat(parts).equals(words))
+  assert.ok(Buffer.concat(parts).equals(data))
 })
 
-test('a port that is not exposed, or where nobody listens, resets the client soon', {
+test('a port that is not exposed or has no listener soon resets the client', {
   timeout,
 }, async (context) => {
   const [hidden, silent] = [await tcpGame(context), await freeTcpPort()]
@@ -108,21 +108,21 @@ test('a port that is not exposed, or where nobody listens, resets the client soo
   )
   await pair.open()
   for (const port of [toHidden, toSilent]) {
-    assert.equal(await refusalAt(context, port), 'ECONNRESET')
+    assert.equal(await refusalCode(context, port), 'ECONNRESET')
   }
-  assert.equal(hidden.connectionLimit.length, 0)
+  assert.equal(hidden.waiting.length, 0)
   assert.equal(pair.bob.counts().notExposed, 1)
 })
 
-test('a port for friends is open to them and to nobody else', { timeout }, async (context) => {
-  const { game, pair, localPort } = await playedPair(context, { friendsOnly: true })
+test('a port for friends is open only to friends', { timeout }, async (context) => {
+  const { game, pair, localPort } = await pairWithGame(context, { friendsOnly: true })
   const client = await tcpClient(context, localPort)
-  await game.guest()
+  await game.nextConnection()
   client.destroy()
   const answers: Uint8Array[] = []
   pair.bob.attach(
     { id: ids.carol, name: 'carol' },
-    { send: (bytes) => void answers.push(bytes), singlePacketBytes: () => 1408 },
+    { send: (bytes) => void answers.push(bytes), maxUnfragmentedBytes: () => 1408 },
   )
   pair.bob.handleDatagram(ids.carol, encodeStreamFrame({ kind: 'open', number: 1, port: game.port, seq: 1 }))
   assert.deepEqual(answers, [
@@ -131,51 +131,51 @@ test('a port for friends is open to them and to nobody else', { timeout }, async
 })
 
 test('a client without a linked peer is reset at once', { timeout }, async (context) => {
-  const { pair, localPort } = await playedPair(context)
+  const { pair, localPort } = await pairWithGame(context)
   pair.unlink()
-  assert.equal(await refusalAt(context, localPort), 'ECONNRESET')
+  assert.equal(await refusalCode(context, localPort), 'ECONNRESET')
   assert.equal(pair.alice.counts().notLinked, 1)
 })
 
-test('when a peer is gone its streams end with a reset on both sides', { timeout }, async (context) => {
-  const { pair, client, guest } = await connected(context)
+test('when a peer loses its link, its streams are reset on both sides', { timeout }, async (context) => {
+  const { pair, client, gameSocket } = await connected(context)
   client.write('hello')
-  await readBytes(guest, 5)
-  const both = Promise.all([broken(client), broken(guest)])
+  await readBytes(gameSocket, 5)
+  const both = Promise.all([failureOf(client), failureOf(gameSocket)])
   pair.unlink()
   assert.deepEqual(await both, ['ECONNRESET', 'ECONNRESET'])
 })
 
-test('streams go on when a newer link takes over', { timeout }, async (context) => {
-  const { pair, client, guest } = await connected(context, { delayMs: [5, 20] })
+test('streams continue over a newer link', { timeout }, async (context) => {
+  const { pair, client, gameSocket } = await connected(context, { delayMs: [5, 20] })
   const there = randomBytes(400_000)
   client.end(there)
-  const reading = readAll(guest)
-  await waitFor(() => guest.bytesRead > 50_000)
-  pair.weather = { loss: 1 }
+  const reading = readAll(gameSocket)
+  await waitFor(() => gameSocket.bytesRead > 50_000)
+  pair.conditions = { loss: 1 }
   const before = pair.sent.packets
   await waitFor(() => pair.sent.packets > before + 10)
-  pair.weather = { delayMs: [1, 5] }
+  pair.conditions = { delayMs: [1, 5] }
   pair.link()
   assert.ok((await reading).equals(there))
 })
 
-test('a peer that knows nothing of a stream any more ends it for the other', { timeout }, async (context) => {
-  const { pair, client, guest } = await connected(context)
+test('a peer that no longer knows a stream ends it for the other side', { timeout }, async (context) => {
+  const { pair, client, gameSocket } = await connected(context)
   client.write('hello')
-  await readBytes(guest, 5)
-  pair.weather = { loss: 1 }
+  await readBytes(gameSocket, 5)
+  pair.conditions = { loss: 1 }
   pair.alice.detach(ids.bob)
-  pair.weather = {}
+  pair.conditions = {}
   pair.link()
-  guest.write('are you there?')
-  assert.equal(await broken(guest), 'ECONNRESET')
+  gameSocket.write('are you there?')
+  assert.equal(await failureOf(gameSocket), 'ECONNRESET')
 })
 
-test('a slow reader stops the writer, and both get everything in the end', { timeout }, async (context) => {
+test('a slow reader makes the writer wait, and finally gets all data', { timeout }, async (context) => {
   for (const whoReads of ['client', 'game'] as const) {
-    const { pair, client, guest } = await connected(context)
-    const [writer, reader] = whoReads === 'game' ? [client, guest] : [guest, client]
+    const { pair, client, gameSocket } = await connected(context)
+    const [writer, reader] = whoReads === 'game' ? [client, gameSocket] : [gameSocket, client]
     const total = 48 * 1024 * 1024
     const block = randomBytes(65_536)
     let written = 0
@@ -183,14 +183,17 @@ test('a slow reader stops the writer, and both get everything in the end', { tim
       for (; written < total; written += block.length) if (!writer.write(block)) await once(writer, 'drain')
       writer.end()
     })()
-    // Nobody reads: everything between the two fills up and then stands still.
+    // The reader does not read, so all buffers between the two fill up and nothing moves.
     let before = -1
     while (before !== pair.sent.bytes || written === 0) {
       before = pair.sent.bytes
       await new Promise((resolve) => setTimeout(resolve, 400))
     }
-    assert.ok(written < 32 * 1024 * 1024, `${written} bytes were taken while nobody read`)
-    assert.ok(pair.sent.bytes < 16 * 1024 * 1024, `${pair.sent.bytes} bytes were sent while nobody read`)
+    assert.ok(written < 32 * 1024 * 1024, `${written} bytes were accepted while the reader did not read`)
+    assert.ok(
+      pair.sent.bytes < 16 * 1024 * 1024,
+      `${pair.sent.bytes} bytes were sent while the reader did not read`,
+    )
     let read = 0
     for await (const part of reader) {
       assert.ok((part as Buffer).equals(slice(block, read, (part as Buffer).length)))
@@ -212,65 +215,69 @@ function slice(block: Buffer, at: number, length: number): Buffer {
   return Buffer.concat(parts)
 }
 
-test('a hundred streams at once each carry their own', { timeout }, async (context) => {
-  const { game, pair, localPort } = await playedPair(context)
-  pair.weather = { delayMs: [1, 10], loss: 0.01 }
-  game.server.on('connection', (guest: Socket) => guest.pipe(guest))
-  const talk = async () => {
+test('of many streams at once, each delivers its own data', { timeout }, async (context) => {
+  const { game, pair, localPort } = await pairWithGame(context)
+  pair.conditions = { delayMs: [1, 10], loss: 0.01 }
+  game.server.on('connection', (gameSocket: Socket) => gameSocket.pipe(gameSocket))
+  const exchangeData = async () => {
     const client = await tcpClient(context, localPort)
-    const words = randomBytes(20_000)
-    client.end(words)
-    assert.ok((await readAll(client)).equals(words))
+    const data = randomBytes(20_000)
+    client.end(data)
+    assert.ok((await readAll(client)).equals(data))
   }
-  // Not more at once than the bound on opening lets through.
-  for (const _round of [1, 2]) await Promise.all(Array.from({ length: 50 }, talk))
+  // At most as many at once as the limit on open requests allows.
+  for (const _round of [1, 2]) await Promise.all(Array.from({ length: 50 }, exchangeData))
 })
 
-test('a peer that opens more streams than it may is refused, and memory is given back', {
+test('a peer that opens too many streams is refused, and its streams end when it is gone', {
   timeout,
 }, async (context) => {
-  const { game, pair } = await playedPair(context)
+  const { game, pair } = await pairWithGame(context)
   const answers = { opened: 0, refused: 0 }
   const count = (bytes: Uint8Array) => void (bytes[0] === 6 ? answers.opened++ : answers.refused++)
-  pair.bob.attach({ id: ids.carol, name: 'carol' }, { send: count, singlePacketBytes: () => 1408 })
+  pair.bob.attach({ id: ids.carol, name: 'carol' }, { send: count, maxUnfragmentedBytes: () => 1408 })
   for (let number = 0; number < 500; number++) {
     const frame = encodeStreamFrame({ kind: 'open', number, port: game.port, seq: 0 })
     pair.bob.handleDatagram(ids.carol, frame)
   }
-  await waitFor(() => answers.opened === 128 && game.connectionLimit.length === 128)
+  await waitFor(() => answers.opened === 128 && game.waiting.length === 128)
   assert.equal(answers.refused, 372)
-  const closed = game.connectionLimit.map((guest) => broken(guest))
+  const closed = game.waiting.map((gameSocket) => failureOf(gameSocket))
   pair.bob.detach(ids.carol)
   await Promise.all(closed)
 })
 
-test('a game that listens on ::1 only is reached, and a client of ::1 is served', {
+test('a game that listens only on ::1 is reached, and a client on ::1 is served', {
   timeout,
 }, async (context) => {
-  const { game, localPort } = await playedPair(context, { address: '::1' })
+  const { game, localPort } = await pairWithGame(context, { address: '::1' })
   const client = await tcpClient(context, localPort, '::1')
   client.end('over IPv6 loopback')
-  assert.equal((await readAll(await game.guest())).toString(), 'over IPv6 loopback')
+  assert.equal((await readAll(await game.nextConnection())).toString(), 'over IPv6 loopback')
 })
 
-test('each peer has an address of its own at the game, the same for all its streams', {
+test('each peer has its own address at the game, the same for all its streams', {
   timeout,
 }, async (context) => {
-  const { game, pair, localPort } = await playedPair(context)
+  const { game, pair, localPort } = await pairWithGame(context)
   await tcpClient(context, localPort)
   await tcpClient(context, localPort)
-  const own = [await game.guest(), await game.guest()].map((guest) => guest.remoteAddress)
-  pair.bob.attach({ id: ids.carol, name: 'carol' }, { send: () => {}, singlePacketBytes: () => 1408 })
+  const own = [await game.nextConnection(), await game.nextConnection()].map(
+    (gameSocket) => gameSocket.remoteAddress,
+  )
+  pair.bob.attach({ id: ids.carol, name: 'carol' }, { send: () => {}, maxUnfragmentedBytes: () => 1408 })
   pair.bob.handleDatagram(ids.carol, encodeStreamFrame({ kind: 'open', number: 1, port: game.port, seq: 1 }))
-  const carols = (await game.guest()).remoteAddress
+  const carolAddress = (await game.nextConnection()).remoteAddress
   assert.equal(own[0], own[1])
-  assert.notEqual(own[0], carols)
+  assert.notEqual(own[0], carolAddress)
   if (process.platform === 'linux')
-    for (const address of [own[0], carols])
+    for (const address of [own[0], carolAddress])
       assert.match(address ?? '', /^127\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./)
 })
 
-test('a local TCP port that is taken is named, with another one to try', { timeout }, async (context) => {
+test('an error for a local TCP port in use names the port and suggests another', {
+  timeout,
+}, async (context) => {
   const taken = await tcpGame(context)
   const pair = new Pair(context, [], [{ protocol: 'tcp', localPort: taken.port, nick: 'bob', port: 80 }])
   await assert.rejects(pair.open(), (thrown) => {
@@ -282,26 +289,26 @@ test('a local TCP port that is taken is named, with another one to try', { timeo
   })
 })
 
-test('a closed forwarder has reset its clients and freed its ports', { timeout }, async (context) => {
-  const { pair, localPort, client, guest } = await connected(context)
+test('a closed forwarder has reset its clients and closed its ports', { timeout }, async (context) => {
+  const { pair, localPort, client, gameSocket } = await connected(context)
   client.write('hello')
-  await readBytes(guest, 5)
-  const heard = broken(client)
+  await readBytes(gameSocket, 5)
+  const heard = failureOf(client)
   await pair.alice.close()
   assert.equal(await heard, 'ECONNRESET')
   await tcpGame(context, '127.0.0.1', localPort)
 })
 
-test('a TCP forward can be added later, and what it connected goes on after it was removed', async (context) => {
+test('a TCP forward can be added later, and its connections continue after it was removed', async (context) => {
   const game = await tcpGame(context)
   const pair = new Pair(context, [{ protocol: 'tcp', port: game.port, friendsOnly: false }], [])
   await pair.open()
   const added = { protocol: 'tcp', localPort: await freeTcpPort(), nick: 'bob', port: game.port } as const
   await pair.alice.add(added)
   const client = await tcpClient(context, added.localPort)
-  const guest = await game.guest()
+  const gameSocket = await game.nextConnection()
   await pair.alice.remove(added)
-  guest.write('still here')
+  gameSocket.write('still here')
   const [bytes] = (await once(client, 'data')) as [Buffer]
   assert.equal(bytes.toString(), 'still here')
   await assert.rejects(tcpClient(context, added.localPort), { code: 'ECONNREFUSED' })

@@ -64,14 +64,14 @@ const frames: fc.Arbitrary<StreamFrame> = fc.oneof(
   ),
 )
 
-test('stream frames are laid out as drawn', () => {
+test('stream frames have the documented layout', () => {
   for (const [frame, hex] of golden) {
     assert.equal(toHex(encodeStreamFrame(frame)), hex)
     assert.deepEqual(decodeStreamFrame(encodeStreamFrame(frame)), frame)
   }
 })
 
-test('decoding what was encoded gives the same stream frame', () => {
+test('decoding gives the encoded stream frame', () => {
   const check = (frame: StreamFrame) => {
     const bytes = encodeStreamFrame(frame)
     assert.ok(isStreamFrame(bytes))
@@ -83,7 +83,7 @@ test('decoding what was encoded gives the same stream frame', () => {
 test('any bytes give a stream frame that encodes to the same bytes, or nothing', () => {
   const check = (bytes: Uint8Array) => {
     const frame = decodeStreamFrame(bytes)
-    // Padding of no bytes has two spellings.
+    // Padding of zero bytes has two encodings.
     if (frame && !(frame.kind === 'packet' && frame.packet.padding === 0))
       assert.deepEqual(encodeStreamFrame(frame), bytes)
   }
@@ -94,7 +94,7 @@ test('any bytes give a stream frame that encodes to the same bytes, or nothing',
   )
 })
 
-test('a stream frame that is too short or too long, of port 0 or for no known reason is refused', () => {
+test('a stream frame with a wrong length, port 0 or an unknown reason is rejected', () => {
   const bad = [
     '0500000001005000000007ff',
     '05000000010050000000',
@@ -113,7 +113,7 @@ test('a stream frame that is too short or too long, of port 0 or for no known re
     assert.equal(decodeStreamFrame(Uint8Array.from(Buffer.from(hex, 'hex'))), null, hex)
 })
 
-test('udx packets are read as they were written, and none of another type is carried', () => {
+test('decoding gives the encoded udx packet, and other types are rejected', () => {
   const check = (packet: StreamFrame & { kind: 'packet' }) => {
     const bytes = new UdxPacketWriter().write(packet.number, packet.packet)
     assert.deepEqual(readUdxPacket(bytes), { id: packet.number, packet: packet.packet })

@@ -45,14 +45,19 @@ export function watchMailbox(mailbox: Mailbox): WatchedMailbox {
     changed.resolve()
     changed = Promise.withResolvers<void>()
   }
-  mailbox.onWake = () => {
-    wakes++
-    wake()
-  }
-  mailbox.onState = (state) => {
-    states.push(state)
-    wake()
-  }
+  const open = mailbox.open.bind(mailbox)
+  mailbox.open = (handlers) =>
+    open({
+      ...handlers,
+      onWake: () => {
+        wakes++
+        wake()
+      },
+      onState: (state) => {
+        states.push(state)
+        wake()
+      },
+    })
   return {
     states,
     async nextWake() {

@@ -76,9 +76,9 @@ export async function soak(options: {
   const folders = Array.from({ length: mailboxes }, (_, index) => mailServers.maildirOf(`agent${index}`))
   const startHost = async () => {
     const started = new HostProcess()
-    await started.heard('loaded')
+    await started.waitFor('loaded')
     started.go(hostOptions)
-    await started.heard('ready')
+    await started.waitFor('ready')
     return started
   }
   let host = await startHost()

@@ -46,7 +46,7 @@ export class VirtualClock implements Clock {
   async advance(byMs: number): Promise<void> {
     const end = this.#now + byMs
     for (;;) {
-      await settle()
+      await settled()
       const next = this.#next()
       if (!next || next.at > end) break
       this.#timers.delete(next)
@@ -54,7 +54,7 @@ export class VirtualClock implements Clock {
       next.callback()
     }
     this.#now = end
-    await settle()
+    await settled()
   }
 
   #next(): Timer | undefined {
@@ -66,10 +66,21 @@ export class VirtualClock implements Clock {
   }
 }
 
-/** Event loop iterations that mailparser and nodemailer's composer need for a mail, with a margin. */
-const turnsOfMail = 60
+/** Number of waiting `settled` calls; each has one immediate. */
+let settling = 0
 
-/** Lets everything that is already resolved continue. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < turnsOfMail; turn++) await new Promise((resolve) => setImmediate(resolve))
+/** Waits until only timers are left: parsing and composing a mail takes many iterations of the event loop. */
+export function settled(): Promise<void> {
+  settling++
+  return new Promise((resolve) => {
+    const check = () => {
+      const immediates = process.getActiveResourcesInfo().filter((name) => name === 'Immediate').length
+      if (immediates > settling - 1) setImmediate(check)
+      else {
+        settling--
+        resolve()
+      }
+    }
+    setImmediate(check)
+  })
 }

@@ -18,7 +18,7 @@ import { Player, type PlayerOptions } from './world/player.ts'
 import { WorldClock } from './world/world-clock.ts'
 
 export { goodMailConditions, type MailConditions } from './world/mail-system.ts'
-export type { Player, Told } from './world/player.ts'
+export type { EmittedEvent, Player } from './world/player.ts'
 
 export type WorldOptions = {
   readonly seed: number
@@ -177,7 +177,7 @@ export class World {
   /** Fails with `what` unless the condition holds in time. */
   async until(what: string, condition: () => boolean, withinMs = 30_000): Promise<void> {
     if (await this.clock.until(condition, withinMs)) return
-    throw new Error(`not within ${withinMs / 1000} s: ${what}\n${this.story()}`)
+    throw new Error(`not within ${withinMs / 1000} s: ${what}\n${this.eventLog()}`)
   }
 
   pass(byMs: number): Promise<void> {
@@ -209,7 +209,7 @@ export class World {
   async join(...players: readonly Player[]): Promise<void> {
     for (const player of players) {
       await this.finish(player.start())
-      await this.until(`${player.name} gets a reply`, () => player.told('replied').length > 0)
+      await this.until(`${player.name} gets a reply`, () => player.emitted('replied').length > 0)
     }
   }
 
@@ -232,7 +232,7 @@ export class World {
   }
 
   /** The players' latest events, for the messages of failed tests. */
-  story(): string {
+  eventLog(): string {
     const lines = this.players.flatMap(({ name, events }) =>
       events.map(({ at, ...event }) => ({ at, text: `${name}: ${JSON.stringify(event)}` })),
     )

@@ -1,4 +1,4 @@
-// A host that wants the word of its border's mail server for each mail.
+// A host that accepts only mails that its receiving mail server authenticated (RFC 8601).
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -13,7 +13,7 @@ const border = 'mx.mail.test'
 const passes = `${border}; dmarc=pass header.from=mail.test`
 const field = (text: string) => `Authentication-Results: ${text}\r\n`
 
-test('a mail without the border server’s word is dropped in silence under its own reason, one with it is answered', async () => {
+test('a mail that the border server did not authenticate is dropped for its own reason without an answer, one that it did is answered', async () => {
   const stage = await new Stage({ trustedAuthservId: border }).start()
   const [ann, bob, cid] = ['ann', 'bob', 'cid'].map((name) => stage.agent(name))
   assert.ok(ann && bob && cid)
@@ -30,7 +30,7 @@ test('a mail without the border server’s word is dropped in silence under its 
   await stage.stop()
 })
 
-test('without the setting such fields mean nothing', async () => {
+test('without the setting these fields have no effect', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   stage.deliver(field(`${border}; dmarc=fail`) + ann.mailRequest(stage.now))
@@ -39,7 +39,7 @@ test('without the setting such fields mean nothing', async () => {
   await stage.stop()
 })
 
-test('over a real mail server, only who it vouches for is answered, whatever others write into their own mail', {
+test('on a real mail server, only mails that it authenticated are answered, whatever a sender writes into the header', {
   skip: lacks('postfix', 'dovecot'),
   timeout: 60_000,
 }, async (context) => {

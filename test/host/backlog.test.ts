@@ -1,5 +1,5 @@
-// A host that starts with a thousand requests waiting, or with 2,000 in `npm run bench -- backlog`: all are answered once, and
-// whoever asks meanwhile does not wait for the end of it.
+// A host that starts with 1,000 waiting requests: all are answered once, and a request that comes meanwhile does not wait for
+// the end of the backlog. `npm run bench -- backlog` does this with 2,000.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -34,16 +34,19 @@ for (const [protocol, waiting] of [
     const user = `host-${protocol}`
     const folder = office.maildirOf(user)
     const run = await workOffBacklog({
-      ...{ defer, sink, waiting, address: office.address(user) },
+      defer,
+      sink,
+      waiting,
+      address: office.address(user),
       receive: { imap: office.imapUrl(user), pop3: office.pop3Url(user), maildir: `maildir:${folder}` }[
         protocol
       ],
       deliver: (mail) => void dropMail(folder, Buffer.from(mail, 'latin1')),
     })
     assert.deepEqual(run.repliesEach, [1])
-    // In its order it would have been answered last. A POP3 session shows nothing new until it is ended and begun anew.
+    // In mailbox order it would be answered last. A POP3 session shows new mail only after a new login.
     assert.ok((run.late[0]?.oldUnanswered ?? 0) > waiting / 10, JSON.stringify(run.late))
-    // One in four is the oldest, so that the oldest tenth is done before half of all are.
+    // Every fourth mail is the oldest one, so the oldest tenth is answered before half of all are.
     assert.ok(run.tenthAt < 0.6 * waiting, `${run.tenthAt} of ${waiting}`)
     const held = run.late.map(({ heldMB }) => heldMB)
     assert.ok(Math.max(...held) - Math.min(...held) < 20, `${held.join(', ')} MB`)
@@ -53,16 +56,16 @@ for (const [protocol, waiting] of [
 test('a host that cannot remember all that waits takes the oldest first, and none is taken for stale', async () => {
   const stage = new Stage({ seenCapacity: 300, batchMails: 10, replyPeers: 0 })
   const agents = Array.from({ length: 400 }, (_, index) => stage.agent(`agent${index}`))
-  const ask = (agent: FakeAgent) => stage.deliver(agent.mailRequest(stage.now))
+  const sendRequest = (agent: FakeAgent) => stage.deliver(agent.mailRequest(stage.now))
   for (const agent of agents) {
-    ask(agent)
+    sendRequest(agent)
     await stage.clock.advance(10)
   }
   await stage.start()
   await stage.until(() => stage.sender.sent.length > 100)
   const late = Array.from({ length: 20 }, (_, index) => stage.agent(`late${index}`))
   for (const agent of late) {
-    ask(agent)
+    sendRequest(agent)
     await stage.clock.advance(10)
   }
   await stage.settle()

@@ -1,5 +1,5 @@
-// The host is killed at random while requests come and its day's budget runs out, over real mail servers: what is in
-// memory only may be lost, what the budget counts may not.
+// Kills the host at random on real mail servers, while requests come and its day's budget runs out. What is only in memory
+// may be lost, but not the count of the budget.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -24,11 +24,11 @@ import { mailsIn, namesIn, oneReplyEach } from './real-host/replies.ts'
 const perDay = 48
 const kills = 14
 const requests = 70
-/** Letters of one agent that a life of the host grants, and those that it sends. */
-const [perKey, fromPest] = [2, 4]
+/** Letters of one agent that the host accepts in each run, and those that the agent sends. */
+const [perKey, sentByPest] = [2, 4]
 const seed = Number(process.env.PEERPOST_TEST_SEED ?? 20261124)
 
-test(`a day's budget, replies before introductions and one refusal a life hold while the host is killed ${kills} times (seed ${seed})`, {
+test(`a day's budget, replies before introductions and one declined request a run hold while the host is killed ${kills} times (seed ${seed})`, {
   skip: lacks('postfix', 'dovecot'),
   timeout: 240_000,
 }, async (context) => {
@@ -41,9 +41,13 @@ test(`a day's budget, replies before introductions and one refusal a life hold w
   office.maildirOf('host')
   const database = join(folder, 'host.sqlite')
   const { keys, room, options } = planHost({
-    ...{ receiveUrl: office.imapUrl('host'), sendUrl: office.smtpUrl('host'), database },
+    receiveUrl: office.imapUrl('host'),
+    sendUrl: office.smtpUrl('host'),
+    database,
     settings: {
-      ...{ perDay, batchMails: 10, retryFirstMs: 200 },
+      perDay,
+      batchMails: 10,
+      retryFirstMs: 200,
       limits: { perKey, perAddress: 0, perDomain: 0 },
     },
   })
@@ -52,7 +56,7 @@ test(`a day's budget, replies before introductions and one refusal a life hold w
   const everybody = [...agents, pest]
   const sender = createSender(office.smtpUrl('agents'), { clock: systemClock })
   defer(() => sender.close())
-  const ask = async (agent: FakeAgent) => {
+  const sendRequest = async (agent: FakeAgent) => {
     const raw = new TextEncoder().encode(agent.mailRequest(Date.now()))
     const { outcome } = await sender.send({ from: agent.address, to: [hostAddress], raw })
     assert.equal(outcome, 'sent')
@@ -69,31 +73,31 @@ test(`a day's budget, replies before introductions and one refusal a life hold w
   const prepare = async () => {
     const host = new HostProcess()
     defer(() => host.kill('SIGKILL'))
-    await host.heard('loaded')
+    await host.waitFor('loaded')
     return host
   }
 
-  /** Told as sent and not counted when they were killed, and under way at most. */
+  /** Mails that were sent and not counted at a kill, and those that may have been under way. */
   let inFlight = 0
   let host = await prepare()
   for (let kill = 0, before = 0; kill < kills; kill++) {
     host.go(options)
-    // Some die while they start, most somewhere in their work.
-    if (random() < 0.8) await host.heard('ready')
+    // Some are killed while they start, most while they work.
+    if (random() < 0.8) await host.waitFor('ready')
     const [first, end] = [kill, kill + 1].map((part) => Math.ceil((requests * part) / kills))
-    const asking = [...agents.slice(first, end), ...Array<FakeAgent>(fromPest).fill(pest)].map(ask)
+    const sending = [...agents.slice(first, end), ...Array<FakeAgent>(sentByPest).fill(pest)].map(sendRequest)
     const next = prepare()
     await sleep(random() * 1_500)
     await host.kill('SIGKILL')
-    const [now, told] = [counted(), host.counts.get('sent') ?? 0]
-    inFlight += told - (now - before) + sender.concurrency
+    const [now, emitted] = [counted(), host.counts.get('sent') ?? 0]
+    inFlight += emitted - (now - before) + sender.concurrency
     before = now
     assert.ok(now <= perDay, `${now} counted`)
-    await Promise.all(asking)
+    await Promise.all(sending)
     host = await next
   }
   host.go(options)
-  await host.heard('ready')
+  await host.waitFor('ready')
   const left = () => namesIn(office.maildirOf('host')).length
   await waitUntil(
     () => left() === 0 && counted() >= perDay,

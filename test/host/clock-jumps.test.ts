@@ -26,7 +26,7 @@ for (const [name, byMs] of Object.entries(jumps)) {
     stage.clock.jumpWall(byMs)
     stage.sender.answer = () => ({ outcome: 'sent' })
     await stage.pass(2 * minuteMs)
-    // Nobody wrote meanwhile: what waited went by itself.
+    // Waiting mails are sent although no new letter comes.
     assert.equal(repliesTo(stage, bob), 1)
     stage.deliver(early)
     const middle = cleo.mailRequest(stage.now)
@@ -43,7 +43,7 @@ for (const [name, byMs] of Object.entries(jumps)) {
       [2, 1, 1, 1],
     )
     assert.equal(stage.mailbox.mails.length, 0)
-    // Who asks again is in the table as often as before, and offered to others.
+    // Agents are still in the table and offered to others.
     const [offered] = stage
       .lettersTo(ann)
       .filter(({ kind }) => kind === 'reply')
@@ -53,7 +53,7 @@ for (const [name, byMs] of Object.entries(jumps)) {
   })
 }
 
-test('a host whose clock is wrong answers nobody whose letters it cannot date, and everybody once it is right', async () => {
+test('a host whose clock is wrong drops letters as stale or from the future, and answers again once it is right', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   const trueNow = stage.now

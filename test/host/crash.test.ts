@@ -1,5 +1,5 @@
-// The host dies between any two steps: at the n-th call that leaves it, for every n. What is on disk at that moment
-// is copied away, as a power cut would leave it, and a new host goes on from the copy.
+// Kills the host between any two steps: at the n-th call that leaves it, for every n. The files on disk are copied at that
+// moment, as a power cut would leave them, and a new host starts from the copy.
 
 import assert from 'node:assert/strict'
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
@@ -24,11 +24,11 @@ import {
 } from './fakes.ts'
 import { pass } from './virtual-hosts.ts'
 
-// In memory where there is such a place: what is tested is the order of steps, not the disk.
+// In memory if possible: this tests the order of steps, not the disk.
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'peerpost-crash-'))
 after(() => rmSync(folder, { recursive: true }))
 
-/** Blows at a given step; from then on nothing the host does has any effect. */
+/** Blows at a given step. Later calls of the host have no effect. */
 class Fuse {
   readonly #onBlow: () => void
   #left: number
@@ -54,7 +54,7 @@ function fused<T extends object>(target: T, fuse: Fuse, names: readonly string[]
       const value: unknown = Reflect.get(from, name)
       if (typeof value !== 'function') return value
       if (!names.includes(String(name))) return value.bind(from)
-      // Before and after, because the effect and the news of it are two things.
+      // One step before the effect, and one before its result arrives.
       return (...given: unknown[]) => {
         fuse.step()
         const result: unknown = value.apply(from, given)
@@ -117,7 +117,7 @@ async function crashAt(steps: number): Promise<boolean> {
   const blew = fuse.blown
   await stop(world, first)
 
-  world.mailbox.onWake = () => {}
+  world.mailbox.isSilent = true
   const second = makeHost(world, blew ? left : before, new Fuse(Number.POSITIVE_INFINITY, () => {}))
   await second.start()
   await pass(world.clock, 5_000)
@@ -133,7 +133,7 @@ async function crashAt(steps: number): Promise<boolean> {
       new Set(mails.map(textOf)).size,
       new Set(mails.map((mail) => headerOf(mail, 'Message-ID'))).size,
     )
-    const told = new Set(
+    const peersOf = new Set(
       mails.flatMap((mail) => {
         const letter = agent.read(mail)
         return letter.kind === 'reply' || letter.kind === 'introduction'
@@ -141,7 +141,7 @@ async function crashAt(steps: number): Promise<boolean> {
           : []
       }),
     )
-    assert.equal(told.size, 2, `at step ${steps} ${agent.name} learned only of ${[...told]}`)
+    assert.equal(peersOf.size, 2, `at step ${steps} ${agent.name} learned only of ${[...peersOf]}`)
   }
   return blew
 }

@@ -1,5 +1,5 @@
-// A host whose database cannot be written while letters come: as a process of its own, between a Maildir
-// and an SMTP server, so that disk, locks and exit codes are real.
+// A host whose database cannot be written while letters come. It is a separate process with a Maildir and an SMTP server, so
+// disk, locks and exit codes are real.
 
 import assert from 'node:assert/strict'
 import {
@@ -29,9 +29,9 @@ import { FakeAgent } from './fakes.ts'
 import { HostProcess } from './real-host/host-process.ts'
 import { planHost } from './real-host/real-host.ts'
 
-const patienceMs = 60_000
+const timeoutMs = 60_000
 
-/** `diskBytes`: the database is on a disk of its own, so small, that only the host sees. */
+/** `diskBytes`: the size of a disk for the database that only the host sees; 0: no disk of its own. */
 async function stage(context: TestContext, diskBytes = 0) {
   const defer = deferIn(context)
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-database-faults-'))
@@ -46,25 +46,27 @@ async function stage(context: TestContext, diskBytes = 0) {
     diskBytes === 0 ? [] : ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', mount, disk]
   const database = join(disk, 'host.sqlite')
   const { keys, room, options } = planHost({
-    ...{ receiveUrl: maildir.url, sendUrl: sink.url, database },
+    receiveUrl: maildir.url,
+    sendUrl: sink.url,
+    database,
     settings: { retryFirstMs: 200, retryMaxMs: 400, introductionWindowMs: 60_000, sweepMs: 1_000 },
   })
   const start = async () => {
     const host = new HostProcess(wrapper)
     defer(() => host.kill('SIGKILL'))
-    await host.heard('loaded')
+    await host.waitFor('loaded')
     host.go(options)
     return host
   }
   const agents: FakeAgent[] = []
-  const ask = (count: number) => {
+  const sendRequests = (count: number) => {
     for (let left = count; left > 0; left--) {
       const agent = new FakeAgent(`agent${agents.length}`, keys, room)
       agents.push(agent)
       maildir.deliver(agent.mailRequest(Date.now()))
     }
   }
-  /** Message-IDs of the replies that each agent got: a mail that comes twice is one. */
+  /** How many replies each agent got. Copies of the same mail count once. */
   const replies = () =>
     agents.map(
       ({ address }) =>
@@ -74,9 +76,9 @@ async function stage(context: TestContext, diskBytes = 0) {
     waitUntil(
       () => replies().filter((number) => number > 0).length >= count,
       () => `${replies().join('')} ${host.stderr} ${JSON.stringify(host.last.get('trouble') ?? {})}`,
-      patienceMs,
+      timeoutMs,
     )
-  return { start, ask, answered, replies, agents, maildir, database, disk }
+  return { start, sendRequests, answered, replies, agents, maildir, database, disk }
 }
 
 type Trouble = { readonly code: string; readonly message: string; readonly remedy: string }
@@ -85,13 +87,13 @@ function troubleOf(host: HostProcess): Trouble {
   return host.last.get('trouble')?.problem as Trouble
 }
 
-test('while the disk is full letters wait and it is said; with room again each is answered once', {
+test('while the disk is full letters wait and the host reports it; with space again each is answered once', {
   skip: lacks('network namespaces'),
 }, async (context) => {
-  const { start, ask, answered, replies, agents, maildir, disk } = await stage(context, 6_000_000)
+  const { start, sendRequests, answered, replies, agents, maildir, disk } = await stage(context, 6_000_000)
   const host = await start()
-  await host.heard('ready')
-  ask(3)
+  await host.waitFor('ready')
+  sendRequests(3)
   await answered(host)
   // The host's own view of the disk.
   const filler = join(`/proc/${host.pid}/root`, disk, 'filler')
@@ -102,10 +104,10 @@ test('while the disk is full letters wait and it is said; with room again each i
     assert.equal((thrown as NodeJS.ErrnoException).code, 'ENOSPC')
   }
   closeSync(file)
-  ask(400)
-  await host.heard('trouble')
+  sendRequests(400)
+  await host.waitFor('trouble')
   assert.match(troubleOf(host).message, /disk that holds the database .*host\.sqlite is full/)
-  assert.match(troubleOf(host).remedy, /Make room/)
+  assert.match(troubleOf(host).remedy, /Free space/)
   assert.ok(maildir.mails.length > 0)
   unlinkSync(filler)
   await answered(host)
@@ -115,16 +117,16 @@ test('while the disk is full letters wait and it is said; with room again each i
   assert.equal(maildir.mails.length, 0)
 })
 
-test('while another program keeps the database locked letters wait and it is said, then each is answered once', async (context) => {
-  const { start, ask, answered, replies, maildir, database } = await stage(context)
+test('while another program locks the database letters wait and the host reports it, then each is answered once', async (context) => {
+  const { start, sendRequests, answered, replies, maildir, database } = await stage(context)
   const host = await start()
-  await host.heard('ready')
+  await host.waitFor('ready')
   const other = new BetterSqlite3(database)
   other.exec('BEGIN IMMEDIATE')
-  ask(5)
-  await host.heard('trouble')
+  sendRequests(5)
+  await host.waitFor('trouble')
   assert.match(troubleOf(host).message, /Another program keeps the database .* locked/)
-  assert.match(troubleOf(host).remedy, /goes on by itself/)
+  assert.match(troubleOf(host).remedy, /continues by itself/)
   assert.deepEqual(replies(), [0, 0, 0, 0, 0])
   assert.equal(maildir.mails.length, 5)
   other.exec('ROLLBACK')
@@ -134,25 +136,25 @@ test('while another program keeps the database locked letters wait and it is sai
   assert.equal(await host.kill('SIGTERM'), 0)
 })
 
-test('a database that is damaged while the host runs ends it, no letter is lost, and a new file mends it', async (context) => {
-  const { start, ask, answered, replies, agents, maildir, database } = await stage(context)
+test('a database that is damaged while the host runs stops it, no letter is lost, and a new file repairs it', async (context) => {
+  const { start, sendRequests, answered, replies, agents, maildir, database } = await stage(context)
   const host = await start()
-  await host.heard('ready')
-  ask(5)
+  await host.waitFor('ready')
+  sendRequests(5)
   await answered(host)
   await waitUntil(
     () => maildir.mails.length === 0,
     () => 'letters stay',
-    patienceMs,
+    timeoutMs,
   )
   damageDatabase(database)
-  ask(3)
+  sendRequests(3)
   assert.equal(await host.ended(), 1)
   assert.equal(troubleOf(host).code, 'database')
   assert.match(troubleOf(host).message, /host\.sqlite is damaged/)
   assert.match(troubleOf(host).remedy, /move .*host\.sqlite away.*peerpost backup/)
   assert.deepEqual(replies().slice(5), [0, 0, 0])
-  // The next one does not begin with it, and leaves it as it is.
+  // The next host refuses the file and does not change it.
   const before = readFileSync(database)
   const again = await start()
   assert.equal(await again.ended(), 1)
@@ -169,12 +171,12 @@ test('a database that is damaged while the host runs ends it, no letter is lost,
 })
 
 test('a database of a newer version ends the host at its start, and letters stay where they are', async (context) => {
-  const { start, ask, maildir, database } = await stage(context)
+  const { start, sendRequests, maildir, database } = await stage(context)
   openHostDatabase(database).close()
   const raw = new BetterSqlite3(database)
   raw.pragma(`user_version = ${migrations.length + 1}`)
   raw.close()
-  ask(2)
+  sendRequests(2)
   const host = await start()
   assert.equal(await host.ended(), 1)
   assert.match(host.stderr, /written by a newer peerpost.*its version is \d+, ours \d+/s)

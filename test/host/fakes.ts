@@ -1,21 +1,21 @@
-// A mailbox and a sender in memory, and agents that write to a host: everything but the host itself.
+// Fakes for host tests: a mailbox and a sender in memory, and agents that write to a host.
 
 import { randomUUID } from 'node:crypto'
 import type { Crypto, KeyPair } from '../../src/base/crypto.ts'
 import type { Candidate } from '../../src/base/endpoint.ts'
-import { fairOrder, type MayTakeNewest } from '../../src/base/fair-order.ts'
+import { fairOrder } from '../../src/base/fair-order.ts'
 import type { Letter, RequestLetter } from '../../src/letter/letter-types.ts'
 import { readLetter, writeLetter } from '../../src/letter/mail-text.ts'
 import { proveMembership, type RoomKeys, roomKeys } from '../../src/letter/room-membership.ts'
-import type { FetchedMail, Mailbox, MailboxState } from '../../src/mail/mailbox.ts'
+import type { FetchedMail, Mailbox, MailboxHandlers } from '../../src/mail/mailbox.ts'
 import { composeMail, type MailToCompose } from '../../src/mail/mime/compose-mail.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../../src/mail/sender.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 
 export class FakeMailbox implements Mailbox {
-  onWake: () => void = () => {}
-  onState: (state: MailboxState) => void = () => {}
-  mayTakeNewest?: MayTakeNewest
+  handlers: MailboxHandlers = {}
+  /** Announces nothing until it is opened again. */
+  isSilent = false
   readonly mails: FetchedMail[] = []
   fetches = 0
   removals = 0
@@ -24,18 +24,24 @@ export class FakeMailbox implements Mailbox {
   deliver(raw: string | Uint8Array | null): void {
     const bytes = typeof raw === 'string' ? new TextEncoder().encode(raw) : raw
     this.mails.push({ ref: String(this.#next++), raw: bytes, sizeBytes: bytes?.length ?? 1e9 })
-    this.onWake()
+    this.wake()
   }
 
-  async open(): Promise<void> {
-    this.onState({ state: 'connected' })
-    this.onWake()
+  wake(): void {
+    if (!this.isSilent) this.handlers.onWake?.()
+  }
+
+  async open(handlers: MailboxHandlers = {}): Promise<void> {
+    this.handlers = handlers
+    this.isSilent = false
+    this.handlers.onState?.({ state: 'connected' })
+    this.wake()
   }
 
   async fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
     this.fetches++
     const oldestFirst = this.mails.filter(({ ref }) => !except.has(ref))
-    return [...fairOrder(oldestFirst, this.mayTakeNewest)].slice(0, limit)
+    return [...fairOrder(oldestFirst, this.handlers.mayTakeNewest)].slice(0, limit)
   }
 
   async remove(refs: readonly string[]): Promise<void> {
@@ -54,8 +60,8 @@ export class FakeSender implements MailSender {
   readonly sent: OutgoingMail[] = []
   readonly tried: OutgoingMail[] = []
   underWay = 0
-  mostUnderWay = 0
-  /** Decides what becomes of a mail. */
+  maxUnderWay = 0
+  /** The outcome of sending a mail. */
   answer: (mail: OutgoingMail) => SendOutcome | Promise<SendOutcome> = () => ({ outcome: 'sent' })
 
   constructor(concurrency = 3) {
@@ -66,7 +72,7 @@ export class FakeSender implements MailSender {
     const mail = await composed(given)
     this.tried.push(mail)
     this.underWay++
-    this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay)
+    this.maxUnderWay = Math.max(this.maxUnderWay, this.underWay)
     const outcome = await this.answer(mail)
     this.underWay--
     if (outcome.outcome === 'sent') this.sent.push(mail)
@@ -77,7 +83,7 @@ export class FakeSender implements MailSender {
   async close(): Promise<void> {}
 }
 
-/** As its recipient gets it. */
+/** The mail as its recipient gets it. */
 export async function composed(mail: MailToCompose | OutgoingMail): Promise<OutgoingMail> {
   return 'raw' in mail ? mail : { from: mail.from, to: mail.to, raw: await composeMail(mail.content) }
 }
@@ -127,7 +133,7 @@ type RequestChanges = Partial<
   Pick<RequestLetter, 'sentAt' | 'returnAddress' | 'proof' | 'to' | 'id' | 'room'>
 >
 
-/** An agent as far as a host can tell. */
+/** An agent, as a host sees it. */
 export class FakeAgent {
   readonly name: string
   readonly address: string
@@ -135,7 +141,7 @@ export class FakeAgent {
   readonly room: RoomKeys
   readonly host: HostKeys
   readonly candidates: readonly Candidate[]
-  /** Of all its requests: letters may come sealed to any of them. */
+  /** The session keys of all its requests. Letters may be sealed to any of them. */
   readonly sessions: KeyPair[] = []
   readonly crypto: Crypto
 
@@ -190,7 +196,7 @@ export class FakeAgent {
     return { from: this.id, to: this.host.identity.publicKey, id: this.crypto.randomBytes(16), sentAt }
   }
 
-  /** The letter as a mail to the host. */
+  /** The mail to the host with this letter. */
   mail(letter: Letter, changes: { readonly dateMs?: number; readonly from?: string } = {}): string {
     const keys = { identity: this.identity, recipientKey: this.host.sealingKeys.publicKey }
     return mailText({
@@ -204,7 +210,7 @@ export class FakeAgent {
     return this.mail(this.request(sentAt))
   }
 
-  /** The letter in a mail that came from the host; throws when it is not for this agent. */
+  /** The letter in a mail of the host. Throws when it is not for this agent. */
   read(mail: Pick<OutgoingMail, 'raw'>): Letter {
     for (const session of this.sessions.toReversed()) {
       const keys = { identity: this.id, keyPairs: [session] }

@@ -1,4 +1,4 @@
-// Hostile mails: each kind by itself, then thousands of all kinds mixed. `npm run bench -- hostile` sends 100,000.
+// Hostile mails: each kind alone, then thousands of all kinds mixed. `npm run bench -- hostile` sends 100,000.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -11,7 +11,7 @@ import { Stage } from './virtual-hosts.ts'
 
 const seed = Number(process.env.PEERPOST_TEST_SEED ?? 20261124)
 
-/** Every reason: shown by a kind of hostile mail, or by another test. */
+/** Where each reason is tested: 'here' by a kind of hostile mail, or in another file. */
 const reasons: Readonly<Record<DropReason, 'here' | string>> = {
   'too-big': 'here',
   'bad-mail': 'here',
@@ -71,7 +71,7 @@ test('each kind of hostile mail is dropped for its reason, changes nothing and i
   stage.deliver(attacker.bounce)
   await stage.settle()
   assert.deepEqual(stage.drops(), ['bounce'])
-  // Only what answers the mutated letters must be old.
+  // Only mails of living addresses are sent again, as in the campaign.
   attacker.old.pop()
   const sent = stage.sender.tried.length
   for (const [name, { reason, make }] of Object.entries(hostileKinds)) {
@@ -79,9 +79,9 @@ test('each kind of hostile mail is dropped for its reason, changes nothing and i
       const before = stage.drops().length
       stage.deliver(Buffer.from(make(attacker), 'latin1'))
       await stage.pass(1_000)
-      const [told, ...more] = stage.drops().slice(before)
+      const [dropReason, ...more] = stage.drops().slice(before)
       assert.deepEqual(more, [])
-      if (reason !== null) assert.equal(told, reason)
+      if (reason !== null) assert.equal(dropReason, reason)
       assert.equal(stage.sender.tried.length, sent)
       assert.equal(stage.host.counters().entries, 2)
     })
@@ -89,7 +89,7 @@ test('each kind of hostile mail is dropped for its reason, changes nothing and i
   await stage.stop()
 })
 
-test(`thousands of hostile mails get no answer, and who asks in between gets one (seed ${seed})`, {
+test(`thousands of hostile mails get no answer, and a request in between gets one (seed ${seed})`, {
   timeout: 120_000,
 }, async () => {
   const report = await runCampaign({ letters: 3_000, seed, batch: 250, controls: 5 })

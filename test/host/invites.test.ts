@@ -14,8 +14,8 @@ function keyOf({ grant }: RoomKeys): Uint8Array {
   return grant.key
 }
 
-/** Puts a request of a new agent in the mailbox and says what became of it: null when it was answered. */
-async function ask(stage: Stage, name: string, room: RoomKeys): Promise<string | null> {
+/** Delivers a request of a new agent. Returns null when it was answered, else why it was dropped. */
+async function sendRequest(stage: Stage, name: string, room: RoomKeys): Promise<string | null> {
   const agent = stage.agent(name, undefined, room)
   const before = stage.drops().length
   stage.deliver(agent.mailRequest(stage.now))
@@ -26,7 +26,7 @@ async function ask(stage: Stage, name: string, room: RoomKeys): Promise<string |
   return drop
 }
 
-test('who has an invite of the host is let in and meets who has the secret of the room', async () => {
+test('an agent with an invite of the host is admitted and offered to one with the secret of the room', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann', undefined, stage.invite())
   const bob = stage.agent('bob')
@@ -43,18 +43,18 @@ test('who has an invite of the host is let in and meets who has the secret of th
   await stage.stop()
 })
 
-test('an invite lets in nobody from its end on, and who came by it is gone soon after', async () => {
+test('an invite admits nobody after its end, and agents that came by it are removed soon after', async () => {
   const stage = await new Stage().start()
   const invite = stage.invite({ until: stage.now + 2 * hourMs })
-  assert.equal(await ask(stage, 'ann', invite), null)
+  assert.equal(await sendRequest(stage, 'ann', invite), null)
   stage.clock.jumpWall(2 * hourMs)
-  assert.equal(await ask(stage, 'bob', invite), 'invite-ended')
+  assert.equal(await sendRequest(stage, 'bob', invite), 'invite-ended')
   await stage.pass(10_000)
   assert.equal(stage.host.counters().entries, 0)
   await stage.stop()
 })
 
-test('an invite for two agents lets in two, each as often as it likes, also after a restart', async () => {
+test('an invite for two agents admits two, each as often as it likes, also after a restart', async () => {
   const stage = await new Stage().start()
   const invite = stage.invite({ uses: 2 })
   const ann = stage.agent('ann', undefined, invite)
@@ -62,27 +62,27 @@ test('an invite for two agents lets in two, each as often as it likes, also afte
     stage.deliver(ann.mailRequest(stage.now))
     await stage.settle()
   }
-  assert.equal(await ask(stage, 'bob', invite), null)
-  assert.equal(await ask(stage, 'cid', invite), 'invite-used-up')
+  assert.equal(await sendRequest(stage, 'bob', invite), null)
+  assert.equal(await sendRequest(stage, 'cid', invite), 'invite-used-up')
   await stage.restart()
-  assert.equal(await ask(stage, 'dan', invite), 'invite-used-up')
+  assert.equal(await sendRequest(stage, 'dan', invite), 'invite-used-up')
   stage.deliver(ann.mailRequest(stage.now))
   await stage.settle()
   assert.equal(stage.lettersTo(ann).length, 4)
   await stage.stop()
 })
 
-test('an invite revoked while the host runs lets in nobody at once, and who came by it is out', async () => {
+test('an invite revoked while the host runs admits nobody from then on, and agents that came by it are removed', async () => {
   const stage = await new Stage().start()
   const [bad, good] = [stage.invite(), stage.invite()]
-  assert.equal(await ask(stage, 'ann', bad), null)
-  assert.equal(await ask(stage, 'bob', good), null)
+  assert.equal(await sendRequest(stage, 'ann', bad), null)
+  assert.equal(await sendRequest(stage, 'bob', good), null)
   assert.equal(
     stage.command((invites) => invites.revoke(keyOf(bad), stage.now)),
     1,
   )
   assert.equal(stage.host.counters().entries, 1)
-  assert.equal(await ask(stage, 'abe', bad), 'invite-revoked')
+  assert.equal(await sendRequest(stage, 'abe', bad), 'invite-revoked')
   const cid = stage.agent('cid')
   stage.deliver(cid.mailRequest(stage.now))
   await stage.settle()
@@ -93,7 +93,7 @@ test('an invite revoked while the host runs lets in nobody at once, and who came
     ['bob'],
   )
   await stage.restart()
-  assert.equal(await ask(stage, 'eve', bad), 'invite-revoked')
+  assert.equal(await sendRequest(stage, 'eve', bad), 'invite-revoked')
   await stage.stop()
 })
 
@@ -101,12 +101,12 @@ test('where invites are required the secret of the room is not enough', async ()
   const stage = new Stage()
   stage.invitesRequired = true
   await stage.start()
-  assert.equal(await ask(stage, 'ann', stage.room), 'invite-required')
-  assert.equal(await ask(stage, 'bob', stage.invite()), null)
+  assert.equal(await sendRequest(stage, 'ann', stage.room), 'invite-required')
+  assert.equal(await sendRequest(stage, 'bob', stage.invite()), null)
   await stage.stop()
 })
 
-test('an invite that the host did not make, or made for another room, is worth nothing', async () => {
+test('an invite that the host did not make, or made for another room, admits nobody', async () => {
   const stage = await new Stage().start()
   const seed = realCrypto.randomBytes(32)
   const passOf = (room: RoomKeys, host = stage.keys.identity) => makePass(realCrypto, room, host, seed, {})
@@ -118,11 +118,11 @@ test('an invite that the host did not make, or made for another room, is worth n
     grant: { ...stage.invite({ uses: 2 }).grant, ...real.grant, uses: 1000 },
   } as RoomKeys
   for (const keys of [{ ...elsewhere, tag: stage.room.tag }, foreign, longer]) {
-    assert.equal(await ask(stage, 'eve', keys), 'not-a-member')
+    assert.equal(await sendRequest(stage, 'eve', keys), 'not-a-member')
   }
-  // One that holds the key of nobody's invite, and shows the grant of one that is good.
+  // A thief has a key of its own, and shows the grant of a valid invite.
   const thief = { ...stage.invite(), grant: real.grant } as RoomKeys
-  assert.equal(await ask(stage, 'eve', thief), 'not-a-member')
+  assert.equal(await sendRequest(stage, 'eve', thief), 'not-a-member')
   assert.deepEqual(
     stage.command((invites) => invites.list(stage.now)),
     [],
@@ -136,19 +136,19 @@ test('an invite known for one room does not open another', async () => {
   const other = makeRoom()
   stage.command((invites) => invites.add(other.tag, { key: keyOf(invite) }, '', stage.now))
   assert.equal(
-    await ask(stage, 'eve', { ...invite, grant: { ...invite.grant, uses: 3 } } as RoomKeys),
+    await sendRequest(stage, 'eve', { ...invite, grant: { ...invite.grant, uses: 3 } } as RoomKeys),
     'not-a-member',
   )
   await stage.stop()
 })
 
-test('the list tells who came by which invite', async () => {
+test('the list shows how many agents came by each invite', async () => {
   const stage = await new Stage().start()
   const invite = stage.invite({ uses: 5 })
   const add = (name: string) =>
     stage.command((invites) => invites.add(stage.room.tag, { key: keyOf(invite), uses: 5 }, name, stage.now))
   assert.equal(add("ann's friends"), true)
-  for (const name of ['ann', 'bob']) await ask(stage, name, invite)
+  for (const name of ['ann', 'bob']) await sendRequest(stage, name, invite)
   const bob = stage.agent('bob', undefined, invite)
   stage.deliver(bob.mailRequest(stage.now))
   await stage.settle()
@@ -165,31 +165,31 @@ test('the list tells who came by which invite', async () => {
   await stage.stop()
 })
 
-test('an invite that the database does not know is taken in with its terms when it is first shown', async () => {
+test('an invite that the database does not hold is stored with its terms at its first use', async () => {
   const stage = await new Stage().start()
   const invite = stage.invite({ until: stage.now + hourMs, uses: 1 })
-  assert.equal(await ask(stage, 'ann', invite), null)
-  assert.equal(await ask(stage, 'bob', invite), 'invite-used-up')
+  assert.equal(await sendRequest(stage, 'ann', invite), null)
+  assert.equal(await sendRequest(stage, 'bob', invite), 'invite-used-up')
   const [{ until, uses } = {}] = stage.command((invites) => invites.list(stage.now))
   assert.deepEqual({ until, uses }, { until: invite.grant?.until, uses: 1 })
   await stage.stop()
 })
 
-test('nobody is let in by anything that stands in a stolen database', async () => {
+test('nothing in a stolen database admits anybody', async () => {
   const stage = await new Stage().start()
   const invite = stage.invite()
-  assert.equal(await ask(stage, 'ann', invite), null)
-  assert.equal(await ask(stage, 'ben', stage.room), null)
+  assert.equal(await sendRequest(stage, 'ann', invite), null)
+  assert.equal(await sendRequest(stage, 'ben', stage.room), null)
   const stolen = bytesIn(stage.database).filter((bytes) => bytes.length === 32)
   // The invite's key, the room's tag, both users and the keys of their sessions at least.
   assert.ok(stolen.length >= 6)
   for (const [index, seed] of stolen.entries()) {
     const proofKeyPair = realCrypto.signKeyPair(seed)
-    assert.notEqual(await ask(stage, `thief${index}`, { ...stage.room, proofKeyPair }), null)
-    assert.notEqual(await ask(stage, `heir${index}`, { ...invite, proofKeyPair }), null)
-    assert.notEqual(await ask(stage, `guest${index}`, roomKeys(realCrypto, seed)), null)
+    assert.notEqual(await sendRequest(stage, `thief${index}`, { ...stage.room, proofKeyPair }), null)
+    assert.notEqual(await sendRequest(stage, `heir${index}`, { ...invite, proofKeyPair }), null)
+    assert.notEqual(await sendRequest(stage, `guest${index}`, roomKeys(realCrypto, seed)), null)
   }
-  assert.equal(await ask(stage, 'cid', invite), null)
+  assert.equal(await sendRequest(stage, 'cid', invite), null)
   await stage.stop()
 })
 

@@ -1,5 +1,5 @@
-// The host is killed again and again over real mail servers, and nobody is the worse for it. `npm run bench -- soak` does so
-// for minutes, while lines break.
+// Kills the host repeatedly on real mail servers: each request gets one reply. `npm run bench -- soak` does this for minutes,
+// while connections break.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -41,7 +41,7 @@ test(`${requests} requests get their one reply each while the host is killed ${k
   })
   const agents = Array.from({ length: requests }, (_, index) => new FakeAgent(`agent${index}`, keys, room))
   const sender = createSender(office.smtpUrl('agents'), { clock: systemClock })
-  const ask = async (agent: FakeAgent) => {
+  const sendRequest = async (agent: FakeAgent) => {
     const raw = new TextEncoder().encode(agent.mailRequest(Date.now()))
     const outcome = await sender.send({ from: agent.address, to: [hostAddress], raw })
     assert.equal(outcome.outcome, 'sent')
@@ -55,25 +55,25 @@ test(`${requests} requests get their one reply each while the host is killed ${k
   try {
     office.maildirOf('host')
     let next = prepare()
-    let asked = 0
+    let sent = 0
     for (let kill = 0; kill < kills; kill++) {
       const host = next
       next = prepare()
-      await host.heard('loaded')
+      await host.waitFor('loaded')
       host.go(options)
-      // Some die while they start, most somewhere in their work.
-      if (random() < 0.8) await host.heard('ready')
+      // Some are killed while they start, most while they work.
+      if (random() < 0.8) await host.waitFor('ready')
       const until = Math.ceil((requests * (kill + 1)) / kills)
-      const asking = Promise.all(agents.slice(asked, until).map(ask))
-      asked = until
+      const sending = Promise.all(agents.slice(sent, until).map(sendRequest))
+      sent = until
       await sleep(random() * 500)
       await host.kill('SIGKILL')
       running.delete(host)
-      await asking
+      await sending
     }
-    await next.heard('loaded')
+    await next.waitFor('loaded')
     next.go(options)
-    await next.heard('ready')
+    await next.waitFor('ready')
     const deadline = Date.now() + 60_000
     const waiting = () => agents.filter(({ name }) => mailsIn(office.maildirOf(name)).length === 0)
     const left = () => mailsIn(office.maildirOf('host')).length

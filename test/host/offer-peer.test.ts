@@ -14,7 +14,7 @@ const host = (address: string) => candidate('host', address)
 
 const pairs: readonly [string, readonly Candidate[], readonly Candidate[], boolean][] = [
   ['one public address', [reflexive('203.0.113.7')], [reflexive('203.0.113.7')], true],
-  ['neighbouring public addresses', [reflexive('203.0.113.7')], [reflexive('203.0.113.8')], false],
+  ['adjacent public addresses', [reflexive('203.0.113.7')], [reflexive('203.0.113.8')], false],
   ['no public address at all', [host('192.168.1.2')], [host('192.168.1.3')], false],
   ['the same private address behind two NATs', [host('192.168.1.2')], [host('192.168.1.2')], false],
   ['one IPv6 network without NAT', [host('2001:db8:1:2::a')], [host('2001:db8:1:2::b')], false],
@@ -70,7 +70,7 @@ test('a public host address stands in for a server-reflexive one that is not the
   assert.deepEqual(far.candidates, [reflexive('8.8.8.8')])
 })
 
-test('where TCP is taken goes to others as it is, but for private addresses, which stay behind the NAT', () => {
+test('TCP candidates are offered unchanged, except private addresses, which stay behind the NAT', () => {
   const tcpCandidates = [
     host('192.168.1.2'),
     host('8.8.8.8'),
@@ -84,7 +84,7 @@ test('where TCP is taken goes to others as it is, but for private addresses, whi
   assert.deepEqual(near.tcpCandidates, tcpCandidates)
 })
 
-test('two agents whose UDP is blocked are seen to be behind the same NAT by their TCP', () => {
+test('two agents whose UDP is blocked are behind the same NAT by their TCP candidates', () => {
   const blocked = (address: string) => ({
     candidates: [host(address)],
     tcpCandidates: [reflexive('203.0.113.7')],

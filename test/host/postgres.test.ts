@@ -1,4 +1,4 @@
-// Several host processes on one PostgreSQL and one mailbox of a real mail server.
+// Several host processes with one PostgreSQL database and one mailbox on a real mail server.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { lacks } from '../harness/needs.ts'
 import { PostgresCluster } from '../harness/postgres.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
-import { Crew, killAtRandom } from './real-host/crew.ts'
+import { HostGroup, killAtRandom } from './real-host/host-group.ts'
 
 const seed = Number(process.env.PEERPOST_TEST_SEED ?? 20261124)
 const skip = lacks('postfix', 'dovecot', 'postgresql')
@@ -23,15 +23,15 @@ test(`80 requests get their one reply each from four processes, killed 6 times a
   timeout: 180_000,
 }, async () => {
   const random = seededRandom(seed)
-  const crew = await Crew.gather(80, await cluster.database())
+  const group = await HostGroup.create(80, await cluster.database())
   try {
-    await Promise.all([0, 1, 2, 3].map((place) => crew.hire(place)))
-    await Promise.all([crew.ask(), killAtRandom(crew, { kills: 6, places: 4, random })])
-    await crew.finish(60_000)
-    await crew.dismiss()
-    crew.oneReplyEach()
+    await Promise.all([0, 1, 2, 3].map((place) => group.start(place)))
+    await Promise.all([group.sendRequests(), killAtRandom(group, { kills: 6, places: 4, random })])
+    await group.waitUntilAnswered(60_000)
+    await group.stop()
+    group.oneReplyEach()
   } finally {
-    await crew.disband()
+    await group.cleanUp()
   }
 })
 
@@ -39,26 +39,26 @@ test('two processes share the letters, say that PostgreSQL is gone, and go on wh
   skip,
   timeout: 180_000,
 }, async () => {
-  const crew = await Crew.gather(60, await cluster.database())
+  const group = await HostGroup.create(60, await cluster.database())
   try {
-    await Promise.all([crew.hire(0), crew.hire(1)])
-    await crew.ask(0, 20)
+    await Promise.all([group.start(0), group.start(1)])
+    await group.sendRequests(0, 20)
     await cluster.pause()
-    await crew.ask(20, 40)
+    await group.sendRequests(20, 40)
     await sleep(3_000)
-    for (const trouble of crew.lastTold('trouble'))
+    for (const trouble of group.lastEvents('trouble'))
       assert.match(JSON.stringify(trouble), /PostgreSQL at .* cannot be reached/)
     await cluster.resume()
-    await crew.ask(40)
-    await crew.finish(60_000)
-    const letters = crew.told('letter')
+    await group.sendRequests(40)
+    await group.waitUntilAnswered(60_000)
+    const letters = group.eventCounts('letter')
     assert.ok(
       letters.every((count) => count > 0),
       `letters were worked by ${letters}`,
     )
-    await crew.dismiss()
-    assert.equal(crew.oneReplyEach().copies, 0)
+    await group.stop()
+    assert.equal(group.oneReplyEach().copies, 0)
   } finally {
-    await crew.disband()
+    await group.cleanUp()
   }
 })

@@ -8,7 +8,7 @@ import { Stage } from './virtual-hosts.ts'
 
 const hourMs = 3_600_000
 
-/** Each: what is put in the mailbox, and the one reason under which it must be dropped. */
+/** For each: what is put in the mailbox, and the one reason for which it must be dropped. */
 const bad: readonly [string, string, (stage: Stage, ann: FakeAgent) => string | Uint8Array | null][] = [
   [
     'a letter signed too long ago',
@@ -58,7 +58,7 @@ const bad: readonly [string, string, (stage: Stage, ann: FakeAgent) => string | 
       ),
   ],
   [
-    'a letter sent on to this host by one it was meant for',
+    'a letter that was meant for another host and forwarded to this one',
     'misdirected',
     (stage, ann) => ann.mail(ann.request(stage.now, { to: makeHostKeys().identity.publicKey })),
   ],
@@ -100,21 +100,25 @@ const bad: readonly [string, string, (stage: Stage, ann: FakeAgent) => string | 
     (stage, ann) => ann.mail({ ...ann.head(stage.now), kind: 'table', statements: [], introduce: [] }),
   ],
   [
-    'a question about the table by a host that this one does not know',
+    'a table request of a host that this one does not know',
     'unknown-host',
     (stage, ann) => ann.mail({ ...ann.head(stage.now), kind: 'table-request', comparison: { newest: true } }),
   ],
   [
-    'a signal that a host which nobody knows pretends to pass on',
+    'a signal that an unknown host relays',
     'unknown-host',
     (stage, ann) =>
       ann.mail({
-        ...{ ...ann.head(stage.now), kind: 'signal', room: ann.room.tag, peer: ann.id },
-        ...{ box: new Uint8Array(300), relay: { origin: ann.id, hopsLeft: 3 } },
+        ...ann.head(stage.now),
+        kind: 'signal',
+        room: ann.room.tag,
+        peer: ann.id,
+        box: new Uint8Array(300),
+        relay: { origin: ann.id, hopsLeft: 3 },
       }),
   ],
   [
-    'a failure letter of a stranger',
+    'a failure notice of a stranger',
     'unknown-sender',
     (stage, ann) =>
       ann.mail({ ...ann.head(stage.now), kind: 'failure', room: ann.room.tag, peer: ann.id, reason: 'lost' }),
@@ -132,7 +136,7 @@ const bad: readonly [string, string, (stage: Stage, ann: FakeAgent) => string | 
 ]
 
 for (const [name, reason, make] of bad) {
-  test(`${name} is dropped as ${reason}, and nobody is answered`, async () => {
+  test(`${name} is dropped as ${reason}, and gets no answer`, async () => {
     const stage = await new Stage().start()
     stage.deliver(make(stage, stage.agent('ann')))
     await stage.settle()
@@ -144,7 +148,7 @@ for (const [name, reason, make] of bad) {
   })
 }
 
-test('a request that names somebody else’s address draws no mail, to there or to where it came from', async () => {
+test('a request with the return address of somebody else causes no mail, neither there nor to its sender', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   const named = ann.request(stage.now, { returnAddress: 'victim@elsewhere.test' })
@@ -153,7 +157,7 @@ test('a request that names somebody else’s address draws no mail, to there or 
   await stage.settle()
   assert.deepEqual(stage.drops(), ['wrong-return-address', 'wrong-return-address'])
   assert.equal(stage.sender.tried.length, 0)
-  // The same request from where it says is answered, so that it was for this reason.
+  // The same request from its own return address is answered, so this was the reason.
   stage.deliver(ann.mailRequest(stage.now))
   await stage.settle()
   assert.deepEqual(
@@ -163,10 +167,10 @@ test('a request that names somebody else’s address draws no mail, to there or 
   await stage.stop()
 })
 
-test('a letter signed by somebody else than it says is dropped as unsigned', async () => {
+test('a letter whose signature is not by its sender is dropped as unsigned', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
-  // The writer refuses to do this, so the signing key is swapped under it.
+  // `writeLetter` refuses this, so the test gives it a key pair with another secret key.
   const forger = { publicKey: ann.id, secretKey: realCrypto.signKeyPair().secretKey }
   const text = writeLetter(realCrypto, ann.request(stage.now), {
     identity: forger,
@@ -200,7 +204,7 @@ test('a second copy of a letter is dropped as a copy, also after a restart and i
   await stage.stop()
 })
 
-test('a copy is never taken for new, even when its ID was forgotten and the clock is set back', async () => {
+test('a copy is never accepted, even when its ID was forgotten and the clock is set back', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   const letter = ann.request(stage.now)
@@ -217,7 +221,7 @@ test('a copy is never taken for new, even when its ID was forgotten and the cloc
   await stage.stop()
 })
 
-test('a letter about a peer that is not there is dropped as unknown-peer', async () => {
+test('a letter that names a peer without an entry is dropped as unknown-peer', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   stage.deliver(ann.mailRequest(stage.now))
@@ -234,7 +238,7 @@ test('a letter about a peer that is not there is dropped as unknown-peer', async
   await stage.stop()
 })
 
-test('a bad letter in between delays nobody', async () => {
+test('a bad letter does not delay the others', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   stage.deliver('garbage')

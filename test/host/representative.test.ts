@@ -7,7 +7,7 @@ import { realCrypto } from '../harness/seeded-crypto.ts'
 import { type FakeAgent, headerOf, mailText, makeHostKeys, textOf } from './fakes.ts'
 import { Representation, type VirtualHost } from './virtual-hosts.ts'
 
-/** How many forwards each worker got. */
+/** How many forwarded letters each worker got. */
 function shares({ workers, representative }: Representation): number[] {
   return workers.map(
     ({ card }) => representative.sender.sent.filter(({ to }) => to[0] === card.address).length,
@@ -31,7 +31,7 @@ async function represented(
   }
 }
 
-/** By mail: tests look again and again, and opening one takes long. */
+/** Opened letters by mail, because opening one is slow and tests read them often. */
 const opened = new WeakMap<object, Letter>()
 
 function letterIn(agent: FakeAgent, mail: Parameters<FakeAgent['read']>[0]): Letter {
@@ -40,7 +40,7 @@ function letterIn(agent: FakeAgent, mail: Parameters<FakeAgent['read']>[0]): Let
   return letter
 }
 
-/** The one reply that each got, and who sent it. */
+/** The replies that this agent got, each with the worker that sent it. */
 function repliesTo(stage: Representation, agent: FakeAgent) {
   return stage.mailsTo(agent).flatMap(({ worker, mail }) => {
     const letter = letterIn(agent, mail)
@@ -60,7 +60,10 @@ test('a thousand requests are shared evenly by three workers, and each is answer
     for (const agent of agents) {
       const replies = repliesTo(stage, agent)
       assert.equal(replies.length, 1)
-      assert.equal(toHex(replies[0]?.letter.from ?? new Uint8Array()), toHex(stage.front.identity.publicKey))
+      assert.equal(
+        toHex(replies[0]?.letter.from ?? new Uint8Array()),
+        toHex(stage.sharedKeys.identity.publicKey),
+      )
     }
     assert.equal(stage.representative.sender.sent.length, 1_000)
   })
@@ -108,7 +111,7 @@ test('the same agent always goes to the same worker, also after the representati
       }
     }
     for (const worker of stage.workers) {
-      assert.equal([...seen.values()].filter((one) => one === worker).length, 4)
+      assert.equal([...seen.values()].filter((other) => other === worker).length, 4)
     }
   })
 })
@@ -116,24 +119,24 @@ test('the same agent always goes to the same worker, also after the representati
 test('the agents of a worker that died are answered by the others, and it is used again when it is back', async () => {
   await represented(3, async (stage) => {
     const agents = Array.from({ length: 9 }, (_, index) => stage.agent(`agent${index}`))
-    const ask = () => {
+    const sendRequests = () => {
       for (const agent of agents) stage.post(agent.mailRequest(stage.clock.wallNow()))
     }
-    ask()
+    sendRequests()
     await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length === 1))
     await stage.clock.advance(10_000)
     const [dead] = stage.workers
     assert.ok(dead)
     await dead.stop()
-    ask()
+    sendRequests()
     await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length >= 2), 100)
     assert.equal(repliesTo(stage, agents[0] as FakeAgent).at(-1)?.worker === dead, false)
-    // Known to be dead now: nobody has to wait for it.
+    // The representative now knows that it is dead, so no letter waits for it.
     const before = shares(stage)[0]
-    const asked = stage.clock.now()
-    ask()
+    const sentAt = stage.clock.now()
+    sendRequests()
     await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length >= 3))
-    assert.ok(stage.clock.now() - asked < 5_000)
+    assert.ok(stage.clock.now() - sentAt < 5_000)
     assert.equal(shares(stage)[0], before)
     await dead.start()
     await stage.clock.advance(10_000)
@@ -144,51 +147,51 @@ test('the agents of a worker that died are answered by the others, and it is use
   })
 })
 
-test('a worker that stays dead is done without, answers nobody a second time when it is back, and is used again', async () => {
+test('the others answer for a worker that stays dead; when it is back it answers no request a second time, and is used again', async () => {
   await represented(3, async (stage) => {
     const agents = Array.from({ length: 24 }, (_, index) => stage.agent(`agent${index}`))
     const regulars = agents.slice(0, 18)
     const newcomers = agents.slice(18)
-    const asked: { readonly agent: FakeAgent; readonly messageId: string | undefined }[] = []
-    const ask = (who: readonly FakeAgent[]) => {
-      const asking = who.map((agent) => {
+    const requests: { readonly agent: FakeAgent; readonly messageId: string | undefined }[] = []
+    const sendRequests = (senders: readonly FakeAgent[]) => {
+      const sent = senders.map((agent) => {
         const mail = agent.mailRequest(stage.clock.wallNow())
         stage.post(mail)
         return { agent, messageId: headerOf({ raw: new TextEncoder().encode(mail) }, 'Message-ID') }
       })
-      asked.push(...asking)
-      return asking
+      requests.push(...sent)
+      return sent
     }
-    /** Who answered it, once for each reply. */
-    const workersOf = ({ agent, messageId }: (typeof asked)[number]) =>
+    /** The workers that answered this request, once for each reply. */
+    const workersOf = ({ agent, messageId }: (typeof requests)[number]) =>
       repliesTo(stage, agent).flatMap(({ worker, mail }) =>
         headerOf(mail, 'In-Reply-To') === messageId ? [worker] : [],
       )
-    const answered = () => stage.until(() => asked.every((one) => workersOf(one).length > 0), 100)
-    const [first] = ask(regulars)
+    const answered = () => stage.until(() => requests.every((request) => workersOf(request).length > 0), 100)
+    const [first] = sendRequests(regulars)
     await answered()
     await stage.clock.advance(10_000)
-    const [dead] = workersOf(first as (typeof asked)[number])
+    const [dead] = workersOf(first as (typeof requests)[number])
     assert.ok(dead)
     dead.kill()
-    const meanwhile = ask(regulars)
+    const meanwhile = sendRequests(regulars)
     await answered()
-    assert.ok(meanwhile.every((one) => !workersOf(one).includes(dead)))
+    assert.ok(meanwhile.every((request) => !workersOf(request).includes(dead)))
     assert.ok(dead.mailbox.mails.length > 0)
     await dead.start()
-    // Its mailbox is full of what others have answered.
+    // Its mailbox is full of letters that others have answered.
     await stage.clock.advance(30 * 60_000)
     assert.equal(dead.mailbox.mails.length, 0)
-    ask(regulars)
-    const fresh = ask(newcomers)
+    sendRequests(regulars)
+    const fresh = sendRequests(newcomers)
     await answered()
     await stage.clock.advance(30 * 60_000)
-    for (const one of asked) assert.equal(workersOf(one).length, 1, one.agent.name)
-    assert.ok(fresh.some((one) => workersOf(one).includes(dead)))
+    for (const request of requests) assert.equal(workersOf(request).length, 1, request.agent.name)
+    assert.ok(fresh.some((request) => workersOf(request).includes(dead)))
   })
 })
 
-test('a worker that may send no more introductions today still tells its representative what it took', async () => {
+test('a worker whose budget has nothing left for introductions still reports to its representative what it took', async () => {
   await represented(
     1,
     async (stage) => {
@@ -198,13 +201,13 @@ test('a worker that may send no more introductions today still tells its represe
       await stage.until(() => repliesSent(stage) === 34)
       await stage.clock.advance(5_000)
       assert.ok(worker.host.counters().sentInDay >= 30)
-      const told = () =>
+      const reportsSent = () =>
         worker.sender.sent.filter(({ to }) => to[0] === stage.representative.card.address).length
-      const before = told()
+      const before = reportsSent()
       stage.post(stage.agent('late').mailRequest(stage.clock.wallNow()))
       await stage.until(() => repliesSent(stage) === 35)
       await stage.clock.advance(10_000)
-      assert.ok(told() > before)
+      assert.ok(reportsSent() > before)
     },
     { perDay: 40 },
   )
@@ -223,21 +226,21 @@ test('while all workers are dead letters wait, and none is lost', async () => {
   })
 })
 
-test('a worker that is back asks for what it finds, and answers only what no other one has by now', async () => {
+test('a worker that is back asks its representative for what it finds, and answers only what no other worker has', async () => {
   await represented(2, async (stage) => {
     const agents = Array.from({ length: 8 }, (_, index) => stage.agent(`agent${index}`))
-    const ask = () => {
+    const sendRequests = () => {
       for (const agent of agents) stage.post(agent.mailRequest(stage.clock.wallNow()))
     }
     const answered = (round: number) => () =>
       agents.every((agent) => repliesTo(stage, agent).length === round)
-    ask()
+    sendRequests()
     await stage.until(answered(1))
     await stage.clock.advance(10_000)
     const [first, second] = stage.workers as [VirtualHost, VirtualHost]
     await first.stop()
-    ask()
-    // The last of them has waited for less than a dead worker's letters may.
+    sendRequests()
+    // This letter waits for less than forwardSilenceMs.
     await stage.clock.advance(115_000)
     stage.post((agents[0] as FakeAgent).mailRequest(stage.clock.wallNow()))
     await stage.until(() => agents.every((agent) => repliesTo(stage, agent).length >= 2), 100)
@@ -248,9 +251,9 @@ test('a worker that is back asks for what it finds, and answers only what no oth
     assert.equal(first.mailbox.mails.length, 0)
     assert.equal(replies(), before)
     assert.ok((first.host.counters().letters['request dropped asked-for'] ?? 0) >= 4)
-    // Briefly: nobody has taken its letters over, so that it answers them as soon as it has asked.
+    // A short absence: no other worker has its letters, so it answers them as soon as it has asked.
     await second.stop()
-    ask()
+    sendRequests()
     await stage.clock.advance(5_000)
     await second.start()
     await stage.clock.advance(30_000)
@@ -258,40 +261,40 @@ test('a worker that is back asks for what it finds, and answers only what no oth
   })
 })
 
-test('a worker that is killed when it has found letters, or has answered some, asks and tells when it is back: each letter has one answer, soon and by it', async () => {
+test('a worker that is killed after it found or answered letters asks and reports when it is back: it answers each letter once, and soon', async () => {
   await represented(2, async (stage) => {
     const agents = Array.from({ length: 8 }, (_, index) => stage.agent(`agent${index}`))
-    const ask = () => {
+    const sendRequests = () => {
       for (const agent of agents) stage.post(agent.mailRequest(stage.clock.wallNow()))
     }
     const answered = (round: number) => () =>
       agents.every((agent) => repliesTo(stage, agent).length === round)
-    ask()
+    sendRequests()
     await stage.until(answered(1))
     await stage.clock.advance(10_000)
     const [worker] = stage.workers as [VirtualHost, VirtualHost]
     const workerOf = new Map(agents.map((agent) => [agent, repliesTo(stage, agent)[0]?.worker]))
     const deliver = worker.sender.answer
-    const saysNothing: typeof deliver = (mail) =>
+    const withoutReports: typeof deliver = (mail) =>
       mail.to[0] === stage.representative.card.address ? new Promise(() => {}) : deliver(mail)
-    // It has found them and is killed before it can say so.
+    // It found the letters, and is killed before it can ask for them.
     await worker.stop()
-    ask()
+    sendRequests()
     await stage.until(() => worker.mailbox.mails.length > 0)
-    worker.sender.answer = saysNothing
+    worker.sender.answer = withoutReports
     await worker.start()
-    const asked = () => worker.host.counters().letters['request dropped asked-for'] ?? 0
-    await stage.until(() => asked() > 0 && worker.mailbox.mails.length === 0)
+    const requested = () => worker.host.counters().letters['request dropped asked-for'] ?? 0
+    await stage.until(() => requested() > 0 && worker.mailbox.mails.length === 0)
     worker.kill()
     worker.sender.answer = deliver
     await worker.start()
     const killedAt = stage.clock.now()
     await stage.until(answered(2))
     assert.ok(stage.clock.now() - killedAt < 10_000)
-    // It has answered and is killed before it can say what it took.
+    // It answered the letters, and is killed before its report.
     await stage.clock.advance(30 * 60_000)
-    worker.sender.answer = saysNothing
-    ask()
+    worker.sender.answer = withoutReports
+    sendRequests()
     await stage.until(answered(3))
     worker.kill()
     worker.sender.answer = deliver
@@ -299,7 +302,7 @@ test('a worker that is killed when it has found letters, or has answered some, a
     await stage.clock.advance(30 * 60_000)
     for (const agent of agents) {
       const replies = repliesTo(stage, agent)
-      // The very same mail may come twice after a kill.
+      // After a kill the same mail may come twice.
       assert.equal(new Set(replies.map(({ mail }) => headerOf(mail, 'Message-ID'))).size, 3)
       for (const reply of replies) assert.equal(reply.worker, workerOf.get(agent))
     }
@@ -316,7 +319,7 @@ test('a representative that is killed when a worker has asked for a letter sends
     await stage.clock.advance(10_000)
     stage.post(ann.mailRequest(stage.clock.wallNow()))
     await stage.until(() => worker.mailbox.mails.length > 0)
-    // Until it is marked as sent, or it would go out twice.
+    // Wait until the mail is marked as sent, or it would be sent twice.
     await stage.clock.advance(2_000)
     representative.onEvent = (event) => {
       if (event.event === 'letter' && event.kind === 'taken') representative.kill()
@@ -332,7 +335,7 @@ test('a representative that is killed when a worker has asked for a letter sends
   })
 })
 
-test('a forward that was lost by mail is sent again, and one that comes twice is answered once', async () => {
+test('a forwarded letter that is lost is sent again, and one that comes twice is answered once', async () => {
   await represented(2, async (stage) => {
     const { sender } = stage.representative
     const deliver = sender.answer
@@ -348,7 +351,7 @@ test('a forward that was lost by mail is sent again, and one that comes twice is
     stage.post(ann.mailRequest(stage.clock.wallNow()))
     await stage.clock.advance(60_000)
     assert.equal(repliesTo(stage, ann).length, 2)
-    // Taken, and told: nothing is sent a third time.
+    // The worker reported both, so nothing is sent a third time.
     const sent = sender.sent.length
     await stage.clock.advance(30 * 60_000)
     assert.equal(sender.sent.length, sent)
@@ -371,7 +374,7 @@ test('agents of different workers are introduced to each other', async () => {
     assert.notEqual(reply?.worker, repliesTo(stage, ann)[0]?.worker)
     const introduction = stage.mailsTo(ann).map(({ mail }) => ann.read(mail))[1]
     assert.equal(introduction?.kind, 'introduction')
-    assert.equal(toHex(introduction?.from ?? new Uint8Array()), toHex(stage.front.identity.publicKey))
+    assert.equal(toHex(introduction?.from ?? new Uint8Array()), toHex(stage.sharedKeys.identity.publicKey))
   })
 })
 
@@ -386,7 +389,7 @@ test('a request whose return address is not the From of its mail is not answered
   })
 })
 
-test('a worker takes forwards of its representative only, and no letter of an agent that came another way', async () => {
+test('a worker accepts forwarded letters only from its representative, and no letter directly from an agent', async () => {
   await represented(2, async (stage) => {
     const [worker] = stage.workers
     assert.ok(worker)
@@ -417,7 +420,7 @@ test('a worker takes forwards of its representative only, and no letter of an ag
   })
 })
 
-test('what strangers write to the representative is not forwarded unless it looks like a letter', async () => {
+test('the representative forwards no mail that does not look like a letter', async () => {
   await represented(1, async (stage) => {
     const ann = stage.agent('ann')
     const now = stage.clock.wallNow()
@@ -434,7 +437,7 @@ test('what strangers write to the representative is not forwarded unless it look
   })
 })
 
-test('a mail that is read twice is forwarded once, and what is forwarded tells no more than the mail did', async () => {
+test('a mail that is read twice is forwarded once, and the forwarded mail does not show its sender', async () => {
   await represented(1, async (stage) => {
     const ann = stage.agent('ann')
     const mail = ann.mailRequest(stage.clock.wallNow())

@@ -1,13 +1,13 @@
-// A representative host and its workers are killed over real mail servers, and nobody is the worse for it.
+// Kills a representative and its workers on real mail servers: each request gets one reply.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { lacks } from '../harness/needs.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
 import { waitUntil } from '../harness/wait-until.ts'
-import { Crew, killAtRandom } from './real-host/crew.ts'
+import { HostGroup, killAtRandom } from './real-host/host-group.ts'
 import type { RealHostOptions } from './real-host/real-host.ts'
-import type { Asked } from './real-host/replies.ts'
+import type { SentRequest } from './real-host/replies.ts'
 
 const skip = lacks('postfix', 'dovecot')
 const seed = Number(process.env.PEERPOST_TEST_SEED ?? 20261124)
@@ -18,28 +18,28 @@ const settings = {
   retryFirstMs: 500,
   sweepMs: 2_000,
   takenAfterMs: 500,
-  // Longer than all of it, so that nobody counts as dead for being slow, and no letter that a kill had lost would be answered.
+  // Longer than the test: no slow worker counts as dead, and a letter that a kill lost would stay unanswered.
   forwardSilenceMs: 600_000,
 } as const satisfies RealHostOptions['settings']
 
-/** What was asked, and who answered. */
-class Record {
-  readonly #asked: Asked[] = []
-  readonly #reader: ReturnType<Crew['repliesReader']>
-  readonly #crew: Crew
+/** The requests that were sent, and the workers that answered them. */
+class RequestLog {
+  readonly #requests: SentRequest[] = []
+  readonly #reader: ReturnType<HostGroup['repliesReader']>
+  readonly #group: HostGroup
 
-  constructor(crew: Crew) {
-    this.#crew = crew
-    this.#reader = crew.repliesReader()
+  constructor(group: HostGroup) {
+    this.#group = group
+    this.#reader = group.repliesReader()
   }
 
-  async ask(): Promise<void> {
-    this.#asked.push(...(await this.#crew.ask()))
+  async sendRequests(): Promise<void> {
+    this.#requests.push(...(await this.#group.sendRequests()))
   }
 
   readonly waiting = (): number => {
-    this.#reader.look()
-    return this.#asked.filter((one) => this.#reader.to(one).length === 0).length
+    this.#reader.scan()
+    return this.#requests.filter((request) => this.#reader.to(request).length === 0).length
   }
 
   answered(): Promise<void> {
@@ -50,22 +50,22 @@ class Record {
     )
   }
 
-  /** The mail address of the worker that answered it; throws when not exactly one reply came. */
-  #workerOf(one: Asked): string {
-    const replies = this.#reader.to(one)
+  /** The mail address of the worker that answered it. Throws unless exactly one reply came. */
+  #workerOf(request: SentRequest): string {
+    const replies = this.#reader.to(request)
     assert.equal(
       replies.length,
       1,
-      `${one.agent.name} got ${replies.length} different replies to one request`,
+      `${request.agent.name} got ${replies.length} different replies to one request`,
     )
     return replies[0]?.from ?? ''
   }
 
   workersOf(): ReadonlyMap<string, ReadonlySet<string>> {
     const workers = new Map<string, Set<string>>()
-    for (const one of this.#asked) {
-      const { name } = one.agent
-      workers.set(name, (workers.get(name) ?? new Set()).add(this.#workerOf(one)))
+    for (const request of this.#requests) {
+      const { name } = request.agent
+      workers.set(name, (workers.get(name) ?? new Set()).add(this.#workerOf(request)))
     }
     return workers
   }
@@ -78,25 +78,26 @@ const [agents, rounds, kills] = (process.env.PEERPOST_TEST_KILLS ?? '20,3,6').sp
 ]
 
 test(`${agents * rounds} requests get their one reply each while representative and workers are killed ${kills} times at random, and the same agent is always answered by the same worker (seed ${seed})`, {
-  ...{ skip, timeout: 300_000 },
+  skip,
+  timeout: 300_000,
 }, async () => {
-  const crew = await Crew.gatherRepresented(agents, places.length - 1, settings)
+  const group = await HostGroup.createRepresented(agents, places.length - 1, settings)
   try {
-    await Promise.all(places.map((place) => crew.hire(place)))
-    const record = new Record(crew)
-    const asking = async () => {
+    await Promise.all(places.map((place) => group.start(place)))
+    const log = new RequestLog(group)
+    const sending = async () => {
       for (let round = 0; round < rounds; round++) {
-        await record.ask()
-        await record.answered()
+        await log.sendRequests()
+        await log.answered()
       }
     }
     const random = seededRandom(seed)
-    await Promise.all([asking(), killAtRandom(crew, { kills, places: places.length, random })])
-    await crew.finish(60_000, record.waiting)
-    await crew.dismiss()
-    for (const [name, workers] of record.workersOf())
+    await Promise.all([sending(), killAtRandom(group, { kills, places: places.length, random })])
+    await group.waitUntilAnswered(60_000, log.waiting)
+    await group.stop()
+    for (const [name, workers] of log.workersOf())
       assert.equal(workers.size, 1, `${name} was answered by ${[...workers]}`)
   } finally {
-    await crew.disband()
+    await group.cleanUp()
   }
 })

@@ -1,4 +1,4 @@
-// Invites that are over, told between hosts: each counts wherever the invite would let in, and only its maker can end it.
+// Revocations between hosts: each applies wherever the invite is valid, and only the host that made the invite can revoke it.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -8,7 +8,7 @@ import type { Letter, Revocation, TableLetter } from '../../src/letter/letter-ty
 import { makePass, memberKeys, type RoomKeys } from '../../src/letter/room-membership.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { makeHostKeys } from './fakes.ts'
-import { type OtherHost, type Stage, withNeighbour } from './virtual-hosts.ts'
+import { type OtherHost, type Stage, withPeerHost } from './virtual-hosts.ts'
 
 const crypto = realCrypto
 const dayMs = 24 * 3_600_000
@@ -23,120 +23,120 @@ function keyOf({ grant }: RoomKeys): Uint8Array {
   return grant.key
 }
 
-/** The word of this host that the invite is over. */
-function ended(invite: RoomKeys, by: KeyPair, stage: Stage): Revocation {
+/** A revocation of this invite, signed by `by`. */
+function revocationOf(invite: RoomKeys, by: KeyPair, stage: Stage): Revocation {
   return makeRevocation(crypto, by, { key: keyOf(invite), at: stage.now })
 }
 
-function tell(other: OtherHost, stage: Stage, ...revoked: readonly Revocation[]): Promise<void> {
+function sendRevocations(other: OtherHost, stage: Stage, ...revoked: readonly Revocation[]): Promise<void> {
   const table: TableLetter = { ...other.table(stage), revoked }
   stage.deliver(other.mail(table))
   return stage.settle()
 }
 
-async function ask(stage: Stage, name: string, room: RoomKeys): Promise<Letter | undefined> {
+async function sendRequest(stage: Stage, name: string, room: RoomKeys): Promise<Letter | undefined> {
   const agent = stage.agent(name, undefined, room)
   stage.deliver(agent.mailRequest(stage.now))
   await stage.settle()
   return stage.lettersTo(agent).at(-1)
 }
 
-async function lettersLetIn(stage: Stage, name: string, room: RoomKeys): Promise<boolean> {
-  const answer = await ask(stage, name, room)
+async function isAdmitted(stage: Stage, name: string, room: RoomKeys): Promise<boolean> {
+  const answer = await sendRequest(stage, name, room)
   return answer?.kind === 'reply' && !answer.decline
 }
 
-/** What the stage's host told the other of invites that are over. */
-function told(stage: Stage, other: OtherHost): readonly Revocation[] {
+/** The revocations that the stage's host sent to the other. */
+function sentRevocations(stage: Stage, other: OtherHost): readonly Revocation[] {
   return stage.lettersTo(other).flatMap((letter) => (letter.kind === 'table' ? (letter.revoked ?? []) : []))
 }
 
-test('who came by an invite that its host has ended is gone, and nobody comes by it any more', async () => {
-  const { stage, other } = await withNeighbour()
+test('when a host revokes its invite, agents that came by it are removed, and it admits nobody any more', async () => {
+  const { stage, other } = await withPeerHost()
   const invite = inviteOf(other.identity, stage)
-  assert.ok(await lettersLetIn(stage, 'ann', invite))
+  assert.ok(await isAdmitted(stage, 'ann', invite))
   assert.equal(stage.host.counters().entries, 1)
-  await tell(other, stage, ended(invite, other.identity, stage))
+  await sendRevocations(other, stage, revocationOf(invite, other.identity, stage))
   assert.equal(stage.host.counters().entries, 0)
-  assert.equal(await lettersLetIn(stage, 'ben', invite), false)
+  assert.equal(await isAdmitted(stage, 'ben', invite), false)
   assert.equal(stage.drops().at(-1), 'invite-revoked')
   await stage.stop()
 })
 
-test('an invite that was ended before anybody came by it here lets nobody in, after a restart either', async () => {
-  const { stage, other } = await withNeighbour()
+test('an invite that was revoked before its first use here admits nobody, also after a restart', async () => {
+  const { stage, other } = await withPeerHost()
   const invite = inviteOf(other.identity, stage)
-  await tell(other, stage, ended(invite, other.identity, stage))
+  await sendRevocations(other, stage, revocationOf(invite, other.identity, stage))
   await stage.restart()
-  assert.equal(await lettersLetIn(stage, 'ann', invite), false)
+  assert.equal(await isAdmitted(stage, 'ann', invite), false)
   assert.equal(stage.drops().at(-1), 'invite-revoked')
   await stage.stop()
 })
 
-test('a host cannot end the invites of others, nor a stranger anybody’s, nor may the word be altered', async () => {
-  const { stage, other } = await withNeighbour()
+test('a host can only revoke its own invites, a stranger none, and an altered revocation has no effect', async () => {
+  const { stage, other } = await withPeerHost()
   const [own, others] = [inviteOf(stage.keys.identity, stage), inviteOf(other.identity, stage)]
-  assert.ok(await lettersLetIn(stage, 'ann', own))
-  assert.ok(await lettersLetIn(stage, 'ben', others))
+  assert.ok(await isAdmitted(stage, 'ann', own))
+  assert.ok(await isAdmitted(stage, 'ben', others))
   const stranger = makeHostKeys().identity
-  const genuine = ended(others, other.identity, stage)
-  await tell(
+  const genuine = revocationOf(others, other.identity, stage)
+  await sendRevocations(
     other,
     stage,
-    ended(own, other.identity, stage),
-    { ...ended(own, other.identity, stage), host: stage.keys.identity.publicKey },
-    ended(others, stranger, stage),
+    revocationOf(own, other.identity, stage),
+    { ...revocationOf(own, other.identity, stage), host: stage.keys.identity.publicKey },
+    revocationOf(others, stranger, stage),
     { ...genuine, at: genuine.at + 1 },
     { ...genuine, until: genuine.at },
     { ...genuine, key: keyOf(own) },
   )
   assert.equal(stage.host.counters().entries, 2)
-  assert.ok(await lettersLetIn(stage, 'cid', own))
-  assert.ok(await lettersLetIn(stage, 'dan', others))
+  assert.ok(await isAdmitted(stage, 'cid', own))
+  assert.ok(await isAdmitted(stage, 'dan', others))
   await stage.stop()
 })
 
-test('what a command ends is told to the hosts that are known, and again after a day', async () => {
-  const { stage, other } = await withNeighbour()
+test('a revocation by a command is sent to the known hosts, and again after a day', async () => {
+  const { stage, other } = await withPeerHost()
   const invite = stage.invite()
-  assert.ok(await lettersLetIn(stage, 'ann', invite))
-  const word = ended(invite, stage.keys.identity, stage)
-  stage.command((_invites, revocations) => assert.ok(revocations.add(word)))
+  assert.ok(await isAdmitted(stage, 'ann', invite))
+  const revocation = revocationOf(invite, stage.keys.identity, stage)
+  stage.command((_invites, revocations) => assert.ok(revocations.add(revocation)))
   await stage.pass(10_000)
-  assert.deepEqual(told(stage, other), [word])
-  assert.ok(told(stage, other).every((revocation) => checkRevocation(crypto, revocation)))
+  assert.deepEqual(sentRevocations(stage, other), [revocation])
+  assert.ok(sentRevocations(stage, other).every((revocation) => checkRevocation(crypto, revocation)))
   assert.equal(stage.host.counters().entries, 0)
   await stage.pass(60_000)
-  assert.equal(told(stage, other).length, 1)
+  assert.equal(sentRevocations(stage, other).length, 1)
   stage.clock.jumpWall(dayMs)
   await stage.pass(10_000)
-  assert.deepEqual(told(stage, other), [word, word])
+  assert.deepEqual(sentRevocations(stage, other), [revocation, revocation])
   await stage.stop()
 })
 
-test('what another host tells is told on once, and what is known is not', async () => {
-  const { stage, other } = await withNeighbour()
-  const word = ended(inviteOf(other.identity, stage), other.identity, stage)
-  await tell(other, stage, word)
+test('a revocation from another host is sent on once, and a known one is not', async () => {
+  const { stage, other } = await withPeerHost()
+  const revocation = revocationOf(inviteOf(other.identity, stage), other.identity, stage)
+  await sendRevocations(other, stage, revocation)
   await stage.pass(10_000)
-  assert.deepEqual(told(stage, other), [word])
-  for (let times = 0; times < 3; times++) await tell(other, stage, word)
+  assert.deepEqual(sentRevocations(stage, other), [revocation])
+  for (let times = 0; times < 3; times++) await sendRevocations(other, stage, revocation)
   await stage.pass(60_000)
-  assert.equal(told(stage, other).length, 1)
+  assert.equal(sentRevocations(stage, other).length, 1)
   await stage.stop()
 })
 
-test('a host whose table is empty is told all that are over', async () => {
-  const { stage, other } = await withNeighbour()
-  const words = Array.from({ length: 40 }, () => ended(stage.invite(), stage.keys.identity, stage))
+test('a host whose table is empty gets all revocations', async () => {
+  const { stage, other } = await withPeerHost()
+  const sent = Array.from({ length: 40 }, () => revocationOf(stage.invite(), stage.keys.identity, stage))
   stage.command((_invites, revocations) => {
-    for (const word of words) revocations.add(word)
-    revocations.markSent(words, stage.now)
+    for (const revocation of sent) revocations.add(revocation)
+    revocations.markSent(sent, stage.now)
   })
   stage.deliver(other.mail({ ...other.head(stage.now), kind: 'table-request', comparison: { newest: true } }))
   await stage.settle()
   const keys = (some: readonly Revocation[]) =>
     new Set(some.map(({ key }) => Buffer.from(key).toString('hex')))
-  assert.deepEqual(keys(told(stage, other)), keys(words))
+  assert.deepEqual(keys(sentRevocations(stage, other)), keys(sent))
   await stage.stop()
 })

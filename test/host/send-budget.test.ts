@@ -1,4 +1,4 @@
-// What a host may send in a day, on virtual time.
+// The day's sending budget of a host, on virtual time.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -9,16 +9,16 @@ import { Stage } from './virtual-hosts.ts'
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 
-/** Rare turns of what does not matter here, for days pass. */
+/** Cleanup and sweeps are rare, because the tests last for days. */
 function budgeted(perDay: number, settings: Partial<HostSettings> = {}): Promise<Stage> {
   return new Stage({ perDay, cleanupMs: hourMs / 2, sweepMs: hourMs / 2, ...settings }).start()
 }
 
-async function ask(stage: Stage, ...agents: readonly FakeAgent[]): Promise<void> {
+async function sendRequests(stage: Stage, ...agents: readonly FakeAgent[]): Promise<void> {
   for (const agent of agents) {
     stage.deliver(agent.mailRequest(stage.now))
     await stage.settle()
-    // Sent mails are marked, and introductions made.
+    // Gives the host time to mark sent mails and to make introductions.
     await stage.pass(1_000)
   }
 }
@@ -35,10 +35,10 @@ function sentKinds(stage: Stage): string {
   return stage.events.flatMap((event) => (event.event === 'sent' ? [event.kind[0]] : [])).join('')
 }
 
-test('introductions stop at three quarters of the day’s budget, replies wait when it is used up, and each is told once', async () => {
+test('introductions stop at three quarters of the day’s budget, replies wait when it is used up, and each event is emitted once', async () => {
   const stage = await budgeted(8)
-  await ask(stage, ...agents(stage, 7))
-  // The first agent has nobody to be introduced to; the second's arrival is told to the first, and so on.
+  await sendRequests(stage, ...agents(stage, 7))
+  // The first reply is empty. The second agent is introduced to the first, and so on.
   assert.equal(sentKinds(stage).slice(0, 6).includes('i'), true)
   assert.equal(sentKinds(stage).slice(6), 'rr')
   assert.equal(stage.sender.sent.length, 8)
@@ -48,13 +48,13 @@ test('introductions stop at three quarters of the day’s budget, replies wait w
   await stage.stop()
 })
 
-test('the budget is kept over a restart, and what waited goes out when a day has passed', async () => {
+test('the budget survives a restart, and waiting mails are sent when a day has passed', async () => {
   const stage = await budgeted(4)
   const all = agents(stage, 3)
-  await ask(stage, ...all.slice(0, 2), ...all.slice(0, 2))
+  await sendRequests(stage, ...all.slice(0, 2), ...all.slice(0, 2))
   assert.equal(stage.sender.sent.length, 4)
   await stage.pass(20 * hourMs)
-  await ask(stage, ...all.slice(2))
+  await sendRequests(stage, ...all.slice(2))
   assert.equal(stage.sender.sent.length, 4)
   await stage.restart()
   assert.deepEqual(states(stage).slice(-1), ['used-up'])
@@ -72,15 +72,15 @@ test('the budget is kept over a restart, and what waited goes out when a day has
   await stage.stop()
 })
 
-test('while replies wait, an agent’s newer one takes the place of its older one', async () => {
+test('while replies wait, a newer reply to an agent replaces the older one', async () => {
   const stage = await budgeted(1)
   const [ann, bob] = [stage.agent('ann'), stage.agent('bob')]
-  await ask(stage, ann)
+  await sendRequests(stage, ann)
   await stage.pass(14 * hourMs)
-  await ask(stage, bob, bob, ann, bob)
+  await sendRequests(stage, bob, bob, ann, bob)
   assert.equal(stage.sender.sent.length, 1)
   assert.equal(stage.host.counters().waitingMails, 2)
-  // Bob’s keeps its place before Ann’s, and opens with the keys of his last request only.
+  // Bob’s reply keeps its place before Ann’s, and only the key of his last request opens it.
   bob.sessions.splice(0, bob.sessions.length - 1)
   await stage.pass(12 * hourMs)
   assert.deepEqual(
@@ -93,7 +93,7 @@ test('while replies wait, an agent’s newer one takes the place of its older on
 test('mails that are refused use up nothing', async () => {
   const stage = await budgeted(2)
   stage.sender.answer = () => ({ outcome: 'refused', reason: '550 no such user', about: 'recipient' })
-  await ask(stage, ...agents(stage, 3))
+  await sendRequests(stage, ...agents(stage, 3))
   assert.equal(stage.host.counters().sentInDay, 0)
   assert.deepEqual(states(stage), [])
   await stage.stop()

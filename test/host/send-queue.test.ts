@@ -1,4 +1,4 @@
-// Which mails a process of several has in hand.
+// Which mails one of several processes leases.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -9,22 +9,22 @@ import { VirtualClock } from '../harness/virtual-clock.ts'
 
 const mailLeaseMs = 1_000
 
-/** An outbox of which each mail is claimed as long as others of the same database would see it. */
-class Shared {
+/** An outbox that several processes share, with the leases that the others would see. */
+class SharedOutbox {
   readonly clock = new VirtualClock()
-  readonly claimedUntil = new Map<number, number>()
+  readonly leasedUntil = new Map<number, number>()
   readonly queue: SendQueue
 
   constructor(mails: number) {
-    for (let order = 0; order < mails; order++) this.claimedUntil.set(order, 0)
+    for (let order = 0; order < mails; order++) this.leasedUntil.set(order, 0)
     const leases = {
       leaseMails: (_: Urgency, { now, until, limit }: { now: number; until: number; limit: number }) => {
-        const free = [...this.claimedUntil].filter(([, claimed]) => claimed <= now).slice(0, limit)
-        for (const [order] of free) this.claimedUntil.set(order, until)
+        const free = [...this.leasedUntil].filter(([, leased]) => leased <= now).slice(0, limit)
+        for (const [order] of free) this.leasedUntil.set(order, until)
         return free.map(([order]) => ({ order }) as WaitingMail)
       },
       release: (given: readonly WaitingMail[]) => {
-        for (const { order } of given) this.claimedUntil.set(order, 0)
+        for (const { order } of given) this.leasedUntil.set(order, 0)
       },
     }
     const options = {
@@ -43,37 +43,37 @@ class Shared {
     return this.queue.next('urgent')?.order
   }
 
-  get claimed(): readonly number[] {
-    return [...this.claimedUntil].filter(([, until]) => until > this.clock.wallNow()).map(([order]) => order)
+  get leased(): readonly number[] {
+    return [...this.leasedUntil].filter(([, until]) => until > this.clock.wallNow()).map(([order]) => order)
   }
 }
 
-test('as many mails are claimed as are sent at a time, and more when those are begun', () => {
-  const shared = new Shared(5)
+test('as many mails are leased as are sent at a time, and more when those are started', () => {
+  const shared = new SharedOutbox(5)
   assert.equal(shared.next(), 0)
-  assert.deepEqual(shared.claimed, [0, 1, 2])
+  assert.deepEqual(shared.leased, [0, 1, 2])
   assert.deepEqual([shared.next(), shared.next(), shared.next(), shared.next()], [1, 2, 3, 4])
   assert.equal(shared.next(), undefined)
 })
 
-test('what was claimed and not begun is given to others when the host stops, and what was begun is not', () => {
-  const shared = new Shared(5)
+test('when the host stops, leases of mails that were not started end, and those of started mails do not', () => {
+  const shared = new SharedOutbox(5)
   assert.equal(shared.next(), 0)
-  shared.queue.giveBack()
-  assert.deepEqual(shared.claimed, [0])
+  shared.queue.release()
+  assert.deepEqual(shared.leased, [0])
 })
 
-test('what waits in hand for half of its lease is not begun: its sending might outlast the lease', async () => {
-  const shared = new Shared(4)
+test('a mail that waits for half of its lease is not started, because sending it might outlast the lease', async () => {
+  const shared = new SharedOutbox(4)
   assert.equal(shared.next(), 0)
   await shared.clock.advance(mailLeaseMs / 2)
   assert.equal(shared.next(), 1)
   await shared.clock.advance(1)
   assert.equal(shared.next(), 3)
-  assert.deepEqual(shared.claimed, [0, 1, 2, 3])
+  assert.deepEqual(shared.leased, [0, 1, 2, 3])
   await shared.clock.advance(mailLeaseMs / 2)
-  // Perhaps it is another process's by now.
-  shared.queue.giveBack()
+  // Another process may have leased the mail by now.
+  shared.queue.release()
   shared.queue.lookAgain(['urgent'])
   assert.equal(shared.next(), 0)
 })

@@ -5,7 +5,7 @@ import { SenderLimits } from '../../src/host/requests/sender-rate-limits.ts'
 
 const sender = { key: new Uint8Array(32), address: 'ann@mail.test' }
 
-test('whenever somebody is over a limit, by any clock, a whole number of ms is told after which there is a letter again', () => {
+test('a sender over its limit gets a whole number of ms, after which the next letter is allowed', () => {
   const gaps = fc.array(fc.double({ min: 0, max: 120_000, noNaN: true }), { maxLength: 40 })
   fc.assert(
     fc.property(
@@ -21,7 +21,7 @@ test('whenever somebody is over a limit, by any clock, a whole number of ms is t
           const againInMs = limits.take(now, sender)
           if (againInMs === null) continue
           assert.ok(Number.isInteger(againInMs) && againInMs > 0 && againInMs <= 3_600_001, String(againInMs))
-          // The fractions of a clock are rounded somewhere.
+          // Allows for the rounding of fractions of a ms.
           now += againInMs + 1
           assert.equal(limits.take(now, sender), null)
         }

@@ -9,7 +9,7 @@ import { Stage } from './virtual-hosts.ts'
 
 const later: SendOutcome = { outcome: 'later', reason: '451 not now' }
 
-test('a mail that does not go is tried again with the same bytes, also after a restart', async () => {
+test('a mail that cannot be sent is tried again with the same bytes, also after a restart', async () => {
   const stage = await new Stage({ retryFirstMs: 1_000 }).start()
   const ann = stage.agent('ann')
   stage.sender.answer = () => later
@@ -42,7 +42,7 @@ test('a mail that is refused is dropped and counted', async () => {
   await stage.stop()
 })
 
-test('a server that takes nothing is not asked about every mail at once', async () => {
+test('a server that takes no mail does not get an attempt for every waiting mail', async () => {
   const stage = await new Stage({ retryFirstMs: 10_000 }, new FakeSender(3)).start()
   stage.sender.answer = () => later
   const agents = Array.from({ length: 40 }, (_, index) => stage.agent(`agent${index}`))
@@ -67,14 +67,14 @@ test('a mail that could not be sent for too long is given up', async () => {
   await stage.stop()
 })
 
-test('as many mails are under way as the sender allows, and introductions wait for replies', async () => {
+test('as many mails are sent at a time as the sender allows, and introductions wait for replies', async () => {
   const stage = await new Stage({ introductionWindowMs: 50 }, new FakeSender(4)).start()
   stage.sender.answer = () =>
     new Promise((resolve) => stage.clock.after(200, () => resolve({ outcome: 'sent' })))
   const agents = Array.from({ length: 20 }, (_, index) => stage.agent(`agent${index}`))
   for (const agent of agents) stage.deliver(agent.mailRequest(stage.now))
   await stage.pass(10_000)
-  assert.equal(stage.sender.mostUnderWay, 4)
+  assert.equal(stage.sender.maxUnderWay, 4)
   const kinds = stage.events.flatMap((event) => (event.event === 'sent' ? [event.kind] : []))
   assert.equal(kinds.filter((kind) => kind === 'reply').length, 20)
   assert.ok(kinds.includes('introduction'))
@@ -110,7 +110,7 @@ test('a mailbox that fails is tried again, and nothing is answered twice', async
   await stage.stop()
 })
 
-test('a database that fails stops the taking of letters; when it works again all are answered', async () => {
+test('while the database fails no letter is handled; when it works again all are answered', async () => {
   const stage = await new Stage({ retryFirstMs: 1_000 }).start()
   const ann = stage.agent('ann')
   const { prototype } = HostDatabase
@@ -147,7 +147,7 @@ test('a host that cannot start says why and leaves nothing open', async () => {
   again.close()
 })
 
-test('a host that is stopped finishes what is in hand and leaves no timer behind', async () => {
+test('a host that is stopped finishes the current letters and leaves no timer behind', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   stage.sender.answer = () =>
@@ -162,7 +162,7 @@ test('a host that is stopped finishes what is in hand and leaves no timer behind
   await stage.host.stop()
 })
 
-test('a host that is stopped while it starts ends without a complaint', async () => {
+test('a host that is stopped while it starts stops without an error', async () => {
   const stage = new Stage()
   const started = stage.host.start()
   await stage.host.stop()

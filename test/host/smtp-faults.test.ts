@@ -1,4 +1,4 @@
-// What becomes of a reply when the SMTP server has a bad day, from the host's mailbox to the server's answer.
+// What happens to a reply when the SMTP server fails in any way, from the host's mailbox to the server's answer.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -51,38 +51,38 @@ function troublesOf({ events }: RunningHost) {
 
 const isReplySent = (event: RunningHost['events'][number]) => event.event === 'sent' && event.kind === 'reply'
 
-/** `told`: the trouble is the server's or our account's. */
+/** `trouble`: the expected event when the server or our account is the problem. */
 type ApiError = {
   readonly at: 'from' | 'to' | 'data' | 'end'
   readonly answer: SinkVerdict
-  readonly told?: RegExp
+  readonly trouble?: RegExp
 }
 
 const passing: Readonly<Record<string, ApiError>> = {
   '451 at MAIL': {
     at: 'from',
     answer: { code: 451, text: '4.3.0 Try again' },
-    told: /takes no mails for now/,
+    trouble: /takes no mails for now/,
   },
   '452 no storage at MAIL': {
     at: 'from',
     answer: { code: 452, text: '4.3.1 Insufficient system storage' },
-    told: /takes no more mails from us for now/,
+    trouble: /takes no more mails from us for now/,
   },
   '552 our own mailbox full at MAIL': {
     at: 'from',
     answer: { code: 552, text: '5.2.2 Your mailbox is over quota' },
-    told: /takes no more mails from us for now/,
+    trouble: /takes no more mails from us for now/,
   },
   '450 a rate at MAIL': {
     at: 'from',
     answer: { code: 450, text: '4.7.1 Error: too many mails from this account' },
-    told: /takes no more mails from us for now/,
+    trouble: /takes no more mails from us for now/,
   },
   '553 at MAIL, the address is not ours': {
     at: 'from',
     answer: { code: 553, text: '5.7.1 Sender address rejected: not owned by user' },
-    told: /takes no mails from our address.*not owned by user/,
+    trouble: /takes no mails from our address.*not owned by user/,
   },
   '450 greylisting at RCPT': { at: 'to', answer: { code: 450, text: '4.7.1 Greylisted, see you later' } },
   '451 at RCPT': { at: 'to', answer: { code: 451, text: '4.3.0 Temporary lookup failure' } },
@@ -92,12 +92,12 @@ const passing: Readonly<Record<string, ApiError>> = {
   '550 our daily quota at RCPT': {
     at: 'to',
     answer: { code: 550, text: '5.4.5 Daily user sending limit exceeded' },
-    told: /takes no more mails from us for now.*Daily user sending limit/,
+    trouble: /takes no more mails from us for now.*Daily user sending limit/,
   },
   '421 closing at RCPT': {
     at: 'to',
     answer: { code: 421, text: '4.7.0 Closing connection' },
-    told: /takes no mails for now/,
+    trouble: /takes no mails for now/,
   },
   '451 at DATA': { at: 'data', answer: { code: 451, text: '4.3.0 Queue file write error' } },
   '554 at DATA': { at: 'data', answer: { code: 554, text: '5.5.1 No valid recipients' } },
@@ -110,18 +110,18 @@ const passing: Readonly<Record<string, ApiError>> = {
   '550 our daily quota at the end of data': {
     at: 'end',
     answer: { code: 550, text: '5.4.5 Daily sending quota exceeded' },
-    told: /takes no more mails from us for now.*Daily sending quota/,
+    trouble: /takes no more mails from us for now.*Daily sending quota/,
   },
   '421 closing at the end of data': {
     at: 'end',
     answer: { code: 421, text: '4.3.2 Shutting down' },
-    told: /takes no mails for now/,
+    trouble: /takes no mails for now/,
   },
   'the connection lost after the data': { at: 'end', answer: 'hang up' },
 }
 
-for (const [name, { at, answer, told }] of Object.entries(passing)) {
-  test(`${name}: the same bytes go again until they are taken, then never more, and nobody is marked`, async (context) => {
+for (const [name, { at, answer, trouble }] of Object.entries(passing)) {
+  test(`${name}: the same bytes are sent until the server takes them, then never again, and no address is marked`, async (context) => {
     let failures = 3
     const fail = <T>(step: ApiError['at'], otherwise: T): SinkVerdict | T =>
       step === at && failures-- > 0 ? answer : otherwise
@@ -134,7 +134,7 @@ for (const [name, { at, answer, told }] of Object.entries(passing)) {
     maildir.deliver(ann.mailRequest(Date.now()))
     await host.until(isReplySent)
     assert.ok(host.events.some((event) => event.event === 'unsent' && event.outcome === 'later'))
-    // Who was marked unreachable would get nothing now.
+    // An agent whose address is marked as unreachable would get nothing now.
     for (const agent of [bob, ann]) maildir.deliver(agent.mailRequest(Date.now()))
     await host.until(isReplySent, 3)
     await host.stop()
@@ -147,8 +147,8 @@ for (const [name, { at, answer, told }] of Object.entries(passing)) {
     for (const texts of copies.values()) assert.equal(texts.size, 1)
     assert.equal(maildir.mails.length, 0)
     const lines = troublesOf(host).map(({ line }) => line)
-    assert.equal(lines.length, told ? 1 : 0, lines.join('\n'))
-    if (told) assert.match(lines[0] ?? '', told)
+    assert.equal(lines.length, trouble ? 1 : 0, lines.join('\n'))
+    if (trouble) assert.match(lines[0] ?? '', trouble)
   })
 }
 
@@ -165,21 +165,21 @@ test('a server that takes mails and loses the answer each time gets one copy an 
   assert.equal(new Set(sink.repliesTo(ann.address)).size, 1)
 })
 
-test('only who is refused for good is sent nothing for a while; a mail refused for what it holds marks nobody', async (context) => {
+test('only an address that is refused for good gets nothing for a while; a mail refused for its content marks no address', async (context) => {
   const answers: Readonly<Record<string, SinkAnswer>> = {
     'gone@mail.test': { code: 550, text: '5.1.1 User unknown' },
     'full@mail.test': { code: 552, text: '5.3.4 Message too big for system' },
   }
   const { host, sink, maildir } = await stage(context, { judge: ({ to }) => answers[to] ?? 'take' })
   const [gone, full, bob] = [host.agent('gone'), host.agent('full'), host.agent('bob')]
-  const ask = (...agents: FakeAgent[]) => {
+  const sendRequests = (...agents: FakeAgent[]) => {
     for (const agent of agents) maildir.deliver(agent.mailRequest(Date.now()))
   }
   const isRefused = (event: RunningHost['events'][number]) =>
     event.event === 'unsent' && event.kind === 'reply' && event.outcome === 'refused'
-  ask(gone, full)
+  sendRequests(gone, full)
   await host.until(isRefused, 2)
-  ask(gone, full, bob)
+  sendRequests(gone, full, bob)
   await host.until(isReplySent)
   await host.until(isRefused, 3)
   await host.until((event) => event.event === 'letter' && event.outcome === 'dropped')
@@ -193,7 +193,7 @@ test('only who is refused for good is sent nothing for a while; a mail refused f
   assert.deepEqual(troublesOf(host), [])
 })
 
-test('when the server lets us in no more, all sending pauses and it is told once; let in again, each is answered once', async (context) => {
+test('when the login fails all sending pauses, with one trouble event; when it works again each request is answered once', async (context) => {
   let isOpen = true
   let logins = 0
   const { host, sink, maildir } = await stage(context, {
@@ -209,7 +209,7 @@ test('when the server lets us in no more, all sending pauses and it is told once
   const agents = Array.from({ length: 40 }, (_, index) => host.agent(`agent${index}`))
   for (const agent of agents) maildir.deliver(agent.mailRequest(Date.now()))
   await host.until((event) => event.event === 'letter', agents.length)
-  // The connection of the start is still good for some.
+  // The first connection may still send some mails.
   const sent = sink.mails.length
   const before = logins
   await host.until(
@@ -243,7 +243,7 @@ async function letIn(office: MailServers, agents: readonly FakeAgent[]): Promise
   await queueIsEmpty(office)
 }
 
-test('a host whose mailbox was full when it started empties it, and gets letters again', {
+test('a host whose mailbox is full at the start empties it, and then gets letters again', {
   skip,
 }, async (context) => {
   const defer = deferIn(context)
@@ -270,7 +270,7 @@ test('a host whose mailbox was full when it started empties it, and gets letters
   await host.until(isReplySent, fitted + 1)
 })
 
-test('a reply that finds its recipient’s mailbox full comes back and is not sent again, and others go on', {
+test('a reply to a full mailbox bounces and is not sent again, and other replies are sent', {
   skip,
 }, async (context) => {
   const defer = deferIn(context)
@@ -280,7 +280,7 @@ test('a reply that finds its recipient’s mailbox full comes back and is not se
   defer(() => host.stop())
   const [ann, bob] = [host.agent('ann'), host.agent('bob')]
   office.maildirOf('ann')
-  // What does not fit comes back to a mailbox that is no part of this.
+  // Mails that do not fit bounce to a mailbox that this test does not use.
   for (const lines of [...Array<number>(7).fill(150), ...Array<number>(10).fill(10)]) {
     const text = `${'x'.repeat(70)}\r\n`.repeat(lines)
     await host.post(

@@ -1,5 +1,5 @@
-// Hosts on virtual time, each between a fake mailbox and a fake sender, with a database on disk: one alone among agents
-// (`Stage`), and a representative with its workers and a post office in memory between them (`Representation`).
+// Hosts on virtual time, each with a fake mailbox, a fake sender and a database on disk. `Stage` is a single host.
+// `Representation` is a representative with its workers, which write to each other in memory.
 
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,18 +21,17 @@ import { InviteRevocations } from '../../src/store/invite-revocations.ts'
 import { Invites, type InviteTerms } from '../../src/store/invites.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
-import { Lifeline } from './cut-off.ts'
 import { FakeAgent, FakeMailbox, FakeSender, hostAddress, makeHostKeys, makeRoom, subject } from './fakes.ts'
+import { KillSwitch } from './kill-switch.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'peerpost-host-'))
 after(() => rmSync(folder, { recursive: true }))
 let databases = 0
 
-/** Moves time on in steps, and lets parsers and composers, which work in many small turns, go on in between. */
+/** Moves time on in steps. */
 export async function pass(clock: VirtualClock, byMs: number): Promise<void> {
   const steps = Math.min(50, byMs)
   for (let step = 0; step < steps; step++) {
-    for (let turn = 0; turn < 30; turn++) await new Promise((resolve) => setImmediate(resolve))
     await clock.advance(byMs / steps)
   }
 }
@@ -41,18 +40,18 @@ async function passUntil(
   clock: VirtualClock,
   holds: () => boolean,
   stepMs: number,
-  mostSteps: number,
+  maxSteps: number,
 ): Promise<void> {
   for (let step = 0; !holds(); step++) {
-    if (step > mostSteps) throw new Error('it never came to that')
+    if (step > maxSteps) throw new Error('the condition did not become true')
     await clock.advance(stepMs)
   }
 }
 
-/** What it knows besides itself; read whenever a host is made. */
-type Surroundings = () => Pick<HostOptions, 'rooms' | 'hosts' | 'workers' | 'represents'>
+/** The options that depend on other hosts, read whenever a host is created. */
+type HostEnvironment = () => Pick<HostOptions, 'rooms' | 'hosts' | 'workers' | 'represents'>
 
-/** One host after the other at the same mailbox with the same keys. */
+/** A host that can be restarted: one instance after the other with the same mailbox and keys. */
 export class VirtualHost {
   readonly clock: VirtualClock
   readonly address: string
@@ -60,30 +59,30 @@ export class VirtualHost {
   readonly mailbox = new FakeMailbox()
   readonly sender: FakeSender
   readonly events: HostEvent[] = []
-  /** Told at once. */
+  /** Called with each event. */
   onEvent: (event: HostEvent) => void = () => {}
-  /** Path of its database. */
+  /** The path of its database. */
   database = join(folder, `${databases++}.db`)
   isUp = false
   #isOver = false
   readonly #settings: Partial<HostSettings>
-  readonly #surroundings: Surroundings
+  readonly #environment: HostEnvironment
   #host: Host | null = null
-  #lifeline: Lifeline
+  #killSwitch: KillSwitch
 
   constructor(
     clock: VirtualClock,
     address: string,
     sender: FakeSender,
     settings: Partial<HostSettings>,
-    surroundings: Surroundings,
+    environment: HostEnvironment,
   ) {
     this.clock = clock
     this.address = address
     this.sender = sender
     this.#settings = settings
-    this.#surroundings = surroundings
-    this.#lifeline = new Lifeline(clock)
+    this.#environment = environment
+    this.#killSwitch = new KillSwitch(clock)
   }
 
   get card(): InviteHost {
@@ -91,19 +90,19 @@ export class VirtualHost {
     return { address: this.address, identity: identity.publicKey, sealingKey: sealingKeys.publicKey }
   }
 
-  /** That runs or ran last, or else the first to run. */
+  /** The current or last instance, or else a new one. */
   get host(): Host {
     this.#host ??= createHost({
-      clock: this.#lifeline.clock,
+      clock: this.#killSwitch.clock,
       crypto: realCrypto,
       ...this.keys,
       address: this.address,
       subject,
-      ...this.#surroundings(),
+      ...this.#environment(),
       settings: this.#settings,
       database: this.database,
-      mailbox: this.#lifeline.mailbox(this.mailbox),
-      sender: this.#lifeline.sender(this.sender),
+      mailbox: this.#killSwitch.mailbox(this.mailbox),
+      sender: this.#killSwitch.sender(this.sender),
       onEvent: (event) => {
         this.events.push(event)
         this.onEvent(event)
@@ -118,7 +117,7 @@ export class VirtualHost {
     this.isUp = true
   }
 
-  /** Ends it cleanly; another may be started on the same database then. */
+  /** Stops the host cleanly. `start` then uses the same database. */
   async stop(): Promise<void> {
     const stopped = this.host.stop()
     let ended = false
@@ -130,15 +129,15 @@ export class VirtualHost {
     this.#end()
   }
 
-  /** What is on disk now is left; another host may be started from it. */
+  /** Kills the host. `start` then uses a copy of what is on disk now. */
   kill(): void {
-    this.#lifeline.cut()
+    this.#killSwitch.cut()
     const left = `${this.database}+`
     for (const part of ['', '-wal']) {
       if (existsSync(this.database + part)) copyFileSync(this.database + part, left + part)
     }
     this.database = left
-    this.mailbox.onWake = () => {}
+    this.mailbox.isSilent = true
     this.#end()
   }
 
@@ -149,18 +148,18 @@ export class VirtualHost {
 
   #renew(): void {
     this.#isOver = false
-    this.#lifeline = new Lifeline(this.clock)
+    this.#killSwitch = new KillSwitch(this.clock)
     this.#host = null
   }
 }
 
-/** A host alone among agents. */
+/** A single host. */
 export class Stage {
   readonly clock = new VirtualClock()
   readonly room = makeRoom()
-  /** Counts from the next start. */
+  /** Applies from the next start. */
   invitesRequired = false
-  /** Other hosts that it knows, from the next start on. */
+  /** Other hosts that it knows. Applies from the next start. */
   hosts: readonly InviteHost[] = []
   readonly #host: VirtualHost
 
@@ -201,7 +200,7 @@ export class Stage {
     return this
   }
 
-  /** Ends the host cleanly and starts another on the same database. */
+  /** Stops the host cleanly and starts it again on the same database. */
   async restart(): Promise<void> {
     await this.stop()
     await this.start()
@@ -215,13 +214,13 @@ export class Stage {
     return new FakeAgent(name, this.keys, room, publicAddress)
   }
 
-  /** The keys of who has a new invite of the host to its room; the host has not heard of it yet. */
+  /** The keys of a new invite to the room. The host's database does not hold the invite yet. */
   invite(terms: InviteTerms = {}): RoomKeys {
     const seed = realCrypto.randomBytes(32)
     return memberKeys(realCrypto, { pass: makePass(realCrypto, this.room, this.keys.identity, seed, terms) })
   }
 
-  /** Opens the database as a command does, beside the running host. */
+  /** Opens the database beside the running host, as a command does. */
   command<T>(work: (invites: Invites, revocations: InviteRevocations) => T): T {
     const database = openSharedDatabase(this.database)
     try {
@@ -239,7 +238,7 @@ export class Stage {
     this.mailbox.deliver(raw)
   }
 
-  /** Until the mailbox is empty and nothing is under way; hardly moves time. */
+  /** Waits until the mailbox is empty and no mail is being sent. Advances time only a little. */
   async settle(): Promise<void> {
     await this.until(() => this.mailbox.mails.length === 0 && this.sender.underWay === 0)
     for (let round = 0; round < 25; round++) await this.clock.advance(1)
@@ -253,7 +252,7 @@ export class Stage {
     return pass(this.clock, byMs)
   }
 
-  /** Letters sent to this agent, in order. */
+  /** The letters sent to this agent, in order. */
   lettersTo(agent: FakeAgent): Letter[] {
     return this.sender.sent.filter(({ to }) => to[0] === agent.address).map((mail) => agent.read(mail))
   }
@@ -265,52 +264,52 @@ export class Stage {
   }
 }
 
-/** A host that the stage's host knows by its key, and that may say anything. */
+/** A host that the stage's host knows by its key. The test decides what it sends. */
 export class OtherHost extends FakeAgent {
-  readonly known
+  readonly card
 
   constructor(stage: Stage) {
     super('other', stage.keys, stage.room)
     const sealing: KeyPair = realCrypto.boxKeyPair()
     this.sessions.push(sealing)
-    this.known = { address: this.address, identity: this.id, sealingKey: sealing.publicKey }
+    this.card = { address: this.address, identity: this.id, sealingKey: sealing.publicKey }
   }
 
   table(stage: Stage, ...statements: readonly Statement[]): TableLetter {
     return { ...this.head(stage.now), kind: 'table', statements, introduce: [] }
   }
 
-  /** Told as what the agent signed. */
-  tell(stage: Stage, ...statements: readonly Statement[]): void {
+  /** Sends these statements to the stage's host. */
+  sendStatements(stage: Stage, ...statements: readonly Statement[]): void {
     stage.deliver(this.mail(this.table(stage, ...statements)))
   }
 }
 
-export async function withNeighbour(settings = {}): Promise<{ stage: Stage; other: OtherHost }> {
+export async function withPeerHost(settings = {}): Promise<{ stage: Stage; other: OtherHost }> {
   const stage = new Stage(settings)
   const other = new OtherHost(stage)
-  stage.hosts = [other.known]
+  stage.hosts = [other.card]
   await stage.start()
   return { stage, other }
 }
 
-/** A representative and its workers, who send each other mails. */
+/** A representative and its workers. */
 export class Representation {
   readonly clock = new VirtualClock()
   readonly room = makeRoom()
-  /** What agents know. */
-  readonly front = makeHostKeys()
+  /** The keys that agents know. All workers share them. */
+  readonly sharedKeys = makeHostKeys()
   readonly representative: VirtualHost
   readonly workers: readonly VirtualHost[]
 
   constructor(workers: number, settings: Partial<HostSettings> = {}) {
-    const make = (name: string, surroundings: (self: InviteHost) => ReturnType<Surroundings>) => {
+    const make = (name: string, environment: (self: InviteHost) => ReturnType<HostEnvironment>) => {
       const host: VirtualHost = new VirtualHost(
         this.clock,
         `${name}@mail.test`,
         new FakeSender(16),
         settings,
-        () => surroundings(host.card),
+        () => environment(host.card),
       )
       return host
     }
@@ -322,7 +321,7 @@ export class Representation {
       make(`worker${index}`, (self) => ({
         rooms: [{ name: 'lobby', tag: this.room.tag }],
         hosts: this.workers.map(({ card }) => card).filter(({ address }) => address !== self.address),
-        represents: { ...this.front, representative: this.representative.card },
+        represents: { ...this.sharedKeys, representative: this.representative.card },
       })),
     )
     const mailboxes = new Map(this.#hosts.map(({ address, mailbox }) => [address, mailbox]))
@@ -348,22 +347,22 @@ export class Representation {
   }
 
   agent(name: string): FakeAgent {
-    return new FakeAgent(name, this.front, this.room)
+    return new FakeAgent(name, this.sharedKeys, this.room)
   }
 
-  /** To the mailbox that agents know. */
+  /** Delivers a mail to the representative's mailbox. */
   post(mail: string): void {
     this.representative.mailbox.deliver(mail)
   }
 
-  /** Mails to this agent, by whom. */
+  /** The mails to this agent, each with the worker that sent it. */
   mailsTo(agent: FakeAgent) {
     return this.workers.flatMap((worker) =>
       worker.sender.sent.filter(({ to }) => to[0] === agent.address).map((mail) => ({ worker, mail })),
     )
   }
 
-  /** Until it holds; time goes on in small steps. */
+  /** Advances time in small steps until the condition is true. */
   until(holds: () => boolean, stepMs = 1): Promise<void> {
     return passUntil(this.clock, holds, stepMs, 20_000)
   }

@@ -94,7 +94,7 @@ test('both sides of a link find the size of the path, and datagrams of any size 
     wire.send('opener', largest)
     wire.runFor(20_000)
     wire.send('responder', largest)
-    wire.send('responder', new Uint8Array(wire.links.responder.singlePacketBytes))
+    wire.send('responder', new Uint8Array(wire.links.responder.maxUnfragmentedBytes))
     wire.runFor(1_000)
     assert.deepEqual(wire.datagrams('responder'), [largest])
     assert.deepEqual(
@@ -104,7 +104,7 @@ test('both sides of a link find the size of the path, and datagrams of any size 
         .sort((a, b) => a - b),
       [maxBytes - 34, 65_535],
     )
-    for (const side of sides) assert.equal(wire.links[side].singlePacketBytes, maxBytes - 34)
+    for (const side of sides) assert.equal(wire.links[side].maxUnfragmentedBytes, maxBytes - 34)
   }
 })
 
@@ -118,7 +118,7 @@ test('when large packets start to be lost, the link falls back and datagrams arr
     wire.send('opener', datagram)
     wire.runFor(1_000)
   }
-  assert.equal(wire.links.opener.singlePacketBytes, 1272 - 34)
+  assert.equal(wire.links.opener.maxUnfragmentedBytes, 1272 - 34)
   const before = wire.datagrams('responder').length
   wire.send('opener', datagram)
   wire.runFor(1_000)
@@ -128,12 +128,12 @@ test('when large packets start to be lost, the link falls back and datagrams arr
 test('a better path starts with small packets and its size is searched anew', () => {
   const wire = wireBetween(3, { maxBytes: 1472 })
   wire.runFor(5_000)
-  assert.equal(wire.links.opener.singlePacketBytes, 1438)
+  assert.equal(wire.links.opener.maxUnfragmentedBytes, 1438)
   wire.conditions = { maxBytes: 1250 }
   wire.perform('opener', wire.links.opener.setRemote(wire.now, { address: '2001:db8::1', port: 1 }))
-  assert.equal(wire.links.opener.singlePacketBytes, 1166)
+  assert.equal(wire.links.opener.maxUnfragmentedBytes, 1166)
   wire.runFor(10_000)
-  assert.equal(wire.links.opener.singlePacketBytes, 1232 - 34)
+  assert.equal(wire.links.opener.maxUnfragmentedBytes, 1232 - 34)
 })
 
 test('an idle link sends no more probes once the size is known', () => {

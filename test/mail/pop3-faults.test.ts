@@ -228,8 +228,7 @@ test('a bounce of our mail is shown, and other bounces are not downloaded', asyn
       ['ours', report('ours')],
     ]),
   })
-  mailbox.isOurReport = (raw) => Buffer.from(raw).includes('<ours>')
-  await mailbox.open()
+  await mailbox.open({ isOurReport: (raw) => Buffer.from(raw).includes('<ours>') })
   assert.deepEqual(
     (await mailbox.fetch(10)).map(({ ref }) => ref),
     ['ours'],

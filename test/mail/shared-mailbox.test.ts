@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Mailbox } from '../../src/mail/mailbox.ts'
+import type { Mailbox, MailboxHandlers } from '../../src/mail/mailbox.ts'
 import { SharedMailbox, sharedLimits } from '../../src/mail/shared/shared-mailbox.ts'
 import { SharedSender } from '../../src/mail/shared/shared-sender.ts'
 import { FakeMailbox, FakeSender } from '../host/fakes.ts'
@@ -16,16 +16,17 @@ function makeShared() {
   const shared = new SharedMailbox(() => mailbox)
   const view = (reader: string) => {
     const made = shared.view(reader)
-    made.opens = (text) => text.includes(`for ${reader} `)
+    const open = made.open.bind(made)
+    made.open = (handlers) => open({ opens: (text) => text.includes(`for ${reader} `), ...handlers })
     return made
   }
   return { mailbox, shared, view }
 }
 
-async function readersOfBoth() {
+async function readersOfBoth(hostHandlers: MailboxHandlers = {}) {
   const { mailbox, shared, view } = makeShared()
   const [host, agent] = [view('host'), view('agent')]
-  await Promise.all([host.open(), agent.open()])
+  await Promise.all([host.open(hostHandlers), agent.open()])
   return { mailbox, shared, view, host, agent }
 }
 
@@ -196,8 +197,7 @@ test('when too many mails wait the sender must try again', async () => {
 })
 
 test('a reader that may take the newest first gets all of many mails, and so does the other', async () => {
-  const { mailbox, host, agent } = await readersOfBoth()
-  host.mayTakeNewest = () => true
+  const { mailbox, host, agent } = await readersOfBoth({ mayTakeNewest: () => true })
   for (let number = 0; number < 500; number++) mailbox.deliver(mailFor('host', number))
   mailbox.deliver(mailFor('agent', 1))
   assert.equal((await texts(host, 1))[0], 'host 499')

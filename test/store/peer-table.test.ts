@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { DepartedAgents } from '../../src/store/departed-agents.ts'
 import { openHostDatabase } from '../../src/store/host-database.ts'
-import { LeftAgents } from '../../src/store/left-agents.ts'
 import { PeerTable } from '../../src/store/peer-table.ts'
 import { SeenLetters } from '../../src/store/seen-letters.ts'
 import { newEntry, openMemory, roomTag, userId } from './entries.ts'
@@ -82,8 +82,8 @@ const leave = command('leave', (model, { table }, room: number, user: number, se
   if (model.rooms.has(room)) model.left.set(key, Math.max(sentAt, model.left.get(key) ?? 0))
 })
 
-const forgetLeftAgents = command('forgetLeftAgents', (model, { table }, until: number) => {
-  while (table.forgetLeftAgents(until, 1) > 0);
+const forgetDepartedAgents = command('forgetLeftAgents', (model, { table }, until: number) => {
+  while (table.forgetDepartedAgents(until, 1) > 0);
   for (const [key, sentAt] of model.left) if (sentAt <= until) model.left.delete(key)
 })
 
@@ -125,7 +125,7 @@ test('the table never exceeds its capacity and equals the model after any sequen
       fc.integer({ min: -150, max: 150 }).map((byMs) => step(byMs)),
       fc.integer({ min: 1, max: 3 }).map((limit) => removeExpired(limit)),
       fc.constant(null).map(() => clampFuture()),
-      sentAt.map((until) => forgetLeftAgents(until)),
+      sentAt.map((until) => forgetDepartedAgents(until)),
     ],
     { maxCommands: 60 },
   )
@@ -210,7 +210,7 @@ test('a request signed before the leave letter does not bring the agent back, a 
 
 test('after records of agents that left are deleted, letters of the same age are stale', () => {
   const database = openMemory()
-  const left = new LeftAgents(database, 2)
+  const left = new DepartedAgents(database, 2)
   new PeerTable(database, { capacity, expiryMs }).upsert(roomTag(0), newEntry(1, 1), 1)
   const seen = new SeenLetters(database, { freshnessMs: 1, futureToleranceMs: 1, capacity: 9 })
   for (const [user, sentAt] of [30, 10, 20].entries()) left.add(1, userId(user), sentAt)

@@ -1,4 +1,4 @@
-// The letters an agent writes to its hosts.
+// Composes the letters of an agent to its hosts.
 
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto, KeyPair } from '../../base/crypto.ts'
@@ -9,7 +9,7 @@ import { proveMembership, type RoomKeys } from '../../letter/room-membership.ts'
 import type { KnownHost } from './outgoing-letters.ts'
 import type { OwnSession } from './session-keys.ts'
 
-/** What a letter needs to know of its sender. */
+/** The sender of a letter. */
 export type Author = {
   readonly clock: Clock
   readonly crypto: Crypto
@@ -21,12 +21,13 @@ export type Author = {
 
 type ContactPoints = {
   readonly candidates: readonly Candidate[]
-  /** Empty where no TCP is taken. */
+  /** Empty when we accept no TCP connections. */
   readonly tcpCandidates: readonly Candidate[]
   readonly nat: NatProfile
 }
 
-/** `sentAt` is the same in the letters to all hosts, which tell each other of us (A13): they are one request. */
+/** `sentAt` is the same in the letters to all hosts. The hosts exchange their tables (A13), so the letters must count
+ *  as one request. */
 export function requestTo(
   host: KnownHost,
   author: Author,
@@ -36,14 +37,14 @@ export function requestTo(
 ): Letter {
   const { crypto, room, address, name } = author
   const head = { ...headTo(host, author), sentAt }
-  const proven = { ...head, session: { id: session.id, publicKey: session.publicKey } }
+  const signedPart = { ...head, session: { id: session.id, publicKey: session.publicKey } }
   return {
     kind: 'request',
-    ...proven,
+    ...signedPart,
     returnAddress: address,
     nickname: name,
     room: room.tag,
-    proof: proveMembership(crypto, room, proven),
+    proof: proveMembership(crypto, room, signedPart),
     ...(room.grant && { grant: room.grant }),
     candidates,
     ...(tcpCandidates.length > 0 && { tcpCandidates }),
@@ -55,7 +56,7 @@ export function failureTo(host: KnownHost, author: Author, peer: OfferedPeer, re
   return { kind: 'failure', ...headTo(host, author), room: author.room.tag, peer: peer.id, reason }
 }
 
-/** `box` is sealed for the peer; the host only passes it on. */
+/** `box` is sealed for the peer. The host relays it and cannot open it. */
 export function signalTo(host: KnownHost, author: Author, peer: UserId, box: Uint8Array): Letter {
   return { kind: 'signal', ...headTo(host, author), room: author.room.tag, peer, box }
 }

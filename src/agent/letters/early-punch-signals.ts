@@ -1,13 +1,13 @@
-// Signals that came before the letter that introduces who sent them: mail loses its order. They wait for their
-// attempt to begin, by its tag; whether they are genuine is seen then.
+// Signals that arrived before the letter that introduces their sender, since mail may arrive out of order. They are
+// kept by tag until their punch attempt starts. The attempt then checks that they are genuine.
 
 import { toHex } from '../../base/bytes.ts'
 import { signalTag } from '../../letter/seal-signal.ts'
 
-/** Boxes that wait, at most; beyond it the oldest goes. Each is at most 8 kB. */
-export const mostKept = 64
-/** As long as a letter may be on its way and still be of use. */
-export const keptMs = 600_000
+/** When full, the oldest is dropped. Each box has at most 8 kB. */
+export const maxKeptSignals = 64
+/** After this time a letter in transit is of no use any more. */
+export const keepSignalsMs = 600_000
 
 type KeptSignal = { readonly tag: string; readonly box: Uint8Array; readonly at: number }
 
@@ -18,15 +18,15 @@ export class EarlyPunchSignals {
   put(box: Uint8Array, now: number): void {
     const tag = signalTag(box)
     if (!tag) return
-    this.#boxes = this.#boxes.filter(({ at }) => now - at < keptMs)
-    if (this.#boxes.length >= mostKept) this.#boxes.shift()
+    this.#boxes = this.#boxes.filter(({ at }) => now - at < keepSignalsMs)
+    if (this.#boxes.length >= maxKeptSignals) this.#boxes.shift()
     this.#boxes.push({ tag: toHex(tag), box, at: now })
   }
 
-  /** In the order they came; they are not kept. */
+  /** Removes the signals of this tag and returns them, oldest first. */
   take(tag: Uint8Array, now: number): readonly Uint8Array[] {
     const wanted = toHex(tag)
-    const taken = this.#boxes.filter(({ tag: other, at }) => other === wanted && now - at < keptMs)
+    const taken = this.#boxes.filter(({ tag: other, at }) => other === wanted && now - at < keepSignalsMs)
     this.#boxes = this.#boxes.filter(({ tag: other }) => other !== wanted)
     return taken.map(({ box }) => box)
   }

@@ -1,5 +1,5 @@
-// The agent's letters: out to the host, in from its own mailbox. Everything that comes in is opened, checked
-// against the invite's host and our own sessions, and handed on as a typed letter or counted as dropped.
+// The letters of an agent: out to the hosts, in from its own mailbox. Every incoming mail is opened and checked
+// against the hosts of the invite and our own sessions. It is then emitted as a typed letter or counted as dropped.
 
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { KeyPair } from '../../base/crypto.ts'
@@ -7,7 +7,7 @@ import { waitAtMost } from '../../base/grace-time.ts'
 import type { IntroductionLetter, Letter, ReplyLetter, SignalLetter } from '../../letter/letter-types.ts'
 import { limits } from '../../letter/limits.ts'
 import { isSealedTo, readLetter } from '../../letter/mail-text.ts'
-import type { FetchedMail, Mailbox, MailboxState } from '../../mail/mailbox.ts'
+import type { FetchedMail, Mailbox, MailboxHandlers, MailboxState } from '../../mail/mailbox.ts'
 import { MailboxLoop } from '../../mail/mailbox-loop.ts'
 import { parseMail } from '../../mail/mime/parse-mail.ts'
 import { type KnownHost, OutgoingLetters, type OutgoingLettersOptions } from './outgoing-letters.ts'
@@ -25,156 +25,159 @@ type InboxOptions = OutgoingLettersOptions & {
   readonly sweepMs: number
   readonly onReply: (letter: ReplyLetter, session: OwnSession, host: KnownHost) => void
   readonly onIntroduction: (letter: IntroductionLetter, session: OwnSession) => void
-  /** Relayed by a host; who really sealed the box is still to be seen. */
+  /** Relayed by a host. The box is not opened yet, so its sender is not verified. */
   readonly onSignal: (letter: SignalLetter) => void
   readonly onDropped: (reason: string) => void
   readonly onState: (state: MailboxState) => void
 }
 
 const batchMails = 64
-/** Looked at in one go; what is beyond waits for the next sweep. */
-const mostInOneLook = 2_048
-/** Letter IDs remembered, so that a second copy has no effect; beyond it the oldest are forgotten. */
-const rememberedLetters = 1024
-/** After a failed look into the mailbox, unless it wakes us before. */
-const retryLookMs = 5_000
-/** How long closing waits for a mailbox that does not answer. */
+/** The rest waits for the next sweep. */
+const maxMailsPerSweep = 2_048
+/** Letter IDs remembered, so that a second copy has no effect. When full, the oldest is forgotten. */
+const maxRememberedLetters = 1024
+/** Delay after a failed fetch, unless the mailbox wakes us earlier. */
+const retryFetchMs = 5_000
+/** `close` waits this long for a mailbox that does not answer. */
 const closeGraceMs = 1_000
 
 export class Inbox {
   readonly #options: InboxOptions
   readonly #outgoingLetters: OutgoingLetters
-  readonly #seen = new Set<string>()
+  readonly #seenLetters = new Set<string>()
   readonly #unopenedMails = new UnopenedMails()
-  /** Monotonic and on the wall, at the start. */
-  readonly #madeAt: number
-  readonly #madeAtWall: number
+  /** Monotonic and wall time at the start. */
+  readonly #startedAt: number
+  readonly #startedAtWall: number
   readonly #loop: MailboxLoop
   #closed = false
 
   constructor(options: InboxOptions) {
     this.#options = options
-    this.#madeAt = options.clock.now()
-    this.#madeAtWall = options.clock.wallNow()
+    this.#startedAt = options.clock.now()
+    this.#startedAtWall = options.clock.wallNow()
     this.#outgoingLetters = new OutgoingLetters(options)
     const { clock, sweepMs } = options
     this.#loop = new MailboxLoop({
       clock,
       sweepMs,
-      // The mailbox tells its state itself; we only come back.
-      restAfter: () => ({ forMs: Math.min(retryLookMs, sweepMs), canBeWoken: true }),
+      // The mailbox emits its own state, so an error needs only a new try.
+      restAfter: () => ({ forMs: Math.min(retryFetchMs, sweepMs), canBeWoken: true }),
     })
   }
 
   /** Rejects with a Problem when the mailbox or the sender cannot be used. */
   async open(): Promise<void> {
     const { mailbox, sender, onState, crypto, sessions } = this.#options
-    mailbox.onState = onState
-    mailbox.opens = (text) => isSealedTo(crypto, text, sessions.keyPairs)
-    mailbox.onWake = () => this.#look()
-    await Promise.all([mailbox.open(), sender.verify()])
-    this.#look()
+    const handlers: MailboxHandlers = {
+      onState,
+      opens: (text) => isSealedTo(crypto, text, sessions.keyPairs),
+      onWake: () => this.#wakeLoop(),
+    }
+    await Promise.all([mailbox.open(handlers), sender.verify()])
+    this.#wakeLoop()
   }
 
-  /** To every host. Resolves true when the mail server has the letters, false when it never will; tries again in
-   *  between. */
+  /** Sends to every host, with retries. Resolves true when the mail server has accepted the letters, false when it
+   *  never will. */
   send(letterTo: (host: KnownHost) => Letter): Promise<boolean> {
     return this.#outgoingLetters.send(this.#options.hosts.map((host) => ({ letter: letterTo(host), host })))
   }
 
-  /** We are in another network, or have slept: what is dead is replaced soon. */
-  check(): void {
+  /** Call it after a change of network or a sleep of the computer: dead connections are then replaced soon. */
+  checkConnections(): void {
     this.#options.mailbox.check?.()
     this.#options.sender.check?.()
   }
 
-  /** What is not sent yet is given up. May be called more than once. */
+  /** Gives up letters that are not sent yet. May be called more than once. */
   async close(): Promise<void> {
     this.#closed = true
     this.#outgoingLetters.close()
     const { mailbox, sender, clock } = this.#options
-    // So that letters taken are also removed; a mailbox that answers nobody must not keep us.
+    // Wait until handled letters are also removed, but not for a mailbox that never answers.
     await waitAtMost(clock, closeGraceMs, this.#loop.stop())
     await Promise.allSettled([mailbox.close(), sender.close()])
   }
 
-  /** The mailbox may have something for us; not before it said so is it open. */
-  #look(): void {
+  /** The mailbox may have new mail. The loop starts here, since the mailbox is open only when it first wakes us. */
+  #wakeLoop(): void {
     if (this.#closed) return
     this.#loop.wake()
-    this.#loop.start(() => this.#takeLetters())
+    this.#loop.start(() => this.#handleMails())
   }
 
-  async #takeLetters(): Promise<null> {
+  async #handleMails(): Promise<null> {
     const { mailbox, clock } = this.#options
-    for (let looked = 0; looked < mostInOneLook && !this.#closed; ) {
-      const mails = await mailbox.fetch(batchMails, this.#unopenedMails.leftAlone(clock.now()))
+    for (let fetched = 0; fetched < maxMailsPerSweep && !this.#closed; ) {
+      const mails = await mailbox.fetch(batchMails, this.#unopenedMails.refsToSkip(clock.now()))
       if (mails.length === 0) return null
-      looked += mails.length
+      fetched += mails.length
       const done: string[] = []
       for (const mail of mails) {
         if (this.#closed) break
-        if (await this.#take(mail)) done.push(mail.ref)
+        if (await this.#handleMail(mail)) done.push(mail.ref)
       }
       await mailbox.remove(done)
     }
     return null
   }
 
-  /** Whether the mail is dealt with and may be removed. */
-  async #take(mail: FetchedMail): Promise<boolean> {
-    let fault: string | null
+  /** True when the mail is handled and may be removed. */
+  async #handleMail(mail: FetchedMail): Promise<boolean> {
+    let reason: string | null
     try {
-      fault = await this.#read(mail)
+      reason = await this.#readMail(mail)
     } catch {
-      // One letter that our own code cannot stand must not keep all others waiting for ever.
-      fault = 'malformed'
+      // A letter that breaks our own code must not block all others for ever.
+      reason = 'malformed'
     }
-    if (fault === 'foreign') return false
-    if (fault !== null) this.#options.onDropped(fault)
+    if (reason === 'not-ours') return false
+    if (reason !== null) this.#options.onDropped(reason)
     return true
   }
 
-  /** Null, or why the mail has no effect. */
-  async #read({ ref, raw, parsed }: FetchedMail): Promise<string | null> {
+  /** Null when the letter had its effect, otherwise the reason why not. */
+  async #readMail({ ref, raw, parsed }: FetchedMail): Promise<string | null> {
     const { crypto, clock, identity, sessions } = this.#options
     if (!raw) return 'too-big'
-    const { content: read } = parsed ?? (await parseMail(raw, limits.mailBytes))
-    if (!read.ok) return read.refusal
-    const opened = readLetter(crypto, read.mail.text, {
+    const { content } = parsed ?? (await parseMail(raw, limits.mailBytes))
+    if (!content.ok) return content.refusal
+    const opened = readLetter(crypto, content.mail.text, {
       identity: identity.publicKey,
       keyPairs: sessions.keyPairs,
     })
     if (opened.ok) return this.#handle(opened.letter, opened.keyPair)
     if (opened.refusal !== 'wrong-key') return opened.refusal
-    const ageMs = read.mail.date === null ? 0 : this.#earliestNow() - read.mail.date
-    return this.#unopenedMails.note(ref, clock.now(), ageMs) ? 'foreign' : opened.refusal
+    const ageMs = content.mail.date === null ? 0 : this.#earliestNow() - content.mail.date
+    return this.#unopenedMails.shouldKeep(ref, clock.now(), ageMs) ? 'not-ours' : opened.refusal
   }
 
-  /** Somebody who sets the clock forward must not make others' letters too old to be left alone. */
+  /** A wall clock that was set forward must not make the letters of other agents look stale. */
   #earliestNow(): number {
     const { clock } = this.#options
-    return Math.min(clock.wallNow(), this.#madeAtWall + clock.now() - this.#madeAt)
+    return Math.min(clock.wallNow(), this.#startedAtWall + clock.now() - this.#startedAt)
   }
 
   #handle(letter: Letter, openedWith: KeyPair): string | null {
     const { hosts } = this.#options
-    // Closed while the mail was being read.
-    if (this.#closed) return 'foreign'
+    // `close` was called while the mail was being parsed.
+    if (this.#closed) return 'not-ours'
     const host = hosts.find(({ identity }) => equalBytes(identity, letter.from))
     if (!host) return 'unknown-sender'
-    const deliver = this.#delivery(letter, openedWith, host)
-    if (typeof deliver === 'string') return deliver
+    const emit = this.#prepareEmit(letter, openedWith, host)
+    if (typeof emit === 'string') return emit
     const id = toHex(letter.id)
-    if (this.#seen.has(id)) return 'copy'
-    this.#seen.add(id)
-    if (this.#seen.size > rememberedLetters) this.#seen.delete(this.#seen.values().next().value ?? id)
-    deliver()
+    if (this.#seenLetters.has(id)) return 'copy'
+    this.#seenLetters.add(id)
+    if (this.#seenLetters.size > maxRememberedLetters)
+      this.#seenLetters.delete(this.#seenLetters.values().next().value ?? id)
+    emit()
     return null
   }
 
-  /** What to do with the letter if it is no copy, or why it has no effect. */
-  #delivery(letter: Letter, openedWith: KeyPair, host: KnownHost): (() => void) | string {
+  /** What to do with the letter if it is no copy, or the reason why it has no effect. */
+  #prepareEmit(letter: Letter, openedWith: KeyPair, host: KnownHost): (() => void) | string {
     const { sessions, room, onReply, onIntroduction, onSignal } = this.#options
     if (letter.kind === 'signal') {
       return equalBytes(letter.room, room) ? () => onSignal(letter) : 'other-room'

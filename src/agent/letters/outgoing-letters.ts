@@ -1,4 +1,4 @@
-// Letters on their way out: each is sent again and again until the mail server has it or refuses it for good.
+// Sends letters by mail. Each is retried until the mail server accepts it or refuses it for good.
 
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto, KeyPair } from '../../base/crypto.ts'
@@ -11,36 +11,36 @@ import { sealLetter } from '../../letter/seal-letter.ts'
 import { type MailToCompose, mailToCompose, newMessageId } from '../../mail/mime/compose-mail.ts'
 import type { MailSender } from '../../mail/sender.ts'
 
-/** A host as the invite names it. */
+/** A host from the invite. */
 export type KnownHost = InviteHost
 
-type Addressed = { readonly letter: Letter; readonly host: KnownHost }
+type AddressedLetter = { readonly letter: Letter; readonly host: KnownHost }
 
 export type OutgoingLettersOptions = {
   readonly clock: Clock
-  /** What mails bear as their Date. */
+  /** Gives the Date header of the mails. */
   readonly correctedClock: Pick<Clock, 'wallNow'>
   readonly crypto: Crypto
   readonly identity: KeyPair
   readonly address: string
   readonly subject: string
   readonly sender: MailSender
-  /** Told after every attempt that failed. */
+  /** Called after every failed attempt. */
   readonly onUnsent: (letter: LetterKind, reason: string) => void
 }
 
 const firstResendMs = 2_000
 const lastResendMs = 60_000
-/** Letters not yet taken by the mail server; beyond it the oldest is given up. */
-const mostUnsent = 64
+/** Mails not accepted yet. When full, the oldest is given up. */
+const maxUnsent = 64
 
-type Unsent = { readonly kind: LetterKind; givenUp: boolean; wake: () => void }
-type Sealed = { readonly box: Uint8Array; readonly address: string }
+type UnsentMail = { readonly kind: LetterKind; givenUp: boolean; wake: () => void }
+type SealedLetter = { readonly box: Uint8Array; readonly address: string }
 
 export class OutgoingLetters {
   readonly #options: OutgoingLettersOptions
-  /** Oldest first; at most `mostUnsent`. */
-  readonly #unsent = new Set<Unsent>()
+  /** Oldest first; at most `maxUnsent`. */
+  readonly #unsent = new Set<UnsentMail>()
   #closed = false
 
   constructor(options: OutgoingLettersOptions) {
@@ -48,40 +48,40 @@ export class OutgoingLetters {
   }
 
   /**
-   * The same to each of these hosts: one kind, each letter sealed for its host, all in one mail where they fit (A12).
-   * Resolves true when the mail server has them, but for hosts it never takes mail for; false when it never will.
-   * Never rejects.
+   * Sends one letter of the same kind to each of these hosts. Each letter is sealed for its host. All go in one mail if
+   * they fit (A12). Resolves true when the mail server has accepted them, not counting hosts whose address it refuses
+   * for good. Resolves false when it never will. Never rejects.
    */
-  async send(letters: readonly Addressed[]): Promise<boolean> {
+  async send(letters: readonly AddressedLetter[]): Promise<boolean> {
     const kind = letters[0]?.letter.kind
     if (this.#closed || kind === undefined) return false
     this.#supersede(kind)
     try {
       const mails = this.#compose(letters)
-      const taken = await Promise.all(mails.map((mail) => this.#sendUntilTaken(kind, mail)))
-      return taken.every((isTaken) => isTaken)
+      const accepted = await Promise.all(mails.map((mail) => this.#sendUntilAccepted(kind, mail)))
+      return accepted.every((isAccepted) => isAccepted)
     } catch (thrown) {
       this.#options.onUnsent(kind, messageOf(thrown))
       return false
     }
   }
 
-  /** Gives up whatever is not sent yet. */
+  /** Gives up all mails that are not accepted yet. */
   close(): void {
     this.#closed = true
     for (const unsent of this.#unsent) giveUp(unsent)
   }
 
-  /** A newer request makes an older one pointless, and a goodbye everything. */
+  /** A newer request replaces an older one. A leave letter replaces every other letter. */
   #supersede(kind: LetterKind): void {
     for (const other of this.#unsent) {
       if (kind === 'leave' || (kind === 'request' && other.kind === 'request')) giveUp(other)
     }
   }
 
-  #enter(kind: LetterKind): Unsent {
+  #addUnsent(kind: LetterKind): UnsentMail {
     const [oldest] = this.#unsent
-    if (oldest && this.#unsent.size >= mostUnsent) {
+    if (oldest && this.#unsent.size >= maxUnsent) {
       giveUp(oldest)
       this.#unsent.delete(oldest)
     }
@@ -90,13 +90,13 @@ export class OutgoingLetters {
     return unsent
   }
 
-  #compose(letters: readonly Addressed[]): readonly MailToCompose[] {
+  #compose(letters: readonly AddressedLetter[]): readonly MailToCompose[] {
     const { crypto, correctedClock, address, subject, identity } = this.#options
     const sealed = letters.map(({ letter, host }) => ({
       box: sealLetter(crypto, letter, { identity, recipientKey: host.sealingKey }),
       address: host.address,
     }))
-    return together(sealed).map((group) =>
+    return groupIntoMails(sealed).map((group) =>
       mailToCompose({
         from: address,
         to: group.map((one) => one.address),
@@ -109,9 +109,9 @@ export class OutgoingLetters {
     )
   }
 
-  async #sendUntilTaken(kind: LetterKind, mail: MailToCompose): Promise<boolean> {
+  async #sendUntilAccepted(kind: LetterKind, mail: MailToCompose): Promise<boolean> {
     const { sender, onUnsent } = this.#options
-    const unsent = this.#enter(kind)
+    const unsent = this.#addUnsent(kind)
     let { to } = mail
     try {
       for (let waitMs = firstResendMs; !unsent.givenUp; waitMs = Math.min(2 * waitMs, lastResendMs)) {
@@ -121,7 +121,7 @@ export class OutgoingLetters {
         onUnsent(kind, (result.outcome === 'later' && result.problem?.line) || result.reason)
         if (result.outcome === 'refused') return false
         if (result.outcome === 'partly') {
-          // The other hosts have it; theirs must not get it twice.
+          // The other hosts have it and must not get it twice.
           to = result.again
           if (to.length === 0) return true
         }
@@ -133,7 +133,7 @@ export class OutgoingLetters {
     }
   }
 
-  #pause(unsent: Unsent, ms: number): Promise<void> {
+  #pause(unsent: UnsentMail, ms: number): Promise<void> {
     return new Promise((resolve) => {
       const cancel = this.#options.clock.after(ms, resolve)
       unsent.wake = () => {
@@ -144,14 +144,14 @@ export class OutgoingLetters {
   }
 }
 
-function giveUp(unsent: Unsent): void {
+function giveUp(unsent: UnsentMail): void {
   unsent.givenUp = true
   unsent.wake()
 }
 
-/** As few mails as the letters fit into, in their order. */
-function together(letters: readonly Sealed[]): readonly (readonly Sealed[])[] {
-  const groups: Sealed[][] = []
+/** Puts the letters, in their order, into as few mails as possible. */
+function groupIntoMails(letters: readonly SealedLetter[]): readonly (readonly SealedLetter[])[] {
+  const groups: SealedLetter[][] = []
   for (const letter of letters) {
     const last = groups.at(-1)
     const sizes = [...(last ?? []), letter].map(({ box }) => box.length)

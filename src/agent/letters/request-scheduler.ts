@@ -1,69 +1,68 @@
-// When the host is asked: at the start, again while nobody answers, before our entry expires, and when what the
-// host tells others of us is out of date. Each request replaces the one that was due.
+// Decides when a request goes to the hosts: at the start, again while no reply comes, before our entry expires, and
+// when our candidates have changed. Each request replaces the one that was scheduled.
 
 import type { Clock } from '../../base/clock.ts'
 
 type RequestSchedulerOptions = {
   readonly clock: Clock
-  /** A request without an answer is repeated after this time, then ever more seldom. */
-  readonly askAgainMs: number
-  /** Sends one request, with a fresh session, to every host. */
-  readonly ask: () => void
-  /** No answer for so long; `ask` follows. */
-  readonly onUnanswered: (sinceRequestMs: number) => void
+  /** A request without a reply is repeated after this time. The interval then doubles. */
+  readonly retryMs: number
+  /** Sends one request with a fresh session to every host. */
+  readonly sendRequest: () => void
+  /** No reply came in this time. `sendRequest` follows. */
+  readonly onNoReply: (sinceRequestMs: number) => void
 }
 
-/** Between two requests, whatever happens: mail is not for chatting. */
-const leastBetweenRequestsMs = 15_000
-const mostBetweenRequestsMs = 10 * 60_000
-/** Our entry is refreshed when this part of its life is over, but no sooner than `leastRefreshMs`, whatever a
- *  host says. */
-const refreshAfter = 0.5
-const leastRefreshMs = 60_000
-/** No host can keep us away for longer. */
-const mostDeclinedMs = 24 * 3_600_000
+/** Protects mail servers and hosts from a flood of requests. */
+const minRequestIntervalMs = 15_000
+const maxRequestIntervalMs = 10 * 60_000
+/** Our entry is refreshed after this share of its lifetime, but never sooner than `minRefreshMs`. */
+const refreshShare = 0.5
+const minRefreshMs = 60_000
+/** Limits how long a host can keep us from sending requests. */
+const maxDeclineMs = 24 * 3_600_000
 
 export class RequestScheduler {
   readonly #options: RequestSchedulerOptions
   #cancel: () => void = () => {}
-  #askedAt: number | null = null
-  #unansweredMs: number
-  /** Since the last request something happened that the host should know: no answer puts the next one off. */
-  #hasNews = false
-  /** A host wants to hear nothing before; monotonic ms. */
+  #requestedAt: number | null = null
+  #retryMs: number
+  /** Something changed since the last request. A reply to that request then does not delay the next one. */
+  #hasChanges = false
+  /** A host wants no request before this time (monotonic ms). */
   #declinedUntil = Number.NEGATIVE_INFINITY
   #stopped = false
 
   constructor(options: RequestSchedulerOptions) {
     this.#options = options
-    this.#unansweredMs = options.askAgainMs
+    this.#retryMs = options.retryMs
   }
 
   start(): void {
-    if (!this.#stopped) this.#ask()
+    if (!this.#stopped) this.#sendRequest()
   }
 
-  /** Asks as soon as manners allow. Nothing before the start, whose request tells everything anyway. */
+  /** Sends a request as soon as the limits allow. Does nothing before `start`, because the first request has everything. */
   requestSoon(): void {
-    if (this.#askedAt === null) return
-    this.#hasNews = true
-    this.#askIn(0)
+    if (this.#requestedAt === null) return
+    this.#hasChanges = true
+    this.#scheduleIn(0)
   }
 
-  /** `newest`: the answer is to the latest request, not to one before it. */
-  answered(expiresInMs: number, newest: boolean): void {
-    this.#unansweredMs = this.#options.askAgainMs
+  /** `isNewest`: the reply belongs to the latest request, not to an older one. */
+  handleReply(expiresInMs: number, isNewest: boolean): void {
+    this.#retryMs = this.#options.retryMs
     this.#declinedUntil = Number.NEGATIVE_INFINITY
-    if (newest && !this.#hasNews) this.#askIn(Math.max(leastRefreshMs, expiresInMs * refreshAfter))
+    if (isNewest && !this.#hasChanges) this.#scheduleIn(Math.max(minRefreshMs, expiresInMs * refreshShare))
   }
 
-  /** The host wants no request for so long, and will not answer one; what is new waits too. Where another host answers,
-   *  that counts. Says how long we keep quiet indeed. */
-  declined(againInMs: number): number {
-    const waitMs = Math.min(Math.max(againInMs, leastRefreshMs), mostDeclinedMs)
+  /** The host answers no request for `againInMs`, so changes wait too. A reply of another host ends the wait. Returns
+   *  how long we really wait. */
+  handleDecline(againInMs: number): number {
+    const waitMs = Math.min(Math.max(againInMs, minRefreshMs), maxDeclineMs)
     this.#declinedUntil = this.#options.clock.now() + waitMs
-    this.#unansweredMs = this.#options.askAgainMs
-    this.#askIn(waitMs)
+    this.#retryMs = this.#options.retryMs
+    this.#scheduleIn(waitMs)
     return waitMs
   }
 
@@ -72,23 +71,23 @@ export class RequestScheduler {
     this.#cancel()
   }
 
-  #askIn(delayMs: number, reason: 'due' | 'unanswered' = 'due'): void {
+  #scheduleIn(delayMs: number, reason: 'due' | 'no-reply' = 'due'): void {
     this.#cancel()
     if (this.#stopped) return
-    const { clock, onUnanswered } = this.#options
-    const askedAt = this.#askedAt ?? clock.now()
-    const earliest = Math.max(askedAt + leastBetweenRequestsMs, this.#declinedUntil) - clock.now()
+    const { clock, onNoReply } = this.#options
+    const requestedAt = this.#requestedAt ?? clock.now()
+    const earliest = Math.max(requestedAt + minRequestIntervalMs, this.#declinedUntil) - clock.now()
     this.#cancel = clock.after(Math.max(delayMs, earliest), () => {
-      if (reason === 'unanswered') onUnanswered(Math.round(clock.now() - askedAt))
-      if (!this.#stopped) this.#ask()
+      if (reason === 'no-reply') onNoReply(Math.round(clock.now() - requestedAt))
+      if (!this.#stopped) this.#sendRequest()
     })
   }
 
-  #ask(): void {
-    this.#askedAt = this.#options.clock.now()
-    this.#hasNews = false
-    this.#options.ask()
-    this.#askIn(this.#unansweredMs, 'unanswered')
-    this.#unansweredMs = Math.min(2 * this.#unansweredMs, mostBetweenRequestsMs)
+  #sendRequest(): void {
+    this.#requestedAt = this.#options.clock.now()
+    this.#hasChanges = false
+    this.#options.sendRequest()
+    this.#scheduleIn(this.#retryMs, 'no-reply')
+    this.#retryMs = Math.min(2 * this.#retryMs, maxRequestIntervalMs)
   }
 }

@@ -1,11 +1,11 @@
-// Our own sessions: each request brings a fresh key, and answers to earlier ones may still be on their way.
+// Our own sessions. Each request has a fresh key, and replies to earlier requests may still be in transit.
 
 import { toHex } from '../../base/bytes.ts'
 import type { Crypto, KeyPair } from '../../base/crypto.ts'
 import type { Session, SessionId } from '../../letter/letter-types.ts'
 
-/** The newest and those before it whose answers may still come. Older keys are wiped: forward secrecy. */
-export const keptSessions = 3
+/** The newest session and older ones whose replies may still come. Older keys are wiped, for forward secrecy. */
+export const maxSessions = 3
 
 export type OwnSession = Session & {
   readonly keyPair: KeyPair
@@ -15,20 +15,20 @@ export type OwnSession = Session & {
 
 export class SessionKeys {
   readonly #crypto: Crypto
-  /** Newest last; at most `keptSessions`. */
+  /** Newest last. */
   #sessions: OwnSession[] = []
 
   constructor(crypto: Crypto) {
     this.#crypto = crypto
   }
 
-  /** `now` is for measuring later how long an answer took. */
+  /** `now` (monotonic) serves to measure how long the reply takes. */
   create(now = 0): OwnSession {
     const keyPair = this.#crypto.boxKeyPair()
     const id = this.#crypto.randomBytes(16)
     const session = { id, publicKey: keyPair.publicKey, keyPair, requestedAt: now }
     this.#sessions.push(session)
-    for (const old of this.#sessions.splice(0, this.#sessions.length - keptSessions)) {
+    for (const old of this.#sessions.splice(0, this.#sessions.length - maxSessions)) {
       this.#crypto.wipe(old.keyPair.secretKey)
     }
     return session
@@ -39,7 +39,7 @@ export class SessionKeys {
     return this.#sessions.find((session) => toHex(session.id) === wanted) ?? null
   }
 
-  /** Whether its key is still there; keys derived from a wiped one would be known to everybody. */
+  /** Whether the session still has its key. A wiped key is all zeros, so keys derived from it are no secret. */
   has(session: OwnSession): boolean {
     return this.#sessions.includes(session)
   }
@@ -48,7 +48,7 @@ export class SessionKeys {
     return this.#sessions.at(-1) ?? null
   }
 
-  /** For opening letters: newest first. */
+  /** Newest first. */
   get keyPairs(): readonly KeyPair[] {
     return this.#sessions.map((session) => session.keyPair).reverse()
   }

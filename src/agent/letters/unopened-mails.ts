@@ -1,33 +1,33 @@
-// Letters that we cannot open may be for another agent reading the same mailbox: they are left alone for a while,
-// so that it can take them, and removed only then.
+// A letter that we cannot open may be for another agent that reads the same mailbox. We keep it for a while, so that
+// the other agent can read it, and only then remove it.
 
-/** From when we first saw it. */
-const leaveAloneMs = 3_600_000
-/** By its Date: nobody waits for such a letter any more. */
+/** Counted from when we first saw the mail. */
+const keepMs = 3_600_000
+/** By its Date header. No agent waits for a letter this old. */
 const staleMs = 12 * 3_600_000
-/** Mails remembered, so that they are read once; beyond it the oldest are read again. */
-const remembered = 1024
+/** Mails remembered, so that each is read once. When full, the oldest is forgotten and read again. */
+const maxRemembered = 1024
 
 export class UnopenedMails {
-  /** By ref, when it was first seen (monotonic); oldest first. */
+  /** When each mail was first seen (monotonic), by ref. Oldest first. */
   readonly #firstSeen = new Map<string, number>()
 
-  /** Refs of mails that need not be fetched. */
-  leftAlone(now: number): ReadonlySet<string> {
+  /** Refs of the mails that need no fetch. */
+  refsToSkip(now: number): ReadonlySet<string> {
     const refs = new Set<string>()
-    for (const [ref, seenAt] of this.#firstSeen) if (now - seenAt < leaveAloneMs) refs.add(ref)
+    for (const [ref, seenAt] of this.#firstSeen) if (now - seenAt < keepMs) refs.add(ref)
     return refs
   }
 
-  /** Whether the mail is to be left alone; otherwise its time is over. `ageMs` by its Date, 0 without one. */
-  note(ref: string, now: number, ageMs: number): boolean {
+  /** True: keep the mail. False: its time is over. `ageMs` comes from the Date header and is 0 without one. */
+  shouldKeep(ref: string, now: number, ageMs: number): boolean {
     const seenAt = this.#firstSeen.get(ref) ?? now
-    if (now - seenAt >= leaveAloneMs || ageMs >= staleMs) {
+    if (now - seenAt >= keepMs || ageMs >= staleMs) {
       this.#firstSeen.delete(ref)
       return false
     }
     const [oldest] = this.#firstSeen.keys()
-    if (oldest !== undefined && this.#firstSeen.size >= remembered && !this.#firstSeen.has(ref)) {
+    if (oldest !== undefined && this.#firstSeen.size >= maxRemembered && !this.#firstSeen.has(ref)) {
       this.#firstSeen.delete(oldest)
     }
     this.#firstSeen.set(ref, seenAt)

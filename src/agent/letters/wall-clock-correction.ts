@@ -1,20 +1,20 @@
-// The time that our letters bear. A host takes a letter for fresh by it, and of two requests of one agent the one with the
-// later time counts: so somebody who sets the computer's clock must not make our letters count for nothing.
+// The time in our letters. A host judges by it whether a letter is fresh, and of two requests of one agent it uses the
+// later one. So our letters must stay valid when a user changes the computer's clock.
 
 import type { Clock } from '../../base/clock.ts'
-import { keptSessions } from './session-keys.ts'
+import { maxSessions } from './session-keys.ts'
 
-/** A smaller error of the clock does no harm: hosts accept letters from clocks that are wrong by more. */
+/** Hosts tolerate larger clock errors than this, so a smaller one needs no correction. */
 const negligibleMs = 60_000
 
 export class CorrectedClock implements Clock {
   readonly #clock: Clock
-  /** Of the latest requests: when each was written, and what the time in it was ahead of our monotonic time. */
+  /** For each of the latest requests, by its monotonic time: the time in its letter minus that monotonic time. */
   readonly #offsets = new Map<number, number>()
-  /** Of the request that was answered last: with this offset a host takes us for punctual. Null before. */
-  #proven: number | null = null
-  /** Requests without an answer since. */
-  #doubts = 0
+  /** The offset of the request that was answered last. A host accepts letters with it. Null before the first reply. */
+  #acceptedOffset: number | null = null
+  /** Requests without a reply since then. */
+  #requestsWithoutReply = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -29,33 +29,33 @@ export class CorrectedClock implements Clock {
   }
 
   /**
-   * What the clock on the wall shows, unless it was set back since a host answered us: the time that passed can be counted
-   * from then on. Set forward it cannot be told from a computer that has slept, while which nothing is counted: so it is
-   * believed. Where nobody answers, every other request tries what else may be true.
+   * The wall clock, unless it was set back since a host last answered: then the time of that request plus the elapsed
+   * time. A clock set forward looks the same as a computer that has slept, since the monotonic clock stops in sleep.
+   * So we trust it. While no reply comes, every second request tries the other of the two times.
    */
   wallNow(): number {
     const wall = this.#clock.wallNow()
-    if (this.#proven === null) return wall
-    // Letters bear whole milliseconds, and monotonic clocks have fractions.
-    const counted = Math.round(this.#proven + this.#clock.now())
-    const [likely, other] = wall >= counted ? [wall, counted] : [counted, wall]
-    return Math.abs(wall - counted) > negligibleMs && this.#doubts % 2 === 1 ? other : likely
+    if (this.#acceptedOffset === null) return wall
+    // Letters have whole milliseconds, but monotonic clocks have fractions.
+    const expected = Math.round(this.#acceptedOffset + this.#clock.now())
+    const [likely, other] = wall >= expected ? [wall, expected] : [expected, wall]
+    return Math.abs(wall - expected) > negligibleMs && this.#requestsWithoutReply % 2 === 1 ? other : likely
   }
 
-  /** A request is written at `now` (monotonic) and bears this time. */
-  asked(now: number, sentAt: number): void {
+  /** A request was composed at `now` (monotonic) and contains the wall time `sentAt`. */
+  noteRequest(now: number, sentAt: number): void {
     this.#offsets.set(now, sentAt - now)
     const [oldest] = this.#offsets.keys()
-    if (oldest !== undefined && this.#offsets.size > keptSessions) this.#offsets.delete(oldest)
+    if (oldest !== undefined && this.#offsets.size > maxSessions) this.#offsets.delete(oldest)
   }
 
-  /** That which was written at `requestedAt`. */
-  answered(requestedAt: number): void {
-    this.#proven = this.#offsets.get(requestedAt) ?? this.#proven
-    this.#doubts = 0
+  /** A reply came to the request composed at `requestedAt` (monotonic). */
+  noteReply(requestedAt: number): void {
+    this.#acceptedOffset = this.#offsets.get(requestedAt) ?? this.#acceptedOffset
+    this.#requestsWithoutReply = 0
   }
 
-  unanswered(): void {
-    this.#doubts++
+  noteNoReply(): void {
+    this.#requestsWithoutReply++
   }
 }

@@ -1,5 +1,5 @@
-// Where our main sockets can be reached: one prober a family, since each NAT has to be reminded of us by itself,
-// and one view of both.
+// Finds the public endpoints of our main sockets: one prober per address family, because each NAT mapping needs its own
+// keepalives, and one view of both families.
 
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto } from '../../base/crypto.ts'
@@ -13,128 +13,128 @@ type AddressDiscoveryOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly keepaliveMs: number
-  /** Entered by hand (D9): counts more than what is found out. */
+  /** Set by the user (D9). It overrides what the probes find. */
   readonly known?: Partial<NatProfile>
   readonly sockets: (
     onDatagram: SocketSetOptions['onDatagram'],
     onFailure: SocketSetOptions['onFailure'],
   ) => SocketSet
-  /** The first verdict, and every later one that differs. */
+  /** Called with the first view and with every later one that differs. */
   readonly onView: (view: NatView, first: boolean) => void
 }
 
-export type Probed = {
+export type FamilyToProbe = {
   readonly family: Family
-  /** All of this family. */
+  /** STUN servers of this family. */
   readonly servers: readonly Endpoint[]
   readonly localEndpoints: readonly Endpoint[]
 }
 
-type Finding = { driver: Driver<unknown>; readonly sockets: SocketSet; view: NatView | null }
+type FamilyProbe = { driver: Driver<unknown>; readonly sockets: SocketSet; view: NatView | null }
 
-/** So long the first verdict on IPv4 waits for that on IPv6: what comes later costs a second request. */
-const patienceMs = 300
+/** The first IPv4 view waits this long for that of IPv6, because a later one costs a second request. */
+const ipv6GraceMs = 300
 export const emptyView: NatView = { profile: unknownNat, publicEndpoints: [], observations: [] }
 
 export class AddressDiscovery {
   readonly #options: AddressDiscoveryOptions
-  readonly #findings = new Map<Family, Finding>()
+  readonly #probes = new Map<Family, FamilyProbe>()
   #families: readonly Family[] = []
   #isSettled = false
-  #cancelPatience: (() => void) | null = null
+  #cancelIpv6Wait: (() => void) | null = null
   #onSettled: () => void = () => {}
 
   constructor(options: AddressDiscoveryOptions) {
     this.#options = options
   }
 
-  /** Resolves with the first verdict, a few seconds at most, or when stopped. Once only. */
-  async start(families: readonly Probed[]): Promise<void> {
+  /** Call it once. Resolves with the first view, after a few seconds at most, or when stopped. */
+  async start(families: readonly FamilyToProbe[]): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#onSettled = resolve
       this.#families = families.map(({ family }) => family)
-      for (const probed of families) this.#start(probed)
+      for (const options of families) this.#start(options)
       if (families.length === 0) resolve()
     })
   }
 
-  /** What came by a main socket. */
+  /** Takes a packet that arrived on a main socket. */
   receive(bytes: Uint8Array, from: Endpoint): void {
-    this.#findings.get(familyOf(from.address))?.driver.receive(bytes, from)
+    this.#probes.get(familyOf(from.address))?.driver.receive(bytes, from)
   }
 
-  /** The first verdict is there. */
+  /** True once the first view is known. */
   get isSettled(): boolean {
     return this.#isSettled
   }
 
-  /** The profile is IPv4's where IPv4 was observed: a hard NAT must not be hidden by a family that hardly knows NATs. */
+  /** The NAT profile is that of IPv4 if IPv4 was observed. IPv6 rarely has a NAT and must not hide a hard IPv4 NAT. */
   get view(): NatView {
     const view = this.#view
     return { ...view, profile: { ...view.profile, ...this.#options.known } }
   }
 
   get #view(): NatView {
-    const four = this.#findings.get(4)?.view
-    const six = this.#findings.get(6)?.view
-    if (!four || !six) return four ?? six ?? emptyView
+    const ipv4 = this.#probes.get(4)?.view
+    const ipv6 = this.#probes.get(6)?.view
+    if (!ipv4 || !ipv6) return ipv4 ?? ipv6 ?? emptyView
     return {
-      ...(four.observations.length > 0 ? four : six),
-      publicEndpoints: [...four.publicEndpoints, ...six.publicEndpoints],
-      observations: [...four.observations, ...six.observations],
+      ...(ipv4.observations.length > 0 ? ipv4 : ipv6),
+      publicEndpoints: [...ipv4.publicEndpoints, ...ipv6.publicEndpoints],
+      observations: [...ipv4.observations, ...ipv6.observations],
     }
   }
 
   stop(): void {
-    this.#cancelPatience?.()
-    for (const { driver, sockets } of this.#findings.values()) {
+    this.#cancelIpv6Wait?.()
+    for (const { driver, sockets } of this.#probes.values()) {
       driver.stop()
       sockets.closeAll()
     }
-    this.#findings.clear()
+    this.#probes.clear()
     this.#onSettled()
   }
 
-  #start({ family, servers, localEndpoints }: Probed): void {
+  #start({ family, servers, localEndpoints }: FamilyToProbe): void {
     const { clock, crypto, keepaliveMs } = this.#options
     const sockets = this.#options.sockets(
-      (bytes, from, via) => finding.driver.receive(bytes, from, via),
-      (via) => finding.driver.socketFailed(via),
+      (bytes, from, via) => probe.driver.receive(bytes, from, via),
+      (via) => probe.driver.socketFailed(via),
     )
-    const finding: Finding = { driver: idleDriver, sockets, view: null }
-    this.#findings.set(family, finding)
-    finding.driver = drive({
+    const probe: FamilyProbe = { driver: idleDriver, sockets, view: null }
+    this.#probes.set(family, probe)
+    probe.driver = drive({
       machine: createProber({ crypto, servers, localEndpoints, now: clock.now(), keepaliveMs }),
       clock,
       send: (bytes, to, via, ttl) => sockets.send(bytes, to, via, ttl),
       close: (via) => sockets.close(via),
       onEvent: (event) => {
-        finding.view = event
-        // What is learned in the background goes with the next letter; it is not worth one of its own.
-        if (event.type !== 'learned') this.#viewed()
+        probe.view = event
+        // Results of the background tests go with the next letter. They are not worth a letter of their own.
+        if (event.type !== 'learned') this.#handleView()
       },
     })
   }
 
-  #viewed(): void {
+  #handleView(): void {
     if (this.#isSettled) {
       this.#options.onView(this.view, false)
       return
     }
-    const pending = this.#families.filter((family) => !this.#findings.get(family)?.view)
+    const pending = this.#families.filter((family) => !this.#probes.get(family)?.view)
     if (pending.length === 0) this.#settle()
     else if (!pending.includes(4)) {
-      this.#cancelPatience ??= this.#options.clock.after(patienceMs, () => this.#settle())
+      this.#cancelIpv6Wait ??= this.#options.clock.after(ipv6GraceMs, () => this.#settle())
     }
   }
 
   #settle(): void {
     this.#isSettled = true
-    this.#cancelPatience?.()
+    this.#cancelIpv6Wait?.()
     this.#options.onView(this.view, true)
     this.#onSettled()
   }
 }
 
-/** Until the prober's own is there; it may speak while it is being started. */
+/** Used until the prober's own driver exists, since the prober may send while it starts. */
 const idleDriver: Driver<unknown> = { run() {}, receive() {}, socketFailed() {}, stop() {} }

@@ -1,5 +1,5 @@
-// The agent's main UDP sockets, one a family: those whose places others are told. They are bound to no address, so that
-// they outlive a change of network.
+// The main UDP sockets of the agent, one per address family. Our candidates are the addresses of these sockets. They
+// are bound to the wildcard address, so they survive a change of network.
 
 import { type Endpoint, type Family, familyOf } from '../../base/endpoint.ts'
 import type { UdpSocket } from '../../net/udp/udp-socket.ts'
@@ -7,7 +7,7 @@ import type { NetworkIo } from './network-io.ts'
 
 type MainSocketsOptions = {
   readonly io: Pick<NetworkIo, 'openUdpSocket' | 'hostEndpoints'>
-  /** 0 for any. */
+  /** 0 means any. */
   readonly port: number
   readonly onDatagram: (bytes: Uint8Array, from: Endpoint) => void
 }
@@ -15,23 +15,24 @@ type MainSocketsOptions = {
 export class MainSockets {
   readonly #options: MainSocketsOptions
   readonly #sockets = new Map<Family, UdpSocket>()
-  /** Resolve when the socket, if one came of it, is among `#sockets`. */
+  /** Each resolves when its socket is in `#sockets`, and rejects when it cannot be opened. */
   readonly #openings: Promise<void>[] = []
 
   constructor(options: MainSocketsOptions) {
     this.#options = options
   }
 
-  /** Rejects with a Problem when there is none for IPv4. */
+  /** Rejects with a Problem when the IPv4 socket cannot be opened. */
   async open(): Promise<void> {
-    await Promise.all([this.#open(4), this.openSix()])
+    await Promise.all([this.#open(4), this.openIpv6()])
   }
 
-  /** If the machine has an IPv6 address that anybody could reach, and no socket yet; it may list some and let nobody use them. */
-  async openSix(): Promise<void> {
-    const six = this.#options.io.hostEndpoints([{ address: '::', port: 1 }])
-    const hasSix = six.some(({ address }) => familyOf(address) === 6)
-    if (hasSix && !this.#sockets.has(6)) await this.#open(6).catch(() => {})
+  /** Opens the IPv6 socket if the computer has an IPv6 address that others could reach. An error is ignored, because some
+   *  computers list IPv6 addresses that they do not let programs use. */
+  async openIpv6(): Promise<void> {
+    const ipv6Endpoints = this.#options.io.hostEndpoints([{ address: '::', port: 1 }])
+    const hasIpv6 = ipv6Endpoints.some(({ address }) => familyOf(address) === 6)
+    if (hasIpv6 && !this.#sockets.has(6)) await this.#open(6).catch(() => {})
   }
 
   get families(): readonly Family[] {
@@ -46,7 +47,7 @@ export class MainSockets {
     return this.#options.io.hostEndpoints([...this.#sockets.values()].map(({ local }) => local))
   }
 
-  /** Lost when there is no socket of the family. */
+  /** The packet is lost when there is no socket of its family. */
   send(bytes: Uint8Array, to: Endpoint, ttl?: number): void {
     this.#sockets.get(familyOf(to.address))?.send(bytes, to, ttl)
   }

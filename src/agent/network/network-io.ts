@@ -1,4 +1,4 @@
-// What the operating system does for the agent's network.
+// The functions of the operating system that the agent's network uses.
 
 import type { Endpoint } from '../../base/endpoint.ts'
 import { hostEndpoints } from '../../net/network-interfaces.ts'
@@ -7,17 +7,17 @@ import { resolveServers } from '../../net/resolve-stun-servers.ts'
 import { openUdpSocket } from '../../net/udp/udp-socket.ts'
 import { systemTcp, type TcpIo } from './tcp-transport.ts'
 
-/** Tests have their own. */
+/** Tests replace it. */
 export type NetworkIo = {
   readonly openUdpSocket: typeof openUdpSocket
   readonly hostEndpoints: (sockets: readonly Endpoint[]) => readonly Endpoint[]
   readonly resolveServers: typeof resolveServers
-  /** Left out where there is no router to ask. */
+  /** Left out when there is no router to ask. */
   readonly mapPort?: (options: PortMappingOptions) => Promise<PortMapper>
-  /** Left out where there is no TCP. */
+  /** Left out when there is no TCP. */
   readonly tcp?: TcpIo
-  /** Between two looks at our own addresses; they are not looked at again when left out. */
-  readonly lookMs?: number
+  /** Interval between checks of our own addresses. Without it they are not checked again. */
+  readonly addressCheckMs?: number
 }
 
 export const systemNetwork: NetworkIo = {
@@ -26,5 +26,5 @@ export const systemNetwork: NetworkIo = {
   resolveServers,
   mapPort: async (options) => (await import('../../net/portmap/port-mapper.ts')).mapPort(options),
   tcp: systemTcp,
-  lookMs: 2_000,
+  addressCheckMs: 2_000,
 }

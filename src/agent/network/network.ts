@@ -1,6 +1,6 @@
-// The agent's sockets, for UDP one a family: they find out where they can be reached, keep the NAT's mappings open
-// while letters travel (A1, B4, C4), and tell STUN's packets from those of peers. When the computer comes into
-// another network the sockets stay, since they are bound to no address, and everything is found out anew.
+// The sockets of the agent. It finds their candidates, keeps the NAT mappings open while letters are in transit
+// (A1, B4, C4), and separates STUN packets from those of peers. After a change of network the sockets stay, since they
+// are bound to the wildcard address, and all discovery starts again.
 
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto } from '../../base/crypto.ts'
@@ -29,48 +29,48 @@ type NetworkOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly io: NetworkIo
-  /** 0 for any. */
+  /** 0 means any. */
   readonly port: number
   readonly stunServers: readonly string[]
   readonly keepaliveMs: number
-  /** Entered by hand (D9): counts more than what is found out. */
+  /** Set by the user (D9). It overrides what the probes find. */
   readonly knownNat?: Partial<NatProfile>
-  /** Whether the router is asked to open a port. */
+  /** Whether to ask the router for a port mapping. */
   readonly portMapping: boolean
-  /** The first verdict, every later one that differs, and the first one in another network. */
+  /** Called with the first view, every later one that differs, and the first one in another network. */
   readonly onView: (view: NatView, first: boolean) => void
-  /** We are in another network, or have slept: what is known may not hold any more; `onView` follows. */
-  readonly onMoved?: () => void
-  /** Whatever is not STUN. */
+  /** The computer changed its network or slept, so the view may be outdated. `onView` follows. */
+  readonly onNetworkChange?: () => void
+  /** A packet that is not STUN. */
   readonly onPacket: (bytes: Uint8Array, from: Endpoint) => void
-  /** A peer calls by TCP; see `PacketPortOptions`. No TCP when left out. */
-  readonly onCall?: TcpTransportOptions['onCall']
-  /** The router opened or closed a port after `open` had resolved. */
-  readonly onNews: () => void
-  /** One sentence: a server whose name could not be resolved, or what the router did. */
+  /** A TCP connection comes in; see `onFirstPacket` of a packet listener. Without it there is no TCP. */
+  readonly onConnection?: TcpTransportOptions['onConnection']
+  /** Our candidates have changed since `open` resolved, because of the router or of TCP. */
+  readonly onCandidatesChange: () => void
+  /** One sentence: a server name that could not be resolved, or a port that the router opened or closed. */
   readonly onNotice: (notice: string) => void
 }
 
-/** When TCP was answered, so long is waited for any answer by UDP before the first request. */
-const udpPatienceMs = 1_000
+/** When a STUN server has answered over TCP, the first request waits this long for an answer over UDP. */
+const udpGraceMs = 1_000
 
 export class Network {
   readonly #options: NetworkOptions
   #addressDiscovery: AddressDiscovery
-  /** Of the network before, until more is known. */
-  #viewBefore: NatView = emptyView
+  /** The view of the previous network, used until the first view of the new one. */
+  #previousView: NatView = emptyView
   readonly #sockets: MainSockets
   #mappedCandidate: PortMappedCandidate | null
-  /** Null where TCP is not wanted. */
+  /** Null when TCP is off. */
   readonly tcp: TcpTransport | null
-  #hasHeardStun = false
-  /** The first request did not wait for the verdict. */
-  #wentAhead = false
-  #cancelPatience: () => void = () => {}
-  /** Of networks before, taking their ports back. */
-  readonly #closings = new Set<Promise<void>>()
+  #hasStunAnswer = false
+  /** The first request did not wait for the first view. */
+  #hasSkippedWait = false
+  #cancelUdpWait: () => void = () => {}
+  /** Port mappings of previous networks that are being removed. */
+  readonly #pendingCloses = new Set<Promise<void>>()
   #networkMonitor: NetworkMonitor | null = null
-  /** Counts the networks we were in. */
+  /** The number of network changes so far. */
   #generation = 0
   #servers: readonly Endpoint[] = []
   #closed = false
@@ -86,7 +86,7 @@ export class Network {
     this.tcp = this.#makeTcp()
   }
 
-  /** Resolves when the first verdict on the NAT is there, a few seconds at most, or when closed. */
+  /** Resolves with the first view, after a few seconds at most, or when closed. */
   async open(): Promise<void> {
     const { io, clock } = this.#options
     await this.#sockets.open()
@@ -95,55 +95,55 @@ export class Network {
       this.#sockets.families.map((family) => this.tcp?.listen(family, this.#sockets.portOf(family) ?? 0)),
     )
     if (this.#closed) return
-    if (io.lookMs !== undefined) {
+    if (io.addressCheckMs !== undefined) {
       this.#networkMonitor = new NetworkMonitor({
         clock,
-        pollMs: io.lookMs,
+        pollMs: io.addressCheckMs,
         addresses: () => this.#allAddresses(),
-        onChange: () => this.#move(),
-        onWake: () => this.#move(),
+        onChange: () => this.#handleNetworkChange(),
+        onWake: () => this.#handleNetworkChange(),
       })
     }
-    await this.#explore()
+    await this.#discover()
   }
 
-  /** Everything is found out anew; what was known holds until then. */
-  #move(): void {
-    this.#viewBefore = this.view
+  /** Starts all discovery again. The previous view stays in use until there is a new one. */
+  #handleNetworkChange(): void {
+    this.#previousView = this.view
     this.#generation++
     this.#addressDiscovery.stop()
     this.#addressDiscovery = this.#makeAddressDiscovery()
-    this.#hasHeardStun = false
-    this.#cancelPatience()
-    for (const old of [this.#mappedCandidate?.close(), this.tcp?.forget()]) {
+    this.#hasStunAnswer = false
+    this.#cancelUdpWait()
+    for (const old of [this.#mappedCandidate?.close(), this.tcp?.reset()]) {
       if (!old) continue
       const closing = old.catch(() => {})
-      this.#closings.add(closing)
-      void closing.then(() => this.#closings.delete(closing))
+      this.#pendingCloses.add(closing)
+      void closing.then(() => this.#pendingCloses.delete(closing))
     }
     this.#mappedCandidate = this.#makeMappedCandidate()
-    void this.#sockets.openSix().then(() => this.#explore())
-    this.#options.onMoved?.()
+    void this.#sockets.openIpv6().then(() => this.#discover())
+    this.#options.onNetworkChange?.()
   }
 
-  /** Asks STUN servers and router where we are. */
-  async #explore(): Promise<void> {
+  /** Asks STUN servers and the router for our public endpoints. */
+  async #discover(): Promise<void> {
     const generation = this.#generation
-    const isOver = () => this.#closed || generation !== this.#generation
+    const isStale = () => this.#closed || generation !== this.#generation
     const { io, stunServers, onNotice } = this.#options
-    if (isOver()) return
+    if (isStale()) return
     const { families } = this.#sockets
     const { endpoints, failures } = await io.resolveServers(stunServers, { families })
-    if (isOver()) return
+    if (isStale()) return
     for (const { server, reason } of failures)
       onNotice(`The STUN server ${server} cannot be asked: ${reason}`)
-    // In a network that has just come up names may not be known yet.
+    // In a network that has just come up, name lookup may fail. Then keep the previous servers.
     if (endpoints.length > 0 || generation === 0) this.#servers = endpoints
-    const isAtHome =
+    const isLoopbackOnly =
       this.#servers.length > 0 && this.#servers.every(({ address }) => addressScope(address) === 'loopback')
-    // Not when all the world is this computer, as in a demonstration.
-    const mayMap = !isAtHome
-    const byTcp = this.tcp?.explore(this.#servers, mayMap)
+    // In a demonstration all servers are on this computer. Then the router is not needed.
+    const usesRouter = !isLoopbackOnly
+    const byTcp = this.tcp?.discover(this.#servers, usesRouter)
     const byUdp = this.#addressDiscovery.start(
       families.map((family) => ({
         family,
@@ -151,17 +151,17 @@ export class Network {
         localEndpoints: ofFamily(this.#sockets.hostEndpoints, family),
       })),
     )
-    const byEither = byTcp ? Promise.race([byUdp, this.#untilSilent(byTcp)]) : byUdp
-    await Promise.all([byEither, byTcp, mayMap && this.#askRouter()])
+    const byEither = byTcp ? Promise.race([byUdp, this.#untilUdpIsSilent(byTcp)]) : byUdp
+    await Promise.all([byEither, byTcp, usesRouter && this.#requestPortMapping()])
   }
 
-  /** Resolves when servers have answered by TCP and none has by UDP, long after it should have. */
-  #untilSilent(byTcp: Promise<void>): Promise<void> {
+  /** Resolves when a server has answered over TCP and none over UDP, although UDP had enough time. */
+  #untilUdpIsSilent(byTcp: Promise<void>): Promise<void> {
     return new Promise((resolve) => {
-      this.#cancelPatience = this.#options.clock.after(udpPatienceMs, async () => {
+      this.#cancelUdpWait = this.#options.clock.after(udpGraceMs, async () => {
         await byTcp
-        if (!this.tcp?.isHeard || this.#hasHeardStun || this.#addressDiscovery.isSettled) return
-        this.#wentAhead = true
+        if (!this.tcp?.hasAnswer || this.#hasStunAnswer || this.#addressDiscovery.isSettled) return
+        this.#hasSkippedWait = true
         resolve()
       })
     })
@@ -176,41 +176,49 @@ export class Network {
       keepaliveMs,
       ...(knownNat && { known: knownNat }),
       sockets: (onDatagram, onFailure) => this.sockets(onDatagram, onFailure),
-      // What came after the first request had to go is news to the host.
+      // The host does not know a view that came after the first request.
       onView: (view, first) =>
-        onView(view, first && isFirstNetwork && !(this.#wentAhead && view.observations.length > 0)),
+        onView(view, first && isFirstNetwork && !(this.#hasSkippedWait && view.observations.length > 0)),
     })
   }
 
   #makeMappedCandidate(): PortMappedCandidate | null {
-    const { clock, crypto, io, portMapping, onNews, onNotice } = this.#options
+    const { clock, crypto, io, portMapping, onCandidatesChange, onNotice } = this.#options
     const { mapPort } = io
     return portMapping && mapPort
-      ? new PortMappedCandidate({ clock, crypto, mapPort, onNews, onNotice })
+      ? new PortMappedCandidate({ clock, crypto, mapPort, onCandidatesChange, onNotice })
       : null
   }
 
   #makeTcp(): TcpTransport | null {
-    const { clock, crypto, io, portMapping, onCall } = this.#options
+    const { clock, crypto, io, portMapping, onConnection } = this.#options
     const { tcp, mapPort, hostEndpoints } = io
-    if (!tcp || !onCall) return null
-    // Where UDP passes it can wait for the next letter.
-    const onNews = () => {
-      if (this.udpIsSilent) this.#options.onNews()
+    if (!tcp || !onConnection) return null
+    // Where UDP gets through, a change of TCP candidates can wait for the next letter.
+    const onCandidatesChange = () => {
+      if (this.udpIsSilent) this.#options.onCandidatesChange()
     }
-    // People are told of the port for UDP, which has the same number.
-    const options = { clock, crypto, onNews, onNotice: () => {}, protocol: 'TCP' } as const
+    // The notice for UDP is enough, since both ports have the same number.
+    const options = { clock, crypto, onCandidatesChange, onNotice: () => {}, protocol: 'TCP' } as const
     const makeMappedCandidate = () =>
       portMapping && mapPort ? new PortMappedCandidate({ ...options, mapPort }) : null
-    return new TcpTransport({ clock, crypto, io: tcp, makeMappedCandidate, hostEndpoints, onCall, onNews })
+    return new TcpTransport({
+      clock,
+      crypto,
+      io: tcp,
+      makeMappedCandidate,
+      hostEndpoints,
+      onConnection,
+      onCandidatesChange,
+    })
   }
 
-  async #askRouter(): Promise<void> {
+  async #requestPortMapping(): Promise<void> {
     const port = this.#sockets.portOf(4)
-    if (port !== null) await this.#mappedCandidate?.ask(port)
+    if (port !== null) await this.#mappedCandidate?.requestMapping(port)
   }
 
-  /** Of both families, also of one that has no socket yet. */
+  /** Addresses of both families, also of a family that has no socket yet. */
   #allAddresses(): readonly string[] {
     const everywhere = [
       { address: '0.0.0.0', port: 1 },
@@ -219,7 +227,7 @@ export class Network {
     return this.#options.io.hostEndpoints(everywhere).map(({ address }) => address)
   }
 
-  /** No STUN server answers by UDP, though there are some. */
+  /** There are STUN servers, but none answers over UDP. */
   get udpIsSilent(): boolean {
     return this.#servers.length > 0 && this.view.observations.length === 0
   }
@@ -235,25 +243,25 @@ export class Network {
   get view(): NatView {
     return this.#generation === 0 || this.#addressDiscovery.isSettled
       ? this.#addressDiscovery.view
-      : this.#viewBefore
+      : this.#previousView
   }
 
-  /** The port that the router opened, if it did. */
+  /** Null when the router has opened no port. */
   get portMapping(): PortMapping | null {
     return this.#mappedCandidate?.mapping ?? null
   }
 
-  /** STUN servers that can be asked; empty until their names are resolved. */
+  /** STUN servers. Empty until their names are resolved. */
   get servers(): readonly Endpoint[] {
     return this.#servers
   }
 
-  /** Whether loopback is all there is: then, and only then, peers on loopback are tried. */
+  /** True when all our candidates are loopback addresses. Only then are loopback addresses of peers tried. */
   get onLoopback(): boolean {
     return this.candidates.every(({ endpoint }) => addressScope(endpoint.address) === 'loopback')
   }
 
-  /** Where we may be reached, as of now. */
+  /** Our candidates now. */
   get candidates(): readonly Candidate[] {
     const host = this.#sockets.hostEndpoints
     const reflexive = this.view.publicEndpoints
@@ -270,14 +278,15 @@ export class Network {
       .slice(0, limits.candidates)
   }
 
-  /** By the main socket of the family; lost when there is none. */
+  /** Sends from the main socket of the address family. The packet is lost when there is none. */
   send(bytes: Uint8Array, to: Endpoint, ttl?: number): void {
     this.#sockets.send(bytes, to, ttl)
   }
 
   /**
-   * Sockets for one machine: 0 is the main one, others are opened when first used. `onDatagram` hears everything that
-   * comes by the others, STUN too; what comes by the main one goes to `onPacket` as ever. Who asked closes them.
+   * Sockets for one protocol machine. Socket 0 is the main one; others are opened at their first use. `onDatagram` gets
+   * all packets of the other sockets, STUN included. Packets of the main one still go to `onPacket`. The caller closes
+   * the set.
    */
   sockets(onDatagram: SocketSetOptions['onDatagram'], onFailure: SocketSetOptions['onFailure']): SocketSet {
     return new SocketSet({
@@ -292,8 +301,8 @@ export class Network {
     this.#closed = true
     this.#networkMonitor?.stop()
     this.#addressDiscovery.stop()
-    this.#cancelPatience()
-    await Promise.allSettled([...this.#closings, this.#mappedCandidate?.close(), this.tcp?.close()])
+    this.#cancelUdpWait()
+    await Promise.allSettled([...this.#pendingCloses, this.#mappedCandidate?.close(), this.tcp?.close()])
     await this.#sockets.close()
   }
 
@@ -301,7 +310,7 @@ export class Network {
     const first = bytes[0]
     if (first === undefined) return
     if (first < firstByteAboveStun) {
-      this.#hasHeardStun = true
+      this.#hasStunAnswer = true
       this.#addressDiscovery.receive(bytes, from)
     } else this.#options.onPacket(bytes, from)
   }

@@ -1,5 +1,5 @@
-// The port that the router opened for us, if it did. It is asked while the NAT is being probed, and the first
-// request waits for it only a moment; a port that comes or goes later is news for the host.
+// The candidate for a port that the router opens for us. The router is asked while the NAT is probed. The first request
+// waits only briefly for it. When the port opens or closes later, a new request is needed.
 
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto } from '../../base/crypto.ts'
@@ -10,23 +10,23 @@ import type { PortMapper, PortMapping, PortMappingOptions } from '../../net/port
 type PortMappedCandidateOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
-  /** Default UDP. */
+  /** Default: UDP. */
   readonly protocol?: PortProtocol
   readonly mapPort: (options: PortMappingOptions) => Promise<PortMapper>
-  /** It came or went after `ask` had resolved. */
-  readonly onNews: () => void
+  /** The mapping has changed since `requestMapping` resolved. */
+  readonly onCandidatesChange: () => void
   /** One sentence. */
   readonly onNotice: (notice: string) => void
 }
 
-/** So long the first request waits. By PCP an answer takes some 10 ms, by UPnP 100 ms; a mail takes seconds. */
-export const patienceMs = 400
+/** The first request waits this long. A PCP answer takes about 10 ms, UPnP about 100 ms, a mail some seconds. */
+export const graceMs = 400
 
 export class PortMappedCandidate {
   readonly #options: PortMappedCandidateOptions
   #mapper: Promise<PortMapper | null> = Promise.resolve(null)
   #mapping: PortMapping | null = null
-  #isAwaited = true
+  #isWaiting = true
   #stopWaiting: () => void = () => {}
   #closed = false
 
@@ -34,12 +34,12 @@ export class PortMappedCandidate {
     this.#options = options
   }
 
-  /** Resolves when the router has answered, when patience is over, or when closed. Once only. */
-  async ask(port: number): Promise<void> {
+  /** Call it once. Resolves when the router has answered, after `graceMs`, or when closed. */
+  async requestMapping(port: number): Promise<void> {
     const { clock, crypto, mapPort, protocol = 'UDP' } = this.#options
     if (this.#closed) return
     await new Promise<void>((resolve) => {
-      const cancel = clock.after(patienceMs, resolve)
+      const cancel = clock.after(graceMs, resolve)
       this.#stopWaiting = () => {
         cancel()
         resolve()
@@ -54,19 +54,19 @@ export class PortMappedCandidate {
       }).catch(() => null)
       void this.#mapper.then((mapper) => mapper?.settled).then(this.#stopWaiting)
     })
-    this.#isAwaited = false
+    this.#isWaiting = false
   }
 
   get mapping(): PortMapping | null {
     return this.#mapping
   }
 
-  /** With the address the router calls its own, public or not. */
+  /** Has the external address that the router reports, even if that is not public. */
   get candidate(): Candidate | null {
     return this.#mapping && { kind: 'port-mapped', endpoint: this.#mapping.external }
   }
 
-  /** Takes the port back; two seconds at most. */
+  /** Removes the port mapping. Takes two seconds at most. */
   async close(): Promise<void> {
     this.#closed = true
     this.#stopWaiting()
@@ -76,16 +76,16 @@ export class PortMappedCandidate {
   #change(mapping: PortMapping | null): void {
     if (this.#closed) return
     this.#mapping = mapping
-    this.#options.onNotice(mapping ? noticeOf(mapping) : 'The router closed our port again.')
-    if (!this.#isAwaited) this.#options.onNews()
+    this.#options.onNotice(mapping ? mappingNotice(mapping) : 'The router closed our port again.')
+    if (!this.#isWaiting) this.#options.onCandidatesChange()
   }
 }
 
-function noticeOf({ external, language }: PortMapping): string {
+function mappingNotice({ external, language }: PortMapping): string {
   if (addressScope(external.address) === 'public')
     return `The router opened port ${external.port} (${language}).`
   return (
     `The router opened port ${external.port} (${language}), but its own address is not public: ` +
-    'it stands behind another NAT, and nobody outside that one can use the port.'
+    'it is behind another NAT, so nobody outside that NAT can use the port.'
   )
 }

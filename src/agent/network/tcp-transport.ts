@@ -1,6 +1,6 @@
-// What the agent does by TCP (A7): a port that listens and, where the router opens it, leads here from outside; and
-// beside it a port that only calls, whose place outside is learned by STUN. One port cannot do both: the system does not
-// let one that listens be shared with connections that are being opened.
+// The TCP ports of the agent (A7). One port listens, and the router may map it. Another port only dials, and STUN finds
+// its public endpoint. One port cannot do both: the operating system does not let outgoing connections share the port of
+// a listener.
 
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto } from '../../base/crypto.ts'
@@ -13,7 +13,7 @@ import { dial } from '../../net/tcp/tcp-dial.ts'
 import { TcpNatMapping, type TcpNatMappingOptions } from '../../net/tcp/tcp-nat-mapping.ts'
 import type { PortMappedCandidate } from './port-mapped-candidate.ts'
 
-/** What the operating system does for us. */
+/** The functions of the operating system that TCP needs. */
 export type TcpIo = {
   readonly openPacketListener: typeof openPacketListener
   readonly dial: typeof dial
@@ -32,35 +32,40 @@ export type TcpTransportOptions = {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly io: TcpIo
-  /** Null where the router is not to be asked. */
+  /** Returns null when port mapping is off. */
   readonly makeMappedCandidate: () => PortMappedCandidate | null
   readonly hostEndpoints: (sockets: readonly Endpoint[]) => readonly Endpoint[]
-  /** A peer calls; see `PacketPortOptions`. */
-  readonly onCall: (connection: PacketConnection, packet: Uint8Array) => boolean
-  /** Where we may be reached has changed after `explore` had resolved. */
-  readonly onNews: () => void
+  /** A connection comes in; see `onFirstPacket` of a packet listener. */
+  readonly onConnection: (connection: PacketConnection, packet: Uint8Array) => boolean
+  /** The candidates have changed since `discover` resolved. */
+  readonly onCandidatesChange: () => void
 }
 
-/** So long the first request waits for an answer by TCP. */
-const patienceMs = 1_000
+/** The first request waits this long for an answer over TCP. */
+const graceMs = 1_000
 
 export class TcpTransport {
   readonly #options: TcpTransportOptions
   readonly #ports = new Map<Family, PacketListener>()
   readonly #mappings = new Map<Family, ReturnType<TcpIo['findMapping']>>()
   #mappedCandidate: PortMappedCandidate | null = null
-  #isExploring = false
+  #isDiscovering = false
   #closed = false
 
   constructor(options: TcpTransportOptions) {
     this.#options = options
   }
 
-  /** Listens, at the same number as UDP where that is free. Never rejects: without a port we can still call. */
+  /** Listens on the port number of UDP if it is free, otherwise on any. Never rejects, since we can dial without it. */
   async listen(family: Family, udpPort: number): Promise<void> {
-    const { io, clock, onCall } = this.#options
+    const { io, clock, onConnection } = this.#options
     const open = (port?: number) =>
-      io.openPacketListener({ clock, family, ...(port !== undefined && { port }), onFirstPacket: onCall })
+      io.openPacketListener({
+        clock,
+        family,
+        ...(port !== undefined && { port }),
+        onFirstPacket: onConnection,
+      })
     const port = await open(udpPort)
       .catch(() => open())
       .catch(() => null)
@@ -69,29 +74,33 @@ export class TcpTransport {
     else this.#ports.set(family, port)
   }
 
-  /** Finds out anew where we are; resolves when that is known, after a second at most. `mayMap`: the router is asked. */
-  async explore(servers: readonly Endpoint[], mayMap: boolean): Promise<void> {
+  /** Finds our TCP candidates again. Resolves when they are known, after one second at most. `usesRouter`: also ask the
+   *  router for a port mapping. */
+  async discover(servers: readonly Endpoint[], usesRouter: boolean): Promise<void> {
     const { clock, crypto, io, makeMappedCandidate } = this.#options
-    this.forget()
+    this.reset()
     if (this.#closed) return
-    this.#isExploring = true
+    this.#isDiscovering = true
     for (const family of this.#ports.keys()) {
       const ofFamily = servers.filter(({ address }) => familyOf(address) === family)
       if (ofFamily.length === 0) continue
       const randomBytes = (length: number) => crypto.randomBytes(length)
-      const onChange = () => this.#noteChange()
+      const onChange = () => this.#handleChange()
       this.#mappings.set(family, io.findMapping({ clock, randomBytes, servers: ofFamily, onChange }))
     }
     const port = this.#ports.get(4)?.local.port
-    this.#mappedCandidate = mayMap && port !== undefined ? makeMappedCandidate() : null
+    this.#mappedCandidate = usesRouter && port !== undefined ? makeMappedCandidate() : null
     const settled = [...this.#mappings.values()].map((mapping) => mapping.settled)
-    const known = Promise.all([...settled, port !== undefined && this.#mappedCandidate?.ask(port)])
-    await waitAtMost(clock, patienceMs, known)
-    this.#isExploring = false
+    const discovered = Promise.all([
+      ...settled,
+      port !== undefined && this.#mappedCandidate?.requestMapping(port),
+    ])
+    await waitAtMost(clock, graceMs, discovered)
+    this.#isDiscovering = false
   }
 
-  /** What is known of where we are does not hold any more. Resolves when the router has closed its port. */
-  forget(): Promise<void> {
+  /** Drops the candidates. Resolves when the router has removed its port mapping. */
+  reset(): Promise<void> {
     for (const mapping of this.#mappings.values()) mapping.close()
     this.#mappings.clear()
     const mappedCandidate = this.#mappedCandidate
@@ -99,25 +108,25 @@ export class TcpTransport {
     return mappedCandidate?.close() ?? Promise.resolve()
   }
 
-  /** A server has answered over TCP. */
-  get isHeard(): boolean {
+  /** True when a STUN server has answered over TCP. */
+  get hasAnswer(): boolean {
     return [...this.#mappings.values()].some(({ endpoint }) => endpoint !== null)
   }
 
-  /** What costs others the least to try comes first. */
+  /** The ones that are cheapest for peers to try come first. */
   get candidates(): readonly Candidate[] {
-    const listening = this.#options.hostEndpoints([...this.#ports.values()].map(({ local }) => local))
+    const hostEndpoints = this.#options.hostEndpoints([...this.#ports.values()].map(({ local }) => local))
     const mapped = this.#mappedCandidate?.candidate
-    const calling = [...this.#mappings.values()].flatMap(({ endpoint }) => (endpoint ? [endpoint] : []))
-    const few = limits.tcpCandidates - calling.length - (mapped ? 1 : 0)
+    const dialled = [...this.#mappings.values()].flatMap(({ endpoint }) => (endpoint ? [endpoint] : []))
+    const maxHosts = limits.tcpCandidates - dialled.length - (mapped ? 1 : 0)
     return [
-      ...listening.slice(0, few).map((endpoint): Candidate => ({ kind: 'host', endpoint })),
+      ...hostEndpoints.slice(0, maxHosts).map((endpoint): Candidate => ({ kind: 'host', endpoint })),
       ...(mapped ? [mapped] : []),
-      ...calling.map((endpoint): Candidate => ({ kind: 'server-reflexive', endpoint })),
+      ...dialled.map((endpoint): Candidate => ({ kind: 'server-reflexive', endpoint })),
     ]
   }
 
-  /** From the port that calls, if `isSimultaneous`; see `dial`. */
+  /** Dials from the port that STUN has mapped if `isSimultaneous`; see `dial`. */
   dial(options: Parameters<typeof dial>[0], isSimultaneous: boolean): () => void {
     const localPort = this.#mappings.get(familyOf(options.to.address))?.port ?? null
     return this.#options.io.dial({
@@ -130,10 +139,10 @@ export class TcpTransport {
     this.#closed = true
     for (const port of this.#ports.values()) port.close()
     this.#ports.clear()
-    await this.forget()
+    await this.reset()
   }
 
-  #noteChange(): void {
-    if (!this.#isExploring && !this.#closed) this.#options.onNews()
+  #handleChange(): void {
+    if (!this.#isDiscovering && !this.#closed) this.#options.onCandidatesChange()
   }
 }

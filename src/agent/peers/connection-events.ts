@@ -1,10 +1,9 @@
-// What becomes of the connections with peers: they open, move, fall silent and recover, fail or close; and which
-// events of the agent come of it.
+// Turns the events of peer connections into events of the agent. A connection opens, moves, becomes silent, recovers,
+// fails or closes.
 //
-// Two agents may have several links for a moment: each request brings a new session, and each pair of sessions a link
-// of its own. Datagrams go over the one that opened last (make before break), and one of the two agents, the one with
-// the lower user ID, closes the others. If both closed what they hold superfluous, each could close the link that the
-// other keeps.
+// Two agents can have several links for a short time: each request has a new session, and each pair of sessions has its
+// own link. Datagrams use the link that opened last (make before break). The agent with the lower user ID closes the
+// others. If both closed links, each could close the one that the other keeps.
 
 import { compareBytes } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
@@ -12,8 +11,8 @@ import type { NatProfile } from '../../base/nat-profile.ts'
 import type { PeerLink } from '../../forward/forwarder.ts'
 import type { FailureReason, OfferedPeer, UserId } from '../../letter/letter-types.ts'
 import { type AgentEvent, nameOf, type PeerName, reportOf } from '../events.ts'
-import type { ConnectionTable, Entry } from './connection-table.ts'
-import { failureOf } from './failure-text.ts'
+import type { ConnectionEntry, ConnectionTable } from './connection-table.ts'
+import { failedEvent } from './failure-text.ts'
 import type { PeerConnectionEvent, PeerConnectionFailure } from './peer-connection.ts'
 import type { PeerQueue } from './peer-queue.ts'
 
@@ -24,23 +23,23 @@ type ConnectionEventsOptions = {
   readonly table: ConnectionTable
   readonly queue: PeerQueue
   readonly onEvent: (event: AgentEvent) => void
-  /** A peer that a reply offered could not be reached. */
+  /** A peer from a reply could not be reached. */
   readonly onFailure: (peer: OfferedPeer, reason: FailureReason) => void
-  /** A new request is worth its mail: a link broke down, or is silent for long. */
-  readonly onAskAgain: () => void
+  /** A new request is worth its mail: a link was lost or has been silent for long. */
+  readonly onRequestNeeded: () => void
   readonly onAttach: (peer: PeerName, link: PeerLink) => void
   readonly onDetach: (peer: PeerName) => void
-  /** A connection has left the table; the event follows. */
+  /** A connection was removed from the table. Its event follows. */
   readonly onRemoved: () => void
-  /** There may be room for another connection. */
-  readonly onFree: () => void
+  /** There may be room for one more connection. */
+  readonly onConnectionEnded: () => void
 }
 
-/** When a peer is silent, what can be done without mail is done by then. Then the host is asked, too, so that both sides
- *  learn by mail where the other is now. */
-const askAfterMs = 5_000
-/** A superseded link stays so long: until the newer one is surely open on both sides, and what is under way on
- *  this one has arrived. */
+/** By then, all attempts without mail have been made. A new request then lets both sides learn the other's current
+ *  candidates. */
+const requestAfterSilenceMs = 5_000
+/** A superseded link stays open this long. By then the newer link is open on both sides, and packets in transit on the
+ *  old one have arrived. */
 const supersededLinkMs = 5_000
 
 export class ConnectionEvents {
@@ -52,14 +51,14 @@ export class ConnectionEvents {
   }
 
   handle(tag: bigint, event: PeerConnectionEvent): void {
-    const { table, onEvent, onFree } = this.#options
+    const { table, onEvent, onConnectionEnded } = this.#options
     const entry = table.find(tag)
     if (!entry) return
     const peer = nameOf(entry.peerConnection.peer)
     const isInUse = () => table.linkWith(entry.peerConnection.peer.id) === entry
     switch (event.type) {
       case 'open':
-        this.#open(entry, event)
+        this.#handleOpen(entry, event)
         return
       case 'path':
         if (isInUse()) onEvent({ event: 'path', peer, path: reportOf(event.path) })
@@ -75,17 +74,20 @@ export class ConnectionEvents {
       }
       case 'failed':
         this.#remove(entry)
-        if (event.reason !== 'stopped') this.#fail(entry, event.reason)
-        onFree()
+        if (event.reason !== 'stopped') this.#handleFailure(entry, event.reason)
+        onConnectionEnded()
         return
       case 'closed':
-        this.#close(entry, event.reason)
-        onFree()
+        this.#handleClose(entry, event.reason)
+        onConnectionEnded()
         return
     }
   }
 
-  #open(entry: Entry, { path, packets, sincePunchMs }: PeerConnectionEvent & { type: 'open' }): void {
+  #handleOpen(
+    entry: ConnectionEntry,
+    { path, packets, sincePunchMs }: PeerConnectionEvent & { type: 'open' },
+  ): void {
     const { clock, queue, onAttach, onEvent } = this.#options
     const { peerConnection, session, strategy } = entry
     const peer = nameOf(peerConnection.peer)
@@ -104,17 +106,17 @@ export class ConnectionEvents {
     })
   }
 
-  #supersedeOthers(entry: Entry): void {
+  #supersedeOthers(entry: ConnectionEntry): void {
     const { clock, ownId, table } = this.#options
     const { id } = entry.peerConnection.peer
-    const isCloser = compareBytes(ownId, id) < 0
+    const closesOthers = compareBytes(ownId, id) < 0
     for (const other of table.others(entry)) {
-      // Without a path here it cannot be open on the other side, so either may end it.
+      // A connection without a path here cannot be open on the other side, so either side may end it.
       if (other.peerConnection.isPunching) other.peerConnection.close()
-      if (!isCloser || !other.peerConnection.isOpen) continue
+      if (!closesOthers || !other.peerConnection.isOpen) continue
       other.cancelClose()
       other.cancelClose = clock.after(supersededLinkMs, () => {
-        // Unless the newer link broke down meanwhile.
+        // The newer link was lost meanwhile, so this one stays.
         if (table.linkWith(id) === other) return
         other.isSuperseded = true
         other.peerConnection.close()
@@ -122,30 +124,30 @@ export class ConnectionEvents {
     }
   }
 
-  #beginSilence(entry: Entry): void {
-    const { clock, table, onAskAgain } = this.#options
+  #beginSilence(entry: ConnectionEntry): void {
+    const { clock, table, onRequestNeeded } = this.#options
     entry.disturbedAt = clock.now()
-    entry.cancelAsking()
-    entry.cancelAsking = clock.after(askAfterMs, () => {
-      // Of several links with one peer the newest counts.
+    entry.cancelRequest()
+    entry.cancelRequest = clock.after(requestAfterSilenceMs, () => {
+      // Only the newest of several links with one peer counts.
       if (table.linkWith(entry.peerConnection.peer.id) !== entry) return
-      entry.hasAsked = true
-      onAskAgain()
+      entry.hasRequested = true
+      onRequestNeeded()
     })
   }
 
-  /** How long it was, ms. */
-  #endSilence(entry: Entry): number {
+  /** Returns how long the silence lasted, in ms. */
+  #endSilence(entry: ConnectionEntry): number {
     const now = this.#options.clock.now()
-    entry.cancelAsking()
-    entry.hasAsked = false
+    entry.cancelRequest()
+    entry.hasRequested = false
     const lastedMs = now - (entry.disturbedAt ?? now)
     entry.disturbedAt = null
     return lastedMs
   }
 
-  #close(entry: Entry, reason: string): void {
-    const { table, onAttach, onDetach, onAskAgain, onEvent } = this.#options
+  #handleClose(entry: ConnectionEntry, reason: string): void {
+    const { table, onAttach, onDetach, onRequestNeeded, onEvent } = this.#options
     const { id } = entry.peerConnection.peer
     const peer = nameOf(entry.peerConnection.peer)
     this.#remove(entry)
@@ -157,18 +159,21 @@ export class ConnectionEvents {
     if (entry.isSuperseded || table.hasLinkWith(id)) return
     onDetach(peer)
     onEvent({ event: 'disconnected', peer, reason })
-    if (reason === 'lost' && !entry.hasAsked) onAskAgain()
+    if (reason === 'lost' && !entry.hasRequested) onRequestNeeded()
   }
 
-  #fail({ peerConnection, asked }: Entry, reason: Exclude<PeerConnectionFailure, 'stopped'>): void {
+  #handleFailure(
+    { peerConnection, isFromReply }: ConnectionEntry,
+    reason: Exclude<PeerConnectionFailure, 'stopped'>,
+  ): void {
     const { network, table, queue, onFailure, onEvent } = this.#options
     if (table.linkWith(peerConnection.peer.id)) return
     queue.noteFailure(peerConnection.peer)
-    onEvent(failureOf(peerConnection.peer, reason, network.nat))
-    if (asked) onFailure(peerConnection.peer, reason === 'no-handshake' ? 'refused' : 'no-answer')
+    onEvent(failedEvent(peerConnection.peer, reason, network.nat))
+    if (isFromReply) onFailure(peerConnection.peer, reason === 'no-handshake' ? 'refused' : 'no-answer')
   }
 
-  #remove(entry: Entry): void {
+  #remove(entry: ConnectionEntry): void {
     this.#options.table.remove(entry)
     this.#options.onRemoved()
   }

@@ -1,4 +1,5 @@
-// All connections of an agent with peers: whom to try next, and which packet belongs to whom (A6, A8, A9).
+// All connections of an agent with peers. Decides which peer to try next, and gives each packet to its connection
+// (A6, A8, A9).
 
 import { equalBytes, viewOf } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
@@ -15,13 +16,13 @@ import { type AgentEvent, nameOf, type PeerName } from '../events.ts'
 import { EarlyPunchSignals } from '../letters/early-punch-signals.ts'
 import type { OwnSession, SessionKeys } from '../letters/session-keys.ts'
 import { ConnectionEvents } from './connection-events.ts'
-import { ConnectionTable, type Entry, newEntry } from './connection-table.ts'
-import { notNamed } from './failure-text.ts'
+import { type ConnectionEntry, ConnectionTable, newEntry } from './connection-table.ts'
+import { notOffered } from './failure-text.ts'
 import type { QualityReport } from './link-quality.ts'
 import { derivePairKeys, wipePairKeys } from './pair-keys.ts'
 import { PeerConnection, type PeerConnectionNetwork } from './peer-connection.ts'
 import { PeerQueue } from './peer-queue.ts'
-import { choosePeers, type PeerPreferences, welcome } from './peer-ranking.ts'
+import { choosePeers, isAllowed, type PeerPreferences } from './peer-ranking.ts'
 import { WantedPeers } from './wanted-peers.ts'
 
 type ConnectorOptions = {
@@ -31,28 +32,28 @@ type ConnectorOptions = {
   readonly room: RoomKeys
   readonly sessions: SessionKeys
   readonly preferences: PeerPreferences
-  /** Links wanted; no peer of a reply is tried beyond them. */
+  /** The wanted number of links. Peers from a reply are tried only up to it. */
   readonly links: number
   readonly attemptMs: number
   readonly bubbleTtl?: number
-  /** A link pings at least so often. */
+  /** The longest interval between pings of a link. */
   readonly keepaliveMs?: number
   readonly network: PeerConnectionNetwork
-  /** How long a letter takes, as far as we have seen. */
+  /** How long a letter took last time, null if unknown. */
   readonly mailMs: () => number | null
-  /** To be passed on by mail, unread. */
+  /** A sealed signal for the peer. It has to go by mail. */
   readonly onSignal: (peer: OfferedPeer, box: Uint8Array) => void
   readonly onEvent: (event: AgentEvent) => void
-  /** A peer that a reply offered could not be reached. */
+  /** A peer from a reply could not be reached. */
   readonly onFailure: (peer: OfferedPeer, reason: FailureReason) => void
-  /** A new request is worth its mail: a link broke down, or peers left to try were introduced to us too long ago. */
-  readonly onAskAgain: () => void
+  /** A new request is worth its mail: a link was lost, or the peers left to try were introduced too long ago. */
+  readonly onRequestNeeded: () => void
   readonly onAttach: (peer: PeerName, link: PeerLink) => void
   readonly onDetach: (peer: PeerName) => void
   readonly onDatagram: (peer: PeerName, bytes: Uint8Array) => void
 }
 
-/** First bytes of packets between agents (docs/protocol.md). */
+/** The first byte of a check packet (docs/protocol.md). */
 const checkByte = 0xc1
 const tagEnd = 9
 
@@ -61,7 +62,7 @@ export class Connector {
   readonly #table = new ConnectionTable()
   readonly #queue: PeerQueue
   readonly #earlyPunchSignals = new EarlyPunchSignals()
-  /** Tried as soon as a reply names them, beyond `links` too. */
+  /** Tried as soon as a reply contains them, even beyond `links`. */
   readonly #wantedPeers = new WantedPeers()
   readonly #connectionEvents: ConnectionEvents
   #hasEmittedWaiting = false
@@ -70,7 +71,7 @@ export class Connector {
   #onEmpty: () => void = () => {}
 
   constructor(options: ConnectorOptions) {
-    const { clock, identity, network, onEvent, onFailure, onAskAgain, onAttach, onDetach } = options
+    const { clock, identity, network, onEvent, onFailure, onRequestNeeded, onAttach, onDetach } = options
     this.#options = options
     this.#queue = new PeerQueue(options.attemptMs / 2)
     this.#connectionEvents = new ConnectionEvents({
@@ -81,79 +82,79 @@ export class Connector {
       queue: this.#queue,
       onEvent,
       onFailure,
-      onAskAgain,
+      onRequestNeeded,
       onAttach,
       onDetach,
       onRemoved: () => {
         if (this.#table.isEmpty) this.#onEmpty()
       },
-      onFree: () => this.#tryNext(),
+      onConnectionEnded: () => this.#tryNext(),
     })
   }
 
-  /** Peers of a reply: tried in order of preference while links are wanted. */
-  offered(peers: readonly OfferedPeer[], session: OwnSession): void {
+  /** Peers from a reply. They are tried in order of preference while more links are wanted. */
+  handleReply(peers: readonly OfferedPeer[], session: OwnSession): void {
     if (this.#stopped) return
     const { identity, preferences, clock } = this.#options
     this.#awaitsReply = false
     const chosen = choosePeers(peers, identity.publicKey, preferences)
     for (const peer of chosen) {
-      if (this.#wantedPeers.take(peer.id)) this.#connect(peer, session, true)
+      if (this.#wantedPeers.take(peer.id)) this.#startConnection(peer, session, true)
     }
-    for (const peer of this.#wantedPeers.takeUnnamed(session.requestedAt)) {
-      this.#emit({ event: 'failed', peer, ...notNamed })
+    for (const peer of this.#wantedPeers.takeNotOffered(session.requestedAt)) {
+      this.#emit({ event: 'failed', peer, ...notOffered })
     }
     this.#queue.offer(chosen, session, clock.now())
     this.#tryNext()
   }
 
-  /** Whoever is linked or being tried already is left as they are. True when the host has to be asked first. */
-  want(id: UserId, peer: PeerName): boolean {
-    const isConnected = ({ peerConnection }: Entry) =>
+  /** Returns true when a request is needed first. Returns false for a peer that is linked or being tried already. */
+  connect(id: UserId, peer: PeerName): boolean {
+    const isActive = ({ peerConnection }: ConnectionEntry) =>
       equalBytes(peerConnection.peer.id, id) && !peerConnection.isClosing
-    if (this.#stopped || this.#table.entries.some(isConnected)) return false
+    if (this.#stopped || this.#table.entries.some(isActive)) return false
     this.#wantedPeers.add(id, peer, this.#options.clock.now())
     return true
   }
 
-  /** Ends the link, or the attempt, and tries no more until the peer is offered again. */
-  end(id: UserId): void {
+  /** Ends the link or the attempt. The peer is not tried until it is offered again. */
+  disconnect(id: UserId): void {
     this.#wantedPeers.take(id)
     this.#queue.withdraw(id)
     for (const { peerConnection } of this.#table.entries)
       if (equalBytes(peerConnection.peer.id, id)) peerConnection.close()
   }
 
-  /** Our network may have changed, or we have slept: every link asks its peer at once. */
+  /** Call it when our network may have changed or the computer has slept. Every link pings its peer at once. */
   recheckLinks(): void {
     for (const { peerConnection } of this.#table.entries) peerConnection.recheck()
   }
 
-  /** Where we may be reached has changed: linked peers hear it over their links. */
+  /** Announces our changed candidates to linked peers over their links. */
   announceCandidates(): void {
     for (const { peerConnection } of this.#table.entries) peerConnection.announceCandidates()
   }
 
-  /** Of the link that datagrams to this user go over; null when there is none. */
+  /** The quality of the link that carries datagrams to this user. Null when there is none. */
   qualityWith(id: UserId): QualityReport | null {
     return this.#table.linkWith(id)?.peerConnection.quality ?? null
   }
 
-  /** Peers that asked for us: they are punching now, so do we. */
-  introduced(peers: readonly OfferedPeer[], session: OwnSession): void {
+  /** Peers that a host offered us to. They punch now, so we punch too. */
+  handleIntroduction(peers: readonly OfferedPeer[], session: OwnSession): void {
     if (this.#stopped) return
     const { identity, preferences } = this.#options
     for (const peer of peers) {
-      if (!welcome(peer.id, identity.publicKey, preferences)) continue
+      if (!isAllowed(peer.id, identity.publicKey, preferences)) continue
       this.#options.onEvent({ event: 'introduced', peer: nameOf(peer) })
       this.#queue.withdraw(peer.id)
-      this.#connect(peer, session, false)
+      this.#startConnection(peer, session, false)
     }
     this.#tryNext()
   }
 
-  /** The peer says something by mail, perhaps before the letter that introduces it. */
-  signalled(box: Uint8Array): void {
+  /** A signal of a peer came by mail, perhaps before the letter that introduces the peer. */
+  handleSignal(box: Uint8Array): void {
     const tag = signalTag(box)
     if (this.#stopped || !tag) return
     const entry = this.#table.find(viewOf(tag).getBigUint64(0))
@@ -169,14 +170,14 @@ export class Connector {
     else entry.peerConnection.receiveLinkPacket(bytes, from)
   }
 
-  /** Somebody calls by TCP. Whether it is a peer; then the TCP connection belongs to it. */
-  call(connection: PacketConnection, packet: Uint8Array): boolean {
+  /** Takes a TCP connection that came in. Returns false when it is not from a peer; the caller then keeps it. */
+  acceptConnection(connection: PacketConnection, packet: Uint8Array): boolean {
     if (this.#stopped || packet[0] !== checkByte || packet.length < tagEnd) return false
     const entry = this.#table.find(viewOf(packet).getBigUint64(1))
     return entry?.peerConnection.acceptConnection(connection, packet) ?? false
   }
 
-  /** Says goodbye on every link; resolves when all are closed or `graceMs` is over. */
+  /** Says goodbye on every link. Resolves when all are closed, or after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#stopped = true
     this.#queue.clear()
@@ -195,16 +196,16 @@ export class Connector {
   }
 
   #tryNext(): void {
-    const { clock, links, sessions, onAskAgain } = this.#options
+    const { clock, links, sessions, onRequestNeeded } = this.#options
     while (!this.#stopped && this.#table.countUsers() < links) {
       const next = this.#queue.next(clock.now(), (session) => sessions.has(session))
       if (next.next === 'try') {
-        this.#connect(next.candidacy.peer, next.candidacy.session, true)
+        this.#startConnection(next.waiting.peer, next.waiting.session, true)
         continue
       }
-      if (next.next === 'ask-again') {
+      if (next.next === 'request-again') {
         this.#awaitsReply = true
-        onAskAgain()
+        onRequestNeeded()
       }
       break
     }
@@ -213,7 +214,7 @@ export class Connector {
     this.#hasEmittedWaiting = true
   }
 
-  #connect(peer: OfferedPeer, session: OwnSession, asked: boolean): void {
+  #startConnection(peer: OfferedPeer, session: OwnSession, isFromReply: boolean): void {
     const { clock, crypto, identity, room, network, attemptMs, bubbleTtl, keepaliveMs, mailMs } =
       this.#options
     const { onFailure, onSignal, onDatagram } = this.#options
@@ -225,16 +226,16 @@ export class Connector {
       wipePairKeys(crypto, keys)
       return
     }
-    const decided = plan(network, peer)
-    if (decided.strategy === 'none') {
+    const decision = plan(network, peer)
+    if (decision.strategy === 'none') {
       wipePairKeys(crypto, keys)
-      this.#table.noteOver(tag)
+      this.#table.noteEnded(tag)
       this.#queue.noteFailure(peer)
-      this.#emit({ event: 'failed', peer: nameOf(peer), reason: decided.reason, advice: decided.advice })
-      if (asked) onFailure(peer, 'no-way')
+      this.#emit({ event: 'failed', peer: nameOf(peer), reason: decision.reason, advice: decision.advice })
+      if (isFromReply) onFailure(peer, 'no-way')
       return
     }
-    this.#emit({ event: 'punching', peer: nameOf(peer), plan: decided.strategy })
+    this.#emit({ event: 'punching', peer: nameOf(peer), plan: decision.strategy })
     const name = nameOf(peer)
     const peerConnection = new PeerConnection({
       clock,
@@ -243,7 +244,7 @@ export class Connector {
       sessionKey: session.publicKey,
       peer,
       keys,
-      plan: decided,
+      plan: decision,
       attemptMs,
       ...(bubbleTtl !== undefined && { bubbleTtl }),
       ...(keepaliveMs !== undefined && { keepaliveMs }),
@@ -253,11 +254,11 @@ export class Connector {
       onDatagram: (bytes) => onDatagram(name, bytes),
       onEvent: (event) => this.#connectionEvents.handle(tag, event),
     })
-    this.#table.add(newEntry({ tag, peerConnection, session, asked, strategy: decided.strategy }))
+    this.#table.add(newEntry({ tag, peerConnection, session, isFromReply, strategy: decision.strategy }))
     for (const box of this.#earlyPunchSignals.take(keys.tag, clock.now())) peerConnection.receiveSignal(box)
   }
 
-  /** What happens to a connection later need not be noted: there is none while `waiting` holds. */
+  /** Ends the `waiting` state. Only the first events of a connection need this: `waiting` means there is none. */
   #emit(event: AgentEvent & { readonly event: 'punching' | 'failed' }): void {
     this.#hasEmittedWaiting = false
     this.#options.onEvent(event)

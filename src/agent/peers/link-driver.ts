@@ -1,4 +1,4 @@
-// The link with one peer: its machine, what drives it, and how good it is.
+// The link with one peer: the link machine, its driver and its quality.
 
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto, KeyPair } from '../../base/crypto.ts'
@@ -23,7 +23,7 @@ type LinkDriverOptions = {
   readonly peer: Pick<OfferedPeer, 'id' | 'session' | 'nat'>
   readonly keys: PairKeys
   readonly network: { readonly nat: NatProfile }
-  /** A ping goes out at least so often; more often where a NAT is known to forget sooner. */
+  /** The longest interval between pings. It is shorter when a NAT mapping is known to expire sooner. */
   readonly keepaliveMs?: number
   readonly path: Path
   readonly send: (bytes: Uint8Array, to: Endpoint, via: Via) => void
@@ -36,7 +36,7 @@ export class LinkDriver {
   readonly #driver: Driver<LinkEvent>
   readonly #quality = new LinkQuality()
 
-  /** Starts at once. */
+  /** Starts the link at once. */
   constructor(options: LinkDriverOptions) {
     const { clock, crypto, identity, sessionKey, peer, keys, path, send, onEvent } = options
     this.#options = options
@@ -65,8 +65,8 @@ export class LinkDriver {
     return this.#machine.isDisturbed
   }
 
-  get singlePacketBytes(): number {
-    return this.#machine.singlePacketBytes
+  get maxUnfragmentedBytes(): number {
+    return this.#machine.maxUnfragmentedBytes
   }
 
   get quality(): QualityReport {
@@ -106,7 +106,7 @@ export class LinkDriver {
     this.#driver.run((now) => this.#machine.close(now))
   }
 
-  /** Without a goodbye, and without an event. */
+  /** Ends the link without a goodbye and without an event. */
   stop(): void {
     this.#driver.stop()
   }
@@ -117,11 +117,11 @@ export class LinkDriver {
 
   noteRoundTrip(ms: number): void {
     this.#quality.noteRoundTrip(this.#options.clock.now(), ms)
-    // What is learned of the NAT may come later than the link.
+    // The mapping lifetime of a NAT may become known only after the link has started.
     this.#machine.setKeepalive(this.#keepaliveMs)
   }
 
-  /** By what is known of both NATs now. */
+  /** From what is known about both NATs now. */
   get #keepaliveMs(): number {
     const { network, peer, keepaliveMs = Infinity } = this.#options
     return linkKeepaliveMs([network.nat, peer.nat], keepaliveMs)

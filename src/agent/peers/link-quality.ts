@@ -1,4 +1,4 @@
-// How good a link is, as far as its pings and its datagrams tell.
+// Measures the quality of a link from its pings and datagrams.
 
 import type { PingCounts } from '../../link/keepalive-pings.ts'
 
@@ -9,23 +9,23 @@ type RoundTrip = {
 }
 
 export type QualityReport = {
-  /** Smoothed as by RFC 6298 §2; null until a ping was answered. */
+  /** Smoothed as in RFC 6298 §2. Null until a ping was answered. */
   readonly roundTripMs: number | null
-  /** Mean deviation, likewise. */
+  /** Mean deviation, as in RFC 6298 §2. Null until a ping was answered. */
   readonly jitterMs: number | null
-  /** Share of pings without an answer, 0..1; null until there is one either way. */
+  /** Share of unanswered pings, 0..1. Null until a ping was answered or lost. */
   readonly lossRate: number | null
-  /** Datagrams of games, and their bytes. */
+  /** Application datagrams and their bytes. */
   readonly sent: Traffic
   readonly received: Traffic
-  /** The latest, oldest first. */
+  /** The latest round trips, oldest first. */
   readonly roundTrips: readonly RoundTrip[]
 }
 
 type Traffic = { readonly datagrams: number; readonly bytes: number }
 
-/** A link pings every ten seconds: ten minutes. Beyond it the oldest go. */
-export const keptRoundTrips = 60
+/** When full, the oldest is dropped. */
+export const maxRoundTrips = 60
 
 export class LinkQuality {
   #roundTrips: RoundTrip[] = []
@@ -35,7 +35,7 @@ export class LinkQuality {
   readonly #received = { datagrams: 0, bytes: 0 }
 
   noteRoundTrip(at: number, ms: number): void {
-    this.#roundTrips = [...this.#roundTrips.slice(1 - keptRoundTrips), { at, ms }]
+    this.#roundTrips = [...this.#roundTrips.slice(1 - maxRoundTrips), { at, ms }]
     if (this.#smoothedMs === null) {
       this.#smoothedMs = ms
       this.#deviationMs = 0

@@ -1,4 +1,4 @@
-// The keys two agents share before they ever met: from both session keys and the room's secret.
+// Derives the keys that two agents share before their first packet, from both session keys and the room's link secret.
 //
 //     kx      = crypto_kx(my session, their session)           per direction
 //     key     = BLAKE2b(kx ‖ both session public keys, key = room's link secret)
@@ -6,8 +6,8 @@
 //     tcp     = kdf(key, "pp-tcp--", 4)
 //     tag     = first 8 bytes of BLAKE2b("peerpost pair 1" ‖ NUL ‖ both session public keys, key = link secret)
 //
-// "Both session public keys" stand in the order lower, higher. A host that invents a peer does not get far:
-// it knows the room's tag, not the link secret, and the link checks the identities again.
+// "Both session public keys" are in the order lower, higher. A host that invents a peer cannot derive the keys: it knows
+// the room's tag but not the link secret. The link also checks the identities.
 
 import { compareBytes, concatBytes, utf8 } from '../../base/bytes.ts'
 import type { Crypto, KeyPair } from '../../base/crypto.ts'
@@ -15,18 +15,18 @@ import type { Crypto, KeyPair } from '../../base/crypto.ts'
 type DirectedKeys = { readonly sendKey: Uint8Array; readonly receiveKey: Uint8Array }
 
 export type PairKeys = {
-  /** Names the pair of sessions in every packet between them, 8 bytes. */
+  /** Identifies the pair of sessions in every packet between them, 8 bytes. */
   readonly tag: Uint8Array
   readonly punch: DirectedKeys
   readonly link: DirectedKeys
   readonly signal: DirectedKeys
-  /** Of checks in TCP connections. */
+  /** For checks in TCP connections. */
   readonly tcp: DirectedKeys
-  /** Who opens the link; the two sides never agree on it by talking. */
+  /** Whether we open the link. It follows from the order of the keys and needs no negotiation. */
   readonly role: 'opener' | 'responder'
 }
 
-/** Null when the peer's session key is not a usable one, or is our own. */
+/** Null when the peer's session key is invalid or is our own. */
 export function derivePairKeys(
   crypto: Crypto,
   mine: KeyPair,

@@ -1,4 +1,4 @@
-// What two linked agents know of where the other is: the peer announces its candidates over the link, and so do we.
+// The candidates that two linked agents announce to each other over their link.
 
 import type { Candidate, Endpoint } from '../../base/endpoint.ts'
 import { isConnection, type Via } from '../../base/protocol-machine.ts'
@@ -6,14 +6,14 @@ import type { OfferedPeer } from '../../letter/letter-types.ts'
 import type { CandidatePath } from '../../link/candidate-paths.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
 import type { Network } from '../network/network.ts'
-import { candidatePathsTo, listText, movedPath, rankOfPath, shareable } from './peer-paths.ts'
+import { candidatePathsTo, candidatesFor, candidatesKey, movedPath, rankOfPath } from './peer-paths.ts'
 
 export class PeerCandidates {
   readonly #network: Pick<Network, 'candidates' | 'onLoopback'>
   readonly #sameNat: boolean
-  /** As the peer announced them. */
+  /** The peer's candidates, as it announced them last. */
   #candidates: readonly Candidate[]
-  /** What we announced last. */
+  /** Our candidates that we announced last. */
   #announced: string
 
   constructor(
@@ -23,49 +23,49 @@ export class PeerCandidates {
     this.#network = network
     this.#sameNat = peer.sameNat
     this.#candidates = peer.candidates
-    this.#announced = listText(this.#shareable)
+    this.#announced = candidatesKey(this.#ownCandidates)
   }
 
   /** Best first. */
   get paths(): readonly CandidatePath[] {
-    return candidatePathsTo(this.#known, this.#network.onLoopback)
+    return candidatePathsTo(this.#knownPeer, this.#network.onLoopback)
   }
 
-  get hasNews(): boolean {
-    return listText(this.#shareable) !== this.#announced
+  get hasChanged(): boolean {
+    return candidatesKey(this.#ownCandidates) !== this.#announced
   }
 
-  /** What the peer is to hear now. */
-  announce(): readonly Candidate[] {
-    const candidates = this.#shareable
-    this.#announced = listText(candidates)
+  /** Returns our candidates for this peer and notes that they are announced. */
+  takeAnnouncement(): readonly Candidate[] {
+    const candidates = this.#ownCandidates
+    this.#announced = candidatesKey(candidates)
     return candidates
   }
 
-  handle(candidates: readonly Candidate[]): void {
+  setPeerCandidates(candidates: readonly Candidate[]): void {
     this.#candidates = candidates
   }
 
-  /** Whether a better path than this one may exist. */
-  mayImprove(path: Path): boolean {
+  /** True when a better path than this one may exist. */
+  canImprove(path: Path): boolean {
     const [best] = this.paths
     return best !== undefined && best.rank > rankOfPath(path)
   }
 
-  /** The path for the event, when the link has moved. */
-  pathTo(remote: Endpoint, via: Via, before: Path): Path {
-    const moved = movedPath(before, this.#known, remote, via)
+  /** The path for the event after the link has moved. */
+  pathAfterMove(remote: Endpoint, via: Via, before: Path): Path {
+    const moved = movedPath(before, this.#knownPeer, remote, via)
     if (isConnection(via) === isConnection(before.via)) return moved
     const own = this.#network.candidates.find(({ kind }) => kind === 'server-reflexive')
     return own ? { ...moved, local: own.endpoint } : moved
   }
 
-  get #known() {
+  get #knownPeer() {
     return { sameNat: this.#sameNat, candidates: this.#candidates }
   }
 
-  get #shareable(): readonly Candidate[] {
+  get #ownCandidates(): readonly Candidate[] {
     const { candidates, onLoopback } = this.#network
-    return shareable(candidates, this.#known, onLoopback)
+    return candidatesFor(candidates, this.#knownPeer, onLoopback)
   }
 }

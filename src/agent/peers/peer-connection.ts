@@ -1,5 +1,5 @@
-// One connection with one peer: punch until a path is proven, then a link on it. It ends as `failed` (never open)
-// or `closed` (was open).
+// One connection with one peer. It punches until a path is proven, then opens a link on that path. It ends as `failed`
+// (never open) or `closed` (was open).
 //
 //     punching ──path──> shaking hands ──> open ──> closed
 //         └──────────────────┴──> failed
@@ -39,7 +39,7 @@ export type PeerConnectionFailure = AttemptFailure | 'no-handshake' | 'stopped'
 export type PeerConnectionEvent =
   | { readonly type: 'open'; readonly path: Path; readonly packets: number; readonly sincePunchMs: number }
   | { readonly type: 'path'; readonly path: Path }
-  /** The peer is silent; another path is looked for. */
+  /** The peer is silent. The link looks for another path. */
   | { readonly type: 'disturbed' }
   | { readonly type: 'recovered' }
   | { readonly type: 'failed'; readonly reason: PeerConnectionFailure }
@@ -56,25 +56,25 @@ type PeerConnectionOptions = {
   readonly peer: OfferedPeer
   readonly keys: PairKeys
   readonly plan: AttemptOptions['plan']
-  /** How long a direct attempt lasts; the others need more, and say so themselves. */
+  /** How long a direct attempt lasts. Other plans need more time and have their own `attemptMs`. */
   readonly attemptMs: number
-  /** Hops that packets meant only to open our own NAT may live. */
+  /** TTL of the packets that only have to open our own NAT. */
   readonly bubbleTtl?: number
-  /** How long a letter to the peer may take, as far as we have seen. */
+  /** How long a letter takes. Null if unknown. */
   readonly mailMs: number | null
-  /** A ping goes out at least so often; more often where a NAT is known to forget sooner. */
+  /** The longest interval between pings. It is shorter when a NAT mapping is known to expire sooner. */
   readonly keepaliveMs?: number
   readonly network: PeerConnectionNetwork
-  /** Sealed for the peer, to be sent by mail. */
+  /** A signal, sealed for the peer. It has to go by mail. */
   readonly onSignal: (box: Uint8Array) => void
   readonly onDatagram: (bytes: Uint8Array) => void
   readonly onEvent: (event: PeerConnectionEvent) => void
 }
 
-/** While a better path may exist, both sides look for it so often, at the same time. */
-const lookAgainMs = 180_000
-/** The same on a path by TCP: a game wants to be off it. */
-const lookBeyondTcpMs = 30_000
+/** While a better path may exist, both sides search for it at this interval, at the same time. */
+const pathSearchMs = 180_000
+/** The same on a TCP path. It is shorter, because TCP delays the datagrams of games. */
+const pathSearchOnTcpMs = 30_000
 
 export class PeerConnection {
   readonly peer: OfferedPeer
@@ -84,15 +84,15 @@ export class PeerConnection {
   readonly #attempt: Attempt
   readonly #punch: Driver<AttemptEvent>
   readonly #tcp: TcpFallback
-  /** UDP has failed, and TCP has not yet. */
+  /** Why UDP failed. TCP may still succeed. */
   #failure: PeerConnectionFailure | null = null
   #link: LinkDriver | null = null
   #path: Path | null = null
   readonly #candidates: PeerCandidates
-  #cancelLook: () => void = () => {}
+  #cancelPathSearch: () => void = () => {}
   #packets = 0
   #isClosing = false
-  #state: 'connecting' | 'open' | 'over' = 'connecting'
+  #state: 'connecting' | 'open' | 'ended' = 'connecting'
 
   constructor(options: PeerConnectionOptions) {
     const { clock, crypto, keys, peer, plan, attemptMs, network } = options
@@ -101,7 +101,7 @@ export class PeerConnection {
     this.#candidates = new PeerCandidates(network, peer)
     this.#startedAt = clock.now()
     this.#sockets = network.sockets(
-      (bytes, from, via) => this.#receiveBeside(bytes, from, via),
+      (bytes, from, via) => this.#receiveOnExtraSocket(bytes, from, via),
       (via) => this.#punch.socketFailed(via),
     )
     this.#tcp = new TcpFallback({
@@ -112,13 +112,13 @@ export class PeerConnection {
       peer,
       plan,
       attemptMs,
-      onPath: (path, packets) => this.#takePath(path, packets),
+      onPath: (path, packets) => this.#usePath(path, packets),
       onPacket: (bytes, from, via) => this.receiveLinkPacket(bytes, from, via),
-      onGone: (via) => {
+      onConnectionClosed: (via) => {
         if (this.#link?.via === via) this.#link.recheck()
       },
-      onOver: () => this.#failAtLast(),
-      inUse: () => {
+      onAttemptEnd: () => this.#failIfNothingLeft(),
+      currentPath: () => {
         const link = this.#link
         return link && { via: link.via, isSilent: link.isDisturbed }
       },
@@ -133,7 +133,7 @@ export class PeerConnection {
     })
   }
 
-  /** And not about to close. */
+  /** True when the link is open and not closing. */
   get isOpen(): boolean {
     return this.#state === 'open' && !this.#isClosing
   }
@@ -142,75 +142,75 @@ export class PeerConnection {
     return this.#isClosing
   }
 
-  /** No path yet, so the peer cannot have an open link with us here either. */
+  /** True while there is no path. Then the link cannot be open on the peer's side either. */
   get isPunching(): boolean {
     return this.#state === 'connecting' && this.#link === null
   }
 
-  /** Null before the link. */
+  /** Null while there is no link. */
   get quality(): QualityReport | null {
     return this.#link?.quality ?? null
   }
 
   receiveCheck(bytes: Uint8Array, from: Endpoint): void {
-    if (this.#state !== 'over') this.#punch.receive(bytes, from)
+    if (this.#state !== 'ended') this.#punch.receive(bytes, from)
   }
 
-  /** From a letter that the host relayed. False when the peer did not say it. */
+  /** Takes a signal from a letter that a host relayed. Returns false when the peer did not seal it. */
   receiveSignal(box: Uint8Array): boolean {
     const { crypto, keys } = this.#options
-    if (this.#state === 'over') return false
+    if (this.#state === 'ended') return false
     const signal = openSignal(crypto, { tag: keys.tag, ...keys.signal }, box)
     if (signal) this.#punch.run((now) => this.#attempt.handleSignal(now, signal))
     return signal !== null
   }
 
-  /** The peer calls by TCP; false when it is not the peer. */
+  /** Takes a TCP connection that came in. Returns false when it is not from the peer. */
   acceptConnection(connection: PacketConnection, packet: Uint8Array): boolean {
-    return this.#state !== 'over' && this.#tcp.accept(connection, packet)
+    return this.#state !== 'ended' && this.#tcp.accept(connection, packet)
   }
 
   receiveLinkPacket(bytes: Uint8Array, from: Endpoint, via: Via = 0): void {
     this.#link?.receive(bytes, from, via)
   }
 
-  /** Our network may have changed: asks the peer at once. */
+  /** Call it when our network may have changed. Pings the peer at once. */
   recheck(): void {
     this.#link?.recheck()
   }
 
-  /** Announces to the peer where we may be reached from now on, when that is news, and both look for a better path. */
+  /** Announces our candidates to the peer if they have changed. Both sides then search for a better path. */
   announceCandidates(): void {
-    if (this.#state === 'open' && this.#candidates.hasNews)
-      this.#link?.announceCandidates(this.#candidates.announce())
+    if (this.#state === 'open' && this.#candidates.hasChanged)
+      this.#link?.announceCandidates(this.#candidates.takeAnnouncement())
   }
 
-  /** The largest datagram that the link carries in one piece now. */
-  singlePacketBytes(): number {
-    return this.#link?.singlePacketBytes ?? 0
+  /** The largest datagram that the link now sends in one packet. */
+  maxUnfragmentedBytes(): number {
+    return this.#link?.maxUnfragmentedBytes ?? 0
   }
 
-  /** Lost when the link is not open or the datagram too big: it is a datagram. */
+  /** The datagram is lost when the link is not open or the datagram is too big. */
   send(bytes: Uint8Array): void {
     this.#link?.send(bytes)
   }
 
-  /** The end is emitted as an event: at once, or when the peer has acknowledged. */
+  /** Emits the end as an event: at once without a link, otherwise when the peer has acknowledged. */
   close(): void {
     this.#isClosing = true
     if (this.#link) this.#link.close()
     else this.#end({ type: 'failed', reason: 'stopped' })
   }
 
-  /** Ends at once, without a goodbye and without an event. */
+  /** Ends at once without a goodbye and without an event. */
   abandon(): void {
     this.#finish()
   }
 
-  /** By a socket that only this connection uses. */
-  #receiveBeside(bytes: Uint8Array, from: Endpoint, via: Via): void {
+  /** Takes a packet from a socket that only this connection uses. */
+  #receiveOnExtraSocket(bytes: Uint8Array, from: Endpoint, via: Via): void {
     const first = bytes[0]
-    if (first === undefined || this.#state === 'over') return
+    if (first === undefined || this.#state === 'ended') return
     if (first < firstByteAboveStun || checkTag(bytes)) this.#punch.receive(bytes, from, via)
     else if (equalBytes(bytes.subarray(1, 9), this.#options.keys.tag))
       this.receiveLinkPacket(bytes, from, via)
@@ -225,30 +225,31 @@ export class PeerConnection {
       }
       case 'path':
       case 'better-path':
-        this.#tcp.cease()
-        this.#takePath(event.path, event.packets)
+        this.#tcp.stopDialling()
+        this.#usePath(event.path, event.packets)
         return
       case 'failed':
         this.#failure = event.reason
-        this.#failAtLast()
+        this.#failIfNothingLeft()
         return
       case 'done':
         return
     }
   }
 
-  /** When there is nothing left to try. */
-  #failAtLast(): void {
+  /** Fails when neither UDP nor TCP is left to try. */
+  #failIfNothingLeft(): void {
     const reason = this.#failure
     if (reason !== null && this.#tcp.isOver && !this.#link) this.#end({ type: 'failed', reason })
   }
 
-  /** Proven in both directions, by UDP or TCP. The first is taken, and later a better one, or any while the peer is silent. */
-  #takePath(path: Path, packets: number): void {
+  /** The path is proven in both directions, over UDP or TCP. We use the first path, later a better one, or any path while
+   *  the peer is silent. */
+  #usePath(path: Path, packets: number): void {
     if (!this.#link) {
       this.#packets = packets
       this.#path = path
-      this.#shakeHands(path)
+      this.#startLink(path)
       return
     }
     const isBetter = !this.#path || rankOfPath(path) > rankOfPath(this.#path)
@@ -258,7 +259,7 @@ export class PeerConnection {
     if (this.#state === 'open') this.#options.onEvent({ type: 'path', path })
   }
 
-  #shakeHands(path: Path): void {
+  #startLink(path: Path): void {
     this.#link = new LinkDriver({
       ...this.#options,
       path,
@@ -282,7 +283,7 @@ export class PeerConnection {
           sincePunchMs: this.#options.clock.now() - this.#startedAt,
         })
         this.#link?.setCandidatePaths(this.#candidates.paths)
-        this.#scheduleLook()
+        this.#schedulePathSearch()
         return
       case 'datagram':
         this.#link?.noteReceived(event.bytes.length)
@@ -292,22 +293,22 @@ export class PeerConnection {
         this.#link?.noteRoundTrip(event.ms)
         return
       case 'disturbed':
-        this.#tcp.beginAgain()
+        this.#tcp.restart()
         this.#options.onEvent(event)
         return
       case 'recovered':
-        this.#tcp.cease()
+        this.#tcp.stopDialling()
         this.#options.onEvent(event)
         return
       case 'moved':
         if (!this.#path) return
-        this.#path = this.#candidates.pathTo(event.remote, event.via, this.#path)
+        this.#path = this.#candidates.pathAfterMove(event.remote, event.via, this.#path)
         this.#options.onEvent({ type: 'path', path: this.#path })
         return
       case 'candidates':
-        this.#candidates.handle(event.candidates)
+        this.#candidates.setPeerCandidates(event.candidates)
         this.#link?.setCandidatePaths(this.#candidates.paths)
-        // Whoever comes into our LAN may hear more of us than before.
+        // A peer that has come into our LAN may get more of our candidates than before.
         this.announceCandidates()
         return
       case 'closed':
@@ -318,14 +319,14 @@ export class PeerConnection {
     }
   }
 
-  /** One side says when: what opens a path through two firewalls has to come from both at once. */
-  #scheduleLook(): void {
+  /** Only the opener starts a search, because packets that open two firewalls must come from both sides at once. */
+  #schedulePathSearch(): void {
     if (this.#options.keys.role === 'responder') return
     const isByTcp = this.#path !== null && isConnection(this.#path.via)
-    this.#cancelLook = this.#options.clock.after(isByTcp ? lookBeyondTcpMs : lookAgainMs, () => {
-      if (this.#path && this.#candidates.mayImprove(this.#path))
-        this.#link?.announceCandidates(this.#candidates.announce())
-      this.#scheduleLook()
+    this.#cancelPathSearch = this.#options.clock.after(isByTcp ? pathSearchOnTcpMs : pathSearchMs, () => {
+      if (this.#path && this.#candidates.canImprove(this.#path))
+        this.#link?.announceCandidates(this.#candidates.takeAnnouncement())
+      this.#schedulePathSearch()
     })
   }
 
@@ -333,11 +334,11 @@ export class PeerConnection {
     if (this.#finish()) this.#options.onEvent(event)
   }
 
-  /** False when it was over already. */
+  /** Returns false when the connection had already ended. */
   #finish(): boolean {
-    if (this.#state === 'over') return false
-    this.#state = 'over'
-    this.#cancelLook()
+    if (this.#state === 'ended') return false
+    this.#state = 'ended'
+    this.#cancelPathSearch()
     this.#attempt.stop()
     this.#punch.stop()
     this.#tcp.stop()

@@ -1,4 +1,4 @@
-// Where a linked peer may be reached beside the present path, and which of our candidates it may hear.
+// The candidate paths to a linked peer, and the candidates of ours that we announce to it.
 
 import {
   addressScope,
@@ -15,13 +15,13 @@ import { keepaliveIntervalMs } from '../../nat/keepalive-interval.ts'
 import { isLan, isUsable, lowestRank, maxHostTargets, maxTargets, rankOf } from '../../punch/check-targets.ts'
 import type { Path } from '../../punch/connectivity-checks.ts'
 
-/** A link pings at least so often, however long the NATs remember. */
-const mostKeepaliveMs = 8_000
-const leastKeepaliveMs = 2_000
+/** The longest interval between pings, even when the NAT mappings last longer. */
+const maxKeepaliveMs = 8_000
+const minKeepaliveMs = 2_000
 
 type KnownPeer = Pick<OfferedPeer, 'sameNat'> & { readonly candidates: readonly Candidate[] }
 
-/** Best first; by the same rules as the targets of an attempt, since candidates may name anybody's addresses. */
+/** Best first. Filtered like the targets of a punch attempt, since a peer can announce any address. */
 export function candidatePathsTo(
   { candidates, sameNat }: KnownPeer,
   onLoopback: boolean,
@@ -35,7 +35,7 @@ export function candidatePathsTo(
     .slice(0, maxTargets)
 }
 
-/** Below every path by UDP: what TCP repeats comes late, and holds up what came after it. */
+/** Below every UDP path, because TCP retransmissions are late and block the data behind them. */
 const connectionRank = lowestRank - 1
 
 export function rankOfPath({ kind, remote, candidateKind, via }: Path): number {
@@ -43,7 +43,7 @@ export function rankOfPath({ kind, remote, candidateKind, via }: Path): number {
   return rankOf({ kind: kind === 'lan' ? 'host' : candidateKind, endpoint: remote }, kind === 'lan')
 }
 
-/** The path for the event, when the link has moved to `remote`. */
+/** The path for the event after the link has moved to `remote`. */
 export function movedPath(before: Path, peer: KnownPeer, remote: Endpoint, via: number): Path {
   const candidate = peer.candidates.find(({ endpoint }) => equalEndpoints(endpoint, remote)) ?? {
     kind: 'peer-reflexive',
@@ -53,34 +53,35 @@ export function movedPath(before: Path, peer: KnownPeer, remote: Endpoint, via: 
   return { kind, remote, local: before.local, candidateKind: candidate.kind, via }
 }
 
-/** Addresses inside our LAN are for those in it: behind the same NAT, by the host's judgement or as both see it now (B6). */
-export function shareable(
+/** Leaves out the private addresses of our LAN unless the peer is in it: behind the same NAT as the host saw it, or as
+ *  both sides' public addresses show now (B6). */
+export function candidatesFor(
   own: readonly Candidate[],
   peer: KnownPeer,
   onLoopback: boolean,
 ): readonly Candidate[] {
   const isOutside = ({ kind, endpoint }: Candidate) =>
     kind !== 'host' && addressScope(endpoint.address) === 'public' && !endpoint.address.includes(':')
-  const isShared = own
+  const sharesPublicAddress = own
     .filter(isOutside)
     .some((mine) => peer.candidates.some((theirs) => isOutside(theirs) && sameAddress(mine, theirs)))
-  const mayHear = peer.sameNat || onLoopback || isShared
+  const isInSameLan = peer.sameNat || onLoopback || sharesPublicAddress
   return own.filter(
-    ({ kind, endpoint }) => mayHear || kind !== 'host' || addressScope(endpoint.address) === 'public',
+    ({ kind, endpoint }) => isInSameLan || kind !== 'host' || addressScope(endpoint.address) === 'public',
   )
 }
 
 /** Equal for equal lists. */
-export function listText(candidates: readonly Candidate[]): string {
+export function candidatesKey(candidates: readonly Candidate[]): string {
   return candidates.map(({ kind, endpoint }) => `${kind} ${formatEndpoint(endpoint)}`).join()
 }
 
-/** How often a link pings, at least. */
+/** The longest interval between pings of a link. */
 export function linkKeepaliveMs(nats: readonly NatProfile[], configuredMs: number): number {
   const lifetimes = nats.flatMap(({ lifetimeMs }) => (lifetimeMs === undefined ? [] : [lifetimeMs]))
   const shortest = lifetimes.length > 0 ? Math.min(...lifetimes) : null
-  const mostMs = Math.max(leastKeepaliveMs, Math.min(mostKeepaliveMs, configuredMs))
-  return keepaliveIntervalMs(shortest, { leastMs: leastKeepaliveMs, mostMs })
+  const maxMs = Math.max(minKeepaliveMs, Math.min(maxKeepaliveMs, configuredMs))
+  return keepaliveIntervalMs(shortest, { leastMs: minKeepaliveMs, mostMs: maxMs })
 }
 
 function sameAddress(a: Candidate, b: Candidate): boolean {

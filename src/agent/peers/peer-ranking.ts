@@ -1,5 +1,5 @@
-// Whom to try first (A6): friends before others, those that answered before those flagged as failing,
-// then the most recent. Blocked ones and ourselves never.
+// The order in which peers are tried (A6): friends first, then peers not flagged as unreachable, then the most recent.
+// Blocked users and we ourselves are left out.
 
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { OfferedPeer, UserId } from '../../letter/letter-types.ts'
@@ -18,11 +18,11 @@ export function choosePeers(
   const rank = (peer: OfferedPeer): number =>
     (preferences.friends.has(toHex(peer.id)) ? 0 : 2) + (peer.flagged ? 1 : 0)
   return offered
-    .filter((peer) => welcome(peer.id, self, preferences))
+    .filter((peer) => isAllowed(peer.id, self, preferences))
     .sort((a, b) => rank(a) - rank(b) || a.ageMs - b.ageMs)
 }
 
-/** Whether we want to talk with this user at all. */
-export function welcome(id: UserId, self: UserId, preferences: PeerPreferences): boolean {
+/** False for blocked users and for ourselves. */
+export function isAllowed(id: UserId, self: UserId, preferences: PeerPreferences): boolean {
   return !equalBytes(id, self) && !preferences.blocked.has(toHex(id))
 }

@@ -1,4 +1,4 @@
-// Who is known to be in the room, in which state each is and since when: from letters and from the agent's events.
+// The known peers of the room, the state of each and since when. Updated from letters and from the agent's events.
 
 import { toHex } from '../../base/bytes.ts'
 import type { NatProfile } from '../../base/nat-profile.ts'
@@ -7,53 +7,53 @@ import { readUserId } from '../../letter/user-id.ts'
 import type { AgentEvent, PathReport, PeerName } from '../events.ts'
 
 type PeerState =
-  /** Named by the host, and not tried. */
+  /** A host offered it. It is not being tried. */
   | { readonly state: 'known' }
   | { readonly state: 'trying'; readonly plan: string }
   | {
       readonly state: 'linked'
       readonly path: PathReport
       readonly plan: string
-      /** Sent by us until the path was found. */
+      /** Packets that we sent until the path was found. */
       readonly packets: number
       readonly sincePunchMs: number
     }
   | { readonly state: 'failed'; readonly reason: string; readonly advice: string | null }
-  /** Was linked. */
+  /** It was linked before. */
   | { readonly state: 'gone'; readonly reason: string }
 
 export type PeerStateEntry = {
   readonly id: UserId
   readonly peer: PeerName
-  /** Null while the peer is known only from a failed or lost connection. */
+  /** Null when no letter has contained the peer yet. */
   readonly nat: NatProfile | null
   readonly sameNat: boolean
-  /** Somebody failed to reach it lately. */
+  /** Another agent has recently failed to reach it. */
   readonly flagged: boolean
-  /** Monotonic: when it last asked, by the host's word; null if unknown. */
-  readonly askedAt: number | null
-  /** Monotonic: since when it is in this state. */
+  /** When the peer sent its last request, as the host told us (monotonic). Null if unknown. */
+  readonly requestedAt: number | null
+  /** When the peer entered this state (monotonic). */
   readonly stateAt: number
   readonly state: PeerState
 }
 
-/** Peers remembered; beyond it whoever was named longest ago goes, linked ones last. */
-export const mostKnown = 256
+/** When full, the peer that was updated longest ago is forgotten. Linked peers go last. */
+export const maxPeers = 256
 
 export class PeerStates {
-  /** By user ID in hex; whoever was named or changed last is last. */
+  /** By user ID in hex. The peer that was updated last is last. */
   readonly #entries = new Map<string, PeerStateEntry>()
 
-  offered(peers: readonly OfferedPeer[], peerName: (peer: OfferedPeer) => PeerName, now: number): void {
-    for (const offered of peers) {
-      const before = this.#entries.get(toHex(offered.id))
+  noteOffered(peers: readonly OfferedPeer[], nameOf: (peer: OfferedPeer) => PeerName, now: number): void {
+    for (const noteOffered of peers) {
+      const before = this.#entries.get(toHex(noteOffered.id))
       this.#put({
-        id: offered.id,
-        peer: peerName(offered),
-        nat: offered.nat,
-        sameNat: offered.sameNat,
-        flagged: offered.flagged,
-        askedAt: now - offered.ageMs,
+        id: noteOffered.id,
+        peer: nameOf(noteOffered),
+        nat: noteOffered.nat,
+        sameNat: noteOffered.sameNat,
+        flagged: noteOffered.flagged,
+        requestedAt: now - noteOffered.ageMs,
         stateAt: before?.stateAt ?? now,
         state: before?.state ?? { state: 'known' },
       })
@@ -64,7 +64,7 @@ export class PeerStates {
     switch (event.event) {
       case 'punching': {
         const isLinked = this.#find(event.peer)?.state.state === 'linked'
-        // A newer session of somebody linked is tried beside the link.
+        // A newer session of a linked peer is tried while the link stays open.
         if (!isLinked) this.#change(event.peer, now, { state: 'trying', plan: event.plan })
         return
       }
@@ -91,13 +91,13 @@ export class PeerStates {
     }
   }
 
-  /** We stopped trying, of which there is no event. */
-  giveUp(id: UserId, now: number): void {
+  /** The user stopped the attempt. That emits no event. */
+  noteAttemptStopped(id: UserId, now: number): void {
     const entry = this.#entries.get(toHex(id))
     if (entry?.state.state === 'trying') this.#put({ ...entry, stateAt: now, state: { state: 'known' } })
   }
 
-  /** Whoever was named or changed last is first. */
+  /** The peer that was updated last is first. */
   get entries(): readonly PeerStateEntry[] {
     return [...this.#entries.values()].reverse()
   }
@@ -113,7 +113,7 @@ export class PeerStates {
     const before = this.#entries.get(toHex(id))
     const isSame = before?.state.state === state.state
     this.#put({
-      ...(before ?? { id, nat: null, sameNat: false, flagged: false, askedAt: null }),
+      ...(before ?? { id, nat: null, sameNat: false, flagged: false, requestedAt: null }),
       peer,
       stateAt: before && isSame ? before.stateAt : now,
       state,
@@ -124,8 +124,10 @@ export class PeerStates {
     const key = toHex(entry.id)
     this.#entries.delete(key)
     this.#entries.set(key, entry)
-    if (this.#entries.size <= mostKnown) return
-    const spare = [...this.#entries].find(([other, { state }]) => other !== key && state.state !== 'linked')
-    this.#entries.delete(spare ? spare[0] : (this.#entries.keys().next().value ?? key))
+    if (this.#entries.size <= maxPeers) return
+    const removable = [...this.#entries].find(
+      ([other, { state }]) => other !== key && state.state !== 'linked',
+    )
+    this.#entries.delete(removable ? removable[0] : (this.#entries.keys().next().value ?? key))
   }
 }

@@ -1,5 +1,5 @@
-// TCP connections with one peer (A7): called for in rounds while there is no way by UDP, taken when the peer calls,
-// proven by checks, and closed when nobody uses them.
+// TCP connections with one peer (A7). While there is no UDP path, we dial in rounds. We accept connections that the peer
+// opens. Checks prove each connection, and unused ones are closed.
 
 import type { Clock } from '../../base/clock.ts'
 import type { Crypto } from '../../base/crypto.ts'
@@ -17,29 +17,29 @@ import type { TcpTransport } from '../network/tcp-transport.ts'
 export type TcpAttemptOptions = {
   readonly clock: Clock
   readonly crypto: Pick<Crypto, 'randomBytes' | 'encrypt' | 'decrypt'>
-  /** For TCP alone. */
+  /** Used for TCP only. */
   readonly keys: CheckKeys
   readonly tcp: Pick<TcpTransport, 'dial'>
   readonly sameNat: boolean
-  /** Proven in both directions. */
+  /** A connection is proven in both directions. */
   readonly onPath: (path: Path, packets: number) => void
-  /** Of the link. */
+  /** A link packet arrived. */
   readonly onPacket: (bytes: Uint8Array, from: Endpoint, via: Via) => void
-  /** A connection that was proven is gone. */
-  readonly onGone: (via: Via) => void
-  /** The path that the link goes on, if it is one of ours, and whether the peer is heard on it. */
-  readonly inUse: () => { readonly via: Via; readonly isSilent: boolean } | null
+  /** A proven connection is closed. */
+  readonly onConnectionClosed: (via: Via) => void
+  /** The path that the link uses now, and whether the peer is silent on it. Null while there is no link. */
+  readonly currentPath: () => { readonly via: Via; readonly isSilent: boolean } | null
 }
 
-/** At once with one peer, proven or not. */
+/** Connections at once with one peer, proven or not. */
 const maxConnections = 6
-/** So long a connection may take to be proven. */
-const provingMs = 5_000
+/** A connection that is not proven in this time is closed. */
+const proofTimeoutMs = 5_000
 const sweepMs = 5_000
-/** Of a connection that the link does not go on; the peer may. */
-const idleMs = 30_000
+/** For a connection that our link does not use. The peer may still use it. */
+const idleTimeoutMs = 30_000
 
-type Held = {
+type OpenConnection = {
   readonly via: Via
   readonly connection: PacketConnection
   readonly check: TcpCheck
@@ -50,12 +50,12 @@ type Held = {
 
 export class TcpAttempt {
   readonly #options: TcpAttemptOptions
-  readonly #held = new Map<Via, Held>()
-  /** By endpoint; at most as many as there are targets. */
+  readonly #connections = new Map<Via, OpenConnection>()
+  /** By endpoint. At most one per target. */
   readonly #dialling = new Map<string, () => void>()
   #targets: readonly TcpTarget[] = []
   #round = 0
-  #until = -Infinity
+  #dialUntil = -Infinity
   #packets = 0
   #lastVia: Via = 0
   #cancelRound: () => void = () => {}
@@ -66,87 +66,88 @@ export class TcpAttempt {
     this.#options = options
   }
 
-  /** Calls the peer again and again, for so long. */
+  /** Dials the targets in rounds for `forMs`. */
   begin(targets: readonly TcpTarget[], forMs: number): void {
     if (this.#stopped) return
     this.#targets = targets
-    this.#until = this.#options.clock.now() + forMs
+    this.#dialUntil = this.#options.clock.now() + forMs
     this.#round = 0
-    this.#call()
+    this.#dialAll()
   }
 
-  /** Calls nobody any more; connections stay. */
-  cease(): void {
-    this.#until = -Infinity
+  /** Stops dialling. Connections stay open. */
+  stopDialling(): void {
+    this.#dialUntil = -Infinity
     this.#cancelRound()
-    for (const giveUp of this.#dialling.values()) giveUp()
+    for (const cancel of this.#dialling.values()) cancel()
     this.#dialling.clear()
   }
 
-  /** The peer calls. False when it is not the peer, or there are enough connections. */
+  /** Takes a connection that came in. Returns false when it is not from the peer or there are too many connections. */
   accept(connection: PacketConnection, packet: Uint8Array): boolean {
     const candidate = { kind: 'peer-reflexive', endpoint: connection.remote } as const
     const target = { candidate, isSimultaneous: false, isLan: isLan(candidate, this.#options.sameNat) }
-    const held = this.#hold(connection, target)
-    if (!held) return false
-    // Nothing was said yet: only whoever has the keys is told anything.
-    const isPeer = this.#take(held, packet)
-    if (!isPeer) this.#held.delete(held.via)
+    const entry = this.#addConnection(connection, target)
+    if (!entry) return false
+    // We have sent nothing yet. Only a peer that has the keys gets an answer.
+    const isPeer = this.#handlePacket(entry, packet)
+    if (!isPeer) this.#connections.delete(entry.via)
     return isPeer
   }
 
   send(bytes: Uint8Array, via: Via): void {
-    this.#held.get(via)?.connection.send(bytes)
+    this.#connections.get(via)?.connection.send(bytes)
   }
 
   stop(): void {
     this.#stopped = true
-    this.cease()
+    this.stopDialling()
     this.#cancelSweep?.()
-    for (const { connection } of this.#held.values()) connection.close()
-    this.#held.clear()
+    for (const { connection } of this.#connections.values()) connection.close()
+    this.#connections.clear()
   }
 
-  #call(): void {
+  #dialAll(): void {
     const { clock } = this.#options
     this.#cancelRound()
-    if (this.#stopped || clock.now() >= this.#until) {
-      this.cease()
+    if (this.#stopped || clock.now() >= this.#dialUntil) {
+      this.stopDialling()
       return
     }
     for (const target of this.#targets) this.#dial(target)
-    this.#cancelRound = clock.after(roundDelayMs(this.#round++, clock.wallNow()), () => this.#call())
+    this.#cancelRound = clock.after(roundDelayMs(this.#round++, clock.wallNow()), () => this.#dialAll())
   }
 
-  /** Anew in each round: the system waits ever longer between its own tries. */
+  /** Dials again in each round, because the system doubles the delay between its own retries. */
   #dial(target: TcpTarget): void {
     const { endpoint } = target.candidate
     const key = formatEndpoint(endpoint)
     this.#dialling.get(key)?.()
-    if ([...this.#held.values()].some(({ connection }) => formatEndpoint(connection.remote) === key)) return
+    if ([...this.#connections.values()].some(({ connection }) => formatEndpoint(connection.remote) === key))
+      return
     this.#packets++
-    const giveUp = this.#options.tcp.dial(
+    const cancel = this.#options.tcp.dial(
       {
         to: endpoint,
         handlers: { onPacket: () => {}, onClose: () => {} },
         onOpen: (connection) => {
           this.#dialling.delete(key)
-          const held = this.#hold(connection, target)
-          if (!held) connection.close()
-          else for (const bytes of held.check.start()) connection.send(bytes)
+          const entry = this.#addConnection(connection, target)
+          if (!entry) connection.close()
+          else for (const bytes of entry.check.start()) connection.send(bytes)
         },
         onFailure: () => this.#dialling.delete(key),
       },
       target.isSimultaneous,
     )
-    this.#dialling.set(key, giveUp)
+    this.#dialling.set(key, cancel)
   }
 
-  #hold(connection: PacketConnection, target: TcpTarget): Held | null {
-    if (this.#stopped || this.#held.size >= maxConnections) return null
+  #addConnection(connection: PacketConnection, target: TcpTarget): OpenConnection | null {
+    if (this.#stopped || this.#connections.size >= maxConnections) return null
     const { clock, crypto, keys } = this.#options
     const now = clock.now()
-    const held: Held = {
+    const entry: OpenConnection = {
       via: --this.#lastVia,
       connection,
       check: new TcpCheck(crypto, keys, connection.remote),
@@ -154,23 +155,23 @@ export class TcpAttempt {
       since: now,
       heardAt: now,
     }
-    this.#held.set(held.via, held)
+    this.#connections.set(entry.via, entry)
     connection.handlers = {
       onPacket: (bytes) => {
-        if (!this.#take(held, bytes)) this.#close(held)
+        if (!this.#handlePacket(entry, bytes)) this.#close(entry)
       },
-      onClose: () => this.#close(held),
+      onClose: () => this.#close(entry),
     }
-    this.#sweepLater()
-    return held
+    this.#scheduleSweep()
+    return entry
   }
 
-  /** False when the peer did not send it. Packets of a link are judged by the link. */
-  #take(held: Held, bytes: Uint8Array): boolean {
-    const { check, connection, target, via } = held
+  /** Returns false when the packet is not from the peer. The link itself verifies link packets. */
+  #handlePacket(entry: OpenConnection, bytes: Uint8Array): boolean {
+    const { check, connection, target, via } = entry
     if (checkTag(bytes) === null) {
       if (!check.isProven) return false
-      held.heardAt = this.#options.clock.now()
+      entry.heardAt = this.#options.clock.now()
       this.#options.onPacket(bytes, connection.remote, via)
       return true
     }
@@ -181,7 +182,7 @@ export class TcpAttempt {
       connection.send(answer)
     }
     if (result.provenEndpoint) {
-      this.cease()
+      this.stopDialling()
       const { candidate } = target
       const path: Path = {
         kind: target.isLan ? 'lan' : 'direct',
@@ -195,23 +196,25 @@ export class TcpAttempt {
     return true
   }
 
-  #close(held: Held): void {
-    held.connection.close()
-    if (this.#held.delete(held.via) && held.check.isProven) this.#options.onGone(held.via)
+  #close(entry: OpenConnection): void {
+    entry.connection.close()
+    if (this.#connections.delete(entry.via) && entry.check.isProven)
+      this.#options.onConnectionClosed(entry.via)
   }
 
-  #sweepLater(): void {
+  #scheduleSweep(): void {
     this.#cancelSweep ??= this.#options.clock.after(sweepMs, () => {
       this.#cancelSweep = null
       const now = this.#options.clock.now()
-      const present = this.#options.inUse()
-      for (const held of [...this.#held.values()]) {
-        const isInUse = held.via === present?.via
-        const isUnproven = !held.check.isProven && now - held.since > provingMs
-        const isIdle = (!isInUse || present.isSilent) && now - held.heardAt > idleMs / (isInUse ? 3 : 1)
-        if (isUnproven || isIdle) this.#close(held)
+      const current = this.#options.currentPath()
+      for (const entry of [...this.#connections.values()]) {
+        const isInUse = entry.via === current?.via
+        const isUnproven = !entry.check.isProven && now - entry.since > proofTimeoutMs
+        const isIdle =
+          (!isInUse || current.isSilent) && now - entry.heardAt > idleTimeoutMs / (isInUse ? 3 : 1)
+        if (isUnproven || isIdle) this.#close(entry)
       }
-      if (this.#held.size > 0 && !this.#stopped) this.#sweepLater()
+      if (this.#connections.size > 0 && !this.#stopped) this.#scheduleSweep()
     })
   }
 }

@@ -1,5 +1,5 @@
-// When a connection tries TCP (A7): beside UDP once that has had a fair chance, at once where UDP is known not to pass,
-// and again when a link falls silent.
+// Decides when a connection tries TCP (A7): in parallel to UDP after a head start for UDP, at once where UDP is known not
+// to get through, and again when a link becomes silent.
 
 import type { Candidate } from '../../base/endpoint.ts'
 import type { Via } from '../../base/protocol-machine.ts'
@@ -12,13 +12,13 @@ import type { TcpTransport } from '../network/tcp-transport.ts'
 import type { PairKeys } from './pair-keys.ts'
 import { TcpAttempt, type TcpAttemptOptions } from './tcp-attempt.ts'
 
-/** With both sides there UDP takes a second at most, and a letter may bring one of them some seconds later. */
-const fairChanceMs = 4_000
-const mostAttemptMs = 120_000
-/** As long as a silent link lives. */
-const againMs = 30_000
+/** With both sides punching, UDP needs one second at most. One side may start some seconds later, because of the mail. */
+const udpHeadStartMs = 4_000
+const maxAttemptMs = 120_000
+/** Equals the time after which a silent link is closed. */
+const restartMs = 30_000
 
-/** TCP is left out by tests of everything else. */
+/** Tests of other parts leave TCP out. */
 export type TcpFallbackNetwork = {
   readonly onLoopback: boolean
   readonly tcp?: Pick<TcpTransport, 'dial'> | null
@@ -28,28 +28,40 @@ export type TcpFallbackNetwork = {
 
 type TcpFallbackOptions = Pick<
   TcpAttemptOptions,
-  'clock' | 'crypto' | 'onPath' | 'onPacket' | 'onGone' | 'inUse'
+  'clock' | 'crypto' | 'onPath' | 'onPacket' | 'onConnectionClosed' | 'currentPath'
 > & {
   readonly keys: Pick<PairKeys, 'tag' | 'tcp'>
   readonly network: TcpFallbackNetwork
   readonly peer: OfferedPeer
   readonly plan: AttemptOptions['plan']
-  /** How long a direct attempt lasts; the others need more, and say so themselves. */
+  /** How long a direct attempt lasts. Other plans need more time and have their own `attemptMs`. */
   readonly attemptMs: number
-  /** The first attempt is over; there may be a path. */
-  readonly onOver: () => void
+  /** The first attempt is over. It may have found a path. */
+  readonly onAttemptEnd: () => void
 }
 
 export class TcpFallback {
   readonly #options: TcpFallbackOptions
-  /** Null where we do no TCP. */
+  /** Null when TCP is off. */
   readonly #attempt: TcpAttempt | null
   #isOver = false
-  #cancelBeginning: () => void = () => {}
+  #cancelStart: () => void = () => {}
   #cancelEnd: () => void = () => {}
 
   constructor(options: TcpFallbackOptions) {
-    const { clock, crypto, keys, network, peer, plan, attemptMs, onPath, onPacket, onGone, inUse } = options
+    const {
+      clock,
+      crypto,
+      keys,
+      network,
+      peer,
+      plan,
+      attemptMs,
+      onPath,
+      onPacket,
+      onConnectionClosed,
+      currentPath,
+    } = options
     const { tcp } = network
     this.#options = options
     this.#attempt = tcp
@@ -61,37 +73,37 @@ export class TcpFallback {
           sameNat: peer.sameNat,
           onPath,
           onPacket,
-          onGone,
-          inUse,
+          onConnectionClosed,
+          currentPath,
         })
       : null
     if (!this.#attempt || this.#targets.length + (peer.tcpCandidates?.length ?? 0) === 0) {
       this.#isOver = true
       return
     }
-    const forMs = Math.min(isHard(plan) ? plan.attemptMs : attemptMs, mostAttemptMs)
-    const waitMs = plan.strategy === 'tcp' || network.udpIsSilent || isUdpSilentAt(peer) ? 0 : fairChanceMs
-    this.#cancelBeginning = clock.after(waitMs, () => this.#begin(forMs - waitMs))
+    const forMs = Math.min(isHard(plan) ? plan.attemptMs : attemptMs, maxAttemptMs)
+    const waitMs = plan.strategy === 'tcp' || network.udpIsSilent || isUdpSilentAt(peer) ? 0 : udpHeadStartMs
+    this.#cancelStart = clock.after(waitMs, () => this.#startDialling(forMs - waitMs))
     this.#cancelEnd = clock.after(forMs, () => this.#end())
   }
 
-  /** Nothing more is to be expected of it, unless the peer calls. */
+  /** True when no more paths will come, unless the peer opens a connection. */
   get isOver(): boolean {
     return this.#isOver
   }
 
-  /** There is a path by UDP, which is better. */
-  cease(): void {
-    this.#cancelBeginning()
-    this.#attempt?.cease()
+  /** Call it when there is a UDP path, which is better. */
+  stopDialling(): void {
+    this.#cancelStart()
+    this.#attempt?.stopDialling()
   }
 
-  /** The link is silent. */
-  beginAgain(): void {
-    this.#begin(againMs)
+  /** Call it when the link is silent. */
+  restart(): void {
+    this.#startDialling(restartMs)
   }
 
-  /** The peer calls; false when it is not the peer. */
+  /** Takes a connection that came in. Returns false when it is not from the peer. */
   accept(connection: PacketConnection, packet: Uint8Array): boolean {
     return this.#attempt?.accept(connection, packet) ?? false
   }
@@ -102,7 +114,7 @@ export class TcpFallback {
 
   stop(): void {
     this.#isOver = true
-    this.#cancelBeginning()
+    this.#cancelStart()
     this.#cancelEnd()
     this.#attempt?.stop()
   }
@@ -117,17 +129,17 @@ export class TcpFallback {
     })
   }
 
-  #begin(forMs: number): void {
+  #startDialling(forMs: number): void {
     this.#attempt?.begin(this.#targets, forMs)
   }
 
   #end(): void {
     this.#isOver = true
-    this.#options.onOver()
+    this.#options.onAttemptEnd()
   }
 }
 
-/** Its letter has an address that servers saw by TCP, and none by UDP. */
+/** True when STUN servers see this peer over TCP but not over UDP, as its candidates show. */
 function isUdpSilentAt({ candidates, tcpCandidates = [] }: OfferedPeer): boolean {
   const isReflexive = ({ kind }: { readonly kind: string }) => kind === 'server-reflexive'
   return tcpCandidates.some(isReflexive) && !candidates.some(isReflexive)

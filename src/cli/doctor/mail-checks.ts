@@ -9,13 +9,18 @@ import type { ReceiveUrl, SendUrl } from '../../mail/mail-url.ts'
 import { serverName } from '../../mail/mail-url.ts'
 import type { Mailbox } from '../../mail/mailbox.ts'
 import { createSender, openMailbox } from '../../mail/open-mailbox.ts'
-import type { MailSender } from '../../mail/sender.ts'
 import { tokenFor } from '../../setup/open-mail.ts'
 import { count, seconds, sizeWords } from '../../wording/numbers-text.ts'
 import { checkClock, type Tolerance } from './clock-check.ts'
 import { type Finding, type FindingsPrinter, fault, faultOf, ok, warning } from './findings.ts'
 import { senderFinding } from './sender-authentication-check.ts'
-import { doctorSubject, removeTestLetters, sendTestLetter } from './test-letter.ts'
+import {
+  doctorSubject,
+  MailAnnouncements,
+  removeTestLetters,
+  sendTestLetter,
+  type TestLetterOptions,
+} from './test-letter.ts'
 import { dayOf, probeTls, type TlsFacts } from './tls-probe.ts'
 
 export type MailTarget = {
@@ -43,11 +48,12 @@ const otherFolders = ['INBOX', 'Junk', 'Spam', 'Junk E-mail', '[Gmail]/Spam', 'T
 export async function checkMail(target: MailTarget, { print, progress }: FindingsPrinter): Promise<void> {
   const { receive, send, clock } = target
   const notices: string[] = []
+  const announcements = new MailAnnouncements()
   progress('logging in where mail is received')
   const mailbox = await attempt(print, 'receive', async () => {
     const opened = openDoctorMailbox(target, receive, (notice) => notices.push(notice))
     const facts = receive.protocol === 'maildir' ? null : await probeTls(receive, clock.wallNow())
-    await opened.open()
+    await opened.open({ onWake: announcements.note })
     for (const finding of receiveFindings(receive, facts, clock.wallNow())) print(finding)
     return opened
   })
@@ -65,7 +71,7 @@ export async function checkMail(target: MailTarget, { print, progress }: Finding
       progress('reading the quota of the mailbox')
       for (const finding of await quotaFindings(target, receive)) print(finding)
     }
-    if (mailbox && sender) await checkLetter(target, mailbox, sender, { print, progress })
+    if (mailbox && sender) await checkLetter(target, { mailbox, announcements, sender }, { print, progress })
     for (const notice of notices) {
       print(warning('receive', notice, 'It works, but a separate mailbox for peerpost is better.'))
     }
@@ -153,14 +159,13 @@ async function quotaFindings({ clock, tokens }: MailTarget, url: ReceiveUrl): Pr
 
 async function checkLetter(
   target: MailTarget,
-  mailbox: Mailbox,
-  sender: MailSender,
+  mail: Pick<TestLetterOptions, 'mailbox' | 'announcements' | 'sender'>,
   { print, progress }: FindingsPrinter,
 ): Promise<void> {
   const { receive, send, address, letterMs, tolerance, trustedAuthservId, stopped } = target
   progress('waiting for a letter to ourselves')
   try {
-    const letter = await sendTestLetter({ ...target, mailbox, sender, limitMs: letterMs })
+    const letter = await sendTestLetter({ ...target, ...mail, limitMs: letterMs })
     if (letter.outcome === 'arrived') {
       print(travelFinding(letter.travelMs))
       print(checkClock(letter, tolerance))

@@ -33,11 +33,28 @@ export type TestLetterOptions = {
   readonly address: string
   /** It must be open, and filter by `doctorSubject`. */
   readonly mailbox: Mailbox
+  readonly announcements: MailAnnouncements
   readonly sender: MailSender
   /** How long the letter may take. */
   readonly limitMs: number
   /** Ends the waiting early. */
   readonly stopped: Promise<unknown>
+}
+
+/** Waits until the mailbox announces new mail. */
+export class MailAnnouncements {
+  #announced = Promise.withResolvers<void>()
+
+  /** The `onWake` of the mailbox. */
+  readonly note = (): void => {
+    this.#announced.resolve()
+    this.#announced = Promise.withResolvers()
+  }
+
+  /** Resolves at the next announcement. */
+  next(): Promise<void> {
+    return this.#announced.promise
+  }
 }
 
 /** The interval between searches when the server does not announce mail. */
@@ -85,15 +102,13 @@ export async function removeTestLetters(mailbox: Mailbox): Promise<boolean> {
 }
 
 async function find(options: TestLetterOptions, token: string, until: number): Promise<FetchedMail | null> {
-  const { clock, mailbox, stopped } = options
+  const { clock, mailbox, announcements, stopped } = options
   let isStopped = false
   void stopped.then(() => {
     isStopped = true
   })
   while (!isStopped) {
-    const woken = new Promise<void>((resolve) => {
-      mailbox.onWake = resolve
-    })
+    const announced = announcements.next()
     const mails = await mailbox.fetch(maxMails)
     const own = mails.find((mail) => tokenOf(mail) === token)
     const strays: FetchedMail[] = []
@@ -108,7 +123,7 @@ async function find(options: TestLetterOptions, token: string, until: number): P
     const pause = new Promise<void>((resolve) => {
       cancel = clock.after(waitMs, resolve)
     })
-    await Promise.race([woken, pause, stopped])
+    await Promise.race([announced, pause, stopped])
     cancel()
   }
   return null

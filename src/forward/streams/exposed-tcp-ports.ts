@@ -1,6 +1,6 @@
-// TCP servers here, TCP clients at the peers (`--expose tcp:PORT`): a peer's wish to open a stream makes a connection to
-// the local game, from the address that stands for this peer, or a pair of ends in memory where the program itself opened
-// the name.
+// The exposed TCP ports and named streams of this side (`--expose tcp:PORT`). When a peer opens a stream to a port, we
+// connect to the local game from the peer's loopback address. For a stream to a name, we create a pair of connected
+// streams in memory.
 
 import { connect } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
@@ -8,7 +8,7 @@ import { type Rate, TokenBucket } from '../../base/token-bucket.ts'
 import type { ForwarderCounts } from '../forward-types.ts'
 import type { OnStream } from '../named-services.ts'
 import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
-import { joinedEnds, type LocalEnd } from './memory-duplex.ts'
+import { createDuplexPair, type LocalEnd } from './memory-duplex.ts'
 import type { Allowance, StreamBudget } from './stream-budget.ts'
 import { type EndReason, encodeStreamFrame, type StreamFrame } from './stream-frame.ts'
 import { StreamTable } from './stream-table.ts'
@@ -20,32 +20,32 @@ type ExposedTcpPortsOptions = {
   readonly budget: StreamBudget
   readonly random: () => number
   readonly addresses: PeerLoopbackAddresses
-  /** Whether this peer may reach this TCP port. */
-  readonly isOpenTo: (peerId: string, port: number) => boolean
-  /** Who takes streams to this name; null when it is not open to this peer. */
+  /** True when this peer may use this TCP port. */
+  readonly isAllowed: (peerId: string, port: number) => boolean
+  /** The handler for streams to this name. Null when the name is not open to this peer. */
   readonly streamHandlerOf: (peerId: string, name: string) => OnStream | null
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
-  readonly singlePacketBytes: (peerId: string) => number
+  readonly maxUnfragmentedBytes: (peerId: string) => number
   readonly counts: ForwarderCounts
 }
 
-/** Connecting to the game, or connected: until its stream is over. */
+/** Exists from the attempt to connect to the game until its stream is over. */
 type Connection = { readonly peerId: string; readonly ownSeq: number; tcp: LocalEnd | null; isOpen: boolean }
-/** What a request that is granted gets. */
-type Granted = { readonly connection: Connection; readonly allowance: Allowance }
-/** Of one peer: how many streams it may still ask for now, and numbers that are over. */
-type PeerHistory = { readonly openRequests: TokenBucket; readonly past: Set<number> }
+/** An accepted open request. */
+type AcceptedOpen = { readonly connection: Connection; readonly allowance: Allowance }
+/** The open requests that a peer may still make now, and the stream numbers that are over. */
+type PeerHistory = { readonly openRequests: TokenBucket; readonly ended: Set<number> }
 
 const openRequests: Rate = { burst: 128, perSecond: 64 }
-/** Numbers that are over, each peer: a copy of a wish that comes late opens nothing. */
-const maxPast = 256
-const connectWithinMs = 10_000
+/** Ended stream numbers per peer, so that a late copy of an open request opens nothing. When full, the oldest goes. */
+const maxEnded = 256
+const connectTimeoutMs = 10_000
 
 export class ExposedTcpPorts {
   readonly #options: ExposedTcpPortsOptions
-  /** By peer and number; bounded by the budget. */
+  /** By peer and stream number. Bounded by the budget. */
   readonly #connections = new Map<string, Connection>()
-  /** Of linked peers. */
+  /** By peer ID. Contains only linked peers. */
   readonly #histories = new Map<string, PeerHistory>()
   readonly #table: StreamTable
 
@@ -64,18 +64,19 @@ export class ExposedTcpPorts {
     const { number } = frame
     switch (frame.kind) {
       case 'open':
-        this.#handleOpen(peerId, number, () => this.#toPort(peerId, number, frame.port, frame.seq))
+        this.#handleOpen(peerId, number, () => this.#acceptPort(peerId, number, frame.port, frame.seq))
         return
       case 'open-named':
-        this.#handleOpen(peerId, number, () => this.#toService(peerId, number, frame.name, frame.seq))
+        this.#handleOpen(peerId, number, () => this.#acceptService(peerId, number, frame.name, frame.seq))
         return
       case 'packet':
-        if (!this.#table.receive(peerId, number, frame.packet)) this.#answerEnd(peerId, number, 'unknown')
+        if (!this.#table.receive(peerId, number, frame.packet))
+          this.#sendUnrepeatedEnd(peerId, number, 'unknown')
         return
       case 'end': {
         const connection = this.#connections.get(`${peerId} ${number}`)
         if (connection && !connection.isOpen) connection.tcp?.destroy()
-        else this.#table.endedByPeer(peerId, number, frame.reason)
+        else this.#table.handlePeerEnd(peerId, number, frame.reason)
         return
       }
     }
@@ -94,7 +95,7 @@ export class ExposedTcpPorts {
     this.#histories.clear()
   }
 
-  #handleOpen(peerId: string, number: number, admit: () => ((taken: Granted) => void) | null): void {
+  #handleOpen(peerId: string, number: number, accept: () => ((accepted: AcceptedOpen) => void) | null): void {
     const { budget, counts, random } = this.#options
     const key = `${peerId} ${number}`
     const known = this.#connections.get(key)
@@ -103,20 +104,20 @@ export class ExposedTcpPorts {
       return
     }
     const history = this.#historyOf(peerId)
-    if (history.past.has(number)) {
-      this.#answerEnd(peerId, number, 'unknown')
+    if (history.ended.has(number)) {
+      this.#sendUnrepeatedEnd(peerId, number, 'unknown')
       return
     }
-    const open = admit()
+    const open = accept()
     if (!open) {
       counts.notExposed++
-      this.#answerEnd(peerId, number, 'not-exposed')
+      this.#sendUnrepeatedEnd(peerId, number, 'not-exposed')
       return
     }
     const allowance = history.openRequests.tryTake(this.#options.clock.now()) ? budget.take(peerId) : null
     if (!allowance) {
       counts.refusedStreams++
-      this.#answerEnd(peerId, number, 'busy')
+      this.#sendUnrepeatedEnd(peerId, number, 'busy')
       return
     }
     const connection: Connection = { peerId, ownSeq: random(), tcp: null, isOpen: false }
@@ -124,23 +125,24 @@ export class ExposedTcpPorts {
     open({ connection, allowance })
   }
 
-  #toPort(peerId: string, number: number, port: number, peerSeq: number) {
-    if (!this.#options.isOpenTo(peerId, port)) return null
-    return ({ connection, allowance }: Granted) => this.#connect(connection, number, port, peerSeq, allowance)
+  #acceptPort(peerId: string, number: number, port: number, peerSeq: number) {
+    if (!this.#options.isAllowed(peerId, port)) return null
+    return ({ connection, allowance }: AcceptedOpen) =>
+      this.#connect(connection, number, port, peerSeq, allowance)
   }
 
-  #toService(peerId: string, number: number, name: string, peerSeq: number) {
+  #acceptService(peerId: string, number: number, name: string, peerSeq: number) {
     const handler = this.#options.streamHandlerOf(peerId, name)
     if (!handler) return null
-    return ({ connection, allowance }: Granted) => {
-      const [ours, theirs] = joinedEnds()
+    return ({ connection, allowance }: AcceptedOpen) => {
+      const [ours, theirs] = createDuplexPair()
       connection.tcp = ours
-      this.#begin(connection, number, ours, peerSeq, allowance)
+      this.#startStream(connection, number, ours, peerSeq, allowance)
       handler(peerId, theirs)
     }
   }
 
-  /** IPv6's loopback where nobody listens on IPv4's: some games know only one. */
+  /** Tries ::1 when nothing listens on 127.0.0.1, because some games listen on one address only. */
   #connect(
     connection: Connection,
     number: number,
@@ -151,20 +153,20 @@ export class ExposedTcpPorts {
   ): void {
     const { addresses, clock } = this.#options
     const { peerId } = connection
-    const place =
+    const endpoints =
       family === 4
         ? { host: '127.0.0.1', localAddress: addresses.of(peerId) }
         : { host: '::1', localAddress: '::1' }
-    const tcp = connect({ ...place, port, allowHalfOpen: true })
+    const tcp = connect({ ...endpoints, port, allowHalfOpen: true })
     connection.tcp = tcp
-    const cancel = clock.after(connectWithinMs, () => tcp.destroy())
+    const cancel = clock.after(connectTimeoutMs, () => tcp.destroy())
     let code: string | undefined
-    const noteError = (error: NodeJS.ErrnoException) => {
+    const handleError = (error: NodeJS.ErrnoException) => {
       code = error.code
     }
-    const failed = () => {
+    const handleClose = () => {
       cancel()
-      if (code === 'EADDRNOTAVAIL' && family === 4 && addresses.giveUp(place.localAddress)) {
+      if (code === 'EADDRNOTAVAIL' && family === 4 && addresses.reportUnusable(endpoints.localAddress)) {
         this.#connect(connection, number, port, peerSeq, allowance, 4)
       } else if (code === 'ECONNREFUSED' && family === 4) {
         this.#connect(connection, number, port, peerSeq, allowance, 6)
@@ -174,16 +176,22 @@ export class ExposedTcpPorts {
         this.#table.sendEnd(peerId, number, 'refused')
       }
     }
-    tcp.on('error', noteError)
-    tcp.on('close', failed)
+    tcp.on('error', handleError)
+    tcp.on('close', handleClose)
     tcp.on('connect', () => {
       cancel()
-      tcp.off('close', failed)
-      this.#begin(connection, number, tcp, peerSeq, allowance)
+      tcp.off('close', handleClose)
+      this.#startStream(connection, number, tcp, peerSeq, allowance)
     })
   }
 
-  #begin(connection: Connection, number: number, tcp: LocalEnd, peerSeq: number, allowance: Allowance): void {
+  #startStream(
+    connection: Connection,
+    number: number,
+    tcp: LocalEnd,
+    peerSeq: number,
+    allowance: Allowance,
+  ): void {
     const { peerId, ownSeq } = connection
     const { relay } = this.#options
     connection.isOpen = true
@@ -198,22 +206,22 @@ export class ExposedTcpPorts {
 
   #forget({ peerId }: Connection, number: number): void {
     this.#connections.delete(`${peerId} ${number}`)
-    const past = this.#histories.get(peerId)?.past
-    if (!past) return
-    past.add(number)
-    const [oldest] = past
-    if (past.size > maxPast && oldest !== undefined) past.delete(oldest)
+    const ended = this.#histories.get(peerId)?.ended
+    if (!ended) return
+    ended.add(number)
+    const [oldest] = ended
+    if (ended.size > maxEnded && oldest !== undefined) ended.delete(oldest)
   }
 
-  /** Said once: it is an answer, and the next question draws another. */
-  #answerEnd(peerId: string, number: number, reason: EndReason): void {
+  /** Sent once. If it is lost, the peer's next frame causes another. */
+  #sendUnrepeatedEnd(peerId: string, number: number, reason: EndReason): void {
     this.#options.send(peerId, encodeStreamFrame({ kind: 'end', towards: 'forwarding', number, reason }))
   }
 
   #historyOf(peerId: string): PeerHistory {
     let history = this.#histories.get(peerId)
     if (!history) {
-      history = { openRequests: new TokenBucket(this.#options.clock.now(), openRequests), past: new Set() }
+      history = { openRequests: new TokenBucket(this.#options.clock.now(), openRequests), ended: new Set() }
       this.#histories.set(peerId, history)
     }
     return history

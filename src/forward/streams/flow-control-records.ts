@@ -1,16 +1,16 @@
-// What a stream carries in each direction, in order and complete:
+// The records that a stream carries in each direction, in order and without loss:
 //
 //      0        1             3
 //      +--------+-------------+-----------------------------------------------+
 //      |  kind  | length (2)  |  body                                         |
 //      +--------+-------------+-----------------------------------------------+
 //      kind 1 data     1..65535 bytes of the TCP connection
-//      kind 2 credit   4 bytes: so many more bytes of data may be sent
-//      kind 3 end      empty: no more data this way (TCP's FIN)
+//      kind 2 credit   4 bytes: how many more bytes of data the other side may send
+//      kind 3 end      empty: no more data in this direction (TCP's FIN)
 //      kind 4 reset    empty: the TCP connection broke after this
 //
-// Big-endian. Credit makes back-pressure reach from one end to the other: a side sends no more data than the other said it
-// would hold, `initialCredit` at first.
+// Big-endian. Credit provides back-pressure from end to end: a side sends only as much data as the other gave credit for.
+// Both start with `initialCreditBytes`.
 
 import { concatBytes, viewOf } from '../../base/bytes.ts'
 
@@ -27,7 +27,7 @@ export type StreamRecord =
 const kinds = { data: 1, credit: 2, end: 3, reset: 4 } as const
 const creditBodyBytes = 4
 
-/** The header of a data record; the data follow. `length` is 1..65535. */
+/** The header of a data record. The data follow it. `length` is 1..65535. */
 export function dataHeader(length: number): Uint8Array {
   return Uint8Array.of(kinds.data, length >> 8, length & 0xff)
 }
@@ -49,33 +49,33 @@ export function resetRecord(): Uint8Array {
   return Uint8Array.of(kinds.reset, 0, 0)
 }
 
-/** Reads records from pieces of any size. Data come as soon as they are there, in parts of a record too. */
+/** Parses records from chunks of any size. Data are returned as they arrive, even if the record is incomplete. */
 export class RecordReader {
-  /** A begun header or credit: less than 7 bytes. */
-  #begun: Uint8Array = new Uint8Array(0)
-  /** Of the present data record, still to come. */
-  #dataLeft = 0
+  /** The start of a header or credit record: less than 7 bytes. */
+  #partial: Uint8Array = new Uint8Array(0)
+  /** Missing bytes of the current data record. */
+  #missingDataBytes = 0
   #broken = false
 
-  /** Null once what came is no record; then for ever. Data are views of `piece`. */
-  read(piece: Uint8Array): StreamRecord[] | null {
+  /** Returns null after the first invalid record, and from then on always. Data are views of `chunk`. */
+  read(chunk: Uint8Array): StreamRecord[] | null {
     if (this.#broken) return null
     const records: StreamRecord[] = []
-    let rest = piece
+    let rest = chunk
     while (rest.length > 0) {
-      if (this.#dataLeft > 0) {
-        const bytes = rest.subarray(0, this.#dataLeft)
-        this.#dataLeft -= bytes.length
+      if (this.#missingDataBytes > 0) {
+        const bytes = rest.subarray(0, this.#missingDataBytes)
+        this.#missingDataBytes -= bytes.length
         rest = rest.subarray(bytes.length)
         records.push({ kind: 'data', bytes })
         continue
       }
-      const missing = this.#missing()
-      const part = rest.subarray(0, missing)
-      this.#begun = concatBytes(this.#begun, part)
+      const missingBytes = this.#missingHeaderBytes()
+      const part = rest.subarray(0, missingBytes)
+      this.#partial = concatBytes(this.#partial, part)
       rest = rest.subarray(part.length)
-      if (part.length < missing) break
-      const record = this.#complete()
+      if (part.length < missingBytes) break
+      const record = this.#decodePartial()
       if (record === 'broken') {
         this.#broken = true
         return null
@@ -85,27 +85,27 @@ export class RecordReader {
     return records
   }
 
-  #missing(): number {
-    const isCredit = this.#begun[0] === kinds.credit && this.#begun.length >= recordHeaderBytes
-    return recordHeaderBytes + (isCredit ? creditBodyBytes : 0) - this.#begun.length
+  #missingHeaderBytes(): number {
+    const isCredit = this.#partial[0] === kinds.credit && this.#partial.length >= recordHeaderBytes
+    return recordHeaderBytes + (isCredit ? creditBodyBytes : 0) - this.#partial.length
   }
 
-  /** What the bytes begun amount to; null when more must come. */
-  #complete(): StreamRecord | 'broken' | null {
-    const begun = this.#begun
-    const length = viewOf(begun).getUint16(1)
-    if (begun[0] === kinds.credit) {
+  /** Decodes the buffered bytes. Null when more bytes are needed or only data follow. */
+  #decodePartial(): StreamRecord | 'broken' | null {
+    const partial = this.#partial
+    const length = viewOf(partial).getUint16(1)
+    if (partial[0] === kinds.credit) {
       if (length !== creditBodyBytes) return 'broken'
-      if (begun.length === recordHeaderBytes) return null
-      const bytes = viewOf(begun).getUint32(recordHeaderBytes)
-      this.#begun = new Uint8Array(0)
+      if (partial.length === recordHeaderBytes) return null
+      const bytes = viewOf(partial).getUint32(recordHeaderBytes)
+      this.#partial = new Uint8Array(0)
       return bytes === 0 ? 'broken' : { kind: 'credit', bytes }
     }
-    this.#begun = new Uint8Array(0)
-    if (begun[0] === kinds.end) return length === 0 ? { kind: 'end' } : 'broken'
-    if (begun[0] === kinds.reset) return length === 0 ? { kind: 'reset' } : 'broken'
-    if (begun[0] !== kinds.data || length === 0) return 'broken'
-    this.#dataLeft = length
+    this.#partial = new Uint8Array(0)
+    if (partial[0] === kinds.end) return length === 0 ? { kind: 'end' } : 'broken'
+    if (partial[0] === kinds.reset) return length === 0 ? { kind: 'reset' } : 'broken'
+    if (partial[0] !== kinds.data || length === 0) return 'broken'
+    this.#missingDataBytes = length
     return null
   }
 }

@@ -1,10 +1,10 @@
-// One forwarded TCP connection: its local end and the pipe to the peer's, with back-pressure and half-close from end
-// to end (A7, A10).
+// One forwarded TCP connection: the local socket and the pipe to the peer, with back-pressure and half-close from end to
+// end (A7, A10).
 //
-//      TCP socket ──read──> records ──> pipe        no more than the peer gave credit for
-//      TCP socket <─write── records <── pipe        credit goes back as the local program takes the data
+//      TCP socket ──read──> records ──> pipe        only as much data as the peer gave credit for
+//      TCP socket <─write── records <── pipe        we give new credit when the local program reads the data
 //
-// The stream is over when both sides have sent their end and know that it arrived, or when either side broke.
+// The stream is over when both sides have sent their end and know that it arrived, or when one side has failed.
 
 import {
   creditRecord,
@@ -20,20 +20,20 @@ import { type Allowance, maxWindowBytes } from './stream-budget.ts'
 import type { EndReason } from './stream-frame.ts'
 import type { Pipe, PipeOptions } from './udx-relay.ts'
 
-/** A peer that gives more credit than this does not count as we do. */
+/** A peer that gives more credit than this violates the protocol. */
 const maxCreditBytes = 2 * maxWindowBytes
-/** Beside the window: headers of records, and credit, which is sent without credit. */
-const slackBytes = 65_536
+/** Space beyond the window for record headers and credit records, which need no credit. */
+const overheadBytes = 65_536
 const nothing = new Uint8Array(0)
 
 type StreamOptions = {
-  /** Half-open connections allowed; nothing read from it yet. */
+  /** Must allow half-open connections. Nothing was read from it yet. */
   readonly tcp: LocalEnd
   readonly allowance: Allowance
   readonly createPipe: (
     handlers: Pick<PipeOptions, 'maxBytesAhead' | 'onData' | 'onDrain' | 'onLost'>,
   ) => Pipe
-  /** Once, always the last. */
+  /** Called exactly once, as the last callback. */
   readonly onOver: (reason: EndReason) => void
 }
 
@@ -43,20 +43,20 @@ export class ForwardedStream {
   readonly #allowance: Allowance
   readonly #onOver: StreamOptions['onOver']
   readonly #records = new RecordReader()
-  /** Bytes of data that we may still send. */
+  /** Data bytes that we may still send. */
   #credit = initialCreditBytes
-  /** Data given to the local program and not yet taken. */
-  #held = 0
-  /** Taken since credit was last given, and since the window last grew. */
-  #takenSinceCredit = 0
-  #takenSinceGrowth = 0
+  /** Data bytes written to the local program but not read by it yet. */
+  #unreadBytes = 0
+  /** Data bytes that the local program has read since we last gave credit, and since the window last grew. */
+  #readSinceCredit = 0
+  #readSinceGrowth = 0
   #pipeIsFull = false
-  #isGathering = false
-  #sentEnd = false
-  #endArrived = false
-  /** The peer is yet to learn of it. */
-  #tcpIsBroken = false
-  #gotEnd = false
+  #isCorked = false
+  #hasSentEnd = false
+  #hasEndArrived = false
+  /** The TCP socket has failed. The peer does not know it yet. */
+  #hasTcpFailed = false
+  #hasReceivedEnd = false
   #over = false
 
   constructor({ tcp, allowance, createPipe, onOver }: StreamOptions) {
@@ -65,7 +65,7 @@ export class ForwardedStream {
     this.#onOver = onOver
     tcp.setNoDelay(true)
     this.#pipe = createPipe({
-      maxBytesAhead: () => allowance.windowBytes + slackBytes,
+      maxBytesAhead: () => allowance.windowBytes + overheadBytes,
       onData: (bytes) => this.#receive(bytes),
       onDrain: () => {
         this.#pipeIsFull = false
@@ -74,11 +74,11 @@ export class ForwardedStream {
       onLost: () => this.break('reset'),
     })
     tcp.on('readable', () => this.#pump())
-    tcp.on('end', () => this.#end())
-    tcp.on('error', () => this.#tcpBroke())
+    tcp.on('end', () => this.#sendEnd())
+    tcp.on('error', () => this.#handleTcpFailure())
     tcp.on('close', () => {
-      // Both ways at their end; only our word of it may still be under way.
-      if (!this.#sentEnd || !this.#gotEnd) this.#tcpBroke()
+      // If both directions have ended, this is a normal close. Only our end record may still be in transit.
+      if (!this.#hasSentEnd || !this.#hasReceivedEnd) this.#handleTcpFailure()
       allowance.close()
     })
     this.#pump()
@@ -88,14 +88,14 @@ export class ForwardedStream {
     return this.#pipe
   }
 
-  /** The peer says it is over. */
-  endedByPeer(reason: EndReason): void {
-    // It may say so before we know that our own end arrived: it is how we learn it.
-    if (this.#sentEnd && this.#gotEnd) this.#finish(reason)
+  /** The peer has ended the stream. */
+  handlePeerEnd(reason: EndReason): void {
+    // The peer's frame also shows that our own end arrived, even when we do not know it yet.
+    if (this.#hasSentEnd && this.#hasReceivedEnd) this.#finish(reason)
     else this.break(reason)
   }
 
-  /** Ends at once, and resets the TCP connection. */
+  /** Ends the stream at once and resets the TCP connection. */
   break(reason: EndReason): void {
     if (this.#over) return
     this.#tcp.resetAndDestroy()
@@ -104,105 +104,105 @@ export class ForwardedStream {
 
   /** From the local program to the peer. */
   #pump(): void {
-    if (this.#over || this.#tcpIsBroken) return
+    if (this.#over || this.#hasTcpFailed) return
     while (!this.#over && !this.#pipeIsFull && this.#credit > 0 && this.#tcp.readableLength > 0) {
-      const wanted = Math.min(this.#credit, this.#tcp.readableLength, maxDataBytes)
-      const bytes: Uint8Array | null = this.#tcp.read(wanted)
+      const length = Math.min(this.#credit, this.#tcp.readableLength, maxDataBytes)
+      const bytes: Uint8Array | null = this.#tcp.read(length)
       if (bytes === null) return
       this.#credit -= bytes.length
       this.#pipe.write(dataHeader(bytes.length))
       this.#pipeIsFull = !this.#pipe.write(bytes)
     }
-    // Asking for nothing lets the socket read on, and tell of its end: also of one that came before the last bytes were
-    // taken, for taking exactly what there is does not.
+    // read(0) makes the socket read on and emit its end. It is also needed when the end came before we had read the last
+    // bytes: reading exactly the buffered bytes does not emit it.
     if (!this.#over && this.#tcp.readableLength === 0) this.#tcp.read(0)
   }
 
-  #end(): void {
-    if (this.#over || this.#tcpIsBroken || this.#sentEnd) return
-    this.#sentEnd = true
+  #sendEnd(): void {
+    if (this.#over || this.#hasTcpFailed || this.#hasSentEnd) return
+    this.#hasSentEnd = true
     this.#pipe.write(endRecord())
     this.#pipe.flush().then(
       (arrived) => {
-        this.#endArrived = arrived
+        this.#hasEndArrived = arrived
         this.#finishIfDone()
       },
       () => {},
     )
   }
 
-  #receive(piece: Uint8Array): void {
-    const records = this.#records.read(piece)
+  #receive(chunk: Uint8Array): void {
+    const records = this.#records.read(chunk)
     if (records === null) this.break('reset')
     for (const record of records ?? []) {
-      if (this.#over || this.#tcpIsBroken) return
-      if (record.kind === 'data') this.#give(record.bytes)
-      else if (record.kind === 'credit') this.#takeCredit(record.bytes)
-      else if (record.kind === 'end') this.#takeEnd()
+      if (this.#over || this.#hasTcpFailed) return
+      if (record.kind === 'data') this.#writeToLocal(record.bytes)
+      else if (record.kind === 'credit') this.#handleCredit(record.bytes)
+      else if (record.kind === 'end') this.#handleEnd()
       else this.#tcp.write(nothing, () => this.break('reset'))
     }
   }
 
   /** From the peer to the local program. */
-  #give(bytes: Uint8Array): void {
-    this.#held += bytes.length
-    if (this.#gotEnd || this.#held > this.#allowance.windowBytes) {
+  #writeToLocal(bytes: Uint8Array): void {
+    this.#unreadBytes += bytes.length
+    if (this.#hasReceivedEnd || this.#unreadBytes > this.#allowance.windowBytes) {
       this.break('reset')
       return
     }
-    this.#gather()
+    this.#corkForTurn()
     this.#tcp.write(bytes, (error) => {
-      if (!error) this.#taken(bytes.length)
+      if (!error) this.#handleRead(bytes.length)
     })
   }
 
-  /** What comes in one turn of the loop goes to the local program at once: a write of its own for each packet costs as
-   *  much as all else that is done with it. */
-  #gather(): void {
-    if (this.#isGathering) return
-    this.#isGathering = true
+  /** Combines all data of one event-loop turn into one write, because a write for each packet costs as much as all other
+   *  work for it. */
+  #corkForTurn(): void {
+    if (this.#isCorked) return
+    this.#isCorked = true
     this.#tcp.cork()
     setImmediate(() => {
-      this.#isGathering = false
+      this.#isCorked = false
       this.#tcp.uncork()
     })
   }
 
-  #taken(length: number): void {
-    this.#held -= length
-    this.#takenSinceCredit += length
-    this.#takenSinceGrowth += length
+  #handleRead(length: number): void {
+    this.#unreadBytes -= length
+    this.#readSinceCredit += length
+    this.#readSinceGrowth += length
     const { windowBytes } = this.#allowance
-    if (this.#over || this.#gotEnd || this.#takenSinceCredit < windowBytes / 8) return
-    let credit = this.#takenSinceCredit
-    if (this.#takenSinceGrowth >= windowBytes) {
-      this.#takenSinceGrowth = 0
+    if (this.#over || this.#hasReceivedEnd || this.#readSinceCredit < windowBytes / 8) return
+    let credit = this.#readSinceCredit
+    if (this.#readSinceGrowth >= windowBytes) {
+      this.#readSinceGrowth = 0
       credit += this.#allowance.grow()
     }
-    this.#takenSinceCredit = 0
+    this.#readSinceCredit = 0
     this.#pipe.write(creditRecord(credit))
   }
 
-  #takeCredit(bytes: number): void {
+  #handleCredit(bytes: number): void {
     this.#credit += bytes
     if (this.#credit > maxCreditBytes) this.break('reset')
     else this.#pump()
   }
 
-  #takeEnd(): void {
-    if (this.#gotEnd) {
+  #handleEnd(): void {
+    if (this.#hasReceivedEnd) {
       this.break('reset')
       return
     }
-    this.#gotEnd = true
+    this.#hasReceivedEnd = true
     this.#tcp.end()
     this.#finishIfDone()
   }
 
-  /** What the local program sent before is still to arrive: the reset has its place in the stream. */
-  #tcpBroke(): void {
-    if (this.#over || this.#tcpIsBroken) return
-    this.#tcpIsBroken = true
+  /** The data that the local program sent before must still arrive, so the reset is a record within the stream. */
+  #handleTcpFailure(): void {
+    if (this.#over || this.#hasTcpFailed) return
+    this.#hasTcpFailed = true
     this.#tcp.resetAndDestroy()
     this.#pipe.write(resetRecord())
     const finish = () => this.#finish('reset')
@@ -210,10 +210,10 @@ export class ForwardedStream {
   }
 
   #finishIfDone(): void {
-    if (this.#gotEnd && this.#endArrived) this.#finish('done')
+    if (this.#hasReceivedEnd && this.#hasEndArrived) this.#finish('done')
   }
 
-  /** The TCP connection ends by itself from here on; until then what it holds is counted. */
+  /** The TCP connection ends later by itself. Until then the data it holds count against the budget. */
   #finish(reason: EndReason): void {
     if (this.#over) return
     this.#over = true

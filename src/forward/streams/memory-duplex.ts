@@ -1,38 +1,38 @@
-// The local end of a stream: a game's TCP socket or, where the game is this very program, one end of a pair in memory.
+// The local end of a stream: the TCP socket of a game, or one end of a pair in memory for the surrounding program.
 
 import { Duplex } from 'node:stream'
 
 export interface LocalEnd extends Duplex {
   setNoDelay(on: boolean): unknown
-  /** Ends it without delivering the rest; the program at the other end learns that it broke. */
+  /** Ends it without delivering the rest. The program at the other end sees a reset. */
   resetAndDestroy(): unknown
 }
 
-/** What waits at an end to be read, before whoever writes to it has to wait. */
-const heldBytes = 65_536
+/** The unread bytes at one end before the writer at the other end has to wait. */
+const maxUnreadBytes = 65_536
 
-/** Two ends: what is written to one is read from the other. Neither ever emits `error` for what the other does: a program
- *  that forgot to listen for it would end whenever somebody else's connection does. */
-export function joinedEnds(): readonly [LocalEnd, LocalEnd] {
-  const [one, other] = [new End(), new End()]
-  one.join(other)
-  other.join(one)
+/** Data written to one end is read from the other. Neither emits `error` when the other is destroyed: a program without
+ *  an `error` listener would end whenever a peer's connection does. */
+export function createDuplexPair(): readonly [LocalEnd, LocalEnd] {
+  const [one, other] = [new MemoryDuplex(), new MemoryDuplex()]
+  one.connect(other)
+  other.connect(one)
   return [one, other]
 }
 
-class End extends Duplex implements LocalEnd {
-  #other: End | null = null
-  /** Tells the other end that we take more. */
-  #more: (() => void) | null = null
+class MemoryDuplex extends Duplex implements LocalEnd {
+  #other: MemoryDuplex | null = null
+  /** Lets the other end continue its write. */
+  #resumeWriter: (() => void) | null = null
 
   constructor() {
-    // With `autoDestroy`, a `for await` that has read to the end would destroy what is still to be sent.
-    super({ allowHalfOpen: true, highWaterMark: heldBytes, autoDestroy: false })
-    this.on('end', () => this.#closeIfWhole())
-    this.on('finish', () => this.#closeIfWhole())
+    // With `autoDestroy`, a `for await` loop that has read to the end would destroy data that is not sent yet.
+    super({ allowHalfOpen: true, highWaterMark: maxUnreadBytes, autoDestroy: false })
+    this.on('end', () => this.#destroyIfEnded())
+    this.on('finish', () => this.#destroyIfEnded())
   }
 
-  join(other: End): void {
+  connect(other: MemoryDuplex): void {
     this.#other = other
   }
 
@@ -43,9 +43,9 @@ class End extends Duplex implements LocalEnd {
   }
 
   override _read(): void {
-    const more = this.#more
-    this.#more = null
-    more?.()
+    const resume = this.#resumeWriter
+    this.#resumeWriter = null
+    resume?.()
   }
 
   override _write(bytes: Buffer, _encoding: BufferEncoding, callback: () => void): void {
@@ -54,8 +54,8 @@ class End extends Duplex implements LocalEnd {
       callback()
       return
     }
-    other.#more = callback
-    // A copy: whoever wrote them may use these bytes again, and the other end holds them longer.
+    other.#resumeWriter = callback
+    // A copy, because the writer may reuse the bytes while the other end still holds them.
     other.push(Buffer.from(bytes))
   }
 
@@ -67,15 +67,15 @@ class End extends Duplex implements LocalEnd {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     const other = this.#other
     this.#other = null
-    if (other && !this.#isWhole) other.destroy()
+    if (other && !this.#hasEnded) other.destroy()
     callback(error)
   }
 
-  get #isWhole(): boolean {
+  get #hasEnded(): boolean {
     return this.readableEnded && this.writableFinished
   }
 
-  #closeIfWhole(): void {
-    if (this.#isWhole) this.destroy()
+  #destroyIfEnded(): void {
+    if (this.#hasEnded) this.destroy()
   }
 }

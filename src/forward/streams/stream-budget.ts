@@ -1,29 +1,28 @@
-// How many streams there may be, and how much all of them together may make us hold. Every stream may hold
-// `initialCreditBytes`; one that is read fast gets more, up to `maxWindowBytes`, while there is some left for its peer and
-// for all.
+// Limits the number of streams and the memory of all of them together. Every stream has a window of `initialCreditBytes`.
+// A stream that is read fast gets a larger window, up to `maxWindowBytes`, within the limits per peer and in total.
 
 import { initialCreditBytes } from './flow-control-records.ts'
 
 export const maxStreamsPerPeer = 128
 const maxStreams = 512
 export const maxWindowBytes = 4 * 1024 * 1024
-const extraBytesPerPeer = 8 * 1024 * 1024
-const extraBytes = 32 * 1024 * 1024
+const maxExtraBytesPerPeer = 8 * 1024 * 1024
+const maxExtraBytes = 32 * 1024 * 1024
 
-type Share = { streams: number; extra: number }
+type PeerUsage = { streams: number; extra: number }
 
 export class StreamBudget {
-  /** Only of peers that have streams. */
-  readonly #shares = new Map<string, Share>()
+  /** By peer ID. Contains only peers that have streams. */
+  readonly #usages = new Map<string, PeerUsage>()
   #streams = 0
   #extra = 0
 
-  /** Null at a bound. Give it back by `close`. */
+  /** Null at a limit. Call `close` when the stream is over. */
   take(peerId: string): Allowance | null {
-    const share = this.#shares.get(peerId) ?? { streams: 0, extra: 0 }
-    if (share.streams >= maxStreamsPerPeer || this.#streams >= maxStreams) return null
-    this.#shares.set(peerId, share)
-    share.streams++
+    const usage = this.#usages.get(peerId) ?? { streams: 0, extra: 0 }
+    if (usage.streams >= maxStreamsPerPeer || this.#streams >= maxStreams) return null
+    this.#usages.set(peerId, usage)
+    usage.streams++
     this.#streams++
     let extra = 0
     let isOpen = true
@@ -35,12 +34,12 @@ export class StreamBudget {
         const more = Math.min(
           initialCreditBytes + extra,
           maxWindowBytes - initialCreditBytes - extra,
-          extraBytesPerPeer - share.extra,
-          extraBytes - this.#extra,
+          maxExtraBytesPerPeer - usage.extra,
+          maxExtraBytes - this.#extra,
         )
         if (!isOpen || more <= 0) return 0
         extra += more
-        share.extra += more
+        usage.extra += more
         this.#extra += more
         return more
       },
@@ -48,18 +47,18 @@ export class StreamBudget {
         if (!isOpen) return
         isOpen = false
         this.#extra -= extra
-        share.extra -= extra
+        usage.extra -= extra
         this.#streams--
-        if (--share.streams === 0) this.#shares.delete(peerId)
+        if (--usage.streams === 0) this.#usages.delete(peerId)
       },
     }
   }
 }
 
 export interface Allowance {
-  /** What this stream may make us hold. */
+  /** The memory that this stream may use. */
   readonly windowBytes: number
-  /** Doubles the window if it may; by how many bytes it grew. */
+  /** Doubles the window within the limits. Returns by how many bytes it grew. */
   grow(): number
   close(): void
 }

@@ -1,10 +1,10 @@
-// TCP over links: both roles, and what they share.
+// TCP over links, for both roles: exposing and forwarding.
 
 import type { Server } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
 import type { Forward, ForwarderCounts } from '../forward-types.ts'
-import { openOnBoth, openTcpPort } from '../local-ports.ts'
+import { openOnBothLoopbacks, openTcpPort } from '../local-ports.ts'
 import type { OnStream } from '../named-services.ts'
 import type { PeerLoopbackAddresses } from '../peer-loopback-addresses.ts'
 import { ExposedTcpPorts } from './exposed-tcp-ports.ts'
@@ -17,11 +17,11 @@ type StreamForwarderOptions = {
   readonly clock: Clock
   readonly random: () => number
   readonly addresses: PeerLoopbackAddresses
-  readonly isOpenTo: (peerId: string, port: number) => boolean
+  readonly isAllowed: (peerId: string, port: number) => boolean
   readonly streamHandlerOf: (peerId: string, name: string) => OnStream | null
   readonly peerOf: (nick: string) => string | undefined
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
-  readonly singlePacketBytes: (peerId: string) => number
+  readonly maxUnfragmentedBytes: (peerId: string) => number
   readonly counts: ForwarderCounts
 }
 
@@ -37,26 +37,26 @@ export class StreamForwarder {
     this.#options = options
   }
 
-  /** Needed only where a TCP port is exposed or forwarded. Rejects with a Problem; then `close` it. */
+  /** Needed only when a TCP port is exposed or forwarded. When it rejects with a Problem, call `close`. */
   async open(): Promise<void> {
     await this.#open()
   }
 
-  /** Opens a local port, and all that it needs. Rejects with a Problem when the port cannot be had. */
+  /** Opens a local port and everything it needs. Rejects with a Problem when the port cannot be opened. */
   async add(forward: Forward): Promise<void> {
     const forwarded = await this.#open()
     const open = (loopback: Parameters<typeof openTcpPort>[0]) =>
-      openTcpPort(loopback, forward.localPort, (client) => forwarded.take(forward, client))
-    this.#servers.set(forward, await openOnBoth(forward, open))
+      openTcpPort(loopback, forward.localPort, (client) => forwarded.handleClient(forward, client))
+    this.#servers.set(forward, await openOnBothLoopbacks(forward, open))
   }
 
-  /** What was connected by it goes on. */
+  /** Closes the local port. Its open connections continue. */
   remove(forward: Forward): void {
     for (const server of this.#servers.get(forward) ?? []) server.close()
     this.#servers.delete(forward)
   }
 
-  /** A stream to a name that the peer's program has opened. Rejects with a Problem. */
+  /** Opens a stream to a name that the peer's program has opened. Rejects with a Problem. */
   async connect(peerId: string, name: string): Promise<Duplex> {
     const forwarded = await this.#open()
     return forwarded.open(peerId, name)
@@ -73,20 +73,20 @@ export class StreamForwarder {
   async #openRelay(): Promise<ForwardedTcpPorts> {
     const relay = await UdxRelay.open(this.#options.random)
     this.#relay = relay
-    const shared = { ...this.#options, relay, budget: new StreamBudget() }
-    this.#exposed = new ExposedTcpPorts(shared)
-    const forwarded = new ForwardedTcpPorts(shared)
+    const common = { ...this.#options, relay, budget: new StreamBudget() }
+    this.#exposed = new ExposedTcpPorts(common)
+    const forwarded = new ForwardedTcpPorts(common)
     this.#forwarded = forwarded
     return forwarded
   }
 
-  /** False when it is none of ours. */
+  /** Returns false when the frame is malformed. */
   handleFrame(peerId: string, bytes: Uint8Array): boolean {
     const frame = decodeStreamFrame(bytes)
     if (!frame) return false
     switch (frame.kind) {
       case 'open-named':
-        // The name may have been opened since the start. The wish comes again.
+        // The name may have been opened after the start. The peer repeats its request.
         if (!this.#exposed && this.#options.streamHandlerOf(peerId, frame.name)) this.#open().catch(() => {})
         this.#exposed?.handleFrame(peerId, frame)
         break

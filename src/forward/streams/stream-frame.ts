@@ -1,5 +1,5 @@
-// What a link datagram carries of TCP streams (docs/protocol.md). A stream is named by a number that the forwarding
-// side, where the TCP client is, drew at random; it means nothing to other peers and in the other role.
+// The frames of TCP streams inside link datagrams (docs/protocol.md). A stream has a random number chosen by the
+// forwarding side, where the TCP client is. The number is valid for one pair of peers and one role only.
 //
 //      0        1            5
 //      +--------+------------+---------------------------------------------------------------------------------+
@@ -12,34 +12,34 @@
 //      kind 6 opened   first sequence (4) of the exposing side
 //      kind 7 end, to the exposing side       kind 8 end, to the forwarding side: reason (1)
 //
-// Numbers are big-endian. A packet is one of udx-native (udx-packet.ts) without what both sides know anyway, so that
-// its smallest path of 1,200 bytes is a link's smallest packet.
+// Numbers are big-endian. A packet is one of udx-native (udx-packet.ts) without the fields that both sides know. So the
+// smallest packet size of udx-native, 1,200 bytes, fits in the smallest packet of a link.
 
 import { viewOf } from '../../base/bytes.ts'
-import { nameIn } from '../udp/named-channel-frame.ts'
+import { decodeName } from '../udp/named-channel-frame.ts'
 
-/** Towards the side named: the one with the TCP server, or the one with the TCP client. */
+/** The receiving side: `exposing` has the TCP server, `forwarding` has the TCP client. */
 export type Towards = 'exposing' | 'forwarding'
 
 export const endReasons = {
-  /** Both directions are at their end and have arrived. */
+  /** Both directions have ended and all data has arrived. */
   done: 1,
-  /** The TCP connection broke. */
+  /** The TCP connection failed. */
   reset: 2,
   'not-exposed': 3,
-  /** Nobody listens on the exposed port. */
+  /** No program listens on the exposed port. */
   refused: 4,
-  /** More streams than a bound allows. */
+  /** A limit on streams was reached. */
   busy: 5,
-  /** No such stream here (any more). */
+  /** There is no such stream, or it is over. */
   unknown: 6,
 } as const
 export type EndReason = keyof typeof endReasons
 
 export type UdxPacket = {
-  /** udx's own: data 1, state 0, selective acknowledgements 4. */
+  /** The packet type of udx: state 0, data 1, selective acknowledgements 4. */
   readonly type: number
-  /** Bytes of padding at the start of the payload, in probes of the path's size. */
+  /** Padding bytes at the start of the payload, used in MTU probes. */
   readonly padding: number
   readonly seq: number
   readonly ack: number
@@ -66,7 +66,7 @@ const kinds = {
   openNamed: 10,
 }
 const paddedBit = 0x80
-/** Of a packet without padding, before its payload. */
+/** The size of the header of a packet without padding. */
 const packetHeaderBytes = 14
 
 export function isStreamFrame(bytes: Uint8Array): boolean {
@@ -120,7 +120,7 @@ export function decodeStreamFrame(bytes: Uint8Array): StreamFrame | null {
       return port === 0 ? null : { kind: 'open', number, port, seq: view.getUint32(7) }
     }
     case kinds.openNamed: {
-      const name = bytes.length > 9 ? nameIn(bytes.subarray(9)) : null
+      const name = bytes.length > 9 ? decodeName(bytes.subarray(9)) : null
       return name === null ? null : { kind: 'open-named', number, name, seq: view.getUint32(5) }
     }
     case kinds.opened:

@@ -1,4 +1,4 @@
-// The live streams of one role, by peer and number, and the words that end them.
+// The live streams of one role, by peer and stream number, and the frames that end them.
 
 import type { Clock } from '../../base/clock.ts'
 import { ForwardedStream } from './forwarded-stream.ts'
@@ -9,12 +9,12 @@ import type { UdxRelay } from './udx-relay.ts'
 
 type StreamTableOptions = {
   readonly clock: Clock
-  /** The other side's role. */
+  /** The role of the other side. */
   readonly towards: Towards
-  /** False when the peer is not linked. */
+  /** Returns false when the peer is not linked. */
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
-  /** The largest frame that travels to this peer in one piece now. */
-  readonly singlePacketBytes: (peerId: string) => number
+  /** The largest frame that the link to this peer now sends in one packet. */
+  readonly maxUnfragmentedBytes: (peerId: string) => number
 }
 
 type NewStream = {
@@ -27,16 +27,17 @@ type NewStream = {
   readonly peerSeq: number
 }
 
-/** An end is a datagram and may be lost: it is said so often. Whoever missed all of them asks sooner or later. */
-const sayAgainAfterMs = [250, 1000]
-/** Ends to be repeated; beyond it they are said once. */
+/** An end frame may be lost, so it is repeated after these delays. A peer that missed all of them learns of the end by
+ *  its next packet. */
+const repeatAfterMs = [250, 1000]
+/** When full, further end frames are sent only once. */
 const maxRepeats = 256
 
 export class StreamTable {
   readonly #options: StreamTableOptions
-  /** Bounded by the budget. */
+  /** By peer and stream number. Bounded by the budget. */
   readonly #streams = new Map<string, ForwardedStream>()
-  /** TCP connections that end by themselves are among them. */
+  /** Includes sockets that are closing after their stream has ended. */
   readonly #sockets = new Set<LocalEnd>()
   readonly #repeats = new Set<() => void>()
 
@@ -52,7 +53,7 @@ export class StreamTable {
     const key = keyOf(peerId, number)
     this.#sockets.add(tcp)
     tcp.on('close', () => this.#sockets.delete(tcp))
-    const onPacket = this.#carrier(peerId, number)
+    const onPacket = this.#createPacketSender(peerId, number)
     const stream = new ForwardedStream({
       tcp,
       allowance,
@@ -65,33 +66,33 @@ export class StreamTable {
     this.#streams.set(key, stream)
   }
 
-  /** False when there is no such stream. */
+  /** Returns false when there is no such stream. */
   receive(peerId: string, number: number, packet: UdxPacket): boolean {
     const stream = this.#streams.get(keyOf(peerId, number))
     stream?.pipe.receive(packet)
     return stream !== undefined
   }
 
-  endedByPeer(peerId: string, number: number, reason: EndReason): void {
-    this.#streams.get(keyOf(peerId, number))?.endedByPeer(reason)
+  handlePeerEnd(peerId: string, number: number, reason: EndReason): void {
+    this.#streams.get(keyOf(peerId, number))?.handlePeerEnd(reason)
   }
 
   sendEnd(peerId: string, number: number, reason: EndReason): void {
     const { clock, towards, send } = this.#options
     const frame = encodeStreamFrame({ kind: 'end', towards, number, reason })
-    const say = (times: number): void => {
-      const waitMs = sayAgainAfterMs[times]
+    const sendRepeated = (repeats: number): void => {
+      const waitMs = repeatAfterMs[repeats]
       if (!send(peerId, frame) || waitMs === undefined || this.#repeats.size >= maxRepeats) return
       const cancel = clock.after(waitMs, () => {
         this.#repeats.delete(cancel)
-        say(times + 1)
+        sendRepeated(repeats + 1)
       })
       this.#repeats.add(cancel)
     }
-    say(0)
+    sendRepeated(0)
   }
 
-  /** The peer is gone: its streams end with a reset. */
+  /** Call it when the peer has no link. Its streams end with a reset. */
   dropPeer(peerId: string): void {
     for (const [key, stream] of this.#streams) if (key.startsWith(`${peerId} `)) stream.break('reset')
   }
@@ -103,15 +104,15 @@ export class StreamTable {
     this.#repeats.clear()
   }
 
-  /** Packets larger than the path are probes of its size, and dropped to tell so; but once such a packet has gone through
-   *  whole, the stream relies on it, and the link carries it in parts from then on. */
-  #carrier(peerId: string, number: number): (packet: UdxPacket) => void {
-    const { send, towards, singlePacketBytes } = this.#options
+  /** A padded packet is an MTU probe of udx. A probe that does not fit in one link packet is dropped, so that udx learns
+   *  the limit. udx keeps using a size that got through once, so later the link must carry that size in fragments. */
+  #createPacketSender(peerId: string, number: number): (packet: UdxPacket) => void {
+    const { send, towards, maxUnfragmentedBytes } = this.#options
     let proven = 0
     return (packet) => {
       const frame = encodeStreamFrame({ kind: 'packet', towards, number, packet })
       if (frame.length > proven && packet.padding > 0) {
-        if (frame.length > singlePacketBytes(peerId)) return
+        if (frame.length > maxUnfragmentedBytes(peerId)) return
         proven = frame.length
       }
       send(peerId, frame)

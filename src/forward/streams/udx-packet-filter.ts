@@ -1,68 +1,68 @@
-// What of a peer's packets may reach udx-native, one guard a stream. The library trusts its peers: it keeps packets ahead
-// of a gap without bound, however far ahead, and it is written in C. So every field is checked here, against what was
-// seen to leave and arrive.
+// Decides which packets of a peer reach udx-native. Each stream has its own filter. The library trusts its peers: it
+// keeps packets ahead of a gap without limit, and it is written in C. So we check every field here against the packets
+// sent and received so far.
 
 import { viewOf } from '../../base/bytes.ts'
 import type { UdxPacket } from './stream-frame.ts'
 import { udxTypes } from './udx-packet.ts'
 
-/** Packets ahead of the first missing one; more are dropped, and come again. */
+/** Packets ahead of the first missing one. More are dropped, and the peer repeats them. */
 const maxPacketsAhead = 4096
-/** As far back as an honest packet may be: a copy that comes late. */
+/** How far back a late copy of a correct packet may be. */
 const maxBehind = 65_536
-/** Of udx-native: it sends at most 51 ranges in one packet. */
+/** udx-native sends at most 51 ranges of 8 bytes in one packet. */
 const maxRangeBytes = 512
 
 export class UdxPacketFilter {
-  /** One above the highest sequence number that left. */
+  /** One above the highest sequence number that we have sent. */
   #sentEnd: number
-  /** What we have acknowledged: the next sequence number wanted. */
-  #wanted: number
-  /** Sizes of accepted packets from `#wanted` on, by sequence number modulo the length; made when first needed. */
+  /** The next sequence number that we expect. All before it are acknowledged. */
+  #expectedSeq: number
+  /** Sizes of accepted packets from `#expectedSeq` on, by sequence number modulo the length. Created at first use. */
   #sizes: Uint16Array | null = null
   #bytesAhead = 0
   readonly #maxBytesAhead: () => number
 
-  /** Both sequence numbers are the first to be used. `maxBytesAhead`: what the other has been allowed to send. */
+  /** Both sequence numbers are the first of each side. `maxBytesAhead`: how much the other side may send now. */
   constructor(ownSeq: number, peerSeq: number, maxBytesAhead: () => number) {
     this.#sentEnd = ownSeq
-    this.#wanted = peerSeq
+    this.#expectedSeq = peerSeq
     this.#maxBytesAhead = maxBytesAhead
   }
 
-  /** A packet of our own on its way to the peer. */
+  /** Records one of our own packets to the peer. */
   noteSent({ type, seq, ack }: UdxPacket): void {
     const end = type === udxTypes.data ? (seq + 1) >>> 0 : seq
     if (distance(this.#sentEnd, end) > 0) this.#sentEnd = end
-    const advance = distance(this.#wanted, ack)
+    const advance = distance(this.#expectedSeq, ack)
     if (advance <= 0) return
     const sizes = this.#sizes
-    // Whatever we acknowledge was accepted before, so this loop is as long as the list at most.
+    // We acknowledge only accepted packets, so the loop never needs to go further than the list.
     if (sizes)
-      for (let i = 0; i < Math.min(advance, maxPacketsAhead); i++) this.#clear(sizes, this.#wanted + i)
-    this.#wanted = ack
+      for (let i = 0; i < Math.min(advance, maxPacketsAhead); i++) this.#clear(sizes, this.#expectedSeq + i)
+    this.#expectedSeq = ack
   }
 
-  /** Counts it as received when true. */
-  admits({ type, padding, seq, ack, payload }: UdxPacket): boolean {
+  /** Returns true for a valid packet and then records it as received. */
+  accepts({ type, padding, seq, ack, payload }: UdxPacket): boolean {
     const unacknowledged = distance(ack, this.#sentEnd)
     if (unacknowledged < 0 || unacknowledged > maxBehind) return false
-    const ahead = distance(this.#wanted, seq)
+    const ahead = distance(this.#expectedSeq, seq)
     if (ahead < -maxBehind || ahead > maxPacketsAhead) return false
     switch (type) {
       case udxTypes.state:
         return padding === 0 && payload.length === 0
       case udxTypes.selective:
-        return padding === 0 && this.#areSoundRanges(ack, payload)
+        return padding === 0 && this.#areValidRanges(ack, payload)
       case udxTypes.data:
-        return padding < payload.length && this.#takes(seq, ahead, payload.length - padding)
+        return padding < payload.length && this.#acceptData(seq, ahead, payload.length - padding)
       default:
         return false
     }
   }
 
-  /** Ascending, each of at least one packet, between what is acknowledged and what was sent. */
-  #areSoundRanges(ack: number, payload: Uint8Array): boolean {
+  /** Ranges must be ascending and not empty, and lie between the acknowledged and the sent packets. */
+  #areValidRanges(ack: number, payload: Uint8Array): boolean {
     if (payload.length % 8 !== 0 || payload.length > maxRangeBytes) return false
     const view = viewOf(payload)
     let last = ack
@@ -75,13 +75,13 @@ export class UdxPacketFilter {
     return distance(last, this.#sentEnd) >= 0
   }
 
-  #takes(seq: number, ahead: number, length: number): boolean {
+  #acceptData(seq: number, ahead: number, length: number): boolean {
     if (ahead < 0) return true
     if (ahead >= maxPacketsAhead) return false
     this.#sizes ??= new Uint16Array(maxPacketsAhead)
     const slot = seq % maxPacketsAhead
     if (this.#sizes[slot] !== 0) return true
-    // The one that is missing always comes in, or a full store would never empty.
+    // Always accept the missing packet, otherwise a full buffer could never drain.
     if (ahead > 0 && this.#bytesAhead + length > this.#maxBytesAhead()) return false
     this.#sizes[slot] = length
     this.#bytesAhead += length
@@ -95,7 +95,7 @@ export class UdxPacketFilter {
   }
 }
 
-/** How far `to` is ahead of `from`, of two 32-bit numbers that wrap. */
+/** How far `to` is ahead of `from`. Both are 32-bit numbers that wrap around. */
 function distance(from: number, to: number): number {
   return (to - from) | 0
 }

@@ -1,12 +1,12 @@
-// udx-native's own packets as it sends and expects them on its socket (libudx, src/udx.c):
+// The packet format of udx-native on its socket (libudx, src/udx.c):
 //
 //      0      1      2      3         4        8        12       16       20
 //      +------+------+------+---------+--------+--------+--------+--------+-----------------------------+
 //      | 0xFF | 0x01 | type | padding | id (4) | window | seq    | ack    | padding, then payload       |
 //      +------+------+------+---------+--------+--------+--------+--------+-----------------------------+
 //
-// Little-endian. Only data, state and selective acknowledgements pass: streams are opened and ended by frames of ours,
-// and the other types (end, message, destroy, heartbeat) would only give a peer more to try.
+// Little-endian. Only data, state and selective acknowledgements are relayed. Our own frames open and end streams, and
+// the other types (end, message, destroy, heartbeat) would only give an attacker more options.
 
 import { BufferPool } from '../../base/buffer-pool.ts'
 import { viewOf } from '../../base/bytes.ts'
@@ -17,10 +17,10 @@ export const udxTypes = { state: 0, data: 1, selective: 4 } as const
 const magic = 0xff
 const version = 1
 const headerBytes = 20
-/** What udx-native itself always says; how much a stream may hold is ours to say (records.ts). */
+/** The value that udx-native always sends. Our own flow control is in flow-control-records.ts. */
 const window = 4 * 1024 * 1024
 
-/** Null for what is not to be carried. The payload is a view of `bytes`. */
+/** Null for a packet that must not be relayed. The payload is a view of `bytes`. */
 export function readUdxPacket(bytes: Uint8Array): { readonly id: number; readonly packet: UdxPacket } | null {
   if (bytes.length < headerBytes || bytes[0] !== magic || bytes[1] !== version) return null
   const type = bytes[2] as number

@@ -1,11 +1,11 @@
-// udx-native inside links. Its packets are neither encrypted nor authenticated, so they never meet the network: its socket
-// is bound to loopback and sends everything to a relay socket of ours, from where packets go into the link of the peer
-// they are for; what comes by a link goes to udx from the relay, after the guard has looked at it.
+// Runs udx-native inside links. Its packets are neither encrypted nor authenticated, so they never reach the network. The
+// udx socket is bound to loopback and sends everything to our relay socket. From there each packet goes into the link of
+// its peer. A packet from a link goes through the filter and then from the relay socket to udx.
 //
 //      udx ── loopback ── relay ── pipe ── frames ── link
 //
-// Another program on this computer would have to guess a stream's number and its sequence to get a packet in: both are
-// drawn at random.
+// To inject a packet, another program on this computer would have to guess the stream ID and sequence number, which are
+// both random.
 
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
@@ -16,26 +16,26 @@ import { readUdxPacket, UdxPacketWriter, udxTypes } from './udx-packet.ts'
 import { UdxPacketFilter } from './udx-packet-filter.ts'
 
 export type PipeOptions = {
-  /** First sequence numbers, both sides'. */
+  /** The first sequence numbers of both sides. */
   readonly ownSeq: number
   readonly peerSeq: number
-  /** How many bytes the peer may have under way; asked anew each time. */
+  /** How many bytes the peer may have in transit. Called for each packet. */
   readonly maxBytesAhead: () => number
-  /** To be carried to the peer, or lost: it comes again. */
+  /** A packet for the peer. If it is lost, udx sends it again. */
   readonly onPacket: (packet: UdxPacket) => void
-  /** The bytes belong to the callee. */
+  /** The callee owns the bytes. */
   readonly onData: (bytes: Uint8Array) => void
   readonly onDrain: () => void
-  /** The peer does not answer any more. Not after `destroy`. */
+  /** The peer does not answer any more. Not called after `destroy`. */
   readonly onLost: () => void
 }
 
 export interface Pipe {
-  /** False: wait for `onDrain` before writing more. The bytes must not be changed afterwards. */
+  /** Returns false: wait for `onDrain` before writing more. The bytes must not be changed afterwards. */
   write(bytes: Uint8Array): boolean
-  /** Whether the peer has acknowledged all that was written until now; false when it ends before. */
+  /** Resolves true when the peer has acknowledged all data written so far, false when the pipe ends before. */
   flush(): Promise<boolean>
-  /** What came over the link. */
+  /** Takes a packet from the link. */
   receive(packet: UdxPacket): void
   destroy(): void
 }
@@ -53,7 +53,7 @@ export class UdxRelay {
   readonly #random: () => number
   readonly #pipes = new Map<number, UdxPipe>()
 
-  /** `random` draws whole numbers of 32 bits. Loads the library only here: most agents need no TCP. */
+  /** `random` returns 32-bit integers. The library is loaded only here, because most agents need no TCP. */
   static async open(random: () => number): Promise<UdxRelay> {
     const { default: Udx } = await import('udx-native')
     const udx = new Udx()
@@ -62,7 +62,7 @@ export class UdxRelay {
     const relay = createSocket({ type: 'udp4', recvBufferSize: receiveBufferBytes })
     relay.bind({ address: loopback, port: 0, exclusive: true })
     await once(relay, 'listening')
-    // The kernel then drops what comes from elsewhere, and no packet needs an address of its own.
+    // On a connected socket, the kernel drops packets of other senders, and `send` needs no address.
     relay.connect(socket.address()?.port ?? 0, loopback)
     await once(relay, 'connect')
     return new UdxRelay(udx, socket, relay, random)
@@ -73,11 +73,11 @@ export class UdxRelay {
     this.#socket = socket
     this.#relay = relay
     this.#random = random
-    relay.on('message', (bytes) => this.#carry(bytes))
-    // Without a listener a stray error would end the process; what is lost comes again.
+    relay.on('message', (bytes) => this.#relayPacket(bytes))
+    // Without a listener, an error would end the process. udx repeats lost packets.
     relay.on('error', () => {})
     const writer = new UdxPacketWriter()
-    // Without a callback: what the kernel does not take comes again.
+    // No callback: udx repeats a packet that the kernel does not accept.
     this.#send = (id, packet) => relay.send(writer.write(id, packet))
     this.#port = relay.address().port
   }
@@ -91,7 +91,7 @@ export class UdxRelay {
     const stream = this.#udx.createStream(id, { seq: options.ownSeq })
     const pipe = new UdxPipe(id, stream, options, this.#send, () => this.#pipes.delete(id))
     this.#pipes.set(id, pipe)
-    // Both ends of this stream have one number here: it is looked up by what goes out, too.
+    // The local and the remote ID are the same, so that an outgoing packet also identifies its pipe.
     stream.connect(this.#socket, id, this.#port, loopback, { ack: options.peerSeq })
     return pipe
   }
@@ -102,38 +102,44 @@ export class UdxRelay {
     await new Promise<void>((resolve) => this.#relay.close(() => resolve()))
   }
 
-  #carry(bytes: Uint8Array): void {
+  #relayPacket(bytes: Uint8Array): void {
     const read = readUdxPacket(bytes)
-    if (read) this.#pipes.get(read.id)?.carry(read.packet)
+    if (read) this.#pipes.get(read.id)?.relayPacket(read.packet)
   }
 }
 
 class UdxPipe implements Pipe {
   readonly #id: number
   readonly #stream: Stream
-  readonly #guard: UdxPacketFilter
+  readonly #filter: UdxPacketFilter
   readonly #onPacket: PipeOptions['onPacket']
   readonly #send: SendToUdx
-  readonly #forget: () => void
-  /** What udx acknowledged last, still to be carried. */
+  readonly #removeFromRelay: () => void
+  /** The latest acknowledgement of udx that is not relayed yet. */
   #acknowledgement: UdxPacket | null = null
-  #over = false
+  #ended = false
 
-  constructor(id: number, stream: Stream, options: PipeOptions, send: SendToUdx, forget: () => void) {
+  constructor(
+    id: number,
+    stream: Stream,
+    options: PipeOptions,
+    send: SendToUdx,
+    removeFromRelay: () => void,
+  ) {
     const { ownSeq, peerSeq, maxBytesAhead, onPacket, onData, onDrain, onLost } = options
     this.#id = id
     this.#stream = stream
-    this.#guard = new UdxPacketFilter(ownSeq, peerSeq, maxBytesAhead)
+    this.#filter = new UdxPacketFilter(ownSeq, peerSeq, maxBytesAhead)
     this.#onPacket = onPacket
     this.#send = send
-    this.#forget = forget
+    this.#removeFromRelay = removeFromRelay
     stream.on('data', (bytes: Uint8Array) => {
-      if (!this.#over) onData(bytes)
+      if (!this.#ended) onData(bytes)
     })
     stream.on('drain', () => {
-      if (!this.#over) onDrain()
+      if (!this.#ended) onDrain()
     })
-    // An error is always followed by the close.
+    // `close` always follows an error.
     stream.on('error', () => {})
     stream.on('close', () => {
       if (this.#end()) onLost()
@@ -141,33 +147,33 @@ class UdxPipe implements Pipe {
   }
 
   write(bytes: Uint8Array): boolean {
-    return this.#over || this.#stream.write(bytes)
+    return this.#ended || this.#stream.write(bytes)
   }
 
   async flush(): Promise<boolean> {
-    return !this.#over && (await this.#stream.flush())
+    return !this.#ended && (await this.#stream.flush())
   }
 
-  /** udx acknowledges each packet, and each acknowledgement tells all that the ones before told: of those that come in one
-   *  turn of the loop only the last is carried. In a fast stream they would be half of all packets on the link. */
-  carry(packet: UdxPacket): void {
-    this.#guard.noteSent(packet)
+  /** udx acknowledges each packet, and each acknowledgement includes all earlier ones. So we relay only the last one of
+   *  each event-loop turn. In a fast stream, acknowledgements would otherwise be half of all packets on the link. */
+  relayPacket(packet: UdxPacket): void {
+    this.#filter.noteSent(packet)
     if (packet.type === udxTypes.data) {
       this.#onPacket(packet)
       return
     }
-    if (this.#acknowledgement === null) setImmediate(() => this.#carryAcknowledgement())
+    if (this.#acknowledgement === null) setImmediate(() => this.#relayAcknowledgement())
     this.#acknowledgement = packet
   }
 
-  #carryAcknowledgement(): void {
+  #relayAcknowledgement(): void {
     const packet = this.#acknowledgement
     this.#acknowledgement = null
     if (packet) this.#onPacket(packet)
   }
 
   receive(packet: UdxPacket): void {
-    if (!this.#over && this.#guard.admits(packet)) this.#send(this.#id, packet)
+    if (!this.#ended && this.#filter.accepts(packet)) this.#send(this.#id, packet)
   }
 
   destroy(): void {
@@ -175,11 +181,11 @@ class UdxPipe implements Pipe {
   }
 
   #end(): boolean {
-    if (this.#over) return false
-    this.#over = true
-    // Before the word that the stream is over.
-    this.#carryAcknowledgement()
-    this.#forget()
+    if (this.#ended) return false
+    this.#ended = true
+    // Must come before the frame that ends the stream.
+    this.#relayAcknowledgement()
+    this.#removeFromRelay()
     return true
   }
 }

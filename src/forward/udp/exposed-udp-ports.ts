@@ -1,5 +1,5 @@
-// Peers that reach the local game's port (`--expose`): each flow of each peer has a local socket of its own, so that the
-// game sees every remote player at one stable address, also after that player's link broke and came back.
+// The exposed UDP ports of a local game (`--expose`). Each flow of each peer has its own local socket, so that the game
+// sees every remote player at one stable address, even after the player's link was lost and opened again.
 
 import type { BufferPool } from '../../base/buffer-pool.ts'
 import type { Clock } from '../../base/clock.ts'
@@ -12,18 +12,18 @@ import { GameSocket } from './game-socket.ts'
 type ExposedUdpPortsOptions = {
   readonly clock: Clock
   readonly addresses: PeerLoopbackAddresses
-  /** Whether this peer may reach this UDP port. */
-  readonly isOpenTo: (peerId: string, port: number) => boolean
-  /** False when the peer is not linked. */
+  /** True when this peer may use this UDP port. */
+  readonly isAllowed: (peerId: string, port: number) => boolean
+  /** Returns false when the peer is not linked. */
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
   readonly counts: ForwarderCounts
-  /** Where frames are made. */
+  /** Gives the memory for frames. */
   readonly bufferPool: BufferPool
 }
 
 export class ExposedUdpPorts {
   readonly #options: ExposedUdpPortsOptions
-  /** By port and number of the flow in one. */
+  /** The key combines the port and the number of the flow. */
   readonly #flows = new FlowTable<number, GameSocket>((socket) => this.#close(socket))
   readonly #closing = new Set<Promise<void>>()
 
@@ -32,8 +32,8 @@ export class ExposedUdpPorts {
   }
 
   handleFrame(peerId: string, { port, flow: number, payload }: Frame): void {
-    const { clock, counts, isOpenTo } = this.#options
-    if (!isOpenTo(peerId, port)) {
+    const { clock, counts, isAllowed } = this.#options
+    if (!isAllowed(peerId, port)) {
       counts.notExposed++
       return
     }

@@ -1,12 +1,12 @@
-// The flows of one side, by peer and key, with their bounds: a peer, or a local program, that opens ever new flows
-// takes only its own away.
+// The flows of one side, by peer and key, with limits. A peer or local program that opens too many flows can displace
+// only its own.
 
 export const maxFlowsPerPeer = 64
 export const maxFlows = 256
-/** A flow that carried nothing for so long, either way, is forgotten. */
+/** A flow without traffic in either direction for this long is removed. */
 export const idleMs = 120_000
-/** At a bound a flow makes way for a newer one of the same peer only after this much silence. */
-export const spareAfterMs = 10_000
+/** At a limit, a flow must be idle for this long before a newer one of the same peer replaces it. */
+export const replaceableAfterMs = 10_000
 
 type Entry<Value> = { readonly value: Value; usedAt: number }
 
@@ -27,20 +27,20 @@ export class FlowTable<Key, Value> {
     return [...this.#peers.values()].flatMap((flows) => [...flows.values()].map(({ value }) => value))
   }
 
-  /** Counts as use. */
+  /** Returns the flow and marks it as used now. */
   use(peerId: string, key: Key, now: number): Value | undefined {
     const entry = this.#peers.get(peerId)?.get(key)
     if (entry) entry.usedAt = now
     return entry?.value
   }
 
-  /** At a bound the peer's longest idle flow goes, if it was silent for `spareAfterMs`; otherwise the newcomer
-   *  is refused and `make` is not called. */
+  /** At a limit, the peer's longest idle flow is removed if it was idle for `replaceableAfterMs`. Otherwise returns
+   *  undefined and does not call `make`. */
   add(peerId: string, key: Key, now: number, make: () => Value): Value | undefined {
     const own = this.#peers.get(peerId)
     if ((own?.size ?? 0) >= maxFlowsPerPeer || this.#size >= maxFlows) {
       const [idlest] = [...(own ?? [])].sort(([, a], [, b]) => a.usedAt - b.usedAt)
-      if (!idlest || now - idlest[1].usedAt < spareAfterMs) return undefined
+      if (!idlest || now - idlest[1].usedAt < replaceableAfterMs) return undefined
       this.remove(peerId, idlest[0])
     }
     const value = make()
@@ -68,8 +68,8 @@ export class FlowTable<Key, Value> {
     this.#removeWhere(() => true)
   }
 
-  #removeWhere(isOver: (entry: Entry<Value>) => boolean): void {
+  #removeWhere(shouldRemove: (entry: Entry<Value>) => boolean): void {
     for (const [peerId, flows] of this.#peers)
-      for (const [key, entry] of flows) if (isOver(entry)) this.remove(peerId, key)
+      for (const [key, entry] of flows) if (shouldRemove(entry)) this.remove(peerId, key)
   }
 }

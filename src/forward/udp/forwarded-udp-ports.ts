@@ -1,15 +1,15 @@
-// Local ports that lead to a peer (`--forward`): each local client that sends to one is a flow.
+// The local UDP ports that lead to a peer (`--forward`). Each local client that sends to one is a flow.
 
 import type { Socket } from 'node:dgram'
 import type { BufferPool } from '../../base/buffer-pool.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Endpoint } from '../../base/endpoint.ts'
 import type { Forward, ForwarderCounts } from '../forward-types.ts'
-import { openOnBoth, openUdpPort } from '../local-ports.ts'
+import { openOnBothLoopbacks, openUdpPort } from '../local-ports.ts'
 import { FlowTable } from './flow-table.ts'
 import { encodeFrame, type Frame, maxPayloadBytes } from './game-datagram-frame.ts'
 
-/** Datagrams handed to the kernel and not yet taken; beyond it new ones are dropped, as a full link would. */
+/** Datagrams that the kernel has not accepted yet. When full, new ones are dropped, as on a full network. */
 const maxQueued = 1024
 
 type Flow = {
@@ -17,39 +17,39 @@ type Flow = {
   readonly forward: Forward
   readonly peerId: string
   readonly client: Endpoint
-  /** To which the client sent, and from which it gets its answers. */
+  /** The socket that the client sends to. Answers leave from it. */
   readonly socket: Socket
   readonly key: string
 }
 
 type ForwardedUdpPortsOptions = {
   readonly clock: Clock
-  /** The linked peer a forward to this nickname leads to now. */
+  /** The ID of the linked peer that a forward to this nickname leads to now. */
   readonly peerOf: (nick: string) => string | undefined
   readonly send: (peerId: string, bytes: Uint8Array) => boolean
   readonly counts: ForwarderCounts
-  /** Where frames are made. */
+  /** Gives the memory for frames. */
   readonly bufferPool: BufferPool
 }
 
 export class ForwardedUdpPorts {
   readonly #options: ForwardedUdpPortsOptions
   readonly #sockets = new Map<Forward, readonly Socket[]>()
-  /** By number, as the peer answers; bounded by the table. */
+  /** By the flow number in the peer's answers. Bounded by the flow table. */
   readonly #byNumber = new Map<number, Flow>()
   readonly #flows = new FlowTable<string, Flow>((flow) => void this.#byNumber.delete(flow.number))
-  /** Numbers are not used again before all others were: the other side may still hold an old flow's address. */
+  /** A number is reused only after all others, because the other side may still have the address of the old flow. */
   #lastNumber = 0
 
   constructor(options: ForwardedUdpPortsOptions) {
     this.#options = options
   }
 
-  /** Rejects with a Problem when the port cannot be had. */
+  /** Rejects with a Problem when the port cannot be opened. */
   async add(forward: Forward): Promise<void> {
-    const sockets = await openOnBoth(forward, (loopback) => openUdpPort(loopback, forward.localPort))
+    const sockets = await openOnBothLoopbacks(forward, (loopback) => openUdpPort(loopback, forward.localPort))
     for (const socket of sockets) {
-      // Without a listener a stray ICMP error would end the process.
+      // Without a listener, an ICMP error would end the process.
       socket.on('error', () => {})
       socket.on('message', (bytes, { address, port }) => {
         this.#handleClient(forward, bytes, { address, port }, socket)
@@ -75,7 +75,7 @@ export class ForwardedUdpPorts {
     }
     this.#flows.use(peerId, flow.key, clock.now())
     if (flow.socket.getSendQueueCount() >= maxQueued) counts.notSent++
-    // Without a callback: what the kernel does not take is lost, as datagrams are.
+    // No callback: a datagram that the kernel does not accept is lost, as UDP allows.
     else flow.socket.send(payload, flow.client.port, flow.client.address)
   }
 

@@ -1,31 +1,31 @@
-// What a link datagram carries for the forwarder.
+// The frame of one forwarded UDP datagram inside a link datagram.
 //
 //      0        1                 3                 5
 //      +--------+-----------------+-----------------+--------------------------+
 //      |  kind  |  target port    |  flow           |  payload (0..65507)       |
 //      +--------+-----------------+-----------------+--------------------------+
 //      kind 1 to-game    to the port that the receiver exposes
-//      kind 2 from-game  back to whom the flow belongs; same target port and flow as on the way there
+//      kind 2 from-game  back to the owner of the flow, with the same target port and flow as in kind 1
 //
-// Numbers are big-endian. A flow is one local client of the side that sends kind 1, which numbers it.
+// Numbers are big-endian. A flow is one local client of the side that sends kind 1. That side chooses its number.
 
 import type { BufferPool } from '../../base/buffer-pool.ts'
 
 const headerBytes = 5
 
-/** The largest payload of UDP over IPv4. A link carries what is larger than its packets in parts. */
+/** The largest payload of UDP over IPv4. A link sends a datagram larger than its packets in fragments. */
 export const maxPayloadBytes = 65_507
 
 export type Frame = {
   readonly kind: 'to-game' | 'from-game'
-  /** 1..65535, as the exposing side knows it. */
+  /** 1..65535, on the exposing side. */
   readonly port: number
   /** 0..65535. */
   readonly flow: number
   readonly payload: Uint8Array
 }
 
-/** In memory from `bufferPool`, or of its own. The payload is at most `maxPayloadBytes`. */
+/** Uses memory of `bufferPool` if given. The payload has at most `maxPayloadBytes`. */
 export function encodeFrame({ kind, port, flow, payload }: Frame, bufferPool?: BufferPool): Uint8Array {
   const length = headerBytes + payload.length
   const bytes = bufferPool?.take(length) ?? new Uint8Array(length)
@@ -38,7 +38,7 @@ export function encodeFrame({ kind, port, flow, payload }: Frame, bufferPool?: B
   return bytes
 }
 
-/** Null for anything else, kinds of later versions among it. The payload is a view of `bytes`. */
+/** Null for anything else, including kinds of later versions. The payload is a view of `bytes`. */
 export function decodeFrame(bytes: Uint8Array): Frame | null {
   if (bytes.length < headerBytes || bytes.length > headerBytes + maxPayloadBytes) return null
   if (bytes[0] !== 1 && bytes[0] !== 2) return null

@@ -1,4 +1,4 @@
-// A mail of ours that came back: its recipient is sent nothing for a while.
+// Recognises a bounce of one of our mails. Its recipient then gets no mail for a while.
 
 import { readDeliveryReport } from '../../mail/mime/bounce-report.ts'
 import type { UnreachableAddresses } from '../../store/unreachable-addresses.ts'
@@ -10,11 +10,12 @@ export type Bounce = {
   readonly recipient: string
   /** Unix ms. */
   readonly sentAt: number
-  /** False when it may still arrive, or did. */
+  /** False when the mail may still arrive, or has arrived. */
   readonly isFinal: boolean
 }
 
-/** `raw`: of a mail that is like a report. Null unless it is one about a mail that we really sent to somebody it names. */
+/** `raw`: a mail that looks like a delivery report. Null unless it is about a mail that we sent to a recipient that it
+ *  names. */
 export function readBounce(
   { self, crypto }: Pick<HostContext, 'self' | 'crypto'>,
   raw: Uint8Array,

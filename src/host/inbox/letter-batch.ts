@@ -1,22 +1,22 @@
-// What is done with the mails of a batch: each is read, then a group of them is settled in one transaction, because
-// its sync to disk costs more than all the rest. For each letter it is all or nothing.
+// Handles a batch of mails: reads each, then settles several in one transaction, because the sync to disk costs more than
+// all the rest. For each letter it is all or nothing.
 
 import { setImmediate } from 'node:timers/promises'
 import { Problem } from '../../base/problem.ts'
 import type { FetchedMail } from '../../mail/mailbox.ts'
 import { type HostDatabase, isDatabaseFailure } from '../../store/host-database.ts'
 import type { HostContext } from '../context.ts'
-import { internalProblem, withDatabaseTurn } from '../host-problems.ts'
+import { internalProblem, withAsyncTransaction } from '../host-problems.ts'
 import type { Handled, MailHandler, PendingLetter } from './mail-handler.ts'
 
-/** Letters in one commit, at most. */
-const groupLetters = 16
+/** The most letters in one transaction. */
+const maxLettersInGroup = 16
 
 type LetterBatchOptions = {
   readonly database: HostDatabase
   readonly mailHandler: MailHandler
   readonly onHandled: (mail: FetchedMail, handled: Handled) => void
-  /** There may be mails to send and introductions to make. */
+  /** Letters were committed: there may be mails to send and introductions to make. */
   readonly onCommit: () => void
 }
 
@@ -38,26 +38,26 @@ export class LetterBatchHandler {
     this.#onCommit = onCommit
   }
 
-  /** In their order, until `isEnough`. Rejects with a Problem 'database' when letters must stay where they are;
-   *  what was handled until then is done. */
-  async handle(mails: readonly FetchedMail[], isEnough: () => boolean): Promise<void> {
-    for (let at = 0; at < mails.length && !isEnough(); at += groupLetters) {
-      const group: { readonly mail: FetchedMail; readonly one: PendingLetter }[] = []
-      for (const mail of mails.slice(at, at + groupLetters)) {
-        group.push({ mail, one: await this.#read(mail) })
-        // Mails under way go on meanwhile: without this the mail server would wait for us, then we for it.
+  /** Handles the mails in their order until `isStopped`. Rejects with a Problem 'database' when the rest must stay in the
+   *  mailbox; the groups before it are committed. */
+  async handle(mails: readonly FetchedMail[], isStopped: () => boolean): Promise<void> {
+    for (let at = 0; at < mails.length && !isStopped(); at += maxLettersInGroup) {
+      const group: { readonly mail: FetchedMail; readonly letter: PendingLetter }[] = []
+      for (const mail of mails.slice(at, at + maxLettersInGroup)) {
+        group.push({ mail, letter: await this.#read(mail) })
+        // Lets sending go on meanwhile. Without it the mail server would wait for us, and then we for it.
         await setImmediate()
       }
-      const settled = await withDatabaseTurn(this.#database, () => {
-        const handled = group.map(({ mail, one }) => ({ mail, one, handled: this.#settle(one) }))
+      const settled = await withAsyncTransaction(this.#database, () => {
+        const results = group.map(({ mail, letter }) => ({ mail, letter, handled: this.#settle(letter) }))
         this.#mailHandler.closeGroup?.()
-        return handled
+        return results
       })
-      for (const { mail, one, handled } of settled) {
-        one.onCommit?.()
+      for (const { mail, letter, handled } of settled) {
+        letter.onCommit?.()
         this.#onHandled(mail, handled)
       }
-      // A letter that was not admitted may have been declined by mail.
+      // Also after dropped letters: a declined request gets a mail.
       if (settled.some(({ handled }) => handled.kind !== 'unknown')) this.#onCommit()
     }
   }
@@ -71,8 +71,8 @@ export class LetterBatchHandler {
     }
   }
 
-  /** Inside the group's transaction, in one of its own: a letter that our own code cannot stand leaves no trace,
-   *  and does not keep all others waiting for ever. */
+  /** Runs in a transaction of its own inside the group's. A letter on which our code fails leaves no trace and does not block
+   *  the others. */
   #settle({ kind, settle }: PendingLetter): Handled {
     try {
       const reason = this.#database.transaction(settle)

@@ -1,6 +1,5 @@
-// Reads a mail and gives its letter to whoever handles it: letters of agents to requests/, those of other hosts to
-// peer-hosts/. A worker's letters of agents come by its representative (A14), and are treated as if they had come straight
-// to it.
+// Reads a mail and passes its letter on: letters of agents to requests/, letters of other hosts to peer-hosts/. A worker gets
+// the letters of agents from its representative (A14), and handles them as if they had come directly.
 
 import type { FetchedMail } from '../../mail/mailbox.ts'
 import type { Outbox } from '../../store/outbox.ts'
@@ -8,10 +7,11 @@ import type { SeenLetters } from '../../store/seen-letters.ts'
 import type { UnreachableAddresses } from '../../store/unreachable-addresses.ts'
 import type { HostContext } from '../context.ts'
 import type { DropReason } from '../events.ts'
-import { isBetweenHosts, repeats } from '../peer-hosts/host-letters.ts'
+import { isPeerHostLetter } from '../peer-hosts/peer-host-letter.ts'
 import type { PeerHosts } from '../peer-hosts/peer-hosts.ts'
+import { checkReplay } from '../peer-hosts/replay-check.ts'
 import type { WorkerLink } from '../representative/worker-link.ts'
-import type { AgentLetters } from '../requests/agent-letters.ts'
+import type { AgentLetterDispatcher } from '../requests/agent-letter-dispatcher.ts'
 import { pendingBounce } from './bounced-mail.ts'
 import type { MailHandler, PendingLetter } from './mail-handler.ts'
 import { type ParsedLetter, parseLetter } from './parse-letter.ts'
@@ -20,9 +20,9 @@ type LetterDispatcherOptions = {
   readonly seen: SeenLetters
   readonly outbox: Outbox
   readonly unreachable: UnreachableAddresses
-  readonly agentLetters: AgentLetters
+  readonly agentLetterDispatcher: AgentLetterDispatcher
   readonly peerHosts: PeerHosts
-  /** Null for a host that is no worker. */
+  /** Null when this host is no worker. */
   readonly workerLink: WorkerLink | null
 }
 
@@ -35,7 +35,7 @@ export class LetterDispatcher implements MailHandler {
     this.#options = options
   }
 
-  room(): number {
+  freeSlots(): number {
     return this.#options.outbox.freeSlots('reply')
   }
 
@@ -46,34 +46,36 @@ export class LetterDispatcher implements MailHandler {
     const kind = parsed.ok ? parsed.letter.kind : 'unknown'
     const { forward } = parsed
     if (!forward || !workerLink) return { kind, settle: () => this.#settle(parsed) }
-    let isLeft = false
+    let isRequested = false
     return {
       kind,
       settle: () => {
-        // Left to the representative, which knows whether another worker has it.
-        isLeft = !seen.has(forward.from, forward.id) && workerLink.asksFor(forward.id)
-        if (!isLeft) return this.#settle(parsed)
+        // The representative knows whether another worker has it.
+        isRequested = !seen.has(forward.from, forward.id) && workerLink.shouldRequest(forward.id)
+        if (!isRequested) return this.#settle(parsed)
         workerLink.noteWanted(forward.id)
         return 'asked-for'
       },
       onCommit: () => {
-        if (!isLeft) workerLink.noteTaken(forward.id)
+        if (!isRequested) workerLink.noteTaken(forward.id)
       },
     }
   }
 
   closeGroup(): void {
-    this.#options.workerLink?.tellWanted()
+    this.#options.workerLink?.enqueueWanted()
   }
 
   #settle(parsed: Exclude<ParsedLetter, { bounce: unknown }>): DropReason | null {
-    const { agentLetters, peerHosts, seen } = this.#options
+    const { agentLetterDispatcher, peerHosts, seen } = this.#options
     const { forward } = parsed
     const now = this.#context.clock.wallNow()
-    const again = forward ? repeats(this.#context, seen, forward, now) : null
-    if (again !== null) return again
+    const replay = forward ? checkReplay(this.#context, seen, forward, now) : null
+    if (replay !== null) return replay
     if (!parsed.ok) return parsed.refusal
     const { letter } = parsed
-    return isBetweenHosts(letter) ? peerHosts.take(letter, now) : agentLetters.take(parsed, now)
+    return isPeerHostLetter(letter)
+      ? peerHosts.handle(letter, now)
+      : agentLetterDispatcher.dispatch(parsed, now)
   }
 }

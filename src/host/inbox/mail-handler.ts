@@ -1,28 +1,28 @@
-// What is done with a mail, once it is fetched: most hosts answer its letter, a representative host hands it on.
+// The interface to what a host does with a fetched mail: most hosts answer its letter, a representative forwards it.
 
 import type { LetterKind } from '../../letter/letter-types.ts'
 import type { FetchedMail } from '../../mail/mailbox.ts'
 import type { DropReason } from '../events.ts'
 
-/** When this is emitted, whatever the letter asks for is on disk, or nothing of it; the mail can go. */
+/** The letter's effect is on disk as a whole, or not at all. The mail can be removed from the mailbox. */
 export type Handled =
   | { readonly outcome: 'accepted'; readonly kind: LetterKind }
   | { readonly outcome: 'dropped'; readonly kind: LetterKind | 'unknown'; readonly reason: DropReason }
 
-/** A mail that was read. */
+/** A mail that is read and not yet handled. */
 export type PendingLetter = {
   readonly kind: LetterKind | 'unknown'
-  /** Inside a transaction. Null when the letter is taken, or why it has no effect. */
+  /** Called inside a transaction. Null when the letter is accepted, else why it has no effect. */
   readonly settle: () => DropReason | null
-  /** Once it is settled, whatever came of it, and committed. */
+  /** Called after the commit, whether the letter was accepted or dropped. */
   readonly onCommit?: () => void
 }
 
 export interface MailHandler {
-  /** Mails that may be taken now: what follows from each has a place to wait. */
-  room(): number
-  /** May reject or throw only for bugs of ours and with a Problem 'database'. */
+  /** How many mails may be fetched now, so that the outbox has room for the answer to each. */
+  freeSlots(): number
+  /** Rejects only with a Problem 'database' or after a fault of our own code. */
   read(mail: FetchedMail): Promise<PendingLetter>
-  /** Inside the transaction in which some letters were settled, after the last of them. */
+  /** Called at the end of each transaction in which letters were settled. */
   closeGroup?(): void
 }

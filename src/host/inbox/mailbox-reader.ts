@@ -1,7 +1,7 @@
-// Takes the mails out of the mailbox and gives them to the handler: in batches, letters in their order.
+// Fetches mails from the mailbox in batches, passes them to the handler in their order, and removes them afterwards.
 
 import { messageOf, Problem } from '../../base/problem.ts'
-import type { FetchedMail, Mailbox } from '../../mail/mailbox.ts'
+import type { FetchedMail, Mailbox, MailboxHandlers } from '../../mail/mailbox.ts'
 import { MailboxLoop, type Rest } from '../../mail/mailbox-loop.ts'
 import type { HostDatabase } from '../../store/host-database.ts'
 import type { MailLeases } from '../../store/mail-leases.ts'
@@ -14,14 +14,14 @@ import type { Handled, MailHandler } from './mail-handler.ts'
 type MailboxReaderOptions = {
   readonly database: HostDatabase
   readonly seen: SeenLetters
-  /** Null where no other process uses the same tables. */
+  /** Null when no other process uses the same tables. */
   readonly leases: MailLeases | null
   readonly mailbox: Mailbox
 }
 
 type MailboxReaderHandlers = {
   readonly mailHandler: MailHandler
-  /** A letter was committed: there may be mails to send and introductions to make. */
+  /** Letters were committed: there may be mails to send and introductions to make. */
   readonly onCommit: () => void
 }
 
@@ -30,9 +30,9 @@ export class MailboxReader {
   readonly #options: MailboxReaderOptions
   readonly #loop: MailboxLoop
   #isBusy = false
-  /** Dealt with, but not yet known to be out of the mailbox. */
+  /** Refs of mails that are handled but not yet removed. */
   #finished: string[] = []
-  /** Fetched and not yet known to be out of the mailbox; at most three batches. */
+  /** Refs of mails that are fetched but not yet removed; at most three batches. */
   #held = new Set<string>()
   #failures = 0
   #scannedAt: number | null = null
@@ -41,23 +41,31 @@ export class MailboxReader {
     this.#context = context
     this.#options = options
     const { clock, settings } = context
-    const { mailbox, leases } = options
+    const { leases } = options
     this.#loop = new MailboxLoop({
       clock,
-      // What other processes had in hand may be left by them when their leases end.
+      // A lease may end because its process was killed. Its mails are then ours to handle.
       sweepMs: leases ? Math.min(settings.sweepMs, settings.letterLeaseMs) : settings.sweepMs,
       restAfter: (thrown) => this.#restAfter(thrown),
     })
-    if (leases) mailbox.lease = (refs) => this.#claim(leases, refs)
-    mailbox.mayTakeNewest = (waiting) => this.#canRemember(waiting)
   }
 
-  /** Whether letters are being worked off right now. */
+  /** For the mailbox when it is opened. */
+  get handlers(): Pick<MailboxHandlers, 'onWake' | 'lease' | 'mayTakeNewest'> {
+    const { leases } = this.#options
+    return {
+      onWake: () => this.wake(),
+      ...(leases && { lease: (refs: readonly string[]) => this.#lease(leases, refs) }),
+      mayTakeNewest: (waiting) => this.#canRemember(waiting),
+    }
+  }
+
+  /** Whether a batch of letters is being handled right now. */
   get isBusy(): boolean {
     return this.#isBusy
   }
 
-  /** When the mailbox was last found without letters for us, or emptied of them; monotonic ms. */
+  /** When the mailbox last held no more letters for us, in monotonic ms; null before the first time. */
   get scannedAt(): number | null {
     return this.#scannedAt
   }
@@ -69,43 +77,43 @@ export class MailboxReader {
       onHandled: (mail, handled) => this.#note(mail, handled),
       onCommit,
     })
-    this.#loop.start(() => this.#look(mailHandler, batchHandler))
+    this.#loop.start(() => this.#scan(mailHandler, batchHandler))
   }
 
   wake(): void {
     this.#loop.wake()
   }
 
-  /** Resolves when the letter in hand is finished and, if the mailbox allows, removed. */
+  /** Resolves when the current letters are handled and, if the mailbox answers, removed. */
   async stop(): Promise<void> {
     await this.#loop.stop()
     await this.#removeFinished().catch(() => undefined)
   }
 
-  async #look(mailHandler: MailHandler, batchHandler: LetterBatchHandler): Promise<Rest | null> {
+  async #scan(mailHandler: MailHandler, batchHandler: LetterBatchHandler): Promise<Rest | null> {
     await this.#empty(mailHandler, batchHandler)
-    // The outbox is full: what is in the mailbox stays there until mails have gone out.
-    const isFull = mailHandler.room() === 0
+    // When the outbox is full, letters stay in the mailbox until mails are sent.
+    const isFull = mailHandler.freeSlots() === 0
     this.#failures = 0
     this.#scannedAt = this.#context.clock.now()
     return isFull ? { forMs: this.#context.settings.retryFirstMs, canBeWoken: true } : null
   }
 
-  /** Until the mailbox has nothing more for us. The next batch is fetched and the last one removed while this one
-   *  is worked on. */
+  /** Runs until the mailbox has no more letters. While one batch is handled, the next one is fetched and the last one
+   *  removed. */
   async #empty(mailHandler: MailHandler, batchHandler: LetterBatchHandler): Promise<void> {
     await this.#removeFinished()
     this.#held.clear()
-    let coming = this.#fetch(mailHandler)
+    let fetching = this.#fetch(mailHandler)
     let removing: Promise<void> = Promise.resolve()
     try {
       while (!this.#loop.isStopped) {
-        const mails = await coming
+        const mails = await fetching
         this.#isBusy = mails.length > 0
         if (mails.length === 0) break
-        coming = this.#fetch(mailHandler)
-        // Its failure is met when its turn comes.
-        coming.catch(() => undefined)
+        fetching = this.#fetch(mailHandler)
+        // A failure is thrown where the promise is awaited.
+        fetching.catch(() => undefined)
         await batchHandler.handle(mails, () => this.#loop.isStopped)
         await removing
         removing = this.#removeFinished()
@@ -113,34 +121,35 @@ export class MailboxReader {
       }
     } finally {
       this.#isBusy = false
-      await Promise.allSettled([coming, removing])
+      await Promise.allSettled([fetching, removing])
     }
     await removing
   }
 
-  /** Nothing while the outbox is full: then letters wait in the mailbox. */
+  /** Fetches nothing while the outbox is full. */
   async #fetch(mailHandler: MailHandler): Promise<readonly FetchedMail[]> {
     const { database, mailbox } = this.#options
-    const room = withDatabase(database, () => mailHandler.room()) - (this.#held.size - this.#finished.length)
-    if (room <= 0) return []
-    const limit = Math.min(room, this.#context.settings.batchMails)
+    const unhandled = this.#held.size - this.#finished.length
+    const free = withDatabase(database, () => mailHandler.freeSlots()) - unhandled
+    if (free <= 0) return []
+    const limit = Math.min(free, this.#context.settings.batchMails)
     const mails = await mailbox.fetch(limit, this.#held)
     for (const { ref } of mails) this.#held.add(ref)
     return mails
   }
 
-  /** Letters that are older than one that was forgotten count as stale, whether taken or not: so none that waits may be
-   *  overtaken by more than can be remembered beside it. */
+  /** Whether the newest mails may be handled before older ones that wait. A letter older than a forgotten ID counts as stale.
+   *  So no ID may be forgotten before the older letters are handled. */
   #canRemember(waiting: number): boolean {
     const { seen, database } = this.#options
     const remembered = withDatabase(database, () => seen.size)
     return remembered + waiting <= this.#context.settings.seenCapacity
   }
 
-  #claim(leases: MailLeases, refs: readonly string[]): ReadonlySet<string> {
+  #lease(leases: MailLeases, refs: readonly string[]): ReadonlySet<string> {
     const { self, settings, clock } = this.#context
     const now = clock.wallNow()
-    // Processes of one database may have mailboxes of their own.
+    // Processes that share the database may have different mailboxes.
     const names = new Map(refs.map((ref) => [`${self.address} ${ref}`, ref]))
     const ours = withDatabase(this.#options.database, () =>
       leases.leaseLetters([...names.keys()], now, now + settings.letterLeaseMs),
@@ -161,16 +170,16 @@ export class MailboxReader {
     for (const ref of refs) this.#held.delete(ref)
   }
 
-  /** The mailbox supervises its own connection and wakes us when it is back; the rest here is for what it does
-   *  not notice, and for the database. */
+  /** The mailbox supervises its own connection and wakes us when it is back. This pause is for failures that it does not
+   *  notice, and for the database. */
   #restAfter(thrown: unknown): Rest {
     const { emit } = this.#context
     if (thrown instanceof Problem && thrown.code === 'database') {
       emit({ event: 'trouble', problem: thrown })
-      // Not cut short by wake-ups: new mail does not mend a disk.
+      // New mail does not repair a disk, so a wake-up does not end this pause.
       return { forMs: this.#backoffMs(), canBeWoken: false }
     }
-    // A lost connection is told by the mailbox's own state.
+    // The mailbox's state event already reports a lost connection.
     const problem = mailboxProblem(thrown)
     if (problem.code !== 'mail-connection') emit({ event: 'trouble', problem })
     return { forMs: this.#backoffMs(), canBeWoken: true }

@@ -1,4 +1,4 @@
-// From a mail in the mailbox to a letter somebody signed, or the reason why it is none.
+// Turns a mail into a letter with a valid signature, or into the reason why it holds none.
 
 import { equalBytes } from '../../base/bytes.ts'
 import { sameAddress } from '../../base/mail-address.ts'
@@ -19,10 +19,10 @@ export type ParsedLetter =
   | {
       readonly ok: true
       readonly letter: Letter
-      /** As its sender signed it, to be passed on to other hosts. */
+      /** The bytes that the sender signed. They can be sent to other hosts. */
       readonly signed: Uint8Array
       readonly mail: Pick<ReadMail, 'from' | 'to' | 'date' | 'messageId'>
-      /** By which it came from our representative. */
+      /** The letter in which our representative forwarded it. */
       readonly forward?: ForwardLetter
     }
   | { readonly ok: false; readonly refusal: Refusal | 'automatic'; readonly forward?: ForwardLetter }
@@ -40,12 +40,13 @@ export async function parseLetter(reader: Reader, fetched: FetchedMail): Promise
   if (!read.ok) return read
   const { self, crypto } = reader
   const isOwnAddress = sameAddress(read.mail.from, self.address)
-  // What shares our address was handed over inside this program, or is no letter for us.
+  // The agent at our own address passes its mails inside this program, so no server authenticates them. Any other mail from our
+  // address is refused below.
   if (!isOwnAddress && !isAuthentic(reader, header, read.mail.from))
     return { ok: false, refusal: 'unauthenticated' }
   const armored = readArmor(crypto, read.mail.text)
   const opened = armored.ok ? openOneOf(crypto, armored.boxes, openingKeysOf(self)) : armored
-  // Whatever claims to come from ourselves would be answered to ourselves; but for the agent that shares our address.
+  // We would send the answer to ourselves. Only the agent that shares our address may write from it.
   if (isOwnAddress && !(opened.ok && isOwnAgent(self, opened.letter)))
     return { ok: false, refusal: 'automatic' }
   if (!armored.ok) return armored
@@ -57,7 +58,7 @@ export async function parseLetter(reader: Reader, fetched: FetchedMail): Promise
     : { ok: true, letter, signed, mail: read.mail }
 }
 
-/** Whether the mail is by its From, as far as the config wants to know. */
+/** Whether our mail server authenticated the From, if the config requires this. */
 export function isAuthentic(
   { settings }: Pick<HostContext, 'settings'>,
   header: MailHeader,
@@ -67,13 +68,13 @@ export function isAuthentic(
   return trustedAuthservId === null || checkSender(header.fields, trustedAuthservId, from) === 'passes'
 }
 
-/** As the mail was when it came to the representative. */
+/** Gives the letter the fields of the mail in which the representative got it. */
 function readForwarded(
   { self, crypto }: Reader,
   forward: ForwardLetter,
   boxes: readonly Uint8Array[],
 ): ParsedLetter {
-  const opened = openForwarded(crypto, forward, boxes, openingKeysOf(self.front))
+  const opened = openForwarded(crypto, forward, boxes, openingKeysOf(self.agentFacingKeys))
   if (!opened.ok) return { ...opened, forward }
   const { mailFrom: from, mailDate: date = null, messageId = null } = forward
   return {

@@ -1,5 +1,5 @@
-// Sends what is in the outbox: several at once, replies first, each again until it is gone, and in
-// a day no more than the budget.
+// Sends the mails in the outbox: several at once, replies first, each again until the server takes it, and no more in a day
+// than the budget allows.
 
 import { waitAtMost } from '../../base/grace-time.ts'
 import { messageOf } from '../../base/problem.ts'
@@ -11,21 +11,21 @@ import type { Outbox, Urgency, WaitingMail } from '../../store/outbox.ts'
 import type { BudgetState, SendBudget } from '../../store/send-budget.ts'
 import type { UnreachableAddresses } from '../../store/unreachable-addresses.ts'
 import type { HostContext } from '../context.ts'
-import { emitTrouble, withDatabase, withDatabaseTurn } from '../host-problems.ts'
+import { emitTrouble, withAsyncTransaction, withDatabase } from '../host-problems.ts'
 import { SendBackoff } from './send-backoff.ts'
 import { SendQueue } from './send-queue.ts'
 
-/** Sent mails are marked together, so that a mail costs less than one sync to disk. A mail sent but not yet
- *  marked when the host is killed goes out again, with the same bytes. */
+/** Sent mails are removed from the outbox together, so that a mail costs less than one sync to disk. If the host is killed
+ *  before that, it sends the mail again with the same bytes. */
 const markAfterMs = 250
-/** Where others would send them again as soon as their leases end. */
+/** Other processes would send the mails again when the leases end. */
 const markSharedAfterMs = 20
-const markAtMost = 128
+const maxMarked = 128
 
-/** Sent or refused, to be taken out of the outbox together. */
+/** Sent or refused mails that are removed from the outbox together. */
 type FinishedMails = {
   readonly mails: readonly WaitingMail[]
-  /** Of those, what counts towards the budget. */
+  /** How many of them count towards the budget. */
   readonly sent: number
 }
 
@@ -34,7 +34,7 @@ type OutboxSenderOptions = {
   readonly outbox: Outbox
   readonly budget: SendBudget
   readonly unreachable: UnreachableAddresses
-  /** Null where no other process uses the same tables. */
+  /** Null when no other process uses the same tables. */
   readonly leases: MailLeases | null
   readonly sender: MailSender
 }
@@ -42,18 +42,19 @@ type OutboxSenderOptions = {
 export class OutboxSender {
   readonly #context: HostContext
   readonly #options: OutboxSenderOptions
-  /** Under way, or sent and not yet marked: not to be tried again. At most `concurrency` + `markAtMost`. */
+  /** Mails that are being sent, or finished and not yet removed. At most `concurrency` + `maxMarked`. */
   readonly #busy = new Set<number>()
   readonly #queue: SendQueue
+  /** Sent or refused, not yet removed from the outbox. */
   #done: WaitingMail[] = []
-  /** Of those, what counts towards the budget. */
+  /** How many of them count towards the budget. */
   #sentUnmarked = 0
   #underWay = 0
-  /** As it was told. */
+  /** As the last event said. */
   #budgetState: BudgetState = 'ample'
   readonly #backoff: SendBackoff
   #cancelTimer: (() => void) | null = null
-  /** Monotonic ms; of the timer, while there is one. */
+  /** When the timer fires, in monotonic ms. */
   #timerAt = 0
   #cancelMark: (() => void) | null = null
   #marking: Promise<void> | null = null
@@ -74,7 +75,7 @@ export class OutboxSender {
     this.#queue = new SendQueue(context, {
       ...options,
       busy: this.#busy,
-      onMoreIn: (ms) => this.#comeBackIn(ms),
+      onMoreIn: (ms) => this.#pumpIn(ms),
     })
   }
 
@@ -82,26 +83,26 @@ export class OutboxSender {
     return this.#busy.has(order)
   }
 
-  /** Whether replies wait to be sent, as far as is known without looking. */
+  /** Whether replies may wait to be sent; does not read the database. */
   get mayHoldReplies(): boolean {
     return this.#queue.mayHoldReplies
   }
 
-  /** There are new mails in the outbox, or it is time to try old ones again. */
+  /** Sends what is due: there are new mails in the outbox, or it is time to try old ones again. */
   pump(urgencies: readonly Urgency[] = ['urgent', 'normal']): void {
     this.#queue.lookAgain(urgencies)
-    this.#go()
+    this.#startMails()
   }
 
-  #go(): void {
-    if (!this.#stopping) this.#guarded(() => this.#launch())
+  #startMails(): void {
+    if (!this.#stopping) this.#guarded(() => this.#startDue())
   }
 
-  /** Lets mails under way end for up to `graceMs`; afterwards the database is not touched any more. */
+  /** Waits up to `graceMs` for mails that are being sent. Afterwards this class does not use the database any more. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true
     this.#cancelTimer?.()
-    this.#guarded(() => this.#queue.giveBack())
+    this.#guarded(() => this.#queue.release())
     if (this.#underWay > 0) {
       const { promise: idle, resolve } = Promise.withResolvers<void>()
       this.#onIdle = resolve
@@ -112,9 +113,9 @@ export class OutboxSender {
     this.#closed = true
   }
 
-  #launch(): void {
+  #startDue(): void {
     if (this.#backoff.leftMs > 0) {
-      this.#comeBackIn(this.#backoff.leftMs)
+      this.#pumpIn(this.#backoff.leftMs)
       return
     }
     this.#watchBudget()
@@ -126,12 +127,12 @@ export class OutboxSender {
   }
 
   #nextOf(urgency: Urgency): WaitingMail | undefined {
-    // What is claimed is within the budget already.
+    // A lease is only given within the budget.
     if (!this.#options.leases && !this.#mayStart(urgency)) return undefined
     return this.#queue.next(urgency)
   }
 
-  /** Whatever is under way may yet count. */
+  /** Counts mails that are being sent as sent. */
   #mayStart(urgency: Urgency): boolean {
     const { budget, database } = this.#options
     const now = this.#context.clock.wallNow()
@@ -149,7 +150,7 @@ export class OutboxSender {
       const urgency = state === 'used-up' ? 'urgent' : 'normal'
       moreInMs = Math.max(1, withDatabase(database, () => budget.freeAt(urgency, now)) - now)
       // The wall clock may jump, so no timer trusts it for long.
-      this.#comeBackIn(Math.min(settings.retryMaxMs, moreInMs))
+      this.#pumpIn(Math.min(settings.retryMaxMs, moreInMs))
     }
     if (state === this.#budgetState) return
     this.#budgetState = state
@@ -167,14 +168,14 @@ export class OutboxSender {
       this.#underWay--
       if (this.#closed) return
       this.#guarded(() => this.#settle(mail, outcome))
-      this.#go()
+      this.#startMails()
       if (this.#underWay === 0) this.#onIdle?.()
     })
   }
 
-  async #send(frozen: Uint8Array): Promise<SendOutcome> {
+  async #send(mail: Uint8Array): Promise<SendOutcome> {
     try {
-      return await this.#options.sender.send(deserializeMail(frozen))
+      return await this.#options.sender.send(deserializeMail(mail))
     } catch (thrown) {
       return { outcome: 'later', reason: messageOf(thrown) }
     }
@@ -193,7 +194,7 @@ export class OutboxSender {
       }
       this.#done.push(mail)
       this.#markSoon()
-      // Refused at the door or sent back later: it is the same address that takes no mail of ours.
+      // The address takes no mail from us, as after a bounce.
       const now = clock.wallNow()
       if (outcome.outcome === 'refused' && outcome.about === 'recipient')
         withDatabase(database, () => unreachable.note(mail.recipient, now, now))
@@ -211,7 +212,7 @@ export class OutboxSender {
       )
     } finally {
       this.#busy.delete(mail.order)
-      this.#comeBackIn(nextAttemptAt - clock.wallNow())
+      this.#pumpIn(nextAttemptAt - clock.wallNow())
     }
   }
 
@@ -223,7 +224,7 @@ export class OutboxSender {
   #markSoon(): void {
     const { clock } = this.#context
     const { leases } = this.#options
-    if (this.#done.length >= markAtMost) {
+    if (this.#done.length >= maxMarked) {
       this.#markDone()
     } else {
       this.#cancelMark ??= clock.after(leases ? markSharedAfterMs : markAfterMs, () => {
@@ -235,15 +236,15 @@ export class OutboxSender {
 
   #markDone(): void {
     const { leases, budget } = this.#options
-    if (leases && budget.isLimited) this.#marking ??= this.#markInTurn()
+    if (leases && budget.isLimited) this.#marking ??= this.#markAsync()
     else this.#guarded(() => this.#mark())
   }
 
-  /** Mails go on while other processes' transactions are waited for. */
-  async #markInTurn(): Promise<void> {
+  /** Sending goes on while this waits for transactions of other processes. */
+  async #markAsync(): Promise<void> {
     const finished = this.#finishedMails()
     try {
-      const dropped = await withDatabaseTurn(this.#options.database, () => this.#drop(finished))
+      const dropped = await withAsyncTransaction(this.#options.database, () => this.#drop(finished))
       this.#forget(finished, dropped)
       if (this.#done.length > 0) this.#markSoon()
     } catch (thrown) {
@@ -282,11 +283,11 @@ export class OutboxSender {
     this.#done = this.#done.slice(mails.length)
     this.#sentUnmarked -= sent
     this.#watchBudget()
-    // A newer reply took the place of one that was under way.
+    // A newer reply replaced one that was being sent.
     if (dropped < mails.length) this.pump(['urgent'])
   }
 
-  /** A database that fails stops the sending for a while; what was sent stays noted here meanwhile. */
+  /** A failure of the database pauses sending. What was sent meanwhile stays in `#done`. */
   #guarded(work: () => void): void {
     try {
       work()
@@ -299,11 +300,11 @@ export class OutboxSender {
     emitTrouble(this.#context, thrown)
     this.#queue.forget()
     this.#backoff.pause(this.#backoffMs(0))
-    this.#comeBackIn(this.#backoffMs(0))
+    this.#pumpIn(this.#backoffMs(0))
   }
 
-  /** One timer: the earliest wish counts, and what is later is asked for again then. */
-  #comeBackIn(delayMs: number): void {
+  /** One timer for all: only the earliest time is kept. Later ones are set again when it fires. */
+  #pumpIn(delayMs: number): void {
     if (this.#stopping) return
     const at = this.#context.clock.now() + Math.max(1, delayMs)
     if (this.#cancelTimer && this.#timerAt <= at) return

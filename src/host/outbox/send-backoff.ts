@@ -1,20 +1,20 @@
-// Stops all sending for a while when the trouble is not one mail's: the server says so, or one mail after the other fails.
-// Without it every mail that waits would be tried in turn against a server that takes none.
+// Pauses all sending when the server is the problem, not one mail: the server says so, or several mails fail in a row. Without
+// it the host would try every waiting mail against a server that takes none.
 
 import type { Clock } from '../../base/clock.ts'
 import type { Problem, ProblemCode } from '../../base/problem.ts'
 
 type SendBackoffOptions = {
   readonly clock: Clock
-  /** So many failures in a row make the trouble the server's. */
+  /** After this many failures in a row the server counts as the problem. */
   readonly failures: number
-  /** How long the pause after so many others is. */
+  /** The length of a pause after this many earlier ones. */
   readonly backoffMs: (rounds: number) => number
-  /** Once for each kind of trouble, also where it comes and goes. */
+  /** Called once for each kind of trouble, also when the trouble comes and goes. */
   readonly onTrouble: (problem: Problem) => void
 }
 
-/** Trouble not met for so long, while mails went, is over. */
+/** A kind of trouble is over when mails are sent and it did not occur for this long. */
 const overAfterMs = 60_000
 
 export class SendBackoff {
@@ -25,7 +25,7 @@ export class SendBackoff {
   #rounds = 0
   /** Monotonic ms. */
   #until = 0
-  /** When it was met last; monotonic ms. */
+  /** When each kind occurred last, in monotonic ms. */
   readonly #troubles = new Map<ProblemCode, number>()
 
   constructor(options: SendBackoffOptions) {
@@ -44,7 +44,7 @@ export class SendBackoff {
     for (const [code, at] of this.#troubles) if (now - at > overAfterMs) this.#troubles.delete(code)
   }
 
-  /** `problem`: every other mail would meet the same. */
+  /** `problem`: given when every other mail would fail in the same way. */
   failed(problem: Problem | undefined): void {
     const { clock, failures, onTrouble } = this.#options
     if (problem) {
@@ -52,7 +52,7 @@ export class SendBackoff {
       this.#troubles.set(problem.code, clock.now())
     }
     this.#failures++
-    // What fails during a pause was under way before.
+    // A mail that fails during a pause was started before it.
     if (this.leftMs > 0 || (!problem && this.#failures < failures)) return
     this.#failures = 0
     this.pause(this.#options.backoffMs(this.#rounds++))

@@ -1,5 +1,5 @@
-// The mails of the outbox that are to be sent next: looked up a few at a time, so that not every one costs a query. Where
-// several processes send from one outbox, each claims what it looks up, and gives back what it does not begin.
+// The mails to be sent next. They are read from the outbox a few at a time, so that not every mail costs a query. When several
+// processes send from one outbox, each leases the mails that it reads, and releases those that it does not start.
 
 import type { MailSender } from '../../mail/sender.ts'
 import type { HostDatabase } from '../../store/host-database.ts'
@@ -9,38 +9,38 @@ import type { SendBudget } from '../../store/send-budget.ts'
 import type { HostContext } from '../context.ts'
 import { withDatabase } from '../host-problems.ts'
 
-/** Looked up at a time, where nothing is claimed. */
+/** How many mails are read at a time without leases. */
 const lookAhead = 32
 
 export type SendQueueOptions = {
   readonly database: HostDatabase
   readonly outbox: Outbox
   readonly budget: SendBudget
-  /** Null where no other process uses the same tables. */
+  /** Null when no other process uses the same tables. */
   readonly leases: MailLeases | null
   readonly sender: Pick<MailSender, 'concurrency'>
-  /** Under way, or sent and not yet out of the outbox: not to be tried again. */
+  /** Mails that are being sent, or finished and not yet removed from the outbox. */
   readonly busy: ReadonlySet<number>
-  /** In so many ms there may be more that are due. */
+  /** More mails may be due after this time. */
   readonly onMoreIn: (delayMs: number) => void
 }
 
 export class SendQueue {
   readonly #context: Pick<HostContext, 'clock' | 'settings'>
   readonly #options: SendQueueOptions
-  /** At most `lookAhead` of each urgency; where they are claimed, at most as many as are sent at a time. */
+  /** At most `lookAhead` of each urgency; with leases, at most as many as are sent at a time. */
   readonly #queues: Readonly<Record<Urgency, WaitingMail[]>> = { urgent: [], normal: [] }
   /** Whether the outbox may hold due mails that are not in the queue. */
   readonly #mayHoldMore: Record<Urgency, boolean> = { urgent: true, normal: true }
-  /** Monotonic ms; after it nothing that is in the queues may be begun, as its lease might end before it is sent. */
-  #claimedUntil = Number.POSITIVE_INFINITY
+  /** Monotonic ms. Later no mail in the queues may be started, as its lease might end before it is sent. */
+  #leasedUntil = Number.POSITIVE_INFINITY
 
   constructor(context: Pick<HostContext, 'clock' | 'settings'>, options: SendQueueOptions) {
     this.#context = context
     this.#options = options
   }
 
-  /** Whether replies wait to be sent, as far as is known without looking. */
+  /** Whether replies may wait to be sent; does not read the database. */
   get mayHoldReplies(): boolean {
     return this.#queues.urgent.length > 0 || this.#mayHoldMore.urgent
   }
@@ -50,7 +50,7 @@ export class SendQueue {
     for (const urgency of urgencies) this.#mayHoldMore[urgency] = true
   }
 
-  /** Throws a Problem 'database'. */
+  /** Takes the next mail that is due. Throws a Problem 'database'. */
   next(urgency: Urgency): WaitingMail | undefined {
     const queue = this.#queues[urgency]
     if (this.#isTooLate) this.forget()
@@ -59,7 +59,7 @@ export class SendQueue {
       const { leases, database } = this.#options
       queue.push(
         ...withDatabase(database, () =>
-          leases ? this.#claim(leases, urgency, now) : this.#lookUp(urgency, now),
+          leases ? this.#lease(leases, urgency, now) : this.#lookUp(urgency, now),
         ),
       )
       this.#mayHoldMore[urgency] = queue.length > 0
@@ -67,22 +67,22 @@ export class SendQueue {
     return queue.shift()
   }
 
-  /** Nothing of what is in hand will be begun. What was claimed comes again when its lease has ended. */
+  /** Drops leased mails from the queues. They are due again when their leases end. */
   forget(): void {
     if (this.#options.leases) for (const queue of Object.values(this.#queues)) queue.length = 0
   }
 
-  /** As `forget`, but others may take it at once. */
-  giveBack(): void {
+  /** Like `forget`, but other processes may lease the mails at once. */
+  release(): void {
     const { leases, database } = this.#options
     const mails = Object.values(this.#queues).flat()
-    // Leases that may have ended may be another one's by now.
+    // A lease that has ended may belong to another process by now.
     if (leases && !this.#isTooLate) withDatabase(database, () => leases.release(mails))
     this.forget()
   }
 
   get #isTooLate(): boolean {
-    return this.#context.clock.now() > this.#claimedUntil
+    return this.#context.clock.now() > this.#leasedUntil
   }
 
   #lookUp(urgency: Urgency, now: number): readonly WaitingMail[] {
@@ -95,14 +95,14 @@ export class SendQueue {
     return due.filter(({ order }) => !busy.has(order)).slice(0, lookAhead)
   }
 
-  /** Few, so that leases are soon followed by the sending, and enough for each lease to be worth its round trip. */
-  #claim(leases: MailLeases, urgency: Urgency, now: number): readonly WaitingMail[] {
+  /** Leases only as many as are sent at a time, so that each is sent soon after. */
+  #lease(leases: MailLeases, urgency: Urgency, now: number): readonly WaitingMail[] {
     const { settings, clock } = this.#context
     const { budget, sender, onMoreIn } = this.#options
-    // The sending may take the other half.
-    const claimedUntil = clock.now() + settings.mailLeaseMs / 2
-    if (Object.values(this.#queues).every((queue) => queue.length === 0)) this.#claimedUntil = claimedUntil
-    // What others leave, by failing or by being killed, nobody tells of.
+    // The other half of the lease is for sending.
+    const leasedUntil = clock.now() + settings.mailLeaseMs / 2
+    if (Object.values(this.#queues).every((queue) => queue.length === 0)) this.#leasedUntil = leasedUntil
+    // No event says when another process fails or is killed and its leases end.
     onMoreIn(settings.retryFirstMs)
     return leases.leaseMails(urgency, {
       now,

@@ -1,5 +1,5 @@
-// Introductions that other hosts are asked to make, because one of the two agents does not know this host (A13): gathered for a
-// moment, so that several go in one letter.
+// Asks other hosts for introductions to agents that do not know this host (A13). Requests are collected for a moment, so that
+// several go in one letter.
 
 import type { InviteHost } from '../../letter/invite.ts'
 import type { IntroductionRequest } from '../../letter/letter-types.ts'
@@ -9,20 +9,20 @@ import type { ItemKey } from '../../sync/item-version.ts'
 import { type HostId, syncLimits } from '../../sync/table-sync.ts'
 import type { HostContext } from '../context.ts'
 import { tryDatabase } from '../host-problems.ts'
-import type { HostMails } from './host-mails.ts'
+import type { OutgoingHostLetters } from './outgoing-host-letters.ts'
 
-/** To one host, waiting; beyond it they are lost, as a lost mail would be. */
-const mostWishes = 1_024
-/** Each with what its requester signed. */
-const wishesInLetter = 16
-/** That one takes in a letter. */
+/** The most waiting requests for one host. More are dropped, as if their mail were lost. */
+const maxWaiting = 1_024
+/** Each comes with the signed statement of its requester. */
+const maxRequestsInLetter = 16
+/** The size of one request in a letter, at most. */
 const requestBytes = 128
 
 type IntroductionRequestsOptions = {
   readonly hosts: ReadonlyMap<HostId, InviteHost>
   readonly database: HostDatabase
   readonly statements: SignedStatements
-  readonly hostMails: HostMails
+  readonly outgoingLetters: OutgoingHostLetters
 }
 
 export class IntroductionRequests {
@@ -46,10 +46,10 @@ export class IntroductionRequests {
     this.#cancelTimer?.()
   }
 
-  /** Goes a little later, for others may follow and the statement of the requester has to be there first. */
+  /** The request is sent a moment later: more may follow, and the statement of the requester must be stored first. */
   add(to: HostId, request: IntroductionRequest): void {
     const requests = this.#waiting.get(to) ?? []
-    if (requests.length < mostWishes) requests.push(request)
+    if (requests.length < maxWaiting) requests.push(request)
     this.#waiting.set(to, requests)
     if (!this.#isRunning || this.#cancelTimer) return
     const { clock, settings } = this.#context
@@ -63,15 +63,16 @@ export class IntroductionRequests {
   #enqueueAll(): void {
     for (const [to, requests] of this.#waiting) {
       const host = this.#options.hosts.get(to)
-      for (let at = 0; host && at < requests.length; at += wishesInLetter)
-        this.#enqueue(host, requests.slice(at, at + wishesInLetter))
+      for (let at = 0; host && at < requests.length; at += maxRequestsInLetter)
+        this.#enqueue(host, requests.slice(at, at + maxRequestsInLetter))
     }
     this.#waiting.clear()
   }
 
-  /** With what the requesters signed, in case the other host has not heard it; in as many letters as that needs. */
+  /** Adds the statements of the requesters, as the other host may not have them yet. Splits into several letters when
+   *  needed. */
   #enqueue(host: InviteHost, introduce: readonly IntroductionRequest[]): void {
-    const { statements, hostMails } = this.#options
+    const { statements, outgoingLetters } = this.#options
     let keys = new Set<ItemKey>()
     let requests: IntroductionRequest[] = []
     let bytes = 0
@@ -79,7 +80,7 @@ export class IntroductionRequests {
       const key = statements.keyOf(request.room, request.requester)
       const more = requestBytes + (keys.has(key) ? 0 : (statements.statementBytes(key) ?? 0))
       if (requests.length > 0 && bytes + more > syncLimits.letterBytes) {
-        hostMails.enqueueTable(host, [...keys], { introduce: requests })
+        outgoingLetters.enqueueTable(host, [...keys], { introduce: requests })
         keys = new Set()
         requests = []
         bytes = 0
@@ -88,6 +89,6 @@ export class IntroductionRequests {
       requests.push(request)
       bytes += more
     }
-    hostMails.enqueueTable(host, [...keys], { introduce: requests })
+    outgoingLetters.enqueueTable(host, [...keys], { introduce: requests })
   }
 }

@@ -1,7 +1,7 @@
-// What a host learns of an agent after others were answered still reaches those it concerns (C2, A13). Their answers did
-// not name it, and its own, which another host gave, did not name all that are known here: that host may not have heard
-// of them, and may never, for it lets in those with invites of hosts that it knows. Whoever was offered to the other
-// already is left alone, so that hosts that know the same introduce nobody.
+// Introduces agents that no reply introduced, because they asked different hosts (C2, A13). The replies of this host did not
+// name an agent that only another host knew. The reply of that host did not name all agents that are known here: it may not
+// know them yet, and it may refuse them for ever, as it only accepts invites of hosts that it knows. Two agents of which one
+// was offered to the other are skipped, so hosts with the same table introduce nobody.
 
 import type { RequestLetter, RoomTag, UserId } from '../../letter/letter-types.ts'
 import type { PeerTable } from '../../store/peer-table.ts'
@@ -9,17 +9,20 @@ import type { PendingIntroductions } from '../../store/pending-introductions.ts'
 import type { SignedStatements } from '../../store/signed-statements.ts'
 import type { Item } from '../../sync/item-version.ts'
 import type { HostContext } from '../context.ts'
-import { lateMs } from './host-letters.ts'
 import type { Relay } from './relay.ts'
+
+/** For this long after a request, introductions may complete its reply, and statements name the peers that it offered. This is
+ *  longer than the ten minutes until a comparison of the tables replaces a lost letter between hosts. */
+export const completionWindowMs = 15 * 60_000
 
 type Party = {
   readonly user: UserId
   readonly item: Item
   readonly offered: readonly Item[]
-  /** Asked lately, and was offered fewer than a reply holds. */
-  readonly isShort: boolean
-  /** So that it takes our letters. */
-  readonly isOurs: boolean
+  /** It asked within the window and was offered fewer peers than a reply holds. */
+  readonly hasShortReply: boolean
+  /** It accepts our letters. */
+  readonly knowsUs: boolean
 }
 
 type LateIntroductionsOptions = {
@@ -38,46 +41,46 @@ export class LateIntroductions {
     this.#options = options
   }
 
-  /**
-   * Inside the transaction of the letter that told of this request. Both sides are told, by way of another host where one of
-   * them knows that one alone; each request is completed once, up to what a reply holds.
-   */
+  /** Introduces an agent whose request another host sent, to both sides. An agent that does not know this host is introduced by
+   *  another host. Each request is completed once, up to the size of a reply. Call it inside the letter's transaction. */
   introduce({ room, from }: Pick<RequestLetter, 'room' | 'from'>, now: number): void {
     const { statements } = this.#options
     const { replyPeers } = this.#context.settings
     const { newcomer, others } = this.#partiesOf(room, from, now)
     if (newcomer === null) return
-    const met: Item[] = []
+    const added: Item[] = []
     for (const other of others) {
-      // Hosts that neither knows leave both to those that they know.
-      if (!(newcomer.isOurs || other.isOurs)) continue
+      // Neither agent knows this host. Their own hosts introduce them.
+      if (!(newcomer.knowsUs || other.knowsUs)) continue
       if (wasOffered(newcomer, other) || wasOffered(other, newcomer)) continue
-      const hasRoom = newcomer.isShort && newcomer.offered.length + met.length < replyPeers
-      if (!hasRoom && !(other.isShort && other.isOurs)) continue
+      const canBeOffered = newcomer.hasShortReply && newcomer.offered.length + added.length < replyPeers
+      if (!canBeOffered && !(other.hasShortReply && other.knowsUs)) continue
       this.#introduceTo(room, newcomer, other, now)
       this.#introduceTo(room, other, newcomer, now)
-      if (hasRoom) met.push(other.item)
+      if (canBeOffered) added.push(other.item)
       else statements.addOffered(other.item.key, [newcomer.item])
     }
-    // Another host may have no use for our wish: if its agent turns out to know us, it is told then.
-    if (newcomer.isOurs && met.length > 0) statements.addOffered(newcomer.item.key, met)
+    // Otherwise the newcomer's host introduces it, and may drop our request. If the newcomer asks us later, `introduceAgain`
+    // makes up for this.
+    if (newcomer.knowsUs && added.length > 0) statements.addOffered(newcomer.item.key, added)
   }
 
-  /** Inside the transaction of an agent's letter that another host had told of before: the agent knows us, too. What that
-   *  host was to tell it, and perhaps had no use for, it is told by us. */
-  introduceToOurs(letter: Pick<RequestLetter, 'room' | 'from'>, now: number): void {
+  /** Introduces an agent whose request came from another host first and now from the agent itself, so that it knows this
+   *  host. The other host may have dropped our introduction requests, so this host repeats them. Call it inside the letter's
+   *  transaction. */
+  introduceAgain(letter: Pick<RequestLetter, 'room' | 'from'>, now: number): void {
     this.introduce(letter, now)
     const { room, from } = letter
     const { newcomer, others } = this.#partiesOf(room, from, now)
     if (newcomer === null) return
     for (const other of others) {
-      if (other.isOurs && wasOffered(other, newcomer) && !wasOffered(newcomer, other))
+      if (other.knowsUs && wasOffered(other, newcomer) && !wasOffered(newcomer, other))
         this.#introduceTo(room, newcomer, other, now)
     }
   }
 
-  /** The newcomer, null when nothing is known of it, and of those that are offered first all whose answer or its own is young
-   *  enough to be completed. */
+  /** The newcomer, null without a stored statement, and the most recent peers. Of these only pairs in which both requests are
+   *  within the window. */
   #partiesOf(
     room: RoomTag,
     from: UserId,
@@ -89,29 +92,30 @@ export class LateIntroductions {
     if (acceptedAt === null || newcomer === null) return { newcomer: null, others: [] }
     const others = peers
       .recent(room, from, this.#context.settings.replyPeers, now)
-      .filter((other) => now - Math.max(acceptedAt, other.acceptedAt) < lateMs)
+      .filter((other) => now - Math.max(acceptedAt, other.acceptedAt) < completionWindowMs)
       .flatMap((other) => this.#partyOf(room, other.user, now - other.acceptedAt) ?? [])
     return { newcomer, others }
   }
 
-  /** Null when nothing is known that it signed: it asked before this host knew another. */
+  /** Null without a stored statement: the agent asked before this host knew another one. */
   #partyOf(room: RoomTag, user: UserId, ageMs: number): Party | null {
     const { statements, relay } = this.#options
     const key = statements.keyOf(room, user)
     const item = statements.find(key)
-    const told = statements.get(key)
-    if (item === null || told === null) return null
-    const isShort = ageMs < lateMs && told.offered.length < this.#context.settings.replyPeers
-    return { user, item, offered: told.offered, isShort, isOurs: relay.isKnownTo(room, user) }
+    const stored = statements.get(key)
+    if (item === null || stored === null) return null
+    const hasShortReply =
+      ageMs < completionWindowMs && stored.offered.length < this.#context.settings.replyPeers
+    return { user, item, offered: stored.offered, hasShortReply, knowsUs: relay.isKnownTo(room, user) }
   }
 
-  #introduceTo(room: RoomTag, { user: recipient }: Party, { user: asker }: Party, now: number): void {
+  #introduceTo(room: RoomTag, { user: recipient }: Party, { user: requester }: Party, now: number): void {
     const { introductions, relay } = this.#options
-    introductions.note(room, relay.introduce(room, [recipient], asker), asker, now)
+    introductions.note(room, relay.introduce(room, [recipient], requester), requester, now)
   }
 }
 
-/** In the session that it has now. */
+/** Whether the second was offered to the first, in its current session. */
 function wasOffered({ offered }: Party, { item }: Party): boolean {
   return offered.some(({ key, version }) => key === item.key && version === item.version)
 }

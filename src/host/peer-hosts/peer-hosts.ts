@@ -1,5 +1,4 @@
-// The hosts that this one knows by their keys (A13): what they tell is taken, and what changes here is told to
-// them.
+// Exchanges letters with the hosts that this one knows by their keys (A13), and creates the parts that do so.
 
 import { toHex } from '../../base/bytes.ts'
 import { sameAddress } from '../../base/mail-address.ts'
@@ -11,10 +10,11 @@ import type { DropReason } from '../events.ts'
 import type { OutboxSender } from '../outbox/outbox-sender.ts'
 import type { Repositories } from '../repositories.ts'
 import type { RoomMembers } from '../requests/room-members.ts'
-import { type BetweenHosts, repeats } from './host-letters.ts'
-import { HostMails } from './host-mails.ts'
-import { LateIntroductions } from './late-introductions.ts'
+import { completionWindowMs, LateIntroductions } from './late-introductions.ts'
+import { OutgoingHostLetters } from './outgoing-host-letters.ts'
+import type { PeerHostLetter } from './peer-host-letter.ts'
 import { Relay } from './relay.ts'
+import { checkReplay } from './replay-check.ts'
 import { RevocationSync } from './revocation-sync.ts'
 import { type HeldRequest, Standby } from './standby.ts'
 import { StatementReceiver } from './statement-receiver.ts'
@@ -45,7 +45,7 @@ export class PeerHosts {
   readonly #context: HostContext
   readonly #options: PeerHostsOptions
   readonly #hosts: ReadonlyMap<HostId, InviteHost>
-  readonly #hostMails: HostMails
+  readonly #outgoingLetters: OutgoingHostLetters
   readonly #revocationSync: RevocationSync
   readonly #statementReceiver: StatementReceiver
 
@@ -54,18 +54,28 @@ export class PeerHosts {
     this.#options = options
     const hosts = new Map(options.hosts.map((host) => [toHex(host.identity), host]))
     const statements = new SignedStatements(options.database, context.crypto, context.settings)
-    const hostMails = new HostMails(context, { ...options, statements })
-    const standby = new Standby(context, { ...options, hosts, statements, hostMails })
-    const relay = new Relay(context, { ...options, hosts, statements, hostMails })
-    const tableExchange = new TableExchange(context, { ...options, hosts, statements, standby, hostMails })
+    const outgoingLetters = new OutgoingHostLetters(context, {
+      ...options,
+      statements,
+      offeredForMs: completionWindowMs,
+    })
+    const standby = new Standby(context, { ...options, hosts, statements, outgoingLetters })
+    const relay = new Relay(context, { ...options, hosts, statements, outgoingLetters })
+    const tableExchange = new TableExchange(context, {
+      ...options,
+      hosts,
+      statements,
+      standby,
+      outgoingLetters,
+    })
     const lateIntroductions = new LateIntroductions(context, { ...options, statements, relay })
     this.standby = standby
     this.relay = relay
     this.tableExchange = tableExchange
     this.lateIntroductions = lateIntroductions
     this.#hosts = hosts
-    this.#hostMails = hostMails
-    this.#revocationSync = new RevocationSync(context, { ...options, hosts, hostMails })
+    this.#outgoingLetters = outgoingLetters
+    this.#revocationSync = new RevocationSync(context, { ...options, hosts, outgoingLetters })
     this.#statementReceiver = new StatementReceiver(context, {
       ...options,
       statements,
@@ -74,7 +84,7 @@ export class PeerHosts {
     })
   }
 
-  /** `onUnanswered`: no other host answered these; inside a transaction. */
+  /** `onUnanswered`: called inside a transaction with requests that no other host answered. */
   start(onUnanswered: (held: readonly HeldRequest[]) => void): void {
     this.standby.start((held) => {
       onUnanswered(held)
@@ -93,35 +103,38 @@ export class PeerHosts {
     this.#revocationSync.stop()
   }
 
-  /** Inside the letter's transaction. Null when it was taken, or why it has no effect. `now` is wall time. */
-  take(letter: BetweenHosts, now: number): DropReason | null {
+  /** Call it inside the letter's transaction. Null when the letter is accepted, else why it has no effect. `now` is wall
+   *  time. */
+  handle(letter: PeerHostLetter, now: number): DropReason | null {
     const from = toHex(letter.from)
     const host = this.#hosts.get(from)
     if (!host) return 'unknown-host'
-    const again = repeats(this.#context, this.#options.seen, letter, now)
-    if (again !== null) return again
+    const replay = checkReplay(this.#context, this.#options.seen, letter, now)
+    if (replay !== null) return replay
     switch (letter.kind) {
       case 'table-request':
         this.tableExchange.handleComparison(from, letter.comparison)
         if (letter.comparison.newest)
-          for (const revoked of this.#revocationSync.all) this.#hostMails.enqueueTable(host, [], { revoked })
+          for (const revoked of this.#revocationSync.all)
+            this.#outgoingLetters.enqueueTable(host, [], { revoked })
         return null
       case 'table':
         if (letter.statements.length + letter.introduce.length === 0 && !letter.revoked)
           this.standby.noteAnnouncement(from)
-        this.#revocationSync.take(letter.revoked ?? [])
-        for (const statement of letter.statements) this.#statementReceiver.take(statement, letter.from, now)
-        for (const request of letter.introduce) this.relay.takeIntroductionRequest(request, from, now)
+        this.#revocationSync.receive(letter.revoked ?? [])
+        for (const statement of letter.statements)
+          this.#statementReceiver.receive(statement, letter.from, now)
+        for (const request of letter.introduce) this.relay.handleIntroductionRequest(request, from, now)
         return null
       case 'signal':
-        return this.relay.takeSignal(letter, from, now)
+        return this.relay.handleSignal(letter, from, now)
       default:
         return 'unexpected-kind'
     }
   }
 
-  /** Those of the addresses of a mail that are hosts we know: it went to them as well. */
-  among(addresses: readonly string[]): readonly HostId[] {
+  /** The hosts that this one knows among the recipients of a mail. */
+  hostsAmong(addresses: readonly string[]): readonly HostId[] {
     return [...this.#hosts].flatMap(([id, { address }]) =>
       addresses.some((other) => sameAddress(other, address)) ? [id] : [],
     )

@@ -1,5 +1,4 @@
-// What only another host can pass on to an agent (A13): introductions and signals, over as many hosts as there
-// are between (A15).
+// Passes introductions and signals to agents that only another host can reach (A13), through a chain of hosts if needed (A15).
 
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { InviteHost } from '../../letter/invite.ts'
@@ -15,8 +14,8 @@ import type { HostId } from '../../sync/table-sync.ts'
 import type { HostContext } from '../context.ts'
 import type { DropReason } from '../events.ts'
 import { relaySignal } from '../requests/relay-signal.ts'
-import type { HostMails } from './host-mails.ts'
 import { IntroductionRequests } from './introduction-requests.ts'
+import type { OutgoingHostLetters } from './outgoing-host-letters.ts'
 
 type RelayOptions = {
   readonly hosts: ReadonlyMap<HostId, InviteHost>
@@ -26,7 +25,7 @@ type RelayOptions = {
   readonly introductions: PendingIntroductions
   readonly unreachable: UnreachableAddresses
   readonly statements: SignedStatements
-  readonly hostMails: HostMails
+  readonly outgoingLetters: OutgoingHostLetters
 }
 
 export class Relay {
@@ -48,7 +47,7 @@ export class Relay {
     this.#introductionRequests.stop()
   }
 
-  /** Those of `offered` who know us; the others' hosts are asked to introduce the requester to them. */
+  /** Returns those of `offered` that know this host. Asks the hosts of the others to introduce the requester. */
   introduce(room: RoomTag, offered: readonly UserId[], requester: UserId): readonly UserId[] {
     if (this.#options.hosts.size === 0) return offered
     return offered.filter((recipient) => {
@@ -58,32 +57,37 @@ export class Relay {
     })
   }
 
-  /** Whether this agent knows us, so that it takes our letters. */
+  /** Whether this agent knows this host, so that it accepts our letters. */
   isKnownTo(room: RoomTag, user: UserId): boolean {
     return this.#hostOf(room, user) === null
   }
 
-  /** True when another host relays this agent's signal, because its recipient does not know us. */
-  passOn({ room, peer, from, box }: SignalLetter): boolean {
+  /** Sends an agent's signal to another host when the recipient does not know this one. False when it does. */
+  relayToHost({ room, peer, from, box }: SignalLetter): boolean {
     const host = this.#hostOf(room, peer)
     const relay = { origin: from, hopsLeft: limits.hostHops }
-    if (host) this.#options.hostMails.enqueueSignal(host, { room, peer, box, relay })
+    if (host) this.#options.outgoingLetters.enqueueSignal(host, { room, peer, box, relay })
     return host !== null
   }
 
-  takeSignal(letter: SignalLetter, from: HostId, now: number): DropReason | null {
-    const { peers, hostMails } = this.#options
+  handleSignal(letter: SignalLetter, from: HostId, now: number): DropReason | null {
+    const { peers, outgoingLetters } = this.#options
     const { room, peer, box, relay } = letter
     const recipient = peers.find(room, peer, now)
     if (!relay || recipient === null || equalBytes(relay.origin, peer)) return 'unknown-peer'
     const host = this.#hostOf(room, peer)
     if (host === null) return relaySignal(this.#context, this.#options, recipient, letter, relay.origin, now)
     if (relay.hopsLeft === 0 || toHex(host.identity) === from) return 'unknown-peer'
-    hostMails.enqueueSignal(host, { room, peer, box, relay: { ...relay, hopsLeft: relay.hopsLeft - 1 } })
+    outgoingLetters.enqueueSignal(host, {
+      room,
+      peer,
+      box,
+      relay: { ...relay, hopsLeft: relay.hopsLeft - 1 },
+    })
     return null
   }
 
-  takeIntroductionRequest(request: IntroductionRequest, from: HostId, now: number): void {
+  handleIntroductionRequest(request: IntroductionRequest, from: HostId, now: number): void {
     const { peers, introductions } = this.#options
     const { room, requester, recipient, hopsLeft } = request
     if (peers.find(room, recipient, now) === null || equalBytes(requester, recipient)) return
@@ -97,7 +101,7 @@ export class Relay {
     this.#introductionRequests.add(toHex(host.identity), request)
   }
 
-  /** The host that knows how to reach this agent; null when the agent knows us. */
+  /** The host that sent us this agent's statement; null when the agent knows this host. */
   #hostOf(room: RoomTag, user: UserId): InviteHost | null {
     const { hosts, statements } = this.#options
     const host = hosts.size > 0 ? statements.receivedFrom(room, user) : null

@@ -1,5 +1,5 @@
-// Tells the hosts that this one knows which invites are over, and takes their word for those that they made (A13).
-// Each is told on once by whoever hears of it, and again every day, for a mail can be lost.
+// Exchanges revocations of invites with the hosts that this one knows (A13). A host can only revoke invites that it made. Each
+// host sends a new revocation on once, and again every day, because a mail can be lost.
 
 import { equalBytes } from '../../base/bytes.ts'
 import { chunksOf } from '../../base/list-chunks.ts'
@@ -12,17 +12,17 @@ import type { InviteRevocations } from '../../store/invite-revocations.ts'
 import type { HostId } from '../../sync/table-sync.ts'
 import type { HostContext } from '../context.ts'
 import { tryDatabase } from '../host-problems.ts'
-import type { HostMails } from './host-mails.ts'
+import type { OutgoingHostLetters } from './outgoing-host-letters.ts'
 
-const againMs = 24 * 3_600_000
-/** To a host whose table is empty. */
-const mostAtOnce = 20 * limits.tableRevocations
+const repeatMs = 24 * 3_600_000
+/** For a host whose table is empty. */
+const maxRevocationsAtOnce = 20 * limits.tableRevocations
 
 type RevocationSyncOptions = {
   readonly hosts: ReadonlyMap<HostId, InviteHost>
   readonly database: HostDatabase
   readonly revocations: InviteRevocations
-  readonly hostMails: HostMails
+  readonly outgoingLetters: OutgoingHostLetters
 }
 
 export class RevocationSync {
@@ -35,12 +35,12 @@ export class RevocationSync {
     this.#options = options
   }
 
-  /** Looks every now and then: commands revoke while the host runs. */
+  /** Checks regularly, because commands revoke invites while the host runs. */
   start(): void {
     const { clock, settings } = this.#context
     const { database } = this.#options
     this.#cancel = clock.after(settings.cleanupMs, () => {
-      tryDatabase(this.#context, database, () => database.transaction(() => this.#tellDue()))
+      tryDatabase(this.#context, database, () => database.transaction(() => this.#enqueueDue()))
       this.start()
     })
   }
@@ -49,26 +49,26 @@ export class RevocationSync {
     this.#cancel()
   }
 
-  /** Inside the letter's transaction. Of hosts whose invites do not let in here nothing is kept. */
-  take(revoked: readonly Revocation[]): void {
+  /** Call it inside the letter's transaction. Stores only revocations by hosts whose invites are valid here. */
+  receive(revoked: readonly Revocation[]): void {
     const { self, crypto } = this.#context
     for (const revocation of revoked) {
-      const isHosts = self.hosts.some((host) => equalBytes(host, revocation.host))
-      if (isHosts && checkRevocation(crypto, revocation)) this.#options.revocations.add(revocation)
+      const isKnownHost = self.hosts.some((host) => equalBytes(host, revocation.host))
+      if (isKnownHost && checkRevocation(crypto, revocation)) this.#options.revocations.add(revocation)
     }
   }
 
-  /** In pieces for one letter each. */
+  /** The latest revocations, in chunks for one letter each. */
   get all(): readonly (readonly Revocation[])[] {
-    return chunksOf(this.#options.revocations.latest(mostAtOnce), limits.tableRevocations)
+    return chunksOf(this.#options.revocations.latest(maxRevocationsAtOnce), limits.tableRevocations)
   }
 
-  #tellDue(): void {
-    const { hosts, hostMails, revocations } = this.#options
+  #enqueueDue(): void {
+    const { hosts, outgoingLetters, revocations } = this.#options
     const now = this.#context.clock.wallNow()
-    const revoked = revocations.due(now - againMs, limits.tableRevocations)
+    const revoked = revocations.due(now - repeatMs, limits.tableRevocations)
     if (revoked.length === 0) return
-    for (const host of hosts.values()) hostMails.enqueueTable(host, [], { revoked })
+    for (const host of hosts.values()) outgoingLetters.enqueueTable(host, [], { revoked })
     revocations.markSent(revoked, now)
   }
 }

@@ -1,4 +1,4 @@
-// A host that may stand by (A15): it keeps the table and answers nobody while another host does.
+// A host that may stand by (A15): it keeps its table up to date, but answers no agents while another host does.
 
 import { toHex } from '../../base/bytes.ts'
 import type { InviteHost } from '../../letter/invite.ts'
@@ -11,9 +11,9 @@ import { type StandbyAction, StandbyElection } from '../../sync/standby-election
 import type { HostId } from '../../sync/table-sync.ts'
 import type { HostContext } from '../context.ts'
 import { tryDatabase } from '../host-problems.ts'
-import type { HostMails } from './host-mails.ts'
+import type { OutgoingHostLetters } from './outgoing-host-letters.ts'
 
-/** A request that this host has taken into its table, and that another one may answer. */
+/** A request in the table of this host that another host may answer. */
 export type HeldRequest = {
   readonly letter: RequestLetter
   readonly signed: Uint8Array
@@ -24,13 +24,13 @@ type StandbyOptions = {
   readonly hosts: ReadonlyMap<HostId, InviteHost>
   readonly database: HostDatabase
   readonly statements: SignedStatements
-  readonly hostMails: HostMails
+  readonly outgoingLetters: OutgoingHostLetters
 }
 
 export class Standby {
   readonly #context: HostContext
   readonly #options: StandbyOptions
-  /** Null: always awake, as who knows no other host is. */
+  /** Null: this host is always awake, because it has no standby setting or knows no other host. */
   readonly #election: StandbyElection<HeldRequest> | null
   #onUnanswered: (held: readonly HeldRequest[]) => void = () => {}
   #isRunning = false
@@ -52,13 +52,13 @@ export class Standby {
     return this.#election?.isAwake ?? true
   }
 
-  /** Whether this host answers a letter. `asked`: other hosts that its mail went to. Also while we stand by, where no other
-   *  host can do it: its agent knows us alone. */
-  isForUs(asked: readonly HostId[]): boolean {
-    return this.isAwake || asked.length === 0
+  /** Whether this host answers a letter. `otherHosts`: the hosts to which the same mail went. A standby host answers when
+   *  there are none, because the agent then knows no other host. */
+  mustAnswer(otherHosts: readonly HostId[]): boolean {
+    return this.isAwake || otherHosts.length === 0
   }
 
-  /** `onUnanswered`: nobody else answered these requests; inside a transaction. */
+  /** `onUnanswered`: called inside a transaction with requests that no other host answered. */
   start(onUnanswered: (held: readonly HeldRequest[]) => void): void {
     this.#onUnanswered = onUnanswered
     this.#isRunning = true
@@ -71,25 +71,25 @@ export class Standby {
     this.#cancelTimer()
   }
 
-  /** The request is left to another host for now: until that tells of it, or it is answered here. It is told to nobody before
-   *  it is answered: hosts that both stand by would take each other for the one that answers. */
-  hold(held: HeldRequest, asked: readonly HostId[]): void {
+  /** Leaves the request to another host until that host sends its statement or this one answers it. This host sends the
+   *  statement only after its own answer: otherwise two standby hosts would each believe that the other one answered. */
+  hold(held: HeldRequest, otherHosts: readonly HostId[]): void {
     const { clock, crypto } = this.#context
     const { letter } = held
     const key = this.#options.statements.keyOf(letter.room, letter.from)
     const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
-    this.#election?.handleRequest(clock.now(), key, version, held, asked)
+    this.#election?.handleRequest(clock.now(), key, version, held, otherHosts)
     this.#arm()
   }
 
-  /** Another host tells of a request. True when it waited here. */
-  noteTold(key: ItemKey, version: string): boolean {
+  /** Another host sent the statement of a request, so it was answered. True when the request was held here. */
+  noteAnsweredElsewhere(key: ItemKey, version: string): boolean {
     const hasWaited = this.#election?.handleAnswered(key, version) ?? false
     this.#arm()
     return hasWaited
   }
 
-  /** Another host says that it is awake. */
+  /** Another host announced that it is awake. */
   noteAnnouncement(from: HostId): void {
     this.#perform(this.#election?.handleAnnouncement(this.#context.clock.now(), from) ?? [])
     this.#arm()
@@ -105,7 +105,7 @@ export class Standby {
 
   #announceTo(id: HostId): void {
     const host = this.#options.hosts.get(id)
-    if (host) this.#options.hostMails.enqueueTable(host, [])
+    if (host) this.#options.outgoingLetters.enqueueTable(host, [])
   }
 
   #emitState(): void {
@@ -119,7 +119,7 @@ export class Standby {
     const { clock } = this.#context
     const { database } = this.#options
     this.#cancelTimer = clock.after(Math.max(1, due - clock.now()), () => {
-      // What cannot be answered for the disk's sake is asked again.
+      // If the database fails, the agents send their requests again.
       tryDatabase(this.#context, database, () =>
         database.transaction(() => this.#perform(this.#election?.handleTimeout(clock.now()) ?? [])),
       )

@@ -1,4 +1,4 @@
-// What another host tells of an agent is taken only as far as the agent itself signed it (A13): no host can
+// Applies the statements about agents that another host sends. It accepts only what the agent itself signed (A13): no host can
 // invent a member, and an old statement has no effect.
 
 import { equalBytes } from '../../base/bytes.ts'
@@ -33,8 +33,8 @@ export class StatementReceiver {
     this.#options = options
   }
 
-  /** Inside the transaction of the letter it came in. `toldBy`: the host that sent it. */
-  take(statement: Statement, toldBy: UserId, now: number): void {
+  /** Call it inside the letter's transaction. `receivedFrom`: the host that sent the letter. `now` is wall time. */
+  receive(statement: Statement, receivedFrom: UserId, now: number): void {
     const { crypto, self, settings } = this.#context
     const { roomMembers } = this.#options
     const verified = verifyStatement(crypto, statement.signed)
@@ -44,28 +44,29 @@ export class StatementReceiver {
     if (!room || roomMembers.isBlocked(letter.from)) return
     if (now - letter.sentAt > settings.freshnessMs || letter.sentAt - now > settings.futureToleranceMs) return
     if (letter.kind !== 'request') {
-      this.#takeGoodbye(letter, statement, toldBy, now)
+      this.#receiveLeave(letter, statement, receivedFrom, now)
       return
     }
     const membership = roomMembers.check(letter, room, now)
-    if (membership.refusal === null) this.#takeRequest(letter, membership.inviteId, statement, toldBy, now)
+    if (membership.refusal === null)
+      this.#receiveRequest(letter, membership.inviteId, statement, receivedFrom, now)
   }
 
-  #takeGoodbye(letter: LeaveLetter, { signed }: Statement, toldBy: UserId, now: number): void {
+  #receiveLeave(letter: LeaveLetter, { signed }: Statement, receivedFrom: UserId, now: number): void {
     const { peers, statements, tableExchange } = this.#options
     const key = statements.keyOf(letter.room, letter.from)
-    const isNews = statements.compareVersion(key, leaveVersion(letter.sentAt)) === 'newer'
-    // Of somebody we never heard of there is nothing to remove, and strangers could fill the memory of those who left.
-    if (!isNews || peers.find(letter.room, letter.from, now) === null) return
+    const isNewer = statements.compareVersion(key, leaveVersion(letter.sentAt)) === 'newer'
+    // Without an entry there is nothing to remove, and strangers could fill the list of agents that left.
+    if (!isNewer || peers.find(letter.room, letter.from, now) === null) return
     peers.leave(letter.room, letter.from, letter.sentAt)
-    tableExchange.noteGoodbye(letter, signed, toldBy)
+    tableExchange.noteLeave(letter, signed, receivedFrom)
   }
 
-  #takeRequest(
+  #receiveRequest(
     letter: RequestLetter,
     inviteId: number | null,
     { signed, flagged, ageMs, offered }: Statement,
-    toldBy: UserId,
+    receivedFrom: UserId,
     now: number,
   ): void {
     const { peers, invites, statements, tableExchange, lateIntroductions } = this.#options
@@ -73,19 +74,19 @@ export class StatementReceiver {
     if (ageMs >= settings.expiryMs) return
     const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
     const key = statements.keyOf(letter.room, letter.from)
-    const news = statements.compareVersion(key, version)
-    if (news === 'same') {
+    const comparison = statements.compareVersion(key, version)
+    if (comparison === 'same') {
       if (!flagged || !peers.flag(letter.room, letter.from)) return
-      tableExchange.noteFlag(letter.room, letter.from, toldBy)
+      tableExchange.noteFlag(letter.room, letter.from, receivedFrom)
       return
     }
-    if (news === 'older') return
+    if (comparison === 'older') return
     if (statements.find(key) === null && !statements.hasRoomFor({ key, version, flagged: false })) return
     if (peers.upsert(letter.room, entryOf(letter, inviteId), now - ageMs) === 'older') return
     if (inviteId !== null) invites.use(inviteId, letter.from, now)
     if (flagged) peers.flag(letter.room, letter.from)
-    const known = decodeItems(offered ?? new Uint8Array()) ?? []
-    tableExchange.noteRequest(letter, signed, { toldBy, flagged, offered: known })
+    const offeredItems = decodeItems(offered ?? new Uint8Array()) ?? []
+    tableExchange.noteRequest(letter, signed, { receivedFrom, flagged, offered: offeredItems })
     lateIntroductions.introduce(letter, now)
   }
 }

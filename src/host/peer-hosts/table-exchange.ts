@@ -1,5 +1,5 @@
-// Keeps the table of this host and those of the hosts that it knows in step (A13): what changes here is told to them, and
-// from time to time the tables are compared.
+// Keeps the table of this host in step with those of the hosts that it knows (A13): sends changes to them, and compares the
+// tables from time to time.
 
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { InviteHost } from '../../letter/invite.ts'
@@ -17,15 +17,15 @@ import { type Item, type ItemKey, itemVersion, signedAt } from '../../sync/item-
 import { defaultSyncSettings, type HostId, type SyncAction, TableSync } from '../../sync/table-sync.ts'
 import type { HostContext } from '../context.ts'
 import { tryDatabase } from '../host-problems.ts'
-import type { HostMails } from './host-mails.ts'
+import type { OutgoingHostLetters } from './outgoing-host-letters.ts'
 import type { Standby } from './standby.ts'
 
-type RequestNews = {
-  /** The host that passed it on; null when its agent sent it. */
-  readonly toldBy?: UserId | null
+type RequestDetails = {
+  /** The host that sent it; null when its agent did. */
+  readonly receivedFrom?: UserId | null
   readonly flagged?: boolean
   readonly isAnsweredHere?: boolean
-  /** Whom its agent was offered; left out where nothing new is known of that. */
+  /** The peers that its agent was offered; by default those that are stored. */
   readonly offered?: readonly Item[]
 }
 
@@ -34,7 +34,7 @@ type TableExchangeOptions = {
   readonly database: HostDatabase
   readonly statements: SignedStatements
   readonly standby: Standby
-  readonly hostMails: HostMails
+  readonly outgoingLetters: OutgoingHostLetters
 }
 
 export class TableExchange {
@@ -67,80 +67,80 @@ export class TableExchange {
     this.#cancelTimer()
   }
 
-  /** Inside the transaction of the letter it came in. */
+  /** Call it inside the letter's transaction. */
   handleComparison(from: HostId, comparison: TableRequestLetter['comparison']): void {
     this.#perform(this.#sync?.handleComparison(this.#context.clock.now(), from, comparison) ?? [])
   }
 
-  /** Whether another host told of this very request before its agent's letter came. */
-  isTold({ room, from, sentAt }: RequestLetter): boolean {
+  /** Whether another host sent the statement of this request before the agent's own letter came. */
+  wasReceivedFromHost({ room, from, sentAt }: RequestLetter): boolean {
     const { statements } = this.#options
     const known = statements.find(statements.keyOf(room, from))
     return known !== null && statements.receivedFrom(room, from) !== null && signedAt(known) >= sentAt
   }
 
-  /** What is known of those of them that other hosts may be told of. */
+  /** The stored items of these agents. Agents without a statement are left out. */
   itemsOf(room: RoomTag, users: readonly UserId[]): readonly Item[] {
     const { hosts, statements } = this.#options
     if (hosts.size === 0) return []
     return users.flatMap((user) => statements.find(statements.keyOf(room, user)) ?? [])
   }
 
-  /** A request was taken into the table. */
+  /** A request was stored in the table. */
   noteRequest(
     letter: RequestLetter,
     signed: Uint8Array,
-    { toldBy = null, flagged = false, isAnsweredHere = false, offered }: RequestNews = {},
+    { receivedFrom = null, flagged = false, isAnsweredHere = false, offered }: RequestDetails = {},
   ): void {
     const { hosts, statements, standby } = this.#options
     if (hosts.size === 0) return
     const { crypto, self } = this.#context
     const version = itemVersion(crypto, letter.sentAt, requestContent(letter))
     const key = statements.keyOf(letter.room, letter.from)
-    // Some host has answered it; of an agent that asked us, too, we know how to reach it. Workers of one representative are
-    // the same host to agents: each may write to those that the others tell of.
+    // An agent whose request was held here knows this host, too. To agents all workers of one representative are the same
+    // host, so each may write to the agents of the others.
     const knowsUs =
-      toldBy === null ||
-      standby.noteTold(key, version) ||
-      equalBytes(letter.to, self.front.identity.publicKey)
-    const before = statements.find(key)?.version === version ? statements.get(key) : null
+      receivedFrom === null ||
+      standby.noteAnsweredElsewhere(key, version) ||
+      equalBytes(letter.to, self.agentFacingKeys.identity.publicKey)
+    const stored = statements.find(key)?.version === version ? statements.get(key) : null
     statements.put(letter.room, letter.from, {
       version,
       flagged,
       signed,
-      receivedFrom: knowsUs ? null : toldBy,
-      offered: offered ?? before?.offered ?? [],
+      receivedFrom: knowsUs ? null : receivedFrom,
+      offered: offered ?? stored?.offered ?? [],
     })
-    this.#noteChange(key, toldBy, isAnsweredHere)
+    this.#noteChange(key, receivedFrom, isAnsweredHere)
   }
 
-  noteGoodbye(letter: LeaveLetter, signed: Uint8Array, toldBy: UserId | null): void {
+  noteLeave(letter: LeaveLetter, signed: Uint8Array, receivedFrom: UserId | null): void {
     const { hosts, statements } = this.#options
     if (hosts.size === 0) return
-    this.#noteChange(statements.putLeave(letter.room, letter.from, letter.sentAt, signed), toldBy)
+    this.#noteChange(statements.putLeave(letter.room, letter.from, letter.sentAt, signed), receivedFrom)
   }
 
-  noteFlag(room: RoomTag, user: UserId, toldBy: UserId | null = null): void {
+  noteFlag(room: RoomTag, user: UserId, receivedFrom: UserId | null = null): void {
     const { hosts, statements } = this.#options
     if (hosts.size === 0) return
     const key = statements.flag(room, user)
-    if (key !== null) this.#noteChange(key, toldBy)
+    if (key !== null) this.#noteChange(key, receivedFrom)
   }
 
-  /** While we stand by, what agents tell us is told to the others by the host that answers. */
-  #noteChange(key: ItemKey, toldBy: UserId | null, isAnsweredHere = false): void {
-    if (toldBy === null && !isAnsweredHere && !this.#options.standby.isAwake) return
-    this.#sync?.noteChange(this.#context.clock.now(), key, toldBy && toHex(toldBy))
+  /** While this host stands by, the host that answers sends what agents wrote to both. */
+  #noteChange(key: ItemKey, receivedFrom: UserId | null, isAnsweredHere = false): void {
+    if (receivedFrom === null && !isAnsweredHere && !this.#options.standby.isAwake) return
+    this.#sync?.noteChange(this.#context.clock.now(), key, receivedFrom && toHex(receivedFrom))
     this.#arm()
   }
 
   #perform(actions: readonly SyncAction[]): void {
-    const { hosts, hostMails } = this.#options
+    const { hosts, outgoingLetters } = this.#options
     for (const action of actions) {
       const host = hosts.get(action.to)
       if (!host) continue
-      if (action.type === 'compare') hostMails.enqueueTableRequest(host, action.comparison)
-      else hostMails.enqueueTable(host, action.keys)
+      if (action.type === 'compare') outgoingLetters.enqueueTableRequest(host, action.comparison)
+      else outgoingLetters.enqueueTable(host, action.keys)
     }
     this.#arm()
   }

@@ -1,17 +1,17 @@
-// Which of its workers a representative host gives a letter to: the one that has its sender's, else the one with the
-// least to do among those that live. Pure: the clock and what is known of the sender come as arguments.
+// Chooses the worker to which a representative gives a letter: the worker that has the sender's other letters, else the live
+// worker with the least load. Pure: time and the sender's worker are arguments.
 
 import type { HostId } from '../../sync/table-sync.ts'
 
-/** After this time a letter counts half. */
+/** After this time a letter counts half in the load. */
 const halfLifeMs = 10 * 60_000
 
 type Worker = {
   readonly id: HostId
-  /** Letters given to it, those of long ago counting less. */
+  /** Letters given to it. Old ones count less. */
   load: number
   loadAt: number
-  /** Monotonic ms. */
+  /** When it last sent something, in monotonic ms. */
   heardAt: number
   isSilent: boolean
 }
@@ -19,21 +19,21 @@ type Worker = {
 export class LoadBalancer {
   readonly #workers: ReadonlyMap<HostId, Worker>
 
-  /** `now` is monotonic ms, here and below. All count as alive at first. */
+  /** `now` is monotonic ms, here and below. At first all workers count as alive. */
   constructor(ids: readonly HostId[], now: number) {
     this.#workers = new Map(
       ids.map((id) => [id, { id, load: 0, loadAt: now, heardAt: now, isSilent: false }] as const),
     )
   }
 
-  /** Null only when there is no worker at all. When none lives, letters wait for the one they had. */
-  choose(now: number, had: HostId | null, isReachable: (id: HostId) => boolean): HostId | null {
-    const known = had === null ? undefined : this.#workers.get(had)
+  /** `previous`: the sender's worker so far. When no worker is alive, letters wait for it. Null only without any workers. */
+  choose(now: number, previous: HostId | null, isReachable: (id: HostId) => boolean): HostId | null {
+    const known = previous === null ? undefined : this.#workers.get(previous)
     const living = this.#living(isReachable)
     if (known && (living.length === 0 || living.includes(known))) return known.id
-    const among = living.length > 0 ? living : [...this.#workers.values()]
+    const candidates = living.length > 0 ? living : [...this.#workers.values()]
     let least: Worker | null = null
-    for (const worker of among) {
+    for (const worker of candidates) {
       this.#decay(now, worker)
       if (least === null || worker.load < least.load) least = worker
     }
@@ -58,7 +58,7 @@ export class LoadBalancer {
     worker.isSilent = false
   }
 
-  /** A letter it was given has waited for so long: it is dead unless it was heard meanwhile. Whether it is. */
+  /** The worker did not confirm a letter within `silenceMs`. Returns whether it counts as dead: it sent nothing for as long. */
   noteSilence(now: number, id: HostId, silenceMs: number): boolean {
     const worker = this.#workers.get(id)
     if (!worker) return true

@@ -1,5 +1,5 @@
-// A representative host (A14): letters of agents, which it cannot open, go to its workers evenly, the
-// same agent's always to the same one. What a worker does not say it took goes out again.
+// A representative host (A14). It forwards letters of agents, which it cannot open, evenly to its workers: letters of one agent
+// always to the same worker. It sends a letter again when the worker does not confirm it.
 
 import { toHex, utf8 } from '../../base/bytes.ts'
 import { sameAddress } from '../../base/mail-address.ts'
@@ -26,17 +26,19 @@ import { pendingBounce, readBounce } from '../inbox/bounced-mail.ts'
 import type { MailHandler, PendingLetter } from '../inbox/mail-handler.ts'
 import { isAuthentic, openingKeysOf } from '../inbox/parse-letter.ts'
 import type { OutboxSender } from '../outbox/outbox-sender.ts'
-import { repeats } from '../peer-hosts/host-letters.ts'
-import { freezeText, letterHeadBetweenHosts } from '../requests/compose-letter.ts'
+import { checkReplay } from '../peer-hosts/replay-check.ts'
+import { composeWithText, peerHostLetterHead } from '../requests/compose-letter.ts'
 import type { SenderLimits } from '../requests/sender-rate-limits.ts'
 import { LoadBalancer } from './load-balancer.ts'
 
-/** Workers that are tried with one letter; its agent asks again by itself. */
-const mostTries = 4
-/** Letters sent again in one step, so that no new one waits behind them. */
+/** The most attempts to forward one letter. Its agent then sends another request. */
+const maxTries = 4
+/** The most letters sent again in one step, so that new ones do not wait long. */
 const stepLetters = 32
-/** A day without a letter, and a sender gets a worker anew. */
+/** After a day without a letter, a sender may get another worker. */
 const rememberSendersMs = 24 * 3_600_000
+/** Pause between two steps while more letters are overdue. */
+const busyPauseMs = 50
 const idBytes = 16
 
 type RepresentativeOptions = {
@@ -69,7 +71,7 @@ export class Representative implements MailHandler {
     this.#balancer = new LoadBalancer([...this.#workers.keys()], clock.now())
   }
 
-  /** What was given back goes out again at once: it may have been killed just then. */
+  /** Sends requeued letters at once: the last process may have been killed before it sent them. */
   start(): void {
     this.#reviewIn(0)
   }
@@ -78,7 +80,7 @@ export class Representative implements MailHandler {
     this.#cancelTimer()
   }
 
-  room(): number {
+  freeSlots(): number {
     if (this.#workers.size === 0) return 0
     return Math.min(this.#forwarded.freeSlots, this.#options.outbox.freeSlots('forward'))
   }
@@ -103,21 +105,22 @@ export class Representative implements MailHandler {
     return this.#pendingForeign(mail, armored.boxes)
   }
 
-  /** A letter to the representative itself: only its workers have something to tell it. */
+  /** A letter to the representative itself. Only its workers send such letters. */
   #pendingOwn(letter: Letter): PendingLetter {
     return {
       kind: letter.kind,
       settle: () => {
         if (!this.#workers.has(toHex(letter.from))) return 'unknown-host'
-        return letter.kind === 'taken' ? this.#takeReport(letter) : 'unexpected-kind'
+        return letter.kind === 'taken' ? this.#handleReport(letter) : 'unexpected-kind'
       },
     }
   }
 
-  #takeReport(letter: TakenLetter): DropReason | null {
+  /** A worker confirms letters that it took, and may ask for others. */
+  #handleReport(letter: TakenLetter): DropReason | null {
     const { clock } = this.#context
-    const again = repeats(this.#context, this.#options.seen, letter, clock.wallNow())
-    if (again !== null) return again
+    const replay = checkReplay(this.#context, this.#options.seen, letter, clock.wallNow())
+    if (replay !== null) return replay
     this.#balancer.noteSignOfLife(clock.now(), toHex(letter.from))
     for (const id of idsIn(letter.ids)) this.#forwarded.drop(id)
     const { wanted } = letter
@@ -127,16 +130,17 @@ export class Representative implements MailHandler {
     return null
   }
 
+  /** A letter that only workers can open. */
   #pendingForeign(mail: ReadMail, boxes: readonly Uint8Array[]): PendingLetter {
     if (!fitOneMail(boxes.map(({ length }) => length))) return dropped('too-big')
-    // What they cannot have sealed to us themselves would go round.
+    // A worker seals its letters to us. Any other letter from its address would travel in a circle.
     if (!isMailAddress(mail.from) || this.#isWorker(mail.from)) return dropped('bad-mail')
     if (mail.date !== null && (mail.date < 0 || mail.date > limits.instantMs)) return dropped('stale')
-    return { kind: 'forward', settle: () => this.#takeForeign(mail, boxes) }
+    return { kind: 'forward', settle: () => this.#acceptForeign(mail, boxes) }
   }
 
-  /** Whoever wrote it, and whatever is in it: that is for the worker to see. */
-  #takeForeign(mail: ReadMail, boxes: readonly Uint8Array[]): DropReason | null {
+  /** Accepts a letter without checking its writer or content. The worker checks them. */
+  #acceptForeign(mail: ReadMail, boxes: readonly Uint8Array[]): DropReason | null {
     const { crypto, clock } = this.#context
     const { seen, senderLimits } = this.#options
     const wallNow = clock.wallNow()
@@ -145,7 +149,7 @@ export class Representative implements MailHandler {
     if (seen.has(sender, digest)) return 'copy'
     if (senderLimits.take(clock.now(), { key: sender, address: mail.from }) !== null) return 'too-often'
     seen.remember(sender, digest, wallNow)
-    this.#send({
+    this.#enqueue({
       id: crypto.randomBytes(idBytes),
       sender,
       mailFrom: mail.from,
@@ -156,7 +160,7 @@ export class Representative implements MailHandler {
     return null
   }
 
-  /** Keyed, so that who writes cannot be read or guessed from the database. Without regard to case. */
+  /** A keyed hash, so that the database does not reveal senders. Ignores the case of the address. */
   #senderOf(address: string): SenderHash {
     const { crypto, self } = this.#context
     return crypto.hash(utf8(address.toLowerCase()), 16, self.bounceTokenKey)
@@ -166,17 +170,17 @@ export class Representative implements MailHandler {
     return [...this.#workers.values()].some((worker) => sameAddress(worker.address, address))
   }
 
-  #send(forward: Omit<Forward, 'worker' | 'tries'>): void {
+  #enqueue(forward: Omit<Forward, 'worker' | 'tries'>): void {
     const { clock, crypto, self } = this.#context
     const { sender, boxes, mailFrom, mailDate, mailId, id } = forward
     const wallNow = clock.wallNow()
-    const had = this.#forwarded.workerOf(sender)
-    const chosen = this.#balancer.choose(clock.now(), had && toHex(had), this.#isReachable)
+    const previous = this.#forwarded.workerOf(sender)
+    const chosen = this.#balancer.choose(clock.now(), previous && toHex(previous), this.#isReachable)
     const worker = chosen === null ? undefined : this.#workers.get(chosen)
     if (chosen === null || !worker)
       throw new Problem('internal', 'There is no worker.', 'Please report this.')
     const letter: ForwardLetter = {
-      ...letterHeadBetweenHosts(this.#context, worker.identity),
+      ...peerHostLetterHead(this.#context, worker.identity),
       kind: 'forward',
       id,
       mailFrom,
@@ -185,19 +189,19 @@ export class Representative implements MailHandler {
       ...(mailId !== null && { messageId: mailId }),
     }
     const keys = { identity: self.identity, recipientKey: worker.sealingKey }
-    const frozen = freezeText(
+    const mail = composeWithText(
       this.#context,
       letter,
       writeForward(crypto, letter, boxes, keys),
       worker.address,
     )
-    this.#options.outbox.add(frozen, wallNow)
-    this.#forwarded.put({ ...forward, worker: worker.identity }, frozen.messageId, wallNow)
+    this.#options.outbox.add(mail, wallNow)
+    this.#forwarded.put({ ...forward, worker: worker.identity }, mail.messageId, wallNow)
     this.#forwarded.assign(sender, worker.identity, wallNow)
     this.#balancer.noteLetter(clock.now(), chosen)
   }
 
-  /** Whether mail to this worker has not come back lately. */
+  /** Whether no mail to this worker bounced lately. */
   readonly #isReachable = (id: string): boolean => {
     const worker = this.#workers.get(id)
     const now = this.#context.clock.wallNow()
@@ -209,41 +213,47 @@ export class Representative implements MailHandler {
     const { clock, settings } = this.#context
     this.#cancelTimer = clock.after(Math.max(1, delayMs), () => {
       const isMore = this.#review()
-      this.#reviewIn(isMore ? 50 : settings.forwardSilenceMs / 4)
+      this.#reviewIn(isMore ? busyPauseMs : settings.forwardSilenceMs / 4)
     })
   }
 
-  /** Whether there is more to do. */
+  /** Sends overdue letters again. Returns whether more are left. */
   #review(): boolean {
     const { database, outboxSender } = this.#options
-    const again =
-      tryDatabase(this.#context, database, () => database.transaction(() => this.#sendAgain())) ?? 0
-    if (again > 0) outboxSender.pump()
-    return again >= stepLetters
+    const handled =
+      tryDatabase(this.#context, database, () => database.transaction(() => this.#enqueueOverdue())) ?? 0
+    if (handled > 0) outboxSender.pump()
+    return handled >= stepLetters
   }
 
-  /** What waited too long for a living worker, and all that a dead one has while another lives. While all are dead nothing
-   *  is: the letters lie in their mailboxes. */
-  #sendAgain(): number {
+  /** Enqueues letters again: the overdue ones of a live worker, and all letters of a dead one while another is alive. While
+   *  all are dead it does nothing: the letters are already in their mailboxes. Returns how many letters it handled. */
+  #enqueueOverdue(): number {
     const { clock, settings } = this.#context
     const wallNow = clock.wallNow()
     this.#forwarded.clampFuture(wallNow)
     this.#forwarded.forgetSenders(wallNow - rememberSendersMs, stepLetters)
-    let again = 0
+    let handled = 0
     for (const [id, worker] of this.#workers) {
-      const late = this.#forwarded.waiting(worker.identity, wallNow - settings.forwardSilenceMs, stepLetters)
+      const overdue = this.#forwarded.waiting(
+        worker.identity,
+        wallNow - settings.forwardSilenceMs,
+        stepLetters,
+      )
       const isSilent =
-        late.length > 0 && this.#balancer.noteSilence(clock.now(), id, settings.forwardSilenceMs)
+        overdue.length > 0 && this.#balancer.noteSilence(clock.now(), id, settings.forwardSilenceMs)
       const isDead = isSilent || !this.#isReachable(id)
       if (isDead && !this.#balancer.hasLiving(this.#isReachable)) continue
-      for (const forward of isDead ? this.#forwarded.waiting(worker.identity, wallNow, stepLetters) : late) {
-        if (again >= stepLetters || this.#options.outbox.freeSlots('forward') === 0) return again
-        if (forward.tries >= mostTries) this.#forwarded.drop(forward.id)
-        else this.#send(forward)
-        again++
+      for (const forward of isDead
+        ? this.#forwarded.waiting(worker.identity, wallNow, stepLetters)
+        : overdue) {
+        if (handled >= stepLetters || this.#options.outbox.freeSlots('forward') === 0) return handled
+        if (forward.tries >= maxTries) this.#forwarded.drop(forward.id)
+        else this.#enqueue(forward)
+        handled++
       }
     }
-    return again
+    return handled
   }
 }
 

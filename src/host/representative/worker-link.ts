@@ -1,5 +1,5 @@
-// A worker's letters to its representative host (A14): which forwards it took, so that they need not go to
-// another worker, which it found after it was away, and that it is there.
+// A worker's reports to its representative (A14): which forwarded letters it took, so that no other worker gets them; which
+// ones it found after an absence and wants to have sent again; and that it is alive.
 
 import { concatBytes } from '../../base/bytes.ts'
 import type { InviteHost } from '../../letter/invite.ts'
@@ -13,11 +13,11 @@ import type { HostContext } from '../context.ts'
 import { tryDatabase } from '../host-problems.ts'
 import type { MailboxReader } from '../inbox/mailbox-reader.ts'
 import type { OutboxSender } from '../outbox/outbox-sender.ts'
-import { freezeLetter, letterHeadBetweenHosts } from '../requests/compose-letter.ts'
+import { composeLetter, peerHostLetterHead } from '../requests/compose-letter.ts'
 import { WorkerRecovery } from './worker-recovery.ts'
 
-/** Letters of one commit are told of together. */
-const gatherMs = 50
+/** Letters of one transaction go into one report. */
+const collectMs = 50
 
 type WorkerLinkOptions = {
   readonly representative: InviteHost
@@ -31,16 +31,17 @@ type WorkerLinkOptions = {
 export class WorkerLink {
   readonly #context: HostContext
   readonly #options: WorkerLinkOptions
-  /** To be told of; kept in memory, for it is found again after a kill. One letter's worth at most: a full one goes at
-   *  once. */
+  /** Taken and not reported yet. In memory only, as it is read from the database after a kill. At most one report's worth: a
+   *  full report is sent at once. */
   #taken: LetterId[] = []
-  /** Left in the transaction that goes on. */
+  /** Letters that the current transaction leaves to the representative. */
   #wanted: LetterId[] = []
   readonly #recovery = new WorkerRecovery()
-  /** Monotonic ms. */
-  #toldAt = -Infinity
+  /** When the last report was enqueued, in monotonic ms. */
+  #reportedAt = -Infinity
   #cancelTimer: () => void = () => {}
-  #isHurrying = false
+  /** A report of taken letters is scheduled, sooner than the next sign of life. */
+  #isReportDue = false
   #isRunning = false
 
   constructor(context: HostContext, options: WorkerLinkOptions) {
@@ -48,19 +49,19 @@ export class WorkerLink {
     this.#options = options
   }
 
-  /** Tells at once that it is there, for it may have counted as dead, and what it took at last, for it may have been killed
-   *  before it told. */
+  /** Reports soon after the start, because the representative may count this worker as dead. Reports the latest letters again,
+   *  because the last process may have been killed before its report. */
   start(): void {
     this.#isRunning = true
     this.#taken = [...this.#latestTaken()]
     this.#recovery.begin(this.#context.clock.now())
-    this.#tellIn(this.#context.settings.takenAfterMs)
+    this.#reportIn(this.#context.settings.takenAfterMs)
   }
 
-  /** What was taken and not told yet is told first. */
+  /** Sends the last report. */
   stop(): void {
     this.#cancelTimer()
-    if (this.#isRunning && this.#taken.length > 0) this.#tell()
+    if (this.#isRunning && this.#taken.length > 0) this.#enqueueReport()
     this.#isRunning = false
   }
 
@@ -70,52 +71,53 @@ export class WorkerLink {
     else this.#recovery.noteBack(clock.now(), settings.forwardSilenceMs / 2)
   }
 
-  /** Whether to leave this forward to the representative, see worker-recovery.ts. */
-  asksFor(id: LetterId): boolean {
-    return this.#isRunning && this.#recovery.asksFor(id, this.#options.mailboxReader.scannedAt)
+  /** Whether to ask the representative for this letter instead of taking it, see worker-recovery.ts. */
+  shouldRequest(id: LetterId): boolean {
+    return this.#isRunning && this.#recovery.shouldRequest(id, this.#options.mailboxReader.scannedAt)
   }
 
-  /** It was left to the representative; inside the transaction. */
+  /** This letter is left to the representative. Call it inside the letter's transaction. */
   noteWanted(id: LetterId): void {
     this.#wanted.push(id)
   }
 
-  /** Inside the transaction after which they are gone from the mailbox: nobody else knows that they were left. */
-  tellWanted(): void {
+  /** Asks for the letters that this transaction left. They are removed from the mailbox after it, so the report must be in
+   *  the same transaction. */
+  enqueueWanted(): void {
     const wanted = this.#wanted
     this.#wanted = []
     if (wanted.length > 0) this.#enqueue([], wanted)
   }
 
-  /** Its transaction is committed. */
+  /** This letter was taken, and its transaction is committed. */
   noteTaken(id: LetterId): void {
     if (!this.#isRunning) return
     this.#taken.push(id)
-    if (this.#taken.length >= limits.forwardsTaken) this.#turn()
-    else if (!this.#isHurrying) {
-      this.#isHurrying = true
+    if (this.#taken.length >= limits.forwardsTaken) this.#report()
+    else if (!this.#isReportDue) {
+      this.#isReportDue = true
       const { clock, settings } = this.#context
-      this.#tellIn(Math.max(gatherMs, this.#toldAt + settings.takenAfterMs - clock.now()))
+      this.#reportIn(Math.max(collectMs, this.#reportedAt + settings.takenAfterMs - clock.now()))
     }
   }
 
-  #tellIn(delayMs: number): void {
+  #reportIn(delayMs: number): void {
     this.#cancelTimer()
-    this.#cancelTimer = this.#context.clock.after(delayMs, () => this.#turn())
+    this.#cancelTimer = this.#context.clock.after(delayMs, () => this.#report())
   }
 
-  #turn(): void {
-    this.#tell()
-    this.#isHurrying = false
-    this.#tellIn(this.#context.settings.signOfLifeMs)
+  #report(): void {
+    this.#enqueueReport()
+    this.#isReportDue = false
+    this.#reportIn(this.#context.settings.signOfLifeMs)
   }
 
-  /** Into the outbox. When that is full or the disk fails, the representative sends again what it does not hear of. */
-  #tell(): void {
+  /** When the outbox is full or the database fails, no report is sent. The representative then sends the letters again. */
+  #enqueueReport(): void {
     const { database, outbox, outboxSender } = this.#options
     const taken = this.#taken
     this.#taken = []
-    this.#toldAt = this.#context.clock.now()
+    this.#reportedAt = this.#context.clock.now()
     tryDatabase(this.#context, database, () => {
       if (outbox.freeSlots('taken') > 0) this.#enqueue(taken, [])
     })
@@ -126,16 +128,16 @@ export class WorkerLink {
     const { outbox, representative } = this.#options
     const { identity, address, sealingKey } = representative
     const letter = {
-      ...letterHeadBetweenHosts(this.#context, identity),
+      ...peerHostLetterHead(this.#context, identity),
       kind: 'taken',
       ids: concatBytes(...taken),
       ...(wanted.length > 0 && { wanted: concatBytes(...wanted) }),
     } as const
     const recipient = { returnAddress: address, sessionKey: sealingKey }
-    outbox.add(freezeLetter(this.#context, letter, recipient), this.#context.clock.wallNow())
+    outbox.add(composeLetter(this.#context, letter, recipient), this.#context.clock.wallNow())
   }
 
-  /** Of what the representative may not have heard of yet. */
+  /** Letters whose report the representative may not have got. */
   #latestTaken(): readonly LetterId[] {
     const { settings, clock } = this.#context
     const { database, seen, representative } = this.#options

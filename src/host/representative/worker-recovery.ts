@@ -1,48 +1,49 @@
-// What a worker finds in its mailbox after it was away may have gone to another worker meanwhile (A14), and its
-// agent must not be answered twice. So the worker takes none of it: it asks its representative, which sends again what
-// nobody else has. Pure: the clock comes as an argument.
+// After an absence a worker finds letters that another worker may have answered meanwhile (A14). No agent must be answered
+// twice. So the worker takes none of these letters. It asks its representative, which sends those again that no other worker
+// has. Pure: time is an argument.
 
 import { toHex } from '../../base/bytes.ts'
 import type { LetterId } from '../../letter/letter-types.ts'
 
-/** Beyond it they are taken: an agent that gets two replies is better off than one that gets none. */
-const mostAsked = 4_096
+/** Further letters are taken: two replies are better for an agent than none. */
+const maxRequested = 4_096
 
 export class WorkerRecovery {
-  /** Monotonic ms: since then it has been back, and not known yet to have seen all that was there. */
+  /** When the worker came back, in monotonic ms; null once it has seen all letters that waited then. */
   #since: number | null = null
   #lostAt: number | null = null
-  readonly #asked = new Set<string>()
+  readonly #requested = new Set<string>()
 
-  /** At the start nobody knows for how long it was away. */
+  /** Starts a recovery. Called at each start, when it is unknown how long the worker was away. */
   begin(now: number): void {
     this.#since = now
-    this.#asked.clear()
+    this.#requested.clear()
   }
 
   noteLost(now: number): void {
     this.#lostAt ??= now
   }
 
-  /** The mailbox is back. Who was away for less than `silenceMs` has not been taken for dead. */
+  /** The mailbox is back. After less than `silenceMs` the worker did not count as dead, so no recovery is needed. */
   noteBack(now: number, silenceMs: number): void {
     if (this.#lostAt !== null && now - this.#lostAt >= silenceMs) this.begin(now)
     this.#lostAt = null
   }
 
-  /** Whether to ask for this forward. `emptiedAt`: when nothing was left in the mailbox, monotonic ms; null before. */
-  asksFor(id: LetterId, emptiedAt: number | null): boolean {
+  /** Whether to ask the representative for this letter. `emptiedAt`: when the mailbox was last empty, in monotonic ms; null
+   *  before the first time. */
+  shouldRequest(id: LetterId, emptiedAt: number | null): boolean {
     if (this.#since === null) return false
     const name = toHex(id)
-    // Sent again as we asked. That may be read before older ones, so that it does not end anything.
-    if (this.#asked.has(name)) return false
+    // The representative sent it again. Older letters may still wait in the mailbox, so the recovery goes on.
+    if (this.#requested.has(name)) return false
     const isOver = emptiedAt !== null && emptiedAt >= this.#since
-    if (isOver || this.#asked.size >= mostAsked) {
+    if (isOver || this.#requested.size >= maxRequested) {
       this.#since = null
-      this.#asked.clear()
+      this.#requested.clear()
       return false
     }
-    this.#asked.add(name)
+    this.#requested.add(name)
     return true
   }
 }

@@ -1,4 +1,4 @@
-// Which letters of agents are let in (A3, A8). The cheap questions are asked first.
+// Decides which letters of agents are admitted (A3, A8). The cheap checks come first.
 
 import { equalBytes } from '../../base/bytes.ts'
 import { sameAddress } from '../../base/mail-address.ts'
@@ -17,20 +17,20 @@ import type { HostContext, HostRoom } from '../context.ts'
 import type { RoomMembers } from './room-members.ts'
 import type { SenderLimits } from './sender-rate-limits.ts'
 
-/** Kinds that an agent may send to a host. */
+/** The kinds that an agent may send to a host. */
 type AgentLetter = RequestLetter | SignalLetter | FailureLetter | LeaveLetter
 
-/** Whose invite is over asks again after an hour at the earliest: it may have been a mistake. */
-const overAgainMs = 3_600_000
+/** An agent whose invite is over may try again after an hour: the owner may have ended it by mistake. */
+const inviteRetryMs = 3_600_000
 
-/** A member's request that is not granted: it may be told why, and when to ask again. */
+/** A member's request that is declined. The agent may learn why, and when to send another one. */
 export type DeclinedRequest = {
   readonly letter: RequestLetter
   readonly reason: HostRefusal
   readonly againInMs: number
 }
 
-/** `inviteId`: of a request that came by an invite. */
+/** `inviteId`: the invite of a request; null without one. */
 export type Admitted = {
   readonly admitted: true
   readonly letter: AgentLetter
@@ -59,7 +59,7 @@ export class Admission {
     this.#options = options
   }
 
-  /** To be called inside the letter's transaction. `now` is wall time. */
+  /** Call it inside the letter's transaction. `now` is wall time. */
   check(letter: Letter, mail: Pick<ReadMail, 'from' | 'date'>, now: number): Admitted | Refused {
     if (!isAgentLetter(letter)) return refused('unexpected-kind')
     const room = this.#context.self.rooms.find(({ tag }) => equalBytes(tag, letter.room))
@@ -69,7 +69,7 @@ export class Admission {
     return letter.kind === 'request' ? this.#checkRequest(letter, room, now) : this.#checkOther(letter, now)
   }
 
-  /** All but membership and limits. */
+  /** Checks all but membership and rate limits. */
   #reasonAgainst(
     letter: AgentLetter,
     room: HostRoom | undefined,
@@ -79,7 +79,7 @@ export class Admission {
     const { seen, roomMembers } = this.#options
     const { settings } = this.#context
     const { forgottenUntil, isSeen } = seen.lookUp(letter.from, letter.id)
-    // Signed then or before it may have been seen and forgotten.
+    // The ID of a letter that is this old may have been seen and forgotten.
     if (letter.sentAt <= forgottenUntil) return 'stale'
     const dates = mail.date === null ? [letter.sentAt] : [letter.sentAt, mail.date]
     for (const date of dates) {
@@ -96,8 +96,8 @@ export class Admission {
   #checkRequest(letter: RequestLetter, room: HostRoom, now: number): Admitted | Refused {
     const membership = this.#options.roomMembers.check(letter, room, now)
     if (membership.refusal === 'not-a-member') return refused(membership.refusal)
-    if (membership.refusal !== null) return declined(letter, membership.refusal, overAgainMs)
-    // Last, for only what is admitted counts: nobody can use up the limits of others.
+    if (membership.refusal !== null) return declined(letter, membership.refusal, inviteRetryMs)
+    // The last check, so that only admitted letters count. A stranger cannot use up the limits of others.
     const againInMs = this.#count(letter, letter.returnAddress)
     if (againInMs !== null) return declined(letter, 'too-often', againInMs)
     return { admitted: true, letter, inviteId: membership.inviteId }
@@ -106,12 +106,12 @@ export class Admission {
   #checkOther(letter: Exclude<AgentLetter, RequestLetter>, now: number): Admitted | Refused {
     const address = this.#options.peers.find(letter.room, letter.from, now)?.returnAddress ?? null
     if (address === null) return refused('unknown-sender')
-    // A goodbye costs nothing and makes room.
+    // A leave letter costs nothing and frees an entry.
     const isTooMuch = letter.kind !== 'leave' && this.#count(letter, address) !== null
     return isTooMuch ? refused('too-often') : { admitted: true, letter, inviteId: null }
   }
 
-  /** Null when the sender is within its limits, or in how many ms it is worth coming again. */
+  /** Null when the sender is within its limits, else after how many ms it should try again. */
   #count({ from }: AgentLetter, address: string): number | null {
     return this.#options.senderLimits.take(this.#context.clock.now(), { key: from, address })
   }

@@ -1,5 +1,5 @@
-// Message-IDs that prove, when one comes back in a bounce, that the mail was ours, when it went and to whom; so that
-// nothing has to be remembered of mails that are gone, and nobody can forge a bounce of a mail he did not get.
+// A token in the Message-ID of each mail. When a bounce returns it, it proves that the mail was ours, when we sent it and to
+// whom. So the host need not remember sent mails, and nobody can forge a bounce of a mail that he did not get.
 //
 //   0          12          16           24
 //   +----------+-----------+------------+
@@ -25,7 +25,7 @@ export function bounceToken(crypto: Crypto, key: Uint8Array, recipient: string, 
   return concatBytes(head, proofOf(crypto, key, head, recipient))
 }
 
-/** Unix ms when the mail with this ID was sent to this recipient; null when it was not, or not by us. */
+/** When the mail with this ID was sent to this recipient, in Unix ms; null when it is not our mail to this recipient. */
 export function readBounceToken(
   crypto: Crypto,
   key: Uint8Array,
@@ -34,13 +34,13 @@ export function readBounceToken(
 ): number | null {
   const hex = /^<([0-9a-f]{48})@[^@]*>$/i.exec(messageId)?.[1]
   if (hex === undefined) return null
-  const mark = Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
-  const head = mark.subarray(0, signedBytes)
-  if (!equalBytes(mark.subarray(signedBytes), proofOf(crypto, key, head, recipient))) return null
+  const token = Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
+  const head = token.subarray(0, signedBytes)
+  if (!equalBytes(token.subarray(signedBytes), proofOf(crypto, key, head, recipient))) return null
   return viewOf(head).getUint32(randomBytes) * 1000
 }
 
-/** Without regard to case, which mail servers change. */
+/** Ignores the case of the address, which mail servers change. */
 function proofOf(crypto: Crypto, key: Uint8Array, head: Uint8Array, recipient: string): Uint8Array {
   const bound = concatBytes(head, new TextEncoder().encode(recipient.toLowerCase()))
   return crypto.hash(bound, 16, key).subarray(0, proofBytes)

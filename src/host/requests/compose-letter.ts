@@ -1,4 +1,4 @@
-// A letter of the host as the mail it will stay, byte for byte, until it is sent.
+// Composes the mail of a letter. Its bytes stay the same until it is sent.
 
 import type { IntroductionLetter, ReplyLetter, SignalLetter, UserId } from '../../letter/letter-types.ts'
 import { writeLetter } from '../../letter/mail-text.ts'
@@ -6,42 +6,48 @@ import { isMessageId } from '../../letter/text-validation.ts'
 import { newMessageId, serializeMail } from '../../mail/mime/compose-mail.ts'
 import type { OutboxMail } from '../../store/outbox.ts'
 import type { HostContext } from '../context.ts'
-import { type BetweenHosts, isBetweenHosts } from '../peer-hosts/host-letters.ts'
+import { isPeerHostLetter, type PeerHostLetter } from '../peer-hosts/peer-host-letter.ts'
 import { bounceToken } from './bounce-token.ts'
 
-export type HostLetter = ReplyLetter | IntroductionLetter | SignalLetter | BetweenHosts
+export type HostLetter = ReplyLetter | IntroductionLetter | SignalLetter | PeerHostLetter
 
 type Recipient = {
   readonly returnAddress: string
-  /** X25519 key of its latest session, or of the request that is answered; of a host, its sealing key. */
+  /** X25519. For an agent the key of its latest session, or of the request that is answered; for a host its sealing key. */
   readonly sessionKey: Uint8Array
 }
 
 type Signer = Pick<HostContext, 'self' | 'crypto' | 'clock'>
 
-/** The fields all letters of a host to agents begin with: a new letter ID, signed now. */
+/** The head of a letter to an agent: a new letter ID, and now as signing time. */
 export function letterHead({ self, crypto, clock }: Signer, to: UserId) {
-  return { from: self.front.identity.publicKey, to, id: crypto.randomBytes(16), sentAt: clock.wallNow() }
+  return {
+    from: self.agentFacingKeys.identity.publicKey,
+    to,
+    id: crypto.randomBytes(16),
+    sentAt: clock.wallNow(),
+  }
 }
 
-export function letterHeadBetweenHosts({ self, crypto, clock }: Signer, to: UserId) {
+/** The head of a letter to another host. */
+export function peerHostLetterHead({ self, crypto, clock }: Signer, to: UserId) {
   return { from: self.identity.publicKey, to, id: crypto.randomBytes(16), sentAt: clock.wallNow() }
 }
 
-/** `answers` is the Message-ID of the mail that is answered, if there is one; an odd one is left out. */
-export function freezeLetter(
+/** `answers`: the Message-ID of the mail that is answered; an invalid one is left out. */
+export function composeLetter(
   context: Pick<HostContext, 'self' | 'crypto'>,
   letter: HostLetter,
   recipient: Recipient,
   answers: string | null = null,
 ): OutboxMail {
-  const { identity } = isBetweenHosts(letter) ? context.self : context.self.front
+  const { identity } = isPeerHostLetter(letter) ? context.self : context.self.agentFacingKeys
   const text = writeLetter(context.crypto, letter, { identity, recipientKey: recipient.sessionKey })
-  return freezeText(context, letter, text, recipient.returnAddress, answers)
+  return composeWithText(context, letter, text, recipient.returnAddress, answers)
 }
 
-/** `text`: of the mail, with the letter in it. */
-export function freezeText(
+/** Like `composeLetter`, for a letter that is already written. `text`: the text of the mail, with the letter in it. */
+export function composeWithText(
   { self, crypto }: Pick<HostContext, 'self' | 'crypto'>,
   letter: HostLetter,
   text: string,
@@ -59,8 +65,8 @@ export function freezeText(
     text,
     messageId,
     date: letter.sentAt,
-    // Hosts take no answers of programs, so what they tell each other is none.
-    auto: isBetweenHosts(letter) ? 'generated' : 'replied',
+    // Hosts drop automatic answers (RFC 3834), so a letter between hosts must not look like one.
+    auto: isPeerHostLetter(letter) ? 'generated' : 'replied',
     ...(answers !== null && isMessageId(answers) && { inReplyTo: answers, references: [answers] }),
   })
   return { messageId, kind: letter.kind, recipient: returnAddress, raw }

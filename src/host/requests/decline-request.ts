@@ -1,5 +1,5 @@
-// What a member is told whose request is not granted: once, sealed, and then nothing until it is worth asking again.
-// Strangers are told nothing at all.
+// Tells a member once why its request is declined, in a sealed reply. It gets no more until it should try again. Strangers
+// get no answer at all.
 
 import type { Outbox } from '../../store/outbox.ts'
 import type { PeerTable } from '../../store/peer-table.ts'
@@ -7,7 +7,7 @@ import type { SeenLetters } from '../../store/seen-letters.ts'
 import type { UnreachableAddresses } from '../../store/unreachable-addresses.ts'
 import type { HostContext } from '../context.ts'
 import type { DeclinedRequest } from './admission.ts'
-import { freezeLetter, letterHead } from './compose-letter.ts'
+import { composeLetter, letterHead } from './compose-letter.ts'
 import type { SenderLimits } from './sender-rate-limits.ts'
 
 type DeclineOptions = {
@@ -18,7 +18,7 @@ type DeclineOptions = {
   readonly senderLimits: SenderLimits
 }
 
-/** To be called inside the letter's transaction. `messageId` is the mail's; `now` is Unix ms. */
+/** Call it inside the letter's transaction. `messageId`: of the request's mail. `now` is wall time. */
 export function declineRequest(
   context: HostContext,
   { peers, seen, outbox, unreachable, senderLimits }: DeclineOptions,
@@ -28,10 +28,10 @@ export function declineRequest(
 ): void {
   const { room, from, returnAddress, session } = letter
   if (unreachable.has(returnAddress, now)) return
-  if (!senderLimits.mayTell(context.clock.now(), { key: from, address: returnAddress }, againInMs)) return
-  // So that the same mail, should it be read again after a crash, is not answered twice.
+  if (!senderLimits.mayDecline(context.clock.now(), { key: from, address: returnAddress }, againInMs)) return
+  // After a crash the same mail may be read again. It must not be answered twice.
   seen.remember(from, letter.id, letter.sentAt)
-  const frozen = freezeLetter(
+  const mail = composeLetter(
     context,
     {
       ...letterHead(context, from),
@@ -44,5 +44,5 @@ export function declineRequest(
     { returnAddress, sessionKey: session.publicKey },
     messageId,
   )
-  outbox.add(frozen, now)
+  outbox.add(mail, now)
 }

@@ -1,5 +1,5 @@
-// What happens with a request of an agent that was let in: its entry goes into the table, and it gets a reply with the most
-// recent others (A5), unless another host answers it.
+// Handles the admitted request of an agent: stores its entry in the table, and replies with the most recent peers (A5), unless
+// another host answers it.
 
 import { equalBytes } from '../../base/bytes.ts'
 import type { RequestLetter } from '../../letter/letter-types.ts'
@@ -15,17 +15,17 @@ import type { LateIntroductions } from '../peer-hosts/late-introductions.ts'
 import type { Relay } from '../peer-hosts/relay.ts'
 import type { HeldRequest, Standby } from '../peer-hosts/standby.ts'
 import type { TableExchange } from '../peer-hosts/table-exchange.ts'
-import { freezeLetter, letterHead } from './compose-letter.ts'
+import { composeLetter, letterHead } from './compose-letter.ts'
 import { flagUnreachable, offerPeer } from './offer-peer.ts'
 import { entryOf } from './peer-entry.ts'
 
 export type LetterSource = {
-  /** As its agent signed it. */
+  /** The bytes that the agent signed. */
   readonly signed: Uint8Array
-  /** Of the mail it came in, for replies to refer to. */
+  /** The Message-ID of its mail; the reply refers to it. */
   readonly messageId: string | null
-  /** Hosts that we know and that the same mail went to. */
-  readonly asked: readonly HostId[]
+  /** Hosts that we know and to which the same mail went. */
+  readonly otherHosts: readonly HostId[]
 }
 
 type RequestHandlerOptions = {
@@ -41,9 +41,9 @@ type RequestHandlerOptions = {
 }
 
 type Answer = {
-  /** That are offered. */
+  /** The peers that the reply offers. */
   readonly others: readonly Entry[]
-  /** No later letter of the same agent overtook it. */
+  /** The table holds no later request of this agent. */
   readonly isNewest: boolean
   readonly expiresInMs: number
 }
@@ -57,31 +57,36 @@ export class RequestHandler {
     this.#options = options
   }
 
-  /** To be called inside the letter's transaction, once its ID is remembered. `now` is wall time. */
-  take(letter: RequestLetter, inviteId: number | null, source: LetterSource, now: number): DropReason | null {
+  /** Call it inside the letter's transaction, after its ID is remembered. `now` is wall time. */
+  handle(
+    letter: RequestLetter,
+    inviteId: number | null,
+    source: LetterSource,
+    now: number,
+  ): DropReason | null {
     const { peers, unreachable, standby, tableExchange, lateIntroductions } = this.#options
     if (unreachable.has(letter.returnAddress, now)) return 'unreachable'
-    const isOurs = standby.isForUs(source.asked)
-    const isAnswered = !isOurs && tableExchange.isTold(letter)
-    // Before the newest pushes the oldest out.
+    const isOurs = standby.mustAnswer(source.otherHosts)
+    const isAnsweredElsewhere = !isOurs && tableExchange.wasReceivedFromHost(letter)
+    // Read before the new entry overwrites the oldest one.
     const others = this.#othersFor(letter, now)
-    // A letter that was overtaken by a later one of the same agent is answered, but changes nothing.
+    // An older request of the same agent may arrive after a newer one. It is answered, but changes nothing.
     const isNewest = peers.upsert(letter.room, entryOf(letter, inviteId), now) !== 'older'
     if (isOurs) {
       const { room, from } = letter
       const expiresInMs = isNewest ? peers.lifeLeftMs(now, now) : peers.expiresInMs(room, from, now)
       this.#answer(letter, source, { others, isNewest, expiresInMs }, now)
-    } else if (isNewest && isAnswered) {
-      // Its agent knows us, too: whom only we know it was not offered.
+    } else if (isNewest && isAnsweredElsewhere) {
+      // The agent knows us, too, so we can introduce peers that only we know.
       tableExchange.noteRequest(letter, source.signed)
-      lateIntroductions.introduceToOurs(letter, now)
+      lateIntroductions.introduceAgain(letter, now)
     } else if (isNewest) {
-      standby.hold({ letter, ...source }, source.asked)
+      standby.hold({ letter, ...source }, source.otherHosts)
     }
     return null
   }
 
-  /** Of a host that stood by: requests that no other one answered. Inside a transaction. */
+  /** Answers requests that a standby host held and that no other host answered. Call it inside a transaction. */
   answerHeld(held: readonly HeldRequest[], now: number): void {
     const { peers } = this.#options
     for (const { letter, ...source } of held) {
@@ -106,7 +111,7 @@ export class RequestHandler {
     const { introductions, unreachable, tableExchange, relay } = this.#options
     const { natPrefix } = this.#context.settings
     const { room, from } = letter
-    const frozen = freezeLetter(
+    const mail = composeLetter(
       this.#context,
       {
         ...letterHead(this.#context, from),
@@ -120,9 +125,9 @@ export class RequestHandler {
       { returnAddress: letter.returnAddress, sessionKey: letter.session.publicKey },
       messageId,
     )
-    this.#addReply(frozen, letter, now)
+    this.#addReply(mail, letter, now)
     if (isNewest) {
-      // What the reply tells the asker need not be told again; what it tells of others, those must learn.
+      // The reply replaces introductions of these peers to the requester. The peers in turn must be introduced to it.
       const offered = others.map(({ user }) => user)
       const items = tableExchange.itemsOf(room, offered)
       tableExchange.noteRequest(letter, signed, { isAnsweredHere: true, offered: items })
@@ -131,8 +136,8 @@ export class RequestHandler {
     }
   }
 
-  /** While nothing can be sent the latest of an agent's replies is enough: each one that waited would cost the budget of
-   *  the next day. */
+  /** While the budget is used up, only an agent's latest reply waits: every waiting reply uses up the budget of the next
+   *  day. */
   #addReply(reply: OutboxMail, { from, sentAt }: RequestLetter, now: number): void {
     const { outbox, budget } = this.#options
     if (budget.state(now) === 'used-up') outbox.addLatest(reply, now, from, sentAt)

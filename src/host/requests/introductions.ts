@@ -1,5 +1,5 @@
-// Tells whoever was offered in a reply who asked, so that both punch at once (C2). Askers are gathered for a
-// moment, so that a busy room costs its members few letters.
+// Introduces the requester to the peers that its reply offered, so that both punch at once (C2). The host collects requesters
+// for a moment, so that members of a busy room get few letters.
 
 import { Problem } from '../../base/problem.ts'
 import { limits } from '../../letter/limits.ts'
@@ -10,18 +10,19 @@ import type { DueIntroduction, PendingIntroductions } from '../../store/pending-
 import type { SendBudget } from '../../store/send-budget.ts'
 import type { UnreachableAddresses } from '../../store/unreachable-addresses.ts'
 import type { HostContext } from '../context.ts'
-import { emitTrouble, internalProblem, withDatabase, withDatabaseTurn } from '../host-problems.ts'
+import { emitTrouble, internalProblem, withAsyncTransaction, withDatabase } from '../host-problems.ts'
 import type { MailboxReader } from '../inbox/mailbox-reader.ts'
 import type { OutboxSender } from '../outbox/outbox-sender.ts'
-import { freezeLetter, letterHead } from './compose-letter.ts'
+import { composeLetter, letterHead } from './compose-letter.ts'
 import { flagUnreachable, offerPeer } from './offer-peer.ts'
 
-/** Made in one transaction, at most: its sync to disk costs more than an introduction. */
-const groupIntroductions = 4
-/** While the day's budget leaves none for introductions. By this time the requester has given up those it was offered. */
+/** The most introductions in one transaction. Its sync to disk costs more than an introduction. */
+const maxIntroductionsInGroup = 4
+/** While the day's budget has nothing left for introductions, older ones are dropped: by this time the requester has given up
+ *  the peers of its reply. */
 const worthlessAfterMs = 300_000
 const noBudgetPaceMs = 60_000
-/** While a backlog is worked off: replies matter more, but nobody waits for ever. */
+/** The pause during a backlog. Replies come first, but introductions go on slowly. */
 const backlogPaceMs = 160
 
 type IntroducerOptions = {
@@ -39,8 +40,8 @@ export class Introducer {
   readonly #context: HostContext
   readonly #options: IntroducerOptions
   #cancelTimer: (() => void) | null = null
-  #isMaking = false
-  /** Somebody was noted while others were made known. */
+  #isRunning = false
+  /** `wake` was called while introductions were made. */
   #isWoken = false
   #stopping = false
 
@@ -49,11 +50,11 @@ export class Introducer {
     this.#options = options
   }
 
-  /** Introductions may be owed: makes them when their time has come. */
+  /** Introductions may be due, now or soon. */
   wake(): void {
     this.#isWoken = true
-    if (this.#stopping || this.#cancelTimer || this.#isMaking) return
-    this.#comeBackIn(this.#context.settings.introductionWindowMs)
+    if (this.#stopping || this.#cancelTimer || this.#isRunning) return
+    this.#runIn(this.#context.settings.introductionWindowMs)
   }
 
   stop(): void {
@@ -61,32 +62,32 @@ export class Introducer {
     this.#cancelTimer?.()
   }
 
-  #comeBackIn(delayMs: number): void {
+  #runIn(delayMs: number): void {
     if (this.#stopping) return
     this.#cancelTimer = this.#context.clock.after(Math.max(1, delayMs), () => {
       this.#cancelTimer = null
-      void this.#takeTurn()
+      void this.#run()
     })
   }
 
-  /** A few at most: letters and mails under way have their turn in between. */
-  async #takeTurn(): Promise<void> {
+  /** Makes a few introductions at a time, so that letters and mails are handled in between. */
+  async #run(): Promise<void> {
     let pauseMs: number | null = this.#context.settings.retryFirstMs
-    this.#isMaking = true
+    this.#isRunning = true
     this.#isWoken = false
     try {
       pauseMs = await this.#makeDue()
     } catch (thrown) {
-      // While we stop the database may be closed.
+      // The database may be closed while the host stops.
       if (!(this.#stopping && thrown instanceof Problem)) emitTrouble(this.#context, thrown)
     } finally {
-      this.#isMaking = false
+      this.#isRunning = false
     }
-    if (pauseMs !== null) this.#comeBackIn(pauseMs)
+    if (pauseMs !== null) this.#runIn(pauseMs)
     else if (this.#isWoken) this.wake()
   }
 
-  /** How long until it is worth coming back; null when nobody is to be introduced. */
+  /** Returns the ms until the next run; null when no introduction waits. */
   async #makeDue(): Promise<number | null> {
     const { introductions, outbox, database, budget } = this.#options
     const { clock, settings } = this.#context
@@ -106,8 +107,7 @@ export class Introducer {
     return isBacklog ? backlogPaceMs : 0
   }
 
-  /** Whether letters are being worked off, or replies wait to be sent: those go first, and more requesters may be on
-   *  their way. */
+  /** Letters or replies wait. They go first, and the letters may bring more requesters. */
   get #isBacklog(): boolean {
     const { mailboxReader, outboxSender } = this.#options
     return mailboxReader.isBusy || outboxSender.mayHoldReplies
@@ -115,33 +115,33 @@ export class Introducer {
 
   async #makeGroup(notedUntil: number): Promise<void> {
     const { introductions, outbox, outboxSender, database } = this.#options
-    const mails = await withDatabaseTurn(database, () => {
-      let frozen = 0
-      for (let made = 0; made < groupIntroductions; made++) {
-        const owed = introductions.next(notedUntil, limits.peers)
-        if (owed === null || outbox.freeSlots('introduction') === 0) break
-        if (this.#make(owed)) frozen++
+    const mails = await withAsyncTransaction(database, () => {
+      let added = 0
+      for (let made = 0; made < maxIntroductionsInGroup; made++) {
+        const due = introductions.next(notedUntil, limits.peers)
+        if (due === null || outbox.freeSlots('introduction') === 0) break
+        if (this.#make(due)) added++
       }
-      return frozen
+      return added
     })
     if (mails > 0) outboxSender.pump(['normal'])
   }
 
-  /** Whether there is a mail now. One introduction that our own code cannot make must not hold up all others. */
-  #make(owed: DueIntroduction): boolean {
+  /** Whether a mail was added to the outbox. A fault of our code in one introduction must not block the others. */
+  #make(due: DueIntroduction): boolean {
     const { introductions, database } = this.#options
     try {
-      return database.transaction(() => this.#freeze(owed))
+      return database.transaction(() => this.#enqueue(due))
     } catch (thrown) {
       if (isDatabaseFailure(thrown)) throw thrown
       const problem = internalProblem('An introduction', thrown)
       this.#context.emit({ event: 'trouble', problem })
-      introductions.settle(owed.room, owed.recipient, owed.requesters)
+      introductions.settle(due.room, due.recipient, due.requesters)
       return false
     }
   }
 
-  #freeze({ room, recipient: user, requesters: users }: DueIntroduction): boolean {
+  #enqueue({ room, recipient: user, requesters: users }: DueIntroduction): boolean {
     const { peers, outbox, introductions, unreachable } = this.#options
     const { settings, clock } = this.#context
     const now = clock.wallNow()
@@ -150,7 +150,7 @@ export class Introducer {
     if (recipient === null || unreachable.has(recipient.returnAddress, now)) return false
     const requesters = peers.findAll(room, users, now)
     if (requesters.length === 0) return false
-    const frozen = freezeLetter(
+    const mail = composeLetter(
       this.#context,
       {
         ...letterHead(this.#context, recipient.user),
@@ -162,7 +162,7 @@ export class Introducer {
       },
       { returnAddress: recipient.returnAddress, sessionKey: recipient.session.publicKey },
     )
-    outbox.add(frozen, now)
+    outbox.add(mail, now)
     return true
   }
 }

@@ -1,5 +1,5 @@
-// What one agent is told of another (A5, B1–B3, B6). This is the only place where an entry becomes
-// something that leaves the host.
+// What one agent learns of another (A5, B1–B3, B6). Only here does an entry of the table become something that leaves the
+// host.
 
 import {
   addressScope,
@@ -14,11 +14,11 @@ import { limits } from '../../letter/limits.ts'
 import type { Entry } from '../../store/peer-table.ts'
 import type { UnreachableAddresses } from '../../store/unreachable-addresses.ts'
 
-/** How many leading bits two public addresses share when one NAT owns both (B2). */
+/** How many leading bits the public addresses of one NAT have in common (B2). */
 type NatPrefix = Readonly<Record<Family, number>>
 
-/** A NAT with several addresses shows few of them at once; an agent that claims more to get at other people's
- *  host candidates has only these tries. */
+/** A NAT with several addresses uses few of them at once. The limit keeps an agent from listing many addresses to get the host
+ *  candidates of strangers. */
 const maxPublicAddresses = 2
 
 type Offerable = Pick<
@@ -26,7 +26,7 @@ type Offerable = Pick<
   'user' | 'nickname' | 'session' | 'candidates' | 'tcpCandidates' | 'nat' | 'flagged' | 'acceptedAt'
 >
 
-/** The peer as the viewer may see it: never its mail address, its host candidates only behind the same NAT. */
+/** The peer as the viewer may see it: without its mail address, and with host candidates only behind the same NAT. */
 export function offerPeer(
   peer: Offerable,
   viewer: Pick<Entry, 'candidates' | 'tcpCandidates'>,
@@ -48,7 +48,7 @@ export function offerPeer(
   }
 }
 
-/** Who gets no mail will hardly be met: to others that is as if somebody had failed to reach it. */
+/** Flags an agent whose mail bounces: nobody can introduce it, so others will hardly reach it. */
 export function flagUnreachable(
   entry: Entry,
   unreachable: Pick<UnreachableAddresses, 'has'>,
@@ -57,7 +57,7 @@ export function flagUnreachable(
   return !entry.flagged && unreachable.has(entry.returnAddress, now) ? { ...entry, flagged: true } : entry
 }
 
-/** Where UDP is blocked only TCP knows the public address. */
+/** Where UDP is blocked, only the TCP candidates show the public address. */
 function allOf({
   candidates,
   tcpCandidates = [],
@@ -65,7 +65,7 @@ function allOf({
   return [...candidates, ...tcpCandidates]
 }
 
-/** The one bit of B1: in some family, one public address of each shares the prefix with one of the other. */
+/** The one bit of B1: a public address of one and a public address of the other have the same prefix. */
 export function areBehindSameNat(
   mine: readonly Candidate[],
   theirs: readonly Candidate[],
@@ -84,7 +84,7 @@ function publicAddresses(candidates: readonly Candidate[], family: Family): read
   return [...new Set(addresses)].slice(0, maxPublicAddresses)
 }
 
-/** Server-reflexive endpoints; where a family has none, host endpoints with a public address (no NAT, IPv6). */
+/** The server-reflexive endpoints. If the family has none, the host endpoints with a public address (no NAT, or IPv6). */
 function publicEndpoints(candidates: readonly Candidate[], family: Family): readonly Endpoint[] {
   const ofFamily = candidates.filter(({ endpoint }) => familyOf(endpoint.address) === family)
   const reflexive = ofFamily.filter(({ kind }) => kind === 'server-reflexive')
@@ -96,19 +96,19 @@ function isPublicHost({ kind, endpoint }: Candidate): boolean {
   return kind === 'host' && addressScope(endpoint.address) === 'public'
 }
 
-/** A public host candidate that stands in for a server-reflexive one goes to others under that name, so that
- *  `host` always means "inside your own network". */
+/** A public host candidate that replaces a missing server-reflexive one is sent as server-reflexive. So `host` always means
+ *  "inside your own network". */
 function visibleCandidates(candidates: readonly Candidate[], sameNat: boolean): readonly Candidate[] {
   if (sameNat) return candidates
-  const standIns = ([4, 6] as const).flatMap((family) => publicEndpoints(candidates, family))
+  const replacements = ([4, 6] as const).flatMap((family) => publicEndpoints(candidates, family))
   return candidates.flatMap((candidate): Candidate[] => {
     if (candidate.kind !== 'host') return [candidate]
-    const standsIn = standIns.includes(candidate.endpoint)
-    return standsIn ? [{ kind: 'server-reflexive', endpoint: candidate.endpoint }] : []
+    const isReplacement = replacements.includes(candidate.endpoint)
+    return isReplacement ? [{ kind: 'server-reflexive', endpoint: candidate.endpoint }] : []
   })
 }
 
-/** Here `host` says that the port listens, which a public address keeps saying. */
+/** For TCP `host` means that the port listens, so a public host candidate keeps its kind. */
 function visibleTcp(candidates: readonly Candidate[], sameNat: boolean): readonly Candidate[] {
   return candidates.filter((candidate) => sameNat || candidate.kind !== 'host' || isPublicHost(candidate))
 }

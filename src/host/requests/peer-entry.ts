@@ -1,4 +1,4 @@
-// A request as an entry of the peer table.
+// Makes the entry of the peer table from a request.
 
 import type { RequestLetter } from '../../letter/letter-types.ts'
 import type { NewEntry } from '../../store/peer-table.ts'

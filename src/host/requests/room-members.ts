@@ -1,4 +1,4 @@
-// Who may be in a room: those with its secret or with an invite to it, unless they are blocked.
+// Who is admitted to a room: agents with its secret or with an invite to it, unless they are blocked.
 
 import { equalBytes, toHex } from '../../base/bytes.ts'
 import type { RequestLetter, UserId } from '../../letter/letter-types.ts'
@@ -14,7 +14,7 @@ type MemberRefusal = Extract<
 >
 
 type Membership =
-  /** `inviteId`: of a request that came by an invite. */
+  /** `inviteId`: the invite of the request; null without one. */
   { readonly refusal: null; readonly inviteId: number | null } | { readonly refusal: MemberRefusal }
 
 const refusalsOf = {
@@ -38,13 +38,13 @@ export class RoomMembers {
     this.#blocked = blocked
   }
 
-  /** By the config or by a command. */
+  /** Whether the config or a command blocks this user. */
   isBlocked(user: UserId): boolean {
     return this.#context.self.blocked.has(toHex(user)) || this.#blocked.has(user)
   }
 
-  /** By the room's secret, or by an invite of ours or of a host that we know: signatures first, for whoever has none learns
-   *  nothing of invites. `now` is wall time. */
+  /** Accepts the room's secret, or an invite of this host or of one that it knows. Checks signatures first, so that a stranger
+   *  learns nothing about invites. `now` is wall time. */
   check(request: RequestLetter, room: HostRoom, now: number): Membership {
     if (!checkProof(this.#context.crypto, request)) return { refusal: 'not-a-member' }
     if (!request.grant)
@@ -62,7 +62,7 @@ export class RoomMembers {
     const { crypto, self } = this.#context
     const maker = self.hosts.find((host) => equalBytes(host, grant.host))
     if (!maker || !checkGrant(crypto, room, maker, grant)) return null
-    // Made elsewhere, or by us before there was this database.
+    // Another host made the invite, or we made it before this database existed.
     this.#invites.add(room, grant, '', now)
     return this.#invites.check(room, grant.key, from, now)
   }

@@ -1,5 +1,5 @@
-// How much one sender may ask of the host: by its key, by its return address and by that address's domain. Kept in
-// memory: at a restart all begin with full buckets, and nobody but the host's owner restarts it.
+// Limits the letters of one sender: by its key, by its return address and by the domain of that address. The buckets are in
+// memory and full after a restart; only the owner of the host can restart it.
 
 import { toHex } from '../../base/bytes.ts'
 import { domainOf } from '../../base/mail-address.ts'
@@ -7,7 +7,7 @@ import { TokenBucket } from '../../base/token-bucket.ts'
 import { TokenBucketMap } from '../../base/token-bucket-map.ts'
 import type { UserId } from '../../letter/letter-types.ts'
 
-/** Letters an hour, all at once or one by one; 0 for no limit. */
+/** Letters in an hour, evenly or all at once; 0: no limit. */
 export type SenderLimitSettings = {
   readonly perKey: number
   readonly perAddress: number
@@ -16,14 +16,14 @@ export type SenderLimitSettings = {
 
 type Sender = { readonly key: UserId; readonly address: string }
 
-/** Some megabytes when all are full; only members get in here. */
-const mostSenders = 16_384
-const mostDomains = 4_096
+/** A few megabytes when all are full. Only members get a bucket. */
+const maxSenders = 16_384
+const maxDomains = 4_096
 
-/** Whoever is over the limit is told to come back when this part of an hour's letters is there again. */
-const worthComing = 0.1
-/** Refusals told to all senders together: they must not become a way to make us write to strangers. */
-const refusalRate = { burst: 60, perSecond: 60 / 3_600 }
+/** A sender over its limit should try again when this share of its hourly letters is free. */
+const retryShare = 0.1
+/** For all senders together, so that nobody can make us write many mails to strangers. */
+const declineRate = { burst: 60, perSecond: 60 / 3_600 }
 
 export class SenderLimits {
   readonly #limits: readonly {
@@ -31,11 +31,11 @@ export class SenderLimits {
     readonly buckets: TokenBucketMap
     readonly of: (sender: Sender) => string
   }[]
-  readonly #refusals: TokenBucket
-  /** By key and by address: monotonic ms until which nothing more is told. */
-  readonly #told = new Map<string, number>()
+  readonly #declines: TokenBucket
+  /** By key and by address: until when no further reply declines, in monotonic ms. */
+  readonly #declinedUntil = new Map<string, number>()
 
-  /** `now` is monotonic milliseconds, here and below. */
+  /** `now` is monotonic ms, here and below. */
   constructor(now: number, { perKey, perAddress, perDomain }: SenderLimitSettings) {
     const limit = (perHour: number, capacity: number, of: (sender: Sender) => string) => ({
       perHour,
@@ -43,14 +43,15 @@ export class SenderLimits {
       of,
     })
     this.#limits = [
-      limit(perKey, mostSenders, keyOf),
-      limit(perAddress, mostSenders, addressOf),
-      limit(perDomain, mostDomains, lowerDomainOf),
+      limit(perKey, maxSenders, keyOf),
+      limit(perAddress, maxSenders, addressOf),
+      limit(perDomain, maxDomains, lowerDomainOf),
     ].filter(({ perHour }) => perHour > 0)
-    this.#refusals = new TokenBucket(now, refusalRate)
+    this.#declines = new TokenBucket(now, declineRate)
   }
 
-  /** Counts one letter and says null; or counts nothing and says in how many whole ms it is worth coming again. */
+  /** Counts one letter and returns null. Over a limit it counts nothing, and returns after how many whole ms the sender should
+   *  try again. */
   take(now: number, sender: Sender): number | null {
     const buckets = this.#limits.map(({ perHour, buckets, of }) => ({
       perHour,
@@ -58,27 +59,27 @@ export class SenderLimits {
     }))
     const empty = buckets.filter(({ bucket }) => !bucket.has(now, 1))
     if (empty.length > 0) {
-      const readyAt = empty.map(({ perHour, bucket }) => bucket.readyAt(Math.max(1, perHour * worthComing)))
-      // Letters tell whole milliseconds.
+      const readyAt = empty.map(({ perHour, bucket }) => bucket.readyAt(Math.max(1, perHour * retryShare)))
+      // Letters carry whole milliseconds.
       return Math.ceil(Math.max(...readyAt) - now)
     }
     for (const { bucket } of buckets) bucket.take(now, 1)
     return null
   }
 
-  /** Whether a refusal may be told: once to each key and each address, then not again for `silenceMs`. */
-  mayTell(now: number, sender: Sender, silenceMs: number): boolean {
+  /** Whether a reply may decline this request. True once for each key and each address, then false for `silenceMs`. */
+  mayDecline(now: number, sender: Sender, silenceMs: number): boolean {
     const names = [keyOf(sender), addressOf(sender)]
-    if (names.some((name) => (this.#told.get(name) ?? now) > now)) return false
-    if (!this.#refusals.tryTake(now)) return false
+    if (names.some((name) => (this.#declinedUntil.get(name) ?? now) > now)) return false
+    if (!this.#declines.tryTake(now)) return false
     for (const name of names) {
-      this.#told.delete(name)
-      this.#told.set(name, now + silenceMs)
+      this.#declinedUntil.delete(name)
+      this.#declinedUntil.set(name, now + silenceMs)
     }
-    // At most two for each of a day's refusals anyway.
-    for (const oldest of this.#told.keys()) {
-      if (this.#told.size <= mostSenders) break
-      this.#told.delete(oldest)
+    // The oldest are dropped first. `declineRate` allows far fewer in a day.
+    for (const oldest of this.#declinedUntil.keys()) {
+      if (this.#declinedUntil.size <= maxSenders) break
+      this.#declinedUntil.delete(oldest)
     }
     return true
   }
@@ -88,7 +89,7 @@ function keyOf({ key }: Sender): string {
   return toHex(key)
 }
 
-/** Without regard to case: mail servers rewrite it. */
+/** Ignores case, which mail servers change. */
 function addressOf({ address }: Sender): string {
   return address.toLowerCase()
 }

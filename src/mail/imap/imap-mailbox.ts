@@ -2,11 +2,10 @@
 // A wake-up costs one search for mails after the last known one, and one fetch.
 
 import type { Clock } from '../../base/clock.ts'
-import type { MayTakeNewest } from '../../base/fair-order.ts'
 import type { Login } from '../auth/credentials.ts'
 import { isOurs, mayBeReport } from '../letter-mail-filter.ts'
 import { type ImapUrl, serverName } from '../mail-url.ts'
-import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.ts'
+import type { FetchedMail, Mailbox, MailboxHandlers, MailFilter } from '../mailbox.ts'
 import { parseHeader, parseMail } from '../mime/parse-mail.ts'
 import type { ImapConnection, ImapItem } from './imap-connection.ts'
 import { ImapReconnector, type ReconnectTiming, reconnectTiming } from './imap-reconnect.ts'
@@ -43,19 +42,14 @@ type ImapMailboxOptions = {
 }
 
 export class ImapMailbox implements Mailbox {
-  onWake: () => void = () => undefined
-  onState: (state: MailboxState) => void = () => undefined
-  isOurReport?: (raw: Uint8Array) => boolean
-  lease?: (refs: readonly string[]) => ReadonlySet<string>
-  mayTakeNewest?: MayTakeNewest
-
+  #handlers: MailboxHandlers = {}
   readonly #url: ImapUrl
   readonly #filter: MailFilter
   readonly #clock: Clock
   readonly #timing: ImapMailboxTiming
   readonly #notice: (line: string) => void
   readonly #reconnector: ImapReconnector
-  readonly #uidCache = new UidCache((waiting) => this.mayTakeNewest?.(waiting) === true)
+  readonly #uidCache = new UidCache((waiting) => this.#handlers.mayTakeNewest?.(waiting) === true)
 
   /** The server announced new mail since the last search. */
   #announced = true
@@ -82,13 +76,14 @@ export class ImapMailbox implements Mailbox {
       onConnected: (connection) => this.#begin(connection),
       onExists: () => {
         this.#announced = true
-        this.onWake()
+        this.#handlers.onWake?.()
       },
-      onState: (state) => this.onState(state),
+      onState: (state) => this.#handlers.onState?.(state),
     })
   }
 
-  open(): Promise<void> {
+  open(handlers: MailboxHandlers = {}): Promise<void> {
+    this.#handlers = handlers
     return this.#reconnector.open()
   }
 
@@ -104,7 +99,7 @@ export class ImapMailbox implements Mailbox {
     this.#uidCache.useValidity(connection.uidValidity)
     this.#announced = true
     this.#fullScanAt = null
-    this.onWake()
+    this.#handlers.onWake?.()
   }
 
   fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
@@ -130,8 +125,8 @@ export class ImapMailbox implements Mailbox {
   }
 
   #leased(uids: readonly number[], uidValidity: string): readonly number[] {
-    if (!this.lease) return uids
-    const ours = this.lease(uids.map((uid) => `${uidValidity}:${uid}`))
+    if (!this.#handlers.lease) return uids
+    const ours = this.#handlers.lease(uids.map((uid) => `${uidValidity}:${uid}`))
     return uids.filter((uid) => ours.has(`${uidValidity}:${uid}`))
   }
 
@@ -145,7 +140,7 @@ export class ImapMailbox implements Mailbox {
     const { maxBytes } = this.#filter
     const parsed = sizeBytes <= maxBytes ? await parseMail(start, maxBytes) : null
     const header = parsed?.header ?? (await parseHeader(start))
-    const isReport = () => mayBeReport(header, this.#filter) && this.isOurReport?.(start) === true
+    const isReport = () => mayBeReport(header, this.#filter) && this.#handlers.isOurReport?.(start) === true
     if (!isOurs(header, this.#filter) && !isReport()) {
       this.#uidCache.noteForeign(uid)
       return null
@@ -190,7 +185,7 @@ export class ImapMailbox implements Mailbox {
       const { lastUid } = this.#reconnector.live
       const from = whole ? 1 : this.#uidCache.scanFrom
       const uids = await this.#reconnector.run((connection) =>
-        connection.search(this.#filter.subject, from, this.isOurReport ? bounceSenders : []),
+        connection.search(this.#filter.subject, from, this.#handlers.isOurReport ? bounceSenders : []),
       )
       if (whole) this.#uidCache.noteFullScan(uids, lastUid)
       else this.#uidCache.noteNew(uids)

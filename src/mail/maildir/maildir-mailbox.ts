@@ -5,10 +5,10 @@ import { type FSWatcher, watch } from 'node:fs'
 import { access, constants, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
-import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
+import { fairOrder } from '../../base/fair-order.ts'
 import { messageOf, Problem } from '../../base/problem.ts'
 import { isOurs, mayBeReport } from '../letter-mail-filter.ts'
-import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.ts'
+import type { FetchedMail, Mailbox, MailboxHandlers, MailFilter } from '../mailbox.ts'
 import { parseHeader } from '../mime/parse-mail.ts'
 import { listMaildir, type MaildirEntry, maildirChange, type OpenedMail, withMail } from './maildir-folder.ts'
 
@@ -24,11 +24,7 @@ type MaildirMailboxOptions = {
 const foreignLimit = 20_000
 
 export class MaildirMailbox implements Mailbox {
-  onWake: () => void = () => undefined
-  onState: (state: MailboxState) => void = () => undefined
-  isOurReport?: (raw: Uint8Array) => boolean
-  mayTakeNewest?: MayTakeNewest
-
+  #handlers: MailboxHandlers = {}
   readonly #folder: string
   readonly #filter: MailFilter
   readonly #clock: Clock
@@ -50,10 +46,11 @@ export class MaildirMailbox implements Mailbox {
     this.#notice = options.notice ?? (() => undefined)
   }
 
-  async open(): Promise<void> {
+  async open(handlers: MailboxHandlers = {}): Promise<void> {
     if (this.#state !== 'new')
       throw new Problem('internal', 'A mailbox was opened twice.', 'Please report this.')
     this.#state = 'open'
+    this.#handlers = handlers
     try {
       for (const subfolder of ['new', 'cur']) {
         await access(join(this.#folder, subfolder), constants.R_OK | constants.W_OK | constants.X_OK)
@@ -78,7 +75,7 @@ export class MaildirMailbox implements Mailbox {
     const oldestFirst = (await this.#list()).filter(
       ({ base }) => !this.#foreign.has(base) && !except.has(base),
     )
-    for (const entry of fairOrder(oldestFirst, this.mayTakeNewest)) {
+    for (const entry of fairOrder(oldestFirst, this.#handlers.mayTakeNewest)) {
       if (mails.length >= limit) break
       const mail = await this.#read(entry)
       if (mail) mails.push(mail)
@@ -109,8 +106,8 @@ export class MaildirMailbox implements Mailbox {
   async #isOurs({ start, sizeBytes, whole }: OpenedMail): Promise<boolean> {
     const header = await parseHeader(start)
     if (isOurs(header, this.#filter)) return true
-    if (!this.isOurReport || sizeBytes > this.#filter.maxBytes) return false
-    return mayBeReport(header, this.#filter) && this.isOurReport(await whole())
+    if (!this.#handlers.isOurReport || sizeBytes > this.#filter.maxBytes) return false
+    return mayBeReport(header, this.#filter) && this.#handlers.isOurReport(await whole())
   }
 
   #noteForeign(base: string): void {
@@ -146,8 +143,8 @@ export class MaildirMailbox implements Mailbox {
     this.#connected = true
     this.#startWatching()
     this.#pollLater()
-    this.onState({ state: 'connected' })
-    this.onWake()
+    this.#handlers.onState?.({ state: 'connected' })
+    this.#handlers.onWake?.()
   }
 
   #startWatching(): void {
@@ -155,7 +152,7 @@ export class MaildirMailbox implements Mailbox {
     this.#watcher = null
     try {
       this.#watcher = watch(join(this.#folder, 'new'), { persistent: false }, () => {
-        if (this.#state === 'open') this.onWake()
+        if (this.#state === 'open') this.#handlers.onWake?.()
       })
       this.#watcher.on('error', () => this.#watcher?.close())
     } catch {
@@ -183,14 +180,14 @@ export class MaildirMailbox implements Mailbox {
       if (!this.#connected) {
         this.#connected = true
         this.#startWatching()
-        this.onState({ state: 'connected' })
-        this.onWake()
-      } else if (changed) this.onWake()
+        this.#handlers.onState?.({ state: 'connected' })
+        this.#handlers.onWake?.()
+      } else if (changed) this.#handlers.onWake?.()
     } catch (error) {
       if (this.#state !== 'open' || !this.#connected) return
       this.#connected = false
       const reason = folderProblem(this.#folder, error).message
-      this.onState({ state: 'disconnected', reason, retryInMs: this.#pollMs })
+      this.#handlers.onState?.({ state: 'disconnected', reason, retryInMs: this.#pollMs })
     }
   }
 }

@@ -3,12 +3,12 @@
 // announced. Mailpit relays no mail, so there are no bounces.
 
 import type { Clock } from '../../base/clock.ts'
-import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
+import { fairOrder } from '../../base/fair-order.ts'
 import { sameAddress } from '../../base/mail-address.ts'
 import { messageOf, Problem } from '../../base/problem.ts'
 import { isOurs } from '../letter-mail-filter.ts'
 import { type MailpitUrl, serverName } from '../mail-url.ts'
-import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.ts'
+import type { FetchedMail, Mailbox, MailboxHandlers, MailFilter } from '../mailbox.ts'
 import { parseHeader, parseMail } from '../mime/parse-mail.ts'
 import { type Backoff, backoffMs } from '../reconnect-backoff.ts'
 import { MailpitApi, type MailpitSummary, mostMailpitMails, recipientsOf } from './mailpit-api.ts'
@@ -37,10 +37,7 @@ type MailpitMailboxOptions = {
 }
 
 export class MailpitMailbox implements Mailbox {
-  onWake: () => void = () => undefined
-  onState: (state: MailboxState) => void = () => undefined
-  mayTakeNewest?: MayTakeNewest
-
+  #handlers: MailboxHandlers = {}
   readonly #url: MailpitUrl
   readonly #filter: MailFilter
   readonly #options: MailpitMailboxOptions
@@ -70,10 +67,11 @@ export class MailpitMailbox implements Mailbox {
     this.#api = new MailpitApi(url, options.clock, this.#timing)
   }
 
-  async open(): Promise<void> {
+  async open(handlers: MailboxHandlers = {}): Promise<void> {
     if (this.#state !== 'new')
       throw new Problem('internal', 'A mailbox was opened twice.', 'Please report this.')
     this.#state = 'open'
+    this.#handlers = handlers
     try {
       await this.#api.ready()
     } catch (error) {
@@ -87,7 +85,7 @@ export class MailpitMailbox implements Mailbox {
     return this.#runInOrder(async () => {
       await this.#searchIfDue()
       const mails: FetchedMail[] = []
-      for (const summary of fairOrder([...this.#waiting], this.mayTakeNewest)) {
+      for (const summary of fairOrder([...this.#waiting], this.#handlers.mayTakeNewest)) {
         if (mails.length >= limit) break
         if (except.has(summary.id)) continue
         const mail = await this.#read(summary)
@@ -186,11 +184,11 @@ export class MailpitMailbox implements Mailbox {
     this.#announced = true
     if (this.#lostBecause !== null && this.#state === 'open') {
       this.#lostBecause = null
-      this.onState({ state: 'connected' })
+      this.#handlers.onState?.({ state: 'connected' })
     }
     this.#listen()
     this.#pollLater()
-    this.onWake()
+    this.#handlers.onWake?.()
   }
 
   /** The WebSocket is only a hint. Without it we poll more often. */
@@ -201,7 +199,7 @@ export class MailpitMailbox implements Mailbox {
     socket.addEventListener('message', ({ data }) => {
       if (this.#socket !== socket || !mayConcern(data, this.#filter.address)) return
       this.#announced = true
-      this.onWake()
+      this.#handlers.onWake?.()
     })
     const ended = () => {
       if (this.#socket !== socket) return
@@ -244,7 +242,7 @@ export class MailpitMailbox implements Mailbox {
     this.#lostBecause = messageOf(error).replace(/\.$/, '')
     const retryInMs = backoffMs(this.#attempt++, this.#timing.retry, this.#options.random)
     this.#pollIn(retryInMs)
-    this.onState({ state: 'disconnected', reason: this.#lostBecause, retryInMs })
+    this.#handlers.onState?.({ state: 'disconnected', reason: this.#lostBecause, retryInMs })
   }
 
   #notConnected(): Problem {

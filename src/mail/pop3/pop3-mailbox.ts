@@ -2,11 +2,11 @@
 // session, which stays open while its letters are handled. Removed mails are deleted when the session ends.
 
 import type { Clock } from '../../base/clock.ts'
-import { type MayTakeNewest, manyWaiting } from '../../base/fair-order.ts'
+import { manyWaiting } from '../../base/fair-order.ts'
 import { messageOf, Problem } from '../../base/problem.ts'
 import { connectWith, type Login } from '../auth/credentials.ts'
 import { isLoopbackHost, type Pop3Url, serverName } from '../mail-url.ts'
-import type { FetchedMail, Mailbox, MailboxState, MailFilter } from '../mailbox.ts'
+import type { FetchedMail, Mailbox, MailboxHandlers, MailFilter } from '../mailbox.ts'
 import { providerOfServer } from '../providers/provider-lookup.ts'
 import { type Backoff, backoffMs } from '../reconnect-backoff.ts'
 import { connectPop3, type Pop3ConnectionTiming } from './pop3-client.ts'
@@ -52,11 +52,7 @@ type Pop3MailboxOptions = {
 }
 
 export class Pop3Mailbox implements Mailbox {
-  onWake: () => void = () => undefined
-  onState: (state: MailboxState) => void = () => undefined
-  isOurReport?: (raw: Uint8Array) => boolean
-  mayTakeNewest?: MayTakeNewest
-
+  #handlers: MailboxHandlers = {}
   readonly #url: Pop3Url
   readonly #filter: MailFilter
   readonly #options: Pop3MailboxOptions
@@ -94,10 +90,11 @@ export class Pop3Mailbox implements Mailbox {
     this.#uidlCache = new UidlCache({ file, key: key.join(' '), notice })
   }
 
-  async open(): Promise<void> {
+  async open(handlers: MailboxHandlers = {}): Promise<void> {
     if (this.#state !== 'new')
       throw new Problem('internal', 'A mailbox was opened twice.', 'Please report this.')
     this.#state = 'open'
+    this.#handlers = handlers
     await this.#runInOrder(async () => {
       try {
         await this.#poll()
@@ -121,7 +118,7 @@ export class Pop3Mailbox implements Mailbox {
       const session = this.#session
       if (!session) return []
       const isTaken = (uid: string) => except.has(uid) || this.#toDelete.has(uid)
-      return this.#useSession(() => session.fetch(limit, isTaken, this.mayTakeNewest))
+      return this.#useSession(() => session.fetch(limit, isTaken, this.#handlers.mayTakeNewest))
     })
   }
 
@@ -192,11 +189,11 @@ export class Pop3Mailbox implements Mailbox {
       const mails = isUnchanged ? [] : await connection.uidList()
       this.#session = isUnchanged ? null : new Pop3Session(connection, mails, this.#filter, this.#uidlCache)
       if (this.#session) {
-        this.#session.isOurReport = this.isOurReport
+        this.#session.isOurReport = this.#handlers.isOurReport
         await this.#begin(this.#session, stat)
       } else await connection.quit()
       this.#setConnected()
-      if (this.#session) this.onWake()
+      if (this.#session) this.#handlers.onWake?.()
     } catch (error) {
       throw this.#lost(error)
     }
@@ -215,7 +212,7 @@ export class Pop3Mailbox implements Mailbox {
 
   /** While many letters are handled, a session would hide new mails for minutes. */
   async #endIfBacklog({ waiting }: Pop3Session): Promise<void> {
-    if (waiting <= manyWaiting || !this.mayTakeNewest?.(waiting)) return
+    if (waiting <= manyWaiting || !this.#handlers.mayTakeNewest?.(waiting)) return
     await this.#end().catch((error: unknown) => {
       throw this.#lost(error)
     })
@@ -252,7 +249,7 @@ export class Pop3Mailbox implements Mailbox {
     this.#isRefused = false
     if (this.#state !== 'open' || this.#lostBecause === null) return
     this.#lostBecause = null
-    this.onState({ state: 'connected' })
+    this.#handlers.onState?.({ state: 'connected' })
   }
 
   /** Drops the session and polls again later. */
@@ -270,7 +267,7 @@ export class Pop3Mailbox implements Mailbox {
     const retryInMs = Math.max(this.#minLoginMs, backoffMs(this.#attempt++, backoff, this.#options.random))
     this.#lostBecause = messageOf(problem).replace(/\.$/, '')
     this.#pollIn(retryInMs)
-    this.onState({ state: 'disconnected', reason: this.#lostBecause, retryInMs })
+    this.#handlers.onState?.({ state: 'disconnected', reason: this.#lostBecause, retryInMs })
     return problem
   }
 

@@ -2,9 +2,9 @@
 // whose keys open it. A mail that no keys open is shown to all readers, and removed when all have removed it. A mail
 // from one reader to another is handed over here and is not sent.
 
-import { fairOrder, type MayTakeNewest } from '../../base/fair-order.ts'
+import { fairOrder } from '../../base/fair-order.ts'
 import { limits } from '../../letter/limits.ts'
-import type { FetchedMail, Mailbox, MailboxState } from '../mailbox.ts'
+import type { FetchedMail, Mailbox, MailboxHandlers, MailboxState } from '../mailbox.ts'
 import { isReportLike } from '../mime/automatic-mail.ts'
 import { parseMail } from '../mime/parse-mail.ts'
 
@@ -59,29 +59,31 @@ export class SharedMailbox {
     const ref = `handed over ${this.#nextHandedOver++}`
     const mail = { ref, raw, sizeBytes: raw.length }
     this.#handedOver.set(ref, { ref, readers: new Set(), mail })
-    for (const view of this.#views.values()) view.onWake()
+    for (const view of this.#views.values()) view.handlers.onWake?.()
     return true
   }
 
   async open(view: View): Promise<void> {
     this.#views.set(view.reader, view)
-    if (view.opens) this.#opens.set(view.reader, view.opens)
+    if (view.handlers.opens) this.#opens.set(view.reader, view.handlers.opens)
     if (this.#mailbox === null) {
       const mailbox = this.#make()
       this.#mailbox = mailbox
       this.#state = null
-      mailbox.onWake = () => this.#each((one) => one.onWake())
-      mailbox.onState = (state) => {
-        this.#state = state
-        this.#each((one) => one.onState(state))
-      }
-      mailbox.isOurReport = (raw) => [...this.#views.values()].some((one) => one.isOurReport?.(raw) === true)
-      mailbox.mayTakeNewest = (waiting) =>
-        [...this.#views.values()].some((one) => one.mayTakeNewest?.(waiting) === true)
-      this.#opening = mailbox.open()
-    } else if (this.#state) view.onState(this.#state)
+      this.#opening = mailbox.open({
+        onWake: () => this.#each(({ handlers }) => handlers.onWake?.()),
+        onState: (state) => {
+          this.#state = state
+          this.#each(({ handlers }) => handlers.onState?.(state))
+        },
+        isOurReport: (raw) =>
+          [...this.#views.values()].some((one) => one.handlers.isOurReport?.(raw) === true),
+        mayTakeNewest: (waiting) =>
+          [...this.#views.values()].some((one) => one.handlers.mayTakeNewest?.(waiting) === true),
+      })
+    } else if (this.#state) view.handlers.onState?.(this.#state)
     await this.#opening
-    view.onWake()
+    view.handlers.onWake?.()
   }
 
   async close(view: View): Promise<void> {
@@ -129,7 +131,7 @@ export class SharedMailbox {
       const ready = [...this.#handedOver.values(), ...this.#sorted.values()]
         .filter(wanted)
         .flatMap(({ mail }) => mail ?? [])
-      if (ready.length > 0) return [...fairOrder(ready, view.mayTakeNewest)].slice(0, limit)
+      if (ready.length > 0) return [...fairOrder(ready, view.handlers.mayTakeNewest)].slice(0, limit)
       const mailbox = this.#mailbox
       const again = [...this.#sorted.values()].filter(wanted)
       if (mailbox === null || (again.length === 0 && this.#sorted.size >= sharedLimits.mails)) return []
@@ -170,7 +172,7 @@ export class SharedMailbox {
     const open = [...this.#views.keys()]
     if (raw === null || !parsed) return open
     const { header, content } = parsed
-    const isReport = (view: View) => isReportLike(header) && view.isOurReport?.(raw) === true
+    const isReport = (view: View) => isReportLike(header) && view.handlers.isOurReport?.(raw) === true
     const reporting = [...this.#views.values()].filter(isReport)
     if (reporting.length > 0) return reporting.map(({ reader }) => reader)
     if (!content.ok) return open
@@ -200,11 +202,7 @@ async function withParsed(mail: FetchedMail): Promise<FetchedMail> {
 }
 
 class View implements Mailbox {
-  onWake: () => void = () => {}
-  onState: (state: MailboxState) => void = () => {}
-  isOurReport?: (raw: Uint8Array) => boolean
-  opens?: (text: string) => boolean
-  mayTakeNewest?: MayTakeNewest
+  handlers: MailboxHandlers = {}
   readonly reader: string
   readonly #shared: SharedMailbox
 
@@ -213,7 +211,8 @@ class View implements Mailbox {
     this.reader = reader
   }
 
-  open(): Promise<void> {
+  open(handlers: MailboxHandlers = {}): Promise<void> {
+    this.handlers = handlers
     return this.#shared.open(this)
   }
 

@@ -79,9 +79,9 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
       },
     })
     const attacker = new Attacker(keys, room, options.seed)
-    await host.heard('loaded')
+    await host.waitFor('loaded')
     host.go(plan)
-    await host.heard('ready')
+    await host.waitFor('ready')
     const database = openSharedDatabase(join(folder, 'host.sqlite'))
     try {
       return await attack(options, { host, maildir, smtpSink, attacker, database })

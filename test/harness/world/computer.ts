@@ -26,8 +26,8 @@ export class Computer {
   /** The cable is unplugged: no packet goes in or out. */
   isCutOff = false
   isPortTaken = false
-  /** Interval at which agents poll their own addresses; never by default, because it costs timers. */
-  lookMs: number | undefined
+  /** Interval at which agents check their own addresses; never by default, because it costs timers. */
+  addressCheckMs: number | undefined
 
   constructor(clock: Clock, segment: Segment, address: string) {
     this.#clock = clock
@@ -81,7 +81,7 @@ export class Computer {
       openUdpSocket: async (options) => this.#open(options),
       hostEndpoints: (sockets) => sockets.map(({ port }) => ({ address: this.address, port })),
       resolveServers,
-      ...(this.lookMs !== undefined && { lookMs: this.lookMs }),
+      ...(this.addressCheckMs !== undefined && { addressCheckMs: this.addressCheckMs }),
     }
   }
 

@@ -2,7 +2,7 @@
 // refuse mail or are unreachable; notifications of new mail get lost. Its behavior is drawn from a seed.
 
 import type { Clock } from '../../../src/base/clock.ts'
-import type { FetchedMail, Mailbox, MailboxState } from '../../../src/mail/mailbox.ts'
+import type { FetchedMail, Mailbox, MailboxHandlers } from '../../../src/mail/mailbox.ts'
 import type { MailToCompose } from '../../../src/mail/mime/compose-mail.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../../../src/mail/sender.ts'
 import { composed } from '../../host/fakes.ts'
@@ -110,8 +110,7 @@ export class MailSystem {
 }
 
 export class SimulatedMailbox implements Mailbox {
-  onWake: () => void = () => {}
-  onState: (state: MailboxState) => void = () => {}
+  #handlers: MailboxHandlers = {}
   readonly #post: MailSystem
   readonly #address: string
   readonly #connection: ServerConnection
@@ -123,7 +122,8 @@ export class SimulatedMailbox implements Mailbox {
     this.#connection = new ServerConnection(clock)
   }
 
-  async open(): Promise<void> {
+  async open(handlers: MailboxHandlers = {}): Promise<void> {
+    this.#handlers = handlers
     await this.#connection.request()
     this.#isOpen = true
     this.emitState()
@@ -150,16 +150,20 @@ export class SimulatedMailbox implements Mailbox {
   }
 
   hint(): void {
-    if (this.#isOpen && !this.#post.isDown(this.#address)) this.onWake()
+    if (this.#isOpen && !this.#post.isDown(this.#address)) this.#handlers.onWake?.()
   }
 
   emitState(): void {
     if (!this.#isOpen) return
     if (this.#post.isDown(this.#address)) {
-      this.onState({ state: 'disconnected', reason: 'the server cannot be reached', retryInMs: 1_000 })
+      this.#handlers.onState?.({
+        state: 'disconnected',
+        reason: 'the server cannot be reached',
+        retryInMs: 1_000,
+      })
     } else {
-      this.onState({ state: 'connected' })
-      this.onWake()
+      this.#handlers.onState?.({ state: 'connected' })
+      this.#handlers.onWake?.()
     }
   }
 

@@ -35,8 +35,8 @@ export type PlayerOptions = {
   readonly site?: HostSite
 }
 
-export type Told = AgentEvent & { readonly at: number }
-type Named<Name> = Extract<Told, { readonly event: Name }>
+export type EmittedEvent = AgentEvent & { readonly at: number }
+type Named<Name> = Extract<EmittedEvent, { readonly event: Name }>
 
 const defaults: AgentSettings = {
   port: 0,
@@ -46,7 +46,7 @@ const defaults: AgentSettings = {
   links: 8,
   attemptMs: 120_000,
   sweepMs: 60_000,
-  askAgainMs: 60_000,
+  requestRetryMs: 60_000,
 }
 
 export class Player {
@@ -54,7 +54,7 @@ export class Player {
   readonly identity: KeyPair
   readonly address: string
   /** Events of all agents of this player. */
-  readonly events: Told[] = []
+  readonly events: EmittedEvent[] = []
   #agent: Agent | null = null
   #stoppableClock: StoppableClock
   #mailbox: Mailbox | null = null
@@ -165,22 +165,23 @@ export class Player {
     void this.#mailbox?.close()
   }
 
-  told<Name extends Told['event']>(name: Name, about?: Player): Named<Name>[] {
+  emitted<Name extends EmittedEvent['event']>(name: Name, about?: Player): Named<Name>[] {
     return this.events.filter(
-      (told): told is Named<Name> =>
-        told.event === name && (!about || ('peer' in told && told.peer.id === about.id)),
+      (event): event is Named<Name> =>
+        event.event === name && (!about || ('peer' in event && event.peer.id === about.id)),
     )
   }
 
   /** Whether the last event about this player says that the link is open. */
   isLinkedWith(other: Player): boolean {
     const last = this.events.findLast(
-      (told) => (told.event === 'connected' || told.event === 'disconnected') && told.peer.id === other.id,
+      (event) =>
+        (event.event === 'connected' || event.event === 'disconnected') && event.peer.id === other.id,
     )
     return this.isRunning && last?.event === 'connected'
   }
 
-  forget(): void {
+  clearEvents(): void {
     this.events.length = 0
   }
 }

@@ -1,7 +1,7 @@
 // A virtual clock for worlds that compose and parse real mails. Time stands still until that work is done,
 // which takes many iterations of the event loop.
 
-import { VirtualClock } from '../virtual-clock.ts'
+import { settled, VirtualClock } from '../virtual-clock.ts'
 
 type Due = { readonly at: number }
 
@@ -37,25 +37,18 @@ export class WorldClock extends VirtualClock {
 
   async #moveUntil(condition: () => boolean, end: number): Promise<boolean> {
     for (;;) {
-      await untilIdle()
+      await settled()
       if (condition()) return true
       const next = Math.min(...[...this.#due].map(({ at }) => at))
       if (next > end) break
       await this.advance(next - this.now())
     }
     await this.advance(end - this.now())
-    await untilIdle()
+    await settled()
     return condition()
   }
 
   async pass(byMs: number): Promise<void> {
     await this.until(() => false, byMs)
   }
-}
-
-/** Waits until nothing is left to do except waiting for timers. */
-export async function untilIdle(): Promise<void> {
-  do {
-    await new Promise((resolve) => setImmediate(resolve))
-  } while (process.getActiveResourcesInfo().includes('Immediate'))
 }

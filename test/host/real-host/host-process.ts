@@ -1,4 +1,4 @@
-// Starts and ends main.ts, and waits for what it tells.
+// Starts and stops main.ts, and waits for the events that it prints.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,15 +12,15 @@ export class HostProcess {
   readonly #child: ChildProcessWithoutNullStreams
   readonly #exited: Promise<unknown>
   readonly #waiting = new Map<string, () => void>()
-  readonly #told = new Set<string>()
+  readonly #emitted = new Set<string>()
   stderr = ''
-  /** Last event of each name. */
+  /** The last event of each name. */
   readonly last = new Map<string, Record<string, unknown>>()
-  /** How often each event was told. */
+  /** How often each event was printed. */
   readonly counts = new Map<string, number>()
   #rest = ''
 
-  /** Loads its code and then waits for `go`. `wrapper`: a command that becomes the host in the end. */
+  /** Loads the code and waits for `go`. `wrapper`: a command that ends by executing the host. */
   constructor(wrapper: readonly string[] = []) {
     const [program = process.execPath, ...rest] = [...wrapper, process.execPath, ...v8Flags, script]
     this.#child = spawn(program, rest, { stdio: 'pipe' })
@@ -40,28 +40,28 @@ export class HostProcess {
     this.#child.stdin.write(`${JSON.stringify(options)}\n`)
   }
 
-  /** Resolves when the host has told this event, or rejects when it ends without. */
-  async heard(event: string): Promise<void> {
-    if (this.#told.has(event)) return
-    const heard = new Promise<void>((resolve) => this.#waiting.set(event, resolve))
+  /** Resolves when the host has printed this event. Rejects when the host ends before that. */
+  async waitFor(event: string): Promise<void> {
+    if (this.#emitted.has(event)) return
+    const emitted = new Promise<void>((resolve) => this.#waiting.set(event, resolve))
     const exited = this.#exited.then(() => {
-      throw new Error(`the host ended before it told "${event}"\n${this.stderr}`)
+      throw new Error(`the host ended before it printed "${event}"\n${this.stderr}`)
     })
-    await Promise.race([heard, exited])
+    await Promise.race([emitted, exited])
     exited.catch(() => undefined)
   }
 
-  /** What it holds when all that could be collected is gone, once it was `loaded`; null when it ends before it says so. */
+  /** Its memory after a garbage collection; null when the host ends before it answers. Call it after `loaded`. */
   async memory(): Promise<NodeJS.MemoryUsage | null> {
-    this.#told.delete('memory')
+    this.#emitted.delete('memory')
     this.#child.kill('SIGUSR2')
-    return this.heard('memory').then(
+    return this.waitFor('memory').then(
       () => this.last.get('memory') as unknown as NodeJS.MemoryUsage,
       () => null,
     )
   }
 
-  /** The exit code of a host that ends by itself. */
+  /** Waits for a host that ends by itself. Resolves with its exit code. */
   async ended(): Promise<number | null> {
     await this.#exited
     return this.#child.exitCode
@@ -77,11 +77,11 @@ export class HostProcess {
     const lines = (this.#rest + text).split('\n')
     this.#rest = lines.pop() ?? ''
     for (const line of lines) {
-      const told = JSON.parse(line) as Record<string, unknown>
-      const name = String(told.event)
-      this.last.set(name, told)
+      const event = JSON.parse(line) as Record<string, unknown>
+      const name = String(event.event)
+      this.last.set(name, event)
       this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
-      this.#told.add(name)
+      this.#emitted.add(name)
       this.#waiting.get(name)?.()
     }
   }

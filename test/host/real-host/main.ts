@@ -1,6 +1,6 @@
-// The process of a host over real mail servers, for tests that kill it. Reads its options as one line of JSON on stdin, so
-// that it can be started before it is wanted; tells its events on stdout. Tells its memory, without what could be
-// collected, on SIGUSR2; ends cleanly on SIGTERM.
+// The process of a host on real mail servers, for tests that kill it. It reads its options as one line of JSON on stdin, so
+// that a test can start it early. It prints its events on stdout. SIGUSR2 collects garbage and prints the memory. SIGTERM
+// stops the host cleanly.
 
 import { createInterface } from 'node:readline'
 import { setFlagsFromString } from 'node:v8'
@@ -9,14 +9,14 @@ import { loadSodium } from '../../../src/runtime/sodium.ts'
 import { createRealHost, type RealHostOptions } from './real-host.ts'
 
 const crypto = await loadSodium()
-const tell = (told: object) => console.log(JSON.stringify(told))
+const print = (line: object) => console.log(JSON.stringify(line))
 
 async function run(options: RealHostOptions): Promise<void> {
-  const host = createRealHost(crypto, options, tell, () => process.exit(1))
+  const host = createRealHost(crypto, options, print, () => process.exit(1))
   process.once('SIGTERM', () => {
     void host.stop().then(() => {
       const [rssBytes, cpu] = [process.memoryUsage.rss(), process.cpuUsage()]
-      tell({ event: 'stopped', rssBytes, cpu, counters: host.counters() })
+      print({ event: 'stopped', rssBytes, cpu, counters: host.counters() })
       process.exit(0)
     })
   })
@@ -24,10 +24,10 @@ async function run(options: RealHostOptions): Promise<void> {
 }
 
 process.on('SIGUSR2', () => {
-  // Not from the start: it is a flag that the compiled code would depend on.
+  // Set only now, because the flag would invalidate the code cache at the start.
   setFlagsFromString('--expose-gc')
   runInNewContext('gc')()
-  tell({ event: 'memory', ...process.memoryUsage() })
+  print({ event: 'memory', ...process.memoryUsage() })
 })
 const lines = createInterface({ input: process.stdin })
 lines.once('line', (line) => {
@@ -38,4 +38,4 @@ lines.once('line', (line) => {
     process.exit(1)
   })
 })
-tell({ event: 'loaded' })
+print({ event: 'loaded' })

@@ -1,4 +1,4 @@
-// A host over real mail servers, from options that can be told to another process as JSON.
+// A host on real mail servers, made from options that can be sent to another process as JSON.
 
 import { toHex } from '../../../src/base/bytes.ts'
 import type { Crypto } from '../../../src/base/crypto.ts'
@@ -11,12 +11,12 @@ import { systemClock } from '../../../src/runtime/system-clock.ts'
 import { realCrypto } from '../../harness/seeded-crypto.ts'
 import { type HostKeys, hostAddress, makeRoom, subject } from '../fakes.ts'
 
-/** A host's keys. */
+/** The seeds of a host's keys. */
 export type HostSeeds = { readonly identitySeedHex: string; readonly sealingSeedHex: string }
 export type HostSeedsAt = HostSeeds & { readonly address: string }
 
 export type RealHostOptions = HostSeeds & {
-  /** Left out for a representative host, which has no room. */
+  /** Left out for a representative, which has no room. */
   readonly roomTagHex?: string
   /** Other hosts that it knows. */
   readonly hosts?: readonly HostSeedsAt[]
@@ -24,7 +24,7 @@ export type RealHostOptions = HostSeeds & {
   readonly represents?: HostSeeds & { readonly representative: HostSeedsAt }
   readonly address: string
   readonly subject: string
-  /** Of any mailbox. */
+  /** The URL of any kind of mailbox. */
   readonly receiveUrl: string
   readonly sendUrl: string
   readonly database: string
@@ -47,7 +47,7 @@ function bytesOf(hex: string): Uint8Array {
   return new Uint8Array(Buffer.from(hex, 'hex'))
 }
 
-/** A host with new keys and a new room, and what its agents know of it. */
+/** A host with new keys and a new room, and what its agents know about it. */
 export type HostPlan = {
   readonly keys: HostKeys
   readonly room: RoomKeys

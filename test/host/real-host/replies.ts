@@ -1,4 +1,4 @@
-// What agents found in their maildirs after hosts were killed: one reply each, however often it came.
+// Checks the mails that agents got from hosts that were killed: one reply each, perhaps in several copies.
 
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -15,7 +15,7 @@ export function namesIn(maildir: string): readonly string[] {
   )
 }
 
-/** Says how many mails came again, as the very same bytes: those that were sent and not yet marked at a kill. */
+/** Returns how many mails came again with the same bytes. At a kill they were sent and not yet marked as sent. */
 export function oneReplyEach(
   agents: readonly FakeAgent[],
   maildirOf: (agent: FakeAgent) => string,
@@ -40,21 +40,21 @@ export function oneReplyEach(
   return { copies }
 }
 
-/** A request, by the Message-ID of its mail. */
-export type Asked = { readonly agent: FakeAgent; readonly messageId: string }
+/** A request of an agent, with the Message-ID of its mail. */
+export type SentRequest = { readonly agent: FakeAgent; readonly messageId: string }
 
 export type FoundReply = {
   readonly messageId: string
-  /** Mail address of the host that sent it. */
+  /** The mail address of the host that sent it. */
   readonly from: string
 }
 
-/** Looks through maildirs again and again, into each mail once. */
+/** Scans maildirs repeatedly, and reads each mail once. */
 export class RepliesReader {
   readonly #agents: readonly FakeAgent[]
   readonly #maildirOf: (agent: FakeAgent) => string
   readonly #read = new Set<string>()
-  /** By the Message-ID of the request, then by their own. */
+  /** By the Message-ID of the request, then by that of the reply. */
   readonly #replies = new Map<string, Map<string, FoundReply>>()
 
   constructor(agents: readonly FakeAgent[], maildirOf: (agent: FakeAgent) => string) {
@@ -62,22 +62,25 @@ export class RepliesReader {
     this.#maildirOf = maildirOf
   }
 
-  /** The same mail twice counts once. */
-  to({ messageId }: Asked): readonly FoundReply[] {
+  /** The replies to this request. Copies of the same mail count once. */
+  to({ messageId }: SentRequest): readonly FoundReply[] {
     return [...(this.#replies.get(messageId)?.values() ?? [])]
   }
 
-  look(): void {
+  scan(): void {
     for (const agent of this.#agents) {
       for (const name of namesIn(this.#maildirOf(agent))) {
         if (this.#read.has(name)) continue
         this.#read.add(name)
         const mail = { raw: readFileSync(name) }
-        const asked = headerOf(mail, 'In-Reply-To')
-        if (asked === undefined || agent.read(mail).kind !== 'reply') continue
+        const requestId = headerOf(mail, 'In-Reply-To')
+        if (requestId === undefined || agent.read(mail).kind !== 'reply') continue
         const messageId = headerOf(mail, 'Message-ID') ?? ''
-        const replies = this.#replies.get(asked) ?? new Map<string, FoundReply>()
-        this.#replies.set(asked, replies.set(messageId, { messageId, from: headerOf(mail, 'From') ?? '' }))
+        const replies = this.#replies.get(requestId) ?? new Map<string, FoundReply>()
+        this.#replies.set(
+          requestId,
+          replies.set(messageId, { messageId, from: headerOf(mail, 'From') ?? '' }),
+        )
       }
     }
   }

@@ -1,4 +1,4 @@
-// A host over real mail servers in this process, and what it told.
+// A host on real mail servers in this process, with the events that it emitted.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,13 +19,13 @@ let databases = 0
 export type RunningHost = {
   readonly events: HostEvent[]
   agent(name: string): FakeAgent
-  /** Resolves when that many events fit; rejects when it takes too long. */
+  /** Resolves when `count` events fit. Rejects when this takes too long. */
   until(fits: (event: HostEvent) => boolean, count?: number): Promise<void>
   /** May be called twice. */
   stop(): Promise<void>
 }
 
-const longestMs = 20_000
+const timeoutMs = 20_000
 
 type Place = { readonly receiveUrl: string; readonly sendUrl: string; readonly address?: string }
 
@@ -41,11 +41,11 @@ export function planHostAt(office: MailServers, user: string, settings?: Partial
 
 export async function runHostOn({ keys, room, options }: HostPlan): Promise<RunningHost> {
   const events: HostEvent[] = []
-  let tell = Promise.withResolvers<void>()
+  let nextEvent = Promise.withResolvers<void>()
   const host = createRealHost(realCrypto, options, (event) => {
     events.push(event)
-    tell.resolve()
-    tell = Promise.withResolvers()
+    nextEvent.resolve()
+    nextEvent = Promise.withResolvers()
   })
   await host.start()
   return {
@@ -53,11 +53,12 @@ export async function runHostOn({ keys, room, options }: HostPlan): Promise<Runn
     agent: (name) => new FakeAgent(name, keys, room),
     async until(fits, count = 1) {
       const late = Promise.withResolvers<void>()
-      const timer = setTimeout(late.resolve, longestMs)
-      const deadline = performance.now() + longestMs
+      const timer = setTimeout(late.resolve, timeoutMs)
+      const deadline = performance.now() + timeoutMs
       while (events.filter(fits).length < count) {
-        if (performance.now() >= deadline) throw new Error(`it never came to that: ${JSON.stringify(events)}`)
-        await Promise.race([tell.promise, late.promise])
+        if (performance.now() >= deadline)
+          throw new Error(`the events did not come: ${JSON.stringify(events)}`)
+        await Promise.race([nextEvent.promise, late.promise])
       }
       clearTimeout(timer)
     },
@@ -65,7 +66,7 @@ export async function runHostOn({ keys, room, options }: HostPlan): Promise<Runn
   }
 }
 
-/** With a way to send mail there as anybody. */
+/** Runs a host, and can send mails to its mail server from any address. */
 export async function runHostAt(office: MailServers, plan: HostPlan) {
   const posting = createSender(office.smtpUrl('poster'), { clock: systemClock })
   const host = await runHostOn(plan)

@@ -1,4 +1,4 @@
-// A host process with a backlog in its mailbox, and agents that ask while it is worked off.
+// Runs a host process with a backlog in its mailbox, and sends further requests while it works off the backlog.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,13 +21,13 @@ export type BacklogOptions = {
 
 export type BacklogRun = {
   readonly tookMs: number
-  /** How many replies agents got, each number once. */
+  /** How many replies agents got: the distinct numbers. */
   readonly repliesEach: readonly number[]
-  /** Of those who asked meanwhile. */
+  /** The requests that came meanwhile. */
   readonly late: readonly Late[]
-  /** How many were answered when the last one of the oldest tenth was. */
+  /** How many old requests were answered before the last one of the oldest tenth. */
   readonly tenthAt: number
-  /** Of the host: when it was ready, and at its most. */
+  /** Memory of the host: when it was ready, and its maximum. */
   readonly startMB: number
   readonly peakMB: number
 }
@@ -35,14 +35,14 @@ export type BacklogRun = {
 export type Late = {
   readonly afterMs: number
   readonly oldUnanswered: number
-  /** What the host held then when all that could be collected was gone. */
+  /** The memory of the host after a garbage collection at that time. */
   readonly heldMB: number
 }
 
-/** Ever so much of the backlog is answered when somebody asks. */
-const askAt = [0.1, 0.2, 0.3]
+/** The share of the backlog that is answered when each late request is sent. */
+const lateRequestsAt = [0.1, 0.2, 0.3]
 const oldestMs = 3_600_000
-const longestMs = 300_000
+const timeoutMs = 300_000
 
 export async function workOffBacklog(options: BacklogOptions): Promise<BacklogRun> {
   const { defer, receive, deliver, sink, address, waiting } = options
@@ -53,76 +53,74 @@ export async function workOffBacklog(options: BacklogOptions): Promise<BacklogRu
     room,
     options: plan,
   } = planHost({
-    ...{
-      receiveUrl: receive,
-      sendUrl: sink.url,
-      address,
-      database: join(folder, 'host.sqlite'),
-      settings: {},
-    },
+    receiveUrl: receive,
+    sendUrl: sink.url,
+    address,
+    database: join(folder, 'host.sqlite'),
+    settings: {},
   })
-  const ask = (name: string, sentAt: number) => {
+  const sendRequest = (name: string, sentAt: number) => {
     const agent = new FakeAgent(name, keys, room)
     deliver(agent.mailRequest(sentAt).replace('host@mail.test', address))
     return agent.address
   }
   const start = Date.now()
   const old = Array.from({ length: waiting }, (_, index) =>
-    ask(`old${index}`, start - oldestMs + Math.floor((index * oldestMs) / waiting)),
+    sendRequest(`old${index}`, start - oldestMs + Math.floor((index * oldestMs) / waiting)),
   )
   const host = new HostProcess()
   defer(() => host.kill('SIGKILL'))
-  await host.heard('loaded')
+  await host.waitFor('loaded')
   host.go(plan)
-  await host.heard('ready')
+  await host.waitFor('ready')
   const readyAt = performance.now()
   const startMB = megabytesOf(host, 'VmRSS')
-  const told = new RepliesTold(sink)
+  const received = new ReceivedReplies(sink)
   const until = (condition: () => boolean) =>
     waitUntil(
       condition,
       () =>
-        `${told.update().size} answered; ${JSON.stringify(host.last.get('trouble') ?? {})} ${host.stderr}`,
-      longestMs,
+        `${received.update().size} answered; ${JSON.stringify(host.last.get('trouble') ?? {})} ${host.stderr}`,
+      timeoutMs,
     )
   const late: Late[] = []
   const latecomers: string[] = []
-  for (const share of askAt) {
-    await until(() => told.update().size >= share * waiting)
-    const askedAt = performance.now()
-    const latecomer = ask(`late${share * 100}`, Date.now())
+  for (const share of lateRequestsAt) {
+    await until(() => received.update().size >= share * waiting)
+    const sentAt = performance.now()
+    const latecomer = sendRequest(`late${share * 100}`, Date.now())
     latecomers.push(latecomer)
-    await until(() => told.update().has(latecomer))
-    const answered = told.before(latecomer, old)
-    const afterMs = Math.round(performance.now() - askedAt)
+    await until(() => received.update().has(latecomer))
+    const answered = received.before(latecomer, old)
+    const afterMs = Math.round(performance.now() - sentAt)
     const held = await host.memory()
     const heldMB = Math.round(((held?.heapUsed ?? 0) + (held?.external ?? 0)) / 1e6)
     late.push({ afterMs, oldUnanswered: waiting - answered, heldMB })
   }
   const everybody = [...old, ...latecomers]
-  await until(() => told.update().size >= everybody.length)
+  await until(() => received.update().size >= everybody.length)
   const tookMs = Math.round(performance.now() - readyAt)
   const peakMB = megabytesOf(host, 'VmHWM')
   if ((await host.kill('SIGTERM')) !== 0) throw new Error(`the host did not end cleanly\n${host.stderr}`)
-  const replies = told.update()
+  const replies = received.update()
   const tenth = old[Math.floor(waiting / 10)] ?? ''
   return {
     tookMs,
     repliesEach: [...new Set(everybody.map((agent) => replies.get(agent)?.size ?? 0))],
     late,
-    tenthAt: told.before(tenth, old),
+    tenthAt: received.before(tenth, old),
     startMB,
     peakMB,
   }
 }
 
 function megabytesOf({ pid }: HostProcess, field: 'VmRSS' | 'VmHWM'): number {
-  const told = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Math.round(Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(told)?.[1]) / 1_000)
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Math.round(Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1]) / 1_000)
 }
 
-/** Message-IDs of replies by recipient, in the order in which these got their first. */
-class RepliesTold {
+/** The Message-IDs of replies by recipient, in the order in which the recipients got their first one. */
+class ReceivedReplies {
   readonly #sink: SmtpSink
   readonly #replies = new Map<string, Set<string>>()
   #read = 0
@@ -141,7 +139,7 @@ class RepliesTold {
     return this.#replies
   }
 
-  /** How many of these were answered before this one. */
+  /** How many of `among` were answered before this agent. */
   before(agent: string, among: readonly string[]): number {
     const wanted = new Set(among)
     const order = [...this.update().keys()]

@@ -1,4 +1,4 @@
-// Automatic mail: never answered, and no way for two programs to keep each other busy.
+// Automatic mail is never answered, so two programs cannot keep each other busy. Bounces pause an address.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -77,7 +77,7 @@ test('a request that says it was made by a program is answered', async () => {
   await stage.stop()
 })
 
-test('a member who gives the host’s own address gets the host to write to itself not once', async () => {
+test('a request with the host’s own return address never makes the host write to itself', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   const request = ann.request(stage.now, { returnAddress: hostAddress })
@@ -88,7 +88,7 @@ test('a member who gives the host’s own address gets the host to write to itse
   await stage.stop()
 })
 
-/** Every answer of a responder that knows no manners: same subject, all quoted, none of the fields that tell. */
+/** The answer of a bad responder: the same subject, everything quoted, no field that says it is automatic. */
 function rudeAnswer(mail: OutgoingMail): string {
   return [
     `From: ${mail.to[0]}`,
@@ -141,7 +141,7 @@ test('two hosts that get each other’s letters fall silent at once', async () =
   await two.stop()
 })
 
-/** Ann has asked and her reply came back. */
+/** Ann sent a request; the test can bounce her reply. */
 async function bouncedStage(): Promise<{ stage: Stage; ann: FakeAgent; reply: OutgoingMail }> {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
@@ -152,7 +152,7 @@ async function bouncedStage(): Promise<{ stage: Stage; ann: FakeAgent; reply: Ou
   return { stage, ann, reply }
 }
 
-test('when a reply comes back its address is flagged and gets nothing for a while', async () => {
+test('when a reply bounces its agent is flagged and gets no mail for a while', async () => {
   const { stage, ann, reply } = await bouncedStage()
   stage.deliver(bounceOf(reply))
   await stage.settle()
@@ -182,7 +182,7 @@ test('when a reply comes back its address is flagged and gets nothing for a whil
   await stage.stop()
 })
 
-test('a mail refused at the door marks its address as a bounce does', async () => {
+test('a mail that the server refuses marks its address as a bounce does', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   stage.sender.answer = () => ({ outcome: 'refused', reason: '550 5.1.1 User unknown', about: 'recipient' })
@@ -194,7 +194,7 @@ test('a mail refused at the door marks its address as a bounce does', async () =
   await stage.stop()
 })
 
-test('a report that a mail is late, or arrived, marks nobody', async () => {
+test('a report that a mail is late or arrived marks no address', async () => {
   const { stage, ann, reply } = await bouncedStage()
   for (const action of ['delayed', 'delivered', 'relayed']) stage.deliver(bounceOf(reply, { action }))
   stage.deliver(ann.mailRequest(stage.now))
@@ -204,7 +204,7 @@ test('a report that a mail is late, or arrived, marks nobody', async () => {
   await stage.stop()
 })
 
-test('a forged bounce marks nobody: not of a mail we never sent, nor of one that went to somebody else', async () => {
+test('a forged bounce marks no address: neither of a mail that we never sent, nor of one to somebody else', async () => {
   const { stage, ann, reply } = await bouncedStage()
   const bob = stage.agent('bobby')
   stage.deliver(bob.mailRequest(stage.now))
@@ -212,7 +212,7 @@ test('a forged bounce marks nobody: not of a mail we never sent, nor of one that
   const forgedId = textOf(reply).replace(/^Message-ID: <[0-9a-f]{4}/m, 'Message-ID: <0000')
   const attempts = [
     bounceOf({ ...reply, raw: new TextEncoder().encode(forgedId) }),
-    // Ann's own reply, said to be what Bobby could not be sent.
+    // Ann's own reply, presented as a bounced mail to Bobby.
     bounceOf(
       { ...reply, raw: new TextEncoder().encode(textOf(reply).replaceAll(ann.address, bob.address)) },
       { to: bob.address },
@@ -229,7 +229,7 @@ test('a forged bounce marks nobody: not of a mail we never sent, nor of one that
   await stage.stop()
 })
 
-test('the same bounce again and again prolongs no pause', async () => {
+test('a repeated bounce does not prolong the pause', async () => {
   const { stage, ann, reply } = await bouncedStage()
   for (let minute = 0; minute < 12; minute++) {
     stage.deliver(bounceOf(reply))
@@ -241,7 +241,7 @@ test('the same bounce again and again prolongs no pause', async () => {
   await stage.stop()
 })
 
-test('the Message-ID of a host’s mail proves recipient and time to nobody but the host', async () => {
+test('only the host can read recipient and time from the Message-ID of its mail', async () => {
   const { stage, ann, reply } = await bouncedStage()
   const id = headerOf(reply, 'Message-ID') ?? ''
   assert.match(id, /^<[0-9a-f]{48}@mail\.test>$/)

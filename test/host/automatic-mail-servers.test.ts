@@ -20,7 +20,7 @@ function mailsOf(folder: string): string[] {
   )
 }
 
-test('a reply that Postfix cannot deliver comes back, is recognised, and its address gets no second one', {
+test('a reply that Postfix cannot deliver bounces, the host recognises it, and the address gets no second one', {
   skip: lacks('postfix', 'dovecot'),
 }, async () => {
   const office = await startMailServers()
@@ -28,7 +28,7 @@ test('a reply that Postfix cannot deliver comes back, is recognised, and its add
   try {
     const gone = host.agent(goneUser)
     const to = office.address('host')
-    // A person's own bounce in the same mailbox is none of our business.
+    // A bounce of a person's own mail in the same mailbox is left alone.
     const personal = `From: MAILER-DAEMON@mail.test\r\nTo: ${to}\r\nSubject: Undelivered\r\n\r\nTo: aunt@mail.test\r\nMessage-ID: <${'0'.repeat(48)}@mail.test>\r\n`
     await host.post(to, to, personal)
     await host.post(gone.address, to, gone.mailRequest(Date.now()))
@@ -59,7 +59,7 @@ if envelope :localpart "to" ["host", "away"] {
   const host = await runHostAt(office, planHostAt(office, 'host'))
   try {
     const [to, person] = [office.address('host'), office.address('person')]
-    // The notices do work: a person who writes by hand gets one from either.
+    // The notices work: a person who writes by hand gets one from each.
     for (const user of ['away', 'host']) {
       const recipient = office.address(user)
       await host.post(
@@ -71,11 +71,11 @@ if envelope :localpart "to" ["host", "away"] {
     await host.until(dropped('no-letter'))
     const away = host.agent('away')
     office.maildirOf('away')
-    for (let asked = 1; asked <= 3; asked++) {
+    for (let count = 1; count <= 3; count++) {
       await host.post(away.address, to, `Auto-Submitted: auto-generated\r\n${away.mailRequest(Date.now())}`)
-      await host.until(isReply, asked)
+      await host.until(isReply, count)
     }
-    // A last letter by hand: what came before it has been dealt with when it is.
+    // When this last mail is handled, all earlier ones are, too.
     await host.post(person, to, `From: ${person}\r\nTo: ${to}\r\nSubject: ${subject}\r\n\r\nBye!\r\n`)
     await host.until(dropped('no-letter'), 2)
     assert.equal(host.events.filter(({ event }) => event === 'letter').length, 5)
@@ -86,7 +86,7 @@ if envelope :localpart "to" ["host", "away"] {
       notices.map(() => 'Auto-Submitted: auto-replied (vacation)'),
     )
     assert.ok(notices.length >= 2)
-    // Each of these would have been answered, had it not said what it is.
+    // Each of these would have been answered if it did not say that it is automatic.
     assert.equal(mailsOf(office.maildirOf('away')).length, 4)
   } finally {
     await host.stop()

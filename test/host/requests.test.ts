@@ -3,17 +3,17 @@ import { test } from 'node:test'
 import { headerOf, subject, textOf } from './fakes.ts'
 import { Stage } from './virtual-hosts.ts'
 
-test('the first asker gets an empty reply, the second gets the first and the first is told of the second', async () => {
+test('the first requester gets an empty reply, the second gets the first, and the first is introduced to the second', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann', '198.51.100.1')
   const bob = stage.agent('bob', '198.51.100.2')
-  const asked = ann.request(stage.now)
-  stage.deliver(ann.mail(asked))
+  const request = ann.request(stage.now)
+  stage.deliver(ann.mail(request))
   await stage.settle()
   const [empty] = stage.lettersTo(ann)
   assert.equal(empty?.kind, 'reply')
   assert.deepEqual(empty.peers, [])
-  assert.deepEqual(empty.sessionId, asked.session.id)
+  assert.deepEqual(empty.sessionId, request.session.id)
   assert.equal(empty.expiresInMs, 12 * 3_600_000)
 
   await stage.pass(5_000)
@@ -24,7 +24,7 @@ test('the first asker gets an empty reply, the second gets the first and the fir
   const [offered] = reply.peers
   assert.equal(reply.peers.length, 1)
   assert.deepEqual(offered?.id, ann.id)
-  assert.deepEqual(offered?.session, asked.session)
+  assert.deepEqual(offered?.session, request.session)
   assert.deepEqual(offered?.candidates, [ann.candidates[1]])
   assert.equal(offered?.sameNat, false)
   assert.equal(offered?.flagged, false)
@@ -34,7 +34,7 @@ test('the first asker gets an empty reply, the second gets the first and the fir
   await stage.settle()
   const introduction = stage.lettersTo(ann)[1]
   assert.equal(introduction?.kind, 'introduction')
-  assert.deepEqual(introduction.sessionId, asked.session.id)
+  assert.deepEqual(introduction.sessionId, request.session.id)
   assert.deepEqual(
     introduction.peers.map(({ id, nickname }) => ({ id, nickname })),
     [{ id: bob.id, nickname: 'bob' }],
@@ -45,7 +45,7 @@ test('the first asker gets an empty reply, the second gets the first and the fir
   await stage.stop()
 })
 
-test('what the host sends says that it is automatic and what it answers, and shows no mail address', async () => {
+test('a reply says that it is automatic and which mail it answers, and shows no mail address', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   const bob = stage.agent('bob')
@@ -67,7 +67,7 @@ test('what the host sends says that it is automatic and what it answers, and sho
   await stage.stop()
 })
 
-test('two agents behind one NAT get the bit and the host candidates, in reply and introduction', async () => {
+test('two agents behind one NAT get the same-NAT bit and the host candidates, in reply and introduction', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann', '203.0.113.9')
   const bob = stage.agent('bob', '203.0.113.9')
@@ -85,7 +85,7 @@ test('two agents behind one NAT get the bit and the host candidates, in reply an
   await stage.stop()
 })
 
-test('only the most recent others are offered, latest first, as many as are asked for', async () => {
+test('a reply offers the most recent peers, latest first, up to the configured number', async () => {
   const stage = await new Stage({ replyPeers: 2 }).start()
   const names = ['ann', 'bob', 'cid', 'dot']
   const agents = names.map((name) => stage.agent(name))
@@ -105,7 +105,7 @@ test('only the most recent others are offered, latest first, as many as are aske
   await stage.stop()
 })
 
-test('requests that wait together see each other as if they had come one after the other', async () => {
+test('requests that wait together get the same replies as requests that come one after the other', async () => {
   const stage = new Stage({ replyPeers: 3 })
   const names = ['ann', 'bob', 'cid', 'dot', 'eve', 'fay']
   const agents = names.map((name) => stage.agent(name))
@@ -137,7 +137,7 @@ test('requests that wait together see each other as if they had come one after t
   await stage.stop()
 })
 
-test('several askers in a short time make one introduction', async () => {
+test('several requesters in a short time make one introduction', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   stage.deliver(ann.mailRequest(stage.now))
@@ -154,7 +154,7 @@ test('several askers in a short time make one introduction', async () => {
   await stage.stop()
 })
 
-test('nobody is introduced to somebody whose own reply already tells of him', async () => {
+test('an agent gets no introduction of a peer that its own reply already offers', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   const bob = stage.agent('bob')
@@ -175,7 +175,7 @@ test('nobody is introduced to somebody whose own reply already tells of him', as
   await stage.stop()
 })
 
-test('an introduction owed when the host ends is made when it is back', async () => {
+test('an introduction that is due when the host stops is made after the restart', async () => {
   const stage = await new Stage({ introductionWindowMs: 60_000 }).start()
   const ann = stage.agent('ann')
   stage.deliver(ann.mailRequest(stage.now))
@@ -193,7 +193,7 @@ test('an introduction owed when the host ends is made when it is back', async ()
   await stage.stop()
 })
 
-test('an agent that asks again is refreshed, and a letter that was overtaken changes nothing', async () => {
+test('a second request updates the entry of its agent, and an older one that comes late changes nothing', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   const earlier = ann.request(stage.now)
@@ -212,7 +212,7 @@ test('an agent that asks again is refreshed, and a letter that was overtaken cha
   await stage.stop()
 })
 
-test('a failure flags the peer in later replies, until it asks again', async () => {
+test('a failure notice flags the peer in later replies, until the peer sends another request', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   const bob = stage.agent('bob')
@@ -243,14 +243,14 @@ test('a failure flags the peer in later replies, until it asks again', async () 
   await stage.stop()
 })
 
-test('who leaves is offered to nobody, unless it has asked again since', async () => {
+test('a leave letter removes the entry of its agent, unless the entry is newer', async () => {
   const stage = await new Stage().start()
   const ann = stage.agent('ann')
   stage.deliver(ann.mailRequest(stage.now))
   await stage.settle()
   const leave = { ...ann.head(stage.now), kind: 'leave', room: stage.room.tag } as const
-  const overtaken = { ...ann.head(stage.now - 5_000), kind: 'leave', room: stage.room.tag } as const
-  stage.deliver(ann.mail(overtaken))
+  const older = { ...ann.head(stage.now - 5_000), kind: 'leave', room: stage.room.tag } as const
+  stage.deliver(ann.mail(older))
   await stage.settle()
   assert.equal(stage.host.counters().entries, 1)
   stage.deliver(ann.mail(leave))
@@ -277,7 +277,7 @@ test('a signal is relayed unread to the peer it names', async () => {
   await stage.stop()
 })
 
-test('the table holds its capacity and forgets who has not asked for its period', async () => {
+test('the table keeps to its capacity, and an entry expires without further requests', async () => {
   const stage = await new Stage({ capacity: 2, expiryMs: 60_000 }).start()
   for (const name of ['ann', 'bob', 'cid']) {
     stage.deliver(stage.agent(name).mailRequest(stage.now))
@@ -298,9 +298,9 @@ test('the table holds its capacity and forgets who has not asked for its period'
   await stage.stop()
 })
 
-test('a mailbox whose wake-ups are lost is looked through all the same', async () => {
+test('the mailbox is scanned also when its wake-ups are lost', async () => {
   const stage = await new Stage({ sweepMs: 30_000 }).start()
-  stage.mailbox.onWake = () => {}
+  stage.mailbox.isSilent = true
   const ann = stage.agent('ann')
   stage.deliver(ann.mailRequest(stage.now))
   await stage.pass(31_000)

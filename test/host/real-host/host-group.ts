@@ -1,5 +1,5 @@
-// Host processes over real mail servers, and agents that ask them; any of the processes may be killed. They share one
-// database and one mailbox, or are a representative host with its workers.
+// Several host processes on real mail servers, and agents that write to them. Tests kill the processes. They share one database
+// and one mailbox, or they are a representative with its workers.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -15,56 +15,60 @@ import { waitUntil } from '../../harness/wait-until.ts'
 import { FakeAgent, headerOf, hostAddress, makeRoom, subject } from '../fakes.ts'
 import { HostProcess } from './host-process.ts'
 import { type HostSeeds, type HostSeedsAt, keysOf, makeSeeds, type RealHostOptions } from './real-host.ts'
-import { type Asked, namesIn, oneReplyEach, RepliesReader } from './replies.ts'
+import { namesIn, oneReplyEach, RepliesReader, type SentRequest } from './replies.ts'
 
 /** Mails handed to the mail server at a time. */
-const askAtATime = 20
+const sendAtATime = 20
 
-/** Leases of a killed process are over soon enough for a test. */
-const brisk: RealHostOptions['settings'] = {
-  ...{ batchMails: 10, retryFirstMs: 500, sweepMs: 2_000, letterLeaseMs: 3_000, mailLeaseMs: 8_000 },
+/** Leases of a killed process end soon enough for a test. */
+const shortLeases: RealHostOptions['settings'] = {
+  batchMails: 10,
+  retryFirstMs: 500,
+  sweepMs: 2_000,
+  letterLeaseMs: 3_000,
+  mailLeaseMs: 8_000,
 }
 
-/** Of one room, who know the host of these keys. */
-function makeAgents(count: number, front: HostSeeds) {
-  const keys = keysOf(realCrypto, front)
+/** Agents of one room that know a host by these keys. */
+function makeAgents(count: number, sharedSeeds: HostSeeds) {
+  const keys = keysOf(realCrypto, sharedSeeds)
   const room = makeRoom()
   const agents = Array.from({ length: count }, (_, index) => new FakeAgent(`agent${index}`, keys, room))
   return { agents, roomTagHex: toHex(room.tag) }
 }
 
-/** Who works where. */
-type CrewPlan = {
+type HostGroupPlan = {
   readonly office: MailServers
-  /** For the databases; removed at the end. */
+  /** Holds the databases; removed at the end. */
   readonly folder: string
   readonly agents: readonly FakeAgent[]
+  /** Of the process at this place. */
   readonly optionsOf: (place: number) => RealHostOptions
-  /** The first is the one that agents write to. */
+  /** Agents write to the first one. */
   readonly mailboxes: readonly [string, ...string[]]
 }
 
-export class Crew {
-  readonly #plan: CrewPlan
+export class HostGroup {
+  readonly #plan: HostGroupPlan
   readonly #hosts: HostProcess[] = []
 
-  private constructor(plan: CrewPlan) {
+  private constructor(plan: HostGroupPlan) {
     this.#plan = plan
     for (const user of plan.mailboxes) plan.office.maildirOf(user)
   }
 
-  /** `database`: the URL of one in PostgreSQL; null for a file. */
-  static async gather(
+  /** Processes with one database and one mailbox. `database`: a PostgreSQL URL; null for a file. */
+  static async create(
     requests: number,
     database: string | null,
-    settings: RealHostOptions['settings'] = brisk,
-  ): Promise<Crew> {
+    settings: RealHostOptions['settings'] = shortLeases,
+  ): Promise<HostGroup> {
     const office = await startMailServers()
-    const folder = mkdtempSync(join(tmpdir(), 'peerpost-crew-'))
-    const front = makeSeeds()
-    const { agents, roomTagHex } = makeAgents(requests, front)
+    const folder = mkdtempSync(join(tmpdir(), 'peerpost-group-'))
+    const sharedSeeds = makeSeeds()
+    const { agents, roomTagHex } = makeAgents(requests, sharedSeeds)
     const options: RealHostOptions = {
-      ...front,
+      ...sharedSeeds,
       roomTagHex,
       address: hostAddress,
       subject,
@@ -73,19 +77,19 @@ export class Crew {
       database: database ?? join(folder, 'host.db'),
       settings,
     }
-    return new Crew({ office, folder, agents, optionsOf: () => options, mailboxes: ['host'] })
+    return new HostGroup({ office, folder, agents, optionsOf: () => options, mailboxes: ['host'] })
   }
 
-  /** In place 0 the representative, then its workers, each with a mailbox and a database of its own. */
-  static async gatherRepresented(
+  /** Place 0 is the representative, the next ones are its workers. Each has its own mailbox and database. */
+  static async createRepresented(
     requests: number,
     workerCount: number,
     settings: RealHostOptions['settings'],
-  ): Promise<Crew> {
+  ): Promise<HostGroup> {
     const office = await startMailServers()
-    const folder = mkdtempSync(join(tmpdir(), 'peerpost-crew-'))
-    const front = makeSeeds()
-    const { agents, roomTagHex } = makeAgents(requests, front)
+    const folder = mkdtempSync(join(tmpdir(), 'peerpost-group-'))
+    const sharedSeeds = makeSeeds()
+    const { agents, roomTagHex } = makeAgents(requests, sharedSeeds)
     const workerNames = Array.from({ length: workerCount }, (_, index) => `worker${index}`)
     const seedsAt = (user: string): HostSeedsAt => ({ ...makeSeeds(), address: office.address(user) })
     const representative = seedsAt('meet')
@@ -96,7 +100,7 @@ export class Crew {
       const hosts = workers.filter((other) => other !== worker)
       return {
         ...(worker
-          ? { ...worker, roomTagHex, hosts, represents: { ...front, representative } }
+          ? { ...worker, roomTagHex, hosts, represents: { ...sharedSeeds, representative } }
           : { ...representative, workers }),
         subject,
         receiveUrl: office.imapUrl(user),
@@ -105,71 +109,71 @@ export class Crew {
         settings,
       }
     }
-    return new Crew({ office, folder, agents, optionsOf, mailboxes: ['meet', ...workerNames] })
+    return new HostGroup({ office, folder, agents, optionsOf, mailboxes: ['meet', ...workerNames] })
   }
 
   get agents(): readonly FakeAgent[] {
     return this.#plan.agents
   }
 
-  /** So many processes that have loaded their code and wait for `begin`. */
+  /** Starts this many processes, which load their code and wait for `startPrepared`. */
   async prepare(count: number): Promise<void> {
     for (let place = 0; place < count; place++) this.#hosts.push(new HostProcess())
-    await Promise.all(this.#hosts.map((host) => host.heard('loaded')))
+    await Promise.all(this.#hosts.map((host) => host.waitFor('loaded')))
   }
 
-  /** Resolves when all are ready. */
-  async begin(): Promise<void> {
+  /** Starts the prepared hosts. Resolves when all are ready. */
+  async startPrepared(): Promise<void> {
     for (const [place, host] of this.#hosts.entries()) host.go(this.#plan.optionsOf(place))
-    await Promise.all(this.#hosts.map((host) => host.heard('ready')))
+    await Promise.all(this.#hosts.map((host) => host.waitFor('ready')))
   }
 
-  /** Resolves when it is ready; `place` is where the killed one was that it replaces. */
-  async hire(place = this.#hosts.length): Promise<void> {
+  /** Starts one more host, or replaces the killed one at `place`. Resolves when it is ready. */
+  async start(place = this.#hosts.length): Promise<void> {
     const host = new HostProcess()
     this.#hosts[place] = host
-    await host.heard('loaded')
+    await host.waitFor('loaded')
     host.go(this.#plan.optionsOf(place))
-    await host.heard('ready')
+    await host.waitFor('ready')
   }
 
   async kill(place: number): Promise<void> {
     await this.#hosts[place]?.kill('SIGKILL')
   }
 
-  /** How often each of those that run now has told of this event. */
-  told(event: string): readonly number[] {
+  /** How often each current process emitted this event. */
+  eventCounts(event: string): readonly number[] {
     return this.#hosts.map(({ counts }) => counts.get(event) ?? 0)
   }
 
-  lastTold(event: string): readonly (Record<string, unknown> | undefined)[] {
+  lastEvents(event: string): readonly (Record<string, unknown> | undefined)[] {
     return this.#hosts.map(({ last }) => last.get(event))
   }
 
-  /** Of those agents each asks once. Resolves to the Message-IDs of their mails. */
-  async ask(first = 0, end = this.agents.length): Promise<readonly Asked[]> {
+  /** Each of these agents sends one request. */
+  async sendRequests(first = 0, end = this.agents.length): Promise<readonly SentRequest[]> {
     const [mailbox] = this.#plan.mailboxes
     const to = this.#plan.office.address(mailbox)
-    const asked: Asked[] = []
+    const sent: SentRequest[] = []
     const sender = createSender(this.#plan.office.smtpUrl('agents'), { clock: systemClock })
     try {
-      for (let at = first; at < end; at += askAtATime) {
-        const asking = this.agents.slice(at, Math.min(end, at + askAtATime)).map(async (agent) => {
+      for (let at = first; at < end; at += sendAtATime) {
+        const sending = this.agents.slice(at, Math.min(end, at + sendAtATime)).map(async (agent) => {
           const raw = new TextEncoder().encode(agent.mailRequest(Date.now()))
           const { outcome } = await sender.send({ from: agent.address, to: [to], raw })
           assert.equal(outcome, 'sent')
-          asked.push({ agent, messageId: headerOf({ raw }, 'Message-ID') ?? '' })
+          sent.push({ agent, messageId: headerOf({ raw }, 'Message-ID') ?? '' })
         })
-        await Promise.all(asking)
+        await Promise.all(sending)
       }
     } finally {
       await sender.close()
     }
-    return asked
+    return sent
   }
 
-  /** Until every agent has a mail, or `waiting` is 0, and the mailboxes are empty. */
-  async finish(
+  /** Waits until the mailboxes are empty and `waiting` is 0; by default, until every agent has a mail. */
+  async waitUntilAnswered(
     withinMs: number,
     waiting = () => this.agents.filter(({ name }) => this.#mails(name) === 0).length,
   ): Promise<void> {
@@ -186,19 +190,20 @@ export class Crew {
     return oneReplyEach(this.agents, ({ name }) => this.#plan.office.maildirOf(name))
   }
 
-  /** Of everybody, as far as there are any now. */
+  /** Reads the replies of all agents. */
   repliesReader(): RepliesReader {
     return new RepliesReader(this.agents, ({ name }) => this.#plan.office.maildirOf(name))
   }
 
-  /** Each that runs ends cleanly. */
-  async dismiss(): Promise<void> {
+  /** Stops all processes, and checks that each ends cleanly. */
+  async stop(): Promise<void> {
     const hosts = this.#hosts.splice(0)
     const codes = await Promise.all(hosts.map((host) => host.kill('SIGTERM')))
     for (const [index, code] of codes.entries()) assert.equal(code, 0, hosts[index]?.stderr)
   }
 
-  async disband(): Promise<void> {
+  /** Kills what still runs, and removes the mail servers and files. */
+  async cleanUp(): Promise<void> {
     await Promise.all(this.#hosts.map((host) => host.kill('SIGKILL')))
     await this.#plan.office.stop()
     rmSync(this.#plan.folder, { recursive: true })
@@ -209,9 +214,9 @@ export class Crew {
   }
 }
 
-/** Kills one of the places at random, `kills` times, and puts another process there. */
+/** Kills a random process and starts another in its place, `kills` times. */
 export async function killAtRandom(
-  crew: Crew,
+  group: HostGroup,
   {
     kills,
     places,
@@ -221,7 +226,7 @@ export async function killAtRandom(
   for (let kill = 0; kill < kills; kill++) {
     await sleep(200 + random() * 600)
     const place = Math.floor(random() * places)
-    await crew.kill(place)
-    await crew.hire(place)
+    await group.kill(place)
+    await group.start(place)
   }
 }

@@ -1,12 +1,12 @@
-// A host of which nothing has an effect any more from one moment on, as if its process had been killed.
+// Cuts a host off from its clock, mailbox and sender, as if its process had been killed.
 
 import type { Mailbox } from '../../src/mail/mailbox.ts'
 import type { MailSender } from '../../src/mail/sender.ts'
 import type { VirtualClock } from '../harness/virtual-clock.ts'
 import { StoppableClock } from '../harness/world/stoppable-clock.ts'
 
-export class Lifeline {
-  /** For the host. */
+export class KillSwitch {
+  /** The clock that the host uses. */
   readonly clock: StoppableClock
 
   constructor(clock: VirtualClock) {
@@ -25,7 +25,7 @@ export class Lifeline {
     return this.#whileAlive(sender)
   }
 
-  /** What is under way at the cut never comes back, and what is called later never begins. */
+  /** A call that runs at the cut never returns, and a later call never starts. */
   #whileAlive<T extends object>(target: T): T {
     const never = new Promise<never>(() => {})
     return new Proxy(target, {

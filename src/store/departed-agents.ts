@@ -7,7 +7,7 @@ import type { Connection, HostDatabase, Statement } from './host-database.ts'
 /** Stored rows, at most. Only agents with an entry can leave, and rows are deleted when such requests are stale. */
 const mostLeft = 100_000
 
-export class LeftAgents {
+export class DepartedAgents {
   readonly #database: HostDatabase
   /** Beyond this the oldest rows are deleted, and letters signed at that time or before are stale from then on. */
   readonly #capacity: number
