@@ -117,7 +117,7 @@ async function inChainOfThree(
     await world.stopHost()
     for (const [place, site] of world.sites.entries())
       site.hosts = world.sites.filter((_, other) => Math.abs(place - other) === 1)
-    world.post.weather = { ...goodMailConditions, delayMs: [100, slowestMailMs] }
+    world.mailSystem.conditions = { ...goodMailConditions, delayMs: [100, slowestMailMs] }
     const players = ['gina', 'hugo', 'ida'].map((name, place) => {
       const site = world.site(place)
       return world.player(name, home, { site, hosts: [site, ...site.hosts], invitedBy: site })

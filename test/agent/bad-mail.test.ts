@@ -7,7 +7,12 @@ import { goodMailConditions, inWorld } from '../harness/world.ts'
 for (const seed of [1, 2, 3, 4, 5, 6]) {
   test(`agents connect although mails take 2 to 60 s, overtake each other and arrive twice (seed ${seed})`, async () => {
     await inWorld({ seed, loss: 0.02 }, async (world) => {
-      world.post.weather = { ...goodMailConditions, delayMs: [2_000, 60_000], doubled: 0.3, unhinted: 0.2 }
+      world.mailSystem.conditions = {
+        ...goodMailConditions,
+        delayMs: [2_000, 60_000],
+        doubled: 0.3,
+        unhinted: 0.2,
+      }
       const players = ['anna', 'ben', 'cleo'].map((name) => world.player(name))
       await world.finish(Promise.all(players.map((player) => player.start())))
       await world.until('all are linked', () => world.areLinked(...players), 900_000)
@@ -27,7 +32,7 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
 
 test('a request without a reply is repeated at growing intervals', async () => {
   await inWorld({ seed: 10 }, async (world) => {
-    world.post.weather = { ...goodMailConditions, lost: 1 }
+    world.mailSystem.conditions = { ...goodMailConditions, lost: 1 }
     const anna = world.player('anna')
     await world.finish(anna.start())
     await world.pass(3_600_000)
@@ -35,7 +40,7 @@ test('a request without a reply is repeated at growing intervals', async () => {
     const gaps = times.slice(1).map((at, index) => Math.round((at - (times[index] ?? 0)) / 1_000))
     assert.deepEqual(gaps, [60, 120, 240, 480, 600, 600, 600, 600])
     assert.equal(anna.emitted('unanswered').length, gaps.length)
-    world.post.weather = goodMailConditions
+    world.mailSystem.conditions = goodMailConditions
     await world.until('an answer comes at last', () => anna.emitted('replied').length === 1, 610_000)
   })
 })
@@ -44,13 +49,13 @@ test('after an outage of its mail server, an agent sends one request and not all
   await inWorld({ seed: 11 }, async (world) => {
     const anna = world.player('anna')
     const starting = anna.start()
-    world.post.setDown(anna.address, true)
+    world.mailSystem.setDown(anna.address, true)
     await world.finish(starting)
     await world.pass(1_800_000)
     assert.ok(anna.emitted('unsent').length > 10)
     assert.ok(anna.emitted('requested').length > 4)
-    assert.equal(world.post.taken.length, 0)
-    world.post.setDown(anna.address, false)
+    assert.equal(world.mailSystem.taken.length, 0)
+    world.mailSystem.setDown(anna.address, false)
     await world.until('the answer comes', () => anna.emitted('replied').length === 1, 65_000)
     assert.equal(world.accepted('request'), 1)
   })
@@ -60,11 +65,11 @@ test('a mailbox that failed for a while is read again after it recovers', async 
   await inWorld({ seed: 12 }, async (world) => {
     const [anna, ben] = [world.player('anna'), world.player('ben')]
     await world.join(anna)
-    world.post.setDown(anna.address, true)
+    world.mailSystem.setDown(anna.address, true)
     await world.join(ben)
     await world.pass(30_000)
     assert.deepEqual(anna.emitted('introduced'), [])
-    world.post.setDown(anna.address, false)
+    world.mailSystem.setDown(anna.address, false)
     await world.until('they meet', () => world.areLinked(anna, ben), 10_000)
     assert.deepEqual(
       anna.emitted('mailbox').map(({ state }) => state),
@@ -75,7 +80,7 @@ test('a mailbox that failed for a while is read again after it recovers', async 
 
 test('a request refused for good emits an event and is repeated later', async () => {
   await inWorld({ seed: 13 }, async (world) => {
-    world.post.refused.add('host@mail.test')
+    world.mailSystem.refused.add('host@mail.test')
     const anna = world.player('anna')
     await world.finish(anna.start())
     await world.pass(30_000)
@@ -83,7 +88,7 @@ test('a request refused for good emits an event and is repeated later', async ()
       anna.emitted('unsent').map(({ letter, reason }) => [letter, reason]),
       [['request', '550 no such user']],
     )
-    world.post.refused.clear()
+    world.mailSystem.refused.clear()
     await world.until('the answer comes', () => anna.emitted('replied').length === 1, 90_000)
   })
 })
@@ -95,7 +100,7 @@ test('of two agents on one mailbox, neither removes letters of the other', async
     await world.finish(Promise.all([anna.start(), ben.start()]))
     await world.until('both are linked', () => world.areLinked(anna, ben), 90_000)
     assert.deepEqual([...anna.emitted('letter'), ...ben.emitted('letter')], [])
-    assert.equal(world.post.mailsOf(anna.address).length, 0)
+    assert.equal(world.mailSystem.mailsOf(anna.address).length, 0)
   })
 })
 

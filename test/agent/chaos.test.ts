@@ -32,19 +32,19 @@ async function causeFault(world: World, players: readonly Player[], draw: Draw):
       player.computer.isCutOff = !player.computer.isCutOff
       return `${player.name}: cable`
     case 5: {
-      const isDown = !world.post.isDown(player.address)
-      world.post.setDown(player.address, isDown)
+      const isDown = !world.mailSystem.isDown(player.address)
+      world.mailSystem.setDown(player.address, isDown)
       return `${player.name}: mail ${isDown ? 'down' : 'up'}`
     }
     case 6:
-      world.post.weather = {
+      world.mailSystem.conditions = {
         delayMs: [100, [500, 5_000, 40_000][draw(3)] ?? 500],
         lost: draw(3) / 10,
         doubled: draw(3) / 5,
         putOff: draw(3) / 5,
         unhinted: draw(3) / 5,
       }
-      return 'weather'
+      return 'mail conditions'
     case 7:
       player.computer.plugInto(world.lan(kinds[draw(kinds.length)] ?? kinds[0] ?? nat('EIM', 'APDF')))
       return `${player.name} moves`
@@ -69,10 +69,10 @@ for (let seed = 1; seed <= runs; seed++) {
         await world.pass(draw(4) === 0 ? draw(90_000) : draw(4_000))
       }
       steps.push(`${(world.clock.now() / 1000).toFixed(1)} calm`)
-      world.post.weather = goodMailConditions
+      world.mailSystem.conditions = goodMailConditions
       for (const player of players) {
         player.computer.isCutOff = false
-        world.post.setDown(player.address, false)
+        world.mailSystem.setDown(player.address, false)
         if (!player.isRunning) await world.finish(player.start())
       }
       // At most ten minutes pass between two requests, and an attempt takes up to two minutes.

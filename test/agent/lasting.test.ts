@@ -36,7 +36,7 @@ for (const [where, home] of Object.entries(reachable)) {
       const annas = world.home(nat('EIM', 'APDF'))
       const [anna, ben] = [world.player('anna', annas.lan), world.player('ben', home)]
       await linked(world, anna, ben)
-      world.post.weather = noMail
+      world.mailSystem.conditions = noMail
       const address = world.newPublicAddress()
       annas.nat.changeAddresses([address])
       await world.until('ben sends to the new address', () => ben.emitted('path').length === 1, 8_000 + 1_000)
@@ -52,7 +52,7 @@ test('when only the port changes, the link with a peer behind address-dependent 
     const annas = world.home(nat('EIM', 'APDF', { allocation: 'random' }))
     const [anna, ben] = [world.player('anna', annas.lan), world.player('ben', nat('EIM', 'ADF'))]
     await linked(world, anna, ben)
-    world.post.weather = noMail
+    world.mailSystem.conditions = noMail
     annas.nat.forgetMappings()
     await world.until('ben sends to the new port', () => ben.emitted('path').length === 1, 8_000 + 1_000)
     await world.pass(quick)
@@ -78,7 +78,7 @@ test('an agent that moves into its peer’s LAN soon uses a path inside the LAN'
     const home = world.lan(nat('EIM', 'EIF', { hairpin: true }))
     const [anna, ben] = [world.player('anna', nat('EIM', 'EIF')), world.player('ben', home)]
     await linked(world, anna, ben)
-    world.post.weather = noMail
+    world.mailSystem.conditions = noMail
     anna.computer.moveTo(home, '192.168.1.77')
     const isInside = (player: Player) => player.emitted('path').at(-1)?.path.kind === 'lan'
     await world.until('both are inside', () => isInside(anna) && isInside(ben), 15_000)

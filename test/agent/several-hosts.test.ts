@@ -16,7 +16,7 @@ test('an agent sends a request to all hosts of its invite in one mail, and every
     const anna = world.player('anna')
     await world.finish(anna.start())
     await world.until('all three have answered', () => anna.emitted('replied').length === 3)
-    assert.equal(world.post.taken.filter(({ from }) => from === anna.address).length, 1)
+    assert.equal(world.mailSystem.taken.filter(({ from }) => from === anna.address).length, 1)
     assert.equal(anna.emitted('requested')[0]?.hosts, 3)
     assert.deepEqual(entriesOf(world), [1, 1, 1])
   })
@@ -105,11 +105,11 @@ test('an agent that leaves is deleted at every host, and one that cannot be reac
 
 test('hosts that were separated for hours soon have the same table again', async () => {
   await inWorld({ seed: 7, hosts: 2 }, async (world) => {
-    world.post.setDown(world.site(1).known.address, true)
+    world.mailSystem.setDown(world.site(1).known.address, true)
     const anna = world.player('anna', nat('EIM', 'APDF'), { hosts: [world.site(0)] })
     await world.join(anna)
     await world.pass(3 * 3_600_000)
-    world.post.setDown(world.site(1).known.address, false)
+    world.mailSystem.setDown(world.site(1).known.address, false)
     await world.until('both know her', () => entriesOf(world).every((count) => count === 1), 3_600_000)
   })
 })

@@ -89,7 +89,7 @@ test('an agent whose public address changes sends a new request at once, even wh
   await inWorld({ seed: 9 }, async (world) => {
     const anna = world.player('anna', nat('EIM', 'APDF'))
     // The reply comes after the change is noticed (8 s) but before the next request is allowed (15 s).
-    world.post.weather = { ...world.post.weather, delayMs: [5_000, 6_000] }
+    world.mailSystem.conditions = { ...world.mailSystem.conditions, delayMs: [5_000, 6_000] }
     await world.finish(anna.start())
     anna.computer.plugInto(world.lan(nat('EIM', 'APDF')))
     await world.until('the change is noticed', () => anna.emitted('nat').length === 2, 15_000)
@@ -132,10 +132,10 @@ test('a late letter about a peer that has left starts no new attempt', async () 
     const [anna, ben] = [world.player('anna'), world.player('ben')]
     await world.join(anna, ben)
     await world.until('they meet', () => world.areLinked(anna, ben))
-    const letters = lettersTo(world.post.taken, anna)
+    const letters = lettersTo(world.mailSystem.taken, anna)
     await world.finish(ben.stop())
     anna.clearEvents()
-    for (const raw of letters) world.post.deliver(anna.address, raw)
+    for (const raw of letters) world.mailSystem.deliver(anna.address, raw)
     await world.pass(10_000)
     assert.deepEqual(anna.emitted('punching'), [])
     assert.deepEqual(

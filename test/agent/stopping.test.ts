@@ -33,7 +33,7 @@ test('an agent whose mail server is down still stops within seconds', async () =
     const [anna, ben] = [world.player('anna'), world.player('ben')]
     await world.join(anna, ben)
     await world.until('they meet', () => world.areLinked(anna, ben))
-    world.post.setDown(anna.address, true)
+    world.mailSystem.setDown(anna.address, true)
     await assertStops(world, anna)
     await world.until('ben sees the goodbye', () => ben.emitted('disconnected').length === 1)
     assert.equal(ben.emitted('disconnected')[0]?.reason, 'closed-by-peer')

@@ -60,7 +60,7 @@ function fastFolder(): string {
 
 export class World {
   readonly clock = new WorldClock()
-  readonly post: MailSystem
+  readonly mailSystem: MailSystem
   readonly internet: Segment
   readonly players: Player[] = []
   readonly room: ReturnType<typeof makeRoom>
@@ -78,7 +78,7 @@ export class World {
     const crypto = seededCrypto(seed)
     this.room = makeRoom(crypto)
     this.keys = makeHostKeys(crypto)
-    this.post = new MailSystem(this.clock, this.#random)
+    this.mailSystem = new MailSystem(this.clock, this.#random)
     this.internet = createInternet(this.clock, this.#random, loss)
     this.sites = Array.from({ length: options.hosts ?? 1 }, (_, index) => {
       const keys = index === 0 ? this.keys : makeHostKeys(crypto)
@@ -89,7 +89,7 @@ export class World {
         keys,
         seed: seed + 10_007 * index,
         clock: this.clock,
-        post: this.post,
+        mailSystem: this.mailSystem,
         folder: this.#folder,
         room: this.room,
         settings: options.host ?? {},
@@ -194,7 +194,7 @@ export class World {
       seed: this.#options.seed * 101 + this.players.length,
       clock: this.clock,
       computer,
-      post: this.post,
+      mailSystem: this.mailSystem,
       room: invitedBy ? invitedBy.invite() : this.room,
       subject,
       hosts: hosts.map(({ known }) => known),

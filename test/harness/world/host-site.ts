@@ -20,7 +20,7 @@ export type HostSiteOptions = {
   readonly keys: HostKeys
   readonly seed: number
   readonly clock: WorldClock
-  readonly post: MailSystem
+  readonly mailSystem: MailSystem
   /** Folder of its database. */
   readonly folder: string
   readonly room: RoomKeys
@@ -42,9 +42,9 @@ export class HostSite {
 
   constructor(options: HostSiteOptions) {
     this.#options = options
-    const { clock, post, address } = options
-    this.#mailbox = new SharedMailbox(() => post.mailbox(address, clock))
-    this.#sender = new SharedSender(() => post.sender(clock), address, this.#mailbox)
+    const { clock, mailSystem, address } = options
+    this.#mailbox = new SharedMailbox(() => mailSystem.mailbox(address, clock))
+    this.#sender = new SharedSender(() => mailSystem.sender(clock), address, this.#mailbox)
   }
 
   /** Views of the mailbox and the sender that agent and host share. */
@@ -71,7 +71,7 @@ export class HostSite {
 
   /** Resolves when the host has started; time must pass for that. */
   start(): Promise<void> {
-    const { clock, post, keys, address, seed, folder, name, room, settings } = this.#options
+    const { clock, mailSystem, keys, address, seed, folder, name, room, settings } = this.#options
     this.#host = createHost({
       clock,
       crypto: seededCrypto(seed + 1_009 * ++this.#runs),
@@ -84,7 +84,7 @@ export class HostSite {
       database: join(folder, `${name}.sqlite`),
       ...(this.ownAgent
         ? { ...this.mail('host'), ownAgent: this.ownAgent }
-        : { mailbox: post.mailbox(address, clock), sender: post.sender(clock) }),
+        : { mailbox: mailSystem.mailbox(address, clock), sender: mailSystem.sender(clock) }),
       onEvent: (event) => this.events.push(event),
     })
     return this.#host.start()

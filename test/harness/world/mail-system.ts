@@ -33,7 +33,7 @@ const serverMs = 20
 export class MailSystem {
   readonly #clock: Clock
   readonly #random: () => number
-  weather: MailConditions = goodMailConditions
+  conditions: MailConditions = goodMailConditions
   /** All accepted mails, in order. */
   readonly taken: OutgoingMail[] = []
   /** Recipients that are refused permanently. */
@@ -84,7 +84,7 @@ export class MailSystem {
 
   take(mail: OutgoingMail): SendOutcome {
     if (this.#down.has(mail.from)) return { outcome: 'later', reason: 'the server cannot be reached' }
-    if (this.#random() < this.weather.putOff) return { outcome: 'later', reason: '451 try again' }
+    if (this.#random() < this.conditions.putOff) return { outcome: 'later', reason: '451 try again' }
     if (mail.to.some((to) => this.refused.has(to)))
       return { outcome: 'refused', reason: '550 no such user', about: 'recipient' }
     this.taken.push(mail)
@@ -94,7 +94,7 @@ export class MailSystem {
 
   /** Delivers a mail of any sender under the present conditions. */
   send(to: string, raw: Uint8Array): void {
-    const { delayMs, lost, doubled } = this.weather
+    const { delayMs, lost, doubled } = this.conditions
     const copies = this.#random() < lost ? 0 : this.#random() < doubled ? 2 : 1
     for (let copy = 0; copy < copies; copy++) {
       const [least, most] = delayMs
@@ -104,20 +104,20 @@ export class MailSystem {
 
   deliver(to: string, raw: Uint8Array): void {
     this.mailsOf(to).push({ ref: String(this.#next++), raw, sizeBytes: raw.length })
-    if (this.#random() < this.weather.unhinted) return
+    if (this.#random() < this.conditions.unhinted) return
     for (const reader of this.readersOf(to)) reader.hint()
   }
 }
 
 export class SimulatedMailbox implements Mailbox {
   #handlers: MailboxHandlers = {}
-  readonly #post: MailSystem
+  readonly #mailSystem: MailSystem
   readonly #address: string
   readonly #connection: ServerConnection
   #isOpen = false
 
-  constructor(post: MailSystem, address: string, clock: Clock) {
-    this.#post = post
+  constructor(mailSystem: MailSystem, address: string, clock: Clock) {
+    this.#mailSystem = mailSystem
     this.#address = address
     this.#connection = new ServerConnection(clock)
   }
@@ -131,14 +131,14 @@ export class SimulatedMailbox implements Mailbox {
 
   async fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
     await this.#reach()
-    const mails = this.#post.mailsOf(this.#address)
+    const mails = this.#mailSystem.mailsOf(this.#address)
     return mails.filter(({ ref }) => !except.has(ref)).slice(0, limit)
   }
 
   async remove(refs: readonly string[]): Promise<void> {
     if (refs.length === 0) return
     await this.#reach()
-    const mails = this.#post.mailsOf(this.#address)
+    const mails = this.#mailSystem.mailsOf(this.#address)
     const left = mails.filter(({ ref }) => !refs.includes(ref))
     mails.splice(0, mails.length, ...left)
   }
@@ -146,16 +146,16 @@ export class SimulatedMailbox implements Mailbox {
   async close(): Promise<void> {
     this.#isOpen = false
     this.#connection.close()
-    this.#post.readersOf(this.#address).delete(this)
+    this.#mailSystem.readersOf(this.#address).delete(this)
   }
 
   hint(): void {
-    if (this.#isOpen && !this.#post.isDown(this.#address)) this.#handlers.onWake?.()
+    if (this.#isOpen && !this.#mailSystem.isDown(this.#address)) this.#handlers.onWake?.()
   }
 
   emitState(): void {
     if (!this.#isOpen) return
-    if (this.#post.isDown(this.#address)) {
+    if (this.#mailSystem.isDown(this.#address)) {
       this.#handlers.onState?.({
         state: 'disconnected',
         reason: 'the server cannot be reached',
@@ -169,24 +169,24 @@ export class SimulatedMailbox implements Mailbox {
 
   async #reach(): Promise<void> {
     await this.#connection.request()
-    if (!this.#isOpen || this.#post.isDown(this.#address)) throw new Error('there is no connection')
+    if (!this.#isOpen || this.#mailSystem.isDown(this.#address)) throw new Error('there is no connection')
   }
 }
 
 export class SimulatedSender implements MailSender {
   readonly concurrency = 3
-  readonly #post: MailSystem
+  readonly #mailSystem: MailSystem
   readonly #connection: ServerConnection
 
-  constructor(post: MailSystem, clock: Clock) {
-    this.#post = post
+  constructor(mailSystem: MailSystem, clock: Clock) {
+    this.#mailSystem = mailSystem
     this.#connection = new ServerConnection(clock)
   }
 
   async send(mail: MailToCompose | OutgoingMail): Promise<SendOutcome> {
     const finished = await composed(mail)
     return this.#connection.request().then(
-      () => this.#post.take(finished),
+      () => this.#mailSystem.take(finished),
       () => ({ outcome: 'later', reason: 'it was closed' }),
     )
   }

@@ -21,7 +21,7 @@ export type PlayerOptions = {
   readonly seed: number
   readonly clock: WorldClock
   readonly computer: Computer
-  readonly post: MailSystem
+  readonly mailSystem: MailSystem
   readonly room: RoomKeys
   readonly subject: string
   readonly hosts: readonly InviteHost[]
@@ -117,13 +117,13 @@ export class Player {
     onEvent: (event: AgentEvent) => void,
     forwards: readonly Forward[] = [],
   ): Agent {
-    const { clock, computer, post, room, subject, hosts, stunServers, settings, seed, name, site } =
+    const { clock, computer, mailSystem, room, subject, hosts, stunServers, settings, seed, name, site } =
       this.#options
     const stoppableClock = new StoppableClock(clock, () => this.wallOffsetMs)
     this.#stoppableClock = stoppableClock
     const mail = site?.mail('agent') ?? {
-      mailbox: post.mailbox(this.address, stoppableClock),
-      sender: post.sender(stoppableClock),
+      mailbox: mailSystem.mailbox(this.address, stoppableClock),
+      sender: mailSystem.sender(stoppableClock),
     }
     this.#mailbox = mail.mailbox
     this.#agent = new Agent({
