@@ -8,7 +8,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
-import { leftOut } from './harness/left-out-reporter.ts'
+import { reportSkipped } from './harness/skipped-tests-reporter.ts'
 import { v8Flags } from './harness/v8-flags.ts'
 
 /** Files wait for timers and processes: one a core left two cores idle for over a third of a full run. */
@@ -52,7 +52,7 @@ const events = run({
 events.on('test:fail', ({ todo }) => {
   if (todo === undefined || todo === false) process.exitCode = 1
 })
-for (const reporter of [new spec(), leftOut])
+for (const reporter of [new spec(), reportSkipped])
   events.compose<NodeJS.ReadableStream>(reporter).pipe(process.stdout)
 events.on('end', () => {
   if (chosen === fast)

@@ -45,7 +45,7 @@ export async function showNat({ stun = defaultStunServers, json, lifetime }: Nat
     crypto,
     family: 4,
     servers,
-    learn: lifetime ? ['hairpins', 'lifetime'] : ['hairpins'],
+    backgroundTests: lifetime ? ['hairpins', 'lifetime'] : ['hairpins'],
     ...(lifetime && { onEvent: (event) => printProgress(event, json) }),
   })
   try {
@@ -84,7 +84,7 @@ async function gather(probe: Probe, crypto: Crypto, servers: readonly Endpoint[]
 /** Empty when this computer or its network has no IPv6. */
 async function publicIpv6(crypto: Crypto, servers: readonly Endpoint[]): Promise<readonly Endpoint[]> {
   if (!servers.some(({ address }) => familyOf(address) === 6)) return []
-  const probe = await openProbe({ crypto, family: 6, servers, learn: [] }).catch(() => null)
+  const probe = await openProbe({ crypto, family: 6, servers, backgroundTests: [] }).catch(() => null)
   if (!probe) return []
   try {
     return (await probe.verdict).publicEndpoints

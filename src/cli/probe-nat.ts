@@ -2,7 +2,7 @@
 
 import type { Crypto } from '../base/crypto.ts'
 import { addressScope, type Endpoint, type Family, familyOf } from '../base/endpoint.ts'
-import { createProber, type Learnable, type NatView, type ProberEvent } from '../nat/nat-prober.ts'
+import { type BackgroundFinding, createProber, type NatView, type ProberEvent } from '../nat/nat-prober.ts'
 import { hostEndpoints } from '../net/network-interfaces.ts'
 import { mapPort, type PortMapping } from '../net/portmap/port-mapper.ts'
 import { drive } from '../net/protocol-machine-driver.ts'
@@ -25,12 +25,18 @@ export type ProbeOptions = {
   readonly family: Family
   /** Only those of the family are used. */
   readonly servers: readonly Endpoint[]
-  readonly learn: readonly Learnable[]
+  readonly backgroundTests: readonly BackgroundFinding[]
   readonly onEvent?: (event: ProberEvent) => void
 }
 
 /** Rejects when this computer does not have the address family. */
-export async function openProbe({ crypto, family, servers, learn, onEvent }: ProbeOptions): Promise<Probe> {
+export async function openProbe({
+  crypto,
+  family,
+  servers,
+  backgroundTests,
+  onEvent,
+}: ProbeOptions): Promise<Probe> {
   const main = await openUdpSocket({ family, onDatagram: (bytes, from) => driver.receive(bytes, from) })
   const localEndpoints = hostEndpoints([main.local])
   const verdict = Promise.withResolvers<NatView>()
@@ -47,7 +53,7 @@ export async function openProbe({ crypto, family, servers, learn, onEvent }: Pro
       servers: servers.filter(({ address }) => familyOf(address) === family),
       localEndpoints,
       now: systemClock.now(),
-      learn,
+      backgroundTests,
     }),
     clock: systemClock,
     send: (bytes, to, via, ttl) => sockets.send(bytes, to, via, ttl),

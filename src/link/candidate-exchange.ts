@@ -1,4 +1,4 @@
-// Where an agent may be reached now, announced over the link itself:
+// Candidates announced over the link itself: where an agent can be reached now.
 //
 //      0              4
 //      +--------------+------------------------------------------------------------+
@@ -6,17 +6,17 @@
 //      +--------------+------------------------------------------------------------+
 //      kind 1 host  2 server-reflexive  3 peer-reflexive  4 port-mapped  5 predicted
 //
-// `number` rises from 1 with every list; it is repeated until it is acknowledged, and a list that is not newer than the
-// last has no effect.
+// `number` starts at 1 and rises with every list. A list is repeated until it is acknowledged. A list whose
+// number is not higher than the last one has no effect.
 
 import { concatBytes, viewOf } from '../base/bytes.ts'
 import { type Candidate, type CandidateKind, decodeEndpoint, encodeEndpoint } from '../base/endpoint.ts'
 
 export const maxCandidates = 16
-/** A list is sent so often at most; what is not acknowledged by then waits for the next. */
+/** A list that is still not acknowledged after so many sends is given up; the next list starts anew. */
 const maxSends = 12
-const firstGapMs = 300
-const mostGapMs = 8_000
+const firstRepeatMs = 300
+const maxRepeatMs = 8_000
 const kinds: readonly CandidateKind[] = [
   'host',
   'server-reflexive',
@@ -27,7 +27,7 @@ const kinds: readonly CandidateKind[] = [
 
 type CandidateList = { readonly number: number; readonly candidates: readonly Candidate[] }
 
-/** Those beyond the first `maxCandidates` are left out. */
+/** Encodes the first `maxCandidates` candidates; leaves out the rest. */
 export function encodeCandidates({ number, candidates }: CandidateList): Uint8Array {
   const head = new Uint8Array(4)
   viewOf(head).setUint32(0, number)
@@ -54,14 +54,14 @@ export function decodeCandidates(body: Uint8Array): CandidateList | null {
   return number === 0 ? null : { number, candidates }
 }
 
-/** Announces the newest list until it is acknowledged, and takes each of the other's once. */
+/** Repeats our newest list until it is acknowledged, and accepts each list of the peer once. */
 export class CandidateAnnouncements {
   #number = 0
-  /** Null when nothing is to be announced. */
+  /** The list being announced; null when there is none. */
   #body: Uint8Array | null = null
   #sends = 0
   #dueAt = Infinity
-  #heardNumber = 0
+  #receivedNumber = 0
 
   announce(now: number, candidates: readonly Candidate[]): void {
     this.#number = (this.#number + 1) >>> 0
@@ -74,29 +74,32 @@ export class CandidateAnnouncements {
     return this.#dueAt
   }
 
-  /** The body to be sent now; null when none is due. */
-  next(now: number): Uint8Array | null {
+  /** The body to send now; null when none is due. */
+  nextBody(now: number): Uint8Array | null {
     if (!this.#body || now < this.#dueAt) return null
     this.#sends++
-    const gapMs = Math.min(firstGapMs * 2 ** (this.#sends - 1), mostGapMs)
-    this.#dueAt = this.#sends < maxSends ? now + gapMs : Infinity
+    const repeatMs = Math.min(firstRepeatMs * 2 ** (this.#sends - 1), maxRepeatMs)
+    this.#dueAt = this.#sends < maxSends ? now + repeatMs : Infinity
     return this.#body
   }
 
-  acknowledged(body: Uint8Array): void {
+  handleAcknowledgement(body: Uint8Array): void {
     if (body.length !== 4 || viewOf(body).getUint32(0) !== this.#number) return
     this.#body = null
     this.#dueAt = Infinity
   }
 
-  /** The acknowledgement of a well-formed list, and its candidates when it is newer than the last. */
-  take(
+  /**
+   * Null for a malformed list. Else its acknowledgement, and its candidates when the list is newer than the
+   * last.
+   */
+  handleList(
     body: Uint8Array,
-  ): { readonly answer: Uint8Array; readonly candidates: readonly Candidate[] | null } | null {
+  ): { readonly acknowledgement: Uint8Array; readonly candidates: readonly Candidate[] | null } | null {
     const list = decodeCandidates(body)
     if (!list) return null
-    const isNewer = list.number > this.#heardNumber
-    if (isNewer) this.#heardNumber = list.number
-    return { answer: body.slice(0, 4), candidates: isNewer ? list.candidates : null }
+    const isNewer = list.number > this.#receivedNumber
+    if (isNewer) this.#receivedNumber = list.number
+    return { acknowledgement: body.slice(0, 4), candidates: isNewer ? list.candidates : null }
   }
 }

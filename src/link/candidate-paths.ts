@@ -1,16 +1,24 @@
-// Which path a link takes, and where else the peer may be. A path is proven by a challenge: a random number sent there and
-// answered from there (RFC 9000 §8.2); nothing else moves a link.
+// Chooses the path of a link. A path is proven by a challenge: a random number sent on it and answered on it
+// (RFC 9000 §8.2). Only a proven path is used.
 //
-//   - Known paths lead to candidates that the peer announced. While the link is disturbed all of them are challenged, by both sides,
-//     which opens the NATs between as punching does; the first that answers is taken. At other times a path of higher rank
-//     is taken when it answers.
-//   - Elsewhere is any other place that the newest authentic packet came from: the peer's NAT may have given it another
-//     port, or somebody sent a copy on (RFC 9000 §9.3). It is challenged, and so is the present path. The link moves only
-//     when the former answers and the latter does not: whoever merely copies packets, even in time, diverts nothing.
+//   - A known path leads to a candidate that the peer announced. While the link is disturbed, both sides challenge all
+//     known paths, which also opens the NATs between them. The link takes the first path that answers. At other times
+//     it takes a path of higher rank when that one answers.
+//   - An unknown path is any other path on which the newest authentic packet arrived. The peer's NAT may have changed
+//     its port, or an attacker may have forwarded a copy (RFC 9000 §9.3). So the unknown path and the present path are
+//     both challenged. The link moves only if the unknown path answers and the present one does not. An attacker who
+//     only copies packets, however fast, cannot divert the link.
 
 import type { Endpoint } from '../base/endpoint.ts'
 import type { Via } from '../base/protocol-machine.ts'
-import { type Challenge, keyOf, PathChallenges, type Place, shorten, unheardFlag } from './path-challenges.ts'
+import {
+  type Challenge,
+  dropOldest,
+  type Path,
+  PathChallenges,
+  pathKey,
+  unheardFlag,
+} from './path-challenges.ts'
 
 export type CandidatePath = {
   readonly endpoint: Endpoint
@@ -18,34 +26,34 @@ export type CandidatePath = {
   readonly rank: number
 }
 
-/** Known paths, further ones are ignored; and those that were in use before. */
+/** Announced paths that are kept, and former paths that stay known. Further announced ones are ignored. */
 const maxKnown = 16
 const maxFormer = 4
-/** From one challenge to the next of a burst. */
+/** Between the challenges of one burst. */
 const burstGapsMs = [200, 200, 400, 800] as const
-/** After the burst, while the link is disturbed. */
+/** Between challenges after the burst, while the link is disturbed. */
 const slowGapMs = 2_000
-/** Whoever is asked to search by the other does so at most so often. */
+/** A peer's challenge can start a search of ours at most this often. */
 const searchGapMs = 2_000
-/** So long a place that did not answer, or was not needed, is not tried again. */
+/** After a trial that did not move the link, its path is not tried again for so long. */
 const restMs = 5_000
 const trialMs = 2_000
-/** The present path's answer may come so much later than that from elsewhere, or half a round trip. */
+/** The present path may answer so much later than the tried one; half a round trip if that is longer. */
 const graceMs = 100
-type Known = Place & {
+type KnownPath = Path & {
   rank: number
-  /** Announced by the peer, and not only in use before. */
+  /** Announced by the peer; false for a former path. */
   readonly isAnnounced: boolean
   sent: number
   nextAt: number
 }
 type Trial = {
-  readonly place: Place
+  readonly path: Path
   sent: number
   nextAt: number
   readonly until: number
   isPresentAlive: boolean
-  /** When it is decided; Infinity while the place has not answered. */
+  /** When the trial ends; Infinity while the tried path has not answered. */
   decideAt: number
 }
 
@@ -59,13 +67,13 @@ export type CandidatePathsOptions = {
 
 export class CandidatePaths {
   readonly #challenges: PathChallenges
-  #present: Place
+  #present: Path
   #presentRank: number
-  /** By place. */
-  readonly #known = new Map<string, Known>()
+  /** Keyed by `pathKey`. */
+  readonly #known = new Map<string, KnownPath>()
   #trial: Trial | null = null
-  /** Until when a place from which packets come is left alone; at most `maxKnown`. */
-  readonly #resting = new Map<string, number>()
+  /** By `pathKey`: until when this path is not tried. At most `maxKnown`. */
+  readonly #restingUntil = new Map<string, number>()
   #isDisturbed = false
   #searchedAt = -Infinity
   #roundTripMs = 0
@@ -85,7 +93,7 @@ export class CandidatePaths {
     return this.#present.via
   }
 
-  /** When `advance` is wanted; Infinity when never. */
+  /** When to call `advance`; Infinity for never. */
   dueAt(): number {
     return this.#dueAt
   }
@@ -99,7 +107,7 @@ export class CandidatePaths {
     return via === presentVia && endpoint.port === present.port && endpoint.address === present.address
   }
 
-  /** Somebody else has proven this path. False when it is the present one. */
+  /** Uses a path that the caller has proven. False when it is the present one. */
   move(endpoint: Endpoint, via: Via, rank: number): boolean {
     this.#presentRank = rank
     if (this.isPresent(endpoint, via)) return false
@@ -107,56 +115,61 @@ export class CandidatePaths {
     return true
   }
 
-  /** Where the peer may be as of now; those of higher rank than the present path are looked at. */
+  /**
+   * Replaces the announced paths. Challenges those of higher rank than the present path; all of them while
+   * disturbed.
+   */
   setCandidatePaths(now: number, paths: readonly CandidatePath[]): void {
     for (const [key, { isAnnounced }] of this.#known) if (isAnnounced) this.#known.delete(key)
     for (const { endpoint, rank } of paths.slice(0, maxKnown)) {
       if (this.isPresent(endpoint, 0)) this.#presentRank = rank
-      const place = { endpoint, via: 0 }
-      this.#known.set(keyOf(place), { ...place, rank, isAnnounced: true, sent: 0, nextAt: Infinity })
+      const path = { endpoint, via: 0 }
+      this.#known.set(pathKey(path), { ...path, rank, isAnnounced: true, sent: 0, nextAt: Infinity })
     }
-    if (this.#isDisturbed) this.#search(now)
-    else this.look(now)
+    if (this.#isDisturbed) this.challengeAll(now)
+    else this.challengeBetter(now)
   }
 
-  /** Challenges the paths that would be better than the present one. */
-  look(now: number): void {
-    for (const path of this.#known.values()) if (path.rank > this.#presentRank) begin(now, path)
+  /** Challenges the paths of higher rank than the present one. */
+  challengeBetter(now: number): void {
+    for (const path of this.#known.values()) if (path.rank > this.#presentRank) beginBurst(now, path)
     this.#schedule()
   }
 
-  /** Nothing is heard any more, or soon may not: challenges every path, again and again until `settle`. */
+  /** The peer is silent, or soon may be: challenges every path repeatedly until `endDisturbance`. */
   disturb(now: number): void {
     this.#isDisturbed = true
-    this.#search(now)
+    this.challengeAll(now)
   }
 
-  settle(): void {
+  endDisturbance(): void {
     this.#isDisturbed = false
   }
 
-  /** Challenges every path a few times. */
-  sweep(now: number): void {
-    this.#search(now)
+  /** Sends a burst of challenges on every path. */
+  challengeAll(now: number): void {
+    this.#searchedAt = now
+    for (const path of this.#known.values()) beginBurst(now, path)
+    this.#schedule()
   }
 
-  /** The peer has challenged us; the answer is for the caller. */
-  challenged(now: number, body: Uint8Array): void {
+  /** The peer has challenged us. The caller sends the answer. */
+  handleChallenge(now: number, body: Uint8Array): void {
     if (((body[0] as number) & unheardFlag) === 0 || now < this.#searchedAt + searchGapMs) return
-    this.#resting.clear()
-    this.#search(now)
+    this.#restingUntil.clear()
+    this.challengeAll(now)
   }
 
-  /** The newest packet of the peer came from there. */
-  heardFrom(now: number, endpoint: Endpoint, via: Via): void {
+  /** The peer's newest packet arrived on this path. */
+  noteReceivedOn(now: number, endpoint: Endpoint, via: Via): void {
     if (this.isPresent(endpoint, via)) {
       if (this.#trial) this.#trial.isPresentAlive = true
       return
     }
-    const place = { endpoint, via }
-    if (this.#trial || now < (this.#resting.get(keyOf(place)) ?? -Infinity)) return
+    const path = { endpoint, via }
+    if (this.#trial || now < (this.#restingUntil.get(pathKey(path)) ?? -Infinity)) return
     this.#trial = {
-      place,
+      path,
       sent: 0,
       nextAt: now,
       until: now + trialMs,
@@ -166,58 +179,52 @@ export class CandidatePaths {
     this.#schedule()
   }
 
-  /** A challenge was answered from there. True when the link moves with it. */
-  answered(now: number, body: Uint8Array, endpoint: Endpoint, via: Via): boolean {
-    const asked = this.#challenges.answered(now, body)
-    if (asked === null) return false
-    // Whatever path the answer took: what we send on the present path arrives.
-    if (asked === keyOf(this.#present)) {
+  /** An answer to a challenge arrived on this path. True when the link moves to it. */
+  handleAnswer(now: number, body: Uint8Array, endpoint: Endpoint, via: Via): boolean {
+    const challengedKey = this.#challenges.takeAnswered(now, body)
+    if (challengedKey === null) return false
+    // The present path works in our direction, whichever path the answer took.
+    if (challengedKey === pathKey(this.#present)) {
       if (this.#trial) this.#trial.isPresentAlive = true
       return false
     }
-    const place = { endpoint, via }
-    if (asked !== keyOf(place)) return false
-    const path = this.#known.get(asked)
-    if (path) path.nextAt = Infinity
-    const rank = path?.rank ?? 0
-    if (this.#isDisturbed || (path && rank > this.#presentRank)) {
+    const path = { endpoint, via }
+    if (challengedKey !== pathKey(path)) return false
+    const known = this.#known.get(challengedKey)
+    if (known) known.nextAt = Infinity
+    const rank = known?.rank ?? 0
+    if (this.#isDisturbed || (known && rank > this.#presentRank)) {
       this.#presentRank = rank
-      this.#moveTo(place)
+      this.#moveTo(path)
       return true
     }
-    if (this.#trial && keyOf(this.#trial.place) === asked) {
+    if (this.#trial && pathKey(this.#trial.path) === challengedKey) {
       this.#trial.decideAt = Math.min(this.#trial.decideAt, now + Math.max(graceMs, this.#roundTripMs / 2))
     }
     this.#schedule()
     return false
   }
 
-  /** What is to be sent now, and whether the link has moved. */
+  /** The challenges to send now, and whether the link has moved. */
   advance(now: number): { readonly hasMoved: boolean; readonly challenges: readonly Challenge[] } {
-    if (now < this.#dueAt) return nothingToDo
-    const hasMoved = this.#decide(now)
+    if (now < this.#dueAt) return nothingDue
+    const hasMoved = this.#decideTrial(now)
     const challenges = [...this.#challengeTrial(now), ...this.#challengeKnown(now)]
     this.#schedule()
     return { hasMoved, challenges }
   }
 
-  #search(now: number): void {
-    this.#searchedAt = now
-    for (const path of this.#known.values()) begin(now, path)
-    this.#schedule()
-  }
-
-  #decide(now: number): boolean {
+  #decideTrial(now: number): boolean {
     const trial = this.#trial
     if (!trial || (now < trial.decideAt && now < trial.until)) return false
     this.#trial = null
     if (now >= trial.decideAt && !trial.isPresentAlive) {
-      this.#presentRank = this.#known.get(keyOf(trial.place))?.rank ?? 0
-      this.#moveTo(trial.place)
+      this.#presentRank = this.#known.get(pathKey(trial.path))?.rank ?? 0
+      this.#moveTo(trial.path)
       return true
     }
-    this.#resting.set(keyOf(trial.place), now + restMs)
-    shorten(this.#resting, maxKnown)
+    this.#restingUntil.set(pathKey(trial.path), now + restMs)
+    dropOldest(this.#restingUntil, maxKnown)
     return false
   }
 
@@ -225,7 +232,7 @@ export class CandidatePaths {
     const trial = this.#trial
     if (!trial || now < trial.nextAt) return []
     trial.nextAt = now + (burstGapsMs[trial.sent++] ?? Infinity)
-    return this.#challenges.make(now, [trial.place, this.#present], this.#flags)
+    return this.#challenges.make(now, [trial.path, this.#present], this.#flags)
   }
 
   #challengeKnown(now: number): Challenge[] {
@@ -234,7 +241,7 @@ export class CandidatePaths {
       .sort((a, b) => b.rank - a.rank)
     return due.flatMap((path) => {
       path.nextAt = now + (burstGapsMs[path.sent++] ?? (this.#isDisturbed ? slowGapMs : Infinity))
-      // Pings go there anyway.
+      // Pings use the present path anyway.
       const isPresent = this.isPresent(path.endpoint, path.via)
       return isPresent ? [] : this.#challenges.make(now, [path], this.#flags)
     })
@@ -244,9 +251,9 @@ export class CandidatePaths {
     return this.#isDisturbed ? unheardFlag : 0
   }
 
-  /** The path that is left stays known: the peer may come back to it. */
-  #moveTo(place: Place): void {
-    const key = keyOf(this.#present)
+  /** The path we leave stays known: the peer may come back to it. */
+  #moveTo(path: Path): void {
+    const key = pathKey(this.#present)
     if (!this.#known.get(key)?.isAnnounced) {
       this.#known.delete(key)
       this.#known.set(key, { ...this.#present, rank: 0, isAnnounced: false, sent: 0, nextAt: Infinity })
@@ -254,10 +261,10 @@ export class CandidatePaths {
       for (const [oldest] of former.slice(0, Math.max(0, former.length - maxFormer)))
         this.#known.delete(oldest)
     }
-    this.#present = place
+    this.#present = path
     this.#trial = null
-    this.#resting.clear()
-    for (const path of this.#known.values()) if (path.rank <= this.#presentRank) path.nextAt = Infinity
+    this.#restingUntil.clear()
+    for (const known of this.#known.values()) if (known.rank <= this.#presentRank) known.nextAt = Infinity
     this.#schedule()
   }
 
@@ -269,9 +276,9 @@ export class CandidatePaths {
   }
 }
 
-const nothingToDo = { hasMoved: false, challenges: [] } as const
+const nothingDue = { hasMoved: false, challenges: [] } as const
 
-function begin(now: number, path: Known): void {
+function beginBurst(now: number, path: KnownPath): void {
   path.sent = 0
   path.nextAt = now
 }

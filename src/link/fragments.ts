@@ -1,75 +1,84 @@
-// Datagrams larger than the path carries, in parts:
+// Datagrams larger than one packet, in fragments:
 //
 //      0              4        5        6
 //      +--------------+--------+--------+--------------------------+
 //      |  number (4)  |  index |  count |  bytes (1 or more)       |
 //      +--------------+--------+--------+--------------------------+
 //
-// `number` counts the sender's datagrams in parts; `index` is below `count`, which is 2..64. The parts may come in any
-// order; when one is lost the datagram is, as it would be in one piece.
+// `number` counts the sender's fragmented datagrams. `index` is below `count`, which is 2..64. Fragments may
+// arrive in any order. If one is lost, the whole datagram is lost.
 
 import { concatBytes, viewOf } from '../base/bytes.ts'
 import { maxDatagramBytes } from './packet-codec.ts'
 
-export const partHeaderBytes = 6
-export const maxParts = 64
+export const fragmentHeaderBytes = 6
+export const maxFragments = 64
 
-/** What one peer can make us hold: so many datagrams, so many bytes, for so long. At a bound the oldest goes. */
-export const maxPartial = 32
+/**
+ * Bounds on what one peer can make us hold: datagrams, bytes and time. Beyond a bound the oldest datagram is
+ * dropped.
+ */
+export const maxPartialDatagrams = 32
 export const maxPartialBytes = 512 * 1024
 export const partialMs = 2_000
 
-/** The bodies of `bytes` in parts that fill `bodyBytes`, but the last. At most `maxDatagramBytes` in at most 64 parts. */
+/**
+ * The bodies of the fragments. All but the last fill `bodyBytes`. `bytes`: at most `maxDatagramBytes`, and at
+ * most 64 fragments.
+ */
 export function splitDatagram(number: number, bytes: Uint8Array, bodyBytes: number): Uint8Array[] {
-  const room = bodyBytes - partHeaderBytes
-  const count = Math.ceil(bytes.length / room)
+  const payloadBytes = bodyBytes - fragmentHeaderBytes
+  const count = Math.ceil(bytes.length / payloadBytes)
   return Array.from({ length: count }, (_, index) => {
-    const part = bytes.subarray(index * room, (index + 1) * room)
-    const body = new Uint8Array(partHeaderBytes + part.length)
+    const fragment = bytes.subarray(index * payloadBytes, (index + 1) * payloadBytes)
+    const body = new Uint8Array(fragmentHeaderBytes + fragment.length)
     viewOf(body).setUint32(0, number)
     body[4] = index
     body[5] = count
-    body.set(part, partHeaderBytes)
+    body.set(fragment, fragmentHeaderBytes)
     return body
   })
 }
 
-type Partial = {
+type PartialDatagram = {
   readonly since: number
-  readonly parts: (Uint8Array | undefined)[]
+  readonly fragments: (Uint8Array | undefined)[]
   missing: number
   bytes: number
 }
 
 export class Reassembly {
-  /** By number, the oldest first. */
-  readonly #partial = new Map<number, Partial>()
+  /** By number, oldest first. */
+  readonly #partial = new Map<number, PartialDatagram>()
   #bytes = 0
 
   get heldBytes(): number {
     return this.#bytes
   }
 
-  /** The whole datagram when this was its last part. `body` must stay as it is. */
+  /**
+   * The whole datagram when this was its last missing fragment; else null. The caller must not change `body`
+   * afterwards.
+   */
   take(now: number, body: Uint8Array): Uint8Array | null {
     this.expire(now)
     const index = body[4]
     const count = body[5]
-    if (index === undefined || count === undefined || body.length <= partHeaderBytes) return null
-    if (count < 2 || count > maxParts || index >= count) return null
+    if (index === undefined || count === undefined || body.length <= fragmentHeaderBytes) return null
+    if (count < 2 || count > maxFragments || index >= count) return null
     const number = viewOf(body).getUint32(0)
     const partial = this.#partial.get(number) ?? this.#begin(now, number, count)
-    if (partial.parts.length !== count || partial.parts[index]) return null
-    const part = body.subarray(partHeaderBytes)
-    partial.parts[index] = part
+    if (partial.fragments.length !== count || partial.fragments[index]) return null
+    const fragment = body.subarray(fragmentHeaderBytes)
+    partial.fragments[index] = fragment
     partial.missing--
-    partial.bytes += part.length
-    this.#bytes += part.length
+    partial.bytes += fragment.length
+    this.#bytes += fragment.length
     if (partial.bytes > maxDatagramBytes) this.#drop(number, partial)
     else if (partial.missing === 0) {
       this.#drop(number, partial)
-      return concatBytes(...(partial.parts as Uint8Array[]))
-    } else this.#keepBounds()
+      return concatBytes(...(partial.fragments as Uint8Array[]))
+    } else this.#dropBeyondBounds()
     return null
   }
 
@@ -85,10 +94,10 @@ export class Reassembly {
     this.#bytes = 0
   }
 
-  #begin(now: number, number: number, count: number): Partial {
+  #begin(now: number, number: number, count: number): PartialDatagram {
     const partial = {
       since: now,
-      parts: new Array<undefined>(count).fill(undefined),
+      fragments: new Array<undefined>(count).fill(undefined),
       missing: count,
       bytes: 0,
     }
@@ -96,14 +105,14 @@ export class Reassembly {
     return partial
   }
 
-  #keepBounds(): void {
+  #dropBeyondBounds(): void {
     for (const [number, partial] of this.#partial) {
-      if (this.#partial.size <= maxPartial && this.#bytes <= maxPartialBytes) return
+      if (this.#partial.size <= maxPartialDatagrams && this.#bytes <= maxPartialBytes) return
       this.#drop(number, partial)
     }
   }
 
-  #drop(number: number, partial: Partial): void {
+  #drop(number: number, partial: PartialDatagram): void {
     this.#partial.delete(number)
     this.#bytes -= partial.bytes
   }

@@ -1,5 +1,5 @@
-// Agreeing on a link's keys (A7): opening, acceptance, acknowledgement. The opener drives: it repeats
-// the opening until it is accepted and the acknowledgement until it hears data; the responder only answers.
+// The handshake that agrees on a link's keys (A7): opening, acceptance, acknowledgement. The opener repeats its
+// opening until it is accepted, then its acknowledgement until it receives data. The responder only answers.
 //
 //      opener                                        responder
 //      opening {ephemeral}              ------->
@@ -7,7 +7,7 @@
 //      agreed
 //      acknowledgement {signature}      ------->     agreed
 //
-// Both sign the transcript, each with its role in it:
+// Both sides sign the transcript, each with its own role in it:
 //
 //      "peerpost link 1" · role (0x01 opener, 0x02 responder) · tag · opener's and responder's identity
 //      · opener's and responder's session key · opener's and responder's ephemeral
@@ -16,16 +16,16 @@
 //
 //      BLAKE2b-256( crypto_kx of the ephemerals · BLAKE2b-256(transcript with role 0x00), keyed by the given key )
 //
-// of that direction. The ephemerals are fresh for every link and wiped once agreed, so two links of one pair of
-// sessions share no key, and keys taken later open nothing recorded earlier.
+// computed for that direction. The ephemeral keys are fresh for every link and wiped once agreed. So two links
+// of one pair of sessions share no key, and keys stolen later decrypt nothing recorded earlier.
 //
-// Replays: the opener numbers what it sends, the responder answers each number once. An opening recorded from an
-// earlier link of the same two sessions looks like a new one: it draws one acceptance per number, to the
-// current remote only, and never agrees, because nobody can acknowledge it.
+// Replays: the opener numbers its packets, and the responder answers each number once. An opening recorded from
+// an earlier link of the same two sessions looks like a new one. It gets one acceptance per number, sent to the
+// current remote only, and never leads to keys, because nobody can acknowledge it.
 //
-// A side that starts a second link with the same tag while the other still holds the first is ignored until the
-// other has noticed the loss and starts anew too; otherwise a recorded opening could end a live link. A responder
-// that has not agreed yet takes a restarted opener at once.
+// A side may start a second link with the same tag while the other still holds the first. It is ignored until
+// the other notices the loss and starts anew too; otherwise a recorded opening could end a live link. A
+// responder that has not agreed yet accepts a restarted opener at once.
 
 import { concatBytes, equalBytes, utf8 } from '../base/bytes.ts'
 import type { Crypto, KeyPair } from '../base/crypto.ts'
@@ -38,30 +38,32 @@ export type DirectionKeys = { readonly sendKey: Uint8Array; readonly receiveKey:
 export type HandshakeOptions = {
   readonly crypto: Crypto
   readonly role: LinkRole
-  /** 8 bytes that name the pair of sessions. */
+  /** Names the pair of sessions; 8 bytes. */
   readonly tag: Uint8Array
   /** 32 bytes each, from both session keys and the room's secret; copied. */
   readonly keys: DirectionKeys
   /** Our Ed25519 identity. */
   readonly identity: KeyPair
-  /** The other's Ed25519 public key. */
+  /** The peer's Ed25519 public key. */
   readonly peerId: Uint8Array
   /** X25519 public keys of both sessions. */
   readonly sessionKeys: { readonly mine: Uint8Array; readonly theirs: Uint8Array }
 }
 
 export type HandshakeStep =
-  /** Not authentic, a copy, or out of place: no answer. */
+  /** Not authentic, a replay, or unexpected in this state: no answer. */
   | { readonly step: 'ignored' }
-  /** The responder's acceptance, to be sent. */
+  /** The responder sends this acceptance. */
   | { readonly step: 'answer'; readonly bytes: Uint8Array }
-  /** The other is who it should be; the opener now owes the acknowledgement (`next`). */
+  /** The peer is authenticated. The opener must now send its acknowledgement (`next`). */
   | { readonly step: 'agreed'; readonly keys: DirectionKeys }
-  /** The opener acknowledges again: it has not heard the responder's data yet. */
+  /** The opener repeats its acknowledgement: it has not received the responder's data yet. */
   | { readonly step: 'acknowledged-again' }
 
-/** Openings a responder holds until one is acknowledged; a further one replaces the oldest, whose opener's next
- *  repetition brings it back. */
+/**
+ * Openings that a responder holds until one is acknowledged. A further one replaces the oldest; the next
+ * repetition of the replaced opener brings it back.
+ */
 const maxPending = 4
 const maxAttempt = 0xffff
 const ignored: HandshakeStep = { step: 'ignored' }
@@ -73,22 +75,22 @@ export class Handshake {
   readonly #keys: DirectionKeys
   readonly #ephemeral: KeyPair
   #agreed = false
-  /** Opener: number of the last packet sent. */
+  /** Opener: the number of the last packet sent. */
   #attempt = 0
-  /** Opener, once agreed. */
+  /** Opener: set once agreed. */
   #signature: Uint8Array = noSignature
-  /** Responder; once agreed only the one that was. */
+  /** Responder: once agreed, only the agreed one. */
   #pending: Pending[] = []
 
   constructor(options: HandshakeOptions) {
     this.#options = options
     const { sendKey, receiveKey } = options.keys
-    // Not slice(): that of a Buffer shares its memory, and `wipe` would reach the caller.
+    // Not slice(): a Buffer's slice shares its memory, so `wipe` would clear the caller's keys.
     this.#keys = { sendKey: new Uint8Array(sendKey), receiveKey: new Uint8Array(receiveKey) }
     this.#ephemeral = options.crypto.boxKeyPair()
   }
 
-  /** Opener only: the next opening or, once agreed, the next acknowledgement; null after 65,535 of them. */
+  /** Opener only: the next opening or, once agreed, the next acknowledgement. Null after 65,535 packets. */
   next(): Uint8Array | null {
     if (this.#attempt === maxAttempt) return null
     this.#attempt++

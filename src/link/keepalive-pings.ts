@@ -1,59 +1,65 @@
-// When a link pings, what its pings say, and how long their answers took (C4). Silence is asked about:
+// Decides when a link pings, encodes its pings, and measures the round trip (C4). A silent peer is pinged:
 //
-//      quiet ──keepalive due, or silent for a second while games talk──> asking ──no answer for a while──> disturbed
-//        ^                                                                 │                                  │
-//        └────────────────────────── anything authentic comes ─────────────┴──────────────────────────────────┘
+//      quiet ──keepalive due, or a busy link silent for a second──> pinged ──no answer for a while──> disturbed
+//        ^                                                            │                               │
+//        └────────────────────── any authentic packet ────────────────┴───────────────────────────────┘
 //
-// So an idle link costs one ping a keepalive, and one that a game uses is suspected within three seconds.
+// An idle link costs one ping per keepalive interval. A link in use is suspected within three seconds of
+// silence.
 
 import { viewOf } from '../base/bytes.ts'
 
-/** So long after a datagram, either way, the next one is expected. */
+/** A link counts as busy for so long after a datagram in either direction. */
 const busyMs = 5_000
-/** Silence that is worth a question then. */
-const quietMs = 1_000
-/** While nothing comes pings follow each other so fast, and after `fastMs` more slowly. */
+/** On a busy link, so much silence causes a ping. */
+const silenceMs = 1_000
+/** Unanswered pings repeat at this gap, and at the slower one after `fastMs`. */
 const fastGapMs = 300
 const fastMs = 6_000
 const slowGapMs = 1_000
-/** Without an answer for so long, or as many round trips, the path is suspected. */
+/** Without an answer for so long, or for as many round trips, the path is suspected. */
 const suspectMs = 1_500
-const mostSuspectMs = 4_000
+const maxSuspectMs = 4_000
 const suspectRoundTrips = 2.5
-/** A timer so late was not late: the computer slept. */
+/** A timer that fires so late means that the computer slept. */
 const sleptMs = 5_000
-/** Pings whose answer is still measured; an answer to an older one is only a sign of life. */
-const remembered = 16
+/**
+ * Pings whose round trip can still be measured. An answer to an older one only shows that the peer is alive.
+ */
+const rememberedPings = 16
 
 export type PingCounts = {
   readonly answered: number
-  /** So old that their answer does not count any more. */
+  /** Too old for their answer to count. */
   readonly lost: number
 }
 
 export class KeepalivePings {
   #keepaliveMs: number
   readonly #lossMs: number
-  /** NaN once answered. */
-  readonly #sentAt = new Float64Array(remembered).fill(Number.NaN)
+  /** By number modulo `rememberedPings`; NaN once answered. */
+  readonly #sentAt = new Float64Array(rememberedPings).fill(Number.NaN)
   #count = 0
   #answered = 0
   #lost = 0
   #roundTripMs = 0
-  #latestAt: number
-  #heardAt: number
-  /** The first ping since something was heard. */
-  #askedAt: number | null = null
+  #lastPingAt: number
+  #receivedAt: number
+  /** When the first ping went out since the last packet arrived; null while none is unanswered. */
+  #unansweredSince: number | null = null
   #busyUntil = -Infinity
-  /** When a busy link looks whether it has heard something; does not move with every datagram, lest the timer did. */
-  #lookAt = Infinity
+  /**
+   * When a busy link checks for silence. It does not move with every datagram, so the timer need not be set
+   * anew.
+   */
+  #checkAt = Infinity
   #isDisturbed = false
 
   constructor(now: number, keepaliveMs: number, lossMs: number) {
     this.#keepaliveMs = keepaliveMs
     this.#lossMs = lossMs
-    this.#latestAt = now
-    this.#heardAt = now
+    this.#lastPingAt = now
+    this.#receivedAt = now
   }
 
   set keepaliveMs(ms: number) {
@@ -64,61 +70,61 @@ export class KeepalivePings {
     return this.#isDisturbed
   }
 
-  /** Something authentic came. True when that ends a disturbance. */
-  hear(now: number): boolean {
-    this.#heardAt = now
-    if (this.#askedAt === null) return false
-    this.#askedAt = null
-    this.#lookAt = now < this.#busyUntil ? now + quietMs : Infinity
+  /** An authentic packet arrived. True when that ends a disturbance. */
+  noteReceived(now: number): boolean {
+    this.#receivedAt = now
+    if (this.#unansweredSince === null) return false
+    this.#unansweredSince = null
+    this.#checkAt = now < this.#busyUntil ? now + silenceMs : Infinity
     const wasDisturbed = this.#isDisturbed
     this.#isDisturbed = false
     return wasDisturbed
   }
 
-  /** A datagram went either way. */
+  /** A datagram was sent or received. */
   noteTraffic(now: number): void {
     this.#busyUntil = now + busyMs
-    if (this.#lookAt === Infinity && this.#askedAt === null) this.#lookAt = now + quietMs
+    if (this.#checkAt === Infinity && this.#unansweredSince === null) this.#checkAt = now + silenceMs
   }
 
   lostAt(): number {
-    return this.#heardAt + this.#lossMs
+    return this.#receivedAt + this.#lossMs
   }
 
-  /** When `advance` is wanted. */
+  /** When to call `advance`. */
   dueAt(): number {
-    if (this.#askedAt === null) return Math.min(this.#latestAt + this.#keepaliveMs, this.#lookAt)
-    const gapMs = this.#latestAt - this.#askedAt < fastMs ? fastGapMs : slowGapMs
-    return Math.min(this.#latestAt + gapMs, this.#suspectAt(this.#askedAt))
+    if (this.#unansweredSince === null) return Math.min(this.#lastPingAt + this.#keepaliveMs, this.#checkAt)
+    const gapMs = this.#lastPingAt - this.#unansweredSince < fastMs ? fastGapMs : slowGapMs
+    return Math.min(this.#lastPingAt + gapMs, this.#suspectAt(this.#unansweredSince))
   }
 
-  /** What is due now. Time in which the computer slept does not count as silence: the other is asked first. */
+  /** What is due now. Time in which the computer slept does not count as silence: the peer is pinged first. */
   advance(now: number): { readonly ping: boolean; readonly disturbed: boolean } {
     if (now - this.dueAt() > sleptMs) {
-      this.#heardAt = now
-      this.#askedAt = this.#isDisturbed ? now : null
+      this.#receivedAt = now
+      this.#unansweredSince = this.#isDisturbed ? now : null
       return { ping: true, disturbed: false }
     }
-    if (this.#askedAt !== null) {
-      const disturbed = now >= this.#suspectAt(this.#askedAt)
+    if (this.#unansweredSince !== null) {
+      const disturbed = now >= this.#suspectAt(this.#unansweredSince)
       if (disturbed) this.#isDisturbed = true
       return { ping: now >= this.dueAt(), disturbed }
     }
-    if (now >= this.#lookAt) {
-      const nextLookAt = this.#heardAt + quietMs
-      if (nextLookAt <= now) return { ping: true, disturbed: false }
-      this.#lookAt = nextLookAt <= this.#busyUntil ? nextLookAt : Infinity
+    if (now >= this.#checkAt) {
+      const nextCheckAt = this.#receivedAt + silenceMs
+      if (nextCheckAt <= now) return { ping: true, disturbed: false }
+      this.#checkAt = nextCheckAt <= this.#busyUntil ? nextCheckAt : Infinity
     }
     return { ping: now >= this.dueAt(), disturbed: false }
   }
 
-  /** The body of the next ping: its number, from 1. */
-  next(now: number): Uint8Array {
-    this.#latestAt = now
-    this.#askedAt ??= now
-    this.#lookAt = Infinity
+  /** The body of the next ping: its number, starting at 1. */
+  nextBody(now: number): Uint8Array {
+    this.#lastPingAt = now
+    this.#unansweredSince ??= now
+    this.#checkAt = Infinity
     this.#count++
-    const slot = this.#count % remembered
+    const slot = this.#count % rememberedPings
     if (!Number.isNaN(this.#sentAt[slot])) this.#lost++
     this.#sentAt[slot] = now
     const body = new Uint8Array(4)
@@ -126,14 +132,14 @@ export class KeepalivePings {
     return body
   }
 
-  /** Milliseconds since the ping this body answers, or null; each is measured once. */
+  /** Milliseconds since the ping that this body answers; null when unknown. Each ping is measured once. */
   roundTripMs(now: number, body: Uint8Array): number | null {
     if (body.length !== 4) return null
     const number = viewOf(body).getUint32(0)
-    if (number === 0 || number > this.#count || number <= this.#count - remembered) return null
-    const ms = now - (this.#sentAt[number % remembered] as number)
+    if (number === 0 || number > this.#count || number <= this.#count - rememberedPings) return null
+    const ms = now - (this.#sentAt[number % rememberedPings] as number)
     if (Number.isNaN(ms)) return null
-    this.#sentAt[number % remembered] = Number.NaN
+    this.#sentAt[number % rememberedPings] = Number.NaN
     this.#answered++
     this.#roundTripMs = ms
     return ms
@@ -143,8 +149,8 @@ export class KeepalivePings {
     return { answered: this.#answered, lost: this.#lost }
   }
 
-  #suspectAt(askedAt: number): number {
+  #suspectAt(since: number): number {
     if (this.#isDisturbed) return Infinity
-    return askedAt + Math.min(Math.max(suspectMs, suspectRoundTrips * this.#roundTripMs), mostSuspectMs)
+    return since + Math.min(Math.max(suspectMs, suspectRoundTrips * this.#roundTripMs), maxSuspectMs)
   }
 }

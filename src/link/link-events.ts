@@ -7,18 +7,18 @@ export type CloseReason = 'closed' | 'closed-by-peer' | 'lost' | 'no-handshake'
 
 export type LinkEvent =
   | { readonly type: 'open' }
-  /** `bytes` belong to whoever takes the event. */
+  /** The receiver of the event owns `bytes`. */
   | { readonly type: 'datagram'; readonly bytes: Uint8Array }
   | { readonly type: 'round-trip'; readonly ms: number }
-  /** The peer is silent though asked; the link looks for another path. */
+  /** The peer does not answer pings; the link looks for another path. */
   | { readonly type: 'disturbed' }
-  /** It is heard again. */
+  /** The peer answers again. */
   | { readonly type: 'recovered' }
-  /** Everything goes on another path from now on, which has been proven. */
+  /** The link uses another, proven path from now on. */
   | { readonly type: 'moved'; readonly remote: Endpoint; readonly via: Via }
-  /** Where the peer may be reached from now on: at most 16, which nobody has looked at. */
+  /** Where the peer says it can be reached; at most 16, not verified. */
   | { readonly type: 'candidates'; readonly candidates: readonly Candidate[] }
-  /** Always the last. */
+  /** Always the last event. */
   | { readonly type: 'closed'; readonly reason: CloseReason }
 
 export type LinkAction = Exclude<Action<LinkEvent>, CloseAction>

@@ -1,10 +1,10 @@
-// A link: the authenticated live channel on a punched path (A7, A10, C4). Handshake, then frames both
-// ways, pings that keep the NAT mapping open and notice silence, another path when the present one falls silent or the
-// peer moves, then a close that is acknowledged.
+// A link: the authenticated live channel on a punched path (A7, A10, C4). It begins with a handshake, then carries
+// frames both ways. Pings keep the NAT mapping open and detect silence. The link changes its path when the present one
+// falls silent or the peer moves. It ends with a close that is acknowledged.
 //
-//      handshake ──> open ──> closing ──> closed         every state can also go straight to closed
+//      handshake ──> open ──> closing ──> closed         every state may also lead straight to closed
 //
-// A closed link does nothing, answers nothing and has wiped its keys.
+// A closed link sends nothing, answers nothing, and has wiped its keys.
 
 import type { Candidate, Endpoint } from '../base/endpoint.ts'
 import type { Machine, Via } from '../base/protocol-machine.ts'
@@ -17,18 +17,18 @@ import { dataByte, frameKinds, handshakeByte, maxDatagramBytes } from './packet-
 
 export type LinkOptions = HandshakeOptions &
   OpenLinkOptions & {
-    /** How long the handshake may take. Default 30,000. */
+    /** How long the handshake may take, in ms. Default 30,000. */
     readonly handshakeMs?: number
   }
 
 type LinkState = 'handshake' | 'open' | 'closing' | 'closed'
 
-/** The handshake is repeated after 200 ms, then half as long again each time, up to a second. */
+/** The handshake is repeated after 200 ms. The gap then grows by half each time, up to a second. */
 const firstRepeatMs = 200
 const maxRepeatMs = 1000
 const closeRepeatMs = 250
 const maxCloses = 4
-const nothing = new Uint8Array(0)
+const noBody = new Uint8Array(0)
 
 export function createLink(options: LinkOptions): Link {
   return new Link(options)
@@ -40,7 +40,7 @@ export class Link implements Machine<LinkEvent> {
   readonly #handshakeDeadline: number
   readonly #openLink: OpenLink
   #state: LinkState = 'handshake'
-  /** When the opener repeats its handshake packet, or a closing side its close. */
+  /** When the opener repeats its handshake packet, or a closing side repeats its close. */
   #repeatAt: number | null
   #repeatMs = firstRepeatMs
   #closes = 0
@@ -58,12 +58,12 @@ export class Link implements Machine<LinkEvent> {
     return this.#state
   }
 
-  /** Where everything is sent; what arrives is judged by its keys, not by its source. */
+  /** Where packets are sent. Received packets are checked by their keys, not by their source. */
   get remote(): Endpoint {
     return this.#openLink.pathManager.remote
   }
 
-  /** The socket or connection that the present path leads from. */
+  /** The socket or connection of the present path. */
   get via(): Via {
     return this.#openLink.pathManager.via
   }
@@ -76,52 +76,52 @@ export class Link implements Machine<LinkEvent> {
     return this.#openLink.pings
   }
 
-  /** The largest datagram that travels in one packet now. */
-  get wholeBytes(): number {
-    return this.#openLink.wholeBytes
+  /** The largest datagram that fits in one packet now, in bytes. */
+  get singlePacketBytes(): number {
+    return this.#openLink.singlePacketBytes
   }
 
-  /** A better path was found: everything goes there from now on, first a ping. */
+  /** The caller found a better path: the link moves there and pings at once. */
   setRemote(now: number, remote: Endpoint, via: Via = 0, rank = 0): LinkAction[] {
     if (this.#state === 'closed' || !this.#openLink.move(now, remote, via, rank)) return []
     return this.#state === 'open' ? this.#openLink.ping(now) : []
   }
 
-  /** Where else the peer may be: at most 16 count. Better ones are looked at, all of them when the link is disturbed. */
+  /** Other endpoints of the peer; at most 16 count. Better ones are challenged; all of them while disturbed. */
   setCandidatePaths(now: number, paths: readonly CandidatePath[]): LinkAction[] {
     if (this.#state === 'closed') return []
     this.#openLink.pathManager.setCandidatePaths(now, paths)
     return this.#advancePaths(now)
   }
 
-  /** Announces where we may be reached from now on, and looks whether a better path has come up. */
+  /** Announces our candidates to the peer, and challenges better paths. */
   announceCandidates(now: number, candidates: readonly Candidate[]): LinkAction[] {
     if (this.#state !== 'open') return []
     this.#openLink.pathManager.announce(now, candidates)
     return this.#advancePaths(now)
   }
 
-  /** Our network may have changed, or we have slept: asks at once, and everywhere. */
+  /** Our network may have changed, or we have slept: pings at once and challenges every path. */
   recheck(now: number): LinkAction[] {
     if (this.#state !== 'open') return []
-    this.#openLink.pathManager.sweep(now)
+    this.#openLink.pathManager.challengeAll(now)
     return [...this.#openLink.ping(now), ...this.#advancePaths(now)]
   }
 
-  /** From now on; see `keepaliveMs` of the options. */
+  /** Applies from now on; see `keepaliveMs` of the options. */
   setKeepalive(ms: number): void {
     this.#openLink.keepaliveMs = ms
   }
 
-  /** `'too-big'` above `maxDatagramBytes`. Not repeated when lost, delivered at most once. */
+  /** `'too-big'` above `maxDatagramBytes`. Not repeated when lost; delivered at most once. */
   sendDatagram(now: number, bytes: Uint8Array): LinkAction[] | 'not-open' | 'too-big' {
     if (this.#state !== 'open') return 'not-open'
     if (bytes.length > maxDatagramBytes) return 'too-big'
     const actions = this.#openLink.sendDatagram(now, bytes)
-    return this.#openLink.isWornOut ? [...actions, ...this.close(now)] : actions
+    return this.#openLink.isExhausted ? [...actions, ...this.close(now)] : actions
   }
 
-  /** Tells the other and waits for its acknowledgement, at most a second. */
+  /** Sends a close and waits for its acknowledgement, at most a second. */
   close(now: number): LinkAction[] {
     if (this.#state === 'handshake') return [this.#end('closed')]
     if (this.#state !== 'open') return []
@@ -129,7 +129,7 @@ export class Link implements Machine<LinkEvent> {
     return this.#sendClose(now)
   }
 
-  /** Whatever arrives from anywhere; what is not a link's packet of this pair is ignored without an answer. */
+  /** Takes any datagram from anywhere. Ignores what is not an authentic packet of this link. */
   handleDatagram(
     now: number,
     bytes: Uint8Array,
@@ -141,7 +141,7 @@ export class Link implements Machine<LinkEvent> {
     return bytes[0] === handshakeByte ? this.#handleHandshake(now, bytes) : []
   }
 
-  /** Null once closed. */
+  /** When to call `handleTimeout`; null once closed. */
   nextTimeout(): number | null {
     switch (this.#state) {
       case 'handshake':
@@ -203,30 +203,30 @@ export class Link implements Machine<LinkEvent> {
   #handleData(now: number, bytes: Uint8Array, from: Endpoint, via: Via): LinkAction[] {
     const frame = this.#openLink.open(bytes)
     if (!frame) return []
-    const hasRecovered = this.#openLink.hear(now)
+    const hasRecovered = this.#openLink.noteReceived(now)
     if (this.#state === 'closing') {
       if (frame.kind === frameKinds.closeAcknowledgement) return [this.#end('closed')]
       return frame.kind === frameKinds.close ? this.#acknowledgeClose('closed') : []
     }
-    const actions = this.#repeatAt === null ? [] : this.#hearResponder(now)
+    const actions = this.#repeatAt === null ? [] : this.#handleFirstData(now)
     if (frame.kind === frameKinds.close) return [...actions, ...this.#acknowledgeClose('closed-by-peer')]
     this.#openLink.handleFrame(now, frame, from, via, actions)
     if (hasRecovered) {
-      this.#openLink.pathManager.settle()
+      this.#openLink.pathManager.endDisturbance()
       actions.push({ type: 'event', event: { type: 'recovered' } })
     }
     if (now >= this.#openLink.pathManager.dueAt()) actions.push(...this.#advancePaths(now))
     return actions
   }
 
-  /** The responder's first data tells the opener that its acknowledgement arrived. */
-  #hearResponder(now: number): LinkAction[] {
+  /** The responder's first data shows the opener that its acknowledgement arrived. */
+  #handleFirstData(now: number): LinkAction[] {
     this.#repeatAt = null
     return this.#openLink.ping(now)
   }
 
   #acknowledgeClose(reason: CloseReason): LinkAction[] {
-    const actions = this.#openLink.sendFrame({ kind: frameKinds.closeAcknowledgement, body: nothing })
+    const actions = this.#openLink.sendFrame({ kind: frameKinds.closeAcknowledgement, body: noBody })
     return [...actions, this.#end(reason)]
   }
 
@@ -241,7 +241,7 @@ export class Link implements Machine<LinkEvent> {
   #sendClose(now: number): LinkAction[] {
     this.#closes++
     this.#repeatAt = now + closeRepeatMs
-    return this.#openLink.sendFrame({ kind: frameKinds.close, body: nothing })
+    return this.#openLink.sendFrame({ kind: frameKinds.close, body: noBody })
   }
 
   #advancePaths(now: number): LinkAction[] {

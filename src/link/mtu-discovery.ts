@@ -1,95 +1,101 @@
-// How large a packet the path carries: found by padded probes and their answers alone, whatever routers say or fail to say
-// (RFC 8899, DPLPMTUD). Sizes are of UDP payloads, IP and UDP headers not counted.
+// Finds how large a packet the path carries, by padded probes and their answers only; ICMP messages are not
+// used (RFC 8899, DPLPMTUD). Sizes are of UDP payloads, without IP and UDP headers.
 //
 //      searching ──answer to the largest, or nothing left to try──> settled
-//          ^  <── ten minutes later, something larger may fit ────────┘│
-//          └──── large packets go missing while the link lives ────────┘ (black hole, §4.3; back to the base first)
+//          ^  <── ten minutes later: try larger sizes ─────────────────┘│
+//          └──── large packets are lost while small ones arrive ────────┘ (black hole, §4.3; first back to the base)
 //
-// The search tries the largest first, which is right on most paths, and halves what is left of the usual sizes after that.
+// The search tries the largest size first, which is right on most paths. After that it halves the list of
+// common sizes.
 
 import type { Family } from '../base/endpoint.ts'
 
-/** Carried by every path that is any use (IPv6 promises 1,232); used until more is known. */
+/** Every usable path carries this (IPv6 guarantees 1,232). Used until more is known. */
 export const basePacketBytes = 1200
-/** What Ethernet's 1,500 bytes leave without and with IPv6. */
+/** Ethernet's 1,500 bytes without IP and UDP headers. */
 export const maxPacketBytes = { 4: 1472, 6: 1452 } as const satisfies Record<Family, number>
 
-/** Below Ethernet: PPPoE, GRE, common VPNs and mobile networks, 6in4 in them, IPv6's least. */
-const usualBytes = [1464, 1444, 1432, 1412, 1392, 1372, 1352, 1312, 1272, 1232]
-/** A size whose probe goes missing so often is taken for too large (RFC 8899 §5.1.2, MAX_PROBES). */
-const maxMisses = 3
-const minAnswerMs = 250
-const maxAnswerMs = 2_000
-/** While large packets are sent, one of their size is answered at least so often. */
+/**
+ * Common sizes below Ethernet's: PPPoE, GRE, common VPNs, mobile networks, 6in4 inside them, the IPv6 minimum.
+ */
+const commonBytes = [1464, 1444, 1432, 1412, 1392, 1372, 1352, 1312, 1272, 1232]
+/** A size whose probe is lost so often counts as too large (RFC 8899 §5.1.2, MAX_PROBES). */
+const maxLosses = 3
+const minTimeoutMs = 250
+const maxTimeoutMs = 2_000
+/** While large packets are sent, their size is confirmed at least this often. */
 const confirmMs = 5_000
 /** RFC 8899 §5.1.1, PMTU_RAISE_TIMER. */
 const raiseMs = 600_000
 
-/** A size on trial, how often it was sent, and how often it has gone missing. */
-type Trial = { readonly bytes: number; sends: number; misses: number }
+/** A size being probed, how many probes were sent, and how many were lost. */
+type Trial = { readonly bytes: number; sends: number; losses: number }
 type Probe = { readonly number: number; readonly sentAt: number; readonly until: number }
 
-type PathProbe = {
+type MtuProbe = {
   readonly number: number
-  /** Of the whole packet. */
+  /** Size of the whole packet. */
   readonly bytes: number
-  /** The last one has gone missing: a small question beside it tells whether the path is to blame, or its size. */
+  /**
+   * The previous probe of this size was lost. A ping beside this one shows whether the path or the size is at
+   * fault.
+   */
   readonly isRepeated: boolean
 }
 
 export class MtuDiscovery {
   #proven = basePacketBytes
   #largest: number = basePacketBytes
-  /** Larger than proven and not known to fail, ascending; empty when settled. */
-  #open: number[] = []
+  /** Candidate sizes: larger than proven and not known to fail, ascending. Empty when settled. */
+  #candidateBytes: number[] = []
   #trial: Trial | null = null
   #probe: Probe | null = null
   #number = 0
-  #answerMs = 1_000
+  #timeoutMs = 1_000
   #raiseAt = Infinity
-  /** A large packet was sent since one was last answered. */
+  /** A large packet was sent since the last answered probe. */
   #hasSentLarge = false
   #answeredAt = -Infinity
-  #heardAt = -Infinity
+  #receivedAt = -Infinity
 
   constructor(now: number, family: Family) {
     this.restart(now, family)
   }
 
-  /** Proven to arrive. */
+  /** The largest size proven to arrive. */
   get packetBytes(): number {
     return this.#proven
   }
 
-  /** Another path: nothing is known of it. */
+  /** Starts anew: nothing is known of another path. */
   restart(now: number, family: Family): void {
     this.#proven = basePacketBytes
     this.#largest = maxPacketBytes[family]
     this.#search(now, Infinity)
   }
 
-  /** When `next` is wanted; Infinity when never. */
+  /** When to call `nextProbe`; Infinity for never. */
   dueAt(): number {
     if (this.#probe) return this.#probe.until
-    if (this.#trial || this.#open.length > 0) return -Infinity
+    if (this.#trial || this.#candidateBytes.length > 0) return -Infinity
     const confirmAt = this.#hasSentLarge ? this.#answeredAt + confirmMs : Infinity
     return Math.min(this.#raiseAt, confirmAt)
   }
 
-  /** The probe to send now. Null when none is due. */
-  next(now: number): PathProbe | null {
+  /** The probe to send now; null when none is due. */
+  nextProbe(now: number): MtuProbe | null {
     if (now < this.dueAt()) return null
-    if (this.#probe) this.#miss(now, this.#probe)
+    if (this.#probe) this.#lose(now, this.#probe)
     if (now >= this.#raiseAt) this.#search(now, Infinity)
-    this.#trial ??= this.#choose(now)
+    this.#trial ??= this.#chooseTrial(now)
     if (!this.#trial) return null
     this.#number = (this.#number + 1) >>> 0
-    this.#probe = { number: this.#number, sentAt: now, until: now + this.#answerMs }
+    this.#probe = { number: this.#number, sentAt: now, until: now + this.#timeoutMs }
     return { number: this.#number, bytes: this.#trial.bytes, isRepeated: ++this.#trial.sends > 1 }
   }
 
-  /** The peer has received the probe of this number. */
-  answered(now: number, number: number): void {
+  /** The peer received the probe of this number. */
+  handleAnswer(now: number, number: number): void {
     const trial = this.#trial
     if (!trial || this.#probe?.number !== number) return
     this.#trial = null
@@ -98,32 +104,32 @@ export class MtuDiscovery {
     this.#hasSentLarge = false
     if (trial.bytes <= this.#proven) return
     this.#proven = trial.bytes
-    this.#open = this.#open.filter((bytes) => bytes > trial.bytes)
+    this.#candidateBytes = this.#candidateBytes.filter((bytes) => bytes > trial.bytes)
     this.#settle(now)
   }
 
-  /** Something authentic came: the path lives, whatever its size. */
-  hear(now: number): void {
-    this.#heardAt = now
+  /** An authentic packet arrived: the path works at some size. */
+  noteReceived(now: number): void {
+    this.#receivedAt = now
   }
 
   noteRoundTrip(ms: number): void {
-    this.#answerMs = Math.min(Math.max(3 * ms, minAnswerMs), maxAnswerMs)
+    this.#timeoutMs = Math.min(Math.max(3 * ms, minTimeoutMs), maxTimeoutMs)
   }
 
-  /** A packet of so many bytes was sent. */
+  /** A packet of this size was sent. */
   noteSent(bytes: number): void {
     if (bytes > basePacketBytes) this.#hasSentLarge = true
   }
 
-  #miss(now: number, { sentAt }: Probe): void {
+  #lose(now: number, { sentAt }: Probe): void {
     const trial = this.#trial
     this.#probe = null
-    // Where nothing at all came meanwhile, the size is not to blame.
-    if (!trial || this.#heardAt <= sentAt || ++trial.misses < maxMisses) return
+    // If nothing at all arrived meanwhile, the path is at fault and not the size.
+    if (!trial || this.#receivedAt <= sentAt || ++trial.losses < maxLosses) return
     this.#trial = null
     if (trial.bytes > this.#proven) {
-      this.#open = this.#open.filter((bytes) => bytes < trial.bytes)
+      this.#candidateBytes = this.#candidateBytes.filter((bytes) => bytes < trial.bytes)
       this.#settle(now)
     } else {
       this.#proven = basePacketBytes
@@ -136,23 +142,23 @@ export class MtuDiscovery {
     this.#trial = null
     this.#probe = null
     this.#raiseAt = Infinity
-    this.#open = [...usualBytes, this.#largest]
+    this.#candidateBytes = [...commonBytes, this.#largest]
       .filter((bytes) => bytes > this.#proven && bytes <= this.#largest && bytes < below)
       .sort((a, b) => a - b)
     this.#settle(now)
   }
 
   #settle(now: number): void {
-    if (this.#open.length === 0 && this.#proven < this.#largest) this.#raiseAt = now + raiseMs
+    if (this.#candidateBytes.length === 0 && this.#proven < this.#largest) this.#raiseAt = now + raiseMs
   }
 
-  #choose(now: number): Trial | null {
-    const last = this.#open.length - 1
+  #chooseTrial(now: number): Trial | null {
+    const last = this.#candidateBytes.length - 1
     if (last >= 0) {
-      const index = this.#open[last] === this.#largest ? last : last >> 1
-      return { bytes: this.#open[index] as number, sends: 0, misses: 0 }
+      const index = this.#candidateBytes[last] === this.#largest ? last : last >> 1
+      return { bytes: this.#candidateBytes[index] as number, sends: 0, losses: 0 }
     }
     const isDue = this.#hasSentLarge && now >= this.#answeredAt + confirmMs
-    return isDue ? { bytes: this.#proven, sends: 0, misses: 0 } : null
+    return isDue ? { bytes: this.#proven, sends: 0, losses: 0 } : null
   }
 }

@@ -1,5 +1,5 @@
-// What the two ends of a link say to each other once the handshake has brought keys: datagrams and their parts, pings,
-// probes of the path's size, and where each of them is. How a link begins and ends is in link.ts.
+// An open link, once the handshake has brought keys: datagrams, pings, MTU probes and path changes. How a link
+// begins and ends is in link.ts.
 
 import { type Endpoint, familyOf } from '../base/endpoint.ts'
 import type { Via } from '../base/protocol-machine.ts'
@@ -9,29 +9,32 @@ import { KeepalivePings, type PingCounts } from './keepalive-pings.ts'
 import type { LinkAction } from './link-events.ts'
 import { frameKinds } from './packet-codec.ts'
 import { type Frame, type OpenedFrame, PacketCrypto } from './packet-crypto.ts'
-import { type Outcome, PathManager } from './path-manager.ts'
+import { PathManager, type PathOutcome } from './path-manager.ts'
 
 export type OpenLinkOptions = Pick<HandshakeOptions, 'crypto' | 'tag'> & {
   readonly remote: Endpoint
-  /** The socket that the path leads from; the main one if left out. */
+  /** The socket of the path; default: the main one. */
   readonly via?: Via
-  /** How good the path is; only paths of a higher rank (`setCandidatePaths`) replace it while it works. Default 0. */
+  /**
+   * Rank of the path, 0 by default. While it works, only paths of a higher rank (`setCandidatePaths`) replace
+   * it.
+   */
   readonly rank?: number
   readonly now: number
-  /** A ping goes out this often, whatever else does. Default 8,000. */
+  /** Time between two pings, in ms, whatever else is sent. Default 8,000. */
   readonly keepaliveMs?: number
-  /** Silence after which the link is lost, with no way back found. Default 30,000. */
+  /** After so much silence the link is lost, in ms. Default 30,000. */
   readonly lossMs?: number
-  /** Above 0 only in tests of the counter's end. */
+  /** Above 0 only in tests of the highest counter. */
   readonly firstCounter?: number
 }
 
-/** Counters kept back for the parts of a datagram, pings and closing when a link has used all others. */
+/** Counters kept for the last datagram's fragments, pings and the close. */
 const reservedCounters = 256
 
 export class OpenLink {
   readonly #options: Pick<OpenLinkOptions, 'crypto' | 'tag' | 'firstCounter'>
-  /** Null before the handshake has brought keys, and after the end: then nothing is said. */
+  /** Null before the handshake has brought keys and after the end; then nothing is sent. */
   #packetCrypto: PacketCrypto | null = null
   readonly #datagrams: Datagrams
   readonly #pings: KeepalivePings
@@ -45,11 +48,11 @@ export class OpenLink {
     this.pathManager = new PathManager({ remote, via, rank, now, randomBytes: crypto.randomBytes })
   }
 
-  /** `keys` are fresh and now belong to this object. */
+  /** `keys` are fresh, and this object owns them from now on. */
   begin(now: number, keys: DirectionKeys): void {
     const { crypto, tag, firstCounter } = this.#options
     this.#packetCrypto = new PacketCrypto(crypto, tag, keys, firstCounter)
-    this.#pings.hear(now)
+    this.#pings.noteReceived(now)
   }
 
   end(): void {
@@ -70,16 +73,16 @@ export class OpenLink {
     this.#pings.keepaliveMs = ms
   }
 
-  get wholeBytes(): number {
-    return this.#datagrams.wholeBytes
+  get singlePacketBytes(): number {
+    return this.#datagrams.singlePacketBytes
   }
 
-  /** Nothing but a goodbye should follow. */
-  get isWornOut(): boolean {
+  /** The counters are nearly used up: only a close may follow. */
+  get isExhausted(): boolean {
     return this.#packetCrypto !== null && this.#packetCrypto.remaining <= reservedCounters
   }
 
-  /** Silence until then ends the link. */
+  /** When the link is lost unless a packet arrives. */
   lostAt(): number {
     return this.#pings.lostAt()
   }
@@ -88,7 +91,7 @@ export class OpenLink {
     return Math.min(this.#pings.dueAt(), this.#datagrams.dueAt(), this.pathManager.dueAt())
   }
 
-  /** Pings, and suspicion when none is answered. */
+  /** Sends due pings, and declares a disturbance when none is answered. */
   advancePings(now: number): LinkAction[] {
     const due = this.#pings.advance(now)
     const actions: LinkAction[] = []
@@ -100,23 +103,25 @@ export class OpenLink {
     return actions
   }
 
-  /** What is due about the path's size. */
+  /** Sends the MTU probe that is due. */
   advanceMtuDiscovery(now: number): LinkAction[] {
     const probe = this.#packetCrypto && this.#datagrams.probe(now)
     if (!probe) return []
-    return [...this.sendFrame(probe.frame), ...(probe.withPing ? this.ping(now) : [])]
+    return [...this.sendFrame(probe.frame), ...(probe.needsPing ? this.ping(now) : [])]
   }
 
-  /** What is due about other paths. */
+  /** Sends due challenges and announcements. */
   advancePaths(now: number): LinkAction[] {
-    return this.#packetCrypto ? this.#follow(now, this.pathManager.advance(now)) : []
+    return this.#packetCrypto ? this.#applyPathOutcome(now, this.pathManager.advance(now)) : []
   }
 
   ping(now: number): LinkAction[] {
-    return this.#packetCrypto ? this.sendFrame({ kind: frameKinds.ping, body: this.#pings.next(now) }) : []
+    return this.#packetCrypto
+      ? this.sendFrame({ kind: frameKinds.ping, body: this.#pings.nextBody(now) })
+      : []
   }
 
-  /** Somebody else has proven this path. False when it is the present one. */
+  /** Uses a path that the caller has proven. False when it is the present one. */
   move(now: number, remote: Endpoint, via: Via, rank: number): boolean {
     const hasMoved = this.pathManager.move(remote, via, rank)
     if (hasMoved) this.#datagrams.restart(now, familyOf(remote.address))
@@ -132,23 +137,23 @@ export class OpenLink {
       .map(({ kind, body }) => this.sendPacket(packetCrypto.seal(kind, body)))
   }
 
-  /** The frame in a packet that the peer surely sent and that was not seen before; else null. */
+  /** The frame of an authentic packet that was not seen before; else null. */
   open(bytes: Uint8Array): OpenedFrame | null {
     return this.#packetCrypto?.open(bytes) ?? null
   }
 
-  /** Something authentic came. True when that ends a disturbance. */
-  hear(now: number): boolean {
-    this.#datagrams.hear(now)
-    return this.#pings.hear(now)
+  /** An authentic packet arrived. True when that ends a disturbance. */
+  noteReceived(now: number): boolean {
+    this.#datagrams.noteReceived(now)
+    return this.#pings.noteReceived(now)
   }
 
-  /** Frames about the link's end mean nothing here. This runs for every datagram of the game. */
+  /** Ignores the frames that close a link. Runs for every datagram of the game, so it appends to `actions`. */
   handleFrame(now: number, frame: OpenedFrame, from: Endpoint, via: Via, actions: LinkAction[]): void {
     if (frame.kind >= frameKinds.challenge)
-      actions.push(...this.#follow(now, this.pathManager.handleFrame(now, frame, from, via)))
+      actions.push(...this.#applyPathOutcome(now, this.pathManager.handleFrame(now, frame, from, via)))
     else this.#handleContent(now, frame, actions)
-    if (frame.isNewest) this.pathManager.heardFrom(now, from, via)
+    if (frame.isNewest) this.pathManager.noteReceivedOn(now, from, via)
   }
 
   #handleContent(now: number, { kind, body }: Frame, actions: LinkAction[]): void {
@@ -157,9 +162,9 @@ export class OpenLink {
         this.#pings.noteTraffic(now)
         actions.push({ type: 'event', event: { type: 'datagram', bytes: body } })
         return
-      case frameKinds.part: {
+      case frameKinds.fragment: {
         this.#pings.noteTraffic(now)
-        const whole = this.#datagrams.takePart(now, body)
+        const whole = this.#datagrams.takeFragment(now, body)
         if (whole) actions.push({ type: 'event', event: { type: 'datagram', bytes: whole } })
         return
       }
@@ -168,7 +173,7 @@ export class OpenLink {
           actions.push(...this.sendFrame({ kind: frameKinds.probeAnswer, body: body.subarray(0, 4) }))
         return
       case frameKinds.probeAnswer:
-        this.#datagrams.probeAnswered(now, body)
+        this.#datagrams.handleProbeAnswer(now, body)
         return
       case frameKinds.ping:
         if (body.length === 4) actions.push(...this.sendFrame({ kind: frameKinds.pong, body }))
@@ -187,7 +192,7 @@ export class OpenLink {
     actions.push({ type: 'event', event: { type: 'round-trip', ms } })
   }
 
-  #follow(now: number, { frames, hasMoved, candidates }: Outcome): LinkAction[] {
+  #applyPathOutcome(now: number, { frames, hasMoved, candidates }: PathOutcome): LinkAction[] {
     const actions: LinkAction[] = []
     if (hasMoved) {
       const { remote, via } = this.pathManager
@@ -197,23 +202,23 @@ export class OpenLink {
     for (const frame of frames) {
       const { remote, via } = frame.to ? { remote: frame.to, via: frame.via } : this.pathManager
       const bytes = this.#packetCrypto?.seal(frame.kind, frame.body)
-      if (bytes) actions.push(sending(bytes, remote, via))
+      if (bytes) actions.push(sendAction(bytes, remote, via))
     }
     if (candidates) actions.push({ type: 'event', event: { type: 'candidates', candidates } })
     return actions
   }
 
-  /** On the present path. */
+  /** Sends a frame on the present path. */
   sendFrame({ kind, body }: Frame): LinkAction[] {
     return this.#packetCrypto ? [this.sendPacket(this.#packetCrypto.seal(kind, body))] : []
   }
 
-  /** Bytes as they are, on the present path. */
+  /** Sends a packet, already sealed, on the present path. */
   sendPacket(bytes: Uint8Array): LinkAction {
-    return sending(bytes, this.pathManager.remote, this.pathManager.via)
+    return sendAction(bytes, this.pathManager.remote, this.pathManager.via)
   }
 }
 
-function sending(bytes: Uint8Array, to: Endpoint, via: Via): LinkAction {
+function sendAction(bytes: Uint8Array, to: Endpoint, via: Via): LinkAction {
   return via === 0 ? { type: 'send', to, bytes } : { type: 'send', to, bytes, via }
 }

@@ -1,6 +1,7 @@
-// The two packets of a link as bytes. A datagram whose first byte is below 0x40 is STUN, 0xC1 is a check packet.
+// The two packets of a link as bytes. A datagram whose first byte is below 0x40 is STUN; 0xC1 marks a check
+// packet.
 //
-// Handshake packet, always 148 bytes, so that an answer is never larger than its question:
+// Handshake packet, always 148 bytes, so that an answer is never larger than the request:
 //
 //      0        1                 9                        33                                    132        148
 //      +--------+-----------------+------------------------+-------------------------------------+----------+
@@ -26,9 +27,9 @@
 //      associated data: bytes 0..16             sealed: kind and body
 //      nonce: 16 zero bytes, then the counter
 //      kind 1 datagram  2 ping  3 pong (both with a 4-byte number)  4 close  5 close acknowledgement (both empty)
-//           6 part of a datagram (parts.ts)  7 probe of the path's size: a 4-byte number, then zeros  8 its answer: the number
-//           9 challenge  10 its answer (both flags and an 8-byte random number: challenges.ts)
-//           11 candidates (candidates.ts)  12 their acknowledgement: the 4-byte number
+//           6 fragment of a datagram (fragments.ts)  7 MTU probe: a 4-byte number, then zeros  8 its answer: the number
+//           9 challenge  10 its answer (both flags and an 8-byte random number: path-challenges.ts)
+//           11 candidates (candidate-exchange.ts)  12 their acknowledgement: the 4-byte number
 //
 // All numbers are big-endian. The tag names the pair of sessions and is the same in both directions.
 
@@ -43,11 +44,11 @@ export const dataHeaderBytes = 17
 export const macBytes = 16
 
 export const dataOverheadBytes = dataHeaderBytes + 1 + macBytes
-/** Of the largest packet (path-size.ts). */
+/** Body of the largest packet (mtu-discovery.ts). */
 export const maxBodyBytes = 1472 - dataOverheadBytes
-/** Larger than UDP's own largest payload by as much as a forwarder may add. What no packet can carry travels in parts. */
+/** Larger than the largest UDP payload by what a forwarder may add. Larger than a packet means fragments. */
 export const maxDatagramBytes = 65_535
-/** Counters stay below it, so that they are exact as numbers. */
+/** Counters stay below this, so that they are exact as numbers. */
 export const counterLimit = 2 ** 48
 
 const handshakeTypes = { opening: 1, acceptance: 2, acknowledgement: 3 } as const
@@ -59,18 +60,18 @@ export const frameKinds = {
   pong: 3,
   close: 4,
   closeAcknowledgement: 5,
-  part: 6,
+  fragment: 6,
   probe: 7,
   probeAnswer: 8,
   challenge: 9,
   challengeAnswer: 10,
   candidates: 11,
-  candidatesTaken: 12,
+  candidatesAcknowledgement: 12,
 } as const
 
 export type HandshakeMessage = {
   readonly type: HandshakeType
-  /** 1..65535, one higher each time the opener sends. */
+  /** 1..65535, one higher with each packet of the opener. */
   readonly attempt: number
   /** X25519 public key, 32 bytes. */
   readonly ephemeral: Uint8Array
@@ -111,7 +112,7 @@ export function sealHandshake(
   return packet
 }
 
-/** Null for anything that was not sealed with this key for this tag. */
+/** Null for anything not sealed with this key for this tag. */
 export function openHandshake(
   crypto: Crypto,
   key: Uint8Array,
@@ -122,13 +123,13 @@ export function openHandshake(
   const nonce = packet.subarray(prefixBytes, nonceEnd)
   const plaintext = crypto.decrypt(key, nonce, packet.subarray(nonceEnd), packet.subarray(0, prefixBytes))
   if (plaintext?.length !== plaintextBytes) return null
-  const type = typeOf(plaintext[0])
+  const type = handshakeTypeOf(plaintext[0])
   const attempt = viewOf(plaintext).getUint16(1)
   if (type === null || attempt === 0) return null
   return { type, attempt, ephemeral: plaintext.slice(3, 35), signature: plaintext.slice(35) }
 }
 
-function typeOf(byte: number | undefined): HandshakeType | null {
+function handshakeTypeOf(byte: number | undefined): HandshakeType | null {
   switch (byte) {
     case handshakeTypes.opening:
       return 'opening'

@@ -1,6 +1,5 @@
-// Frames in and out of data packets, under the keys a handshake agreed on. This runs for every datagram of the
-// game: the plaintext and the nonces have their buffers for life, what is sealed goes straight into its packet, and what is
-// opened stays in it.
+// Seals frames into data packets and opens them, under the keys of the handshake. This runs for every datagram
+// of the game, so buffers are reused: a frame is sealed directly into its packet and opened in place.
 
 import { BufferPool } from '../base/buffer-pool.ts'
 import { viewOf } from '../base/bytes.ts'
@@ -18,7 +17,7 @@ import {
 import { ReplayWindow } from './replay-window.ts'
 
 export type Frame = { readonly kind: number; readonly body: Uint8Array }
-/** `isNewest`: its counter is above all before. */
+/** `isNewest`: its counter is higher than all before. */
 export type OpenedFrame = Frame & { readonly isNewest: boolean }
 
 const minPacketBytes = dataOverheadBytes
@@ -40,7 +39,7 @@ export class PacketCrypto {
   readonly #bufferPool = new BufferPool()
   #counter: number
 
-  /** `keys` are fresh and now belong to this object. `firstCounter` is above 0 only in tests. */
+  /** `keys` are fresh, and this object owns them from now on. `firstCounter` is above 0 only in tests. */
   constructor(crypto: Crypto, tag: Uint8Array, keys: DirectionKeys, firstCounter = 0) {
     this.#crypto = crypto
     this.#tag = tag
@@ -50,12 +49,12 @@ export class PacketCrypto {
     this.#header.set(tag, 1)
   }
 
-  /** Packets that can still be sent under these keys. */
+  /** How many packets can still be sent under these keys. */
   get remaining(): number {
     return counterLimit - this.#counter
   }
 
-  /** `body` is at most `maxBodyBytes`. Throws when no counter remains: a nonce must never come twice. */
+  /** `body`: at most `maxBodyBytes`. Throws when no counter remains: a nonce must never repeat. */
   seal(kind: number, body: Uint8Array): Uint8Array {
     if (this.remaining <= 0) throw new RangeError('all counters of this link are used')
     writeCounter(this.#headerView, 1 + this.#tag.length, this.#counter)
@@ -71,7 +70,10 @@ export class PacketCrypto {
     return packet
   }
 
-  /** Null for anything not authentic or seen before, and then the packet is as it was. The body takes its place in it. */
+  /**
+   * Opens a packet in place; the body is a view of it. Null for anything not authentic or seen before; the
+   * packet is then unchanged.
+   */
   open(packet: Uint8Array): OpenedFrame | null {
     if (packet.length < minPacketBytes || packet.length > maxPacketBytes) return null
     if (!hasPrefix(packet, dataByte, this.#tag)) return null

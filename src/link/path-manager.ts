@@ -1,4 +1,4 @@
-// Where the two ends of a link are, as its own frames announce and prove it: challenges of paths, and lists of candidates.
+// The link's frames about paths: challenges of paths, and lists of candidates.
 
 import type { Candidate, Endpoint } from '../base/endpoint.ts'
 import type { Via } from '../base/protocol-machine.ts'
@@ -8,19 +8,19 @@ import { frameKinds } from './packet-codec.ts'
 import type { Frame } from './packet-crypto.ts'
 import { challengeBytes } from './path-challenges.ts'
 
-/** `to`: null for the present path. */
-type AimedFrame = Frame & { readonly to: Endpoint | null; readonly via: Via }
+/** `to`: null means the present path. */
+type AddressedFrame = Frame & { readonly to: Endpoint | null; readonly via: Via }
 
-export type Outcome = {
-  /** To be sent. */
-  readonly frames: readonly AimedFrame[]
-  /** The present path is another one now, as of before the frames. */
+export type PathOutcome = {
+  /** Frames to send. */
+  readonly frames: readonly AddressedFrame[]
+  /** The link has moved to another path. The frames go out after the move. */
   readonly hasMoved: boolean
-  /** The peer may be reached there from now on. */
+  /** The peer's new candidates; null when there are none. */
   readonly candidates: readonly Candidate[] | null
 }
 
-const nothing: Outcome = { frames: [], hasMoved: false, candidates: null }
+const nothing: PathOutcome = { frames: [], hasMoved: false, candidates: null }
 
 export class PathManager {
   readonly #paths: CandidatePaths
@@ -42,53 +42,55 @@ export class PathManager {
     return Math.min(this.#paths.dueAt(), this.#announcements.dueAt())
   }
 
-  /** What is due now. */
-  advance(now: number): Outcome {
+  /** The challenges and announcements due now. */
+  advance(now: number): PathOutcome {
     if (now < this.dueAt()) return nothing
     const { hasMoved, challenges } = this.#paths.advance(now)
     const frames = challenges.map(
-      ({ to, via, body }): AimedFrame => ({ kind: frameKinds.challenge, body, to, via }),
+      ({ to, via, body }): AddressedFrame => ({ kind: frameKinds.challenge, body, to, via }),
     )
-    const list = this.#announcements.next(now)
-    if (list) frames.push({ kind: frameKinds.candidates, body: list, to: null, via: 0 })
+    const body = this.#announcements.nextBody(now)
+    if (body) frames.push({ kind: frameKinds.candidates, body, to: null, via: 0 })
     return { frames, hasMoved, candidates: null }
   }
 
-  /** Frames of other kinds, and malformed ones, mean nothing here. */
-  handleFrame(now: number, { kind, body }: Frame, from: Endpoint, via: Via): Outcome {
+  /** Ignores frames of other kinds and malformed ones. */
+  handleFrame(now: number, { kind, body }: Frame, from: Endpoint, via: Via): PathOutcome {
     switch (kind) {
       case frameKinds.challenge:
         if (body.length !== challengeBytes) return nothing
-        this.#paths.challenged(now, body)
-        // Back on the same path: only so does it say anything about it.
+        this.#paths.handleChallenge(now, body)
+        // The answer goes back on the same path: only then does it prove that path.
         return answer({ kind: frameKinds.challengeAnswer, body, to: from, via })
       case frameKinds.challengeAnswer:
         if (body.length !== challengeBytes) return nothing
-        return { ...nothing, hasMoved: this.#paths.answered(now, body, from, via) }
+        return { ...nothing, hasMoved: this.#paths.handleAnswer(now, body, from, via) }
       case frameKinds.candidates: {
-        const taken = this.#announcements.take(body)
-        if (!taken) return nothing
-        const frame = { kind: frameKinds.candidatesTaken, body: taken.answer, to: null, via: 0 }
-        return { ...answer(frame), candidates: taken.candidates }
+        const list = this.#announcements.handleList(body)
+        if (!list) return nothing
+        const { acknowledgement } = list
+        const kind = frameKinds.candidatesAcknowledgement
+        const frame = { kind, body: acknowledgement, to: null, via: 0 }
+        return { ...answer(frame), candidates: list.candidates }
       }
-      case frameKinds.candidatesTaken:
-        this.#announcements.acknowledged(body)
+      case frameKinds.candidatesAcknowledgement:
+        this.#announcements.handleAcknowledgement(body)
         return nothing
       default:
         return nothing
     }
   }
 
-  /** The newest packet of the peer came from there. */
-  heardFrom(now: number, from: Endpoint, via: Via): void {
-    this.#paths.heardFrom(now, from, via)
+  /** The peer's newest packet arrived on this path. */
+  noteReceivedOn(now: number, from: Endpoint, via: Via): void {
+    this.#paths.noteReceivedOn(now, from, via)
   }
 
   noteRoundTrip(ms: number): void {
     this.#paths.noteRoundTrip(ms)
   }
 
-  /** Somebody else has proven this path. False when it is the present one. */
+  /** Uses a path that the caller has proven. False when it is the present one. */
   move(remote: Endpoint, via: Via, rank: number): boolean {
     return this.#paths.move(remote, via, rank)
   }
@@ -97,25 +99,25 @@ export class PathManager {
     this.#paths.setCandidatePaths(now, paths)
   }
 
-  /** Announces where we may be reached, and looks whether a better path has come up. */
+  /** Announces our candidates, and challenges better paths. */
   announce(now: number, candidates: readonly Candidate[]): void {
     this.#announcements.announce(now, candidates)
-    this.#paths.look(now)
+    this.#paths.challengeBetter(now)
   }
 
-  sweep(now: number): void {
-    this.#paths.sweep(now)
+  challengeAll(now: number): void {
+    this.#paths.challengeAll(now)
   }
 
   disturb(now: number): void {
     this.#paths.disturb(now)
   }
 
-  settle(): void {
-    this.#paths.settle()
+  endDisturbance(): void {
+    this.#paths.endDisturbance()
   }
 }
 
-function answer(frame: AimedFrame): Outcome {
+function answer(frame: AddressedFrame): PathOutcome {
   return { frames: [frame], hasMoved: false, candidates: null }
 }

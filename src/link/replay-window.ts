@@ -1,5 +1,5 @@
-// Remembers which of the latest counters have been seen, so that a packet counts once (RFC 6479: a ring of
-// bit blocks, in which the newest block moves on and nothing is ever shifted).
+// Remembers which of the latest counters have been seen, so that a packet counts once. A ring of bit blocks:
+// the newest block moves on and nothing is shifted (RFC 6479).
 
 const blockBits = 32
 
@@ -7,7 +7,7 @@ export class ReplayWindow {
   readonly #blocks: Uint32Array
   #next = 0
 
-  /** Bounded: remembers at least the `size` counters below the highest; anything older counts as seen. */
+  /** Remembers at least the `size` counters below the highest. Anything older counts as seen. */
   constructor(size = 2048) {
     this.#blocks = new Uint32Array(Math.ceil(size / blockBits) + 1)
   }
@@ -24,7 +24,7 @@ export class ReplayWindow {
     return ((this.#blocks[this.#slotOf(counter)] as number) & bitOf(counter)) === 0
   }
 
-  /** Only for a counter that is new and whose packet was authentic. */
+  /** Call only for a new counter whose packet was authentic. */
   mark(counter: number): void {
     if (counter >= this.#next) {
       const newest = this.#next === 0 ? -1 : this.#blockOf(this.#next - 1)

@@ -1,11 +1,11 @@
-// The packets of checks and links in a TCP connection:
+// Check packets and link packets inside a TCP connection:
 //
 //      0           2
 //      +-----------+--------------------------+
 //      | length    | packet (1..1472 bytes)   |
 //      +-----------+--------------------------+
 //
-// A length beyond that ends the connection: nothing after it can be trusted to begin anywhere.
+// Any other length ends the connection: the start of the next packet is then unknown.
 
 import { viewOf } from '../base/bytes.ts'
 import { MessageSplitter } from '../base/message-splitter.ts'
@@ -27,7 +27,7 @@ export class PacketReader {
     return length > 0 && length <= maxFramedBytes ? headBytes + length : null
   })
 
-  /** The packets that are whole now. Null once a length was wrong. */
+  /** The packets completed by these bytes. Null once a length was wrong. */
   push(bytes: Uint8Array): readonly Uint8Array[] | null {
     return this.#splitter.push(bytes)?.map((framed) => framed.subarray(headBytes)) ?? null
   }

@@ -1,22 +1,23 @@
-// What takes longer than a verdict may: found out in the background, one thing after the other.
+// Background tests, one after the other, for what takes longer than the first verdict may: hairpinning and the
+// mapping lifetime.
 
 import type { Findings, Observation } from './classify-nat.ts'
 import { HairpinTest } from './hairpin-test.ts'
 import { MappingLifetimeTest } from './mapping-lifetime-test.ts'
 import type { StunClient } from './stun-client.ts'
 
-export type Learnable = 'hairpins' | 'lifetime'
+export type BackgroundFinding = 'hairpins' | 'lifetime'
 
 type BackgroundTestsOptions = {
   readonly stunClient: StunClient
   readonly now: number
-  readonly learn: readonly Learnable[]
-  /** The server to ask, and how it sees the main socket. */
+  readonly tests: readonly BackgroundFinding[]
+  /** The server to use, and how it sees the main socket. */
   readonly observation: Observation
   readonly portsKept: boolean
 }
 
-type News = { readonly findings: Findings; readonly done: boolean }
+type Progress = { readonly findings: Findings; readonly done: boolean }
 
 export class BackgroundTests {
   readonly #options: BackgroundTestsOptions
@@ -27,28 +28,28 @@ export class BackgroundTests {
 
   constructor(options: BackgroundTestsOptions) {
     this.#options = options
-    const { stunClient, now, learn, observation } = options
-    if (learn.includes('hairpins')) {
+    const { stunClient, now, tests, observation } = options
+    if (tests.includes('hairpins')) {
       this.#hairpins = new HairpinTest(now, stunClient, observation.server, observation.mapped)
     } else this.#startLifetime(now)
   }
 
-  /** What is new since the last call. */
-  advance(now: number): News | null {
+  /** The findings since the last call; null when there are none. */
+  advance(now: number): Progress | null {
     if (this.#done) return null
     if (this.#hairpins) {
       const hairpins = this.#hairpins.advance(now)
-      if (hairpins === 'open') return null
+      if (hairpins === 'pending') return null
       this.#hairpins = null
       this.#startLifetime(now)
-      return this.#news({ hairpins })
+      return this.#progress({ hairpins })
     }
     const isOver = this.#lifetime?.advance(now) ?? true
     const lifetimeMs = this.#lifetime?.lifetimeMs ?? null
     if (isOver) this.#lifetime = null
     else if (lifetimeMs === this.#lifetimeMs) return null
     this.#lifetimeMs = lifetimeMs
-    return this.#news({ lifetimeMs })
+    return this.#progress({ lifetimeMs })
   }
 
   nextTimeout(): number | null {
@@ -62,12 +63,12 @@ export class BackgroundTests {
   }
 
   #startLifetime(now: number): void {
-    const { learn, stunClient, observation, portsKept } = this.#options
-    if (!learn.includes('lifetime')) return
+    const { tests, stunClient, observation, portsKept } = this.#options
+    if (!tests.includes('lifetime')) return
     this.#lifetime = new MappingLifetimeTest({ stunClient, now, server: observation.server, portsKept })
   }
 
-  #news(findings: Findings): News {
+  #progress(findings: Findings): Progress {
     this.#done = this.#hairpins === null && this.#lifetime === null
     return { findings, done: this.#done }
   }

@@ -1,25 +1,25 @@
-// Looks closer at the NAT once servers have answered, with sockets that nobody has seen yet: which mapping where that is
-// not clear (RFC 5780 §4.3), which filtering (§4.4), and how ports are chosen (D2). All within a second or so,
-// for its result goes into the request letter.
+// Determines the NAT's behavior once servers have answered, with new sockets: the mapping when it is unclear
+// (RFC 5780 §4.3), the filtering (§4.4), and the port allocation (D2). All within about a second, because the
+// result goes into the request letter.
 //
-//   start ──▶ mapping by the server's other address ──▶ samples of ports, where each destination has its own
-//       └───▶ filtering: which of its places may answer ─────────────────────────────▶ over, or deadline
+//   start ──▶ mapping, by the server's other address ──▶ port samples, if each destination has its own port
+//       └───▶ filtering: from which of its addresses an answer arrives ─────────────▶ done, or deadline
 
 import { type Endpoint, equalEndpoints } from '../base/endpoint.ts'
 import type { Allocation, Filtering, Mapping } from '../base/nat-profile.ts'
 import type { Via } from '../base/protocol-machine.ts'
-import { FilteringTest, type Helper } from './filtering-test.ts'
-import { allocationOf, fewestSamples } from './port-allocation.ts'
-import { patiently, type Question, type StunClient, usualRttMs } from './stun-client.ts'
+import { FilteringTest, type Rfc5780Server } from './filtering-test.ts'
+import { allocationOf, minSamples } from './port-allocation.ts'
+import { patientTiming, type StunClient, type StunTransaction, usualRttMs } from './stun-client.ts'
 
-/** A server that answered. `other`: where else it says it is, if that may be believed. */
-export type Witness = {
+/** A server that answered. `other`: its other address, if credible. */
+export type AnsweringServer = {
   readonly server: Endpoint
   readonly other: Endpoint | null
   readonly rttMs: number | null
 }
 
-type SurveyResult = {
+type DiscoveryResult = {
   readonly mapping: Exclude<Mapping, 'none' | 'unknown'> | null
   readonly filtering: Filtering
   /** Null when ports were not sampled. */
@@ -29,70 +29,72 @@ type SurveyResult = {
 type BehaviorDiscoveryOptions = {
   readonly stunClient: StunClient
   readonly now: number
-  /** By then it is over, with what is known. */
+  /** At this time it ends with what is known. */
   readonly deadline: number
-  /** Not empty; of one family. */
-  readonly witnesses: readonly Witness[]
-  /** The mapping that the witnesses show together with what is found here. */
-  readonly mappingWith: (found: SurveyResult['mapping']) => Mapping
-  /** The main socket's port was kept: sockets whose own ports we do not know tell nothing more. */
+  /** Not empty; all of one family. */
+  readonly servers: readonly AnsweringServer[]
+  /** The mapping that follows from the servers' answers and the mapping found here. */
+  readonly mappingWith: (found: DiscoveryResult['mapping']) => Mapping
+  /** The NAT keeps the main socket's port. Then the ports of other sockets show nothing more. */
   readonly portsKept: boolean
 }
 
-/** A few may be lost. All go out at once, so that hardly any stranger's connection falls in between. */
-const samplesAtOnce = 14
-const mostVolleys = 2
+/** A few samples may be lost. All are sent at once, so that few other connections fall in between. */
+const samplesPerBurst = 14
+const maxBursts = 2
 
 export class BehaviorDiscovery {
   readonly #options: BehaviorDiscoveryOptions
   readonly #stunClient: StunClient
   readonly #mappingSocket: Via | null
-  /** To one server, to its other address, and to both other address and other port; or none. */
-  readonly #mappingQuestions: readonly Question[]
-  /** Not asked about the filter yet. */
-  readonly #helpers: Helper[]
-  #filterTest: FilteringTest | null = null
+  /** Requests to a server, to its other address, and to its other address and port; or none. */
+  readonly #mappingRequests: readonly StunTransaction[]
+  /** Servers not yet used for the filtering test. */
+  readonly #rfc5780Servers: Rfc5780Server[]
+  #filteringTest: FilteringTest | null = null
   #filtering: Filtering | null = null
-  readonly #samples: Question[] = []
+  readonly #samples: StunTransaction[] = []
   readonly #sampleSockets: Via[] = []
-  #volleys = 0
-  #over = false
+  #bursts = 0
+  #isDone = false
 
   constructor(options: BehaviorDiscoveryOptions) {
     this.#options = options
     this.#stunClient = options.stunClient
-    const { stunClient, now, witnesses, mappingWith } = options
-    this.#helpers = witnesses.flatMap(({ other, ...rest }) => (other ? [{ ...rest, other }] : []))
-    const [helper] = this.#helpers
-    if (helper && !isEasy(mappingWith(null))) {
-      const { server, other, rttMs } = helper
+    const { stunClient, now, servers, mappingWith } = options
+    this.#rfc5780Servers = servers.flatMap(({ other, ...rest }) => (other ? [{ ...rest, other }] : []))
+    const [rfc5780Server] = this.#rfc5780Servers
+    if (rfc5780Server && !isEndpointIndependent(mappingWith(null))) {
+      const { server, other, rttMs } = rfc5780Server
       const via = stunClient.newSocket()
-      const places = [server, { address: other.address, port: server.port }, other]
+      const targets = [server, { address: other.address, port: server.port }, other]
       this.#mappingSocket = via
-      this.#mappingQuestions = places.map((to) => stunClient.ask(now, { to, via, ...patiently(rttMs) }))
+      this.#mappingRequests = targets.map((to) =>
+        stunClient.request(now, { to, via, ...patientTiming(rttMs) }),
+      )
     } else {
       this.#mappingSocket = null
-      this.#mappingQuestions = []
+      this.#mappingRequests = []
     }
     this.advance(now)
   }
 
-  /** To be called after anything happened; whether it is over. */
+  /** Call after any event. True when the discovery is done. */
   advance(now: number): boolean {
-    if (this.#over) return true
-    const late = now >= this.#options.deadline
-    this.#advanceFilter(now)
-    const sampled = this.#advanceSamples(now)
-    if (late || (sampled && this.#filtering !== null)) this.stop()
-    return this.#over
+    if (this.#isDone) return true
+    const isLate = now >= this.#options.deadline
+    this.#advanceFiltering(now)
+    const isSampled = this.#advanceSamples(now)
+    if (isLate || (isSampled && this.#filtering !== null)) this.stop()
+    return this.#isDone
   }
 
-  /** Beside what whoever asks waits for. */
+  /** Apart from the timeouts of the STUN client. */
   nextTimeout(): number | null {
-    return this.#over ? null : this.#options.deadline
+    return this.#isDone ? null : this.#options.deadline
   }
 
-  get result(): SurveyResult {
+  get result(): DiscoveryResult {
     return {
       mapping: this.#mapping(),
       filtering: this.#filtering ?? 'unknown',
@@ -101,65 +103,66 @@ export class BehaviorDiscovery {
   }
 
   stop(): void {
-    if (this.#over) return
-    this.#over = true
-    this.#filterTest?.close()
+    if (this.#isDone) return
+    this.#isDone = true
+    this.#filteringTest?.close()
     this.#closeSamples()
     if (this.#mappingSocket !== null) this.#stunClient.close(this.#mappingSocket)
   }
 
-  get #mappingIsOpen(): boolean {
-    return this.#mappingQuestions.some(({ state }) => state === 'open')
+  get #isMappingPending(): boolean {
+    return this.#mappingRequests.some(({ state }) => state === 'pending')
   }
 
-  #mapping(): SurveyResult['mapping'] {
-    const [primary, otherAddress, other] = this.#mappingQuestions.map(({ mapped }) => mapped)
+  #mapping(): DiscoveryResult['mapping'] {
+    const [primary, otherAddress, other] = this.#mappingRequests.map(({ mapped }) => mapped)
     const elsewhere = otherAddress ?? other
     if (!primary || !elsewhere) return null
     if (equalEndpoints(primary, elsewhere)) return 'EIM'
-    // Without the third answer: what promises least.
+    // Without the third answer the stricter kind is assumed.
     return otherAddress && other && equalEndpoints(otherAddress, other) ? 'ADM' : 'APDM'
   }
 
-  #advanceFilter(now: number): void {
+  #advanceFiltering(now: number): void {
     while (this.#filtering === null) {
-      if (!this.#filterTest) {
-        const helper = this.#helpers.shift()
-        if (helper) this.#filterTest = new FilteringTest(now, this.#stunClient, helper)
+      if (!this.#filteringTest) {
+        const rfc5780Server = this.#rfc5780Servers.shift()
+        if (rfc5780Server) this.#filteringTest = new FilteringTest(now, this.#stunClient, rfc5780Server)
         else this.#filtering = 'unknown'
         continue
       }
-      const isStrict = !this.#mappingIsOpen && this.#options.mappingWith(this.#mapping()) === 'APDM'
-      const otherAnswers = this.#mappingQuestions.slice(1).some(({ state }) => state === 'answered')
-      const filtering = this.#filterTest.verdict(isStrict ? { otherAnswers } : null)
+      const isStrict = !this.#isMappingPending && this.#options.mappingWith(this.#mapping()) === 'APDM'
+      const otherAnswers = this.#mappingRequests.slice(1).some(({ state }) => state === 'answered')
+      const filtering = this.#filteringTest.verdict(isStrict ? { otherAnswers } : null)
       if (filtering === null) return
-      this.#filterTest.close()
-      this.#filterTest = null
-      // A server that does not do as it is asked tells nothing; perhaps the next one does.
+      this.#filteringTest.close()
+      this.#filteringTest = null
+      // A server that ignores the requested change shows nothing; the next one may do better.
       if (filtering !== 'unknown') this.#filtering = filtering
     }
   }
 
-  /** Whether there is nothing to sample, any more or at all. */
+  /** Whether sampling is done or not needed. */
   #advanceSamples(now: number): boolean {
-    if (this.#mappingIsOpen || this.#samples.some(({ state }) => state === 'open')) return false
+    if (this.#isMappingPending || this.#samples.some(({ state }) => state === 'pending')) return false
     this.#closeSamples()
-    if (isEasy(this.#options.mappingWith(this.#mapping())) || this.#options.portsKept) return true
-    if (this.#volleys === mostVolleys || this.#sampledPorts().length > fewestSamples) return true
-    this.#volleys++
-    const rttOf = ({ rttMs }: Witness) => rttMs ?? usualRttMs
-    const nearest = this.#options.witnesses.reduce((a, b) => (rttOf(b) < rttOf(a) ? b : a))
-    for (let i = 0; i < samplesAtOnce; i++) {
+    if (isEndpointIndependent(this.#options.mappingWith(this.#mapping())) || this.#options.portsKept)
+      return true
+    if (this.#bursts === maxBursts || this.#sampledPorts().length > minSamples) return true
+    this.#bursts++
+    const rttOf = ({ rttMs }: AnsweringServer) => rttMs ?? usualRttMs
+    const nearest = this.#options.servers.reduce((a, b) => (rttOf(b) < rttOf(a) ? b : a))
+    for (let i = 0; i < samplesPerBurst; i++) {
       const via = this.#stunClient.newSocket()
       this.#sampleSockets.push(via)
-      // Never repeated: a repetition may meet a counter that has moved on.
+      // Never repeated: a repetition may get a later port of the counter.
       const once = { sendAfterMs: [0], patienceMs: Math.max(300, rttOf(nearest) * 3) }
-      this.#samples.push(this.#stunClient.ask(now, { to: nearest.server, via, ...once }))
+      this.#samples.push(this.#stunClient.request(now, { to: nearest.server, via, ...once }))
     }
     return false
   }
 
-  /** Of the public address seen most, where there are several. */
+  /** The sampled ports of the most frequent public address. */
   #sampledPorts(): number[] {
     const byAddress = new Map<string, number[]>()
     for (const { mapped } of this.#samples) {
@@ -173,7 +176,7 @@ export class BehaviorDiscovery {
   }
 }
 
-/** One port for all destinations, so that it does not matter how others are chosen. */
-function isEasy(mapping: Mapping): boolean {
+/** One port for all destinations, so the allocation of other ports does not matter. */
+function isEndpointIndependent(mapping: Mapping): boolean {
   return mapping === 'none' || mapping === 'EIM'
 }

@@ -1,52 +1,58 @@
-// Whether a later round of answers changes what we hold true. One lying or confused server must not make
-// our public endpoint flap, for every change is told to others by mail.
+// Decides whether a later round of answers changes our NAT view. One false server must not make our public
+// endpoint flap, because every change is sent to others by mail.
 
 import { distinctEndpoints, type Endpoint, type Family, familyOf, formatEndpoint } from '../base/endpoint.ts'
 import type { Allocation } from '../base/nat-profile.ts'
 import { classify, type Findings, type NatView, type Observation } from './classify-nat.ts'
 
-/** `before` itself when nothing changes. `surprise` is the single answer that made us ask all again. */
+/** Returns `before` itself when nothing changes. `unexpected`: the single answer that caused this round. */
 export function confirmChange(
   before: NatView,
-  fresh: readonly Observation[],
-  surprise: Observation | null,
+  latest: readonly Observation[],
+  unexpected: Observation | null,
   localEndpoints: readonly Endpoint[],
   findings: Findings = {},
 ): NatView {
   const accepted = ([4, 6] as const).flatMap((family) => {
-    const old = ofFamily(before.observations, family)
-    const { mapping } = classify(old, localEndpoints, findings).profile
-    return confirmFamily(old, ofFamily(fresh, family), surprise, mapping === 'ADM' || mapping === 'APDM')
+    const previous = ofFamily(before.observations, family)
+    const { mapping } = classify(previous, localEndpoints, findings).profile
+    return confirmFamily(
+      previous,
+      ofFamily(latest, family),
+      unexpected,
+      mapping === 'ADM' || mapping === 'APDM',
+    )
   })
   const view = classify(accepted, localEndpoints, findings)
   const { mapping } = before.profile
-  // Fewer answers than last time prove nothing about the NAT's character.
+  // Fewer answers than last time prove nothing about the mapping.
   const keepMapping = view.profile.mapping === 'unknown' && mapping !== 'none'
   const after = keepMapping ? { ...view, profile: { ...view.profile, mapping } } : view
   return sameVerdict(before, after) ? before : after
 }
 
 function confirmFamily(
-  old: readonly Observation[],
-  fresh: readonly Observation[],
-  surprise: Observation | null,
+  previous: readonly Observation[],
+  latest: readonly Observation[],
+  unexpected: Observation | null,
   isHard: boolean,
 ): readonly Observation[] {
-  if (fresh.length === 0) return old
-  if (old.length === 0) return fresh
-  // All agree where they did not before, and as many as before: somebody was wrong then.
-  if (countOf(old) > 1 && countOf(fresh) === 1 && fresh.length > 1 && fresh.length >= old.length) return fresh
-  // Where every destination gets its own port, the ports come and go; only a new address is news.
-  const keyOf = ({ mapped }: Observation) => (isHard ? mapped.address : formatEndpoint(mapped))
-  const before = votesOf(old.map(keyOf))
-  // Who was outvoted before has no say on whether things are as they were.
+  if (latest.length === 0) return previous
+  if (previous.length === 0) return latest
+  // All agree now and did not before, and there are as many: some answer was wrong before.
+  if (countOf(previous) > 1 && countOf(latest) === 1 && latest.length > 1 && latest.length >= previous.length)
+    return latest
+  // When every destination has its own port, ports come and go; only a new address counts.
+  const voteKey = ({ mapped }: Observation) => (isHard ? mapped.address : formatEndpoint(mapped))
+  const before = votesOf(previous.map(voteKey))
+  // An endpoint that was outvoted before does not confirm the present view.
   const leading = isHard ? 1 : Math.max(...before.values())
-  if (fresh.some((observation) => (before.get(keyOf(observation)) ?? 0) >= leading)) {
-    const allKnown = fresh.every((observation) => before.has(keyOf(observation)))
-    return allKnown && fresh.length > old.length ? fresh : old
+  if (latest.some((observation) => (before.get(voteKey(observation)) ?? 0) >= leading)) {
+    const allKnown = latest.every((observation) => before.has(voteKey(observation)))
+    return allKnown && latest.length > previous.length ? latest : previous
   }
-  const votes = votesOf((surprise ? [surprise, ...fresh] : fresh).map(keyOf))
-  return Math.max(...votes.values()) >= 2 ? fresh : old
+  const votes = votesOf((unexpected ? [unexpected, ...latest] : latest).map(voteKey))
+  return Math.max(...votes.values()) >= 2 ? latest : previous
 }
 
 function votesOf(keys: readonly string[]): Map<string, number> {
@@ -63,28 +69,28 @@ function countOf(observations: readonly Observation[]): number {
   return distinctEndpoints(observations.map(({ mapped }) => mapped)).length
 }
 
-/** What others need to hear of. */
+/** Whether the two views are the same for others. */
 export function sameVerdict(a: NatView, b: NatView): boolean {
   return (
     a.profile.mapping === b.profile.mapping &&
     a.profile.filtering === b.profile.filtering &&
     sameAllocation(a.profile.allocation, b.profile.allocation) &&
-    placesOf(a) === placesOf(b)
+    endpointsKey(a) === endpointsKey(b)
   )
 }
 
-/** The order follows the servers that answered, which is no news; nor is a port that nobody else can use. */
-function placesOf({ profile: { mapping }, publicEndpoints }: NatView): string {
+/** The order depends on which servers answered, so it is ignored; so is a port that nobody else can use. */
+function endpointsKey({ profile: { mapping }, publicEndpoints }: NatView): string {
   const isHard = mapping === 'ADM' || mapping === 'APDM'
-  const places = publicEndpoints.map((endpoint) => (isHard ? endpoint.address : formatEndpoint(endpoint)))
-  return [...new Set(places)].sort().join()
+  const endpoints = publicEndpoints.map((endpoint) => (isHard ? endpoint.address : formatEndpoint(endpoint)))
+  return [...new Set(endpoints)].sort().join()
 }
 
 function sameAllocation(a: Allocation, b: Allocation): boolean {
-  const partsOf = (allocation: Allocation) => {
+  const allocationKey = (allocation: Allocation) => {
     const step = allocation.type === 'sequential' ? allocation.step : 0
     const block = 'block' in allocation ? allocation.block : undefined
     return [allocation.type, step, block?.first, block?.last].join()
   }
-  return partsOf(a) === partsOf(b)
+  return allocationKey(a) === allocationKey(b)
 }

@@ -1,16 +1,21 @@
-// What the NAT lets in, with the help of one server that answers from other places when asked to (RFC 5780 §4.4).
+// Determines the filtering of the NAT with one server that answers from other addresses on request (RFC 5780
+// §4.4).
 
 import { addressScope, type Endpoint, equalEndpoints, familyOf } from '../base/endpoint.ts'
 import type { Filtering } from '../base/nat-profile.ts'
 import type { Via } from '../base/protocol-machine.ts'
-import { patiently, type Question, type StunClient } from './stun-client.ts'
+import { patientTiming, type StunClient, type StunTransaction } from './stun-client.ts'
 
-/** A server that says where else it is. */
-export type Helper = { readonly server: Endpoint; readonly other: Endpoint; readonly rttMs: number | null }
+/** A server that announces its other address. */
+export type Rfc5780Server = {
+  readonly server: Endpoint
+  readonly other: Endpoint
+  readonly rttMs: number | null
+}
 
 /**
- * RFC 5780 §7.4: the other address differs in both. Whoever lies could make us send a few packets to any place he likes;
- * so it has to be as public as the server is itself.
+ * The other address must differ in address and port (RFC 5780 §7.4). A false one could make us send a few
+ * packets to any target, so it must be as public as the server itself.
  */
 export function credibleOther(server: Endpoint, other: Endpoint | null): Endpoint | null {
   if (!other || other.address === server.address || other.port === server.port) return null
@@ -23,54 +28,55 @@ export class FilteringTest {
   readonly #stunClient: StunClient
   readonly #server: Endpoint
   readonly #sockets: readonly Via[]
-  /** From elsewhere altogether. */
-  readonly #anywhere: Question
-  /** From the address we asked, but another port. */
-  readonly #otherPort: Question
-  /** The same to a socket that has sent there before. */
-  readonly #invited: Question
+  /** Answer from another address and port. */
+  readonly #fromOtherAddress: StunTransaction
+  /** Answer from the server's address, but another port. */
+  readonly #fromOtherPort: StunTransaction
+  /** The same, to a socket that has sent there before. */
+  readonly #toOpenedMapping: StunTransaction
 
-  constructor(now: number, stunClient: StunClient, { server, other, rttMs }: Helper) {
+  constructor(now: number, stunClient: StunClient, { server, other, rttMs }: Rfc5780Server) {
     this.#stunClient = stunClient
     this.#server = server
     const [first, second, third] = [stunClient.newSocket(), stunClient.newSocket(), stunClient.newSocket()]
     this.#sockets = [first, second, third]
     const otherPortOfServer = { address: server.address, port: other.port }
-    const ask = (via: Via, address: boolean, elsewhere: Endpoint) =>
-      stunClient.ask(now, {
+    const requestFrom = (via: Via, address: boolean, elsewhere: Endpoint) =>
+      stunClient.request(now, {
         to: server,
         via,
         response: { change: { address, port: true } },
         elsewhere,
-        ...patiently(rttMs),
+        ...patientTiming(rttMs),
       })
-    stunClient.ask(now, { to: otherPortOfServer, via: third, ...patiently(rttMs) })
-    this.#anywhere = ask(first, true, other)
-    this.#otherPort = ask(second, false, otherPortOfServer)
-    this.#invited = ask(third, false, otherPortOfServer)
+    stunClient.request(now, { to: otherPortOfServer, via: third, ...patientTiming(rttMs) })
+    this.#fromOtherAddress = requestFrom(first, true, other)
+    this.#fromOtherPort = requestFrom(second, false, otherPortOfServer)
+    this.#toOpenedMapping = requestFrom(third, false, otherPortOfServer)
   }
 
   /**
-   * Null while it is open. `unknown`: the server does not do as it is asked. `strict`: where each endpoint has a mapping
-   * of its own, so that nobody can be invited to another's; then it is enough that the other place is alive.
+   * Null while pending. `unknown`: the server ignores the requested change. `strict`: each remote endpoint has
+   * its own mapping, so no socket can open another's mapping; then it is enough that the other address is
+   * alive.
    */
   verdict(strict: { readonly otherAnswers: boolean } | null): Filtering | null {
-    if (this.#cameIn(this.#anywhere)) return 'EIF'
-    if (this.#anywhere.state === 'open') return null
-    if (this.#cameIn(this.#otherPort)) return 'ADF'
-    if (this.#otherPort.state === 'open') return null
-    // It refused, or answered from where it was asked.
-    if (this.#anywhere.state !== 'silent' || this.#otherPort.state !== 'silent') return 'unknown'
-    // Silence counts only of a server that is known to answer from there.
-    if (this.#cameIn(this.#invited) || strict?.otherAnswers) return 'APDF'
-    return this.#invited.state === 'open' ? null : 'unknown'
+    if (this.#arrivedFromElsewhere(this.#fromOtherAddress)) return 'EIF'
+    if (this.#fromOtherAddress.state === 'pending') return null
+    if (this.#arrivedFromElsewhere(this.#fromOtherPort)) return 'ADF'
+    if (this.#fromOtherPort.state === 'pending') return null
+    // It refused, or answered from the address it was asked at.
+    if (this.#fromOtherAddress.state !== 'silent' || this.#fromOtherPort.state !== 'silent') return 'unknown'
+    // Silence counts only when the server is known to answer from there.
+    if (this.#arrivedFromElsewhere(this.#toOpenedMapping) || strict?.otherAnswers) return 'APDF'
+    return this.#toOpenedMapping.state === 'pending' ? null : 'unknown'
   }
 
   close(): void {
     for (const via of this.#sockets) this.#stunClient.close(via)
   }
 
-  #cameIn({ state, answeredFrom }: Question): boolean {
+  #arrivedFromElsewhere({ state, answeredFrom }: StunTransaction): boolean {
     return state === 'answered' && answeredFrom !== null && !equalEndpoints(answeredFrom, this.#server)
   }
 }

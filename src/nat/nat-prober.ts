@@ -1,61 +1,62 @@
-// Asks STUN servers how the world sees our socket, and goes on asking so that the mapping stays (B4, C4). Looks
-// closer at what kind of NAT it is before it emits the view (D1, D2), and learns the rest in the background.
+// Learns our public endpoint from STUN servers, and keeps asking so that the mapping stays open (B4, C4).
+// Determines the NAT's behavior before it emits the first view (D1, D2), and runs longer tests in the
+// background.
 //
-//            enough answered, or time over         survey over, or verdictMs over
-//   first round ────────────────────────▶ survey ────────────────────────────────▶ verdict
-//        │ nobody answered                   ▲ another address or mapping               │
+//            enough answers, or time over          discovery done, or verdictMs over
+//   first round ───────────────────────▶ discovery ──────────────────────────────▶ verdict
+//        │ no answer                         ▲ another address or mapping               │
 //        ▼                                   │                                          ▼  every keepaliveMs
-//   wait, doubling up to 60 s ──▶ again: all servers ◀── says something new ── keepalive: one server in turn
+//   wait, doubling up to 60 s ──▶ again: all servers ◀─── unexpected answer ─── keepalive: one server in turn
 
 import type { Crypto } from '../base/crypto.ts'
 import { distinctEndpoints, type Endpoint } from '../base/endpoint.ts'
 import type { Mapping } from '../base/nat-profile.ts'
 import type { Action, Machine, Via } from '../base/protocol-machine.ts'
-import { BackgroundTests, type Learnable } from './background-tests.ts'
-import { BehaviorDiscovery, type Witness } from './behavior-discovery.ts'
+import { type BackgroundFinding, BackgroundTests } from './background-tests.ts'
+import { type AnsweringServer, BehaviorDiscovery } from './behavior-discovery.ts'
 import {
   classify,
   type Findings,
   type NatView,
   type Observation,
-  ofJudgedFamily,
+  ofClassifiedFamily,
   portsKept,
 } from './classify-nat.ts'
 import { confirmChange, sameVerdict } from './confirm-nat-change.ts'
 import { type RoundResult, ServerPolling } from './server-polling.ts'
 import { StunClient } from './stun-client.ts'
 
-export type { Learnable } from './background-tests.ts'
+export type { BackgroundFinding } from './background-tests.ts'
 export type { NatView, Observation } from './classify-nat.ts'
 
 export type ProberEvent =
-  /** Exactly once: the first verdict. */
+  /** Emitted exactly once: the first verdict. */
   | ({ readonly type: 'profile' } & NatView)
   /** Any later verdict that differs. */
   | ({ readonly type: 'changed' } & NatView)
-  /** Something that others need not be told of; `done` when there will be no more of it for now. */
+  /** Findings that other agents do not need; `done` when there will be no more for now. */
   | ({ readonly type: 'learned'; readonly done: boolean } & NatView)
 
 type ProberOptions = {
   readonly crypto: Pick<Crypto, 'randomBytes'>
-  /** Resolved, and such as the socket can reach. Those beyond 8 are not asked. */
+  /** Resolved, and reachable by the socket. Those beyond 8 are not used. */
   readonly servers: readonly Endpoint[]
-  /** Our own addresses with the socket's port (see net/interfaces.ts). */
+  /** Our own addresses with the socket's port (see net/network-interfaces.ts). */
   readonly localEndpoints: readonly Endpoint[]
   readonly now: number
   /**
-   * Between two keepalive questions. The shortest mapping lifetime in the field is 10 s; 8 s leave room
-   * for two retransmissions, should the question be lost before it reaches the NAT.
+   * Gap between two keepalive requests. The shortest mapping lifetime in the field is 10 s; 8 s leave room for
+   * two retransmissions, in case the request is lost before it reaches the NAT.
    */
   readonly keepaliveMs?: number
-  /** At the latest so long after the start there is a verdict. */
+  /** Latest time of the first verdict, counted from the start. */
   readonly verdictMs?: number
-  /** What is found out after the verdict, in the background; everything when left out. */
-  readonly learn?: readonly Learnable[]
+  /** Background tests after the verdict; all by default. */
+  readonly backgroundTests?: readonly BackgroundFinding[]
 }
 
 interface Prober extends Machine<ProberEvent> {
-  /** Nothing is asked or answered afterwards. */
+  /** Nothing is sent or answered afterwards. */
   stop(): void
 }
 
@@ -70,12 +71,15 @@ class StunProber implements Prober {
   readonly #stunClient: StunClient
   readonly #servers: readonly Endpoint[]
   readonly #verdictMs: number
-  readonly #rounds: ServerPolling
+  readonly #polling: ServerPolling
   /** Null until the first verdict. */
   #view: NatView | null = null
   #findings: Findings = {}
-  /** On these observations the verdict is given when it is over. */
-  #survey: { readonly survey: BehaviorDiscovery; readonly observations: readonly Observation[] } | null = null
+  /** The running discovery, and the observations for the verdict after it. */
+  #discovery: {
+    readonly discovery: BehaviorDiscovery
+    readonly observations: readonly Observation[]
+  } | null = null
   #backgroundTests: BackgroundTests | null = null
   #stopped = false
 
@@ -85,7 +89,7 @@ class StunProber implements Prober {
     this.#stunClient = new StunClient(options.crypto)
     this.#servers = distinctEndpoints(servers).slice(0, maxServers)
     this.#verdictMs = verdictMs
-    this.#rounds = new ServerPolling({
+    this.#polling = new ServerPolling({
       ...options,
       stunClient: this.#stunClient,
       servers: this.#servers,
@@ -97,130 +101,140 @@ class StunProber implements Prober {
   nextTimeout(): number | null {
     if (this.#stopped) return null
     const due = [
-      this.#rounds.nextTimeout(),
+      this.#polling.nextTimeout(),
       this.#stunClient.nextTimeout(),
-      this.#survey?.survey.nextTimeout() ?? null,
+      this.#discovery?.discovery.nextTimeout() ?? null,
       this.#backgroundTests?.nextTimeout() ?? null,
     ]
     return Math.min(...due.filter((at) => at !== null))
   }
 
   handleTimeout(now: number): Action<ProberEvent>[] {
-    return this.#stopped ? [] : this.#proceed(now)
+    return this.#stopped ? [] : this.#advance(now)
   }
 
   handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<ProberEvent>[] {
-    if (this.#stopped || !this.#stunClient.take(now, bytes, from, via)) return []
-    return this.#proceed(now)
+    if (this.#stopped || !this.#stunClient.handleDatagram(now, bytes, from, via)) return []
+    return this.#advance(now)
   }
 
   handleSocketFailure(now: number, via: Via): Action<ProberEvent>[] {
     if (this.#stopped) return []
-    this.#stunClient.fail(via)
-    return this.#proceed(now)
+    this.#stunClient.failSocket(via)
+    return this.#advance(now)
   }
 
   stop(): void {
     this.#stopped = true
   }
 
-  #proceed(now: number): Action<ProberEvent>[] {
+  #advance(now: number): Action<ProberEvent>[] {
     this.#stunClient.expire(now)
     const events: ProberEvent[] = []
-    const round = this.#rounds.advance(now)
-    if (round) events.push(...this.#heard(now, round))
-    if (this.#survey?.survey.advance(now)) events.push(...this.#endSurvey(now))
-    if (this.#backgroundTests) events.push(...this.#advanceLearner(now, this.#backgroundTests))
+    const round = this.#polling.advance(now)
+    if (round) events.push(...this.#handleRound(now, round))
+    if (this.#discovery?.discovery.advance(now)) events.push(...this.#endDiscovery(now))
+    if (this.#backgroundTests) events.push(...this.#advanceBackgroundTests(now, this.#backgroundTests))
     return [
       ...this.#stunClient.flush(now),
       ...events.map((event): Action<ProberEvent> => ({ type: 'event', event })),
     ]
   }
 
-  #heard(now: number, { startedAt, fresh, surprise }: RoundResult): ProberEvent[] {
+  #handleRound(now: number, { startedAt, observations, unexpected }: RoundResult): ProberEvent[] {
     const before = this.#view
-    if (!before) return this.#lookCloser(now, fresh, startedAt + this.#verdictMs)
-    const settled = confirmChange(before, fresh, surprise, this.#options.localEndpoints, this.#findings)
-    if (settled === before) return []
-    if (samePlace(before, settled)) return this.#emit(now, settled)
-    // Another NAT, perhaps: what was found does not hold any more.
+    if (!before) return this.#startDiscovery(now, observations, startedAt + this.#verdictMs)
+    const confirmed = confirmChange(
+      before,
+      observations,
+      unexpected,
+      this.#options.localEndpoints,
+      this.#findings,
+    )
+    if (confirmed === before) return []
+    if (isSameNat(before, confirmed)) return this.#emit(now, confirmed)
+    // It may be another NAT: the findings do not hold any more.
     this.#findings = {}
     this.#backgroundTests?.stop()
     this.#backgroundTests = null
-    return this.#lookCloser(now, settled.observations, now + this.#verdictMs)
+    return this.#startDiscovery(now, confirmed.observations, now + this.#verdictMs)
   }
 
-  #lookCloser(now: number, observations: readonly Observation[], deadline: number): ProberEvent[] {
-    this.#survey?.survey.stop()
-    this.#survey = null
+  #startDiscovery(now: number, observations: readonly Observation[], deadline: number): ProberEvent[] {
+    this.#discovery?.discovery.stop()
+    this.#discovery = null
     const { localEndpoints } = this.#options
-    const judged = ofJudgedFamily(observations)
-    const witnesses = judged.flatMap(({ server }) => this.#rounds.witness(server) ?? [])
-    if (witnesses.length === 0) return this.#emit(now, classify(observations, localEndpoints))
-    // Another address that is also asked by itself is surely that server's.
-    const isAsked = ({ other }: Witness) => this.#servers.some(({ address }) => address === other?.address)
-    const survey = new BehaviorDiscovery({
+    const classified = ofClassifiedFamily(observations)
+    const answering = classified.flatMap(({ server }) => this.#polling.answeringServer(server) ?? [])
+    if (answering.length === 0) return this.#emit(now, classify(observations, localEndpoints))
+    // A server whose other address is also in our list is surely honest about it.
+    const isListed = ({ other }: AnsweringServer) =>
+      this.#servers.some(({ address }) => address === other?.address)
+    const discovery = new BehaviorDiscovery({
       stunClient: this.#stunClient,
       now,
       deadline,
-      witnesses: [...witnesses.filter(isAsked), ...witnesses.filter((witness) => !isAsked(witness))],
-      mappingWith: (mapping) => classify(judged, localEndpoints, { mapping }).profile.mapping,
-      portsKept: portsKept(judged, localEndpoints),
+      servers: [...answering.filter(isListed), ...answering.filter((server) => !isListed(server))],
+      mappingWith: (mapping) => classify(classified, localEndpoints, { mapping }).profile.mapping,
+      portsKept: portsKept(classified, localEndpoints),
     })
-    this.#survey = { survey, observations }
+    this.#discovery = { discovery, observations }
     return []
   }
 
-  #endSurvey(now: number): ProberEvent[] {
-    if (!this.#survey) return []
-    const { survey, observations } = this.#survey
-    this.#survey = null
-    this.#findings = survey.result
+  #endDiscovery(now: number): ProberEvent[] {
+    if (!this.#discovery) return []
+    const { discovery, observations } = this.#discovery
+    this.#discovery = null
+    this.#findings = discovery.result
     return this.#emit(now, classify(observations, this.#options.localEndpoints, this.#findings))
   }
 
   #emit(now: number, view: NatView): ProberEvent[] {
     const before = this.#view
     this.#view = view
-    this.#backgroundTests ??= this.#startLearning(now, view)
+    this.#backgroundTests ??= this.#startBackgroundTests(now, view)
     if (!before) return [{ type: 'profile', ...view }]
     return sameVerdict(before, view) ? [] : [{ type: 'changed', ...view }]
   }
 
-  #startLearning(now: number, { observations, profile }: NatView): BackgroundTests | null {
-    const { learn = ['hairpins', 'lifetime'], localEndpoints } = this.#options
-    const judged = ofJudgedFamily(observations)
-    const [first] = judged
-    if (!first || learn.length === 0) return null
-    // Without a NAT there is nothing to learn, and one that answers by destination has no endpoint to come back to.
-    const learnable: Partial<Record<Mapping, readonly Learnable[]>> = {
+  #startBackgroundTests(now: number, { observations, profile }: NatView): BackgroundTests | null {
+    const { backgroundTests = ['hairpins', 'lifetime'], localEndpoints } = this.#options
+    const classified = ofClassifiedFamily(observations)
+    const [first] = classified
+    if (!first || backgroundTests.length === 0) return null
+    // Without a NAT there is nothing to test. A NAT with a mapping per destination has no public endpoint to
+    // hairpin to.
+    const findingsByMapping: Partial<Record<Mapping, readonly BackgroundFinding[]>> = {
       none: [],
       ADM: ['lifetime'],
       APDM: ['lifetime'],
     }
-    const helper = judged.find(({ server }) => this.#rounds.witness(server)?.other)
+    const rfc5780Observation = classified.find(({ server }) => this.#polling.answeringServer(server)?.other)
     return new BackgroundTests({
       stunClient: this.#stunClient,
       now,
-      learn: learn.filter((what) => learnable[profile.mapping]?.includes(what) ?? true),
-      observation: helper ?? first,
-      portsKept: portsKept(judged, localEndpoints),
+      tests: backgroundTests.filter(
+        (finding) => findingsByMapping[profile.mapping]?.includes(finding) ?? true,
+      ),
+      observation: rfc5780Observation ?? first,
+      portsKept: portsKept(classified, localEndpoints),
     })
   }
 
-  #advanceLearner(now: number, backgroundTests: BackgroundTests): ProberEvent[] {
-    const news = backgroundTests.advance(now)
-    if (!news || !this.#view) return []
-    this.#findings = { ...this.#findings, ...news.findings }
+  #advanceBackgroundTests(now: number, backgroundTests: BackgroundTests): ProberEvent[] {
+    const progress = backgroundTests.advance(now)
+    if (!progress || !this.#view) return []
+    this.#findings = { ...this.#findings, ...progress.findings }
     this.#view = classify(this.#view.observations, this.#options.localEndpoints, this.#findings)
     const { lifetimeMs } = this.#view.profile
-    if (news.done && lifetimeMs !== undefined) this.#rounds.outlive(lifetimeMs)
-    return [{ type: 'learned', done: news.done, ...this.#view }]
+    if (progress.done && lifetimeMs !== undefined) this.#polling.shortenKeepalive(lifetimeMs)
+    return [{ type: 'learned', done: progress.done, ...this.#view }]
   }
 }
 
-/** The same public addresses, and the same kind of mapping. */
-function samePlace(a: NatView, b: NatView): boolean {
+/** Whether both views have the same public addresses and the same mapping. */
+function isSameNat(a: NatView, b: NatView): boolean {
   const addressesOf = ({ publicEndpoints }: NatView) =>
     [...new Set(publicEndpoints.map(({ address }) => address))].sort().join()
   return a.profile.mapping === b.profile.mapping && addressesOf(a) === addressesOf(b)

@@ -1,18 +1,18 @@
-// Asks all servers by the main socket until somebody has answered, then one in turn so that the mapping stays (C4), and
-// all of them again when that one says something new.
+// Sends requests from the main socket: to all servers until one has answered, then to one server in turn so
+// that the mapping stays open (C4). When that one answers something new, all servers are asked again.
 
 import { type Endpoint, equalEndpoints, formatEndpoint } from '../base/endpoint.ts'
-import type { Witness } from './behavior-discovery.ts'
+import type { AnsweringServer } from './behavior-discovery.ts'
 import { isClear, type Observation } from './classify-nat.ts'
 import { credibleOther } from './filtering-test.ts'
 import { keepaliveIntervalMs } from './keepalive-interval.ts'
-import type { Question, StunClient } from './stun-client.ts'
+import type { StunClient, StunTransaction } from './stun-client.ts'
 
 export type RoundResult = {
   readonly startedAt: number
-  readonly fresh: readonly Observation[]
-  /** The single answer that made us ask all. */
-  readonly surprise: Observation | null
+  readonly observations: readonly Observation[]
+  /** The single answer that caused this round; null when there was none. */
+  readonly unexpected: Observation | null
 }
 
 type ServerPollingOptions = {
@@ -27,19 +27,19 @@ type ServerPollingOptions = {
 /** RFC 8489 §6.2.1. */
 const sendAfterMs = [0, 500, 1_500] as const
 const firstBackoffMs = 5_000
-const longestBackoffMs = 60_000
-/** The first round is not held up by servers that are slower than the others by this factor. */
-const tardy = 3
-const leastWaitMs = 150
-const leastKeepaliveMs = 1_000
-/** Kept of the time for a verdict when only some have answered, for looking closer with their help. */
-const surveyMs = 800
+const maxBackoffMs = 60_000
+/** The first round does not wait for servers that are slower than the others by this factor. */
+const slowFactor = 3
+const minWaitMs = 150
+const minKeepaliveMs = 1_000
+/** Part of the verdict time that is kept for the discovery when only some servers have answered. */
+const discoveryMs = 800
 
 type Round = {
   readonly kind: 'first' | 'all' | 'keepalive'
   readonly startedAt: number
   readonly endsAt: number
-  readonly questions: readonly Question[]
+  readonly transactions: readonly StunTransaction[]
 }
 
 export class ServerPolling {
@@ -49,12 +49,12 @@ export class ServerPolling {
   #nextRoundAt: number
   #backoffMs = firstBackoffMs
   #nextServer = 0
-  #everAnswered = false
+  #hasAnyAnswered = false
   #isFirst = true
-  /** What each server said last, true or not; by its endpoint, so bounded by the servers. */
-  readonly #heard = new Map<string, Endpoint>()
-  readonly #witnesses = new Map<string, Witness>()
-  #surprise: Observation | null = null
+  /** The last answer of each server, true or false. By endpoint, so bounded by the servers. */
+  readonly #lastMapped = new Map<string, Endpoint>()
+  readonly #answeringServers = new Map<string, AnsweringServer>()
+  #unexpected: Observation | null = null
 
   constructor(options: ServerPollingOptions) {
     this.#options = options
@@ -66,10 +66,10 @@ export class ServerPolling {
     return this.#round ? this.#endOf(this.#round) : this.#nextRoundAt
   }
 
-  /** To be called after anything happened. The result of a round in which all were asked, when one is over. */
+  /** Call after any event. Returns the result when a round with all servers has ended. */
   advance(now: number): RoundResult | null {
-    if (!this.#round && now >= this.#nextRoundAt) this.#startDue(now)
-    // A keepalive that brings news is followed by a round that asks everybody.
+    if (!this.#round && now >= this.#nextRoundAt) this.#startRound(now)
+    // After a keepalive with an unexpected answer, the round with all servers starts.
     while (this.#round && now >= this.#endOf(this.#round)) {
       const result = this.#end(now, this.#round)
       if (result) return result
@@ -77,21 +77,21 @@ export class ServerPolling {
     return null
   }
 
-  /** Mappings are known to die within this time: they are refreshed sooner than was asked for, if need be. */
-  outlive(lifetimeMs: number): void {
-    const bounds = { leastMs: leastKeepaliveMs, mostMs: this.#options.keepaliveMs }
+  /** Mappings are known to expire after this time: shortens the keepalive interval if necessary. */
+  shortenKeepalive(lifetimeMs: number): void {
+    const bounds = { leastMs: minKeepaliveMs, mostMs: this.#options.keepaliveMs }
     this.#keepaliveMs = keepaliveIntervalMs(lifetimeMs, bounds)
   }
 
-  /** Of a server that has answered. */
-  witness(server: Endpoint): Witness | null {
-    return this.#witnesses.get(formatEndpoint(server)) ?? null
+  /** Null for a server that has not answered. */
+  answeringServer(server: Endpoint): AnsweringServer | null {
+    return this.#answeringServers.get(formatEndpoint(server)) ?? null
   }
 
-  #startDue(now: number): void {
+  #startRound(now: number): void {
     const { servers } = this.#options
     const server = servers[this.#nextServer % servers.length]
-    if (!this.#everAnswered || !server) this.#start(now, this.#isFirst ? 'first' : 'all', servers)
+    if (!this.#hasAnyAnswered || !server) this.#start(now, this.#isFirst ? 'first' : 'all', servers)
     else {
       this.#nextServer++
       this.#start(now, 'keepalive', [server])
@@ -103,64 +103,69 @@ export class ServerPolling {
     const { stunClient, verdictMs } = this.#options
     const keepaliveMs = this.#keepaliveMs
     this.#nextRoundAt = now + keepaliveMs
-    // With nobody to ask there is nothing to wait for.
+    // Without servers there is nothing to wait for.
     const patienceMs = servers.length === 0 ? 0 : Math.min(verdictMs, keepaliveMs)
-    const questions = servers.map((to) => stunClient.ask(now, { to, sendAfterMs, patienceMs }))
-    this.#round = { kind, startedAt: now, endsAt: now + patienceMs, questions }
+    const transactions = servers.map((to) => stunClient.request(now, { to, sendAfterMs, patienceMs }))
+    this.#round = { kind, startedAt: now, endsAt: now + patienceMs, transactions }
   }
 
-  /** When it is over if nothing more comes. */
-  #endOf({ kind, startedAt, endsAt, questions }: Round): number {
-    if (questions.every(({ state }) => state !== 'open')) return startedAt
-    const observations = observationsOf(questions)
-    // Only the first verdict is waited for.
+  /** When the round ends if no more answers arrive. */
+  #endOf({ kind, startedAt, endsAt, transactions }: Round): number {
+    if (transactions.every(({ state }) => state !== 'pending')) return startedAt
+    const observations = observationsOf(transactions)
+    // Only the first round may end early.
     if (kind !== 'first' || observations.length === 0) return endsAt
-    const canDiscover = questions.some(({ to, otherAddress }) => credibleOther(to, otherAddress) !== null)
-    if (!canDiscover && !isClear(observations, this.#options.localEndpoints)) return endsAt - surveyMs
-    // Of an answer that came after we had asked again we do not know how long it took.
-    const waits = questions.flatMap(({ mapped, rttMs, answeredAt }) =>
-      mapped ? [rttMs === null ? answeredAt - startedAt + leastWaitMs : rttMs * tardy] : [],
+    const canDiscover = transactions.some(({ to, otherAddress }) => credibleOther(to, otherAddress) !== null)
+    if (!canDiscover && !isClear(observations, this.#options.localEndpoints)) return endsAt - discoveryMs
+    // The round trip of an answer after a repetition is unknown.
+    const waits = transactions.flatMap(({ mapped, rttMs, answeredAt }) =>
+      mapped ? [rttMs === null ? answeredAt - startedAt + minWaitMs : rttMs * slowFactor] : [],
     )
-    return Math.min(endsAt, startedAt + Math.max(leastWaitMs, ...waits))
+    return Math.min(endsAt, startedAt + Math.max(minWaitMs, ...waits))
   }
 
-  #end(now: number, { kind, startedAt, questions }: Round): RoundResult | null {
+  #end(now: number, { kind, startedAt, transactions }: Round): RoundResult | null {
     this.#round = null
-    this.#options.stunClient.giveUp(questions)
-    for (const { to, mapped, otherAddress, rttMs } of questions) {
+    this.#options.stunClient.cancel(transactions)
+    for (const { to, mapped, otherAddress, rttMs } of transactions) {
       if (!mapped) continue
-      this.#witnesses.set(formatEndpoint(to), { server: to, other: credibleOther(to, otherAddress), rttMs })
+      this.#answeringServers.set(formatEndpoint(to), {
+        server: to,
+        other: credibleOther(to, otherAddress),
+        rttMs,
+      })
     }
-    const fresh = observationsOf(questions)
+    const observations = observationsOf(transactions)
     if (kind === 'keepalive') {
-      this.#endKeepalive(now, fresh)
+      this.#endKeepalive(now, observations)
       return null
     }
-    for (const { server, mapped } of fresh) this.#heard.set(formatEndpoint(server), mapped)
-    if (fresh.length > 0) this.#everAnswered = true
-    else if (!this.#everAnswered) {
+    for (const { server, mapped } of observations) this.#lastMapped.set(formatEndpoint(server), mapped)
+    if (observations.length > 0) this.#hasAnyAnswered = true
+    else if (!this.#hasAnyAnswered) {
       this.#nextRoundAt = now + this.#backoffMs
-      this.#backoffMs = Math.min(this.#backoffMs * 2, longestBackoffMs)
+      this.#backoffMs = Math.min(this.#backoffMs * 2, maxBackoffMs)
     }
-    const surprise = this.#surprise
-    this.#surprise = null
-    // Nobody confirmed or denied it: let the same answer raise the question again.
-    if (surprise && fresh.length === 0) this.#heard.delete(formatEndpoint(surprise.server))
-    return { startedAt, fresh, surprise }
+    const unexpected = this.#unexpected
+    this.#unexpected = null
+    // No server confirmed or denied it: the same answer may cause another round.
+    if (unexpected && observations.length === 0) this.#lastMapped.delete(formatEndpoint(unexpected.server))
+    return { startedAt, observations, unexpected }
   }
 
   #endKeepalive(now: number, [observation]: readonly Observation[]): void {
     if (!observation) return
     const server = formatEndpoint(observation.server)
-    const last = this.#heard.get(server)
+    const last = this.#lastMapped.get(server)
     if (last && equalEndpoints(last, observation.mapped)) return
-    // One answer alone changes nothing: it may be a lie. Remembered, it asks everybody at most once.
-    this.#heard.set(server, observation.mapped)
-    this.#surprise = observation
+    // One answer alone changes nothing, for it may be false. It is remembered, so it causes at most one round
+    // with all servers.
+    this.#lastMapped.set(server, observation.mapped)
+    this.#unexpected = observation
     this.#start(now, 'all', this.#options.servers)
   }
 }
 
-function observationsOf(questions: readonly Question[]): Observation[] {
-  return questions.flatMap(({ to, mapped }) => (mapped ? [{ server: to, mapped }] : []))
+function observationsOf(transactions: readonly StunTransaction[]): Observation[] {
+  return transactions.flatMap(({ to, mapped }) => (mapped ? [{ server: to, mapped }] : []))
 }

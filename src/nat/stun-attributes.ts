@@ -1,8 +1,8 @@
-// The values inside STUN attributes, and the checksum over them.
+// Values of STUN attributes, and the fingerprint.
 
 import { decodeEndpoint, type Endpoint, encodeEndpoint } from '../base/endpoint.ts'
 
-/** RFC 8489 §18.3, RFC 5780 §7, and two leftovers of RFC 3489 that old servers still send. */
+/** RFC 8489 §18.3 and RFC 5780 §7, plus two of RFC 3489 that old servers still send. */
 export const attribute = {
   mappedAddress: 0x0001,
   changeRequest: 0x0003,
@@ -61,10 +61,10 @@ function masked(value: Uint8Array, mask: Uint8Array): Uint8Array {
   return result
 }
 
-/** From where an answer is wanted: from the server's other address, its other port, or both. */
+/** From where the answer must come: the server's other address, its other port, or both. */
 export type Change = { readonly address: boolean; readonly port: boolean }
 
-/** CHANGE-REQUEST (RFC 5780 §7.2): 32 bits, of which 4 says another address and 2 another port. */
+/** CHANGE-REQUEST (RFC 5780 §7.2): 32 bits; 4 means another address, 2 another port. */
 export function encodeChange({ address, port }: Change): Uint8Array {
   return Uint8Array.of(0, 0, 0, (address ? 4 : 0) | (port ? 2 : 0))
 }
@@ -75,7 +75,10 @@ export function decodeChange(value: Uint8Array): Change | null {
   return { address: (flags & 4) !== 0, port: (flags & 2) !== 0 }
 }
 
-/** RESPONSE-PORT (RFC 5780 §7.5). Some count its two bytes of padding as value, so both lengths are read; all read two. */
+/**
+ * RESPONSE-PORT (RFC 5780 §7.5). Some implementations count two bytes of padding as value, so both lengths are
+ * decoded. All of them accept two bytes.
+ */
 export function encodePort(port: number): Uint8Array {
   return Uint8Array.of(port >> 8, port & 0xff)
 }
@@ -99,7 +102,7 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc >>> 0
 })
 
-/** FINGERPRINT (RFC 8489 §14.7): CRC-32 of all before it, XORed with "STUN". */
+/** FINGERPRINT (RFC 8489 §14.7): CRC-32 of the message before it, XORed with "STUN". */
 export function fingerprintOf(bytes: Uint8Array): number {
   let crc = 0xffffffff
   for (const byte of bytes) crc = (crcTable[(crc ^ byte) & 0xff] as number) ^ (crc >>> 8)

@@ -1,5 +1,5 @@
-// STUN questions under way, by the main socket and by sockets of our own: sent, repeated, matched with their answers,
-// given up. What an answer means is for those who asked.
+// STUN transactions, from the main socket and from extra sockets: sends and repeats requests, matches
+// responses, and gives up.
 
 import { equalBytes } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
@@ -13,121 +13,126 @@ import {
   transactionIdBytes,
 } from './stun-message.ts'
 
-type Ask = {
+type StunRequestOptions = {
   readonly to: Endpoint
-  /** The main socket when left out. */
+  /** Default: the main socket. */
   readonly via?: Via
   readonly response?: ResponseOptions
-  /** Another place that the answer may come from. */
+  /** Another endpoint from which the response may come. */
   readonly elsewhere?: Endpoint
-  /** The socket that it comes to, if not `via`. */
+  /** The socket that receives the response, if not `via`. */
   readonly answerVia?: Via
-  /** Not the answer is waited for but the question itself, which our own NAT is to turn back to us. */
+  /** Wait for the request itself instead of a response: our own NAT must send it back to us. */
   readonly echo?: boolean
-  /** When it is sent, counted from now, in order. */
+  /** Send times in ascending order, counted from now. */
   readonly sendAfterMs: readonly number[]
-  /** From now; after it the question counts as unanswered. */
+  /** After so long without a response the transaction counts as silent. */
   readonly patienceMs: number
 }
 
-/** `refused`: answered with an error. `silent`: no answer in time, or the socket could not be had. */
-export type Question = {
+/** `refused`: an error response. `silent`: no response in time, or the socket could not be opened. */
+export type StunTransaction = {
   readonly to: Endpoint
-  readonly state: 'open' | 'answered' | 'refused' | 'silent'
-  /** With `answered` only, and not of an echo. */
+  readonly state: 'pending' | 'answered' | 'refused' | 'silent'
+  /** Set with `answered` only, and not for an echo. */
   readonly mapped: Endpoint | null
   readonly otherAddress: Endpoint | null
   readonly answeredFrom: Endpoint | null
   readonly answeredAt: number
-  /** Null where it was sent more than once before the answer came. */
+  /** Null when the request was sent more than once before the response. */
   readonly rttMs: number | null
 }
 
-type Pending = { -readonly [Key in keyof Question]: Question[Key] } & {
-  readonly ask: Ask
+type Pending = { -readonly [Key in keyof StunTransaction]: StunTransaction[Key] } & {
+  readonly options: StunRequestOptions
   readonly transactionId: Uint8Array
   readonly request: Uint8Array
-  readonly askedAt: number
+  readonly startedAt: number
   sent: number
 }
 
-/** Of a server that was asked twice before it answered we do not know the time it takes. */
+/** Assumed round trip of a server whose response came after a repetition. */
 export const usualRttMs = 200
 
-/** Four times, as filters that let nothing in look just like losses. `rttMs`: what the server took before. */
-export function patiently(rttMs: number | null): Pick<Ask, 'sendAfterMs' | 'patienceMs'> {
+/**
+ * Sends four times, because a NAT that filters looks just like packet loss. `rttMs`: the known round trip of
+ * the server.
+ */
+export function patientTiming(rttMs: number | null): Pick<StunRequestOptions, 'sendAfterMs' | 'patienceMs'> {
   const rtt = rttMs ?? usualRttMs
-  // Not shorter however near the server: a busy computer may take a while to read what has arrived.
+  // Never shorter, however close the server: a busy computer may take a while to read datagrams.
   const gapMs = Math.min(400, Math.max(100, rtt * 1.5))
   return { sendAfterMs: [0, gapMs, gapMs * 2, gapMs * 3], patienceMs: gapMs * 3 + Math.max(200, rtt * 2) }
 }
 
-/** Open at once; whoever asks beyond it gets a question that is silent from the start. */
-const maxOpen = 128
+/** Most pending transactions; a further one is silent from the start. */
+const maxPending = 128
 
 export class StunClient {
   readonly #crypto: Pick<Crypto, 'randomBytes'>
-  #open: Pending[] = []
-  readonly #closing: CloseAction[] = []
+  #pending: Pending[] = []
+  readonly #closeActions: CloseAction[] = []
   #lastVia: Via = 0
 
   constructor(crypto: Pick<Crypto, 'randomBytes'>) {
     this.#crypto = crypto
   }
 
-  /** A socket of our own, with a port that nobody knows yet. */
+  /** A new socket, with a port that nobody knows yet. */
   newSocket(): Via {
     return ++this.#lastVia
   }
 
-  /** What was asked by it, or is waited for there, is given up. */
+  /** Closes the socket and gives up its transactions. */
   close(via: Via): void {
-    this.fail(via)
-    this.#closing.push({ type: 'close', via })
+    this.failSocket(via)
+    this.#closeActions.push({ type: 'close', via })
   }
 
-  fail(via: Via): void {
-    this.#settle(({ ask }) => ask.via === via || ask.answerVia === via)
+  failSocket(via: Via): void {
+    this.#settle(({ options }) => options.via === via || options.answerVia === via)
   }
 
-  giveUp(questions: readonly Question[]): void {
-    this.#settle((pending) => questions.includes(pending))
+  cancel(transactions: readonly StunTransaction[]): void {
+    this.#settle((pending) => transactions.includes(pending))
   }
 
-  ask(now: number, ask: Ask): Question {
+  request(now: number, options: StunRequestOptions): StunTransaction {
     const transactionId = this.#crypto.randomBytes(transactionIdBytes)
     const pending: Pending = {
-      ask,
-      to: ask.to,
-      state: 'open',
+      options,
+      to: options.to,
+      state: 'pending',
       mapped: null,
       otherAddress: null,
       answeredFrom: null,
       answeredAt: now,
       rttMs: null,
       transactionId,
-      request: encodeRequest(transactionId, ask.response),
-      askedAt: now,
+      request: encodeRequest(transactionId, options.response),
+      startedAt: now,
       sent: 0,
     }
-    if (this.#open.length < maxOpen) this.#open.push(pending)
+    if (this.#pending.length < maxPending) this.#pending.push(pending)
     else pending.state = 'silent'
     return pending
   }
 
-  /** Whether a question was settled by it. */
-  take(now: number, bytes: Uint8Array, from: Endpoint, via: Via): boolean {
-    if (this.#open.length === 0) return false
+  /** Whether this datagram settled a transaction. */
+  handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via): boolean {
+    if (this.#pending.length === 0) return false
     const decoding = decodeStun(bytes)
     if (!decoding.ok) return false
     const { message } = decoding
-    const pending = this.#open.find(({ transactionId }) => equalBytes(transactionId, message.transactionId))
-    if (!pending || via !== (pending.ask.answerVia ?? pending.ask.via ?? 0)) return false
-    if (!fits(message, from, pending.ask)) return false
+    const pending = this.#pending.find(({ transactionId }) =>
+      equalBytes(transactionId, message.transactionId),
+    )
+    if (!pending || via !== (pending.options.answerVia ?? pending.options.via ?? 0)) return false
+    if (!isExpected(message, from, pending.options)) return false
     pending.state = message.type === 'error' ? 'refused' : 'answered'
     pending.answeredFrom = from
     pending.answeredAt = now
-    if (pending.sent === 1) pending.rttMs = now - pending.askedAt
+    if (pending.sent === 1) pending.rttMs = now - pending.startedAt
     if (message.type === 'success') {
       pending.mapped = message.mapped
       pending.otherAddress = message.otherAddress ?? null
@@ -136,52 +141,56 @@ export class StunClient {
     return true
   }
 
-  /** Questions whose patience is over count as silent from now on. */
+  /** Transactions past their time limit become silent. */
   expire(now: number): void {
-    this.#settle(({ ask, askedAt }) => now >= askedAt + ask.patienceMs)
+    this.#settle(({ options, startedAt }) => now >= startedAt + options.patienceMs)
   }
 
-  /** What is to be sent now, in the order in which it was asked, and the sockets to close. */
+  /** The requests to send now, in order, and the sockets to close. */
   flush(now: number): (SendAction | CloseAction)[] {
     const sends: SendAction[] = []
-    for (const pending of this.#open) {
-      const { ask, request: bytes } = pending
-      if (now < nextSending(pending)) continue
-      sends.push({ type: 'send', to: ask.to, bytes, ...(ask.via && { via: ask.via }) })
-      // A timer that came late repeats once, not all that it missed.
+    for (const pending of this.#pending) {
+      const { options, request: bytes } = pending
+      if (now < nextSendAt(pending)) continue
+      sends.push({ type: 'send', to: options.to, bytes, ...(options.via && { via: options.via }) })
+      // A late timer repeats once, not as often as it missed.
       do pending.sent++
-      while (now >= nextSending(pending))
+      while (now >= nextSendAt(pending))
     }
-    return [...sends, ...this.#closing.splice(0)]
+    return [...sends, ...this.#closeActions.splice(0)]
   }
 
   nextTimeout(): number | null {
-    if (this.#open.length === 0) return null
+    if (this.#pending.length === 0) return null
     return Math.min(
-      ...this.#open.map((pending) =>
-        Math.min(nextSending(pending), pending.askedAt + pending.ask.patienceMs),
+      ...this.#pending.map((pending) =>
+        Math.min(nextSendAt(pending), pending.startedAt + pending.options.patienceMs),
       ),
     )
   }
 
   #settle(isOver: (pending: Pending) => boolean): void {
-    this.#open = this.#open.filter((pending) => {
+    this.#pending = this.#pending.filter((pending) => {
       if (!isOver(pending)) return true
-      if (pending.state === 'open') pending.state = 'silent'
+      if (pending.state === 'pending') pending.state = 'silent'
       return false
     })
   }
 }
 
-function nextSending({ ask, askedAt, sent }: Pending): number {
-  const after = ask.sendAfterMs[sent]
-  return after === undefined ? Number.POSITIVE_INFINITY : askedAt + after
+function nextSendAt({ options, startedAt, sent }: Pending): number {
+  const after = options.sendAfterMs[sent]
+  return after === undefined ? Number.POSITIVE_INFINITY : startedAt + after
 }
 
-function fits(message: StunMessage, from: Endpoint, { to, elsewhere, echo }: Ask): boolean {
-  // Some NATs turn a datagram back with its inside address, so an echo may come from anywhere.
+function isExpected(
+  message: StunMessage,
+  from: Endpoint,
+  { to, elsewhere, echo }: StunRequestOptions,
+): boolean {
+  // Some NATs hairpin a datagram with its inside address, so an echo may come from any address.
   if (echo || message.type === 'request') return echo === true && message.type === 'request'
   if (!equalEndpoints(from, to) && !(elsewhere && equalEndpoints(from, elsewhere))) return false
-  // Our own address is of the family we asked by.
+  // The mapped address has the family of the response's source.
   return message.type === 'error' || familyOf(message.mapped.address) === familyOf(from.address)
 }

@@ -1,4 +1,4 @@
-// STUN Binding messages in bytes (RFC 8489), as much as finding one's own address needs.
+// STUN Binding messages as bytes (RFC 8489), as far as finding the own address needs them.
 //
 //   0                 2                 4                                20
 //   +-----------------+-----------------+------------------+-------------+----------------
@@ -23,12 +23,12 @@ import {
 
 export const transactionIdBytes = 12
 export const stunHeaderBytes = 20
-/** Where a STUN server listens if nobody says otherwise (RFC 8489 §18.6). */
+/** Default port of STUN servers (RFC 8489 §18.6). */
 export const stunPort = 3478
-/** STUN's first byte is below this (RFC 7983 §7). */
+/** The first byte of STUN is below this (RFC 7983 §7). */
 export const firstByteAboveStun = 0x40
 const cookie = 0x2112a442
-/** Larger than any honest Binding message, smaller than any datagram that could be split. */
+/** Larger than any honest Binding message, smaller than any datagram that could be fragmented. */
 export const maxStunBytes = 1280
 const maxAttributes = 32
 
@@ -37,21 +37,21 @@ const typeOf = { request: 0x0001, success: 0x0101, error: 0x0111 } as const
 export type StunRequest = {
   readonly type: 'request'
   readonly transactionId: Uint8Array
-  /** Attributes we must understand to answer, and do not (RFC 8489 §6.3.1). */
+  /** Comprehension-required attributes that we do not know (RFC 8489 §6.3.1). */
   readonly unknownRequired: readonly number[]
 } & ResponseOptions
 
-/** Where the answer shall come from and go to (RFC 5780 §7); a server that cannot do so answers 420. */
+/** Where the response must come from and go to (RFC 5780 §7). A server that cannot do so answers 420. */
 export type ResponseOptions = {
   readonly change?: Change
-  /** Our address stays, the port is this one. */
+  /** The response goes to our address at this port. */
   readonly responsePort?: number
 }
 
 export type StunSuccess = {
   readonly type: 'success'
   readonly transactionId: Uint8Array
-  /** From XOR-MAPPED-ADDRESS, or from MAPPED-ADDRESS of a server that knows only RFC 3489. */
+  /** From XOR-MAPPED-ADDRESS, or from MAPPED-ADDRESS when the server knows only RFC 3489. */
   readonly mapped: Endpoint
   /** RFC 5780: the server's other address and port. */
   readonly otherAddress?: Endpoint
@@ -77,12 +77,14 @@ type StunDecoding =
   | { readonly ok: true; readonly message: StunMessage }
   | { readonly ok: false; readonly fault: StunFault }
 
-/** Whether a datagram is STUN rather than something else on the same socket (RFC 8489 §6.3: two zero bits, cookie). */
+/**
+ * Whether a datagram is STUN and not another packet on the same socket (RFC 8489 §6.3: two zero bits, cookie).
+ */
 export function isStun(bytes: Uint8Array): boolean {
   return bytes.length >= stunHeaderBytes && mayBeStun(bytes)
 }
 
-/** Whether a message may begin with these bytes, at least one, as far as they tell. */
+/** Whether a STUN message may start with these bytes, at least one. */
 export function mayBeStun(start: Uint8Array): boolean {
   return (
     (start[0] as number) < firstByteAboveStun && (start.length < 8 || viewOf(start).getUint32(4) === cookie)
@@ -101,8 +103,8 @@ export function encodeRequest(transactionId: Uint8Array, response: ResponseOptio
 }
 
 /**
- * A Binding success response: XOR-MAPPED-ADDRESS and, where given, what RFC 5780 adds; nothing more. `unmasked`:
- * MAPPED-ADDRESS too, as RFC 5780 §6.1 wants it, so that a client can see whether a router rewrites packets.
+ * A Binding success response: XOR-MAPPED-ADDRESS and, if given, the attributes of RFC 5780. `unmasked` adds
+ * MAPPED-ADDRESS (RFC 5780 §6.1), so that a client can see whether a router rewrites packets.
  */
 export function encodeSuccess(answer: Omit<StunSuccess, 'type'>, { unmasked = false } = {}): Uint8Array {
   const attributes: Attribute[] = [
@@ -116,7 +118,7 @@ export function encodeSuccess(answer: Omit<StunSuccess, 'type'>, { unmasked = fa
   return encode(typeOf.success, answer.transactionId, attributes)
 }
 
-/** A Binding error response without a reason phrase; `unknown` goes with code 420 (RFC 8489 §14.9). */
+/** A Binding error response without a reason phrase. `unknown` belongs to code 420 (RFC 8489 §14.9). */
 export function encodeError(
   transactionId: Uint8Array,
   code: number,
@@ -154,7 +156,7 @@ function encode(type: number, transactionId: Uint8Array, attributes: readonly At
   return concatBytes(header, ...parts)
 }
 
-/** Reads a whole datagram; never throws. */
+/** Decodes a whole datagram; never throws. */
 export function decodeStun(bytes: Uint8Array): StunDecoding {
   const fault = (name: StunFault): StunDecoding => ({ ok: false, fault: name })
   if (!isStun(bytes)) return fault('not-stun')
@@ -178,7 +180,7 @@ export function decodeStun(bytes: Uint8Array): StunDecoding {
     return { ok: true, message: { type: 'request', transactionId, unknownRequired, ...response } }
   }
   if (type !== typeOf.success && type !== typeOf.error) return fault('unknown-type')
-  // RFC 8489 §6.3.3, §6.3.4: such an answer is discarded.
+  // Such a response is discarded (RFC 8489 §6.3.3, §6.3.4).
   if (unknownRequired.length > 0) return fault('unknown-required')
 
   if (type === typeOf.error) {
@@ -209,8 +211,8 @@ export function decodeStun(bytes: Uint8Array): StunDecoding {
   return { ok: true, message }
 }
 
-/** Understood in the sense that we can go on without looking: we use no credentials. */
-const ignorable: ReadonlySet<number> = new Set(Object.values(attribute))
+/** Attributes we know, or can ignore because we use no credentials. */
+const known: ReadonlySet<number> = new Set(Object.values(attribute))
 
 function readAttributes(
   bytes: Uint8Array,
@@ -219,7 +221,7 @@ function readAttributes(
   const values = new Map<number, Uint8Array>()
   const unknownRequired = new Set<number>()
   let count = 0
-  let protectedPartOver = false
+  let isAfterIntegrity = false
   for (let at = stunHeaderBytes; at < bytes.length; ) {
     if (++count > maxAttributes) return 'too-many-attributes'
     const type = view.getUint16(at)
@@ -228,16 +230,16 @@ function readAttributes(
     if (end > bytes.length) return 'bad-attribute'
     const value = bytes.subarray(at + 4, at + 4 + length)
     if (type === attribute.fingerprint) {
-      // RFC 8489 §14.7: it is the last attribute.
+      // It must be the last attribute (RFC 8489 §14.7).
       if (length !== 4 || end !== bytes.length) return 'bad-fingerprint'
       if (viewOf(value).getUint32(0) !== fingerprintOf(bytes.subarray(0, at))) return 'bad-fingerprint'
-    } else if (!protectedPartOver) {
-      // RFC 8489 §14: of several with one type the first counts.
-      if (ignorable.has(type)) {
+    } else if (!isAfterIntegrity) {
+      // Of several attributes of one type the first counts (RFC 8489 §14).
+      if (known.has(type)) {
         if (!values.has(type)) values.set(type, value)
       } else if (type < 0x8000) unknownRequired.add(type)
-      // RFC 8489 §14.5: what follows the integrity check is ignored.
-      protectedPartOver = type === attribute.messageIntegrity || type === attribute.messageIntegritySha256
+      // Attributes after the integrity check are ignored (RFC 8489 §14.5).
+      isAfterIntegrity = type === attribute.messageIntegrity || type === attribute.messageIntegritySha256
     }
     at = end
   }

@@ -1,4 +1,4 @@
-// STUN over TCP: one message after the other, each told from the next by the length in its header (RFC 8489 §6.2.2).
+// Splits a TCP stream into STUN messages by the length in their headers (RFC 8489 §6.2.2).
 
 import { viewOf } from '../base/bytes.ts'
 import { MessageSplitter } from '../base/message-splitter.ts'

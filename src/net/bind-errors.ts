@@ -1,4 +1,4 @@
-// Why a port could not be had, and what the person can do.
+// Turns an error of binding a port into a Problem: the reason and the remedy.
 
 import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
 import { messageOf, Problem } from '../base/problem.ts'

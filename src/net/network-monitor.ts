@@ -1,70 +1,70 @@
-// Looks at our own addresses now and then: another network, another address in it, or a computer that has slept. Node
-// tells of none of these by itself.
+// Polls our own addresses to detect another network, another address, or a computer that has slept. Node has no
+// event for these.
 
 import type { Clock } from '../base/clock.ts'
 import { addressScope } from '../base/endpoint.ts'
 
 type NetworkMonitorOptions = {
   readonly clock: Clock
-  /** Between two looks. */
-  readonly lookMs: number
-  /** Our own, as of now. */
+  /** Interval between two polls. */
+  readonly pollMs: number
+  /** Our present addresses. */
   readonly addresses: () => readonly string[]
-  /** We have others than before. Not told while there is no network at all. */
+  /** Our addresses have changed. Not called while there is no network at all. */
   readonly onChange: () => void
-  /** We were asleep, or the computer's clock was set forward, which cannot be told apart. */
+  /** The computer has slept, or its clock was set forward; the two cannot be told apart. */
   readonly onWake: () => void
 }
 
-/** A look so much later than it should be. */
+/** A poll that comes so much too late means sleep. */
 const sleptMs = 8_000
 
 export class NetworkMonitor {
   readonly #options: NetworkMonitorOptions
-  #known: string
-  #lookedAt: number
-  #lookedAtWall: number
+  #knownKey: string
+  #polledAt: number
+  #polledAtWall: number
   #cancel: () => void = () => {}
 
-  /** Starts at once. */
+  /** Starts polling at once. */
   constructor(options: NetworkMonitorOptions) {
     const { clock } = options
     this.#options = options
-    this.#known = textOf(options.addresses())
-    this.#lookedAt = clock.now()
-    this.#lookedAtWall = clock.wallNow()
-    this.#later()
+    this.#knownKey = addressKey(options.addresses())
+    this.#polledAt = clock.now()
+    this.#polledAtWall = clock.wallNow()
+    this.#schedule()
   }
 
   stop(): void {
     this.#cancel()
   }
 
-  #later(): void {
-    const { clock, lookMs } = this.#options
-    this.#cancel = clock.after(lookMs, () => {
-      // First, for whoever is told may stop us.
-      this.#later()
-      this.#look()
+  #schedule(): void {
+    const { clock, pollMs } = this.#options
+    this.#cancel = clock.after(pollMs, () => {
+      // First, because a callback may call `stop`.
+      this.#schedule()
+      this.#poll()
     })
   }
 
-  #look(): void {
-    const { clock, lookMs, addresses, onChange, onWake } = this.#options
-    // The monotonic clock stands still during sleep on Linux, and does not on Windows; that on the wall never does.
-    const passedMs = Math.max(clock.now() - this.#lookedAt, clock.wallNow() - this.#lookedAtWall)
-    this.#lookedAt = clock.now()
-    this.#lookedAtWall = clock.wallNow()
+  #poll(): void {
+    const { clock, pollMs, addresses, onChange, onWake } = this.#options
+    // The monotonic clock stops during sleep on Linux but not on Windows. The wall clock never stops.
+    const passedMs = Math.max(clock.now() - this.#polledAt, clock.wallNow() - this.#polledAtWall)
+    this.#polledAt = clock.now()
+    this.#polledAtWall = clock.wallNow()
     const now = addresses()
     const isOffline = now.every((address) => addressScope(address) === 'loopback')
-    const hasChanged = textOf(now) !== this.#known
+    const hasChanged = addressKey(now) !== this.#knownKey
     if (hasChanged && !isOffline) {
-      this.#known = textOf(now)
+      this.#knownKey = addressKey(now)
       onChange()
-    } else if (passedMs > lookMs + sleptMs) onWake()
+    } else if (passedMs > pollMs + sleptMs) onWake()
   }
 }
 
-function textOf(addresses: readonly string[]): string {
+function addressKey(addresses: readonly string[]): string {
   return [...new Set(addresses)].sort().join()
 }

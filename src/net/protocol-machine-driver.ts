@@ -1,17 +1,17 @@
-// The one loop that drives a machine on a clock.
+// Drives a protocol machine with a clock, sockets and an event listener.
 
 import type { Clock } from '../base/clock.ts'
 import type { Endpoint } from '../base/endpoint.ts'
 import type { Action, Machine, Via } from '../base/protocol-machine.ts'
 
 export interface Driver<Event> {
-  /** Does something with the machine and performs what comes of it: `run((now) => punch.addTargets(now, more))`. */
+  /** Calls the machine and performs the resulting actions: `run((now) => punch.addTargets(now, more))`. */
   run(work: (now: number) => readonly Action<Event>[]): void
   /** Shorthand for `run` with the machine's `handleDatagram`. */
   receive(bytes: Uint8Array, from: Endpoint, via?: Via): void
   /** Shorthand for `run` with the machine's `handleSocketFailure`, if it has one. */
   socketFailed(via: Via): void
-  /** No timer, action or event afterwards. */
+  /** No timer, action or event happens afterwards. */
   stop(): void
 }
 
@@ -19,13 +19,13 @@ type DriveOptions<Event> = {
   readonly machine: Machine<Event>
   readonly clock: Clock
   readonly send: (bytes: Uint8Array, to: Endpoint, via: Via, ttl?: number) => void
-  /** Needed by machines that use more than the main socket. */
+  /** Required for machines that use more than the main socket. */
   readonly close?: (via: Via) => void
-  /** May call `run` and `stop`; what `run` brings is performed after the present actions. */
+  /** May call `run` and `stop`. Actions of such a `run` are performed after the present ones. */
   readonly onEvent: (event: Event) => void
 }
 
-/** Starts at once: a machine that is due is run before this returns, and may have spoken by then. */
+/** Starts at once: a machine that is due runs before this returns, and may have emitted events by then. */
 export function drive<Event>(options: DriveOptions<Event>): Driver<Event> {
   const driver = new MachineDriver(options)
   driver.start()
@@ -38,7 +38,7 @@ class MachineDriver<Event> implements Driver<Event> {
   readonly #send: DriveOptions<Event>['send']
   readonly #close: (via: Via) => void
   readonly #onEvent: DriveOptions<Event>['onEvent']
-  /** Actions still to perform; only handlers of the present ones add to it, so it stays short. */
+  /** Actions still to perform. Only handlers of the present ones add to it, so it stays short. */
   readonly #pending: Action<Event>[] = []
   #performing = false
   #stopped = false
@@ -64,14 +64,14 @@ class MachineDriver<Event> implements Driver<Event> {
   }
 
   #performAll(actions: readonly Action<Event>[]): void {
-    // A datagram of a game is one action: it is not worth a queue.
+    // A game's datagram is a single action and does not need the queue.
     const [only] = actions
-    const isAlone = actions.length === 1 && !this.#performing && this.#pending.length === 0
-    if (!isAlone) for (const action of actions) this.#pending.push(action)
+    const isSingle = actions.length === 1 && !this.#performing && this.#pending.length === 0
+    if (!isSingle) for (const action of actions) this.#pending.push(action)
     if (this.#performing) return
     this.#performing = true
     try {
-      if (isAlone && only) this.#perform(only)
+      if (isSingle && only) this.#perform(only)
       while (!this.#stopped) {
         const action = this.#pending.shift()
         if (!action) break
@@ -98,7 +98,7 @@ class MachineDriver<Event> implements Driver<Event> {
   }
 
   receive(bytes: Uint8Array, from: Endpoint, via: Via = 0): void {
-    // Without `run`, as there are many.
+    // Does not use `run`, because this is called for every datagram.
     if (!this.#stopped) this.#performAll(this.#machine.handleDatagram(this.#clock.now(), bytes, from, via))
   }
 

@@ -1,4 +1,4 @@
-// Names of STUN servers to endpoints.
+// Resolves the names of STUN servers to endpoints.
 
 import { lookup as systemLookup } from 'node:dns/promises'
 import { distinctEndpoints, type Endpoint, type Family, familyOf, makeEndpoint } from '../base/endpoint.ts'
@@ -6,24 +6,24 @@ import { messageOf } from '../base/problem.ts'
 import { stunPort } from '../nat/stun-message.ts'
 
 type ResolvedServers = {
-  /** Distinct, in the order given; of each name one endpoint a family. */
+  /** Distinct, in the given order; one endpoint per name and family. */
   readonly endpoints: readonly Endpoint[]
-  /** One sentence each; not fatal. */
+  /** One sentence per server that failed; not fatal. */
   readonly failures: readonly { readonly server: string; readonly reason: string }[]
 }
 
 type ResolveOptions = {
-  /** Families we have sockets for. */
+  /** The families of our sockets. */
   readonly families: readonly Family[]
   readonly timeoutMs?: number
-  /** For tests: the addresses of a host name. */
+  /** Returns the addresses of a host name; replaced in tests. */
   readonly lookup?: (hostname: string) => Promise<readonly string[]>
 }
 
-/** The rest are reported as failures. */
+/** Further servers are reported as failures. */
 const maxServers = 16
 
-/** `servers`: `host:port`, `1.2.3.4:port`, `[::1]:port`; the port may be left out (3478). Never rejects. */
+/** `servers`: `host:port`, `1.2.3.4:port` or `[::1]:port`; default port 3478. Never rejects. */
 export async function resolveServers(
   servers: readonly string[],
   options: ResolveOptions,
@@ -43,8 +43,8 @@ export async function resolveServers(
   return { endpoints: distinctEndpoints(resolved.flat()), failures }
 }
 
-/** The name or the address (IPv6 without brackets) of a server, and its port; null for what is no server. */
-export function readServer(server: string): { readonly host: string; readonly port: number } | null {
+/** The host name or address (IPv6 without brackets) and port of a server; null when malformed. */
+export function parseServer(server: string): { readonly host: string; readonly port: number } | null {
   const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+))(?::([0-9]{1,5}))?$/.exec(server)
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3] ?? stunPort)
@@ -52,11 +52,11 @@ export function readServer(server: string): { readonly host: string; readonly po
 }
 
 async function resolveServer(server: string, options: ResolveOptions): Promise<Endpoint[]> {
-  const read = readServer(server)
-  if (read === null) {
+  const parsed = parseServer(server)
+  if (parsed === null) {
     throw new Error(`"${server.slice(0, 80)}" is not a server; write it as stun.example.org:3478.`)
   }
-  const { host, port } = read
+  const { host, port } = parsed
   const literal = makeEndpoint(host, port)
   const addresses = literal
     ? [literal.address]

@@ -1,57 +1,60 @@
-// When the next check to a target goes out.
+// When the next check to a target is sent.
 //
-// Mail may start the two sides a minute apart, so a side must go on until the other appears, on few packets:
-// quickly at first, for the case that both are there; then just often enough. A hole in a NAT lives at least
-// 10 s from our last packet. With a check every 5 s both sides' holes stay open although one in a row is lost,
-// and a peer that can only wait for us (ours is the port nobody can know) waits no longer. When many targets
-// must share, up to 18 s still work: of two periodic senders with holes of 10 s, one always meets the other's.
+// Mail may start the two sides a minute apart. So a side must keep checking until the other one appears, with few
+// packets: fast at first, in case both are ready, then just often enough. A NAT mapping lives at least 10 s after our
+// last packet. With a check every 5 s the mappings of both sides stay open even if one check is lost. A peer that can
+// only wait for our check, because nobody can know our port, waits no longer than that. When many targets share the
+// budget, gaps up to 18 s still work: of two periodic senders with mappings of 10 s, one always reaches the other's.
 
 import type { Rate } from '../base/token-bucket.ts'
 
-/** Between one quick check and the next; the sequence starts again when the peer is heard. */
+/** Gaps between the quick checks. The sequence starts again when a packet of the peer arrives. */
 const quickGapsMs = [200, 200, 200, 600, 1_200, 2_400] as const
-const mostQuickChecks = quickGapsMs.length + 1
-/** Checks to a target after the peer was heard there, unless it is confirmed before. */
+const maxQuickChecks = quickGapsMs.length + 1
+/** Checks to a target after the peer's packet arrived from there, unless it is confirmed before. */
 export const burstChecks = 4
-const shortestSlowGapMs = 5_000
-/** Checks left out of the slow rhythm, for the moment when the peer is heard. */
-const kept = 2 * burstChecks
-/** A LAN has no hole to keep open, at most a computer's own firewall. */
+const minSlowGapMs = 5_000
+/** Checks reserved for the moment when the peer's first packet arrives. */
+const reservedChecks = 2 * burstChecks
+/** In a LAN there is no NAT mapping to keep open, at most one of a computer's firewall. */
 const lanWeight = 1 / 3
 
-export type Paced = {
+export type PacedTarget = {
   readonly isLan: boolean
   /** Checks sent since the quick sequence began. */
   quickSent: number
-  /** How many the quick sequence has. */
+  /** Length of the quick sequence. */
   quickTotal: number
 }
 
-/** How many quick checks each of `targets` gets, such that about half of `budget` is left for later. */
+/** How many quick checks each of `targets` gets. About half of `budget` remains for later. */
 export function quickChecksFor(targets: number, budget: number): number {
-  return Math.min(mostQuickChecks, Math.max(1, Math.floor(budget / 2 / Math.max(1, targets))))
+  return Math.min(maxQuickChecks, Math.max(1, Math.floor(budget / 2 / Math.max(1, targets))))
 }
 
-/** Milliseconds after the check just sent to `target`, one of `waiting`; `budget`: checks still allowed to all. */
+/**
+ * Milliseconds until the next check to `target`, one of `waiting`. `budget`: checks still allowed to all
+ * targets.
+ */
 export function gapAfterCheck(
-  target: Paced,
-  waiting: readonly Paced[],
+  target: PacedTarget,
+  waiting: readonly PacedTarget[],
   remainingMs: number,
   budget: number,
 ): number {
   if (target.quickSent < target.quickTotal) return quickGapsMs[target.quickSent - 1] ?? 200
-  const quickToCome = waiting.reduce((sum, one) => sum + Math.max(0, one.quickTotal - one.quickSent), 0)
-  const weights = waiting.reduce((sum, one) => sum + weightOf(one), 0)
-  const affordable = (remainingMs * weights) / Math.max(1, budget - quickToCome - kept)
-  return Math.max(shortestSlowGapMs, affordable) / weightOf(target)
+  const quickToCome = waiting.reduce((sum, each) => sum + Math.max(0, each.quickTotal - each.quickSent), 0)
+  const weights = waiting.reduce((sum, each) => sum + weightOf(each), 0)
+  const affordable = (remainingMs * weights) / Math.max(1, budget - quickToCome - reservedChecks)
+  return Math.max(minSlowGapMs, affordable) / weightOf(target)
 }
 
-function weightOf(target: Paced): number {
+function weightOf(target: PacedTarget): number {
   return target.isLan ? lanWeight : 1
 }
 
 /**
- * How fast a machine may make new mappings. NATs of homes drop or misplace what comes faster, and a whole table of
- * theirs filled at once takes other people's connections down (at most 200 a second).
+ * How fast an attempt may create new mappings, at most 200 a second. Home routers drop or misplace faster ones.
+ * A full mapping table also breaks other people's connections.
  */
-export const newMappings: Rate = { burst: 20, perSecond: 200 }
+export const newMappingRate: Rate = { burst: 20, perSecond: 200 }

@@ -1,30 +1,30 @@
-// The packets of punching: checks and their confirmations, all of one size, so that an answer is never
-// larger than its question and nobody can tell one from the other.
+// The packets of punching: checks and confirmations. All have the same size, so that an answer is never larger
+// than the request and an observer cannot tell them apart.
 //
 //   0        1                9                      33                                    77
 //   +--------+----------------+----------------------+-------------------------------------+
 //   | 0xC1   | tag (8)        | nonce (24)           | sealed: 28 bytes and 16 of checksum |
 //   +--------+----------------+----------------------+-------------------------------------+
 //
-// Sealed by XChaCha20-Poly1305 under the sender's key, with the first nine bytes as associated data:
+// Encrypted with XChaCha20-Poly1305 under the sender's key. The first nine bytes are the associated data:
 //
 //   0        1                5                9        10                       28
 //   +--------+----------------+----------------+--------+------------------------+
 //   | type   | sequence       | confirms       | length | observed, then zeros   |
 //   +--------+----------------+----------------+--------+------------------------+
 //
-// type: 1 check, 2 confirm. sequence: the sender's count, from a random start. confirms: the sequence of the
-// check that is confirmed, 0 in a check. observed: where that check came from, as address and port of `length`
-// 6 or 18 bytes; length 0 in a check.
+// type: 1 check, 2 confirm. sequence: the sender's counter, from a random start. confirms: the sequence of the
+// confirmed check; 0 in a check. observed: the source of that check, as address and port in `length` bytes, 6
+// or 18; length is 0 in a check.
 
 import { concatBytes, equalBytes, viewOf } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
 import { decodeEndpoint, type Endpoint, encodeEndpoint } from '../base/endpoint.ts'
 
 export type CheckKeys = {
-  /** 8 bytes naming the attempt, the same for both sides. */
+  /** Names the attempt; 8 bytes, the same on both sides. */
   readonly tag: Uint8Array
-  /** 32 bytes each; the peer has them the other way round. */
+  /** 32 bytes each. The peer has them swapped. */
   readonly sendKey: Uint8Array
   readonly receiveKey: Uint8Array
 }
@@ -68,7 +68,7 @@ export function sealCheck(
   return concatBytes(header, nonce, crypto.encrypt(keys.sendKey, nonce, plain, header))
 }
 
-/** Null for whatever the peer did not send in this attempt: alien, altered, our own reflected, or malformed. */
+/** Null for anything that the peer did not send in this attempt: foreign, altered, reflected, or malformed. */
 export function openCheck(
   crypto: Pick<Crypto, 'decrypt'>,
   keys: CheckKeys,
@@ -93,7 +93,7 @@ export function openCheck(
   return observed && { type: 'confirm', sequence, confirms, observed }
 }
 
-/** The tag of what has the shape of a check packet; null for anything else. Says nothing of its authenticity. */
+/** The tag of a datagram that has the shape of a check packet; else null. Does not prove authenticity. */
 export function checkTag(bytes: Uint8Array): Uint8Array | null {
   return bytes.length === checkPacketBytes && bytes[0] === firstByte ? bytes.subarray(1, headerBytes) : null
 }

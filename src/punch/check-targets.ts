@@ -1,14 +1,17 @@
-// Where a check may be sent at all, and which place is better. Candidates come from strangers: without
-// these rules a peer could aim our packets at third parties or at ourselves.
+// Where a check may be sent, and which target is better. Candidates come from strangers: without these rules a
+// peer could direct our packets at third parties or at ourselves.
 
 import { addressScope, type Candidate, type Endpoint, familyOf } from '../base/endpoint.ts'
 
-/** Candidates of one peer that are used; further ones are ignored. */
+/** Candidates of one peer that are used; the rest is ignored. */
 export const maxTargets = 12
-/** Of these, its own addresses inside its LAN; computers with many interfaces have dozens. */
+/** At most so many of them are host candidates; computers with many interfaces have dozens. */
 export const maxHostTargets = 4
 
-/** Not multicast, broadcast, reserved, link-local IPv6 (it would need a zone), nor loopback unless allowed. */
+/**
+ * False for multicast, broadcast, reserved and link-local IPv6 addresses (which need a zone), and for loopback
+ * unless allowed.
+ */
 export function isUsable({ address, port }: Endpoint, loopbackAllowed: boolean): boolean {
   if (port < 1 || port > 65535) return false
   const scope = addressScope(address)
@@ -17,7 +20,7 @@ export function isUsable({ address, port }: Endpoint, loopbackAllowed: boolean):
   return scope !== 'unusable'
 }
 
-/** Whether packets to it stay inside one network (B3). */
+/** Whether packets to this candidate stay inside one network (B3). */
 export function isLan({ kind, endpoint }: Candidate, sameNat: boolean): boolean {
   if (kind === 'host' && sameNat) return true
   const scope = addressScope(endpoint.address)

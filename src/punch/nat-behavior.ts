@@ -1,39 +1,42 @@
-// What one side of a pair is to the other, as far as punching is concerned (D6, D8).
+// The NAT behavior of one side of a pair, as far as punching needs it (D6, D8).
 
 import { addressScope, type Candidate, type Endpoint, familyOf } from '../base/endpoint.ts'
 import type { Filtering, NatProfile, PortBlock } from '../base/nat-profile.ts'
 
-/** `candidates` of ours: all we have, host candidates too. Theirs: as reply or introduction brought them. */
+/**
+ * `candidates`: ours are all we have, including host candidates; the peer's are those of its reply or
+ * introduction.
+ */
 export type PlanSide = {
   readonly nat: NatProfile
   readonly candidates: readonly Candidate[]
-  /** Left out where it takes no TCP. */
+  /** Left out when the side accepts no TCP. */
   readonly tcpCandidates?: readonly Candidate[]
 }
 
 /**
- * How the port towards a new peer comes about. `fixed`: it is the one that is known already. `assignable`: one for each
- * remote address, the next of a counter. `counting`: one for each remote endpoint, the next of a counter. `random`:
- * nobody can say.
+ * How the NAT chooses the port for a new peer. `fixed`: the port that is already known. `assignable`: one per
+ * remote address, the next of a counter. `counting`: one per remote endpoint, the next of a counter. `random`:
+ * unpredictable.
  */
-type Kind = 'fixed' | 'assignable' | 'counting' | 'random'
+type PortChoice = 'fixed' | 'assignable' | 'counting' | 'random'
 
 export type NatBehavior = {
-  readonly kind: Kind
+  readonly kind: PortChoice
   readonly filtering: Filtering
-  /** Packets of anybody reach it. */
+  /** Packets from any source reach it. */
   readonly isOpen: boolean
-  /** Counts ports from one mapping to the next; 0 while nobody knows. */
+  /** Step of the port counter from one mapping to the next; 0 when unknown. */
   readonly step: number
-  /** Its ports are in here; the whole range when it is not known to be smaller. */
+  /** The range of its ports; all ports unless it is known to be smaller. */
   readonly ports: PortBlock
   readonly isBlock: boolean
-  /** Public IPv4 endpoint that STUN servers saw; the one to send to where the port is fixed. */
-  readonly seenAs: Endpoint | null
+  /** Public IPv4 endpoint seen by STUN servers. With `fixed` ports, packets go there. */
+  readonly publicEndpoint: Endpoint | null
   readonly lifetimeMs: number | null
 }
 
-/** NATs leave the system ports alone (RFC 4787 §4.2.2). */
+/** NATs do not use the system ports (RFC 4787 §4.2.2). */
 export const allPorts: PortBlock = { first: 1024, last: 65535 }
 
 export function behaviorOf({ nat, candidates }: PlanSide): NatBehavior {
@@ -42,7 +45,7 @@ export function behaviorOf({ nat, candidates }: PlanSide): NatBehavior {
   return {
     kind: kindOf(nat),
     filtering,
-    // Without a NAT a side counts as a full cone (D8).
+    // A side without a NAT counts as full cone (D8).
     isOpen:
       mapping === 'none' ||
       (mapping === 'EIM' && filtering === 'EIF') ||
@@ -52,20 +55,20 @@ export function behaviorOf({ nat, candidates }: PlanSide): NatBehavior {
     step: allocation.type === 'sequential' ? allocation.step : 0,
     ports: block ?? allPorts,
     isBlock: block !== undefined,
-    seenAs: candidates.find(isPublicFour)?.endpoint ?? null,
+    publicEndpoint: candidates.find(isPublicIpv4)?.endpoint ?? null,
     lifetimeMs: nat.lifetimeMs ?? null,
   }
 }
 
-/** Where nobody knows how ports are chosen, our own samples will show whether there is an order. */
-function kindOf({ mapping, allocation }: NatProfile): Kind {
-  // The known port is right for most NATs that nobody could tell the kind of.
+/** While the allocation is unknown, we assume a counter; our own samples will show whether there is one. */
+function kindOf({ mapping, allocation }: NatProfile): PortChoice {
+  // For most NATs of unknown kind the known port is right.
   if (mapping !== 'ADM' && mapping !== 'APDM') return 'fixed'
   if (allocation.type === 'random') return 'random'
   return mapping === 'ADM' ? 'assignable' : 'counting'
 }
 
-function isPublicFour({ kind, endpoint }: Candidate): boolean {
+function isPublicIpv4({ kind, endpoint }: Candidate): boolean {
   const { address } = endpoint
   return kind === 'server-reflexive' && familyOf(address) === 4 && addressScope(address) === 'public'
 }

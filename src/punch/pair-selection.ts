@@ -1,88 +1,101 @@
-// What one side of an attempt has asked where, and what it listens to. An attempt may have hundreds of sockets; both
-// sides must come to mean the same pair of them without a word about it.
+// Which checks one side of an attempt has sent, and which socket it listens on. An attempt may have hundreds of
+// sockets. Both sides must select the same pair of sockets without negotiation.
 
 import { type Endpoint, formatEndpoint } from '../base/endpoint.ts'
 import type { Via } from '../base/protocol-machine.ts'
 
-/** The peer's packets are told apart by sequence; beyond so many it is not the peer we know, and is ignored. */
-const maxHeard = 256
-/** So long only the socket that the peer was heard by first listens, where another would be no better. */
+/** Packets of the peer that are told apart by sequence. Further ones are ignored. */
+const maxReceived = 256
+/**
+ * After the peer's first packet, only the socket that received it listens for so long; other sockets would be
+ * no better.
+ */
 const commitmentMs = 2_000
 
 /**
- * Extra sockets hear only from where they have sent to: from that `address`, or from that `endpoint`, where our NAT
- * gives another port for any other endpoint, so that an answer would come from elsewhere than was asked.
+ * Extra sockets receive only from where they have sent to: from that `address`, or from that `endpoint`. With
+ * `endpoint` our NAT uses another port for any other endpoint, so an answer would come from elsewhere than the
+ * check went.
  */
-export type Hearing = 'address' | 'endpoint'
+export type ReceiveScope = 'address' | 'endpoint'
 
 export class PairSelection {
-  readonly #hearing: Hearing
-  /** Sequence of each of our checks to where it went; bounded by the budgets. */
-  readonly #asked = new Map<number, string>()
-  /** Where checks went, by socket and endpoint or address; bounded by the budgets. */
+  readonly #scope: ReceiveScope
+  /** Destination of each of our checks by sequence; bounded by the budgets. */
+  readonly #checkDestinations = new Map<number, string>()
+  /** Where checks were sent, by socket and endpoint or address; bounded by the budgets. */
   readonly #sentTo = new Set<string>()
   /** Sequences of the peer's packets. */
-  readonly #heard = new Set<number>()
-  readonly #heardBy = new Set<Via>()
+  readonly #receivedSequences = new Set<number>()
+  readonly #receivingSockets = new Set<Via>()
   #commitment: { readonly via: Via; readonly until: number } | null = null
 
-  constructor(hearing: Hearing) {
-    this.#hearing = hearing
+  constructor(scope: ReceiveScope) {
+    this.#scope = scope
   }
 
-  noteAsked(sequence: number, to: Endpoint, via: Via): void {
-    this.#asked.set(sequence, placeOf(to, via))
-    this.#sentTo.add(this.#relation(to, via))
-  }
-
-  /** RFC 8445 §7.2.5.2.1: an answer from elsewhere than was asked proves no path. */
-  isAnswer(confirms: number, from: Endpoint, via: Via): boolean {
-    return this.#asked.get(confirms) === placeOf(from, via)
-  }
-
-  mayHear(from: Endpoint, via: Via): boolean {
-    return via === 0 || this.#sentTo.has(this.#relation(from, via))
-  }
-
-  /** False for what was heard before. */
-  noteHeard(sequence: number, via: Via): boolean {
-    if (this.#heard.has(sequence) || this.#heard.size >= maxHeard) return false
-    this.#heard.add(sequence)
-    this.#heardBy.add(via)
-    return true
-  }
-
-  heardBy(via: Via): boolean {
-    return this.#heardBy.has(via)
+  noteCheckSent(sequence: number, to: Endpoint, via: Via): void {
+    this.#checkDestinations.set(sequence, pathKey(to, via))
+    this.#sentTo.add(this.#scopeKey(to, via))
   }
 
   /**
-   * Of several sockets that the peer reaches only one listens, lest each side settle for another of them and send to
-   * one that is about to be closed. If nothing comes of it, another may.
+   * Whether this confirms one of our checks. An answer from another endpoint proves no path (RFC 8445
+   * §7.2.5.2.1).
    */
-  commits(now: number, from: Endpoint, via: Via): boolean {
-    if (this.#commitment && this.#commitment.until > now) return this.#commitment.via === via
-    // What comes from a place we never sent to may find no way back, and must not keep others from being heard.
-    if (this.#sentTo.has(this.#relation(from, via))) this.#commitment = { via, until: now + commitmentMs }
+  isAnswer(confirms: number, from: Endpoint, via: Via): boolean {
+    return this.#checkDestinations.get(confirms) === pathKey(from, via)
+  }
+
+  mayReceive(from: Endpoint, via: Via): boolean {
+    return via === 0 || this.#sentTo.has(this.#scopeKey(from, via))
+  }
+
+  /** False for a repeated packet. */
+  noteReceived(sequence: number, via: Via): boolean {
+    if (this.#receivedSequences.has(sequence) || this.#receivedSequences.size >= maxReceived) return false
+    this.#receivedSequences.add(sequence)
+    this.#receivingSockets.add(via)
     return true
   }
 
-  /** The socket is gone. */
-  forget(via: Via): void {
+  hasReceivedOn(via: Via): boolean {
+    return this.#receivingSockets.has(via)
+  }
+
+  /**
+   * When the peer reaches several sockets, only one of them listens. Otherwise each side could choose another
+   * socket and send to one that is about to be closed. If no path comes of it, another socket may be chosen.
+   */
+  commitsTo(now: number, from: Endpoint, via: Via): boolean {
+    if (this.#commitment && this.#commitment.until > now) return this.#commitment.via === via
+    // A packet from where we never sent may have no way back. It must not block the other sockets.
+    if (this.#sentTo.has(this.#scopeKey(from, via))) this.#commitment = { via, until: now + commitmentMs }
+    return true
+  }
+
+  /** The socket is closed. */
+  dropSocket(via: Via): void {
     if (this.#commitment?.via === via) this.#commitment = null
   }
 
   clear(): void {
-    for (const memory of [this.#asked, this.#sentTo, this.#heard, this.#heardBy]) memory.clear()
+    for (const collection of [
+      this.#checkDestinations,
+      this.#sentTo,
+      this.#receivedSequences,
+      this.#receivingSockets,
+    ])
+      collection.clear()
     this.#commitment = null
   }
 
-  #relation(endpoint: Endpoint, via: Via): string {
-    return this.#hearing === 'endpoint' ? placeOf(endpoint, via) : `${via} ${endpoint.address}`
+  #scopeKey(endpoint: Endpoint, via: Via): string {
+    return this.#scope === 'endpoint' ? pathKey(endpoint, via) : `${via} ${endpoint.address}`
   }
 }
 
-/** A socket of ours and an endpoint as one name. */
-export function placeOf(endpoint: Endpoint, via: Via): string {
+/** A socket of ours and a remote endpoint as the key of a map. */
+export function pathKey(endpoint: Endpoint, via: Via): string {
   return via === 0 ? formatEndpoint(endpoint) : `${via} ${formatEndpoint(endpoint)}`
 }

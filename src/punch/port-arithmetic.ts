@@ -1,9 +1,9 @@
-// Arithmetic with ports: the steps of a NAT's counter, the ranges that signals carry, and which ports to try next.
+// Arithmetic with ports: the steps of a NAT's counter, port ranges in signals, and which ports to try next.
 
 import type { PortBlock } from '../base/nat-profile.ts'
 import type { PortRange } from '../base/signaling-message.ts'
 
-/** Steps from one value of the counter to a later one; null when no number of steps leads there. */
+/** Steps of the counter from one value to a later one; null when no number of steps leads there. */
 export function stepsBetween(from: number, to: number, step: number): number | null {
   const steps = (to - from) / step
   return Number.isInteger(steps) && steps >= 0 ? steps : null
@@ -13,7 +13,7 @@ export function isWithin(port: number, { first, last }: PortBlock): boolean {
   return port >= first && port <= last
 }
 
-/** The ports of signalled ranges in the order of the ranges, each once, at most `most` of them. */
+/** The ports of the ranges in their order, each once, at most `most`. */
 export function portsOf(ranges: readonly PortRange[], most: number): number[] {
   const ports = new Set<number>()
   for (const { first, last, step } of ranges) {
@@ -25,8 +25,8 @@ export function portsOf(ranges: readonly PortRange[], most: number): number[] {
 }
 
 /**
- * What to try when none of the signalled ports answers (D5): between them in smaller steps, then in steps of 1,
- * then further and further around them. Each port once, none of the signalled ones; at most `most`.
+ * Ports to try when none of the signalled ports answers (D5): first between them in smaller steps, then in
+ * steps of 1, then around them at growing distance. Each port once, no signalled one, at most `most`.
  */
 export function portsAround(ranges: readonly PortRange[], within: PortBlock, most: number): number[] {
   const known = new Set(portsOf(ranges, 65535))
@@ -54,7 +54,7 @@ export function portsAround(ranges: readonly PortRange[], within: PortBlock, mos
   return [...found]
 }
 
-/** Largest first, 1 last; few, since steps are small. */
+/** Largest first, 1 last. There are few, since steps are small. */
 function divisorsBelow(step: number): number[] {
   const divisors: number[] = []
   for (let divisor = Math.min(Math.floor(step / 2), 64); divisor >= 1; divisor--) {
@@ -63,10 +63,10 @@ function divisorsBelow(step: number): number[] {
   return divisors
 }
 
-/** Different ones, drawn without replacement; all of them, in random order, when `count` is larger. */
+/** Random ports without repetition; all of them, in random order, when `count` is larger than the range. */
 export function drawPorts({ first, last }: PortBlock, count: number, random: () => number): number[] {
   const size = last - first + 1
-  // A shuffle that stops early; only the places it touched are kept.
+  // A shuffle that stops early and stores only the swapped positions.
   const moved = new Map<number, number>()
   const at = (index: number) => moved.get(index) ?? index
   const drawn: number[] = []

@@ -1,5 +1,5 @@
-// Asks STUN servers from fresh sockets which port our NAT gives next. A question that is repeated goes by the same
-// socket to the same server, so its mapping is the one that the first copy made.
+// Learns the next port of our NAT from STUN servers, by requests from new sockets. A repeated request uses the
+// same socket and server, so its mapping is the one of the first copy.
 
 import { equalBytes } from '../base/bytes.ts'
 import type { Crypto } from '../base/crypto.ts'
@@ -7,10 +7,10 @@ import { type Endpoint, equalEndpoints, familyOf } from '../base/endpoint.ts'
 import type { SendAction, Via } from '../base/protocol-machine.ts'
 import { decodeStun, encodeRequest, transactionIdBytes } from '../nat/stun-message.ts'
 
-/** One question. `mapped` is null until it is answered, and stays so when `isSettled` without an answer. */
+/** One request. `mapped` is null until it is answered. It stays null when `isSettled` without an answer. */
 export type Sample = { readonly via: Via; mapped: Endpoint | null; isSettled: boolean }
 
-type Question = {
+type PendingRequest = {
   readonly sample: Sample
   readonly server: Endpoint
   readonly transactionId: Uint8Array
@@ -19,22 +19,20 @@ type Question = {
   nextAt: number
 }
 
-/** Waits after the first, second, … copy. The last one is patience. */
+/** Waiting times after the first, second and last copy. */
 const waitsMs = [350, 700, 1_500] as const
 
 export class PortSampler {
   readonly #crypto: Pick<Crypto, 'randomBytes'>
   readonly #servers: readonly Endpoint[]
-  /** By socket; those under way, which pacing keeps few. */
-  readonly #questions = new Map<Via, Question>()
+  /** Pending requests by socket; pacing keeps them few. */
+  readonly #pending = new Map<Via, PendingRequest>()
   #nextServer: number
-  /** Answers so far, from whomever. */
-  answers = 0
 
-  /** `firstServer`: any number; with which of the servers it begins. */
+  /** `firstServer`: index of the server to begin with, modulo their number. */
   constructor(crypto: Pick<Crypto, 'randomBytes'>, servers: readonly Endpoint[], firstServer = 0) {
     this.#crypto = crypto
-    // What a NAT for IPv4 does, only IPv4 can tell.
+    // Only IPv4 servers can show the behavior of an IPv4 NAT.
     this.#servers = servers.filter(({ address }) => familyOf(address) === 4)
     this.#nextServer = firstServer
   }
@@ -43,8 +41,11 @@ export class PortSampler {
     return this.#servers.length > 0
   }
 
-  /** Servers are asked one after the other, so that one that lies or is silent spoils only its own answers. Null when there is none. */
-  ask(now: number, sample: Sample): SendAction | null {
+  /**
+   * Uses the servers in rotation, so that a false or silent one spoils only its own samples. Null when there is
+   * none.
+   */
+  request(now: number, sample: Sample): SendAction | null {
     const server = this.#servers[this.#nextServer++ % Math.max(1, this.#servers.length)]
     if (!server) {
       sample.isSettled = true
@@ -52,62 +53,60 @@ export class PortSampler {
     }
     const transactionId = this.#crypto.randomBytes(transactionIdBytes)
     const request = encodeRequest(transactionId)
-    const question = { sample, server, transactionId, request, sent: 0, nextAt: now }
-    this.#questions.set(sample.via, question)
-    return this.#send(now, question)
+    const pending = { sample, server, transactionId, request, sent: 0, nextAt: now }
+    this.#pending.set(sample.via, pending)
+    return this.#send(now, pending)
   }
 
-  /** The sample that is settled by this datagram, if any. */
+  /** The sample that this datagram settles, if any. */
   handleDatagram(bytes: Uint8Array, from: Endpoint, via: Via): Sample | null {
-    const question = this.#questions.get(via)
-    if (!question || !equalEndpoints(question.server, from)) return null
+    const pending = this.#pending.get(via)
+    if (!pending || !equalEndpoints(pending.server, from)) return null
     const decoding = decodeStun(bytes)
     if (!decoding.ok || decoding.message.type === 'request') return null
     const { message } = decoding
-    if (!equalBytes(message.transactionId, question.transactionId)) return null
-    if (message.type === 'success' && familyOf(message.mapped.address) === 4) {
-      question.sample.mapped = message.mapped
-      this.answers++
-    }
-    return this.#settle(question)
+    if (!equalBytes(message.transactionId, pending.transactionId)) return null
+    if (message.type === 'success' && familyOf(message.mapped.address) === 4)
+      pending.sample.mapped = message.mapped
+    return this.#settle(pending)
   }
 
-  /** What to send again, and the samples that are given up. `mayRepeat`: copies that may still be sent. */
+  /** Repeats due requests and gives up old ones. `mayRepeat`: copies that may still be sent. */
   handleTimeout(now: number, mayRepeat: number): { sends: SendAction[]; settled: Sample[] } {
     const sends: SendAction[] = []
     const settled: Sample[] = []
-    for (const question of [...this.#questions.values()]) {
-      if (question.nextAt > now) continue
-      if (question.sent < waitsMs.length && sends.length < mayRepeat) sends.push(this.#send(now, question))
-      else settled.push(this.#settle(question))
+    for (const pending of [...this.#pending.values()]) {
+      if (pending.nextAt > now) continue
+      if (pending.sent < waitsMs.length && sends.length < mayRepeat) sends.push(this.#send(now, pending))
+      else settled.push(this.#settle(pending))
     }
     return { sends, settled }
   }
 
   giveUp(via: Via): Sample | null {
-    const question = this.#questions.get(via)
-    return question ? this.#settle(question) : null
+    const pending = this.#pending.get(via)
+    return pending ? this.#settle(pending) : null
   }
 
   nextTimeout(): number | null {
     let next: number | null = null
-    for (const { nextAt } of this.#questions.values()) if (next === null || nextAt < next) next = nextAt
+    for (const { nextAt } of this.#pending.values()) if (next === null || nextAt < next) next = nextAt
     return next
   }
 
   clear(): void {
-    this.#questions.clear()
+    this.#pending.clear()
   }
 
-  #send(now: number, question: Question): SendAction {
-    question.nextAt = now + (waitsMs[question.sent] ?? 0)
-    question.sent++
-    return { type: 'send', to: question.server, bytes: question.request, via: question.sample.via }
+  #send(now: number, pending: PendingRequest): SendAction {
+    pending.nextAt = now + (waitsMs[pending.sent] ?? 0)
+    pending.sent++
+    return { type: 'send', to: pending.server, bytes: pending.request, via: pending.sample.via }
   }
 
-  #settle(question: Question): Sample {
-    this.#questions.delete(question.sample.via)
-    question.sample.isSettled = true
-    return question.sample
+  #settle(pending: PendingRequest): Sample {
+    this.#pending.delete(pending.sample.via)
+    pending.sample.isSettled = true
+    return pending.sample
   }
 }

@@ -1,11 +1,11 @@
-// What an attempt's tactics send by: sockets, samples, pacing and packets. It never sends more than it may, and knows
-// which sockets are open.
+// Sends the probes of an attempt's tactics: sockets, samples, pacing and the packet budget. It never exceeds
+// the budget, and it knows which sockets are open.
 
 import type { Endpoint } from '../base/endpoint.ts'
 import type { CloseAction, SendAction, Via } from '../base/protocol-machine.ts'
 import type { Signal } from '../base/signaling-message.ts'
 import { TokenBucket } from '../base/token-bucket.ts'
-import { newMappings } from './check-pacing.ts'
+import { newMappingRate } from './check-pacing.ts'
 import type { Punch } from './connectivity-checks.ts'
 import { PortSampler } from './port-sampler.ts'
 import { ProbeQueue } from './probe-queue.ts'
@@ -15,15 +15,15 @@ type ProbeSchedulerOptions = {
   readonly crypto: ConstructorParameters<typeof PortSampler>[0]
   readonly punch: Punch
   readonly servers: readonly Endpoint[]
-  /** Public ones, as seen before. */
+  /** Our public addresses, as seen before the attempt. */
   readonly ownAddresses: readonly string[]
   readonly now: number
   /** Unix ms at `now`. */
   readonly wallNow: number
-  /** Packets of all tactics. */
+  /** Packets that all tactics together may send. */
   readonly budget: number
   readonly bubbleTtl: number | undefined
-  /** Takes what is to be done, in its order. */
+  /** Receives the actions, in order. */
   readonly onAction: (action: SendAction | CloseAction) => void
   readonly onSignal: (signal: Signal) => void
 }
@@ -33,17 +33,17 @@ export class ProbeScheduler implements ProbeSender {
   readonly #sampler: PortSampler
   readonly #bucket: TokenBucket
   readonly #probeQueue: ProbeQueue
-  /** Used and not closed; bounded by the budget. */
+  /** Sockets in use; bounded by the budget. */
   readonly #open = new Set<Via>()
   #lastVia: Via = 0
   #sent = 0
-  /** Questions to STUN servers sent so far; the punch machine counts the rest. */
+  /** Requests sent to STUN servers; the punch machine counts the other packets. */
   samples = 0
 
   constructor(options: ProbeSchedulerOptions) {
     this.#options = options
     this.#sampler = new PortSampler(options.crypto, options.servers)
-    this.#bucket = new TokenBucket(options.now, newMappings)
+    this.#bucket = new TokenBucket(options.now, newMappingRate)
     this.#probeQueue = new ProbeQueue(this.#bucket)
   }
 
@@ -51,7 +51,7 @@ export class ProbeScheduler implements ProbeSender {
     return this.#options.ownAddresses
   }
 
-  get left(): number {
+  get remaining(): number {
     return this.#options.budget - this.#sent - this.#probeQueue.waiting
   }
 
@@ -60,7 +60,7 @@ export class ProbeScheduler implements ProbeSender {
   }
 
   sendBurst(burst: readonly Probe[]): boolean {
-    if (burst.length > this.left || burst.length === 0) return false
+    if (burst.length > this.remaining || burst.length === 0) return false
     this.#probeQueue.add(burst)
     return true
   }
@@ -73,13 +73,13 @@ export class ProbeScheduler implements ProbeSender {
     const closed = new Set(vias)
     this.#probeQueue.drop(closed)
     for (const via of closed) {
-      if (!this.#forget(via)) continue
+      if (!this.#dropSocket(via)) continue
       this.#options.onAction({ type: 'close', via })
     }
   }
 
-  heardBy(via: Via): boolean {
-    return this.#options.punch.heardBy(via)
+  hasReceivedOn(via: Via): boolean {
+    return this.#options.punch.hasReceivedOn(via)
   }
 
   toWall(now: number): number {
@@ -90,8 +90,6 @@ export class ProbeScheduler implements ProbeSender {
     return this.#options.now + wallNow - this.#options.wallNow
   }
 
-  // For the attempt.
-
   isOpen(via: Via): boolean {
     return this.#open.has(via)
   }
@@ -101,51 +99,53 @@ export class ProbeScheduler implements ProbeSender {
     return due.length > 0 ? Math.min(...due) : null
   }
 
-  /** Packets that others sent and that could not wait. */
+  /** Counts packets that were sent without waiting for pacing. */
   charge(now: number, packets: number): void {
     this.#bucket.take(now, packets)
   }
 
   repeatSamples(now: number): void {
-    const { sends, settled } = this.#sampler.handleTimeout(now, Math.max(0, this.left))
+    const { sends, settled } = this.#sampler.handleTimeout(now, Math.max(0, this.remaining))
     for (const send of sends) this.#sendSample(send)
     this.close(settled.map(({ via }) => via))
   }
 
-  /** Whether it was the answer to a sample. */
+  /** Whether this was the answer to a sample. */
   handleSample(bytes: Uint8Array, from: Endpoint, via: Via): boolean {
     const sample = this.#sampler.handleDatagram(bytes, from, via)
     if (sample) this.close([sample.via])
     return sample !== null
   }
 
-  /** Sends what pacing allows. True when samples were settled by that, because there is nobody to ask. */
-  launch(now: number): boolean {
+  /**
+   * Sends the probes that pacing allows. True when samples were settled by that, because there is no server.
+   */
+  sendDue(now: number): boolean {
     const due = this.#probeQueue.takeDue(now)
     for (const probe of due) this.#send(now, probe)
     return !this.#sampler.hasServers && due.some(({ type }) => type === 'sample')
   }
 
-  /** The system did not give us the socket. False when we do not have it anyway. */
-  lose(via: Via): boolean {
-    return this.#forget(via)
+  /** The socket could not be opened. False when it is not in use anyway. */
+  handleSocketFailure(via: Via): boolean {
+    return this.#dropSocket(via)
   }
 
-  /** Nothing more of what waits goes out; all sockets are closed but those to `keep`. */
-  cease(keep: (via: Via) => boolean): void {
+  /** Drops queued probes and closes all sockets except those to `keep`. */
+  stopSending(keep: (via: Via) => boolean): void {
     this.#probeQueue.clear()
     this.close([...this.#open].filter((via) => !keep(via)))
   }
 
-  #forget(via: Via): boolean {
+  #dropSocket(via: Via): boolean {
     this.#sampler.giveUp(via)
-    this.#options.punch.forget(via)
+    this.#options.punch.dropSocket(via)
     return this.#open.delete(via)
   }
 
   #send(now: number, probe: Probe): void {
     if (probe.type === 'sample') {
-      const send = this.#sampler.ask(now, probe.sample)
+      const send = this.#sampler.request(now, probe.sample)
       if (send) this.#sendSample(send)
       return
     }

@@ -1,5 +1,5 @@
-// One attempt to reach one peer by whatever the plan says. Checks, answers and paths are the punch machine's; a tactic
-// for hard NATs joins it with probes by further sockets, samples of our NAT's ports, and signals to the peer.
+// One attempt to reach a peer as the plan says. The punch machine does checks, answers and paths. For hard
+// NATs, tactics add probes from further sockets, samples of our NAT's ports, and signals to the peer.
 
 import type { Crypto } from '../base/crypto.ts'
 import { addressScope, type Candidate, type Endpoint, familyOf } from '../base/endpoint.ts'
@@ -13,19 +13,19 @@ import { chooseTactics } from './tactics/choose-tactics.ts'
 import { type Tactic, usualMailMs } from './tactics/tactic.ts'
 
 export type AttemptFailure =
-  /** Nothing came through in time. */
+  /** No packet of the peer arrived in time. */
   | 'no-answer'
-  /** The system gives fewer sockets than the tactic needs. */
+  /** The system allows fewer sockets than the tactic needs. */
   | 'too-few-sockets'
-  /** No STUN server answered, so nobody knows which ports our NAT gives us. */
+  /** No STUN server answered, so the ports of our NAT are unknown. */
   | 'no-samples'
-  /** Our NAT gives ports in no order, though it was known for one. */
+  /** Our NAT chooses ports in no order, although it was classified otherwise. */
   | 'unpredictable-ports'
 
 export type AttemptEvent =
   | Exclude<PunchEvent, { type: 'failed' }>
   | { readonly type: 'failed'; readonly reason: AttemptFailure; readonly packets: number }
-  /** To be sent to the peer. */
+  /** A signal to send to the peer. */
   | { readonly type: 'signal'; readonly signal: Signal }
 
 export type AttemptOptions = {
@@ -34,37 +34,39 @@ export type AttemptOptions = {
   readonly plan: Exclude<Plan, { strategy: 'none' }>
   readonly sameNat: boolean
   readonly now: number
-  /** Of the pair's keys: who does what where both NATs are alike. */
+  /** Our role in the pair: decides who does what when both NATs are alike. */
   readonly role: 'opener' | 'responder'
-  /** STUN servers, resolved, that tell which ports our NAT gives us. */
+  /** Resolved STUN servers, to sample the ports of our NAT. */
   readonly servers: readonly Endpoint[]
-  /** What they saw of our main socket last; helps where they disagree later. */
+  /** Our main socket's endpoints as the servers saw them last; helps when they disagree later. */
   readonly publicEndpoints?: readonly Endpoint[]
   /** Unix ms at `now`. */
   readonly wallNow: number
-  /** How long a letter and its answer took lately; null when unknown. */
+  /** How long a letter and its answer took lately, in ms; null when unknown. */
   readonly mailMs?: number | null
   /** 0 up to 1. */
   readonly random: () => number
-  /** Instead of the plan's. */
+  /** Replaces the plan's `attemptMs`. */
   readonly attemptMs?: number
-  /** Hops that packets meant only to open our own NAT may live (D3); unlimited when left out. */
+  /** Hop limit of packets that only open our own NAT (D3); unlimited when left out. */
   readonly bubbleTtl?: number
-  /** How long after a path the peer may still need our answers. */
+  /** How long the peer may still need our answers after a path is proven. */
   readonly quietMs?: number
   /** Loopback is used only when our own socket is on loopback (demo and tests). */
   readonly onLoopback?: boolean
 }
 
 export interface Attempt extends Machine<AttemptEvent> {
-  /** Everything sent so far, samples too. */
+  /** All packets sent so far, including samples. */
   readonly packets: number
-  /** Candidates learned later. Known ones, and those beyond the bound, are ignored. */
+  /** Adds candidates learned later. Ignores known ones and those beyond the bound. */
   addTargets(now: number, candidates: readonly Candidate[]): Action<AttemptEvent>[]
-  /** From the peer, and authentic; one that is late, double or absurd has no effect. */
+  /** An authentic signal of the peer. Late, repeated or absurd ones have no effect. */
   handleSignal(now: number, signal: Signal): Action<AttemptEvent>[]
   handleSocketFailure(now: number, via: Via): Action<AttemptEvent>[]
-  /** Nothing is sent or answered afterwards. The owner closes the extra sockets, but for a path's in use. */
+  /**
+   * Nothing is sent or answered afterwards. The owner closes the extra sockets, except that of a path in use.
+   */
   stop(): void
 }
 
@@ -72,22 +74,22 @@ export function createAttempt(options: AttemptOptions): Attempt {
   return new PunchAttempt(options)
 }
 
-/** Signals that came before the tactics had begun. */
-const maxUnheard = 8
-/** When a LAN or IPv6 may do, tactics begin when the peer must have been there for a while. */
+/** Signals kept until the tactics begin. */
+const maxEarlySignals = 8
+/** When a LAN or IPv6 path may work, tactics wait until the peer must have been active for so long. */
 const easierPathMs = 10_000
-/** Left for direct checks, when sockets have run out. */
+/** Time left for direct checks when no sockets are left. */
 const lastChanceMs = 10_000
 
 class PunchAttempt implements Attempt {
   readonly #options: AttemptOptions
   readonly #punch: Punch
   readonly #probeScheduler: ProbeScheduler
-  /** Null when there is none, or it has begun. */
+  /** When tactics begin; null when there are none or they have begun. */
   #tacticsAt: number | null
   #tactics: readonly Tactic[] = []
-  /** At most maxUnheard. */
-  readonly #unheard: Signal[] = []
+  /** At most maxEarlySignals. */
+  readonly #earlySignals: Signal[] = []
   #path: Path | null = null
   #failAt: number | null = null
   #socketsFailed = false
@@ -107,8 +109,8 @@ class PunchAttempt implements Attempt {
       now,
       attemptMs: options.attemptMs ?? plan.attemptMs,
       ...(quietMs !== undefined && { quietMs }),
-      // One port for each address: what comes from another port there can be answered.
-      extraSocketsHear: isHard(plan) && plan.mine.kind === 'assignable' ? 'address' : 'endpoint',
+      // With one port per address, packets from another port of that address can be answered.
+      extraSocketScope: isHard(plan) && plan.mine.kind === 'assignable' ? 'address' : 'endpoint',
       onLoopback: options.onLoopback ?? false,
     })
     this.#probeScheduler = new ProbeScheduler({
@@ -148,31 +150,31 @@ class PunchAttempt implements Attempt {
     if (this.#failAt !== null && now >= this.#failAt) this.#fail()
     if (this.#tacticsAt !== null && now >= this.#tacticsAt) this.#begin(now)
     this.#probeScheduler.repeatSamples(now)
-    this.#take(now, this.#punch.handleTimeout(now))
+    this.#applyActions(now, this.#punch.handleTimeout(now))
     return this.#advance(now)
   }
 
   handleDatagram(now: number, bytes: Uint8Array, from: Endpoint, via: Via = 0): Action<AttemptEvent>[] {
     if (this.#finished || (via !== 0 && !this.#probeScheduler.isOpen(via))) return []
     if (!this.#probeScheduler.handleSample(bytes, from, via)) {
-      this.#take(now, this.#punch.handleDatagram(now, bytes, from, via))
+      this.#applyActions(now, this.#punch.handleDatagram(now, bytes, from, via))
     }
     return this.#advance(now)
   }
 
   handleSocketFailure(now: number, via: Via): Action<AttemptEvent>[] {
-    if (this.#finished || !this.#probeScheduler.lose(via) || this.#path) return []
+    if (this.#finished || !this.#probeScheduler.handleSocketFailure(via) || this.#path) return []
     this.#socketsFailed = true
     this.#failAt ??= now + lastChanceMs
-    // Whoever runs out of sockets takes them away from the rest of the program, too.
+    // When sockets run out, the rest of the program needs them too.
     this.#endTactics()
     return this.#advance(now)
   }
 
   handleSignal(now: number, signal: Signal): Action<AttemptEvent>[] {
-    if (this.#finished || this.#path || !isSensible(signal)) return []
+    if (this.#finished || this.#path || !isUsableSignal(signal)) return []
     if (this.#tacticsAt !== null) {
-      if (this.#unheard.length < maxUnheard) this.#unheard.push(signal)
+      if (this.#earlySignals.length < maxEarlySignals) this.#earlySignals.push(signal)
       return []
     }
     for (const tactic of this.#tactics) tactic.handleSignal(now, signal)
@@ -181,7 +183,7 @@ class PunchAttempt implements Attempt {
 
   addTargets(now: number, candidates: readonly Candidate[]): Action<AttemptEvent>[] {
     if (this.#finished) return []
-    this.#take(now, this.#punch.addTargets(now, candidates))
+    this.#applyActions(now, this.#punch.addTargets(now, candidates))
     return this.#advance(now)
   }
 
@@ -204,23 +206,23 @@ class PunchAttempt implements Attempt {
       mailMs: mailMs ?? null,
       random,
     })
-    for (const signal of this.#unheard.splice(0)) {
+    for (const signal of this.#earlySignals.splice(0)) {
       for (const tactic of this.#tactics) tactic.handleSignal(now, signal)
     }
   }
 
-  /** After whatever happened: tactics go on, and what may go out goes out. */
+  /** Runs the tactics and sends what may be sent. */
   #advance(now: number): Action<AttemptEvent>[] {
     for (const tactic of this.#tactics) tactic.act(now)
-    if (this.#probeScheduler.launch(now)) for (const tactic of this.#tactics) tactic.act(now)
+    if (this.#probeScheduler.sendDue(now)) for (const tactic of this.#tactics) tactic.act(now)
     const actions = this.#actions
     this.#actions = []
     return actions
   }
 
-  #take(now: number, actions: readonly Action<PunchEvent>[]): void {
+  #applyActions(now: number, actions: readonly Action<PunchEvent>[]): void {
     for (const action of actions) {
-      if (action.type === 'event') this.#handle(action.event)
+      if (action.type === 'event') this.#handlePunchEvent(action.event)
       else {
         this.#probeScheduler.charge(now, 1)
         this.#actions.push(action)
@@ -228,7 +230,7 @@ class PunchAttempt implements Attempt {
     }
   }
 
-  #handle(event: PunchEvent): void {
+  #handlePunchEvent(event: PunchEvent): void {
     switch (event.type) {
       case 'failed':
         this.#fail()
@@ -246,11 +248,11 @@ class PunchAttempt implements Attempt {
     this.#emit({ ...event, packets: this.packets })
   }
 
-  /** Sockets that the peer was heard by stay: it may be in the middle of confirming. */
+  /** Sockets that received the peer's packets stay open: a confirmation may be in transit. */
   #endTactics(): void {
     this.#tacticsAt = null
     this.#tactics = []
-    this.#probeScheduler.cease((via) => via === this.#path?.via || this.#punch.heardBy(via))
+    this.#probeScheduler.stopSending((via) => via === this.#path?.via || this.#punch.hasReceivedOn(via))
   }
 
   #fail(): void {
@@ -261,10 +263,10 @@ class PunchAttempt implements Attempt {
     this.#emit({ type: 'failed', reason, packets })
   }
 
-  /** All extra sockets are closed, but for that of the path. */
+  /** Closes all extra sockets except that of the path. */
   #end(): void {
     this.stop()
-    this.#probeScheduler.cease((via) => via === this.#path?.via)
+    this.#probeScheduler.stopSending((via) => via === this.#path?.via)
   }
 
   #emit(event: AttemptEvent): void {
@@ -272,8 +274,8 @@ class PunchAttempt implements Attempt {
   }
 }
 
-/** Where packets could go in earnest; everything else of a signal was checked when it was read. */
-function isSensible(signal: Signal): boolean {
+/** Whether the signal names a usable address; its other fields were checked when it was decoded. */
+function isUsableSignal(signal: Signal): boolean {
   if (signal.type === 'search') return true
   return familyOf(signal.address) === 4 && addressScope(signal.address) === 'public'
 }

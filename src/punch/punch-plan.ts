@@ -1,5 +1,5 @@
-// Decides from two NAT profiles how a pair is to be punched, or why it cannot be. Both sides reach the
-// same verdict from the same facts.
+// Decides from two NAT profiles how to punch a pair, or why it is impossible. Both sides reach the same verdict
+// from the same facts.
 //
 //   theirs \ mine   fixed            assignable          counting         random
 //   fixed           direct           range               range            birthday, block-search
@@ -7,12 +7,13 @@
 //   counting        range            assigned-range      target-list      none
 //   random          birthday, …      assigned-birthday   none             none
 //
-// Direct, too, where one side lets in anybody, or is fixed and lets in any port of an address it has sent to.
+// Also direct: one side accepts packets from any source, or is fixed and accepts any port of an address it has
+// sent to.
 
 import { addressScope, type Candidate, type Family, familyOf, formatEndpoint } from '../base/endpoint.ts'
 import { isUsable, maxHostTargets, maxTargets, rankOf } from './check-targets.ts'
 import { behaviorOf, type NatBehavior, type PlanSide } from './nat-behavior.ts'
-import { mayCall } from './tcp-targets.ts'
+import { canConnect } from './tcp-targets.ts'
 
 export type { PlanSide } from './nat-behavior.ts'
 
@@ -25,15 +26,15 @@ export type HardStrategy =
   | 'target-list'
 
 type Attemptable = {
-  /** Packets this side may send in the whole attempt, answers and samples included. */
+  /** Packets this side may send in the whole attempt, including answers and samples. */
   readonly budget: number
-  /** After so long without a path it has failed. */
+  /** The attempt fails after so long without a path. */
   readonly attemptMs: number
-  /** Where to send checks, best first; empty when the peer must come to us. */
+  /** Where to send checks, best first. Empty when the peer must reach us. */
   readonly targets: readonly Candidate[]
 }
 
-/** `tcp`: there is no way by UDP as far as anybody knows, but one may call the other, or both each other. */
+/** `tcp`: no known way by UDP, but one side can connect to the other, or both to each other. */
 type DirectPlan = Attemptable & { readonly strategy: 'direct' | 'tcp' }
 
 export type HardPlan = Attemptable & {
@@ -42,41 +43,41 @@ export type HardPlan = Attemptable & {
   readonly directBudget: number
   readonly mine: NatBehavior
   readonly theirs: NatBehavior
-  /** Sockets of one side, and ports tried by the other, in one search for a port nobody knows; 0 where there is none. */
+  /** Sockets of one side and ports tried by the other in one search for an unknown port; 0 without a search. */
   readonly searchSize: number
-  /** A LAN or IPv6 may do without the tactic, so it can wait. */
+  /** A LAN or IPv6 path may work without the tactic, so the tactic can wait. */
   readonly hasEasierPath: boolean
 }
 
 type NoPlan = {
   readonly strategy: 'none'
-  /** A sentence a person understands. */
+  /** A sentence for the user. */
   readonly reason: string
-  /** What the person can do about it. */
+  /** What the user can do about it. */
   readonly advice: string
 }
 
 export type Plan = DirectPlan | HardPlan | NoPlan
 
-/** It needs more than checks to known places. */
+/** The plan needs more than checks to known endpoints. */
 export function isHard(plan: DirectPlan | HardPlan): plan is HardPlan {
   return plan.strategy !== 'direct' && plan.strategy !== 'tcp'
 }
 
 const directBudget = 60
 const directAttemptMs = 120_000
-/** Of a longer list of candidates the rest is not looked at. */
+/** Candidates beyond this number are ignored. */
 const maxConsidered = 64
 
-const openOneRouter =
+const openOneRouterAdvice =
   'On one of the two routers turn on UPnP or forward a UDP port to the agent, use IPv6, or join from another network.'
 
-/** TCP is tried beside any plan when UDP takes long, and alone where there is no other. */
+/** TCP is tried beside any plan when UDP takes long, and alone where there is no other plan. */
 export function plan(mine: PlanSide, theirs: PlanSide & { readonly sameNat: boolean }): Plan {
-  const byUdp = planForUdp(mine, theirs)
-  if (byUdp.strategy !== 'none') return byUdp
+  const udpPlan = planForUdp(mine, theirs)
+  if (udpPlan.strategy !== 'none') return udpPlan
   const sides = { mine: mine.tcpCandidates ?? [], theirs: theirs.tcpCandidates ?? [] }
-  if (!mayCall({ ...sides, sameNat: theirs.sameNat, onLoopback: false })) return byUdp
+  if (!canConnect({ ...sides, sameNat: theirs.sameNat, onLoopback: false })) return udpPlan
   return { strategy: 'tcp', budget: directBudget, attemptMs: directAttemptMs, targets: [] }
 }
 
@@ -94,7 +95,7 @@ function planForUdp(mine: PlanSide, theirs: PlanSide & { readonly sameNat: boole
     )
   }
   if (targets.length === 0 || offered.length === 0) {
-    // The side with an address must let the other in uncalled, for it can call nobody.
+    // Only one side has an address. It must accept packets from any source, for it cannot send first.
     return (targets.length === 0 ? me : peer).isOpen
       ? direct(targets)
       : none(
@@ -105,12 +106,12 @@ function planForUdp(mine: PlanSide, theirs: PlanSide & { readonly sameNat: boole
 
   const strategy = strategyFor(me, peer)
   if (strategy === 'direct') return direct(targets)
-  // Inside one LAN, and over IPv6, the NATs for IPv4 do not matter.
+  // In one LAN and over IPv6, the IPv4 NATs do not matter.
   const isEasier = ({ kind, endpoint }: Candidate) =>
-    (sameNat && kind === 'host') || isPublicSix(endpoint.address)
-  const around = targets.filter(isEasier)
-  const hasEasierPath = around.length > 0 && offered.some(isEasier)
-  if (strategy === 'none') return hasEasierPath ? direct(around) : noneFor(me, peer)
+    (sameNat && kind === 'host') || isPublicIpv6(endpoint.address)
+  const easierTargets = targets.filter(isEasier)
+  const hasEasierPath = easierTargets.length > 0 && offered.some(isEasier)
+  if (strategy === 'none') return hasEasierPath ? direct(easierTargets) : noneFor(me, peer)
   return {
     strategy,
     targets,
@@ -133,15 +134,15 @@ function strategyFor(a: NatBehavior, b: NatBehavior): 'direct' | 'none' | HardSt
   if (a.isOpen || b.isOpen) return 'direct'
   const [hard, other] = a.kind === 'fixed' || b.kind === 'random' ? [b, a] : [a, b]
   if (hard.kind === 'fixed') return 'direct'
-  // Nowhere to aim at: only checks may find a path.
-  if (!hard.seenAs || !other.seenAs) return other.kind === 'fixed' ? 'direct' : 'none'
+  // Without a public endpoint there is no target; only checks may find a path.
+  if (!hard.publicEndpoint || !other.publicEndpoint) return other.kind === 'fixed' ? 'direct' : 'none'
   switch (other.kind) {
     case 'fixed':
-      if (letsAddressesIn(other)) return 'direct'
+      if (acceptsKnownAddresses(other)) return 'direct'
       if (hard.kind === 'random') return hard.isBlock ? 'block-search' : 'birthday'
       return 'range'
     case 'assignable':
-      return hard.kind === 'random' && !letsAddressesIn(other) ? 'assigned-birthday' : 'assigned-range'
+      return hard.kind === 'random' && !acceptsKnownAddresses(other) ? 'assigned-birthday' : 'assigned-range'
     case 'counting':
       if (hard.kind === 'random') return 'none'
       return hard.kind === 'assignable' ? 'assigned-range' : 'target-list'
@@ -150,8 +151,8 @@ function strategyFor(a: NatBehavior, b: NatBehavior): 'direct' | 'none' | HardSt
   }
 }
 
-/** Any port of an address that it has sent to. */
-function letsAddressesIn({ filtering }: NatBehavior): boolean {
+/** Accepts packets from any port of an address it has sent to. */
+function acceptsKnownAddresses({ filtering }: NatBehavior): boolean {
   return filtering === 'EIF' || filtering === 'ADF'
 }
 
@@ -160,32 +161,36 @@ function noneFor(a: NatBehavior, b: NatBehavior): NoPlan {
   const which = random === 2 ? ' at random' : random === 1 ? ', one of them at random' : ''
   return none(
     `Both routers use a different port for every destination${which}, so neither side can tell the other where to send.`,
-    openOneRouter,
+    openOneRouterAdvice,
   )
 }
 
 type Cost = Pick<HardPlan, 'budget' | 'attemptMs' | 'directBudget' | 'searchSize'>
 
-/** For checks and answers beside a tactic; more where a search makes the peer be heard in many places. */
+/**
+ * Packets for checks and answers beside a tactic. In a search the peer's packets arrive at many sockets and
+ * need more.
+ */
 const directShare = 29
 const directShareInSearch = 45
 /**
- * Expected number of ports found in one search. At 11.2 a search by S sockets and S ports fails in 2 of 100,000 cases
- * although one packet in 20 is lost; at 8 in 5 of 10,000, which is enough where a search is cheap.
+ * Expected number of ports found in one search. At 11.2 a search with S sockets and S ports fails in 2 of
+ * 100,000 cases, even if one packet in 20 is lost. At 8 it fails in 5 of 10,000 cases, which is enough when a
+ * search is cheap.
  */
 const expectedFinds = { block: 8, all: 11.2 }
 
-/** The time leaves room for letters of a minute, each tactic's number of them and a second try. */
+/** The time allows letters of a minute each, as many as the tactic needs, and a second try. */
 function costOf(strategy: HardStrategy, me: NatBehavior, peer: NatBehavior, hasEasierPath: boolean): Cost {
   const isLargeSearch = strategy === 'birthday' || strategy === 'assigned-birthday'
   const share = hasEasierPath ? directBudget : isLargeSearch ? directShareInSearch : directShare
-  const more = hasEasierPath ? directBudget - directShare : 0
+  const extraDirect = hasEasierPath ? directBudget - directShare : 0
   switch (strategy) {
     case 'range': {
       const { ports } = me.kind === 'fixed' ? peer : me
-      // A small block is soon used up: packets for a few tries, and to look at part of it.
-      const [trying, opening] = ports.last - ports.first < 256 ? [45, 105] : [240, 160]
-      const budget = (me.kind === 'fixed' ? trying : opening) + more
+      // A small block is soon used up: enough packets for a few tries and a look at part of it.
+      const [tryBudget, openBudget] = ports.last - ports.first < 256 ? [45, 105] : [240, 160]
+      const budget = (me.kind === 'fixed' ? tryBudget : openBudget) + extraDirect
       return { budget, attemptMs: 240_000, directBudget: share, searchSize: 0 }
     }
     case 'assigned-range':
@@ -210,7 +215,7 @@ function searchSizeFor(a: NatBehavior, b: NatBehavior): number {
   return Math.min(size, Math.ceil(Math.sqrt(size * (isBlock ? expectedFinds.block : expectedFinds.all))))
 }
 
-/** Those of one side that the other can use, best first. */
+/** The candidates of one side that the other can use, best first. */
 function usableCandidates(
   candidates: readonly Candidate[],
   otherSide: readonly Candidate[],
@@ -222,17 +227,17 @@ function usableCandidates(
     const isPrivate = addressScope(endpoint.address) !== 'public'
     return (
       isUsable(endpoint, scopes.has('loopback')) &&
-      // Who has no address of a family at all cannot send to it either.
+      // A side without an address of a family cannot send to that family.
       (families.size === 0 || families.has(familyOf(endpoint.address))) &&
-      // A private address from another network names some stranger in ours; a router that has one is itself
-      // behind a NAT, and only its neighbours reach the port it opened.
+      // A private address of another network would be a stranger's in ours. A router with a private address is
+      // itself behind a NAT; only its own network reaches the port it opened.
       ((kind !== 'host' && kind !== 'port-mapped') || sameNat || !isPrivate)
     )
   })
-  // Worst first, so that of one endpoint under two names the better name is the one that stays.
-  const worstFirst = usable.sort((a, b) => order(a, sameNat) - order(b, sameNat))
+  // Worst first: of two candidates with one endpoint, the map keeps the better one.
+  const worstFirst = usable.sort((a, b) => preference(a, sameNat) - preference(b, sameNat))
   const byEndpoint = new Map(worstFirst.map((candidate) => [formatEndpoint(candidate.endpoint), candidate]))
-  const best = [...byEndpoint.values()].sort((a, b) => order(b, sameNat) - order(a, sameNat))
+  const best = [...byEndpoint.values()].sort((a, b) => preference(b, sameNat) - preference(a, sameNat))
   const hosts = best.filter(({ kind }) => kind === 'host').slice(0, maxHostTargets)
   return best
     .filter((candidate) => candidate.kind !== 'host' || hosts.includes(candidate))
@@ -240,23 +245,23 @@ function usableCandidates(
 }
 
 /**
- * Of a NAT that has another port for each peer no port known to others leads to it, but checks to one of them open our
- * own NAT for its address. Checks to all of them would be too rare to keep it open.
+ * A NAT with another port for each peer cannot be reached at any port known to others. But checks to one of
+ * them open our own NAT for its address. Checks to all of them would be too rare to keep it open.
  */
 function onePerAddress(candidates: readonly Candidate[]): Candidate[] {
-  const seen = new Set<string>()
+  const seenAddresses = new Set<string>()
   return candidates.filter(({ kind, endpoint }) => {
     if (kind !== 'server-reflexive') return true
-    const isFirst = !seen.has(endpoint.address)
-    seen.add(endpoint.address)
+    const isFirst = !seenAddresses.has(endpoint.address)
+    seenAddresses.add(endpoint.address)
     return isFirst
   })
 }
 
-function order(candidate: Candidate, sameNat: boolean): number {
+function preference(candidate: Candidate, sameNat: boolean): number {
   return rankOf(candidate, sameNat) * 2 + (candidate.kind === 'port-mapped' ? 1 : 0)
 }
 
-function isPublicSix(address: string): boolean {
+function isPublicIpv6(address: string): boolean {
   return familyOf(address) === 6 && addressScope(address) === 'public'
 }

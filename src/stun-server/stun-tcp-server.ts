@@ -71,7 +71,7 @@ export class StunTcpServer {
     restartIdleTimer()
     socket.on('close', () => {
       cancel()
-      this.#connectionLimit.leave(connection)
+      this.#connectionLimit.remove(connection)
     })
     socket.on('data', (bytes) => {
       const messages = splitter.push(bytes)
@@ -85,7 +85,7 @@ export class StunTcpServer {
         if (request) socket.write(buildResponse(request, { from, to: local }, null).bytes)
       }
       if (messages.length === 0) return
-      this.#connectionLimit.noteSpoke(connection)
+      this.#connectionLimit.noteActivity(connection)
       restartIdleTimer()
     })
   }

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fineWeather, inWorld, nat, type Player, type World } from '../harness/world.ts'
+import { goodMailConditions, inWorld, nat, type Player, type World } from '../harness/world.ts'
 
 const standbyMs = 5_000
 const home = nat('EIM', 'APDF')
@@ -117,7 +117,7 @@ async function inChainOfThree(
     await world.stopHost()
     for (const [place, site] of world.sites.entries())
       site.hosts = world.sites.filter((_, other) => Math.abs(place - other) === 1)
-    world.post.weather = { ...fineWeather, delayMs: [100, slowestMailMs] }
+    world.post.weather = { ...goodMailConditions, delayMs: [100, slowestMailMs] }
     const players = ['gina', 'hugo', 'ida'].map((name, place) => {
       const site = world.site(place)
       return world.player(name, home, { site, hosts: [site, ...site.hosts], invitedBy: site })

@@ -2,12 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fineWeather, inWorld } from '../harness/world.ts'
+import { goodMailConditions, inWorld } from '../harness/world.ts'
 
 for (const seed of [1, 2, 3, 4, 5, 6]) {
   test(`agents connect although mails take 2 to 60 s, overtake each other and arrive twice (seed ${seed})`, async () => {
     await inWorld({ seed, loss: 0.02 }, async (world) => {
-      world.post.weather = { ...fineWeather, delayMs: [2_000, 60_000], doubled: 0.3, unhinted: 0.2 }
+      world.post.weather = { ...goodMailConditions, delayMs: [2_000, 60_000], doubled: 0.3, unhinted: 0.2 }
       const players = ['anna', 'ben', 'cleo'].map((name) => world.player(name))
       await world.finish(Promise.all(players.map((player) => player.start())))
       await world.until('all are linked', () => world.areLinked(...players), 900_000)
@@ -27,7 +27,7 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
 
 test('a request without a reply is repeated at growing intervals', async () => {
   await inWorld({ seed: 10 }, async (world) => {
-    world.post.weather = { ...fineWeather, lost: 1 }
+    world.post.weather = { ...goodMailConditions, lost: 1 }
     const anna = world.player('anna')
     await world.finish(anna.start())
     await world.pass(3_600_000)
@@ -35,7 +35,7 @@ test('a request without a reply is repeated at growing intervals', async () => {
     const gaps = times.slice(1).map((at, index) => Math.round((at - (times[index] ?? 0)) / 1_000))
     assert.deepEqual(gaps, [60, 120, 240, 480, 600, 600, 600, 600])
     assert.equal(anna.emitted('unanswered').length, gaps.length)
-    world.post.weather = fineWeather
+    world.post.weather = goodMailConditions
     await world.until('an answer comes at last', () => anna.emitted('replied').length === 1, 610_000)
   })
 })

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../harness/seeded-crypto.ts'
-import { fineWeather, inWorld, nat, type Player, type World } from '../harness/world.ts'
+import { goodMailConditions, inWorld, nat, type Player, type World } from '../harness/world.ts'
 
 const runs = 30
 const kinds = [nat('EIM', 'APDF'), nat('EIM', 'ADF', { allocation: 1 }), nat('EIM', 'EIF', { allocation: 2 })]
@@ -69,7 +69,7 @@ for (let seed = 1; seed <= runs; seed++) {
         await world.pass(draw(4) === 0 ? draw(90_000) : draw(4_000))
       }
       steps.push(`${(world.clock.now() / 1000).toFixed(1)} calm`)
-      world.post.weather = fineWeather
+      world.post.weather = goodMailConditions
       for (const player of players) {
         player.computer.isCutOff = false
         world.post.setDown(player.address, false)

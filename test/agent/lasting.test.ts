@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fineWeather, inWorld, nat, type Player, type World } from '../harness/world.ts'
+import { goodMailConditions, inWorld, nat, type Player, type World } from '../harness/world.ts'
 
 const quick = 5_000
-const noMail = { ...fineWeather, lost: 1 }
+const noMail = { ...goodMailConditions, lost: 1 }
 
 async function linked(world: World, ...players: readonly [Player, Player]): Promise<void> {
   for (const player of players) player.computer.addressCheckMs = 2_000

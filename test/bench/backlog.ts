@@ -1,23 +1,24 @@
-// A host that starts with 2,000 requests of as many people waiting: mails a second until all are answered, against a
-// bare loop that takes the same letters and sends as many mails of the same sizes to the same people.
+// A host that starts with 2,000 waiting requests of as many people: mails per second until all are answered.
+// The baseline is a bare loop that fetches the same letters and sends as many mails of the same sizes to the
+// same people.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSender } from '../../src/mail/open-mailbox.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
 import { FakeAgent, subject } from '../host/fakes.ts'
-import type { LoopOptions } from './bare-loop.ts'
+import type { BareBacklogOptions } from './bare-backlog.ts'
 import { BenchHost, buildProgram, type HostFolder, makeHostFolder } from './bench-host.ts'
 import { Child } from './child.ts'
-import { mailCount, newestMails, queueIsEmpty } from './post.ts'
-import { processorTimes } from './quiet.ts'
-import { quantile, type Report, round, sleep, tell } from './report.ts'
+import { processorTimes } from './idle-wait.ts'
+import { mailCount, newestMails, queueIsEmpty } from './mail-files.ts'
+import { printProgress, quantile, type Report, round, sleep } from './report.ts'
 
 export type BacklogOptions = {
   readonly requests: number
-  /** Turns change, so that what one run warms up does not always serve the same other; `host` comes first. */
+  /** The order alternates, so that warm caches do not always help the same side; `host` comes first. */
   readonly turns: readonly ('host' | 'bare')[]
 }
 
@@ -26,9 +27,9 @@ export const backlogOptions: BacklogOptions = {
   turns: ['host', 'bare', 'bare', 'host', 'host', 'bare'],
 }
 
-const leastShare = 0.75
-const mostMegabytes = 160
-/** The host counts as idle when it has told nothing for this long. */
+const minShare = 0.75
+const maxMegabytes = 160
+/** The host counts as idle after so long without an event. */
 const idleMs = 3_000
 const user = 'host'
 
@@ -37,14 +38,14 @@ type HostRun = {
   readonly introductions: number
   readonly replyBytes: number
   readonly introductionBytes: number
-  /** Also with the introductions that were made later. */
+  /** Includes the introductions that were sent later. */
   readonly untilIdleMs: number
   readonly allMails: number
   readonly rssMB: number
   readonly peakMB: number
-  /** Processor time of the host's own process, from its start on. */
+  /** Processor time of the host's process since its start. */
   readonly cpuMs: number
-  /** Of the time of all processors together. */
+  /** Share of the time of all processors. */
   readonly idleShare: number
 }
 
@@ -60,59 +61,59 @@ type BareRun = {
 type Sizes = Pick<HostRun, 'introductions' | 'replyBytes' | 'introductionBytes'>
 
 export async function benchBacklog(
-  quiet: { wait(): Promise<void> },
+  idleWait: { wait(): Promise<void> },
   { requests, turns }: BacklogOptions = backlogOptions,
 ): Promise<Report> {
-  const office = await startPostOffice()
+  const mailServers = await startMailServers()
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-bench-'))
   try {
-    office.maildirOf(user)
-    let made = 0
+    mailServers.maildirOf(user)
+    let created = 0
     const program = buildProgram(folder)
-    const newHost = () => makeHostFolder(office, user, join(folder, `host${made++}`), program)
+    const newHost = () => makeHostFolder(mailServers, user, join(folder, `host${created++}`), program)
     const first = newHost()
-    await post(office, first, requests)
-    await runBare(office, { introductions: 0, replyBytes: 4_000, introductionBytes: 4_000 }, requests)
+    await mailRequests(mailServers, first, requests)
+    await runBare(mailServers, { introductions: 0, replyBytes: 4_000, introductionBytes: 4_000 }, requests)
 
     const hosts: HostRun[] = []
     const bares: BareRun[] = []
     for (const turn of turns) {
       const hostFolder = newHost()
-      await post(office, hostFolder, requests)
-      await quiet.wait()
+      await mailRequests(mailServers, hostFolder, requests)
+      await idleWait.wait()
       const [last] = hosts.slice(-1)
-      if (turn === 'host') hosts.push(await runHost(office, hostFolder, requests))
-      else if (last) bares.push(await runBare(office, last, requests))
+      if (turn === 'host') hosts.push(await runHost(mailServers, hostFolder, requests))
+      else if (last) bares.push(await runBare(mailServers, last, requests))
     }
     return reportOf(hosts, bares, { requests, turns })
   } finally {
-    await office.stop()
+    await mailServers.stop()
     rmSync(folder, { recursive: true })
   }
 }
 
-/** Puts one request each of so many people into the host's mailbox, by the way that mail comes. */
-async function post(office: PostOffice, { keys }: HostFolder, requests: number): Promise<void> {
+/** Mails one request each of so many people to the host's mailbox. */
+async function mailRequests(mailServers: MailServers, { keys }: HostFolder, requests: number): Promise<void> {
   const [room] = keys.rooms
   if (!room) throw new Error('the host has no room')
-  const sender = createSender(office.smtpUrl('agents'), { clock: systemClock })
+  const sender = createSender(mailServers.smtpUrl('agents'), { clock: systemClock })
   let next = 0
   const work = async () => {
     while (next < requests) {
       const index = next++
       const agent = new FakeAgent(`agent${index}`, keys, room.keys, `203.0.113.${index % 250}`)
       const raw = new TextEncoder().encode(agent.mailRequest(Date.now()))
-      const { outcome } = await sender.send({ from: agent.address, to: [office.address(user)], raw })
+      const { outcome } = await sender.send({ from: agent.address, to: [mailServers.address(user)], raw })
       if (outcome !== 'sent') throw new Error('Postfix did not take a request')
     }
   }
   await Promise.all(Array.from({ length: sender.concurrency }, work))
   await sender.close()
-  await queueIsEmpty(office)
-  if (mailCount(office, user) !== requests) throw new Error('not all requests are in the mailbox')
+  await queueIsEmpty(mailServers)
+  if (mailCount(mailServers, user) !== requests) throw new Error('not all requests are in the mailbox')
 }
 
-async function runHost(office: PostOffice, hostFolder: HostFolder, requests: number): Promise<HostRun> {
+async function runHost(mailServers: MailServers, hostFolder: HostFolder, requests: number): Promise<HostRun> {
   const host = new BenchHost(hostFolder)
   try {
     const ready = await host.until(({ event }) => event === 'ready')
@@ -134,10 +135,10 @@ async function runHost(office: PostOffice, hostFolder: HostFolder, requests: num
       await sleep(50)
       read()
     }
-    // Reading is late by up to one pause, so the events' own times count.
+    // We read up to one pause late, so the events' own times count.
     const { introduction } = sent
     let end = lastSentAt
-    while (mailCount(office, user) > 0) {
+    while (mailCount(mailServers, user) > 0) {
       await sleep(5)
       end = Math.max(end, Date.now())
     }
@@ -151,14 +152,14 @@ async function runHost(office: PostOffice, hostFolder: HostFolder, requests: num
     const run = {
       tookMs,
       introductions: introduction,
-      ...(await mailSizes(office, requests)),
+      ...(await mailSizes(mailServers, requests)),
       untilIdleMs: lastSentAt - from,
       allMails: sent.reply + sent.introduction,
       ...host.memory(),
       cpuMs,
       idleShare,
     }
-    tell(
+    printProgress(
       `host: ${requests} letters, ${requests + introduction} mails in ${tookMs} ms, ${cpuMs} ms of processor, ${idleShare} idle`,
     )
     return run
@@ -167,29 +168,29 @@ async function runHost(office: PostOffice, hostFolder: HostFolder, requests: num
   }
 }
 
-/** As a few agents got them. */
+/** Sizes of the mails that a few agents received. */
 async function mailSizes(
-  office: PostOffice,
+  mailServers: MailServers,
   agents: number,
 ): Promise<Pick<HostRun, 'replyBytes' | 'introductionBytes'>> {
-  await queueIsEmpty(office)
+  await queueIsEmpty(mailServers)
   const mails = Array.from({ length: 50 }, (_, index) => index + Math.floor(agents / 2)).flatMap((index) =>
-    newestMails(office, `agent${index}`, 2),
+    newestMails(mailServers, `agent${index}`, 2),
   )
-  const median = (answers: boolean) =>
+  const median = (wantsReplies: boolean) =>
     quantile(
-      mails.filter((mail) => mail.answers === answers).map(({ bytes }) => bytes),
+      mails.filter((mail) => mail.isReply === wantsReplies).map(({ bytes }) => bytes),
       0.5,
     )
   return { replyBytes: median(true), introductionBytes: median(false) }
 }
 
-async function runBare(office: PostOffice, sizes: Sizes, requests: number): Promise<BareRun> {
-  const options: LoopOptions = {
+async function runBare(mailServers: MailServers, sizes: Sizes, requests: number): Promise<BareRun> {
+  const options: BareBacklogOptions = {
     account: {
-      address: office.address(user),
-      imapUrl: office.imapUrl(user),
-      smtpUrl: office.smtpUrl(user),
+      address: mailServers.address(user),
+      imapUrl: mailServers.imapUrl(user),
+      smtpUrl: mailServers.smtpUrl(user),
     },
     subject,
     batchMails: 50,
@@ -197,10 +198,10 @@ async function runBare(office: PostOffice, sizes: Sizes, requests: number): Prom
     introductions: sizes.introductions,
     introductionBytes: sizes.introductionBytes,
   }
-  const loop = new Child('./bare-loop.ts', options)
-  await loop.heard('ready')
+  const loop = new Child('./bare-backlog.ts', options)
+  await loop.waitFor('ready')
   const before = processorTimes()
-  const done = await loop.heard('done')
+  const done = await loop.waitFor('done')
   const idleShare = idleSince(before)
   await loop.end()
   const run = {
@@ -211,9 +212,10 @@ async function runBare(office: PostOffice, sizes: Sizes, requests: number): Prom
     cpuMs: Math.round(Number(done.cpuMs)),
     idleShare,
   }
-  if (run.fetched !== requests || mailCount(office, user) > 0) throw new Error('the bare loop left letters')
-  await queueIsEmpty(office)
-  tell(
+  if (run.fetched !== requests || mailCount(mailServers, user) > 0)
+    throw new Error('the bare loop left letters')
+  await queueIsEmpty(mailServers)
+  printProgress(
     `bare: ${run.fetched} letters, ${run.sent} mails in ${Math.round(run.tookMs)} ms, ${run.cpuMs} ms of processor, ${idleShare} idle`,
   )
   return run
@@ -236,8 +238,8 @@ function reportOf(
   return {
     bench: 'backlog',
     ratio,
-    target: `at least ${leastShare}, and the host's memory under ${mostMegabytes} MB`,
-    pass: ratio >= leastShare && peakMB < mostMegabytes,
+    target: `at least ${minShare}, and the host's memory under ${maxMegabytes} MB`,
+    pass: ratio >= minShare && peakMB < maxMegabytes,
     baseline: {
       mailsPerSecond: bareRates.map((rate) => round(rate, 1)),
       tookMs: bares.map(({ tookMs }) => Math.round(tookMs)),

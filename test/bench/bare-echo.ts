@@ -1,8 +1,8 @@
-// The other side of two bare hops: sends a mail of the reply's size back for every mail that comes. Options:
-// EchoOptions as JSON in the first argument; ends with its input.
+// The other side of the bare baseline: answers every mail with one of the reply's size. Options: EchoOptions as
+// JSON in the first argument. Ends with its input.
 
 import { type BareAccount, bareImap, bareMail, barePool, watchInbox } from './bare-mail.ts'
-import { tellParent } from './child.ts'
+import { emitToParent } from './child.ts'
 
 export type EchoOptions = { readonly account: BareAccount; readonly to: string; readonly replyBytes: number }
 
@@ -13,7 +13,7 @@ await pool.verify()
 await watchInbox(client, async () => {
   await pool.sendMail(bareMail(account.address, to, 'echo', replyBytes))
 })
-tellParent({ event: 'ready' })
+emitToParent({ event: 'ready' })
 process.stdin.resume().on('end', () => {
   pool.close()
   client.close()

@@ -1,12 +1,12 @@
-// The baseline's mail: imapflow and nodemailer and nothing of ours, set up as fast as they go.
+// Mail of the baseline: imapflow and nodemailer at full speed, without code of ours.
 
 import { ImapFlow } from 'imapflow'
 import { createTransport } from 'nodemailer'
 
-/** What the fields of a mail of ours take, about. */
+/** Approximate size of our header fields. */
 const headerBytes = 500
 
-/** In URLs as the post office gives them. */
+/** An account with the URLs of the test's mail servers. */
 export type BareAccount = { readonly address: string; readonly imapUrl: string; readonly smtpUrl: string }
 
 export function bareImap({ imapUrl }: BareAccount): ImapFlow {
@@ -18,7 +18,7 @@ export function bareImap({ imapUrl }: BareAccount): ImapFlow {
     doSTARTTLS: false,
     auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) },
     logger: false,
-    // The default waits 15 s.
+    // imapflow's default is 15 s.
     autoIdleDelay: 1,
     disableCompression: true,
   })
@@ -43,7 +43,7 @@ export function barePool({ smtpUrl }: BareAccount) {
   })
 }
 
-/** A mail of about this size, for nodemailer to compose, as the host has it composed. */
+/** A mail of about this size, which nodemailer composes as it does for the host. */
 export function bareMail(from: string, to: string, subject: string, sizeBytes: number) {
   const line = `${'x'.repeat(64)}\n`
   const missing = Math.max(0, sizeBytes - headerBytes)
@@ -51,17 +51,17 @@ export function bareMail(from: string, to: string, subject: string, sizeBytes: n
   return { envelope: { from, to: [to] }, from, to, subject, text }
 }
 
-/** Calls back with each new mail of the inbox, one after the other, and deletes it afterwards. */
+/** Calls `onMail` for each new mail of the inbox, one after the other, and deletes the mail afterwards. */
 export async function watchInbox(client: ImapFlow, onMail: (source: Buffer) => Promise<void>): Promise<void> {
   await client.connect()
   const inbox = await client.mailboxOpen('INBOX')
   let next = inbox.uidNext
-  let announced = false
-  let looking = false
-  const look = async () => {
-    looking = true
-    while (announced) {
-      announced = false
+  let hasNew = false
+  let isFetching = false
+  const fetchNew = async () => {
+    isFetching = true
+    while (hasNew) {
+      hasNew = false
       const mails = await client.fetchAll(`${next}:*`, { uid: true, source: true }, { uid: true })
       for (const { uid, source } of mails) {
         if (uid < next || !source) continue
@@ -70,10 +70,10 @@ export async function watchInbox(client: ImapFlow, onMail: (source: Buffer) => P
         await client.messageDelete(String(uid), { uid: true })
       }
     }
-    looking = false
+    isFetching = false
   }
   client.on('exists', () => {
-    announced = true
-    if (!looking) void look()
+    hasNew = true
+    if (!isFetching) void fetchNew()
   })
 }

@@ -1,5 +1,5 @@
-// A real host for a bench: made by `peerpost init host`, run by `peerpost host --json` in a process of its own,
-// whose events go to a file as a service's log would, so that reading them costs the host nothing.
+// A real host for a benchmark: created by `peerpost init host`, run by `peerpost host --json` in its own
+// process. Its events go to a file, like a service's log, so that reading them costs the host nothing.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,18 +8,18 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadHostConfig } from '../../src/config/load-config.ts'
 import { type HostKeys, readHostKeys } from '../../src/setup/host-keys.ts'
-import type { PostOffice } from '../harness/post-office.ts'
+import type { MailServers } from '../harness/mail-servers.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { sleep } from './report.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** The program as the package holds it: run from its sources, Node's type stripping would be measured too. */
+/** The compiled program, as in the package. From its sources, Node's type stripping would be measured too. */
 export function buildProgram(folder: string): string {
   const tsc = join(root, 'node_modules', '.bin', 'tsc')
   const built = spawnSync(tsc, ['-p', root, '--outDir', join(folder, 'dist')], { encoding: 'utf8' })
   if (built.status !== 0) throw new Error(`tsc failed: ${built.stdout}`)
-  // The program finds its version and its dependencies as in the package.
+  // The program finds its version and dependencies as in the package.
   copyFileSync(join(root, 'package.json'), join(folder, 'package.json'))
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   return join(folder, 'dist', 'cli', 'main.js')
@@ -34,10 +34,22 @@ export type HostFolder = {
   readonly keys: HostKeys
 }
 
-/** Makes the folder of a host whose mailbox is `user`'s. */
-export function makeHostFolder(office: PostOffice, user: string, dir: string, program: string): HostFolder {
-  const address = office.address(user)
-  const mail = ['--address', address, '--receive', office.imapUrl(user), '--send', office.smtpUrl(user)]
+/** Creates the folder of a host that uses the mailbox of `user`. */
+export function makeHostFolder(
+  mailServers: MailServers,
+  user: string,
+  dir: string,
+  program: string,
+): HostFolder {
+  const address = mailServers.address(user)
+  const mail = [
+    '--address',
+    address,
+    '--receive',
+    mailServers.imapUrl(user),
+    '--send',
+    mailServers.smtpUrl(user),
+  ]
   const args = [program, 'init', 'host', '--dir', dir, ...mail, '--yes']
   const run = spawnSync(process.execPath, args, { encoding: 'utf8' })
   if (run.status !== 0) throw new Error(`init host failed: ${run.stderr}`)
@@ -61,7 +73,7 @@ export class BenchHost {
     this.#descriptor = openSync(this.#log, 'r')
   }
 
-  /** Events told since the last call. */
+  /** Events emitted since the last call. */
   read(): HostEvent[] {
     const chunk = Buffer.alloc(1 << 20)
     const length = readSync(this.#descriptor, chunk, 0, chunk.length, null)
@@ -71,16 +83,16 @@ export class BenchHost {
     return lines.map((line) => JSON.parse(line) as HostEvent)
   }
 
-  /** Reads until an event fits; returns it and drops those before. */
-  async until(fits: (event: HostEvent) => boolean): Promise<HostEvent> {
+  /** Reads until an event matches, returns it, and drops those before. */
+  async until(matches: (event: HostEvent) => boolean): Promise<HostEvent> {
     for (;;) {
-      const found = this.read().find(fits)
+      const found = this.read().find(matches)
       if (found) return found
       await sleep(5)
     }
   }
 
-  /** Resident memory now and at its most. */
+  /** Resident memory now, and its highest value. */
   memory(): { readonly rssMB: number; readonly peakMB: number } {
     const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8')
     const megabytes = (name: string) => {
@@ -90,7 +102,7 @@ export class BenchHost {
     return { rssMB: megabytes('VmRSS'), peakMB: megabytes('VmHWM') }
   }
 
-  /** Processor time used so far, of all its threads. */
+  /** Processor time of all threads so far. */
   cpuMs(): number {
     const fields = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8')
       .replace(/^.*\) /, '')

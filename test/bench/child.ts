@@ -1,17 +1,17 @@
-// A script beside this one in a process of its own: gets its options as one argument, tells its events as JSON
-// lines, and ends when its input does.
+// Runs a script of this folder in its own process. It gets its options as one argument, prints its events as
+// JSON lines, and ends when its input ends.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-export type Told = { readonly event: string; readonly [field: string]: unknown }
+export type ScriptEvent = { readonly event: string; readonly [field: string]: unknown }
 
 export class Child {
   readonly #child: ChildProcess
-  readonly #told: Told[] = []
-  #ring: () => void = () => undefined
+  readonly #events: ScriptEvent[] = []
+  #wakeWaiter: () => void = () => undefined
   #ended = false
 
   /** `prefix` is a command that runs the script, such as `ip netns exec NAME`. */
@@ -22,24 +22,24 @@ export class Child {
     const { stdout } = this.#child
     if (stdout) {
       createInterface({ input: stdout }).on('line', (line) => {
-        this.#told.push(JSON.parse(line) as Told)
-        this.#ring()
+        this.#events.push(JSON.parse(line) as ScriptEvent)
+        this.#wakeWaiter()
       })
     }
     this.#child.on('close', () => {
       this.#ended = true
-      this.#ring()
+      this.#wakeWaiter()
     })
   }
 
-  /** The next event, which must be this one. */
-  async heard(event: string): Promise<Told> {
+  /** Resolves with the next event, which must have this name. */
+  async waitFor(event: string): Promise<ScriptEvent> {
     for (;;) {
-      const told = this.#told.shift()
-      if (told?.event === event) return told
-      if (told || this.#ended) throw new Error(`instead of "${event}" came ${told?.event ?? 'the end'}`)
+      const next = this.#events.shift()
+      if (next?.event === event) return next
+      if (next || this.#ended) throw new Error(`instead of "${event}" came ${next?.event ?? 'the end'}`)
       await new Promise<void>((resolve) => {
-        this.#ring = resolve
+        this.#wakeWaiter = resolve
       })
     }
   }
@@ -50,7 +50,7 @@ export class Child {
   }
 }
 
-/** For the script: tells the process that started it. */
-export function tellParent(told: Told): void {
-  process.stdout.write(`${JSON.stringify(told)}\n`)
+/** For the script: sends an event to its parent process. */
+export function emitToParent(event: ScriptEvent): void {
+  process.stdout.write(`${JSON.stringify(event)}\n`)
 }

@@ -1,17 +1,17 @@
-// Fills a host's database with entries and seen letters up to a number, quickly: one transaction, no sync. Takes its
-// options as JSON in the first argument.
+// Fills a host's database quickly with entries and seen letters: one transaction, no sync. Options as JSON in
+// the first argument.
 
 import BetterSqlite3 from 'better-sqlite3'
 import { openHostDatabase } from '../../src/store/host-database.ts'
 
 export type FillOptions = {
   readonly file: string
-  /** Entries, and as many letters seen. */
+  /** Number of entries and of seen letters. */
   readonly entries: number
   readonly roomTagsHex: readonly string[]
 }
 
-/** The oldest entry is so old; the youngest a minute. All within the half day an entry lives. */
+/** Age of the oldest and of the youngest entry. All are within the half day for which an entry lives. */
 const oldestMs = 6 * 3_600_000
 const youngestMs = 60_000
 

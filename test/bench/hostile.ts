@@ -1,15 +1,15 @@
-// 100,000 hostile mails through a whole host: none may be answered, and nothing may grow.
+// 100,000 hostile mails through a complete host: none may be answered, and nothing may grow.
 
 import { runCampaign } from '../harness/hostile/campaign.ts'
-import { type Report, round, tell } from './report.ts'
+import { printProgress, type Report, round } from './report.ts'
 
 const batch = 500
 const controls = 40
-/** Resident memory at the end to that after a fifth of the mails. */
-const mostGrowth = 1.15
+/** Limit of the resident memory at the end, relative to that after a fifth of the mails. */
+const maxGrowth = 1.15
 
 export async function benchHostile(letters: number, seed = 20261124): Promise<Report> {
-  const report = await runCampaign({ letters, seed, batch, controls, onProgress: tell })
+  const report = await runCampaign({ letters, seed, batch, controls, onProgress: printProgress })
   const { dropped, expected, rssMB, filesBefore, filesAfter } = report
   const asExpected = Object.entries(expected).every(([reason, count]) => (dropped[reason] ?? 0) >= count)
   const allDropped = Object.values(dropped).reduce((sum, count) => sum + count, 0)
@@ -17,9 +17,9 @@ export async function benchHostile(letters: number, seed = 20261124): Promise<Re
   return {
     bench: 'hostile',
     ratio,
-    target: `no answer, every mail under its reason, no file left open, memory at most ${mostGrowth} of what it was after a fifth`,
+    target: `no answer, every mail under its reason, no file left open, memory at most ${maxGrowth} of what it was after a fifth`,
     pass:
-      ratio <= mostGrowth &&
+      ratio <= maxGrowth &&
       asExpected &&
       allDropped === report.delivered - report.leftAlone + 1 &&
       report.repliesSent === report.controls &&

@@ -1,13 +1,14 @@
-// Five hosts through a thousand bad days, each with a seed of its own: whether their tables are the same at rest.
+// Simulates a thousand days of five hosts with many faults, one seed per day, and checks that their tables are
+// equal in the end.
 
 import { endsEqual } from '../sync/simulated-day.ts'
-import { type Report, tell } from './report.ts'
+import { printProgress, type Report } from './report.ts'
 
 export function benchHosts(days = 1_000): Report {
   const unequal: number[] = []
   for (let seed = 0; seed < days; seed++) {
     if (!endsEqual(seed)) unequal.push(seed)
-    if ((seed + 1) % 100 === 0) tell(`hosts: ${seed + 1} days, ${unequal.length} ended unequal`)
+    if ((seed + 1) % 100 === 0) printProgress(`hosts: ${seed + 1} days, ${unequal.length} ended unequal`)
   }
   return {
     bench: 'hosts',

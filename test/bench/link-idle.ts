@@ -1,39 +1,39 @@
-// What 64 links cost that carry nothing: memory and processor of one agent process, over half a minute.
+// The cost of 64 idle links: memory and processor time of one agent process within half a minute.
 
 import { readFileSync } from 'node:fs'
 import { controlFileOf, readControlFile } from '../../src/api/control-file.ts'
-import type { LinkRoom } from './link-room.ts'
-import type { Quiet } from './quiet.ts'
-import { type Report, round, sleep, tell } from './report.ts'
+import type { IdleWait } from './idle-wait.ts'
+import type { LinkTestbed } from './link-testbed.ts'
+import { printProgress, type Report, round, sleep } from './report.ts'
 
 const links = 64
 const settleMs = 20_000
 const measureMs = 30_000
-const most = { megabytes: 120, percentOfACore: 3 }
-/** Of proc_pid_stat(5); the same on every Linux that runs Node. */
+const limits = { megabytes: 120, percentOfACore: 3 }
+/** Unit of proc_pid_stat(5); the same on every Linux that runs Node. */
 const ticksPerSecond = 100
 
-export async function benchIdle(room: LinkRoom, quiet: Pick<Quiet, 'wait'>): Promise<Report> {
-  const config = await room.setUp('hub')
-  const crowd = await room.crowd(
+export async function benchIdle(testbed: LinkTestbed, idleWait: Pick<IdleWait, 'wait'>): Promise<Report> {
+  const config = await testbed.createAgent('hub')
+  const agents = await testbed.startAgents(
     config,
     Array.from({ length: links }, (_, index) => ({ name: `idler${index}`, forwards: [] })),
   )
-  const hub = room.start('hub', config, ['--expose', 'udp:7777', '--expose', 'tcp:7777'])
+  const hub = testbed.start('hub', config, ['--expose', 'udp:7777', '--expose', 'tcp:7777'])
   await hub.waitFor('connected')
-  // A reply names but a few: the hub asks again until it knows them all.
+  // A reply names only a few agents, so the hub repeats its request until it knows all.
   const control = readControlFile(controlFileOf(config))
-  const ask = setInterval(() => {
+  const joinTimer = setInterval(() => {
     const headers = { authorization: `Bearer ${control?.token}` }
     fetch(`${control?.url}/v1/room/join`, { method: 'POST', headers }).catch(() => {})
   }, 5_000)
-  for (let linked = 0; linked < links; ) {
-    linked = Number((await crowd.heard('connected')).count)
-    if (linked % 16 === 0) tell(`${linked} links`)
+  for (let connected = 0; connected < links; ) {
+    connected = Number((await agents.waitFor('connected')).count)
+    if (connected % 16 === 0) printProgress(`${connected} links`)
   }
-  clearInterval(ask)
+  clearInterval(joinTimer)
   await sleep(settleMs)
-  await quiet.wait()
+  await idleWait.wait()
   const before = processorMs(hub.processId)
   await sleep(measureMs)
   const percent = round(((processorMs(hub.processId) - before) / measureMs) * 100, 2)
@@ -41,9 +41,9 @@ export async function benchIdle(room: LinkRoom, quiet: Pick<Quiet, 'wait'>): Pro
   await hub.stop(5_000)
   return {
     bench: 'link idle',
-    ratio: round(Math.max(megabytes / most.megabytes, percent / most.percentOfACore)),
-    target: `<= ${most.megabytes} MB and <= ${most.percentOfACore} % of a core`,
-    pass: megabytes <= most.megabytes && percent <= most.percentOfACore,
+    ratio: round(Math.max(megabytes / limits.megabytes, percent / limits.percentOfACore)),
+    target: `<= ${limits.megabytes} MB and <= ${limits.percentOfACore} % of a core`,
+    pass: megabytes <= limits.megabytes && percent <= limits.percentOfACore,
     baseline: {},
     measured: { megabytes, percentOfACore: percent },
     inputs: { links, settleMs, measureMs },

@@ -1,69 +1,72 @@
-// What peerpost adds to a datagram's way: a game sends 200 bytes at 60 Hz to each of 16 players over links, and to 16
-// players directly over loopback in the same run; and, to know what of it is the computer's, through two programs that
-// only copy. Each datagram's time is taken by the process that sends and receives it.
+// The latency that peerpost adds to datagrams. A game sends 200 bytes at 60 Hz to each of 16 players over
+// links. In the same run it sends to 16 players directly over loopback, and to 16 through two relays that only
+// copy, to show the computer's own share. One process sends and receives all datagrams, so its clock measures
+// each.
 
 import { createSocket, type Socket } from 'node:dgram'
 import { Child } from './child.ts'
-import type { LinkRoom } from './link-room.ts'
-import type { Quiet } from './quiet.ts'
-import { quantile, type Report, round, sleep, tell } from './report.ts'
+import type { IdleWait } from './idle-wait.ts'
+import type { LinkTestbed } from './link-testbed.ts'
+import { printProgress, quantile, type Report, round, sleep } from './report.ts'
 
-const players = 16
+const playerCount = 16
 const datagramBytes = 200
 const perSecond = 60
 const measureMs = 20_000
 const warmUpMs = 3_000
 const wantedMs = { p50: 0.15, p99: 2 }
 
-type Place = { readonly port: number; readonly address: string }
-type Player = Place & { readonly socket: Socket; readonly took: number[] }
+type Target = { readonly port: number; readonly address: string }
+type Player = Target & { readonly socket: Socket; readonly latenciesMs: number[] }
 
-export async function benchLatency(room: LinkRoom, quiet: Pick<Quiet, 'wait'>): Promise<Report> {
+export async function benchLatency(testbed: LinkTestbed, idleWait: Pick<IdleWait, 'wait'>): Promise<Report> {
   const game = await openSocket()
   const [far, near, copied] = [await openPlayers(), await openPlayers(), await openPlayers()]
   const gamePort = game.address().port
-  const config = await room.setUp('server')
+  const config = await testbed.createAgent('server')
   const agents = await Promise.all(
     far.map(async (_player, index) => {
       const local = await freePort()
       return { name: `player${index}`, local, forwards: [`udp:${local}=server:${gamePort}`] }
     }),
   )
-  const crowd = await room.crowd(config, agents)
-  const server = room.start('server', config, ['--expose', `udp:${gamePort}`])
-  for (let linked = 0; linked < players; ) linked = Number((await crowd.heard('connected')).count)
-  const places = await greet(
+  const agentGroup = await testbed.startAgents(config, agents)
+  const server = testbed.start('server', config, ['--expose', `udp:${gamePort}`])
+  for (let linked = 0; linked < playerCount; ) linked = Number((await agentGroup.waitFor('connected')).count)
+  const targets = await learnTargets(
     game,
     far,
     agents.map(({ local }) => local),
   )
-  tell(`${players} players are linked`)
+  printProgress(`${playerCount} players are connected`)
   const second = new Child(
-    './link-copy.ts',
+    './bare-relay.ts',
     copied.map(({ port }) => port),
   )
-  const first = new Child('./link-copy.ts', (await second.heard('ready')).ports)
-  const copies = ((await first.heard('ready')).ports as number[]).map((port) => ({
+  const first = new Child('./bare-relay.ts', (await second.waitFor('ready')).ports)
+  const copies = ((await first.waitFor('ready')).ports as number[]).map((port) => ({
     port,
     address: '127.0.0.1',
   }))
-  const ways = [places, near, copies]
+  const targetGroups = [targets, near, copies]
 
-  await quiet.wait()
-  // The game's 16 datagrams of one tick are spread over the tick: they go to 16 computers, which here is one.
+  await idleWait.wait()
+  // The game's 16 datagrams of one tick are spread over the tick: they go to 16 computers, simulated by this
+  // one.
   const from = performance.now()
   const end = from + warmUpMs + measureMs
-  const gapMs = 1_000 / perSecond / players / ways.length
+  const gapMs = 1_000 / perSecond / playerCount / targetGroups.length
   for (let count = 0; ; count++) {
     const dueAt = from + count * gapMs
     if (dueAt > end) break
     while (performance.now() < dueAt) await sleep(1)
-    if (performance.now() - from < warmUpMs) clear(far, near, copied)
-    const place = ways[count % ways.length]?.[Math.floor(count / ways.length) % players]
-    if (place) game.send(stamped(), place.port, place.address)
+    if (performance.now() - from < warmUpMs) clearLatencies(far, near, copied)
+    const target =
+      targetGroups[count % targetGroups.length]?.[Math.floor(count / targetGroups.length) % playerCount]
+    if (target) game.send(stamped(), target.port, target.address)
   }
   await sleep(500)
-  const [linked, direct, relayed] = [all(far), all(near), all(copied)]
+  const [linked, direct, relayed] = [latenciesOf(far), latenciesOf(near), latenciesOf(copied)]
   for (const { socket } of [...far, ...near, ...copied]) socket.close()
   game.close()
   for (const copy of [first, second]) await copy.end()
@@ -76,44 +79,53 @@ export async function benchLatency(room: LinkRoom, quiet: Pick<Quiet, 'wait'>): 
     target: `p50 +${wantedMs.p50} ms, p99 +${wantedMs.p99} ms`,
     pass: p50 <= wantedMs.p50 && p99 <= wantedMs.p99,
     baseline: {
-      ...{ p50Ms: round(quantile(direct, 0.5)), p99Ms: round(quantile(direct, 0.99)) },
-      ...{ 'copies add p50Ms': added(0.5, relayed), 'copies add p99Ms': added(0.99, relayed) },
+      p50Ms: round(quantile(direct, 0.5)),
+      p99Ms: round(quantile(direct, 0.99)),
+      'copies add p50Ms': added(0.5, relayed),
+      'copies add p99Ms': added(0.99, relayed),
     },
     measured: {
-      ...{ p50Ms: round(quantile(linked, 0.5)), p99Ms: round(quantile(linked, 0.99)) },
-      ...{ addedP50Ms: p50, addedP99Ms: p99 },
+      p50Ms: round(quantile(linked, 0.5)),
+      p99Ms: round(quantile(linked, 0.99)),
+      addedP50Ms: p50,
+      addedP99Ms: p99,
       lost: Math.max(0, direct.length - linked.length),
     },
-    inputs: { players, datagramBytes, perSecond, measureMs, datagrams: direct.length },
+    inputs: { players: playerCount, datagramBytes, perSecond, measureMs, datagrams: direct.length },
   }
 }
 
 async function openPlayers(): Promise<Player[]> {
   return Promise.all(
-    Array.from({ length: players }, async () => {
+    Array.from({ length: playerCount }, async () => {
       const socket = await openSocket()
-      const player = { socket, port: socket.address().port, address: '127.0.0.1', took: [] as number[] }
-      socket.on('message', (bytes) => player.took.push(performance.now() - bytes.readDoubleBE(0)))
+      const player = {
+        socket,
+        port: socket.address().port,
+        address: '127.0.0.1',
+        latenciesMs: [] as number[],
+      }
+      socket.on('message', (bytes) => player.latenciesMs.push(performance.now() - bytes.readDoubleBE(0)))
       return player
     }),
   )
 }
 
-/** Each player says hello by its agent, so that the game knows where it is; lost ones again. */
-async function greet(game: Socket, all: readonly Player[], ports: readonly number[]) {
-  const places: Place[] = []
+/** Each player sends a hello through its agent, so that the game knows its endpoint. Lost ones are repeated. */
+async function learnTargets(game: Socket, players: readonly Player[], ports: readonly number[]) {
+  const targets: Target[] = []
   game.on('message', (bytes, { address, port }) => {
-    places[bytes.readInt32BE(0)] = { address, port }
+    targets[bytes.readInt32BE(0)] = { address, port }
   })
-  while (places.filter(Boolean).length < all.length) {
-    for (const [index, { socket }] of all.entries()) {
+  while (targets.filter(Boolean).length < players.length) {
+    for (const [index, { socket }] of players.entries()) {
       const hello = Buffer.alloc(4)
       hello.writeInt32BE(index)
-      if (!places[index]) socket.send(hello, ports[index] ?? 0, '127.0.0.1')
+      if (!targets[index]) socket.send(hello, ports[index] ?? 0, '127.0.0.1')
     }
     await sleep(200)
   }
-  return places
+  return targets
 }
 
 function stamped(): Buffer {
@@ -122,12 +134,12 @@ function stamped(): Buffer {
   return bytes
 }
 
-function all(of: readonly Player[]): number[] {
-  return of.flatMap(({ took }) => took)
+function latenciesOf(of: readonly Player[]): number[] {
+  return of.flatMap(({ latenciesMs }) => latenciesMs)
 }
 
-function clear(...groups: (readonly Player[])[]): void {
-  for (const { took } of groups.flat()) took.length = 0
+function clearLatencies(...groups: (readonly Player[])[]): void {
+  for (const { latenciesMs } of groups.flat()) latenciesMs.length = 0
 }
 
 export async function openSocket(): Promise<Socket> {

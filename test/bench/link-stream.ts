@@ -1,93 +1,112 @@
-// How fast one TCP connection is over a path with delay and loss: through two agents, against the kernel's own TCP as it is
-// set (and with CUBIC, which most systems have) on the same path. Two network namespaces are joined by a program that delays and drops (slow-path.py).
+// Throughput of one TCP connection over a path with delay and loss: through two agents, against the kernel's
+// own TCP with its configured congestion control (and with CUBIC, the usual one) on the same path. slow-path.py
+// joins two network namespaces and delays and drops packets.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { within } from '../harness/namespaces.ts'
 import { findProgram, lacks } from '../harness/needs.ts'
-import { LinkRoom } from './link-room.ts'
-import type { Quiet } from './quiet.ts'
-import { quantile, type Report, round, tell } from './report.ts'
+import type { IdleWait } from './idle-wait.ts'
+import { LinkTestbed } from './link-testbed.ts'
+import { printProgress, quantile, type Report, round } from './report.ts'
 
 const roundTripMs = 50
 const loss = 0.01
 const seconds = 8
-const turns = ['plain', 'link', 'link', 'plain', 'cubic', 'plain', 'link'] as const
-/** A path without a rate is as fast as this computer, which both agents, both iperf3 and the path share; one with a rate is
- *  what a player has. */
+const runOrder = ['plain', 'link', 'link', 'plain', 'cubic', 'plain', 'link'] as const
+/**
+ * Rates of the path in Mbit/s. 0 means as fast as this computer, which the agents, iperf3 and the path share.
+ * The other one is a player's usual rate.
+ */
 const rates = [0, 100] as const
-const leastShare = 0.9
+const minShare = 0.9
 const port = 5201
-/** Public as far as `addressScope` is concerned. */
+/** Public addresses according to `addressScope`. */
 const addresses = ['198.18.77.1', '198.18.77.2'] as const
 
-export async function benchStream(quiet: Pick<Quiet, 'wait'>): Promise<Report[]> {
+export async function benchStream(idleWait: Pick<IdleWait, 'wait'>): Promise<Report[]> {
   const reports: Report[] = []
-  for (const rate of rates) reports.push(await benchOn(rate, quiet))
+  for (const rate of rates) reports.push(await benchOn(rate, idleWait))
   return reports
 }
 
-async function benchOn(mbitPerS: number, quiet: Pick<Quiet, 'wait'>): Promise<Report> {
+async function benchOn(mbitPerS: number, idleWait: Pick<IdleWait, 'wait'>): Promise<Report> {
   const missing = lacks('network namespaces', 'iperf3')
   if (missing) throw new Error(missing)
   const names = ['a', 'b'].map((end) => `ppt-${process.pid}-slow-${end}`) as [string, string]
-  const endings: (() => unknown)[] = []
+  const cleanups: (() => unknown)[] = []
   try {
     for (const name of names) {
       ip('netns', 'add', name)
-      endings.push(() => ip('netns', 'delete', name))
+      cleanups.push(() => ip('netns', 'delete', name))
       ip('-n', name, 'link', 'set', 'lo', 'up')
     }
     const path = await openPath(names, mbitPerS)
-    endings.push(async () => {
+    cleanups.push(async () => {
       path.stdin?.end()
       if (path.exitCode === null) await once(path, 'close')
     })
-    return await measure(names, mbitPerS, endings, quiet)
+    return await measure(names, mbitPerS, cleanups, idleWait)
   } finally {
-    for (const end of endings.reverse()) await end()
+    for (const end of cleanups.reverse()) await end()
   }
 }
 
 async function measure(
-  [home, away]: readonly [string, string],
+  [gameNamespace, playerNamespace]: readonly [string, string],
   mbitPerS: number,
-  endings: (() => unknown)[],
-  quiet: Pick<Quiet, 'wait'>,
+  cleanups: (() => unknown)[],
+  idleWait: Pick<IdleWait, 'wait'>,
 ): Promise<Report> {
-  const server = spawn('ip', [...within(home).slice(1), 'iperf3', '-s', '-p', String(port), '--forceflush'])
-  endings.push(() => server.kill('SIGKILL'))
+  const server = spawn('ip', [
+    ...within(gameNamespace).slice(1),
+    'iperf3',
+    '-s',
+    '-p',
+    String(port),
+    '--forceflush',
+  ])
+  cleanups.push(() => server.kill('SIGKILL'))
   await once(server.stdout, 'data')
-  const room = await LinkRoom.open({ namespaces: [home, away], address: addresses[0] })
-  endings.push(() => room.close())
-  const gameConfig = await room.setUp('game', home)
-  const playerConfig = await room.setUp('player', away)
-  const game = room.start('game', gameConfig, ['--expose', `tcp:${port}`], home)
+  const testbed = await LinkTestbed.open({
+    namespaces: [gameNamespace, playerNamespace],
+    address: addresses[0],
+  })
+  cleanups.push(() => testbed.close())
+  const gameConfig = await testbed.createAgent('game', gameNamespace)
+  const playerConfig = await testbed.createAgent('player', playerNamespace)
+  const game = testbed.start('game', gameConfig, ['--expose', `tcp:${port}`], gameNamespace)
   await game.waitFor('replied')
-  const player = room.start('player', playerConfig, ['--forward', `tcp:${port}=game:${port}`], away)
+  const player = testbed.start(
+    'player',
+    playerConfig,
+    ['--forward', `tcp:${port}=game:${port}`],
+    playerNamespace,
+  )
   await Promise.all([game.waitFor('connected'), player.waitFor('connected')])
 
-  const measured: Record<(typeof turns)[number], number[]> = { plain: [], cubic: [], link: [] }
-  for (const turn of turns) {
-    await quiet.wait()
+  const measured: Record<(typeof runOrder)[number], number[]> = { plain: [], cubic: [], link: [] }
+  for (const kind of runOrder) {
+    await idleWait.wait()
     const rate = transfer(
-      away,
-      turn === 'link' ? '127.0.0.1' : addresses[0],
-      turn === 'cubic' ? ['-C', 'cubic'] : [],
+      playerNamespace,
+      kind === 'link' ? '127.0.0.1' : addresses[0],
+      kind === 'cubic' ? ['-C', 'cubic'] : [],
     )
-    measured[turn].push(rate)
-    tell(`${turn}: ${round(rate, 2)} MB/s`)
+    measured[kind].push(rate)
+    printProgress(`${kind}: ${round(rate, 2)} MB/s`)
   }
   for (const agent of [player, game]) await agent.stop(5_000)
   const [plain, link] = [quantile(measured.plain, 0.5), quantile(measured.link, 0.5)]
   return {
     bench: mbitPerS === 0 ? 'link stream' : `link stream at ${mbitPerS} Mbit/s`,
     ratio: round(link / plain),
-    target: `>= ${leastShare}`,
-    pass: link / plain >= leastShare,
+    target: `>= ${minShare}`,
+    pass: link / plain >= minShare,
     baseline: {
-      ...{ MBPerS: round(plain, 2), all: measured.plain.map((rate) => round(rate, 2)) },
+      MBPerS: round(plain, 2),
+      all: measured.plain.map((rate) => round(rate, 2)),
       'MBPerS with cubic': round(quantile(measured.cubic, 0.5), 2),
     },
     measured: { MBPerS: round(link, 2), all: measured.link.map((rate) => round(rate, 2)) },
@@ -96,7 +115,7 @@ async function measure(
       loss,
       ...(mbitPerS > 0 && { mbitPerS }),
       seconds,
-      kernel: congestionControl(away),
+      kernel: congestionControl(playerNamespace),
     },
   }
 }

@@ -1,34 +1,34 @@
-// What links cost a game: time added to a datagram, datagrams a second, one TCP connection over a bad path, and memory
-// and processor when nothing happens. `npm run bench -- link`; `--part=stream` measures only that part.
+// What links cost a game: added latency, datagrams per second, one TCP connection over a bad path, and the
+// memory and processor time of idle links. `npm run bench -- link`; `--part=stream` measures only that part.
 
+import type { IdleWait } from './idle-wait.ts'
 import { benchFlow } from './link-flow.ts'
 import { benchIdle } from './link-idle.ts'
 import { benchLatency } from './link-latency.ts'
-import { LinkRoom } from './link-room.ts'
 import { benchStream } from './link-stream.ts'
-import type { Quiet } from './quiet.ts'
+import { LinkTestbed } from './link-testbed.ts'
 import type { Report } from './report.ts'
 
-const parts: Readonly<Record<string, (quiet: Pick<Quiet, 'wait'>) => Promise<Report | Report[]>>> = {
-  latency: (quiet) => inRoom((room) => benchLatency(room, quiet)),
-  flow: (quiet) => inRoom((room) => benchFlow(room, quiet)),
-  stream: (quiet) => benchStream(quiet),
-  idle: (quiet) => inRoom((room) => benchIdle(room, quiet)),
+const parts: Readonly<Record<string, (idleWait: Pick<IdleWait, 'wait'>) => Promise<Report | Report[]>>> = {
+  latency: (idleWait) => inTestbed((testbed) => benchLatency(testbed, idleWait)),
+  flow: (idleWait) => inTestbed((testbed) => benchFlow(testbed, idleWait)),
+  stream: (idleWait) => benchStream(idleWait),
+  idle: (idleWait) => inTestbed((testbed) => benchIdle(testbed, idleWait)),
 }
 
-export async function benchLink(quiet: Pick<Quiet, 'wait'>, only?: string): Promise<Report[]> {
+export async function benchLink(idleWait: Pick<IdleWait, 'wait'>, only?: string): Promise<Report[]> {
   const reports: Report[] = []
   for (const [name, bench] of Object.entries(parts)) {
-    if (only === undefined || only === name) reports.push(...[await bench(quiet)].flat())
+    if (only === undefined || only === name) reports.push(...[await bench(idleWait)].flat())
   }
   return reports
 }
 
-async function inRoom(work: (room: LinkRoom) => Promise<Report>): Promise<Report> {
-  const room = await LinkRoom.open()
+async function inTestbed(work: (testbed: LinkTestbed) => Promise<Report>): Promise<Report> {
+  const testbed = await LinkTestbed.open()
   try {
-    return await work(room)
+    return await work(testbed)
   } finally {
-    await room.close()
+    await testbed.close()
   }
 }

@@ -1,4 +1,4 @@
-// The grid as a picture: each cell says in words and figures what its colour says too.
+// Draws the grid as an SVG picture. Each cell shows in words and figures what its colour shows too.
 
 import { type SideName, sideNames } from '../harness/simulator/nat-kinds.ts'
 
@@ -17,13 +17,13 @@ export type GridCell = {
 type Tone = 'direct' | 'predicted' | 'searched' | 'none' | 'missed'
 
 const tones: Readonly<
-  Record<Tone, { readonly light: string; readonly dark: string; readonly says: string }>
+  Record<Tone, { readonly light: string; readonly dark: string; readonly label: string }>
 > = {
-  direct: { light: '#d5efdc', dark: '#1d4a2c', says: 'direct' },
-  predicted: { light: '#d6e7fb', dark: '#1c3f66', says: 'ports predicted' },
-  searched: { light: '#e8dcf8', dark: '#46306b', says: 'port searched for' },
-  none: { light: '#e6e6e6', dark: '#3a3a3a', says: 'no path; told why at once' },
-  missed: { light: '#fbdcd3', dark: '#6b2a1b', says: 'below its goal' },
+  direct: { light: '#d5efdc', dark: '#1d4a2c', label: 'direct' },
+  predicted: { light: '#d6e7fb', dark: '#1c3f66', label: 'ports predicted' },
+  searched: { light: '#e8dcf8', dark: '#46306b', label: 'port searched for' },
+  none: { light: '#e6e6e6', dark: '#3a3a3a', label: 'no path; reason given at once' },
+  missed: { light: '#fbdcd3', dark: '#6b2a1b', label: 'below its goal' },
 }
 
 const cell = { width: 100, height: 62, gap: 4 }
@@ -34,7 +34,7 @@ const bottom = margin.top + sideNames.length * step.y
 
 const note = 'peerpost in its simulator; the others in a lab with emulated NATs, November 2026.'
 
-/** `totals`: how many of the pairs each program connects, ours first. */
+/** `totals`: number of pairs that each program connects, ours first. */
 export function drawGrid(grid: readonly GridCell[], totals: Readonly<Record<string, number>>): string {
   const bars = Object.entries(totals)
   const barsFrom = bottom + 46
@@ -44,15 +44,15 @@ export function drawGrid(grid: readonly GridCell[], totals: Readonly<Record<stri
     '<title id="title">Which pairs of NATs peerpost connects, with median packets and seconds</title>',
     `<style>${style()}</style>`,
     `<rect class="page" width="${width}" height="${height}" rx="8"/>`,
-    text(16, 30, 'Who meets whom', 'head'),
+    text(16, 30, 'Which pairs of NATs connect', 'head'),
     text(
       16,
       50,
       'Runs that connected; median packets, both sides together; median time from knowing each other, with mail of 2 to 60 s.',
     ),
     ...sideNames.flatMap((name, index) => [
-      ...label(name, margin.left + index * step.x + cell.width / 2, margin.top - 26, 'middle'),
-      ...label(name, margin.left - 10, middleOf(name, index), 'end'),
+      ...sideLabel(name, margin.left + index * step.x + cell.width / 2, margin.top - 26, 'middle'),
+      ...sideLabel(name, margin.left - 10, middleOf(name, index), 'end'),
     ]),
     ...grid.flatMap(drawCell),
     ...drawLegend(grid.map(toneOf), bottom + 18),
@@ -85,7 +85,7 @@ function drawCell(one: GridCell): string[] {
     `<rect class="${tone}" x="${x}" y="${y}" width="${cell.width}" height="${cell.height}" rx="5"/>`,
     text(middle, y + 19, isNone ? 'says why' : percent(one.success), 'strong', 'middle'),
     text(middle, y + 36, `${one.packetsMedian} packets`, 'small', 'middle'),
-    // Nobody took any time to connect where nobody did.
+    // There is no connection time without a connection.
     text(middle, y + 52, one.success > 0 ? `${one.secondsMedian.toFixed(1)} s` : '–', 'small', 'middle'),
   ]
 }
@@ -97,13 +97,13 @@ function toneOf({ pass, goal, strategies }: GridCell): Tone {
   return strategies.every((strategy) => strategy === 'direct') ? 'direct' : 'predicted'
 }
 
-/** Never rounded up to 100. */
+/** Rounded down, so never up to 100. */
 function percent(part: number): string {
   return `${Math.floor(part * 1_000) / 10} %`
 }
 
-/** The kind in one line, how it chooses ports in another. */
-function label(name: SideName, x: number, y: number, anchor: 'middle' | 'end'): string[] {
+/** The kind in one line, its port allocation in a second one. */
+function sideLabel(name: SideName, x: number, y: number, anchor: 'middle' | 'end'): string[] {
   const [kind = '', choice] = name === 'no NAT' ? [name] : name.split(' ')
   return [text(x, y, kind, 'strong', anchor), ...(choice ? [text(x, y + 16, choice, 'small', anchor)] : [])]
 }
@@ -111,11 +111,11 @@ function label(name: SideName, x: number, y: number, anchor: 'middle' | 'end'): 
 function drawLegend(used: readonly Tone[], y: number): string[] {
   const shown = Object.entries(tones).filter(([tone]) => used.some((one) => one === tone))
   const each = (width - 32) / shown.length
-  return shown.flatMap(([tone, { says }], index) => {
+  return shown.flatMap(([tone, { label }], index) => {
     const x = 16 + index * each
     return [
       `<rect class="${tone}" x="${x}" y="${y - 11}" width="14" height="14" rx="3"/>`,
-      text(x + 20, y, says, 'small'),
+      text(x + 20, y, label, 'small'),
     ]
   })
 }
@@ -131,7 +131,7 @@ function drawBar(name: string, pairs: number, y: number, isOurs: boolean): strin
   ]
 }
 
-/** Of a row, for a label of one or two lines. */
+/** Baseline of a row's label of one or two lines. */
 function middleOf(name: SideName, index: number): number {
   return margin.top + index * step.y + cell.height / 2 + (name.includes(' ') && name !== 'no NAT' ? -3 : 4)
 }

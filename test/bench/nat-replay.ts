@@ -1,5 +1,5 @@
-// Runs meetings of the nat bench again and shows what happens: `npx node test/bench/nat-replay.ts 'JSON'`, with the
-// `circumstances` of an example in the bench's JSON line.
+// Repeats runs of the nat benchmark and prints their outcome: `npx node test/bench/nat-replay.ts 'JSON'`, with
+// the `circumstances` of an example in the benchmark's JSON line.
 
 import { type Circumstances, runPair } from '../harness/simulator/pair-run.ts'
 

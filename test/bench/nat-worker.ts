@@ -1,16 +1,16 @@
-// A thread of the nat bench: runs what it is told to and hands back what came of it.
+// A worker thread of the nat benchmark: runs jobs and posts their results.
 
 import { parentPort } from 'node:worker_threads'
-import { cells, moreLines } from '../harness/simulator/nat-grid.ts'
-import { type RunsOptions, runWeather } from '../harness/simulator/nat-runs.ts'
-import type { Run } from '../harness/simulator/nat-tally.ts'
+import { cells, moreRows } from '../harness/simulator/nat-grid.ts'
+import { type RunsOptions, runCondition } from '../harness/simulator/nat-runs.ts'
+import type { Run } from '../harness/simulator/nat-statistics.ts'
 
-export type Job = { readonly line: string; readonly weather: number; readonly options: RunsOptions }
+export type Job = { readonly row: string; readonly condition: number; readonly options: RunsOptions }
 export type Done = { readonly job: Job; readonly runs: readonly Run[] }
 
 parentPort?.on('message', (job: Job) => {
-  const line = [...cells, ...moreLines].find(({ name }) => name === job.line)
-  if (!line) throw new Error(`no line ${job.line}`)
-  const done: Done = { job, runs: runWeather(line, job.weather, job.options) }
+  const row = [...cells, ...moreRows].find(({ name }) => name === job.row)
+  if (!row) throw new Error(`no row ${job.row}`)
+  const done: Done = { job, runs: runCondition(row, job.condition, job.options) }
   parentPort?.postMessage(done)
 })

@@ -1,13 +1,13 @@
-// That the nat bench counts right and draws what it counted.
+// The nat benchmark counts correctly and draws what it counted.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cells, goalOf } from '../harness/simulator/nat-grid.ts'
 import { sideNames } from '../harness/simulator/nat-kinds.ts'
-import { missed, type Run, tally } from '../harness/simulator/nat-tally.ts'
+import { missed, type Run, statisticsOf } from '../harness/simulator/nat-statistics.ts'
 import type { Outcome } from '../harness/simulator/pair-run.ts'
 import { drawGrid } from './nat-picture.ts'
-import { runAll } from './nat-pool.ts'
+import { runAll } from './nat-worker-pool.ts'
 
 const outcome: Outcome = {
   connected: true,
@@ -17,7 +17,7 @@ const outcome: Outcome = {
   packets: [4, 6],
   tookMs: 3_000,
   searchMs: 1_000,
-  mostNewPerSecond: 0,
+  maxNewPerSecond: 0,
   faults: [],
 }
 
@@ -27,9 +27,10 @@ function runs(...outcomes: readonly Partial<Outcome>[]): Run[] {
   return outcomes.map((more) => ({ circumstances, outcome: { ...outcome, ...more } }))
 }
 
-test('a goal is missed by too few good runs, by packets, by time without letters, and by any fault', () => {
+test('a goal is missed by too few good runs, too many packets, too much search time, or any fault', () => {
   const goal = { success: 0.5, packetsEach: 10, packetsTogether: 15, searchMs: 2_000 }
-  const missedBy = (...outcomes: readonly Partial<Outcome>[]) => missed(goal, tally(goal, runs(...outcomes)))
+  const missedBy = (...outcomes: readonly Partial<Outcome>[]) =>
+    missed(goal, statisticsOf(goal, runs(...outcomes)))
   assert.deepEqual(missedBy({}, { connected: false }), [])
   assert.match(
     missedBy({}, { connected: false }, { connected: false }).join(),
@@ -41,41 +42,41 @@ test('a goal is missed by too few good runs, by packets, by time without letters
   assert.match(missedBy({ faults: ['left 3 sockets open'] }).join(), /1 runs with faults/)
 })
 
-test('where no path can be, a run is good that says why on both sides in time', () => {
+test('when no path is possible, a run is good if both sides report the reason in time', () => {
   const goal = goalOf('APDM+APDF random', 'APDM+APDF random')
-  const good = (more: Partial<Outcome>) => tally(goal, runs({ connected: false, ...more })).good
+  const good = (more: Partial<Outcome>) => statisticsOf(goal, runs({ connected: false, ...more })).good
   assert.equal(good({ reasons: ['why', 'why'] }), 1)
   assert.equal(good({ reasons: ['why', null] }), 0)
   assert.equal(good({ reasons: ['why', 'why'], tookMs: 5_001 }), 0)
 })
 
-test('where both are in one network, a path that leads out of it is none', () => {
+test('when both sides are in one network, a path outside it does not count', () => {
   const goal = { success: 1, staysInside: true }
-  const good = (pathKinds: Outcome['pathKinds']) => tally(goal, runs({ pathKinds })).good
+  const good = (pathKinds: Outcome['pathKinds']) => statisticsOf(goal, runs({ pathKinds })).good
   assert.equal(good(['lan', 'lan']), 1)
   assert.equal(good(['lan', 'direct']), 0)
 })
 
-test('the grid has every ordered pair once, and a goal for each', () => {
+test('the grid has every ordered pair once, with a goal', () => {
   assert.equal(new Set(cells.map(({ name }) => name)).size, sideNames.length ** 2)
   for (const { left, right, goal } of cells) assert.deepEqual(goal, goalOf(right, left))
   assert.equal(cells.filter(({ goal }) => goal.success === null).length, 3)
 })
 
-test('threads run every line in every weather', async () => {
-  const lines = cells.slice(0, 2)
+test('threads run every row under every network condition', async () => {
+  const rows = cells.slice(0, 2)
   const seen: number[] = []
   const options = { each: 1, profile: 'probed', withRealCrypto: 0 } as const
-  const tallies = await runAll(lines, options, (part) => seen.push(part))
+  const tallies = await runAll(rows, options, (part) => seen.push(part))
   assert.deepEqual(
     [...tallies.keys()],
-    lines.map(({ name }) => name),
+    rows.map(({ name }) => name),
   )
   assert.ok([...tallies.values()].every((one) => one.runs === 6 && one.good === 6))
   assert.equal(seen.at(-1), 1)
 })
 
-test('the picture says in words what its colours say, in light and in dark', () => {
+test('the picture shows in words what its colours show, in light and dark', () => {
   const grid = cells.map(({ left, right, goal }, index) => ({
     left,
     right,

@@ -1,15 +1,15 @@
-// Which NATs peerpost gets through, at what price: every pair of the seven kinds of side, each in six weathers (mail of
-// 2, 30 and 60 s, none and 5 % of packets lost), in the simulator. Every run is drawn from a seed and can be repeated
-// (nat-replay.ts). Nothing here depends on how fast the machine is.
+// Which pairs of NATs peerpost connects, and at what cost: every pair of the seven kinds of side under six
+// network conditions (mail of 2, 30 and 60 s, packet loss of 0 and 5 %), in the simulator. Every run has a seed
+// and can be repeated (nat-replay.ts). The speed of the machine does not matter.
 
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { cells, type Goal, isHard, type Line, moreLines } from '../harness/simulator/nat-grid.ts'
+import { cells, type Goal, type GridRow, isHard, moreRows } from '../harness/simulator/nat-grid.ts'
 import type { RunsOptions } from '../harness/simulator/nat-runs.ts'
-import { missed, type Tally } from '../harness/simulator/nat-tally.ts'
+import { missed, type Statistics } from '../harness/simulator/nat-statistics.ts'
 import { drawGrid } from './nat-picture.ts'
-import { runAll } from './nat-pool.ts'
-import { type Report, round, tell } from './report.ts'
+import { runAll } from './nat-worker-pool.ts'
+import { printProgress, type Report, round } from './report.ts'
 
 export type NatOptions = RunsOptions & { readonly picture: string | null }
 
@@ -20,7 +20,7 @@ export const natOptions: NatOptions = {
   picture: fileURLToPath(new URL('../../docs/nat-grid.svg', import.meta.url)),
 }
 
-/** The same lab with emulated NATs, November 2026; neither program connects any two symmetric NATs. */
+/** Measured in one lab with emulated NATs, November 2026. Neither program connects any two symmetric NATs. */
 export const others = { hyperdht: 40, 'ICE (libjuice)': 34 } as const
 
 type Row = {
@@ -39,7 +39,7 @@ type Row = {
   readonly searchSecondsMedian: number
   readonly searchSecondsMost: number
   readonly newMappingsPerSecondMost: number
-  readonly examples: Tally['examples']
+  readonly examples: Statistics['examples']
 }
 
 export async function benchNat(
@@ -47,19 +47,19 @@ export async function benchNat(
   options: NatOptions = natOptions,
 ): Promise<Report & { readonly rows: readonly Row[] }> {
   let tenths = 0
-  const tallies = await runAll([...cells, ...moreLines], options, (part) => {
+  const tallies = await runAll([...cells, ...moreRows], options, (part) => {
     const reached = Math.floor(part * 10)
-    if (reached > tenths) tell(`${reached * 10} %`)
+    if (reached > tenths) printProgress(`${reached * 10} %`)
     tenths = reached
   })
-  const rowOf = (line: Line): Row => {
-    const tallied = tallies.get(line.name)
-    if (!tallied) throw new Error(`${line.name} was not run`)
-    return row(line, tallied)
+  const rowOf = (line: GridRow): Row => {
+    const summary = tallies.get(line.name)
+    if (!summary) throw new Error(`${line.name} was not run`)
+    return row(line, summary)
   }
   const grid = cells.map((cell) => ({ ...rowOf(cell), left: cell.left, right: cell.right }))
-  const rows = [...grid, ...moreLines.map(rowOf)]
-  for (const one of rows) tell(show(one))
+  const rows = [...grid, ...moreRows.map(rowOf)]
+  for (const each of rows) printProgress(lineOf(each))
   const passed = (among: readonly Row[]) => among.filter(({ pass }) => pass).length
   const connecting = grid.filter(
     ({ goal, success }) => goal.success !== null && success >= goal.success,
@@ -75,7 +75,7 @@ export async function benchNat(
     measured: {
       pairs: connecting,
       'cells within goal': `${passed(grid)} of ${grid.length}`,
-      'other lines within goal': `${passed(rows) - passed(grid)} of ${moreLines.length}`,
+      'other lines within goal': `${passed(rows) - passed(grid)} of ${moreRows.length}`,
       'easy packetsMostOfOneSide': Math.max(...easy.map(({ packetsMostOfOneSide }) => packetsMostOfOneSide)),
       newMappingsPerSecondMost: Math.max(
         ...rows.map(({ newMappingsPerSecondMost }) => newMappingsPerSecondMost),
@@ -91,10 +91,10 @@ export async function benchNat(
   }
 }
 
-function row({ name, goal }: Line, tallied: Tally): Row {
-  const { runs, good, packets, packetsOfOne, tookMs, searchMs, strategies, examples } = tallied
+function row({ name, goal }: GridRow, summary: Statistics): Row {
+  const { runs, good, packets, packetsOfOne, tookMs, searchMs, strategies, examples } = summary
   const seconds = (value: number) => round(value / 1_000, 1)
-  const faults = missed(goal, tallied)
+  const faults = missed(goal, summary)
   return {
     line: name,
     pass: faults.length === 0,
@@ -104,27 +104,27 @@ function row({ name, goal }: Line, tallied: Tally): Row {
     success: round(good / runs, 4),
     strategies,
     packetsMedian: packets.median,
-    packetsMost: packets.most,
-    packetsMostOfOneSide: packetsOfOne.most,
+    packetsMost: packets.max,
+    packetsMostOfOneSide: packetsOfOne.max,
     secondsMedian: seconds(tookMs.median),
-    secondsMost: seconds(tookMs.most),
+    secondsMost: seconds(tookMs.max),
     searchSecondsMedian: seconds(searchMs.median),
-    searchSecondsMost: seconds(searchMs.most),
-    newMappingsPerSecondMost: tallied.mostNewPerSecond,
+    searchSecondsMost: seconds(searchMs.max),
+    newMappingsPerSecondMost: summary.maxNewPerSecond,
     examples,
   }
 }
 
-function show(one: Row): string {
+function lineOf(each: Row): string {
   const { line, pass, success, packetsMedian, packetsMost, secondsMedian, secondsMost, searchSecondsMost } =
-    one
+    each
   return [
     pass ? ' ok ' : 'MISS',
     line.padEnd(70),
     `${round(success * 100, 2)} %`.padStart(8),
     `${packetsMedian}/${packetsMost} packets`.padStart(18),
     `${secondsMedian}/${secondsMost} s, search ${searchSecondsMost} s`.padStart(30),
-    one.strategies.join('+'),
-    ...one.missed,
+    each.strategies.join('+'),
+    ...each.missed,
   ].join('  ')
 }

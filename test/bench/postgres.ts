@@ -1,21 +1,24 @@
-// Host processes on one PostgreSQL and one mailbox: what 1, 2 and 4 of them get done beside one host on SQLite, and that
-// four of them answer each of 1,000 requests once while they are killed at random.
+// Host processes on one PostgreSQL and one mailbox: the throughput of 1, 2 and 4 of them against one host on
+// SQLite. And four of them answer each of 1,000 requests exactly once while they are killed at random.
 
 import { PostgresCluster } from '../harness/postgres.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
 import { HostGroup, killAtRandom } from '../host/real-host/host-group.ts'
-import type { Quiet } from './quiet.ts'
-import { type Report, round, tell } from './report.ts'
+import type { IdleWait } from './idle-wait.ts'
+import { printProgress, type Report, round } from './report.ts'
 
 const backlog = 500
 const crews = [1, 2, 4]
 const killed = { requests: 1_000, places: 4, kills: 40, seed: 20261124 }
 
-export async function benchPostgres(quiet: Pick<Quiet, 'wait'>, part?: string): Promise<readonly Report[]> {
+export async function benchPostgres(
+  idleWait: Pick<IdleWait, 'wait'>,
+  part?: string,
+): Promise<readonly Report[]> {
   const cluster = await PostgresCluster.start()
   try {
     return [
-      ...(part === 'kills' ? [] : [await throughput(cluster, quiet)]),
+      ...(part === 'kills' ? [] : [await throughput(cluster, idleWait)]),
       ...(part === 'throughput' ? [] : [await kills(cluster)]),
     ]
   } finally {
@@ -23,8 +26,8 @@ export async function benchPostgres(quiet: Pick<Quiet, 'wait'>, part?: string): 
   }
 }
 
-async function throughput(cluster: PostgresCluster, quiet: Pick<Quiet, 'wait'>): Promise<Report> {
-  await quiet.wait()
+async function throughput(cluster: PostgresCluster, idleWait: Pick<IdleWait, 'wait'>): Promise<Report> {
+  await idleWait.wait()
   const sqlite = await rate(1, null)
   const rates = new Map<number, number>()
   for (const processes of crews) rates.set(processes, await rate(processes, await cluster.database()))
@@ -36,7 +39,7 @@ async function throughput(cluster: PostgresCluster, quiet: Pick<Quiet, 'wait'>):
   return {
     bench: 'postgres-throughput',
     ratio: round((rates.get(4) ?? Number.NaN) / one, 2),
-    target: 'told, not held to a bound',
+    target: 'reported, not held to a bound',
     pass: true,
     baseline: { 'sqlite x1 lettersPerSecond': round(sqlite, 1) },
     measured: {
@@ -50,7 +53,7 @@ async function throughput(cluster: PostgresCluster, quiet: Pick<Quiet, 'wait'>):
   }
 }
 
-/** Requests answered in a second, of those that waited when the last process was ready. */
+/** Requests answered per second, of those waiting when the last process was ready. */
 async function rate(processes: number, database: string | null): Promise<number> {
   const group = await HostGroup.create(backlog, database, { retryFirstMs: 500 })
   try {
@@ -62,7 +65,9 @@ async function rate(processes: number, database: string | null): Promise<number>
     const seconds = (performance.now() - began) / 1_000
     await group.stop()
     group.oneReplyEach()
-    tell(`postgres: ${processes} on ${database ? 'PostgreSQL' : 'SQLite'}: ${round(backlog / seconds, 1)}/s`)
+    printProgress(
+      `postgres: ${processes} on ${database ? 'PostgreSQL' : 'SQLite'}: ${round(backlog / seconds, 1)}/s`,
+    )
     return backlog / seconds
   } finally {
     await group.cleanUp()

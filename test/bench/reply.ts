@@ -1,5 +1,5 @@
-// How long from a request to its parsed reply, against two bare mail hops there and back on the same Postfix and
-// Dovecot. Both wait for Dovecot's IDLE twice, which takes half a second each by design; ours must add little.
+// The time from a request to its parsed reply, against two bare mail hops on the same Postfix and Dovecot. Both
+// wait twice for Dovecot's IDLE, which takes half a second each by design. Our share must be small.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,78 +11,78 @@ import { limits } from '../../src/letter/limits.ts'
 import { proveMembership, type RoomKeys } from '../../src/letter/room-membership.ts'
 import { createSender, openMailbox } from '../../src/mail/open-mailbox.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { composed, FakeAgent, subject } from '../host/fakes.ts'
 import type { EchoOptions } from './bare-echo.ts'
 import { type BareAccount, bareImap, bareMail, barePool, watchInbox } from './bare-mail.ts'
 import { BenchHost, buildProgram, type HostFolder, makeHostFolder } from './bench-host.ts'
 import { Child } from './child.ts'
-import { newestMails, queueIsEmpty } from './post.ts'
-import { quantile, type Report, round, sleep, tell } from './report.ts'
+import { newestMails, queueIsEmpty } from './mail-files.ts'
+import { printProgress, quantile, type Report, round, sleep } from './report.ts'
 
 const rounds = 30
 const warmUpRounds = 2
-const mostTimes = 1.1
-/** Peers already in the room: the reply is as full as the default lets it be. */
+const maxRatio = 1.1
+/** Peers already in the room; the reply is as full as the default allows. */
 const others = 8
-/** Between rounds, so that deletions are done and both sides are back in IDLE. */
+/** Pause between rounds: deletions finish, and both sides return to IDLE. */
 const restMs = 400
 
-type Asker = {
-  /** Resolves when the answer is there; to milliseconds from before the first byte was made. */
-  ask(): Promise<number>
+type Requester = {
+  /** Resolves with the milliseconds from composing the request to the parsed answer. */
+  request(): Promise<number>
   close(): Promise<void>
 }
 
-export async function benchReply(quiet: { wait(): Promise<void> }): Promise<Report> {
-  const office = await startPostOffice()
+export async function benchReply(idleWait: { wait(): Promise<void> }): Promise<Report> {
+  const mailServers = await startMailServers()
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-bench-'))
   const closing: (() => Promise<void>)[] = []
   try {
-    for (const user of ['host', 'asker', 'bare-echo', 'bare-asker']) office.maildirOf(user)
-    const hostFolder = makeHostFolder(office, 'host', join(folder, 'host'), buildProgram(folder))
+    for (const user of ['host', 'asker', 'bare-echo', 'bare-asker']) mailServers.maildirOf(user)
+    const hostFolder = makeHostFolder(mailServers, 'host', join(folder, 'host'), buildProgram(folder))
     const host = new BenchHost(hostFolder)
     closing.push(() => host.stop())
     await host.until(({ event }) => event === 'ready')
-    await fillRoom(office, host, hostFolder)
-    const ours = await openAgent(office, hostFolder)
+    await fillRoom(mailServers, host, hostFolder)
+    const ours = await openAgent(mailServers, hostFolder)
     closing.push(() => ours.close())
-    await ours.ask()
-    await queueIsEmpty(office)
-    // The last of them had all but one of the others in its reply; padding makes the sizes equal.
-    const replies = newestMails(office, `agent${others - 1}`, 10).filter(({ answers }) => answers)
+    await ours.request()
+    await queueIsEmpty(mailServers)
+    // The reply of the last agent contained all but one of the others; padding makes the sizes equal.
+    const replies = newestMails(mailServers, `agent${others - 1}`, 10).filter(({ isReply }) => isReply)
     const replyBytes = Math.max(...replies.map(({ bytes }) => bytes))
     const requestBytes = ours.requestBytes()
-    const bare = await openBare(office, requestBytes, replyBytes)
+    const bare = await openBare(mailServers, requestBytes, replyBytes)
     closing.push(() => bare.close())
 
     const took = { ours: [] as number[], bare: [] as number[] }
     for (let at = -warmUpRounds; at < rounds; at++) {
       const order = at % 2 === 0 ? (['bare', 'ours'] as const) : (['ours', 'bare'] as const)
       for (const which of order) {
-        const tookMs = await (which === 'ours' ? ours : bare).ask()
+        const tookMs = await (which === 'ours' ? ours : bare).request()
         if (at >= 0) took[which].push(tookMs)
         await sleep(restMs)
-        await quiet.wait()
+        await idleWait.wait()
       }
     }
     return reportOf(took.bare, took.ours, { requestBytes, replyBytes })
   } finally {
     for (const close of closing.reverse()) await close()
-    await office.stop()
+    await mailServers.stop()
     rmSync(folder, { recursive: true })
   }
 }
 
-/** Other agents ask first, each from a mailbox of its own. */
-async function fillRoom(office: PostOffice, host: BenchHost, { keys }: HostFolder): Promise<void> {
-  const sender = createSender(office.smtpUrl('agents'), { clock: systemClock })
+/** Other agents join first, each with its own mailbox. */
+async function fillRoom(mailServers: MailServers, host: BenchHost, { keys }: HostFolder): Promise<void> {
+  const sender = createSender(mailServers.smtpUrl('agents'), { clock: systemClock })
   for (let index = 0; index < others; index++) {
-    office.maildirOf(`agent${index}`)
+    mailServers.maildirOf(`agent${index}`)
     const agent = new FakeAgent(`agent${index}`, keys, roomOf(keys))
     const raw = new TextEncoder().encode(agent.mailRequest(Date.now()))
-    await sender.send({ from: agent.address, to: [office.address('host')], raw })
+    await sender.send({ from: agent.address, to: [mailServers.address('host')], raw })
   }
   let answered = 0
   while (answered < others) {
@@ -92,18 +92,20 @@ async function fillRoom(office: PostOffice, host: BenchHost, { keys }: HostFolde
   await sender.close()
 }
 
-/** The agent's own correspondence, without the NAT and the links around it. */
+/** The agent's letters, without NAT and links. */
 async function openAgent(
-  office: PostOffice,
+  mailServers: MailServers,
   { keys }: HostFolder,
-): Promise<Asker & { requestBytes(): number }> {
-  const address = office.address('asker')
+): Promise<Requester & { requestBytes(): number }> {
+  const address = mailServers.address('asker')
   const identity = realCrypto.signKeyPair()
   const sessions = new SessionKeys(realCrypto)
-  const sender = createSender(office.smtpUrl('asker'), { clock: systemClock })
+  const sender = createSender(mailServers.smtpUrl('asker'), { clock: systemClock })
   let bytes = 0
-  const counting = {
-    ...{ concurrency: sender.concurrency, verify: () => sender.verify(), close: () => sender.close() },
+  const countingSender = {
+    concurrency: sender.concurrency,
+    verify: () => sender.verify(),
+    close: () => sender.close(),
     send: async (mail: Parameters<typeof sender.send>[0]) => {
       const finished = await composed(mail)
       bytes = finished.raw.length
@@ -111,11 +113,11 @@ async function openAgent(
     },
   }
   const host: KnownHost = {
-    address: office.address('host'),
+    address: mailServers.address('host'),
     identity: keys.identity.publicKey,
     sealingKey: keys.sealingKeys.publicKey,
   }
-  let arrived: (letter: ReplyLetter) => void = () => undefined
+  let onArrival: (letter: ReplyLetter) => void = () => undefined
   const inbox = new Inbox({
     clock: systemClock,
     correctedClock: systemClock,
@@ -125,28 +127,28 @@ async function openAgent(
     subject,
     hosts: [host],
     mailbox: openMailbox(
-      office.imapUrl('asker'),
+      mailServers.imapUrl('asker'),
       { subject, address, maxBytes: limits.mailBytes },
       { clock: systemClock },
     ),
-    sender: counting,
+    sender: countingSender,
     sessions,
     room: roomOf(keys).tag,
     sweepMs: 60_000,
     onSignal: () => undefined,
-    onReply: (letter) => arrived(letter),
+    onReply: (letter) => onArrival(letter),
     onIntroduction: () => undefined,
-    onDropped: (reason) => tell(`dropped: ${reason}`),
+    onDropped: (reason) => printProgress(`dropped: ${reason}`),
     onState: () => undefined,
-    onUnsent: (kind, reason) => tell(`${kind} unsent: ${reason}`),
+    onUnsent: (kind, reason) => printProgress(`${kind} unsent: ${reason}`),
   })
   await inbox.open()
   return {
     requestBytes: () => bytes,
     close: () => inbox.close(),
-    async ask() {
+    async request() {
       const reply = new Promise<ReplyLetter>((resolve) => {
-        arrived = resolve
+        onArrival = resolve
       })
       const from = performance.now()
       void inbox.send(() => writeRequest(keys, identity.publicKey, address, sessions))
@@ -191,29 +193,33 @@ function writeRequest(
   }
 }
 
-async function openBare(office: PostOffice, requestBytes: number, replyBytes: number): Promise<Asker> {
+async function openBare(
+  mailServers: MailServers,
+  requestBytes: number,
+  replyBytes: number,
+): Promise<Requester> {
   const account = (user: string): BareAccount => ({
-    address: office.address(user),
-    imapUrl: office.imapUrl(user),
-    smtpUrl: office.smtpUrl(user),
+    address: mailServers.address(user),
+    imapUrl: mailServers.imapUrl(user),
+    smtpUrl: mailServers.smtpUrl(user),
   })
   const mine = account('bare-asker')
   const echo = account('bare-echo')
   const options: EchoOptions = { account: echo, to: mine.address, replyBytes }
   const other = new Child('./bare-echo.ts', options)
-  await other.heard('ready')
+  await other.waitFor('ready')
   const pool = barePool(mine)
   const client = bareImap(mine)
   await pool.verify()
-  let arrived: () => void = () => undefined
-  await watchInbox(client, async () => arrived())
+  let onArrival: () => void = () => undefined
+  await watchInbox(client, async () => onArrival())
   return {
-    async ask() {
+    async request() {
       const back = new Promise<void>((resolve) => {
-        arrived = resolve
+        onArrival = resolve
       })
       const from = performance.now()
-      await pool.sendMail(bareMail(mine.address, echo.address, 'ask', requestBytes))
+      await pool.sendMail(bareMail(mine.address, echo.address, 'request', requestBytes))
       await back
       return performance.now() - from
     },
@@ -240,8 +246,8 @@ function reportOf(
   return {
     bench: 'reply',
     ratio,
-    target: `at most ${mostTimes}`,
-    pass: ratio <= mostTimes,
+    target: `at most ${maxRatio}`,
+    pass: ratio <= maxRatio,
     baseline: figures(bareMs),
     measured: figures(oursMs),
     inputs: { rounds, peersInReply: others, ...inputs },

@@ -1,30 +1,30 @@
-// What every bench hands back, and how it is shown: one JSON line for programs, a small table for people.
+// The result of a benchmark, and its output: one JSON line for programs, a small table for people.
 
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { findProgram } from '../harness/needs.ts'
-import type { Quiet } from './quiet.ts'
+import type { IdleWait } from './idle-wait.ts'
 
-/** One measured ratio and the bound it is held to. */
+/** A measured ratio and its target. */
 export type Report = {
   readonly bench: string
   readonly ratio: number
   readonly target: string
   readonly pass: boolean
-  /** What we are compared with, and ours: figures in the units their names end in. */
+  /** Figures of the baseline; units are in the names' endings. */
   readonly baseline: Figures
   readonly measured: Figures
-  /** How it was measured. */
+  /** The parameters of the measurement. */
   readonly inputs: Figures
 }
 
 export type Figures = { readonly [name: string]: number | string | boolean | readonly number[] }
 
-/** The bench's JSON line on stdout, and its table on stderr. */
-export function show(report: Report, quiet: Quiet): void {
+/** Prints the JSON line on stdout and the table on stderr. */
+export function printReport(report: Report, idleWait: IdleWait): void {
   const at = new Date().toISOString()
-  const line = { ...report, disturbance: quiet.disturbance, at, machine: machine(), versions: versions() }
+  const line = { ...report, disturbance: idleWait.disturbance, at, machine: machine(), versions: versions() }
   process.stdout.write(`${JSON.stringify(line)}\n`)
   const { bench, ratio, target, pass } = report
   const rows = (['baseline', 'measured', 'inputs'] as const).flatMap((part) =>
@@ -36,8 +36,8 @@ export function show(report: Report, quiet: Quiet): void {
   process.stderr.write(`\n${verdict}\n${rows.join('\n')}\n`)
 }
 
-/** Progress for a person. */
-export function tell(line: string): void {
+/** Prints a line of progress. */
+export function printProgress(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
@@ -45,7 +45,7 @@ export function sleep(forMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, forMs))
 }
 
-/** 0 is the least, 1 the greatest; between two neighbours the lower. */
+/** `share`: 0 is the smallest value, 1 the largest; between two values the lower one. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b)
   return sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN

@@ -1,11 +1,12 @@
-"""A path between two network namespaces with delay and loss, for kernels without netem: a TUN device in each, and this
-program between them. Arguments: namespace and address of one end, of the other, milliseconds each way, share lost,
-Mbit/s each way (0: as many as there are), seed. In front of a path with a rate is a queue of 50 ms. Prints "ready"; ends when its input does."""
+"""Joins two network namespaces by a path with delay and loss, for kernels without netem: a TUN device in each namespace,
+and this program between them. Arguments: namespace and address of one end, then of the other, delay each way in ms,
+share of packets lost, rate each way in Mbit/s (0: no limit), seed. A path with a rate has a queue of 50 ms. Prints
+"ready" when the path exists; ends when its input ends."""
 
 import fcntl, heapq, os, random, selectors, struct, subprocess, sys, time
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
-MOST_WAITING = 20_000
+MAX_WAITING = 20_000
 QUEUE_SECONDS = 0.05
 
 def open_tun(name):
@@ -19,7 +20,7 @@ def ip(*arguments):
 def main():
     first, first_address, second, second_address, delay_ms, loss, rate, seed = sys.argv[1:]
     delay, loss, chance = float(delay_ms) / 1000, float(loss), random.Random(int(seed))
-    seconds_a_byte = 8 / (float(rate) * 1e6) if float(rate) > 0 else 0
+    seconds_per_byte = 8 / (float(rate) * 1e6) if float(rate) > 0 else 0
     free_at = {}
     names = [f"slow{os.getpid()}{end}" for end in "ab"]
     devices = [open_tun(name) for name in names]
@@ -49,13 +50,13 @@ def main():
                     packet = os.read(key.fd, 2000)
                 except BlockingIOError:
                     break
-                if chance.random() < loss or len(waiting) >= MOST_WAITING:
+                if chance.random() < loss or len(waiting) >= MAX_WAITING:
                     continue
                 other = devices[1] if key.fd == devices[0] else devices[0]
                 begin = max(now, free_at.get(other, 0))
                 if begin - now > QUEUE_SECONDS:
                     continue
-                free_at[other] = begin + len(packet) * seconds_a_byte
+                free_at[other] = begin + len(packet) * seconds_per_byte
                 count += 1
                 heapq.heappush(waiting, (free_at[other] + delay, count, other, packet))
         now = time.monotonic()

@@ -1,20 +1,25 @@
-// Ten minutes of requests with faults on both lines and in the process: exactly one reply each, and nothing grows.
+// Ten minutes of requests with faults on both connections and in the process: each must get exactly one reply,
+// and nothing may grow.
 
 import { soak } from '../harness/soak.ts'
-import { quantile, type Report, round, tell } from './report.ts'
+import { printProgress, quantile, type Report, round } from './report.ts'
 
-/** Resident, of a host that runs from its sources, and far more than is in use: half of it is Node's own code and what
- *  malloc keeps for itself. That of the built program is looked at by the bench `backlog`. */
-const mostMegabytes = 300
-/** Flat: what is in use when all was collected that can be, in the later half of a life against the earlier one. What
- *  is in hand just then makes it vary by some 5 MB. */
-const mostGrowthMB = 5
-const mostFiles = 60
+/**
+ * Resident memory of a host that runs from its sources. It is far more than is in use: half of it is Node's
+ * code and what malloc keeps. The built program is measured by the benchmark `backlog`.
+ */
+const maxMegabytes = 300
+/**
+ * Growth of the memory in use after garbage collection, second half of the life against the first half. Work in
+ * progress makes it vary by some 5 MB.
+ */
+const maxGrowthMB = 5
+const maxFiles = 60
 
 export async function benchSoak(minutes: number, seed = 20261124): Promise<Report> {
-  const report = await soak({ durationMs: minutes * 60_000, seed, onProgress: tell })
+  const report = await soak({ durationMs: minutes * 60_000, seed, onProgress: printProgress })
   const { requests, unanswered, doubled, leftInMailbox, samples, faults } = report
-  // Of the host that was killed no more; in its first tenth of the time it fills what it keeps.
+  // Only samples of the last host; its first tenth of the time fills the caches.
   const warm = samples.filter(({ ageMs }, at) => ageMs >= minutes * 6_000 && at >= samples.length - 6)
   const heapMB = warm.map((sample) => sample.heapMB)
   const half = Math.floor(heapMB.length / 2)
@@ -25,8 +30,8 @@ export async function benchSoak(minutes: number, seed = 20261124): Promise<Repor
   return {
     bench: 'soak',
     ratio: round((requests - unanswered - doubled) / requests),
-    target: `every request exactly one reply; at most ${mostMegabytes} MB, ${mostFiles} files, and ${mostGrowthMB} MB more in use in the later half than in the earlier`,
-    pass: isExact && peakMB < mostMegabytes && peakFiles <= mostFiles && growthMB <= mostGrowthMB,
+    target: `every request exactly one reply; at most ${maxMegabytes} MB, ${maxFiles} files, and ${maxGrowthMB} MB more in use in the later half than in the earlier`,
+    pass: isExact && peakMB < maxMegabytes && peakFiles <= maxFiles && growthMB <= maxGrowthMB,
     baseline: { requests },
     measured: {
       unanswered,

@@ -1,6 +1,6 @@
-// What one request costs a host whose table is small, large and huge: from the mail's bytes to the committed
-// transaction with the mail reply in it, with everything of the host but IMAP and SMTP. Every table is full, so
-// each newcomer pushes the oldest entry out, and so is the memory of letters seen.
+// What one request costs a host with a small, large or huge table: from the mail's bytes to the committed
+// transaction with its reply, with all of the host except IMAP and SMTP. Every table is full, so each newcomer
+// evicts the oldest entry. The list of seen letters is full too.
 
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
@@ -27,22 +27,22 @@ import { openHostDatabase } from '../../src/store/host-database.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { FakeAgent, hostAddress, makeHostKeys, makeRoom, subject } from '../host/fakes.ts'
 import type { FillOptions } from './fill-table.ts'
-import { quantile, type Report, round, tell } from './report.ts'
+import { printProgress, quantile, type Report, round } from './report.ts'
 
 export type TableOptions = {
-  /** Entries of each table; the last is compared with the first. */
+  /** Numbers of entries; the last table is compared with the first. */
   readonly sizes: readonly number[]
-  /** Requests measured on each table. */
+  /** Number of requests measured per table. */
   readonly requests: number
 }
 
 export const tableOptions: TableOptions = { sizes: [1_000, 100_000, 1_000_000], requests: 600 }
 
-/** Asked before the clock runs, so that code and caches are warm. */
+/** Requests before the measurement, to warm up code and caches. */
 const warmUpRequests = 50
-const mostTimes = 1.3
+const maxRatio = 1.3
 
-/** As many rooms as a config may name, and all in one. */
+/** The most rooms that a config may name, and a single one. */
 const shapes = [
   { shape: 'manyRooms', rooms: 64 },
   { shape: 'oneRoom', rooms: 1 },
@@ -60,7 +60,7 @@ type Case = {
 }
 
 export async function benchTable(
-  quiet: { wait(): Promise<void> },
+  idleWait: { wait(): Promise<void> },
   { sizes, requests }: TableOptions = tableOptions,
 ): Promise<Report> {
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-bench-'))
@@ -70,15 +70,15 @@ export async function benchTable(
     for (const { shape, rooms } of shapes) {
       for (const size of sizes) cases.push(prepare(folder, `${shape} ${size}`, size, rooms, keys))
     }
-    await quiet.wait()
+    await idleWait.wait()
     for (let round = -warmUpRequests; round < requests; round++) {
-      // Turns change, so that no table always follows the same other.
-      for (let turn = 0; turn < cases.length; turn++) {
-        const one = cases[(turn + round + warmUpRequests) % cases.length]
-        if (one) await ask(one, keys, round)
+      // The order rotates, so that no table always follows the same one.
+      for (let position = 0; position < cases.length; position++) {
+        const table = cases[(position + round + warmUpRequests) % cases.length]
+        if (table) await measureRequest(table, keys, round)
       }
     }
-    for (const one of cases) check(one)
+    for (const table of cases) check(table)
     return reportOf(cases, sizes, requests)
   } finally {
     for (const { repositories } of cases) repositories.database.close()
@@ -98,7 +98,7 @@ function prepare(
   fill({ file, entries: size, roomTagsHex: rooms.map(({ tag }) => Buffer.from(tag).toString('hex')) })
   const settings = { ...defaultHostSettings, capacity: size, seenCapacity: size }
   const database = openHostDatabase(file)
-  tell(`table ${name}: ${round(statSync(file).size / 2 ** 20, 1)} MiB`)
+  printProgress(`table ${name}: ${round(statSync(file).size / 2 ** 20, 1)} MiB`)
   const repositories = openRepositories(database, settings, '')
   const context: HostContext = {
     self: {
@@ -123,7 +123,7 @@ function prepare(
   return { name, size, rooms, context, repositories, mailHandler, file, tookMs: [] }
 }
 
-/** As a host without others does it. */
+/** Builds the handler of a host without peer hosts. */
 function makeMailHandler(context: HostContext, repositories: Repositories): MailHandler {
   const senderLimits = new SenderLimits(systemClock.now(), { perKey: 0, perAddress: 0, perDomain: 1e9 })
   const roomMembers = new RoomMembers(context, repositories)
@@ -147,25 +147,29 @@ function makeMailHandler(context: HostContext, repositories: Repositories): Mail
   })
 }
 
-/** In a process of its own, so that what filling needs does not count as what asking needs. */
+/** In its own process, so that the memory for filling is not counted. */
 function fill(options: FillOptions): void {
   const script = fileURLToPath(new URL('./fill-table.ts', import.meta.url))
   const run = spawnSync(process.execPath, [script, JSON.stringify(options)], { stdio: 'inherit' })
   if (run.status !== 0) throw new Error(`filling ${options.file} failed`)
 }
 
-async function ask(one: Case, keys: ReturnType<typeof makeHostKeys>, round: number): Promise<void> {
-  const { repositories, rooms, tookMs } = one
+async function measureRequest(
+  table: Case,
+  keys: ReturnType<typeof makeHostKeys>,
+  round: number,
+): Promise<void> {
+  const { repositories, rooms, tookMs } = table
   const room = rooms[(round + warmUpRequests) % rooms.length]
   if (!room) throw new Error('a table without rooms')
   const raw = new TextEncoder().encode(new FakeAgent('newcomer', keys, room).mailRequest(Date.now()))
   const mail = { ref: '1', raw, sizeBytes: raw.length }
   const from = performance.now()
-  const handled = await handleMail(one, mail)
+  const handled = await handleMail(table, mail)
   const took = performance.now() - from
-  if (handled.outcome !== 'accepted') throw new Error(`${one.name}: dropped as ${handled.reason}`)
+  if (handled.outcome !== 'accepted') throw new Error(`${table.name}: dropped as ${handled.reason}`)
   if (round >= 0) tookMs.push(took)
-  // As the outbox sender and the introducer would: otherwise these two would grow with the requests.
+  // As the outbox sender and the introductions would do; otherwise their tables would grow with the requests.
   const { outbox, introductions, peers } = repositories
   outbox.drop(outbox.due('urgent', Number.MAX_SAFE_INTEGER, 10))
   const owed = introductions.next(Number.MAX_SAFE_INTEGER, 16)
@@ -180,7 +184,7 @@ async function handleMail(
   const batch = new LetterBatchHandler(context, {
     database,
     mailHandler,
-    onHandled: (_, one) => resolve(one),
+    onHandled: (_, result) => resolve(result),
     onCommit: () => undefined,
   })
   await batch.handle([mail], () => false)
@@ -213,8 +217,8 @@ function reportOf(cases: readonly Case[], sizes: readonly number[], requests: nu
   return {
     bench: 'table',
     ratio,
-    target: `at most ${mostTimes}`,
-    pass: ratio <= mostTimes,
+    target: `at most ${maxRatio}`,
+    pass: ratio <= maxRatio,
     baseline: figures((size) => size === smallest),
     measured: {
       ...Object.fromEntries(shapes.map(({ shape }, index) => [`${shape} ratio`, round(ratios[index] ?? 0)])),

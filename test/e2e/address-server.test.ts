@@ -105,14 +105,14 @@ test('a host runs one beside its mailbox, and says which setting is wrong when i
   const defer = deferIn(context)
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-address-'))
   defer(() => rmSync(folder, { recursive: true, force: true }))
-  const office = new TestMailServer({
+  const mailServers = new TestMailServer({
     clock: systemClock,
     folder: join(folder, 'mail'),
     domain: 'mail.test',
   })
-  const port = await office.start()
-  defer(() => office.stop())
-  const maildir = await office.maildirOf('meet@mail.test')
+  const port = await mailServers.start()
+  defer(() => mailServers.stop())
+  const maildir = await mailServers.maildirOf('meet@mail.test')
   const mail = ['--receive', `maildir:${maildir}`, '--send', `smtp://127.0.0.1:${port}`, '--yes']
   const dir = join(folder, 'host')
   await PeerpostProcess.run('init host', [

@@ -6,31 +6,31 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { PeerpostProcess } from '../../src/cli/child-process.ts'
 import { deferIn } from '../harness/defer.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
 import { lacks } from '../harness/needs.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
-import { linkedTo, mailAt, Town } from '../harness/town.ts'
+import { linkedTo, mailAt, TestDeployment } from '../harness/test-deployment.ts'
 import { waitUntil } from '../harness/wait-until.ts'
 
 const skip = lacks('postfix', 'dovecot')
 
-let office: PostOffice
+let mailServers: MailServers
 before(async () => {
-  if (!skip) office = await startPostOffice()
+  if (!skip) mailServers = await startMailServers()
 })
-after(() => office?.stop())
+after(() => mailServers?.stop())
 
 test('one person hosts the room and plays in it at one mailbox; a friend comes by an invite and they connect', {
   ...{ skip, timeout: 120_000 },
 }, async (context) => {
-  const town = await Town.open(deferIn(context), { mailOf: mailAt(office) })
-  await town.makeHost('anna', ['--agent', 'anna'])
-  await town.makeAgent('ben', 'anna')
-  const hosting = town.startAgent('anna')
+  const deployment = await TestDeployment.open(deferIn(context), { mailOf: mailAt(mailServers) })
+  await deployment.makeHost('anna', ['--agent', 'anna'])
+  await deployment.makeAgent('ben', 'anna')
+  const hosting = deployment.startAgent('anna')
   await hosting.waitFor('replied')
-  const friend = town.startAgent('ben')
+  const friend = deployment.startAgent('ben')
   await Promise.all([hosting.waitFor('connected'), friend.waitFor('connected')])
   for (const role of ['host', 'agent'])
-    assert.ok(existsSync(join(town.folder, 'anna', `${role}.control.json`)))
+    assert.ok(existsSync(join(deployment.folder, 'anna', `${role}.control.json`)))
   const dropped = hosting.events.filter((event) => event.event === 'letter' && event.outcome === 'dropped')
   assert.deepEqual(dropped, [])
   assert.equal(await hosting.stop(10_000), 0)
@@ -40,12 +40,12 @@ test('one person hosts the room and plays in it at one mailbox; a friend comes b
 test('two agents without any host on line: one becomes host, they connect', {
   ...{ skip, timeout: 180_000 },
 }, async (context) => {
-  const town = await Town.open(deferIn(context), { mailOf: mailAt(office) })
-  await town.makeHost('cleo', ['--agent', 'cleo'])
-  const room = await town.cardOf('cleo', '--room', 'friends')
-  await town.makeHost('dora', ['--agent', 'dora', '--join', room])
-  await town.introduce(['dora'], ['cleo'])
-  const agents = ['cleo', 'dora'].map((name) => town.startAgent(name))
+  const deployment = await TestDeployment.open(deferIn(context), { mailOf: mailAt(mailServers) })
+  await deployment.makeHost('cleo', ['--agent', 'cleo'])
+  const room = await deployment.cardOf('cleo', '--room', 'friends')
+  await deployment.makeHost('dora', ['--agent', 'dora', '--join', room])
+  await deployment.introduce(['dora'], ['cleo'])
+  const agents = ['cleo', 'dora'].map((name) => deployment.startAgent(name))
   await Promise.all(agents.map((agent) => agent.waitFor('connected')))
   const awake = agents.filter((agent) =>
     agent.events.some((event) => event.event === 'standing' && event.state === 'awake'),
@@ -58,21 +58,26 @@ test('three agents that are hosts in a chain meet; when the one that answers is 
   ...{ skip, timeout: 300_000 },
 }, async (context) => {
   const names = ['gina', 'hugo', 'ida'] as const
-  const town = await Town.open(deferIn(context), { mailOf: mailAt(office) })
+  const deployment = await TestDeployment.open(deferIn(context), { mailOf: mailAt(mailServers) })
   // Each knows the next: who joins by a card knows the host that made it, and that one is given the card of who joined.
-  await town.makeHost('gina', ['--agent', 'gina'])
+  await deployment.makeHost('gina', ['--agent', 'gina'])
   for (const [name, before] of [
     ['hugo', 'gina'],
     ['ida', 'hugo'],
   ] as const) {
-    await town.makeHost(name, ['--agent', name, '--join', await town.cardOf(before, '--room', 'friends')])
-    await town.introduce([name], [before])
+    await deployment.makeHost(name, [
+      '--agent',
+      name,
+      '--join',
+      await deployment.cardOf(before, '--room', 'friends'),
+    ])
+    await deployment.introduce([name], [before])
   }
   for (const name of names) {
-    const config = town.hostConfig(name)
+    const config = deployment.hostConfig(name)
     writeFileSync(config, readFileSync(config, 'utf8').replace('# patience = "15s"', 'patience = "3s"'))
   }
-  const agents = new Map(names.map((name) => [name, town.startAgent(name)]))
+  const agents = new Map(names.map((name) => [name, deployment.startAgent(name)]))
   const agent = (name: string) => agents.get(name as (typeof names)[number]) as PeerpostProcess
   const awake = () =>
     names.filter(
@@ -90,8 +95,8 @@ test('three agents that are hosts in a chain meet; when the one that answers is 
   agent(acting).kill('SIGKILL')
   await agent(acting).ended
   // The invite of the one in the middle names all three.
-  await town.makeAgent('jan', 'hugo')
-  const jan = town.startAgent('jan')
+  await deployment.makeAgent('jan', 'hugo')
+  const jan = deployment.startAgent('jan')
   const alive = names.filter((name) => name !== acting)
   await waitUntil(
     () => alive.every((name) => linkedTo(jan).has(name)),
@@ -99,7 +104,7 @@ test('three agents that are hosts in a chain meet; when the one that answers is 
     90_000,
   )
   assert.ok(awake().some((name) => name !== acting))
-  agents.set(acting as (typeof names)[number], town.startAgent(acting))
+  agents.set(acting as (typeof names)[number], deployment.startAgent(acting))
   await waitUntil(
     () => linkedTo(agent(acting)).size === 3,
     () => `${acting}: ${[...linkedTo(agent(acting))]}`,

@@ -28,9 +28,9 @@ import { openSharedDatabase } from '../../src/store/host-database.ts'
 import { InviteRevocations } from '../../src/store/invite-revocations.ts'
 import { startAddressServer } from '../../src/stun-server/stun-server.ts'
 import { deferIn } from '../harness/defer.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
+import { freePorts } from '../harness/mail-servers-processes.ts'
 import { lacks } from '../harness/needs.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
-import { freePorts } from '../harness/post-office-processes.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 import { waitUntil } from '../harness/wait-until.ts'
 
@@ -333,24 +333,24 @@ test('nat tells what the servers see, to people in a sentence and to programs as
 })
 
 const skip = lacks('postfix', 'dovecot')
-let office: PostOffice | undefined
+let mailServers: MailServers | undefined
 
 before(async () => {
-  if (!skip) office = await startPostOffice()
+  if (!skip) mailServers = await startMailServers()
 })
-after(() => office?.stop())
+after(() => mailServers?.stop())
 
 test('a wrong password is told from a wrong server, and never printed', { skip }, () => {
-  if (!office) return
+  if (!mailServers) return
   const dir = join(folder, 'login')
-  const receive = office.imapUrl('meet').replace(/:[^:@/]+@/, ':wrong-word@')
+  const receive = mailServers.imapUrl('meet').replace(/:[^:@/]+@/, ':wrong-word@')
   const mail = [
     '--address',
-    office.address('meet'),
+    mailServers.address('meet'),
     '--receive',
     receive,
     '--send',
-    office.smtpUrl('meet'),
+    mailServers.smtpUrl('meet'),
     '--yes',
   ]
   assert.equal(peerpost('init', 'host', '--dir', dir, ...mail).code, 0)
@@ -362,15 +362,15 @@ test('a wrong password is told from a wrong server, and never printed', { skip }
 })
 
 test('a forward on a taken port names the port', { skip }, async () => {
-  if (!office) return
+  if (!mailServers) return
   const dir = join(folder, 'taken')
   const mail = [
     '--address',
-    office.address('anna'),
+    mailServers.address('anna'),
     '--receive',
-    office.imapUrl('anna'),
+    mailServers.imapUrl('anna'),
     '--send',
-    office.smtpUrl('anna'),
+    mailServers.smtpUrl('anna'),
   ]
   const init = ['init', 'agent', '--dir', dir, '--name', 'anna', '--invite', invite, ...mail, '--yes']
   assert.equal(peerpost(...init).code, 0)

@@ -15,15 +15,15 @@ import { fileURLToPath } from 'node:url'
 import { controlFileOf } from '../../src/api/control-file.ts'
 import type { ChildEvent, PeerpostProcess } from '../../src/cli/child-process.ts'
 import { deferIn } from '../harness/defer.ts'
+import { startMailServers } from '../harness/mail-servers.ts'
 import { lacks } from '../harness/needs.ts'
-import { startPostOffice } from '../harness/post-office.ts'
-import { mailAt, Town } from '../harness/town.ts'
+import { mailAt, TestDeployment } from '../harness/test-deployment.ts'
 
 const lettersAnHour = 6
 const oneLetterMs = 3_600_000 / lettersAnHour
 /** An agent asks no sooner than this after its last request. */
 const mannersMs = 15_000
-const clockScript = fileURLToPath(new URL('../harness/leaping-clock.ts', import.meta.url))
+const clockScript = fileURLToPath(new URL('../harness/clock-jump.ts', import.meta.url))
 
 function all(process: PeerpostProcess, event: string): readonly ChildEvent[] {
   return process.events.filter((candidate) => candidate.event === event)
@@ -51,8 +51,8 @@ test('who asks too often is told once, says so, asks again when told to and is a
   timeout: 120_000,
 }, async (context) => {
   const defer = deferIn(context)
-  const office = await startPostOffice()
-  defer(() => office.stop())
+  const mailServers = await startMailServers()
+  defer(() => mailServers.stop())
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-leap-'))
   defer(() => rmSync(folder, { recursive: true }))
   const aheadFile = join(folder, 'ahead')
@@ -60,11 +60,15 @@ test('who asks too often is told once, says so, asks again when told to and is a
   writeFileSync(aheadFile, '0')
   const environment = [`NODE_OPTIONS=--import=${clockScript}`, `CLOCK_AHEAD_FILE=${aheadFile}`]
   const hostChanges = [['# per_key = 240', `per_key = ${lettersAnHour}`]] as const
-  const town = await Town.withHost(defer, { mailOf: mailAt(office), environment, hostChanges })
-  await town.makeAgent('anna')
-  const config = town.agentConfig('anna')
-  const { host } = town
-  let anna = town.startAgent('anna')
+  const deployment = await TestDeployment.withHost(defer, {
+    mailOf: mailAt(mailServers),
+    environment,
+    hostChanges,
+  })
+  await deployment.makeAgent('anna')
+  const config = deployment.agentConfig('anna')
+  const { host } = deployment
+  let anna = deployment.startAgent('anna')
   const leap = (ms: number) => {
     ahead += ms
     writeFileSync(aheadFile, String(ahead))
@@ -114,7 +118,7 @@ test('who asks too often is told once, says so, asks again when told to and is a
   const second = await nth(anna, 'declined', 2)
   await host.waitFor('sent', () => sentReplies() === granted + 3)
   assert.equal(await anna.stop(10_000), 0, anna.errors)
-  anna = town.startAgent('anna')
+  anna = deployment.startAgent('anna')
   for (let more = 0, before = dropped(); more < 4; more++) {
     await host.waitFor('letter', () => dropped() > before + more)
     await askNow()

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { type Certificate, makeCertificate, openTlsDoor } from '../harness/certificates.ts'
+import { type Certificate, makeCertificate, startTlsProxy } from '../harness/certificates.ts'
 import { deferIn } from '../harness/defer.ts'
+import { freePorts } from '../harness/mail-servers-processes.ts'
 import { lacks } from '../harness/needs.ts'
-import { freePorts } from '../harness/post-office-processes.ts'
 import { assertNamed, faultsOf, quotaBytes, runDoctor, Ward } from './doctor-ward.ts'
 
 const skip = lacks('postfix', 'dovecot')
@@ -23,8 +23,8 @@ after(async () => {
 /** A host whose mail servers speak TLS from the start, with this certificate. */
 async function behindTls(defer: (end: () => unknown) => void, certificate: Certificate) {
   const [imap, smtp] = await Promise.all([
-    openTlsDoor(ward.office.ports.imap, certificate),
-    openTlsDoor(ward.office.ports.smtp, certificate),
+    startTlsProxy(ward.mailServers.ports.imap, certificate),
+    startTlsProxy(ward.mailServers.ports.smtp, certificate),
   ])
   defer(() => Promise.all([imap.close(), smtp.close()]))
   return ward
@@ -67,7 +67,7 @@ test('a mail server that does not write the fields the host wants of it', { skip
 
 test('wrong port', { skip }, async () => {
   const [port = 0] = await freePorts(1)
-  const patient = ward.patient().change(`:${ward.office.ports.imap}`, `:${port}`)
+  const patient = ward.patient().change(`:${ward.mailServers.ports.imap}`, `:${port}`)
   assertNamed(
     await patient.examined(),
     'receive',
@@ -135,7 +135,7 @@ test('name that leads nowhere', { skip }, async () => {
 
 test('mail that never arrives', { skip }, async () => {
   const patient = ward.patient().change('address = "host@', 'address = "hsot@')
-  ward.office.maildirOf('hsot')
+  ward.mailServers.maildirOf('hsot')
   assertNamed(
     await patient.examined(),
     'letter',
@@ -152,20 +152,20 @@ test('address that does not exist', { skip }, async () => {
 test('folder that does not exist', { skip }, async () => {
   const patient = ward
     .patient()
-    .change(`:${ward.office.ports.imap}"`, `:${ward.office.ports.imap}?folder=Lettres"`)
+    .change(`:${ward.mailServers.ports.imap}"`, `:${ward.mailServers.ports.imap}?folder=Lettres"`)
   assertNamed(await patient.examined(), 'receive', /does not open the folder Lettres/, /\?folder=NAME/)
 })
 
 test('folder that letters do not arrive in', { skip }, async () => {
   for (const part of ['', 'cur', 'new', 'tmp']) {
-    const place = join(ward.office.maildirOf('host'), '.Letters', part)
+    const place = join(ward.mailServers.maildirOf('host'), '.Letters', part)
     mkdirSync(place, { recursive: true })
     chmodSync(place, 0o777)
   }
   const before = ward.mailsOf('host').length
   const patient = ward
     .patient()
-    .change(`:${ward.office.ports.imap}"`, `:${ward.office.ports.imap}?folder=Letters"`)
+    .change(`:${ward.mailServers.ports.imap}"`, `:${ward.mailServers.ports.imap}?folder=Letters"`)
   assertNamed(
     await patient.examined(),
     'letter',

@@ -9,38 +9,40 @@ import type { Finding } from '../../src/cli/doctor/findings.ts'
 import { readSeed } from '../../src/config/secret-files.ts'
 import { openHostDatabase } from '../../src/store/host-database.ts'
 import { deferIn } from '../harness/defer.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
 import { lacks } from '../harness/needs.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
-import { mailAt, Town } from '../harness/town.ts'
+import { mailAt, TestDeployment } from '../harness/test-deployment.ts'
 import { assertNamed, faultsOf, Patient } from './doctor-ward.ts'
 
 const skip = lacks('postfix', 'dovecot')
 
-let office: PostOffice
+let mailServers: MailServers
 /** `meet` with the workers `first` and `second`, never run and never changed. */
-let town: Town
+let deployment: TestDeployment
 const endings: (() => Promise<void>)[] = []
 before(async () => {
   if (skip) return
-  office = await startPostOffice()
-  town = await Town.open(deferIn({ after: (work) => endings.push(work) }), { mailOf: mailAt(office) })
-  await town.makeRepresentation('meet', ['first', 'second'])
+  mailServers = await startMailServers()
+  deployment = await TestDeployment.open(deferIn({ after: (work) => endings.push(work) }), {
+    mailOf: mailAt(mailServers),
+  })
+  await deployment.makeRepresentation('meet', ['first', 'second'])
 })
 after(async () => {
   for (const end of endings) await end()
-  await office?.stop()
+  await mailServers?.stop()
 })
 
 /** The name of a copy to break. */
 function copyOf(name: string): string {
-  const dir = mkdtempSync(join(town.folder, 'case-'))
-  cpSync(join(town.folder, name), dir, { recursive: true })
+  const dir = mkdtempSync(join(deployment.folder, 'case-'))
+  cpSync(join(deployment.folder, name), dir, { recursive: true })
   return basename(dir)
 }
 
 function patientOf(name: string): Patient {
-  return new Patient(join(town.folder, copyOf(name)), 'host.toml')
+  return new Patient(join(deployment.folder, copyOf(name)), 'host.toml')
 }
 
 function ofWorkers(findings: readonly Finding[]): readonly Finding[] {
@@ -57,7 +59,7 @@ test('representative and worker that were never run have no fault, and the docto
     ofWorkers(meet).map(({ outcome, text }) => [outcome, text]),
     ['first', 'second'].map((name) => [
       'warning',
-      `Nothing was heard of the worker ${office.address(name)} in the last 12 hours.`,
+      `Nothing was heard of the worker ${mailServers.address(name)} in the last 12 hours.`,
     ]),
   )
   const first = await patientOf('first').examined()
@@ -80,11 +82,15 @@ test('what is wrong with a representative is named', { ...{ skip, timeout: 180_0
     /mailbox of its own/,
   )
 
-  await town.makeHost('twin', ['--join', await town.cardOf('first', '--room', 'friends')], 'second')
+  await deployment.makeHost(
+    'twin',
+    ['--join', await deployment.cardOf('first', '--room', 'friends')],
+    'second',
+  )
   const twins = copyOf('meet')
-  await town.introduce(['twin'], [twins])
+  await deployment.introduce(['twin'], [twins])
   assertNamed(
-    await new Patient(join(town.folder, twins), 'host.toml').examined(),
+    await new Patient(join(deployment.folder, twins), 'host.toml').examined(),
     'workers',
     /Two of the \[\[hosts\]\] have the address second@mail\.test/,
     /Remove/,
@@ -97,7 +103,7 @@ test('what is wrong with a representative is named', { ...{ skip, timeout: 180_0
   assert.match(ofWorkers(await standing.examined())[0]?.text ?? '', /\[standby\] .* no effect here/)
 
   const roomy = patientOf('meet')
-  copyFileSync(join(town.folder, 'first', 'room.secret'), roomy.path('room.secret'))
+  copyFileSync(join(deployment.folder, 'first', 'room.secret'), roomy.path('room.secret'))
   appendFileSync(roomy.config, '\n[[rooms]]\nname = "friends"\nsecret_file = "room.secret"\n')
   assertNamed(await roomy.examined(), 'invite', /has no \[\[rooms\]\]/, /its workers have the rooms/)
 })
@@ -112,7 +118,7 @@ test('what is wrong with a worker is named', { ...{ skip, timeout: 180_000 } }, 
   assertNamed(await selfish.examined(), 'workers', /is the key of this worker alone/, /--join CARD/)
 
   const fronted = patientOf('first')
-  copyFileSync(join(town.folder, 'meet', 'identity.key'), fronted.path('shared-identity.key'))
+  copyFileSync(join(deployment.folder, 'meet', 'identity.key'), fronted.path('shared-identity.key'))
   assertNamed(await fronted.examined(), 'workers', /is that of the representative meet@/, /new keys/)
 
   const close = patientOf('first').change('address = "first@', 'address = "meet@')
@@ -123,9 +129,9 @@ test('what is wrong with a worker is named', { ...{ skip, timeout: 180_000 } }, 
   assert.deepEqual([alone?.outcome, /knows no other one/.test(alone?.text ?? '')], ['warning', true])
 
   const odd = copyOf('first')
-  await town.introduce(['meet'], [odd])
+  await deployment.introduce(['meet'], [odd])
   assertNamed(
-    await new Patient(join(town.folder, odd), 'host.toml').examined(),
+    await new Patient(join(deployment.folder, odd), 'host.toml').examined(),
     'workers',
     /meet@mail\.test is among the \[\[hosts\]\]/,
     /it belongs in \[represents\]/,
@@ -137,7 +143,7 @@ test('a worker whose fellow shares other keys learns it from what that one tells
 }, async () => {
   const patient = patientOf('first')
   openHostDatabase(patient.path('host.sqlite')).close()
-  const seed = readSeed(join(town.folder, 'second', 'identity.key'), 'The key')
+  const seed = readSeed(join(deployment.folder, 'second', 'identity.key'), 'The key')
   const second = realCrypto.signKeyPair(seed).publicKey
   const database = new BetterSqlite3(patient.path('host.sqlite'))
   database.pragma('foreign_keys = off')
@@ -159,17 +165,17 @@ test('a worker whose fellow shares other keys learns it from what that one tells
 test('of hosts that run the doctor says who was heard of, who was not, and which worker cannot open letters', {
   ...{ skip, timeout: 180_000 },
 }, async () => {
-  await town.makeAgent('anna', 'second')
+  await deployment.makeAgent('anna', 'second')
   const odd = copyOf('first')
   // Any other keys than those that the second shares with agents.
   for (const key of ['shared-identity.key', 'shared-sealing.key'])
-    copyFileSync(join(town.folder, 'second', 'room.secret'), join(town.folder, odd, key))
+    copyFileSync(join(deployment.folder, 'second', 'room.secret'), join(deployment.folder, odd, key))
   const front = copyOf('meet')
-  const meet = town.startHost(front)
+  const meet = deployment.startHost(front)
   await meet.waitFor('ready')
-  const first = town.startHost(odd)
+  const first = deployment.startHost(odd)
   await meet.waitFor('letter', ({ kind }) => kind === 'taken')
-  const at = (name: string) => new Patient(join(town.folder, name), 'host.toml').examined()
+  const at = (name: string) => new Patient(join(deployment.folder, name), 'host.toml').examined()
   const [heard, silent] = ofWorkers(await at(front))
   assert.deepEqual(
     [heard?.outcome, heard?.text],
@@ -178,7 +184,7 @@ test('of hosts that run the doctor says who was heard of, who was not, and which
   assert.equal(silent?.outcome, 'fault')
   assert.match(silent?.text ?? '', /Nothing was heard of the worker second@/)
 
-  town.startAgent('anna')
+  deployment.startAgent('anna')
   await first.waitFor('letter', ({ reason }) => reason === 'wrong-key')
   assertNamed(
     await at(odd),

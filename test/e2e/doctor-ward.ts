@@ -11,7 +11,7 @@ import { runAllChecks } from '../../src/cli/doctor/all-checks.ts'
 import type { CheckName, Finding } from '../../src/cli/doctor/findings.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { type AddressServer, startAddressServer } from '../../src/stun-server/stun-server.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
 import { realCrypto } from '../harness/seeded-crypto.ts'
 
 export const quotaBytes = 2_000_000
@@ -20,17 +20,20 @@ const letterMs = 4_000
 
 export class Ward {
   readonly folder = mkdtempSync(join(tmpdir(), 'peerpost-doctor-'))
-  readonly office: PostOffice
+  readonly mailServers: MailServers
   readonly stun: AddressServer
 
-  private constructor(office: PostOffice, stun: AddressServer) {
-    this.office = office
+  private constructor(mailServers: MailServers, stun: AddressServer) {
+    this.mailServers = mailServers
     this.stun = stun
   }
 
   static async open(): Promise<Ward> {
-    const office = await startPostOffice({ quotaBytes })
-    const ward = new Ward(office, await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] }))
+    const mailServers = await startMailServers({ quotaBytes })
+    const ward = new Ward(
+      mailServers,
+      await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] }),
+    )
     const servers = ward.stun.endpoints.flatMap((endpoint) => ['--stun', formatEndpoint(endpoint)])
     const hosts = join(ward.folder, 'host')
     const host = ['init', 'host', '--dir', hosts, ...ward.#mailOf('host'), ...servers]
@@ -49,28 +52,28 @@ export class Ward {
   }
 
   mailsOf(user: string): readonly string[] {
-    return ['new', 'cur'].flatMap((part) => readdirSync(join(this.office.maildirOf(user), part)))
+    return ['new', 'cur'].flatMap((part) => readdirSync(join(this.mailServers.maildirOf(user), part)))
   }
 
   /** Puts a mail that is none of ours into a mailbox. */
   drop(user: string, bytes: number): void {
-    const head = `From: x@mail.test\r\nTo: ${this.office.address(user)}\r\nSubject: not yours\r\n\r\n`
+    const head = `From: x@mail.test\r\nTo: ${this.mailServers.address(user)}\r\nSubject: not yours\r\n\r\n`
     const line = `${'x'.repeat(70)}\r\n`
     const text = head + line.repeat(Math.ceil(bytes / line.length))
     const name = `1700000000.M${this.mailsOf(user).length}P1.test,S=${text.length}:2,`
-    writeFileSync(join(this.office.maildirOf(user), 'cur', name), text)
+    writeFileSync(join(this.mailServers.maildirOf(user), 'cur', name), text)
   }
 
   async close(): Promise<void> {
     await this.stun.close()
-    await this.office.stop()
+    await this.mailServers.stop()
     rmSync(this.folder, { recursive: true, force: true })
   }
 
   #mailOf(user: string): readonly string[] {
-    this.office.maildirOf(user)
-    const receive = ['--address', this.office.address(user), '--receive', this.office.imapUrl(user)]
-    return [...receive, '--send', this.office.smtpUrl(user), '--yes']
+    this.mailServers.maildirOf(user)
+    const receive = ['--address', this.mailServers.address(user), '--receive', this.mailServers.imapUrl(user)]
+    return [...receive, '--send', this.mailServers.smtpUrl(user), '--yes']
   }
 }
 

@@ -11,8 +11,8 @@ import { systemClock } from '../../src/runtime/system-clock.ts'
 import { openHostDatabase } from '../../src/store/host-database.ts'
 import { migrations } from '../../src/store/sqlite-schema.ts'
 import { deferIn } from '../harness/defer.ts'
+import { freePorts } from '../harness/mail-servers-processes.ts'
 import { lacks } from '../harness/needs.ts'
-import { freePorts } from '../harness/post-office-processes.ts'
 import { assertNamed, faultsOf, runDoctor, Ward } from './doctor-ward.ts'
 
 const skip = lacks('postfix', 'dovecot')

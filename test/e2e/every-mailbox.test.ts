@@ -8,31 +8,35 @@ import { openMailbox } from '../../src/mail/open-mailbox.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
 import { deferIn } from '../harness/defer.ts'
 import { startFakeMailpit } from '../harness/fake-mailpit.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
 import { dropMail, foreignMails, maildirSnapshot } from '../harness/maildir-files.ts'
 import { type Mailpit, startMailpit } from '../harness/mailpit.ts'
 import { lacks, lacksUnpackaged } from '../harness/needs.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
-import { type Mail, Town } from '../harness/town.ts'
+import { type Mail, TestDeployment } from '../harness/test-deployment.ts'
 
 const skip = lacks('postfix', 'dovecot')
 const timeout = 120_000
 const foreignCount = 5_000
 
-let office: PostOffice
+let mailServers: MailServers
 before(async () => {
-  if (!skip) office = await startPostOffice()
+  if (!skip) mailServers = await startMailServers()
 })
-after(() => office?.stop())
+after(() => mailServers?.stop())
 
 /** Everybody sets up, meets and leaves; resolves when all have ended. */
 async function meet(context: TestContext, mailOf: (user: string) => Mail): Promise<void> {
-  const town = await Town.open(deferIn(context), { mailOf })
-  await town.makeHost('meet')
-  const host = town.startHost('meet')
-  await Promise.all([town.makeAgent('anna', 'meet'), town.makeAgent('ben', 'meet'), host.waitFor('ready')])
-  const anna = town.startAgent('anna')
+  const deployment = await TestDeployment.open(deferIn(context), { mailOf })
+  await deployment.makeHost('meet')
+  const host = deployment.startHost('meet')
+  await Promise.all([
+    deployment.makeAgent('anna', 'meet'),
+    deployment.makeAgent('ben', 'meet'),
+    host.waitFor('ready'),
+  ])
+  const anna = deployment.startAgent('anna')
   await anna.waitFor('replied')
-  const ben = town.startAgent('ben')
+  const ben = deployment.startAgent('ben')
   await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
   for (const agent of [ben, anna]) assert.equal(await agent.stop(10_000), 0, agent.errors)
   // Their goodbyes are the last letters; then nothing of ours is left.
@@ -45,19 +49,23 @@ async function meet(context: TestContext, mailOf: (user: string) => Mail): Promi
 
 /** Puts other people's mail there and lets Dovecot number it. */
 async function share(user: string): Promise<Map<string, string>> {
-  const folder = office.maildirOf(user)
-  const address = office.address(user)
+  const folder = mailServers.maildirOf(user)
+  const address = mailServers.address(user)
   for (const { raw, flags } of foreignMails(address, foreignCount)) dropMail(folder, raw, flags)
-  const first = openMailbox(office.imapUrl(user), { subject: 'none', address, maxBytes: 1_000 }, { clock })
+  const first = openMailbox(
+    mailServers.imapUrl(user),
+    { subject: 'none', address, maxBytes: 1_000 },
+    { clock },
+  )
   await first.open()
   await first.close()
   return maildirSnapshot(folder)
 }
 
 const kinds: Record<string, (user: string) => string> = {
-  IMAP: (user) => office.imapUrl(user),
-  POP3: (user) => office.pop3Url(user),
-  'a Maildir': (user) => `maildir:${office.maildirOf(user)}`,
+  IMAP: (user) => mailServers.imapUrl(user),
+  POP3: (user) => mailServers.pop3Url(user),
+  'a Maildir': (user) => `maildir:${mailServers.maildirOf(user)}`,
 }
 
 for (const [kind, receive] of Object.entries(kinds)) {
@@ -68,13 +76,13 @@ for (const [kind, receive] of Object.entries(kinds)) {
     const foreign = await share(name('meet'))
     assert.equal(foreign.size, foreignCount)
     await meet(context, (user) => ({
-      address: office.address(name(user)),
+      address: mailServers.address(name(user)),
       receive: receive(name(user)),
-      send: office.smtpUrl(name(user)),
+      send: mailServers.smtpUrl(name(user)),
     }))
-    assert.deepEqual(maildirSnapshot(office.maildirOf(name('meet'))), foreign)
+    assert.deepEqual(maildirSnapshot(mailServers.maildirOf(name('meet'))), foreign)
     for (const user of ['anna', 'ben'] as const) {
-      assert.equal(maildirSnapshot(office.maildirOf(name(user))).size, 0, user)
+      assert.equal(maildirSnapshot(mailServers.maildirOf(name(user))).size, 0, user)
     }
   })
 }

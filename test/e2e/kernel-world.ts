@@ -4,11 +4,11 @@ import { existsSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import type { ChildEvent, PeerpostProcess } from '../../src/cli/child-process.ts'
 import { deferIn } from '../harness/defer.ts'
+import { startMailServers } from '../harness/mail-servers.ts'
 import { type InternetOptions, makeInternet, within } from '../harness/namespaces.ts'
 import { lacks } from '../harness/needs.ts'
-import { startPostOffice } from '../harness/post-office.ts'
 import { startStunServer } from '../harness/stun-server.ts'
-import { mailAt, Town } from '../harness/town.ts'
+import { mailAt, TestDeployment } from '../harness/test-deployment.ts'
 
 export const lacksOfWorld = lacks('postfix', 'dovecot', 'turnserver', 'nft', 'network namespaces')
 
@@ -21,16 +21,16 @@ export async function makeWorld(
   const internet = makeInternet(options)
   defer(() => internet.close())
   const { backbone, serverAddresses } = internet
-  const [office, stun] = await Promise.all([
-    startPostOffice({ listen: serverAddresses[0], netns: backbone }),
+  const [mailServers, stun] = await Promise.all([
+    startMailServers({ listen: serverAddresses[0], netns: backbone }),
     startStunServer({ addresses: serverAddresses, port: 3478, prefix: within(backbone), overTcp }),
   ])
-  defer(() => office.stop())
+  defer(() => mailServers.stop())
   defer(() => stun.stop())
 
-  const town = await Town.open(defer, { mailOf: mailAt(office), stun: stun.servers })
-  await town.makeHost('host')
-  const host = town.startHost('host', [], { prefix: within(backbone) })
+  const deployment = await TestDeployment.open(defer, { mailOf: mailAt(mailServers), stun: stun.servers })
+  await deployment.makeHost('host')
+  const host = deployment.startHost('host', [], { prefix: within(backbone) })
   await host.waitFor('ready')
 
   return {
@@ -39,8 +39,8 @@ export async function makeWorld(
     defer,
     /** Sets the agent up when it is new, and runs it. */
     async makeAgent(name: string, netns: string, ...options: string[]): Promise<PeerpostProcess> {
-      if (!existsSync(town.agentConfig(name))) await town.makeAgent(name)
-      return town.startAgent(name, options, { prefix: within(netns) })
+      if (!existsSync(deployment.agentConfig(name))) await deployment.makeAgent(name)
+      return deployment.startAgent(name, options, { prefix: within(netns) })
     },
   }
 }

@@ -38,7 +38,7 @@ async function start(options: PortMappingOptions) {
   })
   return new RenewedMapping({
     ...options,
-    find: async function* () {
+    findGateways: async function* () {
       yield gateway
     },
   })

@@ -8,7 +8,7 @@ import { freeTcpPort } from '../forward/pair.ts'
 import { Browser, type Page } from '../harness/browser.ts'
 import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
-import { Town } from '../harness/town.ts'
+import { TestDeployment } from '../harness/test-deployment.ts'
 
 /** What `peerpost status --open` prints. */
 async function addressOf(config: string): Promise<string> {
@@ -54,22 +54,22 @@ test(
   settings,
   async (context) => {
     const defer = deferIn(context)
-    const town = await Town.withHost(defer)
+    const deployment = await TestDeployment.withHost(defer)
     await Promise.all([
-      town.makeAgent('anna', 'host', [['# attempt = "2m"', 'attempt = "4s"']]),
-      town.makeAgent('ben'),
+      deployment.makeAgent('anna', 'host', [['# attempt = "2m"', 'attempt = "4s"']]),
+      deployment.makeAgent('ben'),
     ])
     // Ben is in the table, and gone: whoever asks is told of him in vain.
-    const lost = town.startAgent('ben')
+    const lost = deployment.startAgent('ben')
     await lost.waitFor('replied')
     lost.kill('SIGKILL')
     await lost.ended
 
-    const anna = town.startAgent('anna', ['--expose', 'udp:7777'])
+    const anna = deployment.startAgent('anna', ['--expose', 'udp:7777'])
     await anna.waitFor('ready')
     const visitor = await browser.visitor(defer)
     const { page, complaints } = await visitor.tab()
-    const address = await addressOf(town.agentConfig('anna'))
+    const address = await addressOf(deployment.agentConfig('anna'))
     await page.goto(address)
     assert.equal(new URL(page.url()).hash, '', 'the code is gone from the address')
     await page.getByRole('heading', { level: 1, name: 'anna in the room friends' }).waitFor()
@@ -80,7 +80,7 @@ test(
     await ben.getByText('not reached for').waitFor()
     await visitor.shoot(page, 'agent-failure')
 
-    const back = town.startAgent('ben')
+    const back = deployment.startAgent('ben')
     await back.waitFor('ready')
     await ben.getByText('linked for').waitFor()
     await ben.getByRole('img', { name: /^Round trips with ben: now \d/ }).waitFor()
@@ -205,18 +205,18 @@ test(
 
 test('what others call themselves is text on the page, whatever it looks like', settings, async (context) => {
   const defer = deferIn(context)
-  const town = await Town.withHost(defer)
+  const deployment = await TestDeployment.withHost(defer)
   const odd = '<img src=x onerror=alert(1)>'
   await Promise.all([
-    town.makeAgent('anna'),
-    town.makeAgent('ben', 'host', [['name = "ben"', `name = ${JSON.stringify(odd)}`]]),
+    deployment.makeAgent('anna'),
+    deployment.makeAgent('ben', 'host', [['name = "ben"', `name = ${JSON.stringify(odd)}`]]),
   ])
-  const anna = town.startAgent('anna')
+  const anna = deployment.startAgent('anna')
   await anna.waitFor('ready')
   const visitor = await browser.visitor(defer)
   const { page, complaints } = await visitor.tab()
-  await page.goto(await addressOf(town.agentConfig('anna')))
-  town.startAgent('ben')
+  await page.goto(await addressOf(deployment.agentConfig('anna')))
+  deployment.startAgent('ben')
   await page.getByRole('heading', { name: odd, exact: true }).waitFor()
   assert.equal(await page.locator('main img').count(), 0)
   assert.deepEqual(complaints, [])
@@ -227,14 +227,14 @@ test(
   settings,
   async (context) => {
     const defer = deferIn(context)
-    const town = await Town.withHost(defer)
-    await Promise.all([town.makeAgent('anna'), town.makeAgent('ben')])
+    const deployment = await TestDeployment.withHost(defer)
+    await Promise.all([deployment.makeAgent('anna'), deployment.makeAgent('ben')])
     const visitor = await browser.visitor(defer)
     const { page, complaints } = await visitor.tab()
-    await page.goto(await addressOf(town.hostConfig()))
-    await page.getByRole('heading', { level: 1, name: 'Host at h…@town.test' }).waitFor()
+    await page.goto(await addressOf(deployment.hostConfig()))
+    await page.getByRole('heading', { level: 1, name: 'Host at h…@deployment.test' }).waitFor()
     await page.getByText('No letters yet.').waitFor()
-    const [anna, ben] = [town.startAgent('anna'), town.startAgent('ben')]
+    const [anna, ben] = [deployment.startAgent('anna'), deployment.startAgent('ben')]
     await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
     await page.getByRole('cell', { name: 'request', exact: true }).waitFor()
     await page.locator('.figure', { hasText: '2 of 10,000' }).waitFor()
@@ -262,14 +262,14 @@ test(
   settings,
   async (context) => {
     const defer = deferIn(context)
-    const town = await Town.withHost(defer)
-    await town.makeAgent('anna')
-    const anna = town.startAgent('anna')
+    const deployment = await TestDeployment.withHost(defer)
+    await deployment.makeAgent('anna')
+    const anna = deployment.startAgent('anna')
     const { id } = await anna.waitFor('ready')
     await anna.waitFor('replied')
     const visitor = await browser.visitor(defer)
     const { page, complaints } = await visitor.tab()
-    await page.goto(await addressOf(town.hostConfig()))
+    await page.goto(await addressOf(deployment.hostConfig()))
     const invites = page.getByRole('region', { name: 'Invites' })
     await invites.getByText('1 agent came by it').waitFor()
     await invites.getByRole('textbox', { name: 'Name for the list' }).fill('chess club')
@@ -319,9 +319,9 @@ test(
   settings,
   async (context) => {
     const defer = deferIn(context)
-    const town = await Town.withHost(defer)
+    const deployment = await TestDeployment.withHost(defer)
     const { page } = await (await browser.visitor(defer)).tab()
-    await page.goto(await addressOf(town.hostConfig()))
+    await page.goto(await addressOf(deployment.hostConfig()))
     assert.deepEqual(await page.evaluate(readFileSync('test/e2e/patch-fuzz.js', 'utf8')), [])
   },
 )

@@ -15,7 +15,7 @@ import { postgresMigrations } from '../../src/store/postgres-schema.ts'
 import { deferIn } from '../harness/defer.ts'
 import { lacks } from '../harness/needs.ts'
 import { PostgresCluster } from '../harness/postgres.ts'
-import { Town } from '../harness/town.ts'
+import { TestDeployment } from '../harness/test-deployment.ts'
 
 test('invites, blocks, the doctor and two hosts use one PostgreSQL, and its password stays in its file', {
   skip: lacks('postgresql'),
@@ -24,11 +24,11 @@ test('invites, blocks, the doctor and two hosts use one PostgreSQL, and its pass
   const defer = deferIn(context)
   const cluster = await PostgresCluster.start()
   defer(() => cluster.stop())
-  const town = await Town.withHost(defer)
-  await town.host.stop(30_000)
-  const config = town.hostConfig()
+  const deployment = await TestDeployment.withHost(defer)
+  await deployment.host.stop(30_000)
+  const config = deployment.hostConfig()
   const url = await cluster.database()
-  writeSecret(join(town.folder, 'host', 'table.password'), 'open-sesame')
+  writeSecret(join(deployment.folder, 'host', 'table.password'), 'open-sesame')
   const section = `[table]\nurl = ${JSON.stringify(url)}\npassword_file = "table.password"\n`
   writeFileSync(config, readFileSync(config, 'utf8').replace('[table]\n', section))
   const place = databasePlace(loadHostConfig(config, {}))
@@ -44,16 +44,16 @@ test('invites, blocks, the doctor and two hosts use one PostgreSQL, and its pass
   assert.match(wordsOf(checkDatabase(place)), new RegExp(`^ok .* its tables are of version ${version}, `))
   assert.match(await command('block', '--list'), /Nobody is blocked/)
   await assert.rejects(
-    command('backup', join(town.folder, 'copy')),
+    command('backup', join(deployment.folder, 'copy')),
     (thrown) => thrown instanceof Problem && /pg_dump --schema=peerpost/.test(thrown.line),
   )
 
-  await town.makeAgent('anna')
-  await town.makeAgent('ben')
-  const hosts = [town.startHost(), town.startHost()]
+  await deployment.makeAgent('anna')
+  await deployment.makeAgent('ben')
+  const hosts = [deployment.startHost(), deployment.startHost()]
   for (const host of hosts) await host.waitFor('ready')
-  await town.startAgent('anna').waitFor('replied')
-  await town.startAgent('ben').waitFor('replied', ({ peers }) => Number(peers) === 1)
+  await deployment.startAgent('anna').waitFor('replied')
+  await deployment.startAgent('ben').waitFor('replied', ({ peers }) => Number(peers) === 1)
   for (const { events } of hosts) assert.doesNotMatch(JSON.stringify(events), /trouble|open-sesame/)
 })
 

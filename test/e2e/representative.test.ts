@@ -5,20 +5,20 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { ChildEvent, PeerpostProcess } from '../../src/cli/child-process.ts'
 import { deferIn } from '../harness/defer.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
 import { lacks } from '../harness/needs.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
-import { linkedTo, mailAt, Town } from '../harness/town.ts'
+import { linkedTo, mailAt, TestDeployment } from '../harness/test-deployment.ts'
 import { waitUntil } from '../harness/wait-until.ts'
 
 const skip = lacks('postfix', 'dovecot')
 const workerNames = ['first', 'second', 'third'] as const
 const names = ['anna', 'ben', 'cleo', 'dora', 'emil', 'finn'] as const
 
-let office: PostOffice
+let mailServers: MailServers
 before(async () => {
-  if (!skip) office = await startPostOffice()
+  if (!skip) mailServers = await startMailServers()
 })
-after(() => office?.stop())
+after(() => mailServers?.stop())
 
 function count(process: PeerpostProcess, event: string, kind: string): number {
   return process.events.filter(
@@ -29,11 +29,11 @@ function count(process: PeerpostProcess, event: string, kind: string): number {
 test('agents of a representative host meet, each worker has its share, and one that is killed is done without', {
   ...{ skip, timeout: 420_000 },
 }, async (context) => {
-  const town = await Town.open(deferIn(context), { mailOf: mailAt(office) })
-  await town.makeRepresentation('meet', workerNames)
+  const deployment = await TestDeployment.open(deferIn(context), { mailOf: mailAt(mailServers) })
+  await deployment.makeRepresentation('meet', workerNames)
   const hosts = new Map<string, PeerpostProcess>()
   for (const name of ['meet', ...workerNames]) {
-    const host = town.startHost(name, [], { prefix: ['env', 'PEERPOST_LETTERS_WORKER_SILENCE=10s'] })
+    const host = deployment.startHost(name, [], { prefix: ['env', 'PEERPOST_LETTERS_WORKER_SILENCE=10s'] })
     hosts.set(name, host)
     await host.waitFor('ready')
   }
@@ -42,8 +42,8 @@ test('agents of a representative host meet, each worker has its share, and one t
   const agents = new Map<string, PeerpostProcess>()
   for (const [index, name] of names.entries()) {
     // Whichever worker makes the invite: all of them let in by it.
-    await town.makeAgent(name, workerNames[index % 3] as string)
-    agents.set(name, town.startAgent(name))
+    await deployment.makeAgent(name, workerNames[index % 3] as string)
+    agents.set(name, deployment.startAgent(name))
   }
   await waitUntil(
     () => [...agents.values()].every((agent) => linkedTo(agent).size === names.length - 1),
@@ -60,7 +60,7 @@ test('agents of a representative host meet, each worker has its share, and one t
     ['second', 'third'].reduce((sum, name) => sum + count(host(name), 'sent', 'reply'), 0)
   for (const name of names) assert.equal(await agents.get(name)?.stop(10_000), 0)
   const before = answered()
-  for (const name of names) agents.set(name, town.startAgent(name))
+  for (const name of names) agents.set(name, deployment.startAgent(name))
   await waitUntil(
     () => [...agents.values()].every((agent) => agent.events.some(({ event }) => event === 'replied')),
     () => [...agents].map(([name, agent]) => `${name}: ${agent.events.length} events`).join('; '),

@@ -14,10 +14,10 @@ import { openServiceManager } from '../../src/cli/systemd-notify.ts'
 import type { HostStatus } from '../../src/daemon/host-schemas.ts'
 import { assertExposition } from '../api/exposition-format.ts'
 import { deferIn } from '../harness/defer.ts'
+import { freePorts } from '../harness/mail-servers-processes.ts'
 import { lacks } from '../harness/needs.ts'
 import { NotifyListener } from '../harness/notify-listener.ts'
-import { freePorts } from '../harness/post-office-processes.ts'
-import { Town } from '../harness/town.ts'
+import { TestDeployment } from '../harness/test-deployment.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
 /** A daemon stops within a second; of a busy machine more is borne. It is killed then, and has no exit code 0. */
@@ -48,12 +48,14 @@ test('systemd is told when a host is ready, lives, reloads and stops', {
   skip: lacks('systemd-notify'),
 }, async (context) => {
   const defer = deferIn(context)
-  const town = await Town.withHost(defer)
-  const listener = await NotifyListener.open(town.folder)
+  const deployment = await TestDeployment.withHost(defer)
+  const listener = await NotifyListener.open(deployment.folder)
   defer(() => listener.close())
-  await town.host.stop(30_000)
+  await deployment.host.stop(30_000)
   const watchdog = ['WATCHDOG_USEC=600000']
-  const host = town.startHost('host', [], { prefix: ['env', `NOTIFY_SOCKET=${listener.path}`, ...watchdog] })
+  const host = deployment.startHost('host', [], {
+    prefix: ['env', `NOTIFY_SOCKET=${listener.path}`, ...watchdog],
+  })
   assert.match(await listener.hears(/READY=1/), /STATUS=Reading letters\./)
   await host.waitFor('ready')
   for (let beat = 0; beat < 3; beat++) await listener.hears(/^WATCHDOG=1$/)
@@ -94,11 +96,11 @@ test('a host takes every changed setting at SIGHUP, and says which wait for a re
   timeout,
 }, async (context) => {
   const defer = deferIn(context)
-  const town = await Town.withHost(defer)
-  const config = town.hostConfig()
-  const host = town.host
-  await town.makeAgent('anna')
-  const anna = town.startAgent('anna')
+  const deployment = await TestDeployment.withHost(defer)
+  const config = deployment.hostConfig()
+  const host = deployment.host
+  await deployment.makeAgent('anna')
+  const anna = deployment.startAgent('anna')
   await anna.waitFor('replied')
   assert.deepEqual((await hostStatus(config)).budgets.table, { used: 1, limit: 10_000 })
 
@@ -115,16 +117,16 @@ test('a host takes every changed setting at SIGHUP, and says which wait for a re
   assert.equal((await hostStatus(config)).budgets.table.limit, 600)
 
   // It goes on working: whoever comes now is answered.
-  await town.makeAgent('ben')
-  await town.startAgent('ben').waitFor('replied', ({ peers }) => peers === 1)
+  await deployment.makeAgent('ben')
+  await deployment.startAgent('ben').waitFor('replied', ({ peers }) => peers === 1)
 })
 
 test('a host keeps what it has when the new config is broken, or its servers do not let it in', {
   timeout,
 }, async (context) => {
-  const town = await Town.withHost(deferIn(context))
-  const config = town.hostConfig()
-  const host = town.host
+  const deployment = await TestDeployment.withHost(deferIn(context))
+  const config = deployment.hostConfig()
+  const host = deployment.host
   const good = readFileSync(config, 'utf8')
   const [dead = 0] = await freePorts(1)
   const broken = [
@@ -142,24 +144,24 @@ test('a host keeps what it has when the new config is broken, or its servers do 
     assert.equal((await ask(config, '/readyz')).status, 200)
   }
   writeFileSync(config, good)
-  await town.makeAgent('anna')
-  await town.startAgent('anna').waitFor('replied')
+  await deployment.makeAgent('anna')
+  await deployment.startAgent('anna').waitFor('replied')
 })
 
 test('an agent takes friends, blocked players and forwards at SIGHUP without losing a link', {
   timeout,
 }, async (context) => {
   const defer = deferIn(context)
-  const town = await Town.withHost(defer)
-  await Promise.all([town.makeAgent('anna'), town.makeAgent('ben')])
-  const config = town.agentConfig('anna')
+  const deployment = await TestDeployment.withHost(defer)
+  await Promise.all([deployment.makeAgent('anna'), deployment.makeAgent('ben')])
+  const config = deployment.agentConfig('anna')
   const game = createServer((socket) => socket.end('hello from the game\n'))
   game.listen(0, '127.0.0.1')
   await new Promise((resolve) => game.once('listening', resolve))
   defer(async () => void game.close())
   const { port } = game.address() as { readonly port: number }
-  const anna = town.startAgent('anna')
-  const ben = town.startAgent('ben', ['--expose', `tcp:${port}`])
+  const anna = deployment.startAgent('anna')
+  const ben = deployment.startAgent('ben', ['--expose', `tcp:${port}`])
   await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
   const { id } = await ben.waitFor('ready')
   const [local = 0] = await freePorts(1)
@@ -199,11 +201,14 @@ test('the log is JSON lines on standard error without whole addresses; standard 
   timeout,
 }, async (context) => {
   const defer = deferIn(context)
-  const town = await Town.withHost(defer)
-  await town.host.stop(30_000)
-  const quiet = town.startHost('host', [], { prefix: ['env', 'PEERPOST_LOG_LEVEL=debug'], output: '--quiet' })
-  await town.makeAgent('anna')
-  const anna = town.startAgent('anna')
+  const deployment = await TestDeployment.withHost(defer)
+  await deployment.host.stop(30_000)
+  const quiet = deployment.startHost('host', [], {
+    prefix: ['env', 'PEERPOST_LOG_LEVEL=debug'],
+    output: '--quiet',
+  })
+  await deployment.makeAgent('anna')
+  const anna = deployment.startAgent('anna')
   await anna.waitFor('replied')
   const { id } = await anna.waitFor('ready')
   assert.equal(await quiet.stop(stopMs), 0)
@@ -213,14 +218,14 @@ test('the log is JSON lines on standard error without whole addresses; standard 
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>)
   const told = (event: string) => lines.find((line) => line.event === event)
-  assert.deepEqual([told('ready')?.level, told('ready')?.address], ['info', 'h…@town.test'])
-  assert.match(String(told('ready')?.msg), /^The host is ready at h…@town\.test/)
+  assert.deepEqual([told('ready')?.level, told('ready')?.address], ['info', 'h…@deployment.test'])
+  assert.match(String(told('ready')?.msg), /^The host is ready at h…@deployment\.test/)
   assert.match(String(told('ready')?.time), /^20\d\d-\d\d-\d\dT[\d:.]+Z$/)
   assert.deepEqual([told('letter')?.level, told('letter')?.kind], ['debug', 'request'])
-  for (const secret of ['host@town.test', 'anna@town.test', String(id)])
+  for (const secret of ['host@deployment.test', 'anna@deployment.test', String(id)])
     assert.ok(!quiet.errors.includes(secret))
 
-  const silent = town.startHost('host', [], { prefix: ['env', 'PEERPOST_LOG_LEVEL=silent'] })
+  const silent = deployment.startHost('host', [], { prefix: ['env', 'PEERPOST_LOG_LEVEL=silent'] })
   await silent.waitFor('ready')
   assert.equal(await silent.stop(stopMs), 0)
   assert.equal(silent.errors, '')
@@ -229,15 +234,15 @@ test('the log is JSON lines on standard error without whole addresses; standard 
 test('life, readiness and numbers are told over HTTP, and readiness by the command', {
   timeout,
 }, async (context) => {
-  const town = await Town.withHost(deferIn(context))
-  await town.host.stop(30_000)
-  const config = town.hostConfig()
+  const deployment = await TestDeployment.withHost(deferIn(context))
+  await deployment.host.stop(30_000)
+  const config = deployment.hostConfig()
   const token = 'f'.repeat(64)
-  writeFileSync(join(town.folder, 'host', 'metrics.token'), `${token}\n`, { mode: 0o600 })
+  writeFileSync(join(deployment.folder, 'host', 'metrics.token'), `${token}\n`, { mode: 0o600 })
   edit(config, '# metrics_token_file = ""', 'metrics_token_file = "metrics.token"')
   const ready = () => PeerpostProcess.run('status', ['status', '--ready', '--config', config])
   await assert.rejects(ready(), (thrown) => thrown instanceof Problem && /No daemon runs/.test(thrown.line))
-  await town.startHost().waitFor('ready')
+  await deployment.startHost().waitFor('ready')
   assert.equal(await ready(), 'Ready.')
   assert.equal((await ask(config, '/healthz', '')).status, 200)
   assert.equal((await ask(config, '/metrics', '')).status, 401)

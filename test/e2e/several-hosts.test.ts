@@ -7,20 +7,20 @@ import { after, before, test } from 'node:test'
 import BetterSqlite3 from 'better-sqlite3'
 import type { PeerpostProcess } from '../../src/cli/child-process.ts'
 import { deferIn } from '../harness/defer.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
 import { lacks } from '../harness/needs.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
-import { linkedTo, mailAt, Town } from '../harness/town.ts'
+import { linkedTo, mailAt, TestDeployment } from '../harness/test-deployment.ts'
 import { waitUntil } from '../harness/wait-until.ts'
 
 const skip = lacks('postfix', 'dovecot')
 const hostNames = ['first', 'second', 'third'] as const
 const names = ['anna', 'ben', 'cleo', 'dora', 'emil', 'finn', 'gina', 'hugo'] as const
 
-let office: PostOffice
+let mailServers: MailServers
 before(async () => {
-  if (!skip) office = await startPostOffice()
+  if (!skip) mailServers = await startMailServers()
 })
-after(() => office?.stop())
+after(() => mailServers?.stop())
 
 /** What the host knows of whom, as it compares it with other hosts. */
 function tableOf(database: string): string {
@@ -38,11 +38,11 @@ function tableOf(database: string): string {
 test('eight agents of three hosts all meet, with all hosts alive, with one killed and with two', {
   ...{ skip, timeout: 300_000 },
 }, async (context) => {
-  const town = await Town.open(deferIn(context), { mailOf: mailAt(office) })
-  await town.makeHosts(hostNames)
+  const deployment = await TestDeployment.open(deferIn(context), { mailOf: mailAt(mailServers) })
+  await deployment.makeHosts(hostNames)
   const hosts = new Map<string, PeerpostProcess>()
   const startHost = async (name: string) => {
-    const host = town.startHost(name)
+    const host = deployment.startHost(name)
     hosts.set(name, host)
     await host.waitFor('ready')
   }
@@ -53,8 +53,9 @@ test('eight agents of three hosts all meet, with all hosts alive, with one kille
   }
 
   const agents = new Map<string, PeerpostProcess>()
-  for (const [index, name] of names.entries()) await town.makeAgent(name, hostNames[index % 3] as string)
-  const startAgent = (name: string) => agents.set(name, town.startAgent(name))
+  for (const [index, name] of names.entries())
+    await deployment.makeAgent(name, hostNames[index % 3] as string)
+  const startAgent = (name: string) => agents.set(name, deployment.startAgent(name))
   const allMeet = (what: string) =>
     waitUntil(
       () => [...agents.values()].every((agent) => linkedTo(agent).size === agents.size - 1),
@@ -75,7 +76,7 @@ test('eight agents of three hosts all meet, with all hosts alive, with one kille
   }
 
   await Promise.all([startHost('first'), startHost('second')])
-  const tables = () => hostNames.map((name) => tableOf(join(town.folder, name, 'host.sqlite')))
+  const tables = () => hostNames.map((name) => tableOf(join(deployment.folder, name, 'host.sqlite')))
   await waitUntil(
     () => new Set(tables()).size === 1,
     () => tables().join('\n'),

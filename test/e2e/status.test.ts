@@ -10,7 +10,7 @@ import { test } from 'node:test'
 import { controlFileOf } from '../../src/api/control-file.ts'
 import { PeerpostProcess } from '../../src/cli/child-process.ts'
 import { deferIn } from '../harness/defer.ts'
-import { Town } from '../harness/town.ts'
+import { TestDeployment } from '../harness/test-deployment.ts'
 
 function status(config: string, ...args: string[]) {
   const run = spawnSync(process.execPath, ['src/cli/main.ts', 'status', '--config', config, ...args], {
@@ -27,15 +27,15 @@ function fails(line: RegExp, config: string, ...args: string[]): void {
 }
 
 test('status tells what agent and host do while they run, and that they do not run afterwards', async (context) => {
-  const town = await Town.withHost(deferIn(context))
-  await Promise.all([town.makeAgent('anna'), town.makeAgent('ben')])
-  const [annas, hosts] = [town.agentConfig('anna'), town.hostConfig()]
+  const deployment = await TestDeployment.withHost(deferIn(context))
+  await Promise.all([deployment.makeAgent('anna'), deployment.makeAgent('ben')])
+  const [annas, hosts] = [deployment.agentConfig('anna'), deployment.hostConfig()]
   fails(/^peerpost: No daemon runs with .*agent\.toml.*Start it: `peerpost agent --config/, annas)
-  fails(/There is no config file/, join(town.folder, 'nothing.toml'))
+  fails(/There is no config file/, join(deployment.folder, 'nothing.toml'))
 
-  const anna = town.startAgent('anna', ['--expose', 'udp:7777'])
+  const anna = deployment.startAgent('anna', ['--expose', 'udp:7777'])
   await anna.waitFor('replied')
-  const ben = town.startAgent('ben')
+  const ben = deployment.startAgent('ben')
   await Promise.all([anna.waitFor('connected'), ben.waitFor('connected')])
 
   const person = status(annas)
@@ -54,7 +54,7 @@ test('status tells what agent and host do while they run, and that they do not r
   assert.deepEqual([program.peers[0].name, program.peers[0].state], ['ben', 'linked'])
 
   const host = status(hosts)
-  assert.match(host.out, /^Host at h…@town\.test for friends: ready/)
+  assert.match(host.out, /^Host at h…@deployment\.test for friends: ready/)
   assert.match(host.out, /\n {2}table {5}2 of 10000 agents\n/)
   assert.match(host.out, /\n {2}letters {8}2 {2}request accepted/)
   assert.equal(JSON.parse(status(hosts, '--json').out).budgets.table.used, 2)
@@ -80,10 +80,10 @@ test('status tells what agent and host do while they run, and that they do not r
 
 test('a daemon that was killed does not run, whoever has its port now, and the next one is found', async (context) => {
   const defer = deferIn(context)
-  const town = await Town.withHost(defer)
-  await town.makeAgent('anna')
-  const config = town.agentConfig('anna')
-  const first = town.startAgent('anna')
+  const deployment = await TestDeployment.withHost(defer)
+  await deployment.makeAgent('anna')
+  const config = deployment.agentConfig('anna')
+  const first = deployment.startAgent('anna')
   await first.waitFor('ready')
   first.kill('SIGKILL')
   await first.ended
@@ -101,35 +101,35 @@ test('a daemon that was killed does not run, whoever has its port now, and the n
   assert.equal(await asked.ended, 1)
   assert.match(asked.errors, /is not the daemon of/)
 
-  await town.startAgent('anna').waitFor('ready')
+  await deployment.startAgent('anna').waitFor('ready')
   assert.equal(status(config).code, 0)
 })
 
 test('a control port that is taken keeps the daemon from starting, and switched off there is none', async (context) => {
   const defer = deferIn(context)
-  const town = await Town.withHost(defer)
+  const deployment = await TestDeployment.withHost(defer)
   const other = createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => other.once('listening', resolve))
   defer(async () => void other.close())
   const { port } = other.address() as { port: number }
-  await town.makeAgent('anna', 'host', [['# listen = "127.0.0.1:0"', `listen = "127.0.0.1:${port}"`]])
-  const child = town.startAgent('anna')
+  await deployment.makeAgent('anna', 'host', [['# listen = "127.0.0.1:0"', `listen = "127.0.0.1:${port}"`]])
+  const child = deployment.startAgent('anna')
   assert.equal(await child.ended, 1)
   assert.match(
     child.errors,
     new RegExp(`cannot use TCP port ${port} of 127\\.0\\.0\\.1: another program uses it`),
   )
-  rmSync(join(town.folder, 'anna'), { recursive: true })
-  await town.makeAgent('anna', 'host', [['# enabled = true', 'enabled = false']])
-  await town.startAgent('anna').waitFor('ready')
-  fails(/or its \[control\] is switched off/, town.agentConfig('anna'))
+  rmSync(join(deployment.folder, 'anna'), { recursive: true })
+  await deployment.makeAgent('anna', 'host', [['# enabled = true', 'enabled = false']])
+  await deployment.startAgent('anna').waitFor('ready')
+  fails(/or its \[control\] is switched off/, deployment.agentConfig('anna'))
 })
 
 test('in a terminal, and only there, an address for the page is printed, by the daemon and by --open', async (context) => {
   const defer = deferIn(context)
-  const town = await Town.withHost(defer)
-  await town.makeAgent('anna')
-  const config = town.agentConfig('anna')
+  const deployment = await TestDeployment.withHost(defer)
+  await deployment.makeAgent('anna')
+  const config = deployment.agentConfig('anna')
   const inTerminal = (args: string) => {
     const command = `'${process.execPath}' src/cli/main.ts ${args} --config '${config}'`
     const child = spawn('script', ['-qefc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] })

@@ -1,9 +1,9 @@
-// The answer of the address server to one datagram, without sockets and without a rate limit.
+// The address server's answer to one datagram, without sockets and rate limits.
 
 import type { AlternateAddresses } from '../../src/stun-server/alternate-addresses.ts'
 import { buildResponse, type Packet, readRequest } from '../../src/stun-server/stun-response.ts'
 
-/** Payload of the largest answer, which holds four IPv6 addresses (RFC 5780 §6.1). */
+/** Payload of the largest answer: it has four IPv6 addresses (RFC 5780 §6.1). */
 export const maxAnswerBytes = 116
 
 /** Null when the datagram gets no answer. */

@@ -1,4 +1,4 @@
-// Debian's Chromium, driven by playwright-core, with a profile of its own that is thrown away.
+// Debian's Chromium, controlled by playwright-core, with a temporary profile.
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { findProgram } from './needs.ts'
 
 export type { Page } from 'playwright-core'
 
-/** Not in git: what the pages looked like. */
+/** Folder for screenshots of the pages; not in git. */
 const output = 'test-output/pages'
 
 const flags = [
@@ -21,7 +21,7 @@ const flags = [
   '--disable-sync',
 ]
 
-/** One for a whole file of tests. */
+/** One browser per test file. */
 export class Browser {
   readonly #chromium: Chromium
 
@@ -36,7 +36,7 @@ export class Browser {
     return new Browser(await chromium.launch({ executablePath, headless: true, args: flags }))
   }
 
-  /** Somebody who has no cookies yet. */
+  /** A visitor without cookies. */
   async visitor(defer: Defer): Promise<Visitor> {
     const context = await this.#chromium.newContext({
       viewport: { width: 1280, height: 900 },
@@ -58,7 +58,7 @@ export class Visitor {
     this.#context = context
   }
 
-  /** A new tab. `complaints` gathers what goes wrong in it: errors, refused by the policy, requests elsewhere. */
+  /** A new tab. `complaints` collects its errors, violations of the policy, and requests to other hosts. */
   async tab(): Promise<{ readonly page: Page; readonly complaints: string[] }> {
     const page = await this.#context.newPage()
     page.setDefaultTimeout(30_000)

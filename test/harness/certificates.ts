@@ -1,4 +1,4 @@
-// Certificates for a name on this computer, and a door of TLS before a mail server that speaks none.
+// Certificates for localhost, and a TLS proxy for a mail server that has no TLS.
 
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -23,7 +23,7 @@ commonName = supplied
 subjectAltName = DNS:localhost, IP:127.0.0.1
 `
 
-/** Signed by itself, for `localhost`; the dates as OpenSSL takes them, such as 20200101000000Z. */
+/** A self-signed certificate for `localhost`. Dates have OpenSSL's form, such as 20200101000000Z. */
 export function makeCertificate(folder: string, from: string, until: string): Certificate {
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'config'), config)
@@ -43,8 +43,11 @@ export function makeCertificate(folder: string, from: string, until: string): Ce
   return { certificateFile: join(folder, 'certificate'), cert: read('certificate'), key: read('key') }
 }
 
-/** What comes by TLS goes on in clear to `port`. Resolves with the port of the door, and what closes it. */
-export async function openTlsDoor(
+/**
+ * Forwards TLS connections in clear text to `port`. Resolves with the proxy's port and a function that closes
+ * it.
+ */
+export async function startTlsProxy(
   port: number,
   { cert, key }: Pick<Certificate, 'cert' | 'key'>,
 ): Promise<{ readonly port: number; close(): Promise<void> }> {

@@ -1,12 +1,12 @@
-// Cleaning up in the opposite order of making, whatever happened in between.
+// Cleanup in reverse order of setup, whatever fails in between.
 
 export type Defer = (work: () => unknown) => void
 
-/** A test, or who else ends some time. */
-export type Ending = { readonly after: (work: () => Promise<void>) => unknown }
+/** A test, or anything else with an end. */
+export type HasEnd = { readonly after: (work: () => Promise<void>) => unknown }
 
-/** Every piece of work runs at the end, the last first; the first failure is told after all have run. */
-export function deferIn(context: Ending): Defer {
+/** Runs all work at the end, in reverse order. The first failure is thrown after all have run. */
+export function deferIn(context: HasEnd): Defer {
   const works: (() => unknown)[] = []
   context.after(async () => {
     const failures: unknown[] = []

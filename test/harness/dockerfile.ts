@@ -1,4 +1,4 @@
-// Reads a Dockerfile, and does what it says in folders of this computer, which takes the place of the base image.
+// Parses a Dockerfile and runs its instructions in folders of this computer, which replaces the base image.
 
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync } from 'node:fs'
@@ -22,20 +22,22 @@ export function readStages(file: string): readonly Stage[] {
   return stages
 }
 
-/** The value of the last such instruction. */
+/** The value of the last instruction of this name. */
 export function lastOf(stage: Stage, name: string): string {
   const found = stage.steps.findLast((step) => step.name === name)
   if (!found) throw new Error(`the Dockerfile has no ${name}`)
   return found.rest
 }
 
-/** Of an instruction in its exec form, which no shell reads. */
+/** The words of an instruction in exec form, which no shell parses. */
 export function wordsOf(rest: string): readonly string[] {
   return JSON.parse(rest.slice(rest.indexOf('['))) as string[]
 }
 
-/** Builds stage after stage below `root`, each in a folder of its name; files of the context come from `context`. Paths
- *  of commands are absolute in an image, and below its folder here. Returns the folder of the last stage. */
+/**
+ * Builds all stages, each in a folder of its name below `root`. Files of the build context come from `context`.
+ * Absolute paths of an image lie below its folder here. Returns the folder of the last stage.
+ */
 export function buildStages(stages: readonly Stage[], root: string, context: string): string {
   const folderOf = (name: string) => join(root, name || 'image')
   for (const stage of stages) {
@@ -52,7 +54,7 @@ export function buildStages(stages: readonly Stage[], root: string, context: str
         for (const source of words.slice(from === undefined ? 0 : 1, -1)) {
           const place = posix.resolve(workdir, target)
           const origin = from === undefined ? join(context, source) : join(folderOf(from), source)
-          // Links inside node_modules stay as they are.
+          // Links inside node_modules are kept.
           const end = target.endsWith('/') ? join(folder, place, basename(source)) : join(folder, place)
           cpSync(origin, end, { recursive: true, verbatimSymlinks: true })
         }
@@ -64,13 +66,13 @@ export function buildStages(stages: readonly Stage[], root: string, context: str
   return folderOf(stages.at(-1)?.name ?? '')
 }
 
-/** With every absolute path put below the folder. */
+/** Puts every absolute path below the folder. */
 export function below(folder: string, words: string): string {
   return words.replace(/(?<=^|\s)\/(?=[a-z])/g, `${folder}/`)
 }
 
 function run(command: string, cwd: string): void {
-  // What npm tells its scripts is not for the npm in there.
+  // npm's environment variables are not for the inner npm.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_')))
   env.npm_config_prefer_offline = 'true'
   const done = spawnSync('sh', ['-ec', command], { cwd, env, encoding: 'utf8' })

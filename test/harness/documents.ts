@@ -1,11 +1,11 @@
-// The documents of the repository, and the commands they show.
+// The repository's documents and the commands in them.
 
 import { globSync, readFileSync } from 'node:fs'
 
 /** README, changelog and everything in docs/. */
 export const documents: readonly string[] = ['README.md', 'CHANGELOG.md', ...globSync('docs/**/*.md').sort()]
 
-/** Commands of the fenced `sh` blocks, continued lines joined. */
+/** Commands in the fenced `sh` blocks, with continued lines joined. */
 export function commandsOf(file: string): string[] {
   return [...readFileSync(file, 'utf8').matchAll(/^```sh\n([\s\S]*?)^```$/gm)].flatMap((block) =>
     (block[1] ?? '')
@@ -15,14 +15,14 @@ export function commandsOf(file: string): string[] {
   )
 }
 
-/** Commands of the fenced `console` blocks, which begin with `$`. */
+/** Commands in the fenced `console` blocks, which start with `$`. */
 export function consoleCommandsOf(file: string): string[] {
   return [...readFileSync(file, 'utf8').matchAll(/^```console\n([\s\S]*?)^```$/gm)].flatMap((block) =>
     [...(block[1] ?? '').matchAll(/^\$ (.*)$/gm)].map(([, command = '']) => command),
   )
 }
 
-/** What `#…` in a link may name: the headings, as GitHub makes them. */
+/** The anchors of a document's headings, in GitHub's form. */
 export function anchorsOf(file: string): Set<string> {
   const anchors = new Set<string>()
   const text = readFileSync(file, 'utf8').replace(/^```[\s\S]*?^```$/gm, '')

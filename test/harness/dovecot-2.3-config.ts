@@ -1,16 +1,16 @@
-// The configuration of a test's Dovecot in the language of 2.3, which Debian 12 has.
+// Dovecot's configuration for tests, in the syntax of 2.3 (Debian 12).
 
-import { mailOwnerId, type OfficePlan } from './post-office-config.ts'
+import { type MailServersPlan, mailOwnerId } from './mail-servers-config.ts'
 
-/** Texts by file name. */
-export function dovecot23Config(plan: OfficePlan): Readonly<Record<string, string>> {
+/** File contents by file name. */
+export function dovecot23Config(plan: MailServersPlan): Readonly<Record<string, string>> {
   return {
     'dovecot.conf': mainConfig(plan),
     ...(plan.tokenInfoUrl !== '' && { 'dovecot-oauth2.conf': oauthConfig(plan) }),
   }
 }
 
-function mainConfig(plan: OfficePlan): string {
+function mainConfig(plan: MailServersPlan): string {
   const { folder, listen, smtpPort, imapPort, pop3Port, password, imapCapability } = plan
   const { sieve, quotaBytes, tls, tokenInfoUrl } = plan
   return `base_dir = ${folder}/dovecot
@@ -81,7 +81,7 @@ service auth {
 ${sieve === '' ? '' : sieveConfig(folder, `${listen}:${smtpPort}`)}`
 }
 
-/** Vacation notices go out by SMTP, every time. */
+/** Sends a vacation notice by SMTP for every mail. */
 function sieveConfig(folder: string, submissionHost: string): string {
   return `submission_host = ${submissionHost}
 protocol lmtp {
@@ -116,7 +116,7 @@ function oauthPassdb(folder: string): string {
 `
 }
 
-function oauthConfig({ tokenInfoUrl }: OfficePlan): string {
+function oauthConfig({ tokenInfoUrl }: MailServersPlan): string {
   return `introspection_mode = get
 introspection_url = ${tokenInfoUrl}
 username_attribute = email

@@ -1,13 +1,13 @@
-// The configuration of a test's Dovecot in the language of 2.4, which Debian 13 has.
+// Dovecot's configuration for tests, in the syntax of 2.4 (Debian 13).
 
-import { mailOwnerId, type OfficePlan } from './post-office-config.ts'
+import { type MailServersPlan, mailOwnerId } from './mail-servers-config.ts'
 
-/** Texts by file name. */
-export function dovecot24Config(plan: OfficePlan): Readonly<Record<string, string>> {
+/** File contents by file name. */
+export function dovecot24Config(plan: MailServersPlan): Readonly<Record<string, string>> {
   return { 'dovecot.conf': mainConfig(plan) }
 }
 
-function mainConfig(plan: OfficePlan): string {
+function mainConfig(plan: MailServersPlan): string {
   const { folder, listen, smtpPort, imapPort, pop3Port, password, imapCapability } = plan
   const { sieve, quotaBytes, tls, tokenInfoUrl } = plan
   return `dovecot_config_version = 2.4.0
@@ -83,7 +83,7 @@ service auth {
 ${sieve === '' ? '' : sieveConfig(folder, `${listen}:${smtpPort}`)}`
 }
 
-/** Vacation notices go out by SMTP, every time. */
+/** Sends a vacation notice by SMTP for every mail. */
 function sieveConfig(folder: string, submissionHost: string): string {
   return `submission_host = ${submissionHost}
 protocol lmtp {
@@ -102,7 +102,7 @@ sieve_vacation_min_period = 0
 `
 }
 
-/** Beyond it the last mail may go by a tenth, as in 2.3. */
+/** The last mail may exceed the quota by a tenth, as in 2.3. */
 function quotaConfig(bytes: number): string {
   return `mail_plugins {
   quota = yes

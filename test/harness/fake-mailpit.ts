@@ -1,6 +1,6 @@
-// Stands in for Mailpit where there is none: SMTP in, the web API and the WebSocket out, as Mailpit 1.30 documents and
-// does them — one mailbox for everybody, 50 mails a page unless told otherwise, newest first, searches by part of a
-// word, and a deletion without IDs that deletes everything.
+// Replaces Mailpit when it is not installed: SMTP in, the web API and the WebSocket out, as documented for
+// Mailpit 1.30. It has one mailbox for all addresses, 50 mails per page by default, newest first, searches by
+// part of a word, and a deletion without IDs that deletes everything.
 
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -13,7 +13,7 @@ import type { Mailpit, MailpitOptions, StoredMail } from './mailpit.ts'
 type Stored = StoredMail & { read: boolean; readonly shown: Awaited<ReturnType<typeof shownOf>> }
 
 export async function startFakeMailpit({ login, root = '' }: MailpitOptions = {}): Promise<Mailpit> {
-  /** Newest last. */
+  /** Mails, newest last. */
   let mails: Stored[] = []
   const sockets = new Set<Duplex>()
   const broadcast = (event: unknown) => {
@@ -107,7 +107,7 @@ export async function startFakeMailpit({ login, root = '' }: MailpitOptions = {}
     sockets.add(socket)
     socket.on('error', () => undefined)
     socket.on('close', () => sockets.delete(socket))
-    // Nothing a client says matters, but that it leaves does.
+    // The client's messages are ignored; only its close matters.
     socket.on('data', (frame: Buffer) => ((frame[0] ?? 0) & 0x0f) === 8 && socket.end(Buffer.from([0x88, 0])))
   })
   web.listen(0, '127.0.0.1')

@@ -1,14 +1,14 @@
-// The files of a Maildir behind a mail server: putting mails there as another delivery would, and telling whether
-// anything there was touched.
+// Reads and writes the files of a mail server's Maildir: delivers mails as another program does, and shows
+// whether anything was changed.
 
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { rawMail, testSubject } from './post-office-mail.ts'
+import { rawMail, testSubject } from './mailbox-helpers.ts'
 
 let dropped = 0
 
-/** Delivers a mail; with flags, as one that a reader has seen. Returns the base of its name. */
+/** Delivers a mail; with flags it looks as if a reader has seen it. Returns the base of its file name. */
 export function dropMail(maildir: string, raw: Uint8Array, flags?: string): string {
   const name = `${Math.floor(Date.now() / 1000)}.M${String(++dropped).padStart(6, '0')}P1.test`
   const place = flags === undefined ? join('new', name) : join('cur', `${name}:2,${flags}`)
@@ -16,7 +16,7 @@ export function dropMail(maildir: string, raw: Uint8Array, flags?: string): stri
   return name
 }
 
-/** Every mail's name with its flags and, where Dovecot keeps them, its UID; and its bytes. */
+/** Every mail's name with its flags and, in Dovecot, its UID; and its bytes. */
 export function maildirSnapshot(maildir: string): Map<string, string> {
   const uids = uidsOf(maildir)
   const files = ['new', 'cur'].flatMap((part) =>
@@ -24,7 +24,7 @@ export function maildirSnapshot(maildir: string): Map<string, string> {
   )
   return new Map(
     files.map(([part, name]) => {
-      // Dovecot moves mails from new/ to cur/ and appends empty flags and sizes; that marks nothing.
+      // Dovecot moves mails from new/ to cur/ and appends empty flags and sizes; that is no change.
       const base = name.split(/[,:]/)[0] ?? ''
       const flags = /:2,(.*)$/.exec(name)?.[1] ?? ''
       const bytes = readFileSync(join(maildir, part, name))
@@ -36,7 +36,9 @@ export function maildirSnapshot(maildir: string): Map<string, string> {
   )
 }
 
-/** From Dovecot's `dovecot-uidlist`: its first line is UIDVALIDITY and such, then `UID fields :file name`. */
+/**
+ * Parses Dovecot's `dovecot-uidlist`: the first line has UIDVALIDITY, the others are `UID fields :file name`.
+ */
 function uidsOf(maildir: string): Map<string, string> {
   const file = join(maildir, 'dovecot-uidlist')
   const uids = new Map<string, string>()
@@ -50,7 +52,7 @@ function uidsOf(maildir: string): Map<string, string> {
   return uids
 }
 
-/** Mails of all kinds that a mailbox for `address` has to leave alone. */
+/** All kinds of mails that a mailbox for `address` must not touch. */
 export function foreignMails(address: string, count: number): { raw: Uint8Array; flags?: string }[] {
   return Array.from({ length: count }, (_, i) => {
     switch (i % 6) {

@@ -1,4 +1,4 @@
-// A Maildir that a test delivers into.
+// A Maildir into which a test delivers mails.
 
 import { mkdirSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,28 +9,28 @@ export class TestMaildir {
 
   constructor(path: string) {
     this.path = path
-    for (const part of ['', 'tmp', 'new', 'cur']) mkdirSync(join(path, part))
+    for (const subfolder of ['', 'tmp', 'new', 'cur']) mkdirSync(join(path, subfolder))
   }
 
   get url(): string {
     return `maildir:${this.path}`
   }
 
-  /** Whole at once, as deliveries are; latin1, so that a character is a byte. */
+  /** Delivers atomically. latin1, so that a character is a byte. */
   deliver(mail: string): void {
     const name = `${1_700_000_000 + this.#next++}.M1P1.test`
     writeFileSync(join(this.path, 'tmp', name), mail, 'latin1')
     renameSync(join(this.path, 'tmp', name), join(this.path, 'new', name))
   }
 
-  /** Paths of the mails that are there. */
+  /** Paths of all mails. */
   get mails(): string[] {
-    return ['new', 'cur'].flatMap((part) =>
-      readdirSync(join(this.path, part)).map((name) => join(this.path, part, name)),
+    return ['new', 'cur'].flatMap((subfolder) =>
+      readdirSync(join(this.path, subfolder)).map((name) => join(this.path, subfolder, name)),
     )
   }
 
-  /** Null when it is gone. */
+  /** Null when it was removed. */
   read(path: string): Uint8Array | null {
     return unlessGone(() => readFileSync(path))
   }

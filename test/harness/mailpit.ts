@@ -1,5 +1,5 @@
-// Mailpit for a test: the real one where there is one on the PATH, which no package of Debian's brings; otherwise the
-// one that stands in for it.
+// Mailpit for a test: the real one if it is on the PATH (Debian has no package of it), otherwise its
+// replacement.
 
 import { writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import { createSender } from '../../src/mail/open-mailbox.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
 import { startFakeMailpit } from './fake-mailpit.ts'
-import { findProgram } from './needs.ts'
 import {
   failureOf,
   freePorts,
@@ -16,23 +15,24 @@ import {
   startDaemon,
   startGuardian,
   stopDaemon,
-} from './post-office-processes.ts'
+} from './mail-servers-processes.ts'
+import { findProgram } from './needs.ts'
 
 export type StoredMail = { readonly id: string; readonly raw: Uint8Array; readonly read: boolean }
 
 export type Mailpit = {
   readonly smtpPort: number
   readonly webPort: number
-  /** Puts mails there. */
+  /** Stores mails. */
   deliver(raws: readonly Uint8Array[]): Promise<void>
-  /** All there are, oldest first. */
+  /** All mails, oldest first. */
   mails(): Promise<readonly StoredMail[]>
   stop(): Promise<void>
 }
 
 export type MailpitOptions = {
   readonly login?: { readonly user: string; readonly password: string }
-  /** Where its root is mounted, with a leading slash; default none. */
+  /** Path prefix of its URLs, with a leading slash; default none. */
   readonly root?: string
 }
 

@@ -1,4 +1,4 @@
-// A router that opens ports when it is asked to: miniupnpd, as it is in many home routers, on a router of ours.
+// A router that opens ports on request: miniupnpd, which many home routers use, on one of the test's routers.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -9,26 +9,29 @@ import { findProgram } from './needs.ts'
 import { ServerOutput } from './server-output.ts'
 
 export type MiniupnpdOptions = {
-  /** PCP and NAT-PMP. */
+  /** Enables PCP and NAT-PMP. */
   readonly pcp?: boolean
-  /** UPnP; `1` for the older form, which most routers have. */
+  /** Enables UPnP; `1` is the older version, which most routers have. */
   readonly upnp?: false | 1 | 2
 }
 
 export type Miniupnpd = {
-  /** Ports it leads into the LAN now. */
+  /** The ports that are open now. */
   openPorts(): number[]
-  /** Resolves when what it says of its work has so many matches of `pattern`; rejects when it ends before. */
+  /** Resolves when its output has so many matches of `pattern`; rejects when it ends before. */
   says(pattern: RegExp, times?: number): Promise<void>
   stop(): Promise<void>
 }
 
-/** From 2.3.5 on (Debian 13) no PCP lease is shorter than two minutes, as RFC 6887 §15 advises. Where a test cannot wait
- *  that long, such an answer says four seconds when it leaves the router (§7.1, §7.2: version, opcode, lifetime). */
+/**
+ * Since 2.3.5 (Debian 13) PCP leases are at least two minutes, as RFC 6887 §15 advises. For tests that cannot
+ * wait so long, the router changes this lifetime to four seconds in answers (§7.1, §7.2: version, opcode,
+ * lifetime).
+ */
 const shortPcpLeases =
   'chain output { type filter hook output priority mangle; udp sport 5351 @th,64,16 0x0281 @th,96,32 120 @th,96,32 set 4; }'
 
-/** The chains are ours to make; only what is in the `…miniupnpd` ones is its. */
+/** The test creates the chains; miniupnpd changes only the `…miniupnpd` ones. */
 const chains = `
 table inet upnp {
   chain forward { type filter hook forward priority filter; jump miniupnpd; }
@@ -68,7 +71,7 @@ export async function startMiniupnpd(
       '',
     ].join('\n'),
   )
-  // It is started anew in a router that had one before.
+  // The router may have had an earlier instance.
   spawnSync('ip', ['netns', 'exec', router, 'nft', 'delete table inet upnp'])
   const [ip = '', ...args] = within(router)
   const made = spawnSync(ip, [...args, 'nft', chains], { encoding: 'utf8' })

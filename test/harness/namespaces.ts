@@ -1,9 +1,9 @@
-// A small Internet of network namespaces: one backbone, LANs behind kernel NATs (nftables), hosts in them.
+// A small Internet of network namespaces: a backbone, LANs behind kernel NATs (nftables), and hosts in them.
 //
 //     backbone 198.18.0.0/24 (RFC 2544) ── NAT router ── LAN 10.0.N.0/24 ── hosts
 //     backbone 2a10:50::/64 ───────────── firewall ───── LAN 2a10:50:0:N::/64     with `ipv6`
 //
-// Names carry our process ID, so that runs in parallel never meet and leftovers of killed runs are found.
+// Names contain our process ID, so that parallel runs do not collide and leftovers of killed runs are found.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
@@ -16,35 +16,35 @@ export type Lan = {
   readonly router: string
   /** The router's address in the LAN. */
   readonly routerAddress: string
-  /** What the backbone sees. */
+  /** The address that the backbone sees. */
   readonly publicAddress: string
-  /** The provider gives the router this address instead; nothing it had mapped is left. */
+  /** The provider gives the router another address; all its mappings are lost. */
   changePublicAddress(address: string): void
-  /** A host comes from another LAN, with its cable. */
+  /** Moves a host with its cable from another LAN to this one. */
   adopt(netns: string): void
   /** Adds a host to the LAN; returns its network namespace. */
   addHost(): string
 }
 
 export type Internet = {
-  /** Namespace for servers; has every address of `serverAddresses`. */
+  /** Namespace for servers; it has both `serverAddresses`. */
   readonly backbone: string
   readonly serverAddresses: readonly [string, string]
   /**
-   * A LAN whose router does what home routers do: masquerade, and drop what nobody asked for. `how` goes on after
-   * nftables' `masquerade` for UDP, such as `fully-random` or `to :40000-40255 random`. `publicAddress`: another than the
-   * next of the backbone. `howTcp`: as `how`, for TCP.
+   * A LAN behind a typical home router: it masquerades and drops unexpected packets. `how` follows nftables'
+   * `masquerade` for UDP, such as `fully-random` or `to :40000-40255 random`. `publicAddress` replaces the next
+   * address of the backbone. `howTcp`: like `how`, for TCP.
    */
   addLan(how?: string, publicAddress?: string, howTcp?: string): Lan
-  /** A host on the backbone itself, without a NAT; returns its namespace and address. */
+  /** Adds a host on the backbone, without a NAT; returns its namespace and address. */
   addPublicHost(): { readonly netns: string; readonly address: string }
   close(): void
 }
 
 export type InternetOptions = {
-  /** The first three numbers of the backbone's addresses. */
+  /** The first three numbers of the backbone's IPv4 addresses. */
   readonly network?: string
-  /** Every LAN has IPv6 too, without a NAT, behind a firewall that lets answers in and nothing else. */
+  /** Every LAN also has IPv6, without a NAT, behind a firewall that accepts only answers. */
   readonly ipv6?: boolean
 }
 
@@ -62,7 +62,7 @@ export function makeInternet({ network = '198.18.0', ipv6 = false }: InternetOpt
     inside(netns, 'link', 'set', 'lo', 'up')
     return netns
   }
-  /** A cable from `device` in `netns` to a port of the bridge in `switchNetns`. */
+  /** Connects `device` in `netns` to a port of the bridge in `switchNetns`. */
   const plug = (netns: string, device: string, switchNetns: string, bridge: string, port: string): void => {
     inside(switchNetns, 'link', 'add', port, 'type', 'veth', 'peer', 'name', device, 'netns', netns)
     inside(switchNetns, 'link', 'set', port, 'master', bridge, 'up')
@@ -76,7 +76,7 @@ export function makeInternet({ network = '198.18.0', ipv6 = false }: InternetOpt
     inside(backbone, 'link', 'set', 'backbone', 'up')
     for (const address of serverAddresses) inside(backbone, 'addr', 'add', `${address}/24`, 'dev', 'backbone')
     if (ipv6) {
-      addSix(backbone, `${sixPrefix}::1/64`, 'backbone')
+      addIpv6(backbone, `${ipv6Prefix}::1/64`, 'backbone')
       setKernel(backbone, 'net.ipv6.conf.all.forwarding=1')
     }
 
@@ -94,33 +94,33 @@ export function makeInternet({ network = '198.18.0', ipv6 = false }: InternetOpt
         inside(router, 'link', 'set', 'lan', 'up')
         setKernel(router, 'net.ipv4.ip_forward=1')
         run('ip', 'netns', 'exec', router, 'nft', homeRouter(how, howTcp))
-        const lanSix = `${sixPrefix}:0:${lan}`
+        const lanIpv6 = `${ipv6Prefix}:0:${lan}`
         if (ipv6) {
-          const routerSix = `${sixPrefix}::${10 + lan}`
-          addSix(router, `${routerSix}/64`, 'wan')
-          addSix(router, `${lanSix}::1/64`, 'lan')
+          const routerIpv6 = `${ipv6Prefix}::${10 + lan}`
+          addIpv6(router, `${routerIpv6}/64`, 'wan')
+          addIpv6(router, `${lanIpv6}::1/64`, 'lan')
           setKernel(router, 'net.ipv6.conf.all.forwarding=1')
           run('ip', 'netns', 'exec', router, 'nft', homeFirewall)
-          inside(router, '-6', 'route', 'add', 'default', 'via', `${sixPrefix}::1`)
-          inside(backbone, '-6', 'route', 'add', `${lanSix}::/64`, 'via', routerSix)
+          inside(router, '-6', 'route', 'add', 'default', 'via', `${ipv6Prefix}::1`)
+          inside(backbone, '-6', 'route', 'add', `${lanIpv6}::/64`, 'via', routerIpv6)
         }
         let hosts = 0
         let presentAddress = publicAddress
-        const take = (netns: string) => {
+        const connectHost = (netns: string) => {
           const host = ++hosts
           plug(netns, 'eth0', router, 'lan', `host${host}`)
           inside(netns, 'addr', 'add', `10.0.${lan}.${1 + host}/24`, 'dev', 'eth0')
           inside(netns, 'route', 'add', 'default', 'via', routerAddress)
           if (ipv6) {
-            addSix(netns, `${lanSix}::${1 + host}/64`, 'eth0')
-            inside(netns, '-6', 'route', 'add', 'default', 'via', `${lanSix}::1`)
+            addIpv6(netns, `${lanIpv6}::${1 + host}/64`, 'eth0')
+            inside(netns, '-6', 'route', 'add', 'default', 'via', `${lanIpv6}::1`)
           }
         }
         return {
           router,
           routerAddress,
           publicAddress,
-          // Masquerading forgets what it had mapped to an address that is taken away.
+          // Masquerading drops the mappings of a removed address.
           changePublicAddress(address) {
             inside(router, 'addr', 'del', `${presentAddress}/24`, 'dev', 'wan')
             inside(router, 'addr', 'add', `${address}/24`, 'dev', 'wan')
@@ -128,11 +128,11 @@ export function makeInternet({ network = '198.18.0', ipv6 = false }: InternetOpt
           },
           adopt(netns) {
             inside(netns, 'link', 'del', 'eth0')
-            take(netns)
+            connectHost(netns)
           },
           addHost() {
             const netns = make(`lan${lan}h${hosts + 1}`)
-            take(netns)
+            connectHost(netns)
             return netns
           },
         }
@@ -153,7 +153,7 @@ export function makeInternet({ network = '198.18.0', ipv6 = false }: InternetOpt
   }
 }
 
-/** A firewall in this namespace drops all UDP, but on loopback; the returned function takes it away again. */
+/** Drops all UDP in this namespace, except on loopback. The returned function removes the firewall. */
 export function dropUdp(netns: string): () => void {
   const nft = (script: string) => run('ip', 'netns', 'exec', netns, 'nft', script)
   const chains = ['input', 'output', 'forward'].map((hook) => {
@@ -164,13 +164,13 @@ export function dropUdp(netns: string): () => void {
   return () => nft('delete table inet noudp')
 }
 
-/** The command that runs another in a namespace. */
+/** The prefix of a command that runs in a namespace. */
 export function within(netns: string): readonly string[] {
   return ['ip', 'netns', 'exec', netns]
 }
 
-/** Public as far as `addressScope` is concerned, and nobody's here. */
-const sixPrefix = '2a10:50'
+/** A public prefix according to `addressScope`, which nobody uses here. */
+const ipv6Prefix = '2a10:50'
 
 const homeFirewall = `
 table ip6 home {
@@ -180,7 +180,7 @@ table ip6 home {
   }
 }`
 
-/** Without the input chain, a peer's early packet would take the very port our own mapping needs. */
+/** Without the input chain, a peer's early packet would occupy the port that our own mapping needs. */
 function homeRouter(how: string, howTcp: string): string {
   return `
 table ip home {
@@ -194,8 +194,8 @@ table ip home {
 }`
 }
 
-/** Usable at once: nobody else has the address. */
-function addSix(netns: string, address: string, device: string): void {
+/** Without duplicate address detection, so that it is usable at once. */
+function addIpv6(netns: string, address: string, device: string): void {
   inside(netns, '-6', 'addr', 'add', address, 'dev', device, 'nodad')
 }
 
@@ -216,12 +216,12 @@ function run(command: string, ...args: readonly string[]): void {
   if (status !== 0) throw error ?? new Error(`${command} ${args.join(' ')}: ${stderr.trim()}`)
 }
 
-/** Deleting a namespace takes its devices with it; processes in it must have ended. */
+/** Deleting a namespace deletes its devices. Its processes must have ended. */
 function removeAll(netns: readonly string[]): void {
   for (const name of [...netns].reverse()) spawnSync('ip', ['netns', 'delete', name])
 }
 
-/** Namespaces of test processes that are no more, with whatever still runs in them. */
+/** Removes namespaces of ended test processes, and kills what still runs in them. */
 function removeLeftovers(): void {
   const folder = '/run/netns'
   if (!existsSync(folder)) return
@@ -235,7 +235,7 @@ function removeLeftovers(): void {
       try {
         process.kill(Number(id), 'SIGKILL')
       } catch {
-        // It has ended meanwhile.
+        // The process has ended meanwhile.
       }
     }
   }

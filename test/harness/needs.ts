@@ -1,11 +1,11 @@
-// Tests that need a real part say so by name, which leaves their file to `npm run test:all`. That has every part; where
-// such a file is run alone and the part is missing, they are skipped.
+// Tests declare the external programs they need. Then their file runs only in `npm run test:all`, which
+// installs all programs. When such a file runs alone and a program is missing, its tests are skipped.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** Debian keeps each version of PostgreSQL in a folder of its own. */
+/** Debian has each version of PostgreSQL in its own folder. */
 const postgres = '/usr/lib/postgresql'
 const versions = existsSync(postgres) ? readdirSync(postgres).sort((a, b) => Number(b) - Number(a)) : []
 const postgresFolders = versions.map((version) => join(postgres, version, 'bin'))
@@ -26,7 +26,7 @@ export function findProgram(name: string): string | undefined {
 
 let namespacesWork: boolean | undefined
 
-/** Whether this process may make network namespaces (root with CAP_SYS_ADMIN). */
+/** Whether this process may create network namespaces (root with CAP_SYS_ADMIN). */
 function canMakeNamespaces(): boolean {
   namespacesWork ??= spawnSync('unshare', ['--net', 'true']).status === 0
   return namespacesWork
@@ -34,7 +34,7 @@ function canMakeNamespaces(): boolean {
 
 let registryAnswers: boolean | undefined
 
-/** Whether npm can fetch packages, from wherever this computer's npm does. */
+/** Whether npm can fetch packages from its configured registry. */
 function canFetchPackages(): boolean {
   registryAnswers ??= spawnSync('npm', ['view', 'npm', 'version'], { timeout: 30_000 }).status === 0
   return registryAnswers
@@ -58,7 +58,7 @@ export type Part =
   | 'network namespaces'
   | 'npm registry'
 
-/** As `lacks`, for a program that no Debian package brings: `test:all` cannot promise it. */
+/** Like `lacks`, for a program without a Debian package: `test:all` cannot install it. */
 export function lacksUnpackaged(program: 'mailpit'): string | false {
   return (
     findProgram(program) === undefined &&
@@ -66,16 +66,19 @@ export function lacksUnpackaged(program: 'mailpit'): string | false {
   )
 }
 
-/** What is no program. */
+/** Abilities that are no programs. */
 const abilities: Readonly<Record<string, () => boolean>> = {
   'network namespaces': canMakeNamespaces,
   'npm registry': canFetchPackages,
 }
 
-/** Where the part is not called like its program. */
+/** Programs whose name differs from the part's. */
 const programs: Readonly<Record<string, string>> = { 'dovecot-sieve': 'sievec', postgresql: 'initdb' }
 
-/** For `test(name, { skip: lacks('postfix', 'dovecot') }, …)`: false, or the sentence that says what is missing. */
+/**
+ * For `test(name, { skip: lacks('postfix', 'dovecot') }, …)`: false, or a sentence that names the missing
+ * parts.
+ */
 export function lacks(...parts: readonly Part[]): string | false {
   const isHere = (part: Part) => abilities[part]?.() ?? findProgram(programs[part] ?? part) !== undefined
   const missing = parts.filter((part) => !isHere(part))

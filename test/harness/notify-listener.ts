@@ -1,5 +1,5 @@
-// Listens where systemd would (sd_notify(3)): a datagram socket of the Unix family, which Node does not have and Perl,
-// part of every Debian, has.
+// Listens in place of systemd (sd_notify(3)) on a Unix datagram socket. Node has no such sockets; Perl does,
+// and is part of every Debian.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -31,7 +31,7 @@ export class NotifyListener {
     const { stdout } = listener.#child
     if (!stdout) throw new Error('perl has no output')
     createInterface({ input: stdout }).on('line', (line) => {
-      // A barrier is systemd-notify's own way of waiting until it was heard.
+      // systemd-notify sends a barrier to wait until its message was received.
       if (line !== 'BARRIER=1') listener.heard.push(line)
       listener.#wake()
     })
@@ -39,7 +39,7 @@ export class NotifyListener {
     return listener
   }
 
-  /** The first that fits of what has come since the last one that was asked for; that, and all before, is forgotten. */
+  /** Resolves with the first message that matches. Drops it and all before it. */
   async hears(wanted: RegExp): Promise<string> {
     for (;;) {
       const index = this.heard.findIndex((line) => wanted.test(line))

@@ -1,5 +1,5 @@
-// A real PostgreSQL cluster on a Unix socket in a folder of its own, with fsync on. PostgreSQL refuses to run as root, so
-// root starts it as the user `postgres`, which Debian's package makes.
+// A real PostgreSQL cluster on a Unix socket in a temporary folder, with fsync on. PostgreSQL refuses to run as
+// root, so root starts it as the user `postgres` of Debian's package.
 
 import { execFile, execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -44,7 +44,7 @@ export class PostgresCluster {
     }
   }
 
-  /** A new, empty database. */
+  /** Creates an empty database. */
   async database(): Promise<string> {
     const name = `test_${this.#made++}`
     await this.#do('createdb', '-h', this.#folder, '-U', 'postgres', name)
@@ -55,7 +55,7 @@ export class PostgresCluster {
     return `postgres://${user}@${encodeURIComponent(this.#folder)}/${name}`
   }
 
-  /** `fast` ends all connections in the middle of what they do. */
+  /** `fast` ends all connections immediately. */
   async pause(mode: 'fast' | 'immediate' = 'fast'): Promise<void> {
     await this.#do('pg_ctl', '-D', join(this.#folder, 'data'), '-m', mode, '-w', 'stop')
   }

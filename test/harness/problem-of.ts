@@ -1,4 +1,4 @@
-// The Problem that a piece of work ends with: one line for a person, and no password in it.
+// Returns the Problem that the work fails with, and checks that it is one line without a password.
 
 import assert from 'node:assert/strict'
 import { Problem } from '../../src/base/problem.ts'

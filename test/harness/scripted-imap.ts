@@ -1,19 +1,22 @@
-// An IMAP server on loopback that behaves as a test says: by itself it lets everybody in to an empty folder.
+// A scripted IMAP server on loopback. By default everybody can log in to an empty mailbox.
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 
 export type ImapScript = {
-  /** Instead of the usual greeting. */
+  /** Replaces the usual greeting. */
   readonly greeting?: (connection: number) => string | null
-  /** Lines to answer a command with, where `TAG` stands for its tag; null: as usual. `close` ends the connection. */
+  /**
+   * Lines of the answer to a command, where `TAG` stands for its tag; null for the usual answer. `close` ends
+   * the connection.
+   */
   readonly answer?: (verb: string, connection: number) => readonly string[] | null
 }
 
 export type ScriptedImap = {
   readonly url: string
   readonly connections: () => number
-  /** Sends a line on all open connections, and ends them if so told. */
+  /** Sends a line on all open connections, and closes them if requested. */
   say(line: string, then?: 'close'): void
   stop(): Promise<void>
 }

@@ -1,27 +1,27 @@
-// A POP3 server whose answers a test decides: for locked mailboxes, logins too soon, and servers that lie or stall.
+// A scripted POP3 server: for locked mailboxes, logins that come too soon, and servers that lie or stall.
 
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 
 export type Pop3Script = {
-  /** CAPA's lines; null: the command is unknown. */
+  /** Lines of CAPA; null when the command is unknown. */
   capabilities?: readonly string[] | null
-  /** By their IDs, oldest first. */
+  /** Mails by their IDs, oldest first. */
   mails: Map<string, string>
-  /** The answer to a command instead of the usual one; null: none at all. Undefined: the usual one. */
+  /** Replaces the answer to a command; null for no answer, undefined for the usual one. */
   answer?: (command: string) => string | null | undefined
 }
 
 export type ScriptedPop3 = {
   readonly port: number
   readonly script: Pop3Script
-  /** Commands received, passwords and all; a login begins with `connect`. */
+  /** All received commands, including passwords; a login starts with `connect`. */
   readonly commands: string[]
   stop(): Promise<void>
 }
 
-export async function startScriptedPop3(given: Partial<Pop3Script> = {}): Promise<ScriptedPop3> {
-  const script: Pop3Script = { mails: new Map(), ...given }
+export async function startScriptedPop3(changes: Partial<Pop3Script> = {}): Promise<ScriptedPop3> {
+  const script: Pop3Script = { mails: new Map(), ...changes }
   const commands: string[] = []
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {

@@ -1,5 +1,5 @@
-// The real libsodium with every random choice drawn from a seed, so that a failing run can be repeated.
-// (crypto_box_seal draws its ephemeral key inside libsodium; its output alone is not repeatable.)
+// The real libsodium with all random choices drawn from a seed, so that a failing run can be repeated.
+// Exception: crypto_box_seal draws its ephemeral key inside libsodium, so its output is not repeatable.
 
 import type { Crypto } from '../../src/base/crypto.ts'
 import { loadSodium } from '../../src/runtime/sodium.ts'
@@ -8,7 +8,7 @@ const sodium = await loadSodium()
 
 export const realCrypto: Crypto = sodium
 
-/** mulberry32: small, fast, good enough to vary tests; never for secrets. Uniform in [0, 1). */
+/** mulberry32: small and fast, good enough to vary tests, never for secrets. Uniform in [0, 1). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0
   return () => {

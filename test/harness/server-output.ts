@@ -1,4 +1,4 @@
-// What a test's server says, for the error that is shown when it does not start.
+// The output of a test's server, for the error that is shown when it does not start.
 
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs'
 const mostLines = 20
 const mostCharacters = 3_000
 
-/** A server starts within a second or two; a busy computer takes longer. */
+/** Servers start within a second or two, or longer on a busy computer. */
 const startMs = 20_000
 
 export function lastLines(text: string): string {
@@ -14,7 +14,7 @@ export function lastLines(text: string): string {
   return lines === '' ? 'it said nothing' : lines
 }
 
-/** Of files such as what it printed and its log; those that are not there are left out. */
+/** The last lines of files such as its output and log; missing files are skipped. */
 export function lastLinesOf(files: readonly string[]): string {
   const texts = files.filter((file) => existsSync(file)).map((file) => readFileSync(file, 'utf8'))
   return lastLines(
@@ -25,7 +25,7 @@ export function lastLinesOf(files: readonly string[]): string {
   )
 }
 
-/** Both outputs of a server that says by them that it is ready. */
+/** Both output streams of a server that prints when it is ready. */
 export class ServerOutput {
   readonly #name: string
   readonly ended: Promise<void>
@@ -53,7 +53,10 @@ export class ServerOutput {
     })
   }
 
-  /** Resolves when `pattern` matches so often; rejects with its last lines when it ends before, or takes too long. */
+  /**
+   * Resolves when `pattern` has matched so often. Rejects with the last lines when the server ends before or
+   * takes too long.
+   */
   says(pattern: RegExp, times = 1, withinMs = startMs): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (reason?: string) => {

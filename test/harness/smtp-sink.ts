@@ -1,4 +1,4 @@
-// An SMTP server on loopback that takes every mail, or does with it what a test says.
+// An SMTP server on loopback that accepts every mail, or answers as a test decides.
 
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
@@ -9,25 +9,28 @@ export type SinkMail = { readonly to: string; readonly text: string }
 export type SmtpSink = {
   readonly port: number
   readonly url: string
-  /** Every mail whose bytes came in whole, also those that were answered otherwise or not at all. */
+  /** Every mail that was received completely, also if it was refused or not answered. */
   readonly mails: SinkMail[]
-  /** Connections open now. */
+  /** Open connections. */
   readonly connections: number
   repliesTo(address: string): readonly string[]
   stop(): Promise<void>
 }
 
-/** What becomes of a mail whose bytes have come: taken, the connection lost before the answer, or an answer of its own. */
+/**
+ * What happens to a received mail: it is accepted, the connection is closed before the answer, or it gets its
+ * own answer.
+ */
 export type SinkVerdict = 'take' | 'hang up' | SinkAnswer
 
 export type SinkAnswer = { readonly code: number; readonly text: string }
 
-/** Answers before a mail's bytes come; null lets pass. With `login` everybody has to log in. */
+/** Answers to earlier commands; null lets them pass. With `login` everybody must log in. */
 export type SinkDoors = {
   readonly login?: (user: string, password: string) => SinkAnswer | null
   readonly from?: (address: string) => SinkAnswer | null
   readonly to?: (address: string) => SinkAnswer | null
-  /** The command DATA. */
+  /** Answer to the command DATA. */
   readonly data?: () => SinkAnswer | null
 }
 
@@ -93,7 +96,7 @@ function errorOf(answer: SinkAnswer | null | undefined): Error | null {
 
 type DataHandler = (command: Buffer, callback: () => void) => void
 
-/** smtp-server itself asks nobody at the command DATA. */
+/** smtp-server has no callback for the command DATA. */
 function guardData(connection: object, data: SinkDoors['data']): void {
   const guarded = connection as { handler_DATA: DataHandler; send(code: number, text: string): void }
   const pass = guarded.handler_DATA.bind(connection)

@@ -1,5 +1,5 @@
-// Requests over real mail servers for a while, with faults at random on the lines to both servers and in the process;
-// then every request must have exactly one reply.
+// Sends requests over real mail servers for a while, with random faults on both connections and in the process.
+// Then every request must have exactly one reply.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,38 +9,38 @@ import { systemClock } from '../../src/runtime/system-clock.ts'
 import { FakeAgent, headerOf, hostAddress } from '../host/fakes.ts'
 import { HostProcess } from '../host/real-host/host-process.ts'
 import { planHost } from '../host/real-host/real-host.ts'
-import { startPostOffice } from './post-office.ts'
-import { startLineProxy } from './post-office-proxy.ts'
+import { startConnectionProxy } from './connection-proxy.ts'
+import { startMailServers } from './mail-servers.ts'
 import { seededRandom } from './seeded-crypto.ts'
 
 export type SoakReport = {
   readonly requests: number
-  /** Requests without a reply, and with more than one. */
+  /** Requests without a reply, and requests with several. */
   readonly unanswered: number
   readonly doubled: number
   readonly faults: Readonly<Record<string, number>>
-  /** After each tenth, of the host that runs at the time, unless it was just killed. */
+  /** Samples after each tenth of the time, of the running host, unless it was just killed. */
   readonly samples: readonly SoakSample[]
   readonly leftInMailbox: number
 }
 
 export type SoakSample = {
-  /** Of this host's life. */
+  /** Age of this host process. */
   readonly ageMs: number
   readonly rssMB: number
-  /** In use once everything that could be collected was: of JavaScript, and bytes outside its heap. */
+  /** Memory in use after garbage collection: JavaScript's heap and bytes outside it. */
   readonly heapMB: number
   readonly openFiles: number
 }
 
-/** Afterwards the host lives on, so that it can be seen whether it grows. */
+/** The host is killed only in this first part of the time; later it must live on to show growth. */
 const killedUntil = 0.4
-/** Mailboxes that all agents share. */
+/** Number of mailboxes that all agents share. */
 const mailboxes = 50
-/** Between two faults, on average. */
+/** Average time between two faults. */
 const faultEveryMs = 2_500
-/** So long without a reply, and no more are waited for. */
-const silentMs = 60_000
+/** After so long without a new reply, the wait for replies ends. */
+const maxSilenceMs = 60_000
 
 const sleep = (forMs: number) => new Promise<void>((resolve) => setTimeout(resolve, forMs))
 
@@ -51,27 +51,29 @@ export async function soak(options: {
 }): Promise<SoakReport> {
   const { durationMs, seed, onProgress = () => undefined } = options
   const random = seededRandom(seed)
-  const office = await startPostOffice()
+  const mailServers = await startMailServers()
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-soak-'))
-  const imapLine = await startLineProxy({ port: office.ports.imap })
-  const smtpLine = await startLineProxy({ port: office.ports.smtp })
+  const imapProxy = await startConnectionProxy({ port: mailServers.ports.imap })
+  const smtpProxy = await startConnectionProxy({ port: mailServers.ports.smtp })
   const {
     keys,
     room,
     options: hostOptions,
   } = planHost({
-    receiveUrl: office.imapUrl('host').replace(/:\d+$/, `:${imapLine.port}`),
-    sendUrl: office.smtpUrl('host').replace(/:\d+$/, `:${smtpLine.port}`),
+    receiveUrl: mailServers.imapUrl('host').replace(/:\d+$/, `:${imapProxy.port}`),
+    sendUrl: mailServers.smtpUrl('host').replace(/:\d+$/, `:${smtpProxy.port}`),
     database: join(folder, 'host.sqlite'),
-    // All agents share a few addresses of one domain.
+    // Limits are off, because all agents share a few addresses of one domain.
     settings: {
-      ...{ retryFirstMs: 200, retryMaxMs: 2_000, capacity: 500 },
+      retryFirstMs: 200,
+      retryMaxMs: 2_000,
+      capacity: 500,
       limits: { perKey: 0, perAddress: 0, perDomain: 0 },
     },
   })
-  const posting = createSender(office.smtpUrl('agents'), { clock: systemClock })
-  office.maildirOf('host')
-  const folders = Array.from({ length: mailboxes }, (_, index) => office.maildirOf(`agent${index}`))
+  const agentsSender = createSender(mailServers.smtpUrl('agents'), { clock: systemClock })
+  mailServers.maildirOf('host')
+  const folders = Array.from({ length: mailboxes }, (_, index) => mailServers.maildirOf(`agent${index}`))
   const startHost = async () => {
     const started = new HostProcess()
     await started.waitFor('loaded')
@@ -82,35 +84,35 @@ export async function soak(options: {
   let host = await startHost()
   let startedAt = performance.now()
   const faults: Record<string, number> = {}
-  const asked = new Set<string>()
+  const requestIds = new Set<string>()
   const until = performance.now() + durationMs
 
-  const ask = async () => {
-    for (let made = Math.floor(random() * 1e6); performance.now() < until; made++) {
-      const agent = new FakeAgent(`agent${made % mailboxes}`, keys, room)
+  const sendRequests = async () => {
+    for (let number = Math.floor(random() * 1e6); performance.now() < until; number++) {
+      const agent = new FakeAgent(`agent${number % mailboxes}`, keys, room)
       const mail = { raw: new TextEncoder().encode(agent.mailRequest(Date.now())) }
-      const { outcome } = await posting.send({ ...mail, from: agent.address, to: [hostAddress] })
-      if (outcome === 'sent') asked.add(headerOf(mail, 'Message-ID') ?? '')
-      // Not more waiting than the host works off, or the end would be spent on draining.
-      while (mailsIn(office.maildirOf('host')) > 200) await sleep(50)
+      const { outcome } = await agentsSender.send({ ...mail, from: agent.address, to: [hostAddress] })
+      if (outcome === 'sent') requestIds.add(headerOf(mail, 'Message-ID') ?? '')
+      // No more waiting mails than the host can handle, so that the end does not wait for long.
+      while (mailsIn(mailServers.maildirOf('host')) > 200) await sleep(50)
     }
   }
-  const disturb = async () => {
+  const causeFaults = async () => {
     while (performance.now() < until) {
       await sleep(2 * faultEveryMs * random())
-      const works: Record<string, () => unknown> = {
-        'IMAP cut': async () => imapLine.cut(),
-        'SMTP cut': async () => smtpLine.cut(),
+      const possibleFaults: Record<string, () => unknown> = {
+        'IMAP cut': async () => imapProxy.cut(),
+        'SMTP cut': async () => smtpProxy.cut(),
         'IMAP dead for a second': async () => {
-          imapLine.goDead('pass')
+          imapProxy.goDead('pass')
           await sleep(1_000)
-          imapLine.cut()
+          imapProxy.cut()
         },
         'SMTP refused for a second': async () => {
-          smtpLine.goDead('refuse')
+          smtpProxy.goDead('refuse')
           await sleep(1_000)
-          smtpLine.heal()
-          smtpLine.cut()
+          smtpProxy.heal()
+          smtpProxy.cut()
         },
         'host killed': async () => {
           await host.kill('SIGKILL')
@@ -118,45 +120,48 @@ export async function soak(options: {
           startedAt = performance.now()
         },
       }
-      if (performance.now() > until - (1 - killedUntil) * durationMs) delete works['host killed']
-      const [name, work] = pick(random(), works)
+      if (performance.now() > until - (1 - killedUntil) * durationMs) delete possibleFaults['host killed']
+      const [name, work] = pick(random(), possibleFaults)
       faults[name] = (faults[name] ?? 0) + 1
       await work()
     }
   }
   const samples: SoakSample[] = []
-  const watch = async () => {
+  const takeSamples = async () => {
     for (let tenth = 1; tenth <= 10; tenth++) {
       await sleep(durationMs / 10)
       const sample = await sampleOf(host, performance.now() - startedAt)
       if (sample) samples.push(sample)
-      onProgress(`${asked.size} requests, ${JSON.stringify(sample)}, ${JSON.stringify(faults)}`)
+      onProgress(`${requestIds.size} requests, ${JSON.stringify(sample)}, ${JSON.stringify(faults)}`)
     }
   }
   try {
-    await Promise.all([ask(), ask(), ask(), disturb(), watch()])
-    // Letters are taken faster than replies are sent: thousands may wait in the outbox by now.
+    await Promise.all([sendRequests(), sendRequests(), sendRequests(), causeFaults(), takeSamples()])
+    // Letters are handled faster than replies are sent, so thousands may wait in the outbox.
     let replies = repliesIn(folders)
-    let newsAt = performance.now()
-    while (performance.now() < newsAt + silentMs) {
-      if (mailsIn(office.maildirOf('host')) === 0 && [...asked].every((id) => replies.has(id))) break
+    let lastReplyAt = performance.now()
+    while (performance.now() < lastReplyAt + maxSilenceMs) {
+      if (mailsIn(mailServers.maildirOf('host')) === 0 && [...requestIds].every((id) => replies.has(id)))
+        break
       await sleep(2_000)
       const before = replies.size
       replies = repliesIn(folders)
-      if (replies.size > before) newsAt = performance.now()
+      if (replies.size > before) lastReplyAt = performance.now()
     }
     await host.kill('SIGTERM')
     return {
-      requests: asked.size,
-      unanswered: [...asked].filter((id) => !replies.has(id)).length,
+      requests: requestIds.size,
+      unanswered: [...requestIds].filter((id) => !replies.has(id)).length,
       doubled: [...replies.values()].filter(({ size }) => size > 1).length,
-      ...{ faults, samples, leftInMailbox: mailsIn(office.maildirOf('host')) },
+      faults,
+      samples,
+      leftInMailbox: mailsIn(mailServers.maildirOf('host')),
     }
   } finally {
     await host.kill('SIGKILL')
-    await posting.close()
-    await Promise.all([imapLine.stop(), smtpLine.stop()])
-    await office.stop()
+    await agentsSender.close()
+    await Promise.all([imapProxy.stop(), smtpProxy.stop()])
+    await mailServers.stop()
     rmSync(folder, { recursive: true })
   }
 }
@@ -170,7 +175,7 @@ async function sampleOf(host: HostProcess, ageMs: number): Promise<SoakSample | 
     const { rss, heapUsed, external } = memory
     return { ageMs: Math.round(ageMs), rssMB: mega(rss), heapMB: mega(heapUsed + external), openFiles }
   } catch {
-    // Killed since it told.
+    // It was killed meanwhile.
     return null
   }
 }
@@ -181,18 +186,18 @@ function pick<T>(chance: number, all: Readonly<Record<string, T>>): [string, T] 
 }
 
 function mailsIn(maildir: string): number {
-  return ['new', 'cur'].reduce((sum, part) => sum + readdirSync(join(maildir, part)).length, 0)
+  return ['new', 'cur'].reduce((sum, subfolder) => sum + readdirSync(join(maildir, subfolder)).length, 0)
 }
 
-/** By the Message-ID of the request, the Message-IDs of its replies: a mail sent twice after a fault is one mail. */
+/** Message-IDs of the replies by the Message-ID of the request. A mail sent twice after a fault counts once. */
 function repliesIn(folders: readonly string[]): Map<string, Set<string>> {
   const replies = new Map<string, Set<string>>()
   for (const folder of folders) {
     for (const name of readdirSync(join(folder, 'new'))) {
       const mail = { raw: readFileSync(join(folder, 'new', name)) }
-      const answers = headerOf(mail, 'In-Reply-To')
-      if (answers)
-        replies.set(answers, (replies.get(answers) ?? new Set()).add(headerOf(mail, 'Message-ID') ?? ''))
+      const requestId = headerOf(mail, 'In-Reply-To')
+      if (requestId)
+        replies.set(requestId, (replies.get(requestId) ?? new Set()).add(headerOf(mail, 'Message-ID') ?? ''))
     }
   }
   return replies

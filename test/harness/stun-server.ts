@@ -1,4 +1,4 @@
-// A real STUN server: coturn on two addresses, so that NAT mappings can be told apart (RFC 5780).
+// A real STUN server: coturn on two addresses, so that kinds of NAT mapping can be distinguished (RFC 5780).
 
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -12,9 +12,9 @@ export type StunServer = { readonly servers: readonly string[]; stop(): Promise<
 export type StunServerOptions = {
   readonly addresses: readonly [string, string]
   readonly port: number
-  /** Command that runs it, such as `ip netns exec NAME`. */
+  /** Prefix of its command, such as `ip netns exec NAME`. */
   readonly prefix?: readonly string[]
-  /** Whether it answers over TCP, too; most STUN servers do not. */
+  /** Whether it also answers over TCP; most STUN servers do not. */
   readonly overTcp?: boolean
 }
 

@@ -1,5 +1,5 @@
-// A provider's OAuth 2.0 server: gives out tokens for refresh tokens, device codes and codes of its page, and tells
-// Dovecot whose an access token is.
+// A provider's OAuth 2.0 server. It issues tokens for refresh tokens, device codes and authorization codes, and
+// tells Dovecot the owner of an access token.
 
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -7,19 +7,19 @@ import { createServer } from 'node:http'
 
 export type TokenServer = {
   readonly url: string
-  /** For Dovecot; the token is appended. */
+  /** URL for Dovecot; the token is appended. */
   readonly tokenInfoUrl: string
-  /** A refresh token of this address, good until it is used when `rotates`. */
+  /** Issues a refresh token for this address; valid for one use when `rotates`. */
   grant(address: string): string
-  /** All access tokens end at once. */
+  /** Invalidates all access tokens. */
   revokeAccess(): void
-  /** The person agrees on the page of a device code. */
+  /** The user confirms the device code on the web page. */
   agree(userCode: string, address: string): void
   /** Requests to the token endpoint, oldest first. */
   readonly requests: URLSearchParams[]
-  /** Each refresh gives a new refresh token, and the old one is worth nothing. */
+  /** Each refresh returns a new refresh token and invalidates the old one. */
   rotates: boolean
-  /** What the token endpoint answers instead of a token. */
+  /** Replaces the answer of the token endpoint. */
   fault: { readonly status: number; readonly body: string } | null
   expiresInSeconds: number
   stop(): Promise<void>
@@ -40,11 +40,15 @@ export async function startTokenServer(): Promise<TokenServer> {
   function tokens(fields: URLSearchParams): readonly [status: number, answer: object] {
     if (fields.get('client_id') !== 'game')
       return [401, { error: 'invalid_client', error_description: 'who?' }]
-    const give = (address: string, token: string | null) => {
+    const issue = (address: string, token: string | null) => {
       const accessToken = `access-${random()}`
       access.set(accessToken, address)
-      const given = { access_token: accessToken, token_type: 'Bearer', expires_in: server.expiresInSeconds }
-      return [200, token === null ? given : { ...given, refresh_token: token }] as const
+      const tokenAnswer = {
+        access_token: accessToken,
+        token_type: 'Bearer',
+        expires_in: server.expiresInSeconds,
+      }
+      return [200, token === null ? tokenAnswer : { ...tokenAnswer, refresh_token: token }] as const
     }
     switch (fields.get('grant_type')) {
       case 'refresh_token': {
@@ -53,16 +57,16 @@ export async function startTokenServer(): Promise<TokenServer> {
         if (address === undefined) {
           return [400, { error: 'invalid_grant', error_description: 'Token has been\nexpired or revoked.' }]
         }
-        if (!server.rotates) return give(address, null)
+        if (!server.rotates) return issue(address, null)
         refresh.delete(old)
-        return give(address, grant(address))
+        return issue(address, grant(address))
       }
       case 'urn:ietf:params:oauth:grant-type:device_code': {
         const device = devices.get(fields.get('device_code') ?? '')
         if (!device) return [400, { error: 'expired_token' }]
         return device.address === null
           ? [400, { error: 'authorization_pending' }]
-          : give(device.address, grant(device.address))
+          : issue(device.address, grant(device.address))
       }
       case 'authorization_code': {
         const code = codes.get(fields.get('code') ?? '')
@@ -70,7 +74,7 @@ export async function startTokenServer(): Promise<TokenServer> {
           .update(fields.get('code_verifier') ?? '')
           .digest('base64url')
         if (!code || verifier !== code.challenge) return [400, { error: 'invalid_grant' }]
-        return give(code.address, grant(code.address))
+        return issue(code.address, grant(code.address))
       }
       default:
         return [400, { error: 'unsupported_grant_type' }]
@@ -100,7 +104,7 @@ export async function startTokenServer(): Promise<TokenServer> {
       return send(200, JSON.stringify({ ...answer, verification_uri: `${server.url}/activate` }))
     }
     if (pathname === '/authorize') {
-      // As if the person had agreed at once.
+      // As if the user had confirmed at once.
       const code = random()
       const address = searchParams.get('login_hint') ?? ''
       codes.set(code, { address, challenge: searchParams.get('code_challenge') ?? '' })
@@ -116,7 +120,12 @@ export async function startTokenServer(): Promise<TokenServer> {
   await once(web, 'listening')
   const url = `http://127.0.0.1:${(web.address() as { port: number }).port}`
   const server: TokenServer = {
-    ...{ url, tokenInfoUrl: `${url}/info?token=`, grant, requests: [], rotates: false, fault: null },
+    url,
+    tokenInfoUrl: `${url}/info?token=`,
+    grant,
+    requests: [],
+    rotates: false,
+    fault: null,
     expiresInSeconds: 3_600,
     revokeAccess: () => access.clear(),
     agree(userCode, address) {

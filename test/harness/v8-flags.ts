@@ -1,5 +1,5 @@
-// What `src/cli/main.ts` tells V8. Whatever runs under other flags cannot use the code that the programs compiled, nor they
-// its own: each start would compile everything anew.
+// The V8 flags of `src/cli/main.ts`. Code compiled under other flags is not shared: each program would then
+// compile everything anew at each start.
 
 export const v8Flags = [
   '--semi-space-growth-factor=1',

@@ -1,4 +1,4 @@
-// A clock that stands still until it is moved. Timers fire in order of their time, then of their making.
+// A clock that stands still until it is advanced. Timers fire in order of time, then of creation.
 
 import type { Clock } from '../../src/base/clock.ts'
 
@@ -22,12 +22,12 @@ export class VirtualClock implements Clock {
     return this.#wallOffset + this.#now
   }
 
-  /** Somebody sets the computer's clock. */
+  /** Sets the computer's wall clock. */
   jumpWall(byMs: number): void {
     this.#wallOffset += byMs
   }
 
-  /** The computer slept: timers that were due meanwhile are late. */
+  /** The computer sleeps: timers that fall due meanwhile fire late. */
   sleep(byMs: number): void {
     this.#now += byMs
   }
@@ -42,7 +42,7 @@ export class VirtualClock implements Clock {
     return this.#timers.size
   }
 
-  /** Moves time on, firing what falls due on the way. Promises settle between timers. */
+  /** Advances time and fires due timers. Promises settle between timers. */
   async advance(byMs: number): Promise<void> {
     const end = this.#now + byMs
     for (;;) {

@@ -1,18 +1,18 @@
-// Waiting for what no event tells, such as the state of a file.
+// Waits for a state without an event, such as that of a file.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const lookEveryMs = 100
+const pollMs = 100
 
-/** Rejects with what `story` says when the condition does not come to hold in time. */
+/** Rejects with the text of `describe` when the condition does not hold in time. */
 export async function waitUntil(
   condition: () => boolean,
-  story: () => string,
+  describe: () => string,
   withinMs: number,
 ): Promise<void> {
   const end = performance.now() + withinMs
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`not within ${withinMs / 1000} s: ${story()}`)
-    await sleep(lookEveryMs)
+    if (performance.now() > end) throw new Error(`not within ${withinMs / 1000} s: ${describe()}`)
+    await sleep(pollMs)
   }
 }

@@ -1,6 +1,6 @@
-// A whole world on virtual time: real agents and a real host, on a simulated network with NATs and STUN servers,
-// and with a simulated mail system between them. Everything is drawn from one seed, but the host's own keys and
-// the ephemeral ones inside libsodium.
+// A world on virtual time: real agents and real hosts on a simulated network with NATs and STUN servers, with a
+// simulated mail system. Everything is drawn from one seed, except the hosts' keys and libsodium's internal
+// ephemeral keys.
 
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,32 +13,32 @@ import { type NatKind, SimulatedNat } from './simulator/simulated-nat.ts'
 import { createInternet, createLan, Segment } from './simulator/simulated-network.ts'
 import { Computer } from './world/computer.ts'
 import { HostSite } from './world/host-site.ts'
+import { MailSystem } from './world/mail-system.ts'
 import { Player, type PlayerOptions } from './world/player.ts'
-import { Post } from './world/post.ts'
 import { WorldClock } from './world/world-clock.ts'
 
+export { goodMailConditions, type MailConditions } from './world/mail-system.ts'
 export type { EmittedEvent, Player } from './world/player.ts'
-export { fineWeather, type PostWeather } from './world/post.ts'
 
 export type WorldOptions = {
   readonly seed: number
-  /** Of datagrams on the internet, 0..1. */
+  /** Share of lost datagrams on the Internet, 0..1. */
   readonly loss?: number
   readonly host?: Partial<HostSettings>
-  /** Default 1. All know each other. */
+  /** Number of hosts, default 1. All know each other. */
   readonly hosts?: number
 }
 
 type PlayerChoices = Pick<PlayerOptions, 'settings' | 'friends' | 'blocked' | 'address' | 'site'> & {
-  /** Those of the player's invite; default: all. */
+  /** The hosts in the player's invite; default: all. */
   readonly hosts?: readonly HostSite[]
-  /** The host that made the player's invite; left out: the player has the room's secret. */
+  /** The host that created the player's invite; by default the player has the room's secret. */
   readonly invitedBy?: HostSite
 }
 
 export type Home = NatKind | Segment | 'no NAT'
 
-/** Real unicast addresses: `addressScope` rightly calls the ranges for documentation unusable. */
+/** Real unicast addresses, because `addressScope` rejects the documentation ranges. */
 const stunServers = [
   { address: '11.0.0.1', port: 3478 },
   { address: '11.0.0.1', port: 3479 },
@@ -53,14 +53,14 @@ export function nat(
   return { mapping, filtering, allocation: 'preserving', lifetimeMs: 30_000, hairpin: false, ...more }
 }
 
-/** In memory where there is such a place: what the host's syncs to disk cost is not at issue here. */
+/** In memory if possible: the cost of syncs does not matter here. */
 function fastFolder(): string {
   return existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 }
 
 export class World {
   readonly clock = new WorldClock()
-  readonly post: Post
+  readonly post: MailSystem
   readonly internet: Segment
   readonly players: Player[] = []
   readonly room: ReturnType<typeof makeRoom>
@@ -78,14 +78,20 @@ export class World {
     const crypto = seededCrypto(seed)
     this.room = makeRoom(crypto)
     this.keys = makeHostKeys(crypto)
-    this.post = new Post(this.clock, this.#random)
+    this.post = new MailSystem(this.clock, this.#random)
     this.internet = createInternet(this.clock, this.#random, loss)
     this.sites = Array.from({ length: options.hosts ?? 1 }, (_, index) => {
       const keys = index === 0 ? this.keys : makeHostKeys(crypto)
       const address = index === 0 ? hostAddress : `host${index + 1}@mail.test`
       return new HostSite({
-        ...{ name: `host ${index + 1}`, address, keys, seed: seed + 10_007 * index },
-        ...{ clock: this.clock, post: this.post, folder: this.#folder, room: this.room },
+        name: `host ${index + 1}`,
+        address,
+        keys,
+        seed: seed + 10_007 * index,
+        clock: this.clock,
+        post: this.post,
+        folder: this.#folder,
+        room: this.room,
         settings: options.host ?? {},
       })
     })
@@ -100,12 +106,12 @@ export class World {
     }
   }
 
-  /** A LAN behind a NAT of this kind. */
+  /** Creates a LAN behind a NAT of this kind. */
   lan(kind: NatKind): Segment {
     return this.home(kind).lan
   }
 
-  /** The same, with its NAT. */
+  /** Creates a LAN and its NAT. */
   home(kind: NatKind): { readonly lan: Segment; readonly nat: SimulatedNat } {
     const inside = createLan(this.clock, this.#random)
     const { clock, internet: outside } = this
@@ -127,7 +133,7 @@ export class World {
     return this.#addPlayer(name, new Computer(this.clock, segment, address), more)
   }
 
-  /** Another person at the same computer, whose agent gets the same port. */
+  /** Another player at the same computer, whose agent gets the same port. */
   impostor(name: string, victim: Player): Player {
     victim.computer.reusePorts()
     return this.#addPlayer(name, victim.computer, {})
@@ -144,7 +150,7 @@ export class World {
     await this.finish(Promise.all(this.sites.map((site) => site.start())))
   }
 
-  /** Of the first host. */
+  /** Events of the first host. */
   get hostEvents(): readonly HostEvent[] {
     return this.site(0).events
   }
@@ -157,7 +163,7 @@ export class World {
     await this.finish(Promise.all(this.sites.map((site) => site.stop())))
   }
 
-  /** Lets time pass until the work is done. */
+  /** Advances time until the work is done. */
   async finish(work: Promise<unknown>, withinMs = 60_000): Promise<void> {
     let isDone = false
     const end = () => {
@@ -168,7 +174,7 @@ export class World {
     await work
   }
 
-  /** Fails with `what` unless the condition comes to hold. */
+  /** Fails with `what` unless the condition holds in time. */
   async until(what: string, condition: () => boolean, withinMs = 30_000): Promise<void> {
     if (await this.clock.until(condition, withinMs)) return
     throw new Error(`not within ${withinMs / 1000} s: ${what}\n${this.eventLog()}`)
@@ -199,7 +205,7 @@ export class World {
     return player
   }
 
-  /** Starts them one after the other, each when the one before has had its answer. */
+  /** Starts the players one after the other, each after the reply to the one before. */
   async join(...players: readonly Player[]): Promise<void> {
     for (const player of players) {
       await this.finish(player.start())
@@ -215,7 +221,7 @@ export class World {
     return this.site(0).accepted(kind)
   }
 
-  /** Ends everybody and removes the host's files. */
+  /** Stops all players and hosts, and removes the hosts' files. */
   async close(): Promise<void> {
     try {
       await this.finish(Promise.all(this.players.map((player) => player.stop())))
@@ -225,7 +231,7 @@ export class World {
     }
   }
 
-  /** The latest events of all players, for messages of failed tests. */
+  /** The players' latest events, for the messages of failed tests. */
   eventLog(): string {
     const lines = this.players.flatMap(({ name, events }) =>
       events.map(({ at, ...event }) => ({ at, text: `${name}: ${JSON.stringify(event)}` })),
@@ -235,7 +241,7 @@ export class World {
   }
 }
 
-/** Runs `work` in a world with a running host, and ends the world whatever happens. */
+/** Runs `work` in a world with running hosts, and closes the world in any case. */
 export async function inWorld(options: WorldOptions, work: (world: World) => Promise<void>): Promise<void> {
   const world = new World(options)
   try {

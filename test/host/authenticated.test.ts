@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deferIn } from '../harness/defer.ts'
+import { startMailServers } from '../harness/mail-servers.ts'
 import { lacks } from '../harness/needs.ts'
-import { startPostOffice } from '../harness/post-office.ts'
 import { hostAddress } from './fakes.ts'
 import { planHostAt, runHostAt } from './real-host/running-host.ts'
 import { Stage } from './virtual-hosts.ts'
@@ -44,7 +44,7 @@ test('on a real mail server, only mails that it authenticated are answered, what
   timeout: 60_000,
 }, async (context) => {
   const defer = deferIn(context)
-  const office = await startPostOffice({
+  const office = await startMailServers({
     authenticationResults: { ann: passes, cid: `${border}; dmarc=fail header.from=mail.test` },
   })
   defer(() => office.stop())

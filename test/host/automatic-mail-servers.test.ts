@@ -5,8 +5,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { HostEvent } from '../../src/host/host.ts'
+import { goneUser, startMailServers } from '../harness/mail-servers.ts'
 import { lacks } from '../harness/needs.ts'
-import { goneUser, startPostOffice } from '../harness/post-office.ts'
 import { subject } from './fakes.ts'
 import { planHostAt, runHostAt } from './real-host/running-host.ts'
 
@@ -23,7 +23,7 @@ function mailsOf(folder: string): string[] {
 test('a reply that Postfix cannot deliver bounces, the host recognises it, and the address gets no second one', {
   skip: lacks('postfix', 'dovecot'),
 }, async () => {
-  const office = await startPostOffice()
+  const office = await startMailServers()
   const host = await runHostAt(office, planHostAt(office, 'host'))
   try {
     const gone = host.agent(goneUser)
@@ -49,7 +49,7 @@ test('a reply that Postfix cannot deliver bounces, the host recognises it, and t
 test('a host and vacation notices on both sides never answer each other', {
   skip: lacks('postfix', 'dovecot', 'dovecot-sieve'),
 }, async () => {
-  const office = await startPostOffice({
+  const office = await startMailServers({
     sieve: `require ["vacation", "vacation-seconds", "envelope"];
 if envelope :localpart "to" ["host", "away"] {
   vacation :seconds 0 :subject "${subject}" "I am on holiday.";

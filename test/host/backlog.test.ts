@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { deferIn } from '../harness/defer.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
 import { dropMail } from '../harness/maildir-files.ts'
 import { lacks } from '../harness/needs.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
 import { startSmtpSink } from '../harness/smtp-sink.ts'
 import type { FakeAgent } from './fakes.ts'
 import { workOffBacklog } from './real-host/work-off-backlog.ts'
@@ -14,9 +14,9 @@ import { Stage } from './virtual-hosts.ts'
 
 const skip = lacks('postfix', 'dovecot')
 
-let office: PostOffice
+let office: MailServers
 before(async () => {
-  if (!skip) office = await startPostOffice()
+  if (!skip) office = await startMailServers()
 })
 after(() => office?.stop())
 

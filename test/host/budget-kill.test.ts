@@ -12,8 +12,8 @@ import { systemClock } from '../../src/runtime/system-clock.ts'
 import { openSharedDatabase } from '../../src/store/host-database.ts'
 import { SendBudget } from '../../src/store/send-budget.ts'
 import { deferIn } from '../harness/defer.ts'
+import { startMailServers } from '../harness/mail-servers.ts'
 import { lacks } from '../harness/needs.ts'
-import { startPostOffice } from '../harness/post-office.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
 import { waitUntil } from '../harness/wait-until.ts'
 import { FakeAgent, headerOf, hostAddress } from './fakes.ts'
@@ -34,7 +34,7 @@ test(`a day's budget, replies before introductions and one declined request a ru
 }, async (context) => {
   const defer = deferIn(context)
   const random = seededRandom(seed)
-  const office = await startPostOffice()
+  const office = await startMailServers()
   defer(() => office.stop())
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-budget-kill-'))
   defer(() => rmSync(folder, { recursive: true }))

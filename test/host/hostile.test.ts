@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DropReason } from '../../src/host/host.ts'
+import { Attacker } from '../harness/hostile/attacker.ts'
 import { runCampaign } from '../harness/hostile/campaign.ts'
-import { Enemy } from '../harness/hostile/enemy.ts'
-import { hostileKinds } from '../harness/hostile/letters.ts'
+import { hostileKinds } from '../harness/hostile/hostile-mails.ts'
 import { headerOf, textOf } from './fakes.ts'
 import { Stage } from './virtual-hosts.ts'
 
@@ -56,28 +56,28 @@ test('each kind of hostile mail is dropped for its reason, changes nothing and i
   const stage = await new Stage({
     unreachable: { firstMs: 1e9, lastMs: 1e9, rememberMs: 1e9, capacity: 10 },
   }).start()
-  const enemy = new Enemy(stage.keys, stage.room, seed, () => stage.now)
-  for (const agent of [enemy.member, enemy.gone]) {
+  const attacker = new Attacker(stage.keys, stage.room, seed, () => stage.now)
+  for (const agent of [attacker.member, attacker.gone]) {
     const mail = agent.mailRequest(stage.now)
     stage.deliver(mail)
-    enemy.remember(mail)
+    attacker.record(mail)
   }
   await stage.pass(5_000)
   const reply = stage.sender.sent.find(
-    ({ to, raw }) => to[0] === enemy.gone.address && headerOf({ raw }, 'In-Reply-To'),
+    ({ to, raw }) => to[0] === attacker.gone.address && headerOf({ raw }, 'In-Reply-To'),
   )
   assert.ok(reply)
-  enemy.bounce = `Return-Path: <>\r\nFrom: <mailer-daemon@mail.test>\r\nTo: <host@mail.test>\r\n\r\n${textOf(reply)}`
-  stage.deliver(enemy.bounce)
+  attacker.bounce = `Return-Path: <>\r\nFrom: <mailer-daemon@mail.test>\r\nTo: <host@mail.test>\r\n\r\n${textOf(reply)}`
+  stage.deliver(attacker.bounce)
   await stage.settle()
   assert.deepEqual(stage.drops(), ['bounce'])
   // Only mails of living addresses are sent again, as in the campaign.
-  enemy.old.pop()
+  attacker.old.pop()
   const sent = stage.sender.tried.length
   for (const [name, { reason, make }] of Object.entries(hostileKinds)) {
     await t.test(name, async () => {
       const before = stage.drops().length
-      stage.deliver(Buffer.from(make(enemy), 'latin1'))
+      stage.deliver(Buffer.from(make(attacker), 'latin1'))
       await stage.pass(1_000)
       const [dropReason, ...more] = stage.drops().slice(before)
       assert.deepEqual(more, [])

@@ -3,14 +3,14 @@
 import type { Mailbox } from '../../src/mail/mailbox.ts'
 import type { MailSender } from '../../src/mail/sender.ts'
 import type { VirtualClock } from '../harness/virtual-clock.ts'
-import { Power } from '../harness/world/power.ts'
+import { StoppableClock } from '../harness/world/stoppable-clock.ts'
 
 export class KillSwitch {
   /** The clock that the host uses. */
-  readonly clock: Power
+  readonly clock: StoppableClock
 
   constructor(clock: VirtualClock) {
-    this.clock = new Power(clock)
+    this.clock = new StoppableClock(clock)
   }
 
   cut(): void {
@@ -33,10 +33,10 @@ export class KillSwitch {
         const value: unknown = Reflect.get(from, name)
         if (typeof value !== 'function') return value
         return (...given: unknown[]) => {
-          if (!this.clock.isOn) return never
+          if (!this.clock.isRunning) return never
           const result: unknown = value.apply(from, given)
           return result instanceof Promise
-            ? result.then((settled: unknown) => (this.clock.isOn ? settled : never))
+            ? result.then((settled: unknown) => (this.clock.isRunning ? settled : never))
             : result
         }
       },

@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { createSender } from '../../src/mail/open-mailbox.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
+import { startMailServers } from '../harness/mail-servers.ts'
 import { lacks } from '../harness/needs.ts'
-import { startPostOffice } from '../harness/post-office.ts'
 import { seededRandom } from '../harness/seeded-crypto.ts'
 import { FakeAgent, hostAddress } from './fakes.ts'
 import { HostProcess } from './real-host/host-process.ts'
@@ -31,7 +31,7 @@ test(`${requests} requests get their one reply each while the host is killed ${k
   timeout: 240_000,
 }, async () => {
   const random = seededRandom(seed)
-  const office = await startPostOffice()
+  const office = await startMailServers()
   const folder = mkdtempSync(join(tmpdir(), 'peerpost-kill-'))
   const { keys, room, options } = planHost({
     receiveUrl: office.imapUrl('host'),

@@ -7,11 +7,11 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { createSender } from '../../src/mail/open-mailbox.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
-import { mailCount, queueIsEmpty } from '../bench/post.ts'
+import { mailCount, queueIsEmpty } from '../bench/mail-files.ts'
 import { deferIn } from '../harness/defer.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
 import { TestMaildir } from '../harness/maildir.ts'
 import { lacks } from '../harness/needs.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
 import {
   type SinkAnswer,
   type SinkDoors,
@@ -232,7 +232,7 @@ test('when the login fails all sending pauses, with one trouble event; when it w
   assert.deepEqual(new Set(agents.map(({ address }) => sink.repliesTo(address).length)), new Set([1]))
 })
 
-async function letIn(office: PostOffice, agents: readonly FakeAgent[]): Promise<void> {
+async function letIn(office: MailServers, agents: readonly FakeAgent[]): Promise<void> {
   const posting = createSender(office.smtpUrl('agents'), { clock: systemClock })
   for (const agent of agents) {
     const raw = new TextEncoder().encode(agent.mailRequest(Date.now()))
@@ -247,7 +247,7 @@ test('a host whose mailbox is full at the start empties it, and then gets letter
   skip,
 }, async (context) => {
   const defer = deferIn(context)
-  const office = await startPostOffice({ quotaBytes: 60_000 })
+  const office = await startMailServers({ quotaBytes: 60_000 })
   defer(() => office.stop())
   const plan = planHostAt(office, 'host')
   const agents = Array.from(
@@ -274,7 +274,7 @@ test('a reply to a full mailbox bounces and is not sent again, and other replies
   skip,
 }, async (context) => {
   const defer = deferIn(context)
-  const office = await startPostOffice({ quotaBytes: 60_000 })
+  const office = await startMailServers({ quotaBytes: 60_000 })
   defer(() => office.stop())
   const host = await runHostAt(office, planHostAt(office, 'host'))
   defer(() => host.stop())

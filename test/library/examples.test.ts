@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { type Defer, deferIn } from '../harness/defer.ts'
-import { Town } from '../harness/town.ts'
+import { TestDeployment } from '../harness/test-deployment.ts'
 
 const timeout = 180_000
 
@@ -53,12 +53,12 @@ class Example {
 
 test('three players chat with each other', { timeout }, async (context) => {
   const defer = deferIn(context)
-  const town = await Town.withHost(defer)
+  const deployment = await TestDeployment.withHost(defer)
   const names = ['anna', 'ben', 'carla']
   const chats = new Map<string, Example>()
   for (const name of names) {
-    await town.makeAgent(name)
-    const chat = new Example(defer, 'chat.ts', town.agentConfig(name))
+    await deployment.makeAgent(name)
+    const chat = new Example(defer, 'chat.ts', deployment.agentConfig(name))
     await chat.line(/write lines/)
     chats.set(name, chat)
   }
@@ -80,11 +80,11 @@ test('three players chat with each other', { timeout }, async (context) => {
 
 test('two players see where the other is, many times a second', { timeout }, async (context) => {
   const defer = deferIn(context)
-  const town = await Town.withHost(defer)
-  await Promise.all([town.makeAgent('anna'), town.makeAgent('ben')])
-  const anna = new Example(defer, 'dots.ts', town.agentConfig('anna'))
+  const deployment = await TestDeployment.withHost(defer)
+  await Promise.all([deployment.makeAgent('anna'), deployment.makeAgent('ben')])
+  const anna = new Example(defer, 'dots.ts', deployment.agentConfig('anna'))
   await anna.line(/^me /)
-  const ben = new Example(defer, 'dots.ts', town.agentConfig('ben'))
+  const ben = new Example(defer, 'dots.ts', deployment.agentConfig('ben'))
   const seen = /ben (\d\.\d+) (\d\.\d+), (\d+)\/s/
   const first = await anna.line(/ben \d\.\d+ \d\.\d+, [2-9]\d\/s/)
   await ben.line(/anna \d\.\d+ \d\.\d+, [2-9]\d\/s/)

@@ -17,7 +17,7 @@ const candidate: fc.Arbitrary<Candidate> = fc
   .map(([kind, address, port]) => ({ kind, endpoint: { address, port } }))
 const number = fc.integer({ min: 1, max: 0xffffffff })
 
-test('a list is laid out as drawn', () => {
+test('a list has the documented byte layout', () => {
   const candidates: Candidate[] = [
     { kind: 'host', endpoint: { address: '192.168.1.5', port: 4000 } },
     { kind: 'server-reflexive', endpoint: { address: '2a01::5', port: 4000 } },
@@ -26,16 +26,16 @@ test('a list is laid out as drawn', () => {
   assert.equal(toHex(body), `00000007${'0106c0a801050fa0'}${'02122a0100000000000000000000000000050fa0'}`)
 })
 
-test('what is told is what is heard, the first sixteen of it', () => {
+test('the peer decodes the first sixteen candidates of a list as they were encoded', () => {
   fc.assert(
     fc.property(number, fc.array(candidate, { maxLength: 20 }), (number, candidates) => {
-      const heard = decodeCandidates(encodeCandidates({ number, candidates }))
-      assert.deepEqual(heard, { number, candidates: candidates.slice(0, maxCandidates) })
+      const decoded = decodeCandidates(encodeCandidates({ number, candidates }))
+      assert.deepEqual(decoded, { number, candidates: candidates.slice(0, maxCandidates) })
     }),
   )
 })
 
-test('whatever comes is a list of at most sixteen, or nothing', () => {
+test('any bytes decode to a list of at most sixteen candidates, or to nothing', () => {
   const body = fc.oneof(
     fc.uint8Array({ maxLength: 500 }),
     fc
@@ -55,31 +55,31 @@ test('whatever comes is a list of at most sixteen, or nothing', () => {
   )
 })
 
-test('a list is repeated more and more slowly until it is acknowledged, and a dozen times at most', () => {
+test('a list is repeated at growing intervals until it is acknowledged, at most twelve times', () => {
   const announcements = new CandidateAnnouncements()
   assert.equal(announcements.dueAt(), Infinity)
   announcements.announce(0, [])
   let sends = 0
   for (let due = announcements.dueAt(); due !== Infinity; due = announcements.dueAt()) {
-    assert.ok(announcements.next(due))
+    assert.ok(announcements.nextBody(due))
     sends++
   }
   assert.equal(sends, 12)
   announcements.announce(0, [])
-  const body = announcements.next(0)
+  const body = announcements.nextBody(0)
   assert.ok(body)
-  announcements.acknowledged(Uint8Array.of(0, 0, 0, 1))
+  announcements.handleAcknowledgement(Uint8Array.of(0, 0, 0, 1))
   assert.notEqual(announcements.dueAt(), Infinity, 'an acknowledgement of an older list')
-  announcements.acknowledged(body.slice(0, 4))
+  announcements.handleAcknowledgement(body.slice(0, 4))
   assert.equal(announcements.dueAt(), Infinity)
 })
 
-test('a list that is not newer than the last is acknowledged and has no effect', () => {
+test('a list that is not newer than the last one is acknowledged but has no effect', () => {
   const announcements = new CandidateAnnouncements()
   const list = (number: number) => encodeCandidates({ number, candidates: [] })
-  assert.deepEqual(announcements.take(list(2))?.candidates, [])
+  assert.deepEqual(announcements.handleList(list(2))?.candidates, [])
   for (const old of [1, 2]) {
-    assert.deepEqual(announcements.take(list(old)), { answer: list(old), candidates: null })
+    assert.deepEqual(announcements.handleList(list(old)), { acknowledgement: list(old), candidates: null })
   }
-  assert.deepEqual(announcements.take(list(3))?.candidates, [])
+  assert.deepEqual(announcements.handleList(list(3))?.candidates, [])
 })

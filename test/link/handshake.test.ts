@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { toHex } from '../../src/base/bytes.ts'
 import { Handshake, type HandshakeOptions, type HandshakeStep } from '../../src/link/handshake.ts'
-import { Acquaintance } from './wire.ts'
+import { PeerPair } from './wire.ts'
 
 function next(handshake: Handshake): Uint8Array {
   const bytes = handshake.next()
@@ -31,8 +31,8 @@ function agree(openerOptions: HandshakeOptions, responderOptions: HandshakeOptio
   return { opener, responder, opening, acceptance, acknowledgement, openerKeys, responderKeys }
 }
 
-test('both sides come to the same keys, one for each direction', () => {
-  const pair = new Acquaintance(1)
+test('both sides agree on the same keys, one for each direction', () => {
+  const pair = new PeerPair(1)
   const { openerKeys, responderKeys } = agree(pair.options('opener'), pair.options('responder'))
   assert.deepEqual(openerKeys.sendKey, responderKeys.receiveKey)
   assert.deepEqual(openerKeys.receiveKey, responderKeys.sendKey)
@@ -40,7 +40,7 @@ test('both sides come to the same keys, one for each direction', () => {
 })
 
 test('two links of the same two sessions share no key', () => {
-  const pair = new Acquaintance(2)
+  const pair = new PeerPair(2)
   const keys = new Set<string>()
   for (let link = 0; link < 20; link++) {
     const { openerKeys } = agree(pair.options('opener'), pair.options('responder'))
@@ -49,14 +49,14 @@ test('two links of the same two sessions share no key', () => {
   assert.equal(keys.size, 40)
 })
 
-test('all three packets have the same size, so no answer is larger than its question', () => {
-  const pair = new Acquaintance(3)
+test('all three packets have the same size, so no answer is larger than its request', () => {
+  const pair = new PeerPair(3)
   const { opening, acceptance, acknowledgement } = agree(pair.options('opener'), pair.options('responder'))
   assert.deepEqual([opening.length, acceptance.length, acknowledgement.length], [148, 148, 148])
 })
 
-test('a packet that comes again is not answered again, but its repetition is', () => {
-  const pair = new Acquaintance(4)
+test('a replayed packet is not answered again, but a repetition with a new number is', () => {
+  const pair = new PeerPair(4)
   const opener = new Handshake(pair.options('opener'))
   const responder = new Handshake(pair.options('responder'))
   const opening = next(opener)
@@ -72,7 +72,7 @@ test('a packet that comes again is not answered again, but its repetition is', (
 })
 
 test('a packet reflected to its sender is ignored', () => {
-  const pair = new Acquaintance(5)
+  const pair = new PeerPair(5)
   const { opener, responder, opening, acceptance, acknowledgement } = agree(
     pair.options('opener'),
     pair.options('responder'),
@@ -85,8 +85,8 @@ test('a packet reflected to its sender is ignored', () => {
   assert.equal(fresh.handlePacket(next(fresh)).step, 'ignored')
 })
 
-test('packets of an earlier link never agree with a later one', () => {
-  const pair = new Acquaintance(6)
+test('packets of an earlier link never lead to keys in a later one', () => {
+  const pair = new PeerPair(6)
   const earlier = agree(pair.options('opener'), pair.options('responder'))
   const opener = new Handshake(pair.options('opener'))
   const responder = new Handshake(pair.options('responder'))
@@ -99,13 +99,13 @@ test('packets of an earlier link never agree with a later one', () => {
   keysOf(responder.handlePacket(next(opener)))
 })
 
-test('a wrong identity, room, session or tag on either side never agrees', () => {
-  const pair = new Acquaintance(7)
+test('a wrong identity, room, session or tag on either side never leads to keys', () => {
+  const pair = new PeerPair(7)
   const stranger = pair.crypto.signKeyPair()
   const key = pair.crypto.boxKeyPair().publicKey
   const room = { sendKey: pair.crypto.randomBytes(32), receiveKey: pair.crypto.randomBytes(32) }
   const right = pair.options('opener')
-  const wrongs: Partial<HandshakeOptions>[] = [
+  const wrongOptions: Partial<HandshakeOptions>[] = [
     { identity: stranger },
     { peerId: stranger.publicKey },
     { keys: room },
@@ -115,7 +115,7 @@ test('a wrong identity, room, session or tag on either side never agrees', () =>
     { sessionKeys: { ...right.sessionKeys, theirs: key } },
     { tag: new Uint8Array(8) },
   ]
-  for (const wrong of wrongs) {
+  for (const wrong of wrongOptions) {
     for (const side of ['opener', 'responder'] as const) {
       const opener = new Handshake({ ...pair.options('opener'), ...(side === 'opener' ? wrong : {}) })
       const responder = new Handshake({
@@ -131,8 +131,8 @@ test('a wrong identity, room, session or tag on either side never agrees', () =>
   }
 })
 
-test('an opener that restarted before the responder agreed is taken at once', () => {
-  const pair = new Acquaintance(8)
+test('an opener that restarts before the responder agreed is accepted at once', () => {
+  const pair = new PeerPair(8)
   const responder = new Handshake(pair.options('responder'))
   answerOf(responder.handlePacket(next(new Handshake(pair.options('opener')))))
   const restarted = new Handshake(pair.options('opener'))
@@ -141,7 +141,7 @@ test('an opener that restarted before the responder agreed is taken at once', ()
 })
 
 test('many recorded openings do not keep the true opener out', () => {
-  const pair = new Acquaintance(9)
+  const pair = new PeerPair(9)
   const recorded = Array.from({ length: 10 }, () => next(new Handshake(pair.options('opener'))))
   const responder = new Handshake(pair.options('responder'))
   const opener = new Handshake(pair.options('opener'))

@@ -3,16 +3,16 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { utf8 } from '../../src/base/bytes.ts'
 import type { Link } from '../../src/link/link.ts'
-import { Acquaintance, type SentPacket, type Side, Wire } from './wire.ts'
+import { PeerPair, type SentPacket, type Side, Wire } from './wire.ts'
 
-const pair = new Acquaintance(77)
+const pair = new PeerPair(77)
 const side = fc.constantFrom<Side>('opener', 'responder')
 
 function freshWire(): Wire {
   return new Wire(77, {}, pair.options('opener'), pair.options('responder'))
 }
 
-/** An open link with some traffic behind it, and all packets of an earlier one. */
+/** An open link that has carried some traffic, and all packets of an earlier link. */
 function openWire(): { wire: Wire; earlier: readonly SentPacket[] } {
   const run = () => {
     const wire = freshWire()
@@ -28,26 +28,26 @@ function openWire(): { wire: Wire; earlier: readonly SentPacket[] } {
   return { wire: run(), earlier }
 }
 
-/** What can be seen of a link from outside. */
-function lookOf(link: Link) {
+/** The state of a link that can be seen from outside. */
+function visibleState(link: Link) {
   return { state: link.state, next: link.nextTimeout(), remote: link.remote }
 }
 
-function assertUnmoved(link: Link, now: number, bytes: Uint8Array): void {
-  const before = lookOf(link)
+function assertUnchanged(link: Link, now: number, bytes: Uint8Array): void {
+  const before = visibleState(link)
   assert.deepEqual(link.handleDatagram(now, bytes), [])
-  assert.deepEqual(lookOf(link), before)
+  assert.deepEqual(visibleState(link), before)
 }
 
-test('random bytes change nothing and draw no answer, before and after a link is open', () => {
+test('random bytes change nothing and get no answer, before and after a link is open', () => {
   const prefixes = fc.constantFrom<number[]>([], [0xc2], [0xc3])
   const tag = pair.options('opener').tag
   const { wire } = openWire()
   const fresh = freshWire()
   const check = (to: Side, first: number[], withTag: boolean, rest: Uint8Array) => {
     const bytes = Uint8Array.from([...first, ...(withTag ? tag : []), ...rest])
-    assertUnmoved(wire.links[to], wire.now, bytes)
-    assertUnmoved(fresh.links[to], 0, bytes)
+    assertUnchanged(wire.links[to], wire.now, bytes)
+    assertUnchanged(fresh.links[to], 0, bytes)
   }
   const rest = fc.oneof(
     fc.uint8Array({ maxLength: 200 }),
@@ -61,12 +61,12 @@ test('no altered packet of this or an earlier link changes anything', () => {
   const { wire, earlier } = openWire()
   const fresh = freshWire()
   const packets = [...wire.sent, ...earlier]
-  const check = (to: Side, which: number, at: number, flip: number, cut: number) => {
-    const bytes = (packets[which % packets.length] as SentPacket).bytes.slice()
+  const check = (to: Side, index: number, at: number, flip: number, cut: number) => {
+    const bytes = (packets[index % packets.length] as SentPacket).bytes.slice()
     bytes[at % bytes.length] = (bytes[at % bytes.length] as number) ^ flip
     const altered = cut === 0 ? bytes : bytes.subarray(0, Math.max(0, bytes.length - cut))
-    assertUnmoved(wire.links[to], wire.now, altered)
-    assertUnmoved(fresh.links[to], 0, altered)
+    assertUnchanged(wire.links[to], wire.now, altered)
+    assertUnchanged(fresh.links[to], 0, altered)
   }
   const number = fc.nat(10_000)
   const flip = fc.integer({ min: 1, max: 255 })
@@ -77,26 +77,26 @@ test('no altered packet of this or an earlier link changes anything', () => {
 test('no replayed or reflected packet of this or an earlier link changes an open one', () => {
   const { wire, earlier } = openWire()
   for (const { bytes } of [...wire.sent, ...earlier]) {
-    for (const link of Object.values(wire.links)) assertUnmoved(link, wire.now, bytes)
+    for (const link of Object.values(wire.links)) assertUnchanged(link, wire.now, bytes)
   }
 })
 
-test('packets of an earlier link do not open a new one; only its opening draws one acceptance, to the remote', () => {
+test('packets of an earlier link do not open a new one; only its opening gets one acceptance, sent to the remote', () => {
   const { earlier } = openWire()
   const fresh = freshWire()
-  const drawn = earlier.flatMap(({ bytes }) => fresh.links.responder.handleDatagram(0, bytes))
+  const actions = earlier.flatMap(({ bytes }) => fresh.links.responder.handleDatagram(0, bytes))
   const again = earlier.flatMap(({ bytes }) => fresh.links.responder.handleDatagram(0, bytes))
-  assert.equal(drawn.length, 1)
-  assert.deepEqual(drawn[0]?.type === 'send' && drawn[0].to, fresh.links.responder.remote)
+  assert.equal(actions.length, 1)
+  assert.deepEqual(actions[0]?.type === 'send' && actions[0].to, fresh.links.responder.remote)
   assert.deepEqual(again, [])
-  for (const { bytes } of earlier) assertUnmoved(fresh.links.opener, 0, bytes)
+  for (const { bytes } of earlier) assertUnchanged(fresh.links.opener, 0, bytes)
   assert.equal(fresh.links.responder.state, 'handshake')
   fresh.runFor(1_000)
   assert.equal(fresh.links.responder.state, 'open')
 })
 
-test('links of a stranger with another identity or room never open, however long both try', () => {
-  const stranger = new Acquaintance(78)
+test('a link with a stranger of another identity or room never opens, however long both try', () => {
+  const stranger = new PeerPair(78)
   const strangers = [
     { identity: stranger.identities.opener },
     { keys: stranger.options('opener').keys },
@@ -110,13 +110,13 @@ test('links of a stranger with another identity or room never open, however long
   }
 })
 
-test('a link goes on whatever is mixed into its traffic', () => {
+test('a link keeps working whatever is mixed into its traffic', () => {
   const { wire, earlier } = openWire()
-  const old = [...wire.sent, ...earlier]
+  const recorded = [...wire.sent, ...earlier]
   const check = (noise: readonly [Side, number, Uint8Array][]) => {
     const before = wire.datagrams('responder').length
-    for (const [to, which, bytes] of noise) {
-      const packet = (old[which % old.length] as SentPacket).bytes
+    for (const [to, index, bytes] of noise) {
+      const packet = (recorded[index % recorded.length] as SentPacket).bytes
       wire.perform(to, wire.links[to].handleDatagram(wire.now, packet))
       wire.perform(to, wire.links[to].handleDatagram(wire.now, bytes))
     }

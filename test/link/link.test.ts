@@ -4,11 +4,11 @@ import { toHex, utf8 } from '../../src/base/bytes.ts'
 import type { Crypto } from '../../src/base/crypto.ts'
 import { createLink } from '../../src/link/link.ts'
 import { maxDatagramBytes } from '../../src/link/packet-codec.ts'
-import { Acquaintance, otherSide, type Side, Wire, wireBetween } from './wire.ts'
+import { otherSide, PeerPair, type Side, Wire, wireBetween } from './wire.ts'
 
 const sides: readonly Side[] = ['opener', 'responder']
 
-test('the handshake completes at any loss up to 30 % with reordering and copies, whatever the seed', () => {
+test('the handshake completes at any loss up to 30 %, with reordering and duplicates, whatever the seed', () => {
   for (const loss of [0, 0.1, 0.2, 0.3]) {
     for (let seed = 1; seed <= 60; seed++) {
       const wire = wireBetween(seed, { loss, duplication: 0.2, delayMs: [5, 300] })
@@ -21,7 +21,7 @@ test('the handshake completes at any loss up to 30 % with reordering and copies,
   }
 })
 
-test('on a good wire a link is open after one round trip and a half, with three handshake packets', () => {
+test('without losses a link opens after one and a half round trips, with three handshake packets', () => {
   const wire = wireBetween(1)
   wire.runFor(60)
   assert.deepEqual(
@@ -32,16 +32,16 @@ test('on a good wire a link is open after one round trip and a half, with three 
   assert.equal(wire.sent.filter(({ bytes }) => bytes[0] === 0xc2).length, 3)
 })
 
-test('a responder that comes seconds after the opener is still met', () => {
-  const pair = new Acquaintance(2)
+test('a responder that starts seconds after the opener still gets a link', () => {
+  const pair = new PeerPair(2)
   const late = new Wire(2, { loss: 1 }, pair.options('opener'), pair.options('responder'))
   late.runFor(9_000)
-  late.weather = {}
+  late.conditions = {}
   late.runFor(1_100)
   assert.equal(late.links.responder.state, 'open')
 })
 
-test('every datagram arrives at most once and unaltered, and all of them on a wire without loss', () => {
+test('every datagram arrives at most once and unaltered, and without losses all of them arrive', () => {
   for (const loss of [0, 0.3]) {
     for (let seed = 1; seed <= 20; seed++) {
       const wire = wireBetween(seed, { loss, duplication: 0.3, delayMs: [5, 200] })
@@ -52,11 +52,11 @@ test('every datagram arrives at most once and unaltered, and all of them on a wi
       }
       wire.runFor(1_000)
       for (const side of sides) {
-        const got = wire.datagrams(side).map((bytes) => new TextDecoder().decode(bytes))
+        const received = wire.datagrams(side).map((bytes) => new TextDecoder().decode(bytes))
         const sent = Array.from({ length: 100 }, (_, i) => `${otherSide(side)} ${i}`)
-        assert.equal(new Set(got).size, got.length, 'a datagram came twice')
-        if (loss === 0) assert.deepEqual(new Set(got), new Set(sent))
-        else assert.ok(got.every((text) => sent.includes(text)))
+        assert.equal(new Set(received).size, received.length, 'a datagram arrived twice')
+        if (loss === 0) assert.deepEqual(new Set(received), new Set(sent))
+        else assert.ok(received.every((text) => sent.includes(text)))
       }
     }
   }
@@ -81,7 +81,7 @@ test('nothing can be sent before a link is open or after it closed', () => {
   assert.equal(wire.links.opener.sendDatagram(wire.now, utf8('late')), 'not-open')
 })
 
-test('an idle link sends at least every keepaliveMs, measures its round trip and lives on', () => {
+test('an idle link sends at least every keepaliveMs, measures its round trip and stays open', () => {
   const wire = wireBetween(5, {}, { keepaliveMs: 10_000 })
   wire.runFor(300_000)
   for (const side of sides) {
@@ -94,15 +94,15 @@ test('an idle link sends at least every keepaliveMs, measures its round trip and
   }
 })
 
-test('a link outlives twelve seconds of silence and is lost after thirty, having asked faster before', () => {
+test('a link survives twelve seconds of silence and is lost after thirty, with faster pings before', () => {
   const wire = wireBetween(6)
   wire.runFor(1_000)
-  wire.weather = { loss: 1 }
+  wire.conditions = { loss: 1 }
   wire.runFor(12_000)
-  wire.weather = {}
+  wire.conditions = {}
   wire.runFor(30_000)
   for (const side of sides) assert.equal(wire.links[side].state, 'open')
-  wire.weather = { loss: 1 }
+  wire.conditions = { loss: 1 }
   const sentBefore = wire.sent.length
   wire.runFor(45_000)
   for (const side of sides) {
@@ -119,7 +119,7 @@ test('without an answer both sides end after handshakeMs', () => {
   for (const side of sides) assert.equal(wire.closeReason(side), 'no-handshake')
 })
 
-test('closing is acknowledged, whichever side begins', () => {
+test('a close is acknowledged, whichever side begins', () => {
   for (const side of sides) {
     const wire = wireBetween(8)
     wire.runFor(1_000)
@@ -138,10 +138,10 @@ test('closing on both sides at once ends both', () => {
   for (const side of sides) assert.equal(wire.closeReason(side), 'closed')
 })
 
-test('a close that nobody answers is repeated and ends within a second', () => {
+test('a close without an answer is repeated, and the link ends within a second', () => {
   const wire = wireBetween(10)
   wire.runFor(1_000)
-  wire.weather = { loss: 1 }
+  wire.conditions = { loss: 1 }
   const before = wire.sent.length
   wire.perform('opener', wire.links.opener.close(wire.now))
   wire.runFor(1_000)
@@ -149,7 +149,7 @@ test('a close that nobody answers is repeated and ends within a second', () => {
   assert.equal(wire.sent.length - before, 4)
 })
 
-test('a closed link says nothing whatever comes, and wants no timer', () => {
+test('a closed link answers nothing and needs no timer', () => {
   const wire = wireBetween(11)
   wire.runFor(1_000)
   wire.perform('opener', wire.links.opener.close(wire.now))
@@ -167,29 +167,29 @@ test('a closed link says nothing whatever comes, and wants no timer', () => {
   }
 })
 
-test('a closed link has overwritten its keys and left those it was given alone', () => {
-  const pair = new Acquaintance(12)
-  const seen: Uint8Array[] = []
-  const spying = {
+test('a closed link has overwritten its own keys and not those it was given', () => {
+  const pair = new PeerPair(12)
+  const usedKeys: Uint8Array[] = []
+  const recordingCrypto = {
     ...pair.crypto,
-    encryptInto: (...parts: Parameters<Crypto['encryptInto']>) => {
-      seen.push(parts[1])
-      pair.crypto.encryptInto(...parts)
+    encryptInto: (...args: Parameters<Crypto['encryptInto']>) => {
+      usedKeys.push(args[1])
+      pair.crypto.encryptInto(...args)
     },
   }
   const given = pair.options('opener').keys
   const before = toHex(given.sendKey)
-  const options = pair.options('opener', 0, { crypto: spying })
+  const options = pair.options('opener', 0, { crypto: recordingCrypto })
   const wire = new Wire(12, {}, options, pair.options('responder'))
   wire.runFor(1_000)
   wire.perform('opener', wire.links.opener.close(wire.now))
   wire.runFor(1_000)
-  assert.ok(seen.length > 3)
-  for (const key of seen) assert.deepEqual(key, new Uint8Array(32))
+  assert.ok(usedKeys.length > 3)
+  for (const key of usedKeys) assert.deepEqual(key, new Uint8Array(32))
   assert.equal(toHex(given.sendKey), before)
 })
 
-test('a better path is used at once, and what still comes by the old one is taken', () => {
+test('a better path is used at once, and packets that still arrive on the old one are accepted', () => {
   const wire = wireBetween(13)
   wire.runFor(1_000)
   wire.send('responder', utf8('by the old path'))
@@ -203,8 +203,8 @@ test('a better path is used at once, and what still comes by the old one is take
   assert.equal(wire.datagrams('responder').length, 1)
 })
 
-test('an open link ignores a restarted other side until it has noticed the loss', () => {
-  const pair = new Acquaintance(14)
+test('an open link ignores a restarted peer until it has noticed the loss', () => {
+  const pair = new PeerPair(14)
   const wire = new Wire(14, {}, pair.options('opener'), pair.options('responder'))
   wire.runFor(5_000)
   wire.links.opener = createLink(pair.options('opener', wire.now))
@@ -215,8 +215,8 @@ test('an open link ignores a restarted other side until it has noticed the loss'
   assert.equal(wire.closeReason('responder'), 'lost')
 })
 
-test('two links of the same two sessions never send the same packet, and do not take each other’s', () => {
-  const pair = new Acquaintance(15)
+test('two links of the same two sessions never send the same packet, and reject each other’s packets', () => {
+  const pair = new PeerPair(15)
   const link = () => {
     const wire = new Wire(15, {}, pair.options('opener'), pair.options('responder'))
     wire.runFor(1_000)

@@ -7,31 +7,31 @@ import { wireBetween } from './wire.ts'
 
 const sides = ['opener', 'responder'] as const
 
-/** Runs a search on a path of this size whose round trip is 40 ms; the small talk beside it is always heard. */
-function search(mostBytes: number, family: 4 | 6, loss: () => boolean = () => false) {
-  const size = new MtuDiscovery(0, family)
+/** Runs a search on a path of this size with a round trip of 40 ms. Small packets always arrive. */
+function search(maxBytes: number, family: 4 | 6, loss: () => boolean = () => false) {
+  const discovery = new MtuDiscovery(0, family)
   let [now, probes] = [0, 0]
-  size.noteRoundTrip(40)
-  while (size.dueAt() <= now + 10_000) {
-    now = Math.max(now, size.dueAt())
-    const probe = size.next(now)
+  discovery.noteRoundTrip(40)
+  while (discovery.dueAt() <= now + 10_000) {
+    now = Math.max(now, discovery.dueAt())
+    const probe = discovery.nextProbe(now)
     if (!probe) continue
     probes++
     assert.ok(probe.bytes <= maxPacketBytes[family] && probe.bytes > basePacketBytes)
-    size.hear(now + 1)
-    if (probe.bytes <= mostBytes && !loss()) size.answered(now + 40, probe.number)
+    discovery.noteReceived(now + 1)
+    if (probe.bytes <= maxBytes && !loss()) discovery.handleAnswer(now + 40, probe.number)
   }
-  return { packetBytes: size.packetBytes, probes, now }
+  return { packetBytes: discovery.packetBytes, probes, now }
 }
 
-test('a path of Ethernet’s size is known after one probe', () => {
+test('a path of Ethernet’s size is found with one probe', () => {
   assert.deepEqual(search(1472, 4), { packetBytes: 1472, probes: 1, now: 0 })
   assert.deepEqual(search(1452, 6), { packetBytes: 1452, probes: 1, now: 0 })
 })
 
-test('smaller paths are found within a few seconds, and never overrated', () => {
-  const usual = [1464, 1444, 1432, 1412, 1392, 1372, 1352, 1312, 1272, 1232]
-  for (const bytes of usual) {
+test('the size of a smaller path is found within seconds and never overestimated', () => {
+  const common = [1464, 1444, 1432, 1412, 1392, 1372, 1352, 1312, 1272, 1232]
+  for (const bytes of common) {
     const { packetBytes, now, probes } = search(bytes, 4)
     assert.equal(packetBytes, bytes)
     assert.ok(now <= 5_000 && probes <= 16, `${bytes}: ${now} ms, ${probes} probes`)
@@ -46,7 +46,7 @@ test('smaller paths are found within a few seconds, and never overrated', () => 
   fc.assert(fc.property(anything, check))
 })
 
-test('lost probes make it slower, hardly ever smaller, and never larger', () => {
+test('lost probes make the search slower, rarely the size smaller, and never larger', () => {
   const random = seededRandom(1)
   const loss = () => random() < 0.1
   let exact = 0
@@ -58,43 +58,43 @@ test('lost probes make it slower, hardly ever smaller, and never larger', () => 
   assert.ok(exact >= 195, `${exact} of 200`)
 })
 
-test('after a search that fell short another begins ten minutes later', () => {
-  const size = new MtuDiscovery(0, 4)
+test('after a search that stayed below the largest size, another starts ten minutes later', () => {
+  const discovery = new MtuDiscovery(0, 4)
   let now = 0
-  while (size.dueAt() < 60_000) {
-    now = Math.max(now, size.dueAt())
-    if (size.next(now)) size.hear(now + 1)
+  while (discovery.dueAt() < 60_000) {
+    now = Math.max(now, discovery.dueAt())
+    if (discovery.nextProbe(now)) discovery.noteReceived(now + 1)
   }
-  assert.equal(size.packetBytes, 1200)
-  assert.ok(size.dueAt() - now >= 599_000)
-  const probe = size.next(size.dueAt())
+  assert.equal(discovery.packetBytes, 1200)
+  assert.ok(discovery.dueAt() - now >= 599_000)
+  const probe = discovery.nextProbe(discovery.dueAt())
   assert.equal(probe?.bytes, 1472)
 })
 
-test('silence of the whole path makes nothing smaller', () => {
-  const size = new MtuDiscovery(0, 4)
-  const first = size.next(0)
-  size.answered(40, first?.number ?? 0)
-  size.noteSent(1472)
-  for (let now = 5_040; now < 60_000; now = Math.max(now + 1, size.dueAt())) size.next(now)
-  assert.equal(size.packetBytes, 1472)
+test('silence of the whole path does not reduce the size', () => {
+  const discovery = new MtuDiscovery(0, 4)
+  const first = discovery.nextProbe(0)
+  discovery.handleAnswer(40, first?.number ?? 0)
+  discovery.noteSent(1472)
+  for (let now = 5_040; now < 60_000; now = Math.max(now + 1, discovery.dueAt())) discovery.nextProbe(now)
+  assert.equal(discovery.packetBytes, 1472)
 })
 
-test('answers to nothing asked change nothing', () => {
-  const size = new MtuDiscovery(0, 4)
-  for (const number of [0, 1, 2, 0xffffffff]) size.answered(0, number)
-  assert.equal(size.packetBytes, 1200)
+test('answers to probes that were never sent change nothing', () => {
+  const discovery = new MtuDiscovery(0, 4)
+  for (const number of [0, 1, 2, 0xffffffff]) discovery.handleAnswer(0, number)
+  assert.equal(discovery.packetBytes, 1200)
 })
 
-test('both sides of a link find what the path carries, and datagrams of any size arrive meanwhile and after', () => {
-  for (const mostBytes of [1200, 1272, 1412, 1472]) {
-    const wire = wireBetween(1, { mostBytes, delayMs: [5, 30] })
+test('both sides of a link find the size of the path, and datagrams of any size arrive during and after the search', () => {
+  for (const maxBytes of [1200, 1272, 1412, 1472]) {
+    const wire = wireBetween(1, { maxBytes, delayMs: [5, 30] })
     wire.runFor(500)
     const largest = new Uint8Array(65_535).fill(7)
     wire.send('opener', largest)
     wire.runFor(20_000)
     wire.send('responder', largest)
-    wire.send('responder', new Uint8Array(wire.links.responder.wholeBytes))
+    wire.send('responder', new Uint8Array(wire.links.responder.singlePacketBytes))
     wire.runFor(1_000)
     assert.deepEqual(wire.datagrams('responder'), [largest])
     assert.deepEqual(
@@ -102,41 +102,41 @@ test('both sides of a link find what the path carries, and datagrams of any size
         .datagrams('opener')
         .map(({ length }) => length)
         .sort((a, b) => a - b),
-      [mostBytes - 34, 65_535],
+      [maxBytes - 34, 65_535],
     )
-    for (const side of sides) assert.equal(wire.links[side].wholeBytes, mostBytes - 34)
+    for (const side of sides) assert.equal(wire.links[side].singlePacketBytes, maxBytes - 34)
   }
 })
 
-test('when large packets begin to be lost, the link falls back and datagrams arrive again', () => {
-  const wire = wireBetween(2, { mostBytes: 1472 })
+test('when large packets start to be lost, the link falls back and datagrams arrive again', () => {
+  const wire = wireBetween(2, { maxBytes: 1472 })
   wire.runFor(5_000)
   const datagram = new Uint8Array(1_400)
   wire.send('opener', datagram)
-  wire.weather = { mostBytes: 1300 }
+  wire.conditions = { maxBytes: 1300 }
   for (let second = 0; second < 12; second++) {
     wire.send('opener', datagram)
     wire.runFor(1_000)
   }
-  assert.equal(wire.links.opener.wholeBytes, 1272 - 34)
+  assert.equal(wire.links.opener.singlePacketBytes, 1272 - 34)
   const before = wire.datagrams('responder').length
   wire.send('opener', datagram)
   wire.runFor(1_000)
   assert.equal(wire.datagrams('responder').length, before + 1)
 })
 
-test('a better path begins with small packets and is measured anew', () => {
-  const wire = wireBetween(3, { mostBytes: 1472 })
+test('a better path starts with small packets and its size is searched anew', () => {
+  const wire = wireBetween(3, { maxBytes: 1472 })
   wire.runFor(5_000)
-  assert.equal(wire.links.opener.wholeBytes, 1438)
-  wire.weather = { mostBytes: 1250 }
+  assert.equal(wire.links.opener.singlePacketBytes, 1438)
+  wire.conditions = { maxBytes: 1250 }
   wire.perform('opener', wire.links.opener.setRemote(wire.now, { address: '2001:db8::1', port: 1 }))
-  assert.equal(wire.links.opener.wholeBytes, 1166)
+  assert.equal(wire.links.opener.singlePacketBytes, 1166)
   wire.runFor(10_000)
-  assert.equal(wire.links.opener.wholeBytes, 1232 - 34)
+  assert.equal(wire.links.opener.singlePacketBytes, 1232 - 34)
 })
 
-test('an idle link sends no probes once the size is known', () => {
+test('an idle link sends no more probes once the size is known', () => {
   const wire = wireBetween(4)
   wire.runFor(10_000)
   const before = wire.sent.length

@@ -22,7 +22,7 @@ const key = counting(32, 0)
 const tag = counting(8, 0x80)
 const fixed: Crypto = { ...realCrypto, randomBytes: (length) => counting(length, 0xa0) }
 
-test('a handshake packet is laid out as drawn', () => {
+test('a handshake packet has the documented byte layout', () => {
   const ephemeral = counting(32, 0x20)
   const signature = counting(64, 0x40)
   const packet = sealHandshake(fixed, key, tag, { type: 'acceptance', attempt: 0x0102, ephemeral, signature })
@@ -40,7 +40,7 @@ test('a handshake packet is laid out as drawn', () => {
   })
 })
 
-test('an authentic handshake packet of unknown type or number 0 is not taken', () => {
+test('an authentic handshake packet of unknown type or number 0 is rejected', () => {
   const head = Uint8Array.from([0xc2, ...tag])
   const nonce = counting(24, 0)
   for (const start of [
@@ -54,7 +54,7 @@ test('an authentic handshake packet of unknown type or number 0 is not taken', (
   }
 })
 
-test('a data packet is laid out as drawn, its nonce made from its counter', () => {
+test('a data packet has the documented byte layout, and its nonce comes from its counter', () => {
   const counter = 2 ** 40 + 0x01020304
   const keys = () => ({ sendKey: key.slice(), receiveKey: key.slice() })
   const packet = new PacketCrypto(realCrypto, tag, keys(), counter).seal(frameKinds.datagram, utf8('hello'))
@@ -69,15 +69,15 @@ test('a data packet is laid out as drawn, its nonce made from its counter', () =
   assert.deepEqual(frame, { kind: 1, body: utf8('hello'), isNewest: true })
 })
 
-test('traffic stops rather than use a counter beyond 2^48', () => {
+test('sealing stops before a counter reaches 2^48', () => {
   const keys = { sendKey: key.slice(), receiveKey: key.slice() }
-  const traffic = new PacketCrypto(realCrypto, tag, keys, 2 ** 48 - 1)
-  const last = traffic.seal(frameKinds.ping, new Uint8Array(4))
+  const packetCrypto = new PacketCrypto(realCrypto, tag, keys, 2 ** 48 - 1)
+  const last = packetCrypto.seal(frameKinds.ping, new Uint8Array(4))
   assert.equal(toHex(last.subarray(9, 17)), '0000ffffffffffff')
-  assert.throws(() => traffic.seal(frameKinds.ping, new Uint8Array(4)), RangeError)
+  assert.throws(() => packetCrypto.seal(frameKinds.ping, new Uint8Array(4)), RangeError)
 })
 
-test('both sides of a handshake with fixed ephemerals come to the written keys', () => {
+test('a handshake with fixed ephemeral keys leads both sides to the golden keys', () => {
   const identities = [1, 2].map((seed) => realCrypto.signKeyPair(new Uint8Array(32).fill(seed)))
   const [openerIdentity, responderIdentity] = identities
   const [sessionOfOpener, sessionOfResponder] = [counting(32, 1), counting(32, 2)]

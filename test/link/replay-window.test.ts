@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { ReplayWindow } from '../../src/link/replay-window.ts'
 
-/** What the window should say, with all counters kept. */
+/** A reference model that keeps every counter. */
 class Model {
   readonly #seen = new Set<number>()
   highest = -1
@@ -27,7 +27,7 @@ const steps = fc.array(
   { maxLength: 400 },
 )
 
-test('no counter is taken twice, and every new one among the latest is taken', () => {
+test('no counter is accepted twice, and every new recent one is accepted', () => {
   const check = (size: number, start: number, moves: readonly number[]) => {
     const window = new ReplayWindow(size)
     const model = new Model()
@@ -48,7 +48,7 @@ test('no counter is taken twice, and every new one among the latest is taken', (
   fc.assert(fc.property(sizes, starts, steps, check), { numRuns: 300 })
 })
 
-test('the default window takes a packet that 2,000 others overtook, and nothing from before its time', () => {
+test('the default window accepts a packet that 2,000 others overtook, and none older than the window', () => {
   const window = new ReplayWindow()
   for (let counter = 1; counter <= 2000; counter++) window.mark(counter)
   assert.equal(window.isNew(0), true)

@@ -6,13 +6,13 @@ import { framePacket, maxFramedBytes, PacketReader } from '../../src/link/tcp-fr
 
 const packet = fc.uint8Array({ minLength: 1, maxLength: maxFramedBytes })
 
-/** The bytes in pieces, cut where `cuts` says. */
-function pieces(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
-  const places = [0, ...cuts.map((cut) => Math.floor(cut * bytes.length)).sort((a, b) => a - b), bytes.length]
-  return places.slice(1).map((end, index) => bytes.subarray(places[index], end))
+/** The bytes in chunks, cut at these fractions of their length. */
+function chunks(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
+  const bounds = [0, ...cuts.map((cut) => Math.floor(cut * bytes.length)).sort((a, b) => a - b), bytes.length]
+  return bounds.slice(1).map((end, index) => bytes.subarray(bounds[index], end))
 }
 
-test('packets come out as they went in, wherever the stream is cut', () => {
+test('packets are read as they were framed, wherever the stream is cut', () => {
   fc.assert(
     fc.property(
       fc.array(packet, { maxLength: 8 }),
@@ -20,10 +20,10 @@ test('packets come out as they went in, wherever the stream is cut', () => {
       (packets, cuts) => {
         const reader = new PacketReader()
         const stream = concatBytes(...packets.map(framePacket))
-        const read = pieces(stream, cuts).flatMap((piece) => {
-          const whole = reader.push(piece)
-          assert.ok(whole)
-          return whole
+        const read = chunks(stream, cuts).flatMap((chunk) => {
+          const complete = reader.push(chunk)
+          assert.ok(complete)
+          return complete
         })
         assert.deepEqual(read, packets)
       },
@@ -31,19 +31,19 @@ test('packets come out as they went in, wherever the stream is cut', () => {
   )
 })
 
-test('a packet is framed as drawn', () => {
+test('a framed packet has the documented byte layout', () => {
   assert.deepEqual(framePacket(Uint8Array.of(7, 8, 9)), Uint8Array.of(0, 3, 7, 8, 9))
 })
 
-test('whatever comes, no packet is empty or too long, and after a wrong length none comes at all', () => {
+test('with any input no packet is empty or too long, and after a wrong length no packet is read', () => {
   fc.assert(
-    fc.property(fc.array(fc.uint8Array({ maxLength: 4_000 }), { maxLength: 8 }), (chunks) => {
+    fc.property(fc.array(fc.uint8Array({ maxLength: 4_000 }), { maxLength: 8 }), (stream) => {
       const reader = new PacketReader()
-      let isOver = false
-      for (const chunk of chunks) {
+      let hasFailed = false
+      for (const chunk of stream) {
         const packets = reader.push(chunk)
-        assert.ok(!isOver || packets === null)
-        isOver = packets === null
+        assert.ok(!hasFailed || packets === null)
+        hasFailed = packets === null
         for (const { length } of packets ?? []) assert.ok(length >= 1 && length <= maxFramedBytes)
       }
     }),

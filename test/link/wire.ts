@@ -1,4 +1,4 @@
-// Two links and the bad wire between them, seeded, on virtual time.
+// Two links and the unreliable network between them, seeded, on virtual time.
 
 import type { Crypto, KeyPair } from '../../src/base/crypto.ts'
 import type { Endpoint } from '../../src/base/endpoint.ts'
@@ -6,21 +6,23 @@ import { createLink, type Link, type LinkOptions } from '../../src/link/link.ts'
 import type { LinkAction, LinkEvent } from '../../src/link/link-events.ts'
 import { seededCrypto, seededRandom } from '../harness/seeded-crypto.ts'
 
-/** Where a packet of `side`, sent to `to`, comes from as the other sees it; null when it does not arrive. */
+/**
+ * The source of a packet of `side` to `to`, as the other side sees it; null when the packet does not arrive.
+ */
 export type Routing = (side: Side, to: Endpoint) => Endpoint | null
 
 export type Side = 'opener' | 'responder'
 
-export type Weather = {
+export type Conditions = {
   readonly loss?: number
   readonly duplication?: number
-  /** Each packet takes between these; unequal bounds reorder. */
+  /** Bounds of a packet's delay; unequal bounds reorder packets. */
   readonly delayMs?: readonly [number, number]
   /** Larger packets are lost (UDP payload). */
-  readonly mostBytes?: number
+  readonly maxBytes?: number
 }
 
-export const places: Readonly<Record<Side, Endpoint>> = {
+export const endpoints: Readonly<Record<Side, Endpoint>> = {
   opener: { address: '203.0.113.1', port: 4001 },
   responder: { address: '203.0.113.2', port: 4002 },
 }
@@ -29,8 +31,8 @@ export function otherSide(side: Side): Side {
   return side === 'opener' ? 'responder' : 'opener'
 }
 
-/** Everything two peers know of each other before a link; each call of `options` is for one link. */
-export class Acquaintance {
+/** The keys that two peers share before a link. Each call of `options` is for one link. */
+export class PeerPair {
   readonly crypto: Crypto
   readonly identities: Readonly<Record<Side, KeyPair>>
   readonly #sessions: Readonly<Record<Side, KeyPair>>
@@ -60,7 +62,7 @@ export class Acquaintance {
       identity: this.identities[side],
       peerId: this.identities[other].publicKey,
       sessionKeys: { mine: this.#sessions[side].publicKey, theirs: this.#sessions[other].publicKey },
-      remote: places[other],
+      remote: endpoints[other],
       now,
       ...changes,
     }
@@ -76,32 +78,36 @@ export type SentPacket = {
 
 export class Wire {
   now = 0
-  weather: Weather
-  /** Every endpoint leads to the other side when left out. */
-  routing: Routing = (side) => places[side]
+  conditions: Conditions
+  /** By default every endpoint leads to the other side. */
+  routing: Routing = (side) => endpoints[side]
   readonly links: Record<Side, Link>
   readonly events: Record<Side, LinkEvent[]> = { opener: [], responder: [] }
-  readonly toldAt: Record<Side, [at: number, type: LinkEvent['type']][]> = { opener: [], responder: [] }
-  /** All that was ever sent, lost or not. */
+  readonly eventTimes: Record<Side, [at: number, type: LinkEvent['type']][]> = { opener: [], responder: [] }
+  /** Every packet sent, lost or not. */
   readonly sent: SentPacket[] = []
   readonly #random: () => number
-  #flying: { readonly at: number; readonly to: Side; readonly from: Endpoint; readonly bytes: Uint8Array }[] =
-    []
+  #inTransit: {
+    readonly at: number
+    readonly to: Side
+    readonly from: Endpoint
+    readonly bytes: Uint8Array
+  }[] = []
 
-  constructor(seed: number, weather: Weather, opener: LinkOptions, responder: LinkOptions) {
+  constructor(seed: number, conditions: Conditions, opener: LinkOptions, responder: LinkOptions) {
     this.#random = seededRandom(seed)
-    this.weather = weather
+    this.conditions = conditions
     this.links = { opener: createLink(opener), responder: createLink(responder) }
   }
 
-  /** Performs what a link asked for. */
+  /** Performs the actions of a link. */
   perform(side: Side, actions: readonly LinkAction[] | 'not-open' | 'too-big'): void {
     if (typeof actions === 'string') throw new Error(`refused: ${actions}`)
     for (const action of actions) {
       if (action.type === 'event') {
         this.events[side].push(action.event)
-        this.toldAt[side].push([this.now, action.event.type])
-      } else this.#fly(side, action)
+        this.eventTimes[side].push([this.now, action.event.type])
+      } else this.#transmit(side, action)
     }
   }
 
@@ -113,7 +119,7 @@ export class Wire {
     const end = this.now + ms
     for (;;) {
       const next = Math.min(
-        ...this.#flying.map((packet) => packet.at),
+        ...this.#inTransit.map((packet) => packet.at),
         this.links.opener.nextTimeout() ?? Infinity,
         this.links.responder.nextTimeout() ?? Infinity,
       )
@@ -136,19 +142,19 @@ export class Wire {
     return this.events[side].flatMap((event) => (event.type === 'closed' ? [event.reason] : []))[0]
   }
 
-  /** Somebody on the way has a copy arrive at `to`, now, as from `from`. */
+  /** A third party delivers a packet to `to` now, with the source `from`. */
   inject(to: Side, from: Endpoint, bytes: Uint8Array): void {
     this.perform(to, this.links[to].handleDatagram(this.now, bytes.slice(), from))
   }
 
-  /** When events of this type were told. */
-  told(side: Side, type: LinkEvent['type']): number[] {
-    return this.toldAt[side].flatMap(([at, told]) => (told === type ? [at] : []))
+  /** When events of this type were emitted. */
+  timesOf(side: Side, type: LinkEvent['type']): number[] {
+    return this.eventTimes[side].flatMap(([at, emitted]) => (emitted === type ? [at] : []))
   }
 
   #step(): void {
-    const arrived = this.#flying.filter((packet) => packet.at <= this.now)
-    this.#flying = this.#flying.filter((packet) => packet.at > this.now)
+    const arrived = this.#inTransit.filter((packet) => packet.at <= this.now)
+    this.#inTransit = this.#inTransit.filter((packet) => packet.at > this.now)
     for (const { to, bytes, from } of arrived)
       this.perform(to, this.links[to].handleDatagram(this.now, bytes, from))
     for (const side of ['opener', 'responder'] as const) {
@@ -157,23 +163,27 @@ export class Wire {
     }
   }
 
-  #fly(from: Side, { to, bytes }: { readonly to: Endpoint; readonly bytes: Uint8Array }): void {
+  #transmit(from: Side, { to, bytes }: { readonly to: Endpoint; readonly bytes: Uint8Array }): void {
     this.sent.push({ from, at: this.now, to, bytes })
-    const { loss = 0, duplication = 0, delayMs = [20, 20], mostBytes = Infinity } = this.weather
-    if (bytes.length > mostBytes) return
+    const { loss = 0, duplication = 0, delayMs = [20, 20], maxBytes = Infinity } = this.conditions
+    if (bytes.length > maxBytes) return
     const source = this.routing(from, to)
     if (!source) return
     const copies = this.#random() < duplication ? 2 : 1
     for (let copy = 0; copy < copies; copy++) {
       if (this.#random() < loss) continue
       const at = this.now + delayMs[0] + this.#random() * (delayMs[1] - delayMs[0])
-      this.#flying.push({ at, to: otherSide(from), from: source, bytes: bytes.slice() })
+      this.#inTransit.push({ at, to: otherSide(from), from: source, bytes: bytes.slice() })
     }
   }
 }
 
-/** A wire between two links that know each other. */
-export function wireBetween(seed: number, weather: Weather = {}, changes: Partial<LinkOptions> = {}): Wire {
-  const pair = new Acquaintance(seed)
-  return new Wire(seed, weather, pair.options('opener', 0, changes), pair.options('responder', 0, changes))
+/** A wire between two links that share keys. */
+export function wireBetween(
+  seed: number,
+  conditions: Conditions = {},
+  changes: Partial<LinkOptions> = {},
+): Wire {
+  const pair = new PeerPair(seed)
+  return new Wire(seed, conditions, pair.options('opener', 0, changes), pair.options('responder', 0, changes))
 }

@@ -8,18 +8,18 @@ import { Problem } from '../../src/base/problem.ts'
 import type { ImapMailboxTiming } from '../../src/mail/imap/imap-mailbox.ts'
 import { createSender, openMailbox } from '../../src/mail/open-mailbox.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
+import { startConnectionProxy } from '../harness/connection-proxy.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
+import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/mailbox-helpers.ts'
 import { dropMail } from '../harness/maildir-files.ts'
 import { lacks } from '../harness/needs.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
-import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/post-office-mail.ts'
-import { startLineProxy } from '../harness/post-office-proxy.ts'
 import { problemOf } from '../harness/problem-of.ts'
 
 const skip = lacks('postfix', 'dovecot')
-let office: PostOffice
+let office: MailServers
 
 before(async () => {
-  if (!skip) office = await startPostOffice()
+  if (!skip) office = await startMailServers()
 })
 after(async () => {
   if (!skip) await office.stop()
@@ -39,7 +39,7 @@ function mailboxOf(user: string, timing: Partial<ImapMailboxTiming> = {}, url = 
 test('without UIDPLUS letters are only marked, other marked mails stay, and one notice is given', {
   skip,
 }, async () => {
-  const own = await startPostOffice({ imapCapability: 'IMAP4rev1 IDLE LITERAL+' })
+  const own = await startMailServers({ imapCapability: 'IMAP4rev1 IDLE LITERAL+' })
   try {
     const put = (place: string, text: string) =>
       writeFileSync(join(own.maildirOf('ida'), place), rawMail({ to: own.address('ida'), text }))
@@ -64,7 +64,7 @@ test('without UIDPLUS letters are only marked, other marked mails stay, and one 
 })
 
 test('when the server stops and starts again the mailbox continues', { skip }, async () => {
-  const own = await startPostOffice()
+  const own = await startMailServers()
   try {
     const filter = { subject: testSubject, address: own.address('dan'), maxBytes }
     const imap = { retry: { firstMs: 20, lastMs: 200 } }
@@ -123,7 +123,7 @@ test('a wrong password, a refused connection, an unknown host and missing TLS gi
 })
 
 test('a dead connection is noticed and replaced', { skip }, async () => {
-  const proxy = await startLineProxy({ port: office.ports.imap })
+  const proxy = await startConnectionProxy({ port: office.ports.imap })
   const url = office.imapUrl('erin').replace(/:\d+$/, `:${proxy.port}`)
   const { mailbox, watched } = mailboxOf('erin', { watchdogMs: 100, answerMs: 150 }, url)
   await mailbox.open()
@@ -146,7 +146,7 @@ test('a dead connection is noticed and replaced', { skip }, async () => {
 test('after a change of network a dead connection is dropped within seconds, and a live one is kept', {
   skip,
 }, async () => {
-  const proxy = await startLineProxy({ port: office.ports.imap })
+  const proxy = await startConnectionProxy({ port: office.ports.imap })
   const url = office.imapUrl('erin').replace(/:\d+$/, `:${proxy.port}`)
   const { mailbox, watched } = mailboxOf('erin', {}, url)
   await mailbox.open()
@@ -165,7 +165,7 @@ test('after a change of network a dead connection is dropped within seconds, and
 })
 
 test('an operation on a dead connection ends with a Problem', { skip }, async () => {
-  const proxy = await startLineProxy({ port: office.ports.imap })
+  const proxy = await startConnectionProxy({ port: office.ports.imap })
   const url = office.imapUrl('finn').replace(/:\d+$/, `:${proxy.port}`)
   const { mailbox, watched } = mailboxOf('finn', { operationMs: 150 }, url)
   await mailbox.open()
@@ -185,7 +185,7 @@ test('an operation on a dead connection ends with a Problem', { skip }, async ()
 test('after a changed password the mailbox waits long before the next login', {
   skip,
 }, async () => {
-  const proxy = await startLineProxy({ port: office.ports.imap })
+  const proxy = await startConnectionProxy({ port: office.ports.imap })
   const url = new URL(office.imapUrl('gus').replace(/:\d+$/, `:${proxy.port}`))
   const { mailbox, watched } = mailboxOf(
     'gus',
@@ -193,7 +193,7 @@ test('after a changed password the mailbox waits long before the next login', {
     url.href,
   )
   await mailbox.open()
-  const own = await startPostOffice({ password: 'changed' })
+  const own = await startMailServers({ password: 'changed' })
   proxy.retarget(own.ports.imap)
   proxy.cut()
   const [first, second] = [await watched.nextState('disconnected'), await watched.nextState('disconnected')]
@@ -214,8 +214,8 @@ test('closing ends the mailbox without further states', { skip }, async () => {
 })
 
 test('a server without IDLE is polled over one connection', { skip }, async () => {
-  const own = await startPostOffice({ imapCapability: 'IMAP4rev1 UIDPLUS LITERAL+' })
-  const proxy = await startLineProxy({ port: own.ports.imap })
+  const own = await startMailServers({ imapCapability: 'IMAP4rev1 UIDPLUS LITERAL+' })
+  const proxy = await startConnectionProxy({ port: own.ports.imap })
   try {
     const filter = { subject: testSubject, address: own.address('joe'), maxBytes }
     const url = own.imapUrl('joe').replace(/:\d+$/, `:${proxy.port}`)

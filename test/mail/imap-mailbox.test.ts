@@ -4,16 +4,16 @@ import { Problem } from '../../src/base/problem.ts'
 import { composeMail } from '../../src/mail/mime/compose-mail.ts'
 import { createSender, openMailbox } from '../../src/mail/open-mailbox.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
+import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/mailbox-helpers.ts'
 import { dropMail, maildirSnapshot } from '../harness/maildir-files.ts'
 import { lacks } from '../harness/needs.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
-import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/post-office-mail.ts'
 
 const skip = lacks('postfix', 'dovecot')
-let office: PostOffice
+let office: MailServers
 
 before(async () => {
-  if (!skip) office = await startPostOffice()
+  if (!skip) office = await startMailServers()
 })
 after(async () => {
   if (!skip) await office.stop()

@@ -7,12 +7,12 @@ import { type TestContext, test } from 'node:test'
 import type { ImapMailboxTiming } from '../../src/mail/imap/imap-mailbox.ts'
 import { openMailbox } from '../../src/mail/open-mailbox.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
+import { startConnectionProxy } from '../harness/connection-proxy.ts'
 import { deferIn } from '../harness/defer.ts'
+import { startMailServers } from '../harness/mail-servers.ts'
+import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/mailbox-helpers.ts'
 import { dropMail } from '../harness/maildir-files.ts'
 import { lacks } from '../harness/needs.ts'
-import { startPostOffice } from '../harness/post-office.ts'
-import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/post-office-mail.ts'
-import { startLineProxy } from '../harness/post-office-proxy.ts'
 import { problemOf } from '../harness/problem-of.ts'
 import { type ImapScript, startScriptedImap } from '../harness/scripted-imap.ts'
 
@@ -94,9 +94,9 @@ test('when UIDVALIDITY changes each letter is shown once with its new UID, and r
   skip,
 }, async (context) => {
   const defer = deferIn(context)
-  const office = await startPostOffice()
+  const office = await startMailServers()
   defer(() => office.stop())
-  const proxy = await startLineProxy({ port: office.ports.imap })
+  const proxy = await startConnectionProxy({ port: office.ports.imap })
   defer(() => proxy.stop())
   const maildir = office.maildirOf('ann')
   for (const text of ['one', 'two', 'three']) dropMail(maildir, rawMail({ to: office.address('ann'), text }))

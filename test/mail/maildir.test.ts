@@ -8,7 +8,7 @@ import { Problem } from '../../src/base/problem.ts'
 import { createMaildirDelivery, makeMaildir } from '../../src/mail/maildir/maildir-delivery.ts'
 import { openMailbox } from '../../src/mail/open-mailbox.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
-import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/post-office-mail.ts'
+import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/mailbox-helpers.ts'
 import { VirtualClock } from '../harness/virtual-clock.ts'
 
 const address = 'host@mail.test'

@@ -7,11 +7,11 @@ import { Problem } from '../../src/base/problem.ts'
 import type { MailpitTimings } from '../../src/mail/mailpit/mailpit-mailbox.ts'
 import { createSender, openMailbox } from '../../src/mail/open-mailbox.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
+import { startConnectionProxy } from '../harness/connection-proxy.ts'
 import { deferIn } from '../harness/defer.ts'
+import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/mailbox-helpers.ts'
 import { foreignMails } from '../harness/maildir-files.ts'
 import { type MailpitOptions, startMailpit } from '../harness/mailpit.ts'
-import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/post-office-mail.ts'
-import { startLineProxy } from '../harness/post-office-proxy.ts'
 import { problemOf } from '../harness/problem-of.ts'
 
 const address = 'ann@mail.test'
@@ -138,7 +138,7 @@ test('each server that is not Mailpit gives one clear line, and no password is s
 
 test('when Mailpit stops and starts again the mailbox continues, also without the WebSocket', async (context) => {
   const { mailpit, open, defer } = await stage(context)
-  const proxy = await startLineProxy({ port: mailpit.webPort })
+  const proxy = await startConnectionProxy({ port: mailpit.webPort })
   defer(() => proxy.stop())
   const { mailbox, watched } = await open(`mailpit+http://127.0.0.1:${proxy.port}`, {
     pollMs: 30,

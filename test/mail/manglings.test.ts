@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { armorLetter, readArmor } from '../../src/letter/armor.ts'
 import { limits } from '../../src/letter/limits.ts'
 import { parseMail } from '../../src/mail/mime/parse-mail.ts'
-import { mailForms, relays, textManglings } from '../harness/manglings.ts'
+import { mailForms, relays, textManglings } from '../harness/mail-manglings.ts'
 import { realCrypto as crypto } from '../harness/seeded-crypto.ts'
 
 const sealed = crypto.hash(new Uint8Array([1, 2, 3]), 64)

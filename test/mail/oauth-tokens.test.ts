@@ -8,9 +8,9 @@ import { createTokenSource, type OAuthClient } from '../../src/mail/auth/oauth-t
 import { createSender, openMailbox } from '../../src/mail/open-mailbox.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
 import { deferIn } from '../harness/defer.ts'
+import { startMailServers } from '../harness/mail-servers.ts'
+import { fetchUntil, rawMail, testSubject, watchMailbox } from '../harness/mailbox-helpers.ts'
 import { lacks } from '../harness/needs.ts'
-import { startPostOffice } from '../harness/post-office.ts'
-import { fetchUntil, rawMail, testSubject, watchMailbox } from '../harness/post-office-mail.ts'
 import { problemOf } from '../harness/problem-of.ts'
 import { startScriptedPop3 } from '../harness/scripted-pop3.ts'
 import { startTokenServer } from '../harness/token-server.ts'
@@ -48,7 +48,7 @@ test('IMAP, POP3 and SMTP share one access token', {
   skip: lacks('postfix', 'dovecot'),
 }, async (context) => {
   const { defer, server, source } = await stage(context)
-  const office = await startPostOffice({ tokenInfoUrl: server.tokenInfoUrl })
+  const office = await startMailServers({ tokenInfoUrl: server.tokenInfoUrl })
   defer(() => office.stop())
   const accessToken = source()
   const bare = (url: string) => url.replace(/:[^:@/]+@/, '@')
@@ -73,7 +73,7 @@ test('a token that was revoked early is renewed at the next login', {
   skip: lacks('postfix', 'dovecot'),
 }, async (context) => {
   const { defer, server, source } = await stage(context)
-  const office = await startPostOffice({ tokenInfoUrl: server.tokenInfoUrl })
+  const office = await startMailServers({ tokenInfoUrl: server.tokenInfoUrl })
   defer(() => office.stop())
   const accessToken = source()
   const bare = (url: string) => url.replace(/:[^:@/]+@/, '@')

@@ -8,10 +8,10 @@ import { openMailbox } from '../../src/mail/open-mailbox.ts'
 import type { Pop3Timing } from '../../src/mail/pop3/pop3-mailbox.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
 import { deferIn } from '../harness/defer.ts'
+import { startMailServers } from '../harness/mail-servers.ts'
+import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/mailbox-helpers.ts'
 import { dropMail } from '../harness/maildir-files.ts'
 import { lacks } from '../harness/needs.ts'
-import { startPostOffice } from '../harness/post-office.ts'
-import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/post-office-mail.ts'
 import { type Pop3Script, startScriptedPop3 } from '../harness/scripted-pop3.ts'
 
 const address = 'ann@mail.test'
@@ -254,7 +254,7 @@ test('STLS is used if offered, and a self-signed certificate is accepted only on
   skip: lacks('postfix', 'dovecot'),
 }, async (context) => {
   const defer = deferIn(context)
-  const office = await startPostOffice({ tls: true })
+  const office = await startMailServers({ tls: true })
   defer(() => office.stop())
   dropMail(office.maildirOf('ann'), rawMail({ to: address, text: 'over TLS' }))
   const filter = { subject: testSubject, address, maxBytes }

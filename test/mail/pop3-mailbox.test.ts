@@ -7,19 +7,19 @@ import { Problem } from '../../src/base/problem.ts'
 import { createSender, openMailbox } from '../../src/mail/open-mailbox.ts'
 import type { Pop3Timing } from '../../src/mail/pop3/pop3-mailbox.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
+import { startConnectionProxy } from '../harness/connection-proxy.ts'
+import { type MailServers, startMailServers } from '../harness/mail-servers.ts'
+import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/mailbox-helpers.ts'
 import { dropMail, foreignMails, maildirSnapshot } from '../harness/maildir-files.ts'
 import { lacks } from '../harness/needs.ts'
-import { type PostOffice, startPostOffice } from '../harness/post-office.ts'
-import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/post-office-mail.ts'
-import { startLineProxy } from '../harness/post-office-proxy.ts'
 import { problemOf } from '../harness/problem-of.ts'
 
 const skip = lacks('postfix', 'dovecot')
-let office: PostOffice
+let office: MailServers
 const folder = mkdtempSync(join(tmpdir(), 'peerpost-pop3-'))
 
 before(async () => {
-  if (!skip) office = await startPostOffice()
+  if (!skip) office = await startMailServers()
 })
 after(async () => {
   rmSync(folder, { recursive: true, force: true })
@@ -86,7 +86,7 @@ test('foreign mails are not marked, changed or moved, and their headers are read
   for (const i of [0, 1, 2]) drop(user, rawMail({ to: office.address(user), text: `letter ${i}` }))
 
   const uidlCacheFile = join(folder, 'crowd.uidl')
-  const proxy = await startLineProxy({ port: office.ports.pop3 })
+  const proxy = await startConnectionProxy({ port: office.ports.pop3 })
   const url = office.pop3Url(user).replace(/:\d+$/, `:${proxy.port}`)
   const { mailbox, notices } = mailboxOf(user, { uidlCacheFile, url })
   await mailbox.open()
@@ -162,7 +162,7 @@ test('a letter removed before the connection was lost is not shown again, and de
   skip,
 }, async () => {
   const user = 'erin'
-  const proxy = await startLineProxy({ port: office.ports.pop3 })
+  const proxy = await startConnectionProxy({ port: office.ports.pop3 })
   const url = office.pop3Url(user).replace(/:\d+$/, `:${proxy.port}`)
   const { mailbox, watched } = mailboxOf(user, { url, timing: { lingerMs: 5_000 } })
   drop(user, rawMail({ to: office.address(user), text: 'once' }))
@@ -186,7 +186,7 @@ test('a server that stops answering is dropped, and the mailbox continues when i
   skip,
 }, async () => {
   const user = 'finn'
-  const proxy = await startLineProxy({ port: office.ports.pop3 })
+  const proxy = await startConnectionProxy({ port: office.ports.pop3 })
   const url = office.pop3Url(user).replace(/:\d+$/, `:${proxy.port}`)
   const { mailbox, watched } = mailboxOf(user, { url, timing: { answerMs: 150, lingerMs: 5_000 } })
   drop(user, rawMail({ to: office.address(user), text: 'waits' }))

@@ -8,16 +8,16 @@ import { createSender } from '../../src/mail/open-mailbox.ts'
 import type { MailSender } from '../../src/mail/sender.ts'
 import type { SmtpTiming } from '../../src/mail/smtp/smtp-sender.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
+import { startConnectionProxy } from '../harness/connection-proxy.ts'
+import { type MailServers, startMailServers, unknownUser } from '../harness/mail-servers.ts'
+import { rawMail } from '../harness/mailbox-helpers.ts'
 import { lacks } from '../harness/needs.ts'
-import { type PostOffice, startPostOffice, unknownUser } from '../harness/post-office.ts'
-import { rawMail } from '../harness/post-office-mail.ts'
-import { startLineProxy } from '../harness/post-office-proxy.ts'
 
 const skip = lacks('postfix', 'dovecot')
-let office: PostOffice
+let office: MailServers
 
 before(async () => {
-  if (!skip) office = await startPostOffice()
+  if (!skip) office = await startMailServers()
 })
 after(async () => {
   if (!skip) await office.stop()
@@ -187,7 +187,7 @@ test('an idle connection that the server dropped causes no failure', async (t) =
 
 test('after a change of network a dead idle connection delays no mail', async (t) => {
   const server = await startScriptedServer(t, {})
-  const proxy = await startLineProxy({ port: server.port })
+  const proxy = await startConnectionProxy({ port: server.port })
   t.after(() => proxy.stop())
   await withSender(`smtp://127.0.0.1:${proxy.port}`, async (sender) => {
     assert.equal((await sender.send(mailTo('a@b.c', 'one'))).outcome, 'sent')

@@ -8,7 +8,7 @@ import { Problem } from '../../src/base/problem.ts'
 import { createSender, openMailbox } from '../../src/mail/open-mailbox.ts'
 import { TestMailServer } from '../../src/mail/test-mail-server.ts'
 import { systemClock as clock } from '../../src/runtime/system-clock.ts'
-import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/post-office-mail.ts'
+import { fetchUntil, rawMail, testSubject, textOf, watchMailbox } from '../harness/mailbox-helpers.ts'
 
 async function startServer(t: TestContext, options = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'embedded-'))

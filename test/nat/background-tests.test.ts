@@ -1,4 +1,4 @@
-// What the prober learns in the background: hairpinning, and how long mappings live.
+// The prober's background tests: hairpinning, and the lifetime of mappings.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -12,12 +12,12 @@ const minuteMs = 60_000
 const [plain] = plainServers as [Endpoint]
 
 for (const [name, filtering] of [
-  ['lets all in', 'EIF'],
-  ['lets in who was sent to', 'APDF'],
+  ['accepts packets from any source', 'EIF'],
+  ['accepts packets only from known endpoints', 'APDF'],
 ] as const) {
-  test(`a NAT that ${name} shows whether it hairpins`, () => {
+  test(`the prober finds whether a NAT that ${name} hairpins`, () => {
     for (const hairpin of [true, false]) {
-      const probing = new Probing({ kind: nat('EIM', filtering, { hairpin }), learn: ['hairpins'] })
+      const probing = new Probing({ kind: nat('EIM', filtering, { hairpin }), backgroundTests: ['hairpins'] })
       assert.equal(probing.verdict().hairpins, undefined)
       assert.equal(probing.learned(minuteMs)?.hairpins, hairpin)
       assert.equal(probing.sockets.size, 0)
@@ -25,9 +25,9 @@ for (const [name, filtering] of [
   })
 }
 
-test('without a NAT, and behind one with a port for each destination, hairpinning is not asked about', () => {
+test('without a NAT, and behind one with a port per destination, hairpinning is not tested', () => {
   for (const kind of [null, nat('APDM', 'APDF', { allocation: 1 })]) {
-    const probing = new Probing({ kind, learn: ['hairpins'] })
+    const probing = new Probing({ kind, backgroundTests: ['hairpins'] })
     probing.verdict()
     const { sent } = probing.sockets
     assert.equal(probing.learned(minuteMs)?.hairpins, undefined)
@@ -35,7 +35,7 @@ test('without a NAT, and behind one with a port for each destination, hairpinnin
   }
 })
 
-/** The longest silence tried that is shorter, except that nothing below 5 s is tried. */
+/** For each lifetime the longest tested silence below it; nothing below 5 s is tested. */
 const lifetimes: readonly [lifetimeMs: number, learned: number][] = [
   [3_000, 2_500],
   [8_000, 5_000],
@@ -52,11 +52,11 @@ const kinds: readonly [string, Partial<NatKind> & Pick<NatKind, 'mapping' | 'fil
   ['APDM random', { mapping: 'APDM', filtering: 'APDF', allocation: 'random' }],
 ]
 for (const [name, kind] of kinds) {
-  test(`with RESPONSE-PORT the lifetime of mappings is learned, and never told too long: ${name}`, () => {
+  test(`with RESPONSE-PORT the lifetime of mappings is found, and never reported too long: ${name}`, () => {
     for (const [lifetimeMs, expected] of lifetimes) {
       const probing = new Probing({
         kind: nat(kind.mapping, kind.filtering, { ...kind, lifetimeMs }),
-        learn: ['lifetime'],
+        backgroundTests: ['lifetime'],
       })
       probing.verdict()
       assert.equal(probing.learned(10 * minuteMs)?.profile.lifetimeMs, expected, `${lifetimeMs} ms`)
@@ -65,14 +65,14 @@ for (const [name, kind] of kinds) {
   })
 }
 
-/** Answers as if RESPONSE-PORT were unknown and could be ignored, or refuses. */
+/** The server answers as if it did not know RESPONSE-PORT. */
 function ignoringResponsePort(kind: NatKind): Probing {
-  const probing = new Probing({ kind, learn: ['lifetime'], servers: [plain] })
+  const probing = new Probing({ kind, backgroundTests: ['lifetime'], servers: [plain] })
   probing.behave(plain, (honest, request) => ({ ...honest, to: request.from }))
   return probing
 }
 
-test('without RESPONSE-PORT it is learned from ports that change', () => {
+test('without RESPONSE-PORT the lifetime is found from ports that change', () => {
   for (const [lifetimeMs, expected] of lifetimes.slice(0, -1)) {
     const probing = ignoringResponsePort(nat('EIM', 'APDF', { allocation: 'random', lifetimeMs }))
     probing.verdict()
@@ -80,7 +80,7 @@ test('without RESPONSE-PORT it is learned from ports that change', () => {
   }
 })
 
-test('without RESPONSE-PORT nothing is claimed where ports are kept, or were never seen to change', () => {
+test('without RESPONSE-PORT no lifetime is reported when ports are kept or never change', () => {
   for (const kind of [nat('EIM', 'APDF'), nat('EIM', 'APDF', { allocation: 1, lifetimeMs: 1_000_000 })]) {
     const probing = ignoringResponsePort(kind)
     probing.verdict()
@@ -89,12 +89,12 @@ test('without RESPONSE-PORT nothing is claimed where ports are kept, or were nev
   }
 })
 
-test('a server that falls silent in the middle is not taken for the end of a mapping', () => {
+test('a server that becomes silent is not mistaken for an expired mapping', () => {
   for (const kind of [
     nat('EIM', 'APDF', { lifetimeMs: 1_000_000 }),
     nat('ADM', 'ADF', { allocation: 1, lifetimeMs: 1_000_000 }),
   ]) {
-    const probing = new Probing({ kind, learn: ['lifetime'], servers: [plain] })
+    const probing = new Probing({ kind, backgroundTests: ['lifetime'], servers: [plain] })
     probing.verdict()
     probing.time.run(25_000)
     probing.behave(plain, () => null)
@@ -102,19 +102,19 @@ test('a server that falls silent in the middle is not taken for the end of a map
   }
 })
 
-test('with 5 % loss a lifetime is still found, at most one step too short', () => {
+test('with 5 % loss the lifetime is still found, at most one step too short', () => {
   for (let seed = 1; seed <= 40; seed++) {
     const kind = nat('EIM', 'APDF', { lifetimeMs: 120_000 })
-    const probing = new Probing({ kind, seed, loss: 0.05, learn: ['lifetime'] })
+    const probing = new Probing({ kind, seed, loss: 0.05, backgroundTests: ['lifetime'] })
     probing.verdict()
     const lifetimeMs = probing.learned(10 * minuteMs)?.profile.lifetimeMs
     assert.ok(lifetimeMs === 80_000 || lifetimeMs === 40_000, `seed ${seed}: ${lifetimeMs}`)
   }
 })
 
-test('learning sends fewer than 80 packets in its five minutes, and no `changed`', () => {
+test('the background tests send fewer than 80 packets in five minutes, and cause no `changed` event', () => {
   const kind = nat('EIM', 'APDF', { lifetimeMs: 1_000_000 })
-  const probing = new Probing({ kind, learn: ['hairpins', 'lifetime'] })
+  const probing = new Probing({ kind, backgroundTests: ['hairpins', 'lifetime'] })
   const keepalives = new Probing({ kind })
   for (const each of [probing, keepalives]) {
     each.verdict()
@@ -128,8 +128,11 @@ test('learning sends fewer than 80 packets in its five minutes, and no `changed`
   assert.equal(probing.events.filter(({ event }) => event.type === 'learned' && event.done).length, 1)
 })
 
-test('a mapping that dies before the usual keepalive is kept alive faster from then on', () => {
-  const probing = new Probing({ kind: nat('EIM', 'APDF', { lifetimeMs: 6_000 }), learn: ['lifetime'] })
+test('a mapping that expires before the usual keepalive gets a shorter interval', () => {
+  const probing = new Probing({
+    kind: nat('EIM', 'APDF', { lifetimeMs: 6_000 }),
+    backgroundTests: ['lifetime'],
+  })
   probing.verdict()
   probing.learned(10 * minuteMs)
   const { sent } = probing.sockets
@@ -138,8 +141,11 @@ test('a mapping that dies before the usual keepalive is kept alive faster from t
   assert.equal(probing.sockets.sent - sent, 15)
 })
 
-test('another public address makes it learn anew', () => {
-  const probing = new Probing({ kind: nat('EIM', 'APDF', { lifetimeMs: 15_000 }), learn: ['lifetime'] })
+test('another public address starts the background tests anew', () => {
+  const probing = new Probing({
+    kind: nat('EIM', 'APDF', { lifetimeMs: 15_000 }),
+    backgroundTests: ['lifetime'],
+  })
   probing.verdict()
   assert.equal(probing.learned(10 * minuteMs)?.profile.lifetimeMs, 10_000)
   probing.nat?.changeAddresses(['11.0.2.78'])
@@ -151,14 +157,14 @@ test('another public address makes it learn anew', () => {
   assert.equal(probing.events.at(-1)?.event.profile.lifetimeMs, 10_000)
 })
 
-test('hairpin questions go to no address but our own', () => {
-  const probing = new Probing({ kind: nat('EIM', 'EIF'), learn: ['hairpins'], servers: [plain] })
-  let asked = 0
+test('hairpin packets go to no address but our own', () => {
+  const probing = new Probing({ kind: nat('EIM', 'EIF'), backgroundTests: ['hairpins'], servers: [plain] })
+  let requests = 0
   probing.behave(plain, (honest, request) => {
     const decoding = decodeStun(request.bytes)
     assert.ok(decoding.ok)
-    // From its second socket on we are told of an address that is not ours.
-    return ++asked === 1 ? honest : { ...honest, bytes: lying(honest.bytes) }
+    // From the second request on, the server reports an address that is not ours.
+    return ++requests === 1 ? honest : { ...honest, bytes: falsified(honest.bytes) }
   })
   probing.verdict()
   const { sent } = probing.sockets
@@ -167,6 +173,6 @@ test('hairpin questions go to no address but our own', () => {
 })
 
 /** XOR-MAPPED-ADDRESS is the first attribute; its address is the last four bytes of the value. */
-function lying(honest: Uint8Array): Uint8Array {
+function falsified(honest: Uint8Array): Uint8Array {
   return Uint8Array.from(honest, (byte, at) => (at === 31 ? byte ^ 1 : byte))
 }

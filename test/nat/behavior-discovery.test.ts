@@ -1,4 +1,4 @@
-// The prober behind simulated NATs: what it finds out, by which servers, and what misbehaving ones can do to it.
+// The prober behind simulated NATs: what it finds with which servers, and what faulty servers can cause.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -12,25 +12,26 @@ import { Probing, plainServers, publicAddress } from './probing.ts'
 const steps = [1, -1, 2, -2, 5] as const
 const runs = 40
 
-const truths: Readonly<Record<SideName, readonly [mapping: string, filtering: string, allocation: string]>> =
-  {
-    'no NAT': ['none', 'EIF', 'preserving'],
-    'EIM+EIF': ['EIM', 'EIF', 'preserving'],
-    'EIM+ADF': ['EIM', 'ADF', 'preserving'],
-    'EIM+APDF': ['EIM', 'APDF', 'preserving'],
-    'ADM+ADF sequential': ['ADM', 'ADF', 'sequential'],
-    'APDM+APDF sequential': ['APDM', 'APDF', 'sequential'],
-    'APDM+APDF random': ['APDM', 'APDF', 'random'],
-  }
+const expectedProfiles: Readonly<
+  Record<SideName, readonly [mapping: string, filtering: string, allocation: string]>
+> = {
+  'no NAT': ['none', 'EIF', 'preserving'],
+  'EIM+EIF': ['EIM', 'EIF', 'preserving'],
+  'EIM+ADF': ['EIM', 'ADF', 'preserving'],
+  'EIM+APDF': ['EIM', 'APDF', 'preserving'],
+  'ADM+ADF sequential': ['ADM', 'ADF', 'sequential'],
+  'APDM+APDF sequential': ['APDM', 'APDF', 'sequential'],
+  'APDM+APDF random': ['APDM', 'APDF', 'random'],
+}
 for (const loss of [0, 0.05]) {
   for (const name of sideNames) {
-    test(`${name} is recognised with ${loss * 100} % loss, within 1.5 s and by 80 packets`, () => {
+    test(`${name} is recognised with ${loss * 100} % loss, within 1.5 s and 80 packets`, () => {
       for (let seed = 1; seed <= runs; seed++) {
         const step = steps[seed % steps.length] as number
         const probing = new Probing({ kind: kindOf(name, { step, foreignPerSecond: seed % 21 }), seed, loss })
         const { profile } = probing.verdict()
         const { mapping, filtering, allocation } = profile
-        assert.deepEqual([mapping, filtering, allocation.type], truths[name], `seed ${seed}`)
+        assert.deepEqual([mapping, filtering, allocation.type], expectedProfiles[name], `seed ${seed}`)
         if (allocation.type === 'sequential') assert.equal(allocation.step, step, `seed ${seed}`)
         assert.ok(probing.time.now() < 1_500, `seed ${seed}: ${probing.time.now()} ms`)
         assert.ok(probing.sockets.sent <= 80, `seed ${seed}: ${probing.sockets.sent} packets`)
@@ -59,14 +60,14 @@ const hardKinds: readonly [string, NatKind, string][] = [
 ]
 const [primary] = stunEndpoints as [Endpoint]
 for (const [name, kind, mapping] of hardKinds) {
-  test(`a single server with two addresses is enough to tell ${name}`, () => {
+  test(`a single server with two addresses is enough to recognise ${name}`, () => {
     const { profile } = new Probing({ kind, servers: [primary] }).verdict()
     assert.equal(profile.mapping, mapping)
     assert.equal(profile.filtering, kind.filtering)
   })
 }
 
-test('without CHANGE-REQUEST filtering is unknown, and two servers tell whether the mapping is EIM', () => {
+test('without CHANGE-REQUEST filtering is unknown, and two servers show whether the mapping is EIM', () => {
   for (const [, kind, mapping] of hardKinds) {
     const { profile } = new Probing({ kind, servers: plainServers }).verdict()
     // With one port each they cannot tell ADM from APDM.
@@ -76,7 +77,7 @@ test('without CHANGE-REQUEST filtering is unknown, and two servers tell whether 
   }
 })
 
-test('with one plain server the mapping is unknown, but how ports are chosen is not', () => {
+test('with one plain server the mapping is unknown, but the port allocation is found', () => {
   const kind = nat('APDM', 'APDF', { allocation: 2 })
   const { profile } = new Probing({ kind, servers: plainServers.slice(0, 1) }).verdict()
   assert.deepEqual(profile, {
@@ -86,7 +87,7 @@ test('with one plain server the mapping is unknown, but how ports are chosen is 
   })
 })
 
-test('every address of a pool is told', () => {
+test('every address of a pool is reported', () => {
   const kind = nat('APDM', 'APDF', { allocation: 'random', pooling: 'arbitrary' })
   const addresses = ['11.0.2.1', '11.0.2.2', '11.0.2.3']
   const seen = new Set<string>()
@@ -98,25 +99,25 @@ test('every address of a pool is told', () => {
   assert.deepEqual([...seen].sort(), addresses)
 })
 
-test('where no socket can be had there is still a verdict, and the mapping is right', () => {
+test('without extra sockets there is still a verdict, and the mapping is right', () => {
   const kind = nat('APDM', 'APDF', { allocation: 1 })
   const { profile } = new Probing({ kind, maxSockets: 0 }).verdict()
   assert.deepEqual(profile, { mapping: 'APDM', filtering: 'unknown', allocation: { type: 'unknown' } })
 })
 
-test('one lying server among three does not hide an EIM NAT, and its lie is the last candidate', () => {
-  const lie = { address: '11.6.6.6', port: 666 }
+test('one lying server among three does not hide an EIM NAT, and its false endpoint is the last candidate', () => {
+  const falseEndpoint = { address: '11.6.6.6', port: 666 }
   const probing = new Probing({ kind: nat('EIM', 'APDF'), servers: plainServers })
   const [first] = plainServers as [Endpoint]
   probing.behave(first, (honest, request) =>
-    answering(honest, request, (transactionId) => ({ transactionId, mapped: lie })),
+    answering(honest, request, (transactionId) => ({ transactionId, mapped: falseEndpoint })),
   )
   const { profile, publicEndpoints } = probing.verdict()
   assert.equal(profile.mapping, 'EIM')
-  assert.deepEqual(publicEndpoints, [{ address: publicAddress, port: 40_000 }, lie])
+  assert.deepEqual(publicEndpoints, [{ address: publicAddress, port: 40_000 }, falseEndpoint])
 })
 
-test('a silent server, a late one and one that says everything twice cost less than a second', () => {
+test('a silent server, a late one and one that answers twice cost less than a second', () => {
   const probing = new Probing({ kind: nat('EIM', 'ADF'), seed: 3 })
   const [first, second, third] = stunEndpoints as [Endpoint, Endpoint, Endpoint]
   probing.stun.behave(first, { isSilent: true })
@@ -127,7 +128,7 @@ test('a silent server, a late one and one that says everything twice cost less t
   assert.ok(probing.time.now() < 1_000, `${probing.time.now()}`)
 })
 
-test('servers that take more than a second still give the mapping within 3 s, and no filtering that is wrong', () => {
+test('servers that take more than a second still give the mapping within 3 s, and no wrong filtering', () => {
   for (const lateMs of [500, 1_000, 1_400]) {
     const probing = new Probing({ kind: nat('EIM', 'EIF'), seed: lateMs })
     for (const server of stunEndpoints) probing.stun.behave(server, { lateMs })
@@ -138,17 +139,17 @@ test('servers that take more than a second still give the mapping within 3 s, an
   }
 })
 
-test('a server that refuses CHANGE-REQUEST, or answers it from where it was asked, says nothing of the filter', () => {
+test('a server that refuses or ignores CHANGE-REQUEST leaves the filtering unknown', () => {
   const [first] = plainServers as [Endpoint]
   const claimed = { address: '11.0.3.2', port: 4000 }
-  const wishes = (request: { readonly bytes: Uint8Array }) => {
+  const wantsChange = (request: { readonly bytes: Uint8Array }) => {
     const decoding = decodeStun(request.bytes)
     return decoding.ok && decoding.message.type === 'request' && decoding.message.change !== undefined
   }
-  for (const refuses of [true, false]) {
+  for (const isRefusing of [true, false]) {
     const probing = new Probing({ kind: nat('EIM', 'EIF'), servers: [first] })
     probing.behave(first, (honest, request) => {
-      if (refuses && wishes(request)) return honest
+      if (isRefusing && wantsChange(request)) return honest
       const mapped = request.from
       return {
         ...honest,
@@ -159,7 +160,7 @@ test('a server that refuses CHANGE-REQUEST, or answers it from where it was aske
   }
 })
 
-test('an OTHER-ADDRESS that is not public, or not another, is never asked', () => {
+test('an OTHER-ADDRESS that is not public or not different is never used', () => {
   const [first] = plainServers as [Endpoint]
   for (const otherAddress of [
     { address: '192.168.1.1', port: 53 },
@@ -175,17 +176,17 @@ test('an OTHER-ADDRESS that is not public, or not another, is never asked', () =
     )
     const { profile } = probing.verdict()
     assert.deepEqual([profile.mapping, profile.filtering], ['unknown', 'unknown'])
-    // Only the first question and samples, all to the server itself.
+    // Only the first request and samples, all to the server itself.
     assert.ok(probing.sockets.sent <= 1 + 28, `${probing.sockets.sent}`)
   }
 })
 
-test('a server that names a stranger as its other address makes us send him no more than 20 packets', () => {
-  const [first, , stranger] = plainServers as [Endpoint, Endpoint, Endpoint]
+test('a server that names a third party as its other address makes us send it at most 20 packets', () => {
+  const [first, , thirdParty] = plainServers as [Endpoint, Endpoint, Endpoint]
   const probing = new Probing({ kind: nat('APDM', 'APDF', { allocation: 1 }), servers: [first] })
   let received = 0
-  const otherAddress = { ...stranger, port: 3479 }
-  probing.behave(stranger, () => {
+  const otherAddress = { ...thirdParty, port: 3479 }
+  probing.behave(thirdParty, () => {
     received++
     return null
   })
@@ -198,7 +199,7 @@ test('a server that names a stranger as its other address makes us send him no m
   assert.ok(received > 0 && received <= 20, `${received}`)
 })
 
-test('errors instead of answers leave everything unknown, in time', () => {
+test('error responses leave everything unknown, in time', () => {
   const probing = new Probing({ kind: nat('EIM', 'EIF'), servers: plainServers })
   for (const server of plainServers) {
     probing.behave(server, (honest) => ({ ...honest, bytes: encodeError(honest.bytes.slice(8, 20), 500) }))
@@ -207,7 +208,7 @@ test('errors instead of answers leave everything unknown, in time', () => {
   assert.deepEqual(profile, { mapping: 'unknown', filtering: 'unknown', allocation: { type: 'unknown' } })
 })
 
-test('when the provider gives another address, the new one is looked at as closely as the first', () => {
+test('when the provider assigns another address, the discovery runs again', () => {
   const probing = new Probing({ kind: nat('APDM', 'APDF', { allocation: 3 }), seed: 5 })
   probing.verdict()
   probing.nat?.changeAddresses(['11.0.2.77'])
@@ -223,7 +224,7 @@ test('when the provider gives another address, the new one is looked at as close
   assert.ok(event?.publicEndpoints.every(({ address }) => address === '11.0.2.77'))
 })
 
-/** A success instead of what the server would have said, from and to the same places. */
+/** A success response instead of the server's own answer, with the same source and destination. */
 function answering(
   honest: { readonly from: Endpoint; readonly to: Endpoint; readonly bytes: Uint8Array },
   request: { readonly bytes: Uint8Array },

@@ -9,8 +9,8 @@ const at = (text: string) => {
   assert.ok(endpoint, text)
   return endpoint
 }
-/** `server mapped`, one a line. */
-const seen = (...lines: string[]): Observation[] =>
+/** Observations, each written as `server mapped`. */
+const observationsOf = (...lines: string[]): Observation[] =>
   lines.map((line) => {
     const [server = '', mapped = ''] = line.split(' ')
     return { server: at(server), mapped: at(mapped) }
@@ -19,30 +19,35 @@ const local = [at('192.168.1.2:4000')]
 
 const table: [sentence: string, observations: Observation[], mapping: string, allocation: string][] = [
   ['no answer: unknown', [], 'unknown', 'unknown'],
-  ['our own endpoint: none', seen('1.0.0.1:1 192.168.1.2:4000'), 'none', 'preserving'],
-  ['one server: unknown', seen('1.0.0.1:1 9.0.0.1:4000'), 'unknown', 'preserving'],
-  ['two addresses, one mapping: EIM', seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:77'), 'EIM', 'unknown'],
+  ['our own endpoint: none', observationsOf('1.0.0.1:1 192.168.1.2:4000'), 'none', 'preserving'],
+  ['one server: unknown', observationsOf('1.0.0.1:1 9.0.0.1:4000'), 'unknown', 'preserving'],
+  [
+    'two addresses, one mapping: EIM',
+    observationsOf('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:77'),
+    'EIM',
+    'unknown',
+  ],
   [
     'two ports of one address, one mapping: unknown, for ADM would show the same',
-    seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.1:2 9.0.0.1:77'),
+    observationsOf('1.0.0.1:1 9.0.0.1:77', '1.0.0.1:2 9.0.0.1:77'),
     'unknown',
     'unknown',
   ],
   [
     'another mapping for another address, the same for another port: ADM',
-    seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.1:2 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:78'),
+    observationsOf('1.0.0.1:1 9.0.0.1:77', '1.0.0.1:2 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:78'),
     'ADM',
     'unknown',
   ],
   [
     'another mapping for another port: APDM',
-    seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.1:2 9.0.0.1:78'),
+    observationsOf('1.0.0.1:1 9.0.0.1:77', '1.0.0.1:2 9.0.0.1:78'),
     'APDM',
     'unknown',
   ],
   [
-    'another mapping for another address and no more is known: APDM, which promises least',
-    seen('1.0.0.1:1 9.0.0.1:4000', '1.0.0.2:1 9.0.0.1:78'),
+    'another mapping for another address, nothing more known: APDM, which promises least',
+    observationsOf('1.0.0.1:1 9.0.0.1:4000', '1.0.0.2:1 9.0.0.1:78'),
     'APDM',
     'unknown',
   ],
@@ -54,8 +59,8 @@ for (const [sentence, observations, mapping, allocation] of table) {
   })
 }
 
-test('public endpoints are distinct, and IPv6 hides no hard NAT for IPv4', () => {
-  const observations = seen(
+test('public endpoints are distinct, and IPv6 does not hide a hard IPv4 NAT', () => {
+  const observations = observationsOf(
     '[2001::1]:1 [2001:aaaa::5]:4000',
     '1.0.0.1:1 9.0.0.1:77',
     '[2001::2]:1 [2001:aaaa::5]:4000',
@@ -66,47 +71,75 @@ test('public endpoints are distinct, and IPv6 hides no hard NAT for IPv4', () =>
   assert.deepEqual(view.publicEndpoints, [at('[2001:aaaa::5]:4000'), at('9.0.0.1:77'), at('9.0.0.1:78')])
 })
 
-const before = classify(seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:77'), local)
+const before = classify(observationsOf('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:77'), local)
 
 test('one server that contradicts itself and the others changes nothing', () => {
-  const [surprise] = seen('1.0.0.1:1 6.6.6.6:6')
+  const [unexpected] = observationsOf('1.0.0.1:1 6.6.6.6:6')
   assert.equal(
-    confirmChange(before, seen('1.0.0.1:1 6.6.6.6:6', '1.0.0.2:1 9.0.0.1:77'), surprise ?? null, local),
+    confirmChange(
+      before,
+      observationsOf('1.0.0.1:1 6.6.6.6:6', '1.0.0.2:1 9.0.0.1:77'),
+      unexpected ?? null,
+      local,
+    ),
     before,
   )
 })
 
 test('a new endpoint that two answers agree on is accepted', () => {
-  const [surprise] = seen('1.0.0.1:1 9.0.0.1:90')
-  const after = confirmChange(before, seen('1.0.0.1:1 9.0.0.1:90'), surprise ?? null, local)
+  const [unexpected] = observationsOf('1.0.0.1:1 9.0.0.1:90')
+  const after = confirmChange(before, observationsOf('1.0.0.1:1 9.0.0.1:90'), unexpected ?? null, local)
   assert.deepEqual(after.publicEndpoints, [at('9.0.0.1:90')])
-  // Only one server answered this time, which says nothing against what two said before.
+  // Only one server answered this time, which cannot change what two said before.
   assert.equal(after.profile.mapping, 'EIM')
 })
 
-test('answers of which no two agree change nothing', () => {
-  const [surprise] = seen('1.0.0.1:1 9.0.0.1:90')
+test('answers that all differ change nothing', () => {
+  const [unexpected] = observationsOf('1.0.0.1:1 9.0.0.1:90')
   assert.equal(
-    confirmChange(before, seen('1.0.0.1:1 9.0.0.1:91', '1.0.0.2:1 9.0.0.1:92'), surprise ?? null, local),
+    confirmChange(
+      before,
+      observationsOf('1.0.0.1:1 9.0.0.1:91', '1.0.0.2:1 9.0.0.1:92'),
+      unexpected ?? null,
+      local,
+    ),
     before,
   )
 })
 
-test('where every destination has its own port, only a new address is news', () => {
-  const hard = classify(seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:78'), local)
-  assert.equal(confirmChange(hard, seen('1.0.0.1:1 9.0.0.1:80', '1.0.0.2:1 9.0.0.1:81'), null, local), hard)
-  const moved = confirmChange(hard, seen('1.0.0.1:1 8.0.0.1:80', '1.0.0.2:1 8.0.0.1:81'), null, local)
+test('when every destination has its own port, only a new address is a change', () => {
+  const hard = classify(observationsOf('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:78'), local)
+  assert.equal(
+    confirmChange(hard, observationsOf('1.0.0.1:1 9.0.0.1:80', '1.0.0.2:1 9.0.0.1:81'), null, local),
+    hard,
+  )
+  const moved = confirmChange(
+    hard,
+    observationsOf('1.0.0.1:1 8.0.0.1:80', '1.0.0.2:1 8.0.0.1:81'),
+    null,
+    local,
+  )
   assert.deepEqual(moved.publicEndpoints, [at('8.0.0.1:80'), at('8.0.0.1:81')])
 })
 
-test('when all agree who did not before, somebody was wrong then', () => {
-  const hard = classify(seen('1.0.0.1:1 6.6.6.6:6', '1.0.0.2:1 9.0.0.1:78'), local)
-  const after = confirmChange(hard, seen('1.0.0.1:1 9.0.0.1:78', '1.0.0.2:1 9.0.0.1:78'), null, local)
+test('when all servers agree that did not before, the new answer counts', () => {
+  const hard = classify(observationsOf('1.0.0.1:1 6.6.6.6:6', '1.0.0.2:1 9.0.0.1:78'), local)
+  const after = confirmChange(
+    hard,
+    observationsOf('1.0.0.1:1 9.0.0.1:78', '1.0.0.2:1 9.0.0.1:78'),
+    null,
+    local,
+  )
   assert.equal(after.profile.mapping, 'EIM')
 })
 
-test('a second server heard at last turns unknown into EIM', () => {
-  const one = classify(seen('1.0.0.1:1 9.0.0.1:77'), local)
-  const after = confirmChange(one, seen('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:77'), null, local)
+test('the first answer of a second server turns unknown into EIM', () => {
+  const one = classify(observationsOf('1.0.0.1:1 9.0.0.1:77'), local)
+  const after = confirmChange(
+    one,
+    observationsOf('1.0.0.1:1 9.0.0.1:77', '1.0.0.2:1 9.0.0.1:77'),
+    null,
+    local,
+  )
   assert.equal(after.profile.mapping, 'EIM')
 })

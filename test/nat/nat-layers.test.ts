@@ -5,12 +5,12 @@ import { layersOf } from '../../src/nat/nat-layers.ts'
 const at = (address: string) => ({ address, port: 4000 })
 const cases: [sentence: string, local: string[], seen: string[], router: string | null, expected: string][] =
   [
-    ['nobody has seen us: unknown', ['192.168.1.2'], [], null, 'unknown'],
-    ['seen as what we are: none', ['9.9.9.9'], ['9.9.9.9'], null, 'none'],
+    ['no server has seen us: unknown', ['192.168.1.2'], [], null, 'unknown'],
+    ['seen at our own address: none', ['9.9.9.9'], ['9.9.9.9'], null, 'none'],
     ['a router that did not answer: unknown', ['192.168.1.2'], ['9.9.9.9'], null, 'unknown'],
-    ['a router with the address that is seen: one', ['192.168.1.2'], ['9.9.9.9'], '9.9.9.9', 'one'],
+    ['a router with the public address: one', ['192.168.1.2'], ['9.9.9.9'], '9.9.9.9', 'one'],
     [
-      'one of several addresses that are seen: one',
+      'a router with one of several public addresses: one',
       ['192.168.1.2'],
       ['9.9.9.8', '9.9.9.9'],
       '9.9.9.9',
@@ -21,13 +21,13 @@ const cases: [sentence: string, local: string[], seen: string[], router: string 
     ["a router inside a provider's network: carrier", ['192.168.1.2'], ['9.9.9.9'], '100.64.3.4', 'carrier'],
     ["ourselves inside a provider's network: carrier", ['100.70.1.1'], ['9.9.9.9'], null, 'carrier'],
     [
-      'a private network with such addresses beside a LAN: unknown',
+      'a VPN with such addresses beside a LAN: unknown',
       ['100.70.1.1', '192.168.1.2'],
       ['9.9.9.9'],
       null,
       'unknown',
     ],
-    ['IPv6 says nothing about it', ['192.168.1.2', '2a00::1'], ['2a00::1'], null, 'unknown'],
+    ['IPv6 shows nothing about it', ['192.168.1.2', '2a00::1'], ['2a00::1'], null, 'unknown'],
   ]
 for (const [sentence, local, seen, routerAddress, expected] of cases) {
   test(sentence, () => {

@@ -13,14 +13,14 @@ const local = { address: '192.168.1.2', port: 4000 }
 const mapped = { address: '9.0.0.1', port: 4000 }
 const other = { address: '9.0.0.1', port: 5000 }
 
-/** Drives a prober by hand: `answers` says what each server replies (null: nothing) whenever it is asked. */
-function begin(answer: (server: Endpoint) => Endpoint | null, asked: readonly Endpoint[] = servers) {
+/** Drives a prober. `answer` returns each server's reply; null for none. */
+function begin(answer: (server: Endpoint) => Endpoint | null, serversToAsk: readonly Endpoint[] = servers) {
   const prober = createProber({
     crypto: seededCrypto(1),
-    servers: asked,
+    servers: serversToAsk,
     localEndpoints: [local],
     now: 0,
-    learn: [],
+    backgroundTests: [],
   })
   const sent: { at: number; to: Endpoint; bytes: Uint8Array }[] = []
   const events: { at: number; event: ProberEvent }[] = []
@@ -69,7 +69,7 @@ test('the verdict comes as soon as every server has answered', () => {
   )
 })
 
-test('once the mapping is clear a silent server holds the verdict up for three round trips at most', () => {
+test('once the mapping is clear, a silent server delays the verdict by three round trips at most', () => {
   const { events, state, runUntil } = begin((server) => (server === third ? null : mapped))
   state.delayMs = 100
   runUntil(3_000)
@@ -79,7 +79,7 @@ test('once the mapping is clear a silent server holds the verdict up for three r
   )
 })
 
-test('while one answer alone leaves the mapping open, the others are asked at 0, 500 and 1500 ms', () => {
+test('while a single answer leaves the mapping unclear, the other servers are asked at 0, 500 and 1500 ms', () => {
   const { events, sent, runUntil } = begin((server) => (server === first ? mapped : null))
   runUntil(3_000)
   assert.deepEqual(
@@ -92,7 +92,7 @@ test('while one answer alone leaves the mapping open, the others are asked at 0,
   )
 })
 
-test('when all are silent the profile is unknown, and they are asked again ever more rarely', () => {
+test('when all servers are silent the profile is unknown, and they are asked again at growing intervals', () => {
   const { events, sent, state, runUntil } = begin(() => null)
   runUntil(3_000)
   assert.deepEqual(events[0]?.event.publicEndpoints, [])
@@ -110,13 +110,13 @@ test('when all are silent the profile is unknown, and they are asked again ever 
   )
 })
 
-test('with no server at all there is a verdict at once', () => {
+test('without servers there is a verdict at once', () => {
   const { events, runUntil } = begin(() => null, [])
   runUntil(0)
   assert.equal(events[0]?.event.profile.mapping, 'unknown')
 })
 
-test('a server that answers with an error is not waited for', () => {
+test('the verdict does not wait for a server that answered with an error', () => {
   const { prober, sent, events, runUntil, perform } = begin((server) => (server === first ? null : mapped))
   runUntil(10)
   const request = sent.find(({ to }) => to === first)
@@ -141,7 +141,7 @@ test('after the verdict one server in turn is asked every 8 s', () => {
   )
 })
 
-test('a mapping that changed is told once, with the new endpoint', () => {
+test('a changed mapping is emitted once, with the new endpoint', () => {
   const { events, state, runUntil } = begin(() => mapped)
   runUntil(10_000)
   state.answer = () => other
@@ -155,7 +155,7 @@ test('a mapping that changed is told once, with the new endpoint', () => {
   )
 })
 
-test('a change is noticed with a single server too', () => {
+test('a change is noticed even with a single server', () => {
   const { events, state, runUntil } = begin(() => mapped, [first])
   runUntil(10_000)
   state.answer = () => other
@@ -163,7 +163,7 @@ test('a change is noticed with a single server too', () => {
   assert.deepEqual(events.at(-1)?.event.publicEndpoints, [other])
 })
 
-test('where every destination gets a port of its own, new ports are no news, even of more servers than before', () => {
+test('when every destination has its own port, new ports are no change, even from more servers than before', () => {
   const portOf = (server: Endpoint, base: number) => ({
     address: mapped.address,
     port: base + server.port + Number(server.address.split('.').at(-1)),
@@ -182,13 +182,14 @@ test('where every destination gets a port of its own, new ports are no news, eve
 test('one server that starts to lie changes nothing', () => {
   const { events, state, runUntil } = begin(() => mapped)
   runUntil(10_000)
-  let lies = 0
-  state.answer = (server) => (server === second ? { address: '6.6.6.6', port: 1000 + lies++ } : mapped)
+  let falseAnswers = 0
+  state.answer = (server) =>
+    server === second ? { address: '6.6.6.6', port: 1000 + falseAnswers++ } : mapped
   runUntil(200_000)
   assert.equal(events.length, 1)
 })
 
-test('forged, late and doubled answers have no effect', () => {
+test('forged, late and repeated answers have no effect', () => {
   const { prober, sent, events, runUntil, perform } = begin(() => null)
   runUntil(10)
   const requests = servers.map((server) => {
@@ -197,12 +198,12 @@ test('forged, late and doubled answers have no effect', () => {
     return decoded.message.transactionId
   }) as [Uint8Array, Uint8Array, Uint8Array]
   const answer = (transactionId: Uint8Array, to: Endpoint) => encodeSuccess({ transactionId, mapped: to })
-  // From elsewhere; another server's ID; a guessed ID; another family.
+  // From another endpoint; another server's ID; a guessed ID; another family.
   perform(prober.handleDatagram(10, answer(requests[0], other), { ...first, port: 99 }))
   perform(prober.handleDatagram(10, answer(requests[0], other), second))
   perform(prober.handleDatagram(10, answer(new Uint8Array(12), other), first))
   perform(prober.handleDatagram(10, answer(requests[0], { address: '2001::1', port: 1 }), first))
-  // Genuine, then the same server saying something else.
+  // Genuine, then a different answer of the same server.
   perform(prober.handleDatagram(10, answer(requests[0], mapped), first))
   perform(prober.handleDatagram(11, answer(requests[0], other), first))
   runUntil(3_000)
@@ -211,7 +212,7 @@ test('forged, late and doubled answers have no effect', () => {
   assert.deepEqual(events[0]?.event.publicEndpoints, [mapped])
 })
 
-test('once stopped it asks and answers no more', () => {
+test('after stop it neither asks nor answers', () => {
   const { prober, events, runUntil } = begin(() => mapped)
   prober.stop()
   assert.equal(prober.nextTimeout(), null)
@@ -219,21 +220,24 @@ test('once stopped it asks and answers no more', () => {
   assert.deepEqual(events, [])
 })
 
-test('servers beyond eight are not asked, and none twice', () => {
-  const many = Array.from({ length: 20 }, (_, i) => ({ address: `11.0.1.${(i % 12) + 1}`, port: 3478 }))
-  const { sent, runUntil } = begin(() => null, many)
+test('at most eight servers are asked, and none twice', () => {
+  const manyServers = Array.from({ length: 20 }, (_, i) => ({
+    address: `11.0.1.${(i % 12) + 1}`,
+    port: 3478,
+  }))
+  const { sent, runUntil } = begin(() => null, manyServers)
   runUntil(0)
   assert.equal(sent.length, 8)
   assert.equal(new Set(sent.map(({ to }) => to.address)).size, 8)
 })
 
-test('no datagram and no failing socket at any time makes it throw, speak twice of a profile, ask strangers, or use a closed socket', () => {
+test('with any datagrams and socket failures it never throws, emits two profiles, asks strangers, or uses a closed socket', () => {
   const elsewhere = { address: '11.0.0.9', port: 3479 }
   const step = fc.record({
     waitMs: fc.oneof(fc.nat(300), fc.nat(6_000)),
     from: fc.constantFrom(first, second, third, other, elsewhere),
     bytes: fc.uint8Array({ maxLength: 60 }),
-    /** Which of the latest questions is answered, or repeated as an echo; none when it is 9. */
+    /** Index of the latest request that is answered or echoed; none when it is 9. */
     answers: fc.nat(9),
     echoes: fc.boolean(),
     via: fc.option(fc.nat(40)),
@@ -248,31 +252,31 @@ test('no datagram and no failing socket at any time makes it throw, speak twice 
       let profiles = 0
       const closed = new Set<number>()
       const latest: { bytes: Uint8Array; via: number; to: Endpoint }[] = []
-      const places = [...servers, mapped, other, elsewhere].map(({ address }) => address)
-      const take = (actions: Action<ProberEvent>[]) => {
+      const knownAddresses = [...servers, mapped, other, elsewhere].map(({ address }) => address)
+      const perform = (actions: Action<ProberEvent>[]) => {
         for (const action of actions) {
           if (action.type === 'event') profiles += action.event.type === 'profile' ? 1 : 0
           else if (action.type === 'close') closed.add(action.via)
           else {
             const { via = 0, to, bytes } = action
-            assert.ok(places.includes(to.address), to.address)
+            assert.ok(knownAddresses.includes(to.address), to.address)
             assert.ok(!closed.has(via))
             latest.unshift({ bytes, via, to })
           }
         }
       }
-      take(prober.handleTimeout(0))
+      perform(prober.handleTimeout(0))
       for (const { waitMs, from, bytes, answers, echoes, via, fails, to, otherAddress } of steps) {
         now += waitMs
-        take(prober.handleTimeout(now))
-        const question = latest[answers]
-        if (question) {
-          const transactionId = question.bytes.slice(8, 20)
+        perform(prober.handleTimeout(now))
+        const request = latest[answers]
+        if (request) {
+          const transactionId = request.bytes.slice(8, 20)
           const answer = encodeSuccess({ transactionId, mapped: to, ...(otherAddress && { otherAddress }) })
-          const source = via === null ? question.to : from
-          take(prober.handleDatagram(now, echoes ? question.bytes : answer, source, via ?? question.via))
-        } else take(prober.handleDatagram(now, bytes, from, via ?? 0))
-        if (fails && via) take(prober.handleSocketFailure?.(now, via) ?? [])
+          const source = via === null ? request.to : from
+          perform(prober.handleDatagram(now, echoes ? request.bytes : answer, source, via ?? request.via))
+        } else perform(prober.handleDatagram(now, bytes, from, via ?? 0))
+        if (fails && via) perform(prober.handleSocketFailure?.(now, via) ?? [])
         const next = prober.nextTimeout()
         assert.ok(next !== null && next <= now + 60_000)
       }

@@ -1,7 +1,12 @@
-// A prober on a simulated computer behind a NAT, with servers that may misbehave.
+// A prober on a simulated computer behind a NAT, with servers that can be made faulty.
 
-import { type Endpoint, formatEndpoint } from '../../src/base/endpoint.ts'
-import { createProber, type Learnable, type NatView, type ProberEvent } from '../../src/nat/nat-prober.ts'
+import type { Endpoint } from '../../src/base/endpoint.ts'
+import {
+  type BackgroundFinding,
+  createProber,
+  type NatView,
+  type ProberEvent,
+} from '../../src/nat/nat-prober.ts'
 import { type Driver, drive } from '../../src/net/protocol-machine-driver.ts'
 import { answerRequest } from '../harness/answer-stun.ts'
 import { seededCrypto, seededRandom } from '../harness/seeded-crypto.ts'
@@ -12,20 +17,20 @@ import { SimulatedStun, stunEndpoints } from '../harness/simulator/simulated-stu
 import { SimulatedTime } from '../harness/simulator/simulated-time.ts'
 
 export type ProbingOptions = {
-  /** Null is no NAT. */
+  /** Null means no NAT. */
   readonly kind: NatKind | null
   readonly seed?: number
   readonly loss?: number
   readonly addresses?: readonly string[]
-  /** Default: all four places of one server with two addresses. */
+  /** Default: all four endpoints of one server with two addresses. */
   readonly servers?: readonly Endpoint[]
   /** Default: nothing. */
-  readonly learn?: readonly Learnable[]
+  readonly backgroundTests?: readonly BackgroundFinding[]
   readonly maxSockets?: number
 }
 
 export const publicAddress = '11.0.2.1'
-/** Servers with one address each, which know nothing of RFC 5780 but RESPONSE-PORT. */
+/** Servers with one address each, which support nothing of RFC 5780 but RESPONSE-PORT. */
 export const plainServers: readonly Endpoint[] = [
   { address: '11.0.3.1', port: 3478 },
   { address: '11.0.3.2', port: 3478 },
@@ -39,12 +44,12 @@ export class Probing {
   readonly sockets: SimulatedSockets
   readonly local: Endpoint
   readonly events: { readonly at: number; readonly event: ProberEvent }[] = []
-  /** What one of `plainServers` does instead of answering; null is silence. */
-  readonly manners = new Map<string, (honest: Datagram, request: Datagram) => Datagram | null>()
+  /** What one of `plainServers` sends instead of its answer; null for silence. */
+  readonly behaviors = new Map<string, (honest: Datagram, request: Datagram) => Datagram | null>()
   readonly #driver: Driver<ProberEvent>
 
   constructor(options: ProbingOptions) {
-    const { kind, seed = 1, loss = 0, servers = stunEndpoints, learn = [], maxSockets } = options
+    const { kind, seed = 1, loss = 0, servers = stunEndpoints, backgroundTests = [], maxSockets } = options
     const { addresses = [publicAddress] } = options
     const { time: clock } = this
     const random = seededRandom(seed)
@@ -54,8 +59,8 @@ export class Probing {
       internet.join(address, {
         receive: (request) => {
           const honest = answerRequest(request, null)
-          const change = this.manners.get(address)
-          const answer = honest && change ? change(honest, request) : honest
+          const behavior = this.behaviors.get(address)
+          const answer = honest && behavior ? behavior(honest, request) : honest
           if (answer) internet.send(answer)
         },
       })
@@ -84,7 +89,7 @@ export class Probing {
         servers,
         localEndpoints: [this.local],
         now: clock.now(),
-        learn,
+        backgroundTests,
       }),
       clock,
       send: (bytes, to, via, ttl) => this.sockets.send(bytes, to, via, ttl),
@@ -101,22 +106,14 @@ export class Probing {
     return first.event
   }
 
-  /** The last word when all has been learned. */
+  /** The last view when all background tests are done. */
   learned(withinMs: number): NatView | null {
     const isDone = () => this.events.some(({ event }) => event.type === 'learned' && event.done)
     if (!this.time.runUntil(isDone, withinMs)) return null
     return this.events.at(-1)?.event ?? null
   }
 
-  behave(server: Endpoint, manner: (honest: Datagram, request: Datagram) => Datagram | null): void {
-    this.manners.set(server.address, manner)
+  behave(server: Endpoint, behavior: (honest: Datagram, request: Datagram) => Datagram | null): void {
+    this.behaviors.set(server.address, behavior)
   }
-}
-
-export function kindsOfEvents({ events }: Probing): string[] {
-  return events.map(({ event }) => `${event.type} ${event.profile.mapping}+${event.profile.filtering}`)
-}
-
-export function texts(endpoints: readonly Endpoint[]): string[] {
-  return endpoints.map(formatEndpoint)
 }

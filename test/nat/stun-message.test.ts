@@ -50,7 +50,7 @@ function withFingerprint(message: Uint8Array): Uint8Array {
   return whole
 }
 
-/** A message of type `type` with the given attributes, each already padded. */
+/** A message of this type with these attributes, each already padded. */
 function message(type: string, ...attributes: string[]): Uint8Array {
   const body = attributes.join('').replaceAll(' ', '')
   const length = (body.length / 2).toString(16).padStart(4, '0')
@@ -62,14 +62,14 @@ function faultOf(bytes: Uint8Array): string | null {
   return decoding.ok ? null : decoding.fault
 }
 
-test('the sample request of RFC 5769 is read, its fingerprint checked, its PRIORITY named as not understood', () => {
+test('the sample request of RFC 5769 is decoded, its fingerprint checked, its PRIORITY reported as unknown', () => {
   assert.deepEqual(decodeStun(rfcRequest), {
     ok: true,
     message: { type: 'request', transactionId, unknownRequired: [0x0024] },
   })
 })
 
-test('the sample responses of RFC 5769 give their mapped addresses', () => {
+test('the sample responses of RFC 5769 decode to their mapped addresses', () => {
   assert.deepEqual(decodeStun(rfcResponse4), {
     ok: true,
     message: { type: 'success', transactionId, mapped: { address: '192.0.2.1', port: 32853 } },
@@ -84,18 +84,18 @@ test('the sample responses of RFC 5769 give their mapped addresses', () => {
   })
 })
 
-test('any altered bit of a message with a fingerprint is noticed', () => {
+test('any altered bit of a message with a fingerprint is detected', () => {
   for (let bit = 0; bit < rfcResponse4.length * 8; bit++) {
     const altered = Uint8Array.from(rfcResponse4)
     altered[bit >> 3] = (altered[bit >> 3] as number) ^ (1 << (bit & 7))
-    // Its own type altered, or swallowed by a longer attribute before it, the fingerprint is not there at all.
+    // With its type altered, or hidden inside a longer attribute, the fingerprint is absent.
     const at = bit >> 3
     if (at === 72 || at === 73 || at === 50 || at === 51) continue
     assert.equal(decodeStun(altered).ok, false, `bit ${bit}`)
   }
 })
 
-test('what we write is these bytes', () => {
+test('encoded messages have the golden bytes', () => {
   assert.equal(
     toHex(encodeRequest(transactionId)),
     '000100082112a442b7e7a701bc34d686fa87dfae80280004fdf6ae02',
@@ -114,7 +114,7 @@ test('what we write is these bytes', () => {
   )
 })
 
-test('every request that is written is read back the same', () => {
+test('every request is decoded as it was encoded', () => {
   const change = fc.option(
     fc.record({ address: fc.boolean(), port: fc.boolean() }, { noNullPrototype: true }),
   )
@@ -130,7 +130,7 @@ test('every request that is written is read back the same', () => {
   )
 })
 
-test('RESPONSE-PORT is read whether or not its padding is counted, and never as port 0', () => {
+test('RESPONSE-PORT is decoded with or without its padding counted, and never as port 0', () => {
   for (const value of ['00270002 12340000', '00270004 12340000']) {
     const decoding = decodeStun(message('0001', value))
     assert.ok(decoding.ok && decoding.message.type === 'request')
@@ -141,7 +141,7 @@ test('RESPONSE-PORT is read whether or not its padding is counted, and never as 
   }
 })
 
-test('every answer that is written is read back the same', () => {
+test('every response is decoded as it was encoded', () => {
   fc.assert(
     fc.property(ids, endpoints, fc.option(endpoints), fc.option(endpoints), (id, mapped, origin, other) => {
       const answer = {
@@ -166,7 +166,7 @@ test('every answer that is written is read back the same', () => {
   )
 })
 
-test('whatever arrives, reading never throws', () => {
+test('decoding never throws', () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 1500 }), (bytes) => void decodeStun(bytes)))
   fc.assert(
     fc.property(
@@ -182,7 +182,7 @@ test('whatever arrives, reading never throws', () => {
   )
 })
 
-test('an old server that knows only MAPPED-ADDRESS, and says more than RFC 8489 knows, is understood', () => {
+test('an old server with MAPPED-ADDRESS only, and attributes unknown to RFC 8489, is understood', () => {
   const decoding = decodeStun(
     message('0101', '00010008 00011388 05060708', '00040008 00010d96 0b000001', '00050008 00010d97 0b000002'),
   )
@@ -192,7 +192,7 @@ test('an old server that knows only MAPPED-ADDRESS, and says more than RFC 8489 
   })
 })
 
-test('of MAPPED-ADDRESS and XOR-MAPPED-ADDRESS the latter counts, and the first of several', () => {
+test('XOR-MAPPED-ADDRESS counts before MAPPED-ADDRESS, and the first of several', () => {
   const decoding = decodeStun(
     message('0101', '00010008 00011388 05060708', '00200008 0001a147 e112a643', '00200008 0001a148 e112a643'),
   )
@@ -200,20 +200,20 @@ test('of MAPPED-ADDRESS and XOR-MAPPED-ADDRESS the latter counts, and the first 
   assert.deepEqual(decoding.message.mapped, { address: '192.0.2.1', port: 32853 })
 })
 
-test('what follows the integrity check is ignored', () => {
+test('attributes after the integrity check are ignored', () => {
   const integrity = `00080014${'00'.repeat(20)}`
   assert.equal(faultOf(message('0101', integrity, '00200008 0001a147 e112a643')), 'missing-attribute')
 })
 
 test('each kind of malformed message has its fault', () => {
-  const sound = encodeSuccess({ transactionId, mapped: { address: '192.0.2.1', port: 32853 } })
+  const valid = encodeSuccess({ transactionId, mapped: { address: '192.0.2.1', port: 32853 } })
   const cases: [string, Uint8Array][] = [
     ['not-stun', new Uint8Array(0)],
-    ['not-stun', sound.subarray(0, 19)],
-    ['not-stun', Uint8Array.from(sound, (byte, at) => (at === 0 ? 0xc1 : byte))],
-    ['not-stun', Uint8Array.from(sound, (byte, at) => (at === 4 ? 0 : byte))],
-    ['too-big', Uint8Array.from({ length: 1284 }, (_, at) => sound[at] ?? 0)],
-    ['bad-length', sound.subarray(0, -4)],
+    ['not-stun', valid.subarray(0, 19)],
+    ['not-stun', Uint8Array.from(valid, (byte, at) => (at === 0 ? 0xc1 : byte))],
+    ['not-stun', Uint8Array.from(valid, (byte, at) => (at === 4 ? 0 : byte))],
+    ['too-big', Uint8Array.from({ length: 1284 }, (_, at) => valid[at] ?? 0)],
+    ['bad-length', valid.subarray(0, -4)],
     ['unknown-type', message('0011')],
     ['unknown-type', message('0003')],
     ['bad-attribute', message('0101', '00200010 0001a147 e112a643')],
@@ -231,10 +231,10 @@ test('each kind of malformed message has its fault', () => {
   ]
   for (const [fault, bytes] of cases)
     assert.equal(faultOf(bytes), fault, `${fault} ${toHex(bytes).slice(0, 80)}`)
-  assert.equal(faultOf(withFingerprint(sound)), null)
+  assert.equal(faultOf(withFingerprint(valid)), null)
 })
 
-test('STUN is told apart from our own packets by its first bytes', () => {
+test('the first bytes distinguish STUN from our own packets', () => {
   assert.equal(isStun(encodeRequest(transactionId)), true)
   for (const first of [0xc1, 0xc2, 0xc3])
     assert.equal(isStun(Uint8Array.of(first, ...rfcRequest.slice(1))), false)

@@ -15,7 +15,7 @@ ppp0	00000000	00000000	0001	0	0	50	00000000	0	0	0
   assert.deepEqual(fromProcRoute(''), [])
 })
 
-test('macOS: what `netstat -rn` calls default, IPv4 only', () => {
+test('macOS: the default routes of `netstat -rn`, IPv4 only', () => {
   const text = `Routing tables
 
 Internet:
@@ -30,7 +30,7 @@ default            fe80::1%en0        UGcg                  en0
   assert.deepEqual(fromNetstat(text), ['192.168.1.1'])
 })
 
-test('Windows: the route to 0.0.0.0, in whatever language', () => {
+test('Windows: the route to 0.0.0.0, in any language', () => {
   const text = `
 IPv4-Routentabelle
 ===========================================================================
@@ -42,7 +42,7 @@ Aktive Routen:
   assert.deepEqual(fromNetstat(text), ['192.168.2.1'])
 })
 
-test('whatever the system prints, nothing but addresses comes out', () => {
+test('whatever the system prints, only addresses are returned', () => {
   const word = fc.constantFrom('default', '0.0.0.0', '00000000', '0101A8C0', '0003', '192.168.1.1', 'link#1')
   fc.assert(
     fc.property(fc.array(fc.oneof(word, fc.string({ maxLength: 9 })), { maxLength: 30 }), (words) => {

@@ -1,4 +1,4 @@
-// The real thing in one process: two sockets, the address server, the prober, the plan and the punch machine.
+// Real sockets in one process: two of them, the address server, the prober, the plan and the punch machine.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -16,7 +16,7 @@ import { startAddressServer } from '../../src/stun-server/stun-server.ts'
 import { realCrypto as crypto } from '../harness/seeded-crypto.ts'
 import { pairKeys } from '../harness/simulator/world.ts'
 
-async function player(servers: readonly Endpoint[]) {
+async function startPlayer(servers: readonly Endpoint[]) {
   const drivers: Driver<never>[] = []
   let onStun: (bytes: Uint8Array, from: Endpoint) => void = () => {}
   let onCheck = onStun
@@ -42,18 +42,18 @@ async function player(servers: readonly Endpoint[]) {
   return {
     socket,
     side,
-    meet: (theirs: typeof side, keys: CheckKeys) =>
+    connectTo: (theirs: typeof side, keys: CheckKeys) =>
       new Promise<Path>((resolve, reject) => {
-        const planned = plan(side, { ...theirs, sameNat: true })
-        if (planned.strategy === 'none') {
-          reject(new Error(planned.reason))
+        const chosenPlan = plan(side, { ...theirs, sameNat: true })
+        if (chosenPlan.strategy === 'none') {
+          reject(new Error(chosenPlan.reason))
           return
         }
         const onEvent = (event: PunchEvent) => {
           if (event.type === 'path') resolve(event.path)
           else if (event.type === 'failed') reject(new Error(event.reason))
         }
-        const { targets, budget } = planned
+        const { targets, budget } = chosenPlan
         const now = systemClock.now()
         const machine = createPunch({ crypto, keys, targets, budget, sameNat: true, onLoopback: true, now })
         const driver = drive({ ...common, machine, onEvent })
@@ -70,11 +70,14 @@ async function player(servers: readonly Endpoint[]) {
 test('two agents on one computer find their endpoints and each other over real sockets', async () => {
   const listen = [0, 0].map((port) => ({ address: '127.0.0.1', port }))
   const server = await startAddressServer({ listen })
-  const [left, right] = [await player(server.endpoints), await player(server.endpoints)]
+  const [left, right] = [await startPlayer(server.endpoints), await startPlayer(server.endpoints)]
   try {
     assert.equal(left.side.nat.mapping, 'none')
     const keys = pairKeys(1)
-    const [there, back] = await Promise.all([left.meet(right.side, keys.a), right.meet(left.side, keys.b)])
+    const [there, back] = await Promise.all([
+      left.connectTo(right.side, keys.a),
+      right.connectTo(left.side, keys.b),
+    ])
     assert.deepEqual(there, {
       kind: 'lan',
       remote: right.socket.local,

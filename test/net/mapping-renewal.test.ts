@@ -1,4 +1,4 @@
-// Keeping a port open at a router that grants, refuses, is silent, forgets.
+// A port is kept open at a router that grants, refuses, is silent, or forgets.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -13,11 +13,11 @@ const leaseMs = 100_000
 
 type Answer = 'silence' | 'refusal' | Partial<Granted>
 
-/** A router that does as the next answer says, at once; the last answer is repeated. */
+/** A router that gives the next answer at once; the last answer is repeated. */
 class Router implements Gateway {
   readonly language = 'PCP'
   readonly router = '10.0.1.1'
-  readonly wishes: (MappingRequest & { at: number })[] = []
+  readonly requests: (MappingRequest & { at: number })[] = []
   readonly unmapped: Granted[] = []
   readonly answers: Answer[]
   readonly #clock: VirtualClock
@@ -28,7 +28,7 @@ class Router implements Gateway {
   }
 
   async map(request: MappingRequest, signal: AbortSignal): Promise<Granted> {
-    this.wishes.push({ ...request, at: this.#clock.now() })
+    this.requests.push({ ...request, at: this.#clock.now() })
     const answer = this.answers.length > 1 ? this.answers.shift() : this.answers[0]
     if (answer === undefined || answer === 'refusal') throw new Error('refused')
     if (answer === 'silence') return untilAborted(signal)
@@ -45,133 +45,133 @@ function untilAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
 }
 
-function keep(clock: VirtualClock, ...routers: readonly Gateway[]) {
-  const told: (PortMapping | null)[] = []
+function startMapping(clock: VirtualClock, ...routers: readonly Gateway[]) {
+  const reported: (PortMapping | null)[] = []
   let searches = 0
-  const keeper = new RenewedMapping({
+  const renewed = new RenewedMapping({
     clock,
     port: 4321,
     leaseMs,
-    find: async function* () {
+    findGateways: async function* () {
       searches++
       yield* routers
     },
-    onChange: (mapping) => told.push(mapping),
+    onChange: (mapping) => reported.push(mapping),
   })
-  return { keeper, told, searches: () => searches }
+  return { renewed, reported, searches: () => searches }
 }
 
 const mapping: PortMapping = { external, language: 'PCP', router: '10.0.1.1' }
 
-test('a granted port is told once, renewed after half its lease, and taken back at the end', async () => {
+test('a granted port is reported once, renewed after half its lease, and deleted at the end', async () => {
   const clock = new VirtualClock()
   const router = new Router(clock, {})
-  const { keeper, told } = keep(clock, router)
-  await keeper.settled
-  assert.deepEqual(told, [mapping])
+  const { renewed, reported } = startMapping(clock, router)
+  await renewed.settled
+  assert.deepEqual(reported, [mapping])
   await clock.advance(2.2 * leaseMs)
   assert.deepEqual(
-    router.wishes.map(({ at }) => at),
+    router.requests.map(({ at }) => at),
     [0, 50_000, 100_000, 150_000, 200_000],
   )
-  assert.deepEqual(told, [mapping])
-  await keeper.close()
+  assert.deepEqual(reported, [mapping])
+  await renewed.close()
   assert.equal(router.unmapped.length, 1)
   assert.equal(clock.pendingTimers, 0)
 })
 
-test('the router decides port and lease: what it gave is wished again, after half of what it gave', async () => {
+test('the router decides port and lease: its port is requested again after half of its lease', async () => {
   const clock = new VirtualClock()
   const other = { ...external, port: 5000 }
   const router = new Router(clock, { external: other, lifetimeMs: 20_000 })
-  const { keeper, told } = keep(clock, router)
+  const { renewed, reported } = startMapping(clock, router)
   await clock.advance(10_000)
   assert.deepEqual(
-    router.wishes.map(({ externalPort, at }) => [externalPort, at]),
+    router.requests.map(({ externalPort, at }) => [externalPort, at]),
     [
       [4321, 0],
       [5000, 10_000],
     ],
   )
-  assert.deepEqual(told, [{ ...mapping, external: other }])
-  await keeper.close()
+  assert.deepEqual(reported, [{ ...mapping, external: other }])
+  await renewed.close()
 })
 
-test('the next way is asked when one refuses or is silent', async () => {
+test('the next gateway is tried when one refuses or is silent', async () => {
   const clock = new VirtualClock()
   const [first, second] = [new Router(clock, 'refusal'), new Router(clock, {})]
-  const { keeper, told } = keep(clock, first, second)
-  await keeper.settled
-  assert.deepEqual(told, [mapping])
-  assert.deepEqual([first.wishes.length, second.wishes.length], [1, 1])
-  await keeper.close()
+  const { renewed, reported } = startMapping(clock, first, second)
+  await renewed.settled
+  assert.deepEqual(reported, [mapping])
+  assert.deepEqual([first.requests.length, second.requests.length], [1, 1])
+  await renewed.close()
   assert.deepEqual([first.unmapped.length, second.unmapped.length], [0, 1])
 })
 
-test('a renewal that fails is tried again until the lease is over; then it is lost, and asked for anew', async () => {
+test('a failed renewal is repeated until the lease ends; then the mapping is lost and requested anew', async () => {
   const clock = new VirtualClock()
   const router = new Router(clock, {}, 'refusal')
-  const { keeper, told, searches } = keep(clock, router)
+  const { renewed, reported, searches } = startMapping(clock, router)
   await clock.advance(leaseMs - 1_000)
-  assert.ok(router.wishes.length > 4, `${router.wishes.length} tries`)
-  assert.deepEqual(told, [mapping])
+  assert.ok(router.requests.length > 4, `${router.requests.length} tries`)
+  assert.deepEqual(reported, [mapping])
   await clock.advance(2_000)
-  assert.deepEqual(told, [mapping, null])
+  assert.deepEqual(reported, [mapping, null])
   assert.equal(searches(), 2)
   router.answers[0] = {}
   await clock.advance(10 * 60_000)
-  assert.deepEqual(told, [mapping, null, mapping])
-  await keeper.close()
+  assert.deepEqual(reported, [mapping, null, mapping])
+  await renewed.close()
 })
 
-test('a router with another address outside is told of', async () => {
+test('another external address of the router is reported', async () => {
   const clock = new VirtualClock()
   const moved = { address: '11.9.0.11', port: 4321 }
-  const { keeper, told } = keep(clock, new Router(clock, {}, { external: moved }))
+  const { renewed, reported } = startMapping(clock, new Router(clock, {}, { external: moved }))
   await clock.advance(60_000)
-  assert.deepEqual(told, [mapping, { ...mapping, external: moved }])
-  await keeper.close()
+  assert.deepEqual(reported, [mapping, { ...mapping, external: moved }])
+  await renewed.close()
 })
 
-test('where nobody grants anything it is asked again every ten minutes', async () => {
+test('when no gateway grants the port, it is requested again every ten minutes', async () => {
   const clock = new VirtualClock()
   const router = new Router(clock, 'refusal')
-  const { keeper, told } = keep(clock, router)
-  await keeper.settled
+  const { renewed, reported } = startMapping(clock, router)
+  await renewed.settled
   await clock.advance(30 * 60_000)
-  assert.equal(router.wishes.length, 4)
-  assert.deepEqual(told, [])
-  await keeper.close()
+  assert.equal(router.requests.length, 4)
+  assert.deepEqual(reported, [])
+  await renewed.close()
   assert.equal(clock.pendingTimers, 0)
 })
 
-test('silence ends the asking after ten seconds, and a search that fails at once', async () => {
+test('without an answer the request ends after ten seconds, and a failed search ends at once', async () => {
   const clock = new VirtualClock()
-  const { keeper } = keep(clock, new Router(clock, 'silence'))
+  const { renewed } = startMapping(clock, new Router(clock, 'silence'))
   let isSettled = false
-  void keeper.settled.then(() => {
+  void renewed.settled.then(() => {
     isSettled = true
   })
   await clock.advance(9_900)
   assert.equal(isSettled, false)
   await clock.advance(200)
   assert.equal(isSettled, true)
-  await keeper.close()
+  await renewed.close()
   const broken = new RenewedMapping({
     clock,
     port: 1,
     // biome-ignore lint/correctness/useYield: it fails before there is anything to give
-    find: async function* () {
+    findGateways: async function* () {
       throw new Error('no routes')
     },
-    onChange: () => assert.fail('nothing is told'),
+    onChange: () => assert.fail('nothing is reported'),
   })
   await broken.settled
   await broken.close()
   assert.equal(clock.pendingTimers, 0)
 })
 
-test('closing while a request is under way takes back what comes of it, and tells nobody', async () => {
+test('close during a request deletes the mapping it brings, and reports nothing', async () => {
   const clock = new VirtualClock()
   const router = new Router(clock, {})
   const slow: Gateway = {
@@ -184,26 +184,26 @@ test('closing while a request is under way takes back what comes of it, and tell
     },
     unmap: (granted, port) => router.unmap(granted, port),
   }
-  const { keeper, told } = keep(clock, slow)
+  const { renewed, reported } = startMapping(clock, slow)
   await clock.advance(100)
-  const closing = keeper.close()
+  const closing = renewed.close()
   await clock.advance(500)
   await closing
-  assert.deepEqual(told, [])
+  assert.deepEqual(reported, [])
   assert.equal(router.unmapped.length, 1)
   assert.equal(clock.pendingTimers, 0)
 })
 
-test('closing takes two seconds at most, whoever is silent', async () => {
+test('close takes two seconds at most, even with a silent router', async () => {
   for (const answers of [['silence'], [{}]] as Answer[][]) {
     const clock = new VirtualClock()
     const router = new Router(clock, ...answers)
     router.unmap = (_granted, _port, signal?: AbortSignal) =>
       untilAborted(signal ?? AbortSignal.abort(new Error('no signal')))
-    const { keeper } = keep(clock, router)
+    const { renewed } = startMapping(clock, router)
     await clock.advance(100)
     let isClosed = false
-    void keeper.close().then(() => {
+    void renewed.close().then(() => {
       isClosed = true
     })
     await clock.advance(2_000)
@@ -212,7 +212,7 @@ test('closing takes two seconds at most, whoever is silent', async () => {
   }
 })
 
-test('whatever the router does: what is held is what was told last, and is taken back', async () => {
+test('whatever the router does, the last reported mapping is the one held, and it is deleted at the end', async () => {
   const answer: fc.Arbitrary<Answer> = fc.oneof(
     fc.constantFrom<Answer>('silence', 'refusal'),
     fc.record({
@@ -230,16 +230,16 @@ test('whatever the router does: what is held is what was told last, and is taken
       async (answers, stopAt) => {
         const clock = new VirtualClock()
         const router = new Router(clock, ...answers)
-        const { keeper, told } = keep(clock, router)
+        const { renewed, reported } = startMapping(clock, router)
         await clock.advance(stopAt)
-        const last = told.at(-1) ?? null
-        const wishes = router.wishes.length
-        // Never more than two questions a second: one to renew, and one to ask anew.
-        assert.ok(wishes <= 2 + stopAt / 500, `${wishes} wishes in ${stopAt} ms`)
-        told.forEach((now, index) => {
-          assert.notDeepEqual(now, told[index - 1], 'nothing is told twice')
+        const last = reported.at(-1) ?? null
+        const requests = router.requests.length
+        // Never more than two requests a second: a renewal and a new request.
+        assert.ok(requests <= 2 + stopAt / 500, `${requests} requests in ${stopAt} ms`)
+        reported.forEach((now, index) => {
+          assert.notDeepEqual(now, reported[index - 1], 'nothing is reported twice')
         })
-        const closing = keeper.close()
+        const closing = renewed.close()
         await clock.advance(2_000)
         await closing
         if (last)
@@ -249,7 +249,7 @@ test('whatever the router does: what is held is what was told last, and is taken
           )
         assert.ok(router.unmapped.length <= 1)
         assert.equal(clock.pendingTimers, 0)
-        assert.equal(router.wishes.length, wishes)
+        assert.equal(router.requests.length, requests)
       },
     ),
     { numRuns: 200 },

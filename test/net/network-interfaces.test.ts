@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hostEndpoints, type Interfaces } from '../../src/net/network-interfaces.ts'
 
-/** As os.networkInterfaces gives it, less what is not looked at. */
+/** The result of os.networkInterfaces, with the fields that are used. */
 function interfaces(entries: Record<string, string[]>): Interfaces {
   return Object.fromEntries(
     Object.entries(entries).map(([name, addresses]) => [
@@ -21,7 +21,7 @@ const wildcards = [
   { address: '::', port: 6000 },
 ]
 
-test('real addresses are taken with the port of their family; loopback, link-local and bridges are not', () => {
+test('physical addresses are used with the port of their family; loopback, link-local and bridges are not', () => {
   const endpoints = hostEndpoints(
     wildcards,
     interfaces({
@@ -38,12 +38,12 @@ test('real addresses are taken with the port of their family; loopback, link-loc
   ])
 })
 
-test('a socket bound to one address counts for that one only', () => {
+test('a socket bound to one address counts for that address only', () => {
   const endpoints = hostEndpoints([{ address: '127.0.0.1', port: 5 }], interfaces({ eth0: ['192.168.1.5'] }))
   assert.deepEqual(endpoints, [{ address: '127.0.0.1', port: 5 }])
 })
 
-test('where there is nothing but a bridge it is used, and nothing but loopback likewise', () => {
+test('a bridge is used when there is nothing else, and so is loopback', () => {
   const bridge = interfaces({ lo: ['127.0.0.1'], docker0: ['172.17.0.1'] })
   assert.deepEqual(hostEndpoints(wildcards, bridge), [{ address: '172.17.0.1', port: 4000 }])
   assert.deepEqual(hostEndpoints(wildcards, interfaces({ lo: ['127.0.0.1'] })), [
@@ -52,14 +52,14 @@ test('where there is nothing but a bridge it is used, and nothing but loopback l
   assert.deepEqual(hostEndpoints(wildcards, {}), [])
 })
 
-test('there are eight at most, and none twice', () => {
-  const many = Array.from({ length: 30 }, (_, i) => `10.0.0.${(i % 20) + 1}`)
-  const endpoints = hostEndpoints(wildcards, interfaces({ eth0: many }))
+test('there are at most eight endpoints, and none twice', () => {
+  const manyAddresses = Array.from({ length: 30 }, (_, i) => `10.0.0.${(i % 20) + 1}`)
+  const endpoints = hostEndpoints(wildcards, interfaces({ eth0: manyAddresses }))
   assert.equal(endpoints.length, 8)
   assert.equal(new Set(endpoints.map(({ address }) => address)).size, 8)
 })
 
-test('of many IPv6 addresses two public and two private ones are taken, those made of the MAC address last', () => {
+test('of many IPv6 addresses two public and two private ones are used, those from the MAC address last', () => {
   const endpoints = hostEndpoints(
     wildcards,
     interfaces({
@@ -80,14 +80,14 @@ test('of many IPv6 addresses two public and two private ones are taken, those ma
   )
 })
 
-test('an IPv6 address made of the MAC address is taken where there is no better one', () => {
+test('an IPv6 address from the MAC address is used when there is no better one', () => {
   const endpoints = hostEndpoints(wildcards, interfaces({ eth0: ['2a00::5054:ff:fe12:3456'] }))
   assert.deepEqual(endpoints, [{ address: '2a00::5054:ff:fe12:3456', port: 6000 }])
 })
 
-test('many IPv4 addresses leave room for IPv6', () => {
-  const many = Array.from({ length: 30 }, (_, i) => `10.0.0.${i + 1}`)
-  const endpoints = hostEndpoints(wildcards, interfaces({ eth0: [...many, '2a00::5'] }))
+test('many IPv4 addresses leave places for IPv6', () => {
+  const manyAddresses = Array.from({ length: 30 }, (_, i) => `10.0.0.${i + 1}`)
+  const endpoints = hostEndpoints(wildcards, interfaces({ eth0: [...manyAddresses, '2a00::5'] }))
   assert.equal(endpoints.length, 8)
   assert.ok(endpoints.some(({ address }) => address === '2a00::5'))
 })

@@ -1,4 +1,4 @@
-// The bytes by which a router is asked for a port.
+// The bytes of PCP and NAT-PMP.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -16,7 +16,7 @@ import {
 const nonce = Uint8Array.from({ length: 12 }, (_, index) => index + 1)
 const fromHex = (text: string) => Uint8Array.from(Buffer.from(text.replaceAll(/\s/g, ''), 'hex'))
 
-/** RFC 6887 §11.1, by hand: 4321 inside and outside, one hour, from 10.0.1.2. */
+/** RFC 6887 §11.1, written by hand: 4321 inside and outside, one hour, from 10.0.1.2. */
 const pcpRequest = `
   02 01 0000 00000e10 00000000000000000000ffff0a000102
   0102030405060708090a0b0c 11 000000 10e1 10e1 00000000000000000000ffff00000000`
@@ -30,7 +30,7 @@ test('a PCP request has the bytes of RFC 6887', () => {
   assert.equal(toHex(bytes), toHex(fromHex(pcpRequest)))
 })
 
-test('a PCP answer is read, and only by whoever asked', () => {
+test('a PCP answer is decoded only for its own request', () => {
   const bytes = fromHex(pcpAnswer)
   assert.deepEqual(decodePcpMap(bytes, 4321, nonce), {
     type: 'mapped',
@@ -45,7 +45,7 @@ test('a PCP answer is read, and only by whoever asked', () => {
   }
 })
 
-test('a router that refuses, or gives nothing one could use, is understood', () => {
+test('a refusal, and a grant without a usable port, are decoded', () => {
   const refusing = fromHex(pcpAnswer)
   refusing[3] = 2
   assert.deepEqual(decodePcpMap(refusing, 4321, nonce), { type: 'refused', code: 2 })
@@ -57,14 +57,14 @@ test('a router that refuses, or gives nothing one could use, is understood', () 
   assert.deepEqual(decodePcpMap(noPort, 4321, nonce), { type: 'refused', code: 0 })
 })
 
-test('a router that knows only NAT-PMP says so in its own form', () => {
+test('a router that knows only NAT-PMP answers so in its own format', () => {
   const answer = { type: 'refused', code: unsupportedVersion }
   assert.deepEqual(decodePcpMap(fromHex('00 81 0001 00000063'), 4321, nonce), answer)
   assert.deepEqual(decodePcpMap(fromHex('00 80 0001'), 4321, nonce), answer)
   assert.equal(decodePcpMap(fromHex('00 81 0002 00000063'), 4321, nonce), null)
 })
 
-test('NAT-PMP has the bytes of RFC 6886, both ways', () => {
+test('NAT-PMP has the bytes of RFC 6886, in both directions', () => {
   assert.equal(toHex(encodeNatPmpAddress()), '0000')
   const request = { internalPort: 4321, externalPort: 5000, lifetimeS: 3600 }
   assert.equal(toHex(encodeNatPmpMap(request)), '0001000010e1138800000e10')
@@ -83,7 +83,7 @@ test('NAT-PMP has the bytes of RFC 6886, both ways', () => {
   })
 })
 
-test('whatever a router sends, reading it is harmless', () => {
+test('decoding never throws', () => {
   const start = fc.constantFrom('', '0281', '0081', '0080', '02810000', '00810000', '0280')
   fc.assert(
     fc.property(start, fc.uint8Array({ maxLength: 80 }), (prefix, rest) => {
@@ -97,7 +97,7 @@ test('whatever a router sends, reading it is harmless', () => {
   )
 })
 
-test('any grant survives the way through its bytes', () => {
+test('any grant is decoded as it was encoded', () => {
   fc.assert(
     fc.property(
       fc.ipV4().filter((address) => address !== '0.0.0.0'),
@@ -118,10 +118,10 @@ test('any grant survives the way through its bytes', () => {
   )
 })
 
-test('a TCP port is asked for by its own number, and no answer about UDP counts', () => {
+test('a TCP port is requested by its own protocol number, and no answer about UDP counts', () => {
   const request = { internalPort: 4321, externalPort: 4321, lifetimeS: 3600 }
-  const asked = encodePcpMap(request, '10.0.1.2', nonce, 'TCP')
-  assert.equal(asked[36], 6)
+  const requested = encodePcpMap(request, '10.0.1.2', nonce, 'TCP')
+  assert.equal(requested[36], 6)
   const answer = fromHex(pcpAnswer)
   assert.equal(decodePcpMap(answer, 4321, nonce, 'TCP'), null)
   answer[36] = 6

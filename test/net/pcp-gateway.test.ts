@@ -1,4 +1,5 @@
-// Asking over real sockets on loopback, of routers that lose packets, are old, refuse, or are not there.
+// Port mapping requests over real sockets on loopback, to routers that lose packets, are old, refuse, or do not
+// exist.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -8,10 +9,10 @@ import { realCrypto } from '../harness/seeded-crypto.ts'
 import { loopback, udpServer } from './router-on-loopback.ts'
 
 const request = { internalPort: 4321, externalPort: 4321, leaseMs: 600_000 }
-const patient = () => new AbortController().signal
+const noTimeout = () => new AbortController().signal
 
-/** A request turned into its answer, for 11.9.0.10:5000. */
-function granting(request: Uint8Array): Buffer {
+/** The granting answer to a request, for 11.9.0.10:5000. */
+function grantFor(request: Uint8Array): Buffer {
   const answer = Buffer.from(request)
   answer.writeUInt8(0x81, 1)
   answer.writeUInt16BE(5000, 42)
@@ -32,7 +33,7 @@ function natPmp(request: Buffer): Buffer {
   ])
 }
 
-async function asking(answer: (bytes: Buffer) => readonly Uint8Array[]) {
+async function startGateway(answer: (bytes: Buffer) => readonly Uint8Array[]) {
   const server = await udpServer(answer)
   const gateway = new PcpGateway({
     router: loopback,
@@ -43,49 +44,49 @@ async function asking(answer: (bytes: Buffer) => readonly Uint8Array[]) {
   return { server, gateway }
 }
 
-test('PCP: the port and lease that the router gives, and the same nonce when it is taken back', async () => {
-  const { server, gateway } = await asking((bytes) => [granting(bytes)])
+test('PCP: the router’s port and lease count, and the mapping is deleted with the same nonce', async () => {
+  const { server, gateway } = await startGateway((bytes) => [grantFor(bytes)])
   try {
-    const granted = await gateway.map(request, patient())
+    const granted = await gateway.map(request, noTimeout())
     assert.deepEqual(granted, { external: { address: '11.9.0.10', port: 5000 }, lifetimeMs: 600_000 })
     assert.equal(gateway.language, 'PCP')
-    await gateway.unmap(granted, 4321, patient())
-    const [map, unmap] = server.heard
+    await gateway.unmap(granted, 4321, noTimeout())
+    const [map, unmap] = server.received
     assert.ok(map && unmap)
     assert.deepEqual(unmap.subarray(24, 36), map.subarray(24, 36))
     assert.deepEqual([viewOf(map).getUint32(4), viewOf(unmap).getUint32(4)], [600, 0])
-    assert.deepEqual([...map.subarray(20, 24)], [127, 0, 0, 1], 'the client says who it is')
+    assert.deepEqual([...map.subarray(20, 24)], [127, 0, 0, 1], 'the client sends its own address')
   } finally {
     await server.close()
   }
 })
 
-test('a lost question is asked again, and what is no answer to it is not taken for one', async () => {
-  let asked = 0
-  const { server, gateway } = await asking((bytes) => {
-    const good = granting(bytes)
-    const foreign = granting(bytes)
+test('a lost request is repeated, and datagrams that do not answer it are ignored', async () => {
+  let requests = 0
+  const { server, gateway } = await startGateway((bytes) => {
+    const good = grantFor(bytes)
+    const foreign = grantFor(bytes)
     foreign.fill(0, 24, 36)
     const noise = [Buffer.alloc(0), Buffer.from([2]), Buffer.alloc(1_200, 0x81), foreign]
-    return asked++ === 0 ? noise : [...noise, good]
+    return requests++ === 0 ? noise : [...noise, good]
   })
   try {
-    assert.deepEqual((await gateway.map(request, patient())).external.port, 5000)
-    assert.equal(asked, 2)
+    assert.deepEqual((await gateway.map(request, noTimeout())).external.port, 5000)
+    assert.equal(requests, 2)
   } finally {
     await server.close()
   }
 })
 
-test('a router that is older than PCP is asked by NAT-PMP, and from then on by that alone', async () => {
-  const { server, gateway } = await asking((bytes) => [natPmp(bytes)])
+test('a router older than PCP is used by NAT-PMP, and from then on only by that', async () => {
+  const { server, gateway } = await startGateway((bytes) => [natPmp(bytes)])
   try {
-    const granted = await gateway.map(request, patient())
+    const granted = await gateway.map(request, noTimeout())
     assert.deepEqual(granted, { external: { address: '11.9.0.10', port: 5000 }, lifetimeMs: 600_000 })
     assert.equal(gateway.language, 'NAT-PMP')
-    const before = server.heard.length
-    await gateway.unmap(granted, 4321, patient())
-    const after = server.heard.slice(before)
+    const before = server.received.length
+    await gateway.unmap(granted, 4321, noTimeout())
+    const after = server.received.slice(before)
     assert.deepEqual(
       after.map((bytes) => bytes.toString('hex')),
       ['0001000010e1000000000000'],
@@ -95,27 +96,27 @@ test('a router that is older than PCP is asked by NAT-PMP, and from then on by t
   }
 })
 
-test('a router that refuses is believed', async () => {
-  const { server, gateway } = await asking((bytes) => {
-    const answer = granting(bytes)
+test('a refusal of the router ends the request', async () => {
+  const { server, gateway } = await startGateway((bytes) => {
+    const answer = grantFor(bytes)
     answer.writeUInt8(2, 3)
     return [answer]
   })
   try {
-    await assert.rejects(gateway.map(request, patient()), /refused \(code 2\)/)
+    await assert.rejects(gateway.map(request, noTimeout()), /refused \(code 2\)/)
   } finally {
     await server.close()
   }
 })
 
-test('where nobody listens the asking ends at once, and where nobody answers when it is told to', async () => {
-  const { server, gateway } = await asking(() => [])
-  const impatient = new AbortController()
-  const asked = gateway.map(request, impatient.signal)
-  impatient.abort(new Error('enough'))
-  await assert.rejects(asked, /enough/)
-  await assert.rejects(gateway.map(request, impatient.signal), /enough/)
-  await server.deafen()
-  await assert.rejects(gateway.map(request, patient()), { code: 'ECONNREFUSED' })
+test('a request to a closed port ends at once, and one without an answer when it is aborted', async () => {
+  const { server, gateway } = await startGateway(() => [])
+  const aborting = new AbortController()
+  const requests = gateway.map(request, aborting.signal)
+  aborting.abort(new Error('enough'))
+  await assert.rejects(requests, /enough/)
+  await assert.rejects(gateway.map(request, aborting.signal), /enough/)
+  await server.refusePackets()
+  await assert.rejects(gateway.map(request, noTimeout()), { code: 'ECONNREFUSED' })
   await server.close()
 })

@@ -6,7 +6,7 @@ import { VirtualClock } from '../harness/virtual-clock.ts'
 
 const somewhere = { address: '11.0.0.1', port: 1 }
 
-/** Due at given times; tells each by an event. */
+/** A machine that is due at given times and emits each as an event. */
 function alarmMachine(times: number[]): Machine<number> & { times: number[] } {
   return {
     times,
@@ -25,16 +25,16 @@ function alarmMachine(times: number[]): Machine<number> & { times: number[] } {
 
 test('a machine that is due is run at once, and later whenever it is due', async () => {
   const clock = new VirtualClock()
-  const seen: [number, number][] = []
+  const emitted: [number, number][] = []
   drive({
     machine: alarmMachine([0, 10, 25]),
     clock,
     send: () => {},
-    onEvent: (event) => seen.push([clock.now(), event]),
+    onEvent: (event) => emitted.push([clock.now(), event]),
   })
-  assert.deepEqual(seen, [[0, 0]])
+  assert.deepEqual(emitted, [[0, 0]])
   await clock.advance(100)
-  assert.deepEqual(seen, [
+  assert.deepEqual(emitted, [
     [0, 0],
     [10, 10],
     [25, 25],
@@ -42,21 +42,21 @@ test('a machine that is due is run at once, and later whenever it is due', async
   assert.equal(clock.pendingTimers, 0)
 })
 
-test('there is one timer at most, moved when the machine changes its mind', async () => {
+test('there is one timer at most, moved when the machine’s next timeout changes', async () => {
   const clock = new VirtualClock()
   const machine = alarmMachine([50])
-  const seen: number[] = []
-  const driver = drive({ machine, clock, send: () => {}, onEvent: () => seen.push(clock.now()) })
+  const emitted: number[] = []
+  const driver = drive({ machine, clock, send: () => {}, onEvent: () => emitted.push(clock.now()) })
   driver.run(() => {
     machine.times.unshift(20)
     return []
   })
   assert.equal(clock.pendingTimers, 1)
   await clock.advance(100)
-  assert.deepEqual(seen, [20, 50])
+  assert.deepEqual(emitted, [20, 50])
 })
 
-test('actions are performed in order, and what a handler brings comes after them', () => {
+test('actions are performed in order, and the actions of a handler come after them', () => {
   const clock = new VirtualClock()
   const log: string[] = []
   const driver = drive<string>({
@@ -78,35 +78,35 @@ test('actions are performed in order, and what a handler brings comes after them
 
 test('after stop nothing is performed and no timer is left, even when stopped by an event', async () => {
   const clock = new VirtualClock()
-  const seen: number[] = []
+  const emitted: number[] = []
   const driver = drive({
     machine: alarmMachine([10, 10, 20]),
     clock,
     send: () => {},
     onEvent: (event) => {
-      seen.push(event)
+      emitted.push(event)
       driver.stop()
     },
   })
   await clock.advance(100)
   driver.receive(Uint8Array.of(1), somewhere)
   driver.run(() => [{ type: 'event', event: 99 }])
-  assert.deepEqual(seen, [10])
+  assert.deepEqual(emitted, [10])
   assert.equal(clock.pendingTimers, 0)
 })
 
 test('a handler that throws does not stop the machine', async () => {
   const clock = new VirtualClock()
-  const seen: number[] = []
+  const emitted: number[] = []
   const driver = drive({
     machine: alarmMachine([30]),
     clock,
     send: () => {
       throw new Error('of the handler')
     },
-    onEvent: (event) => seen.push(event),
+    onEvent: (event) => emitted.push(event),
   })
   assert.throws(() => driver.receive(Uint8Array.of(1), somewhere), /of the handler/)
   await clock.advance(50)
-  assert.deepEqual(seen, [0, 30])
+  assert.deepEqual(emitted, [0, 30])
 })

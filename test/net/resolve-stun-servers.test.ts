@@ -12,7 +12,7 @@ const lookup = async (host: string) => {
   return addresses
 }
 
-test('a name gives one endpoint a family we have; the port is 3478 unless told', async () => {
+test('a name gives one endpoint per family of ours; the default port is 3478', async () => {
   assert.deepEqual(
     await resolveServers(['stun.example.org:99', 'six.example.org'], { families: [4, 6], lookup }),
     {
@@ -26,7 +26,7 @@ test('a name gives one endpoint a family we have; the port is 3478 unless told',
   )
 })
 
-test('addresses need no lookup, and none is named twice', async () => {
+test('addresses need no lookup, and none is returned twice', async () => {
   const { endpoints } = await resolveServers(['11.0.0.9:5', '[2a00::9]:5', '[2a00:0::9]:5'], {
     families: [4, 6],
     lookup: () => assert.fail('looked up'),
@@ -37,7 +37,7 @@ test('addresses need no lookup, and none is named twice', async () => {
   ])
 })
 
-test('what cannot be had is told by name, and the others stay', async () => {
+test('servers that cannot be resolved are reported by name, and the others stay', async () => {
   const { endpoints, failures } = await resolveServers(
     ['nowhere.example.org', 'six.example.org', 'http://x/', 'a:70000', 'stun.example.org'],
     { families: [4], lookup },
@@ -52,7 +52,7 @@ test('what cannot be had is told by name, and the others stay', async () => {
   assert.match(failures.find(({ server }) => server === 'six.example.org')?.reason ?? '', /no IPv4 address/)
 })
 
-test('a name server that says nothing holds nobody up', async () => {
+test('a silent name server does not block the others', async () => {
   const { failures } = await resolveServers(['slow.example.org'], {
     families: [4],
     timeoutMs: 1,

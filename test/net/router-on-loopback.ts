@@ -1,4 +1,4 @@
-// A router as far as asking for a port goes, on 127.0.0.1: PCP and NAT-PMP, SSDP, and UPnP's descriptions and actions.
+// A simulated router on 127.0.0.1 for port mapping: PCP and NAT-PMP, SSDP, and UPnP's descriptions and actions.
 
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
@@ -8,33 +8,36 @@ import type { AddressInfo } from 'node:net'
 export const loopback = '127.0.0.1'
 export const wanIp = 'urn:schemas-upnp-org:service:WANIPConnection:1'
 
-/** Answers each datagram with what `answer` makes of it. */
+/** Answers each datagram with the results of `answer`. */
 export async function udpServer(answer: (bytes: Buffer) => readonly Uint8Array[], address = loopback) {
   const socket = createSocket('udp4')
-  const heard: Buffer[] = []
+  const received: Buffer[] = []
   socket.on('message', (bytes, from) => {
-    heard.push(bytes)
+    received.push(bytes)
     for (const reply of answer(bytes)) socket.send(reply, from.port, from.address)
   })
   socket.bind({ address })
   await once(socket, 'listening')
   return {
     port: socket.address().port,
-    heard,
-    /** As if nobody listened there: the port stays ours, so that no other program can open it meanwhile. */
-    deafen: () => new Promise<void>((resolve) => socket.connect(9, address, () => resolve())),
+    received,
+    /**
+     * Makes the port refuse packets as if nobody listened. The port stays ours, so that no other program can
+     * open it.
+     */
+    refusePackets: () => new Promise<void>((resolve) => socket.connect(9, address, () => resolve())),
     close: () => new Promise<void>((resolve) => socket.close(() => resolve())),
   }
 }
 
 export type Action = { readonly name: string; readonly type: string; readonly body: string }
 
-export type UpnpBehaviour = {
-  /** Of the body: text of a description; by default a router with one WANIPConnection:1. */
+export type UpnpBehavior = {
+  /** The text of the description; by default a router with one WANIPConnection:1. */
   readonly description?: (httpPort: number) => string
-  /** Where the answer to a search leads; by default to the description. */
+  /** The location in the search answer; by default the description. */
   readonly location?: (httpPort: number) => string
-  /** An error code, or the fields of the answer. */
+  /** Returns an error code, or the fields of the answer. */
   readonly act: (action: Action) => number | string
 }
 
@@ -43,7 +46,7 @@ export const usualDescription = (types: readonly string[] = [wanIp]) =>
     .map((type) => `<service><serviceType>${type}</serviceType><controlURL>/control</controlURL></service>`)
     .join('')}</serviceList></device></root>`
 
-export async function upnpRouter({ description, location, act }: UpnpBehaviour) {
+export async function upnpRouter({ description, location, act }: UpnpBehavior) {
   const actions: Action[] = []
   const paths: string[] = []
   const http = createServer((request, response) => {
@@ -53,8 +56,8 @@ export async function upnpRouter({ description, location, act }: UpnpBehaviour) 
       return
     }
     let body = ''
-    request.setEncoding('utf8').on('data', (part: string) => {
-      body += part
+    request.setEncoding('utf8').on('data', (chunk: string) => {
+      body += chunk
     })
     request.on('end', () => {
       const [type = '', name = ''] = String(request.headers.soapaction).replaceAll('"', '').split('#')
@@ -68,11 +71,13 @@ export async function upnpRouter({ description, location, act }: UpnpBehaviour) 
   http.listen(0, loopback)
   await once(http, 'listening')
   const httpPort = (http.address() as AddressInfo).port
-  const place = (location ?? ((port) => `http://${loopback}:${port}/description.xml`))(httpPort)
-  const ssdp = await udpServer(() => [Buffer.from(`HTTP/1.1 200 OK\r\nLOCATION: ${place}\r\nST: x\r\n\r\n`)])
+  const descriptionUrl = (location ?? ((port) => `http://${loopback}:${port}/description.xml`))(httpPort)
+  const ssdp = await udpServer(() => [
+    Buffer.from(`HTTP/1.1 200 OK\r\nLOCATION: ${descriptionUrl}\r\nST: x\r\n\r\n`),
+  ])
   return {
     searchPort: ssdp.port,
-    searches: ssdp.heard,
+    searches: ssdp.received,
     actions,
     paths,
     close: async () => {

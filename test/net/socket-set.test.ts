@@ -7,31 +7,31 @@ import { maxExtraSockets, SocketSet } from '../../src/net/udp/socket-set.ts'
 import { openUdpSocket } from '../../src/net/udp/udp-socket.ts'
 
 const loopback = '127.0.0.1'
-const here: Endpoint = { address: loopback, port: 9 }
+const loopbackEndpoint: Endpoint = { address: loopback, port: 9 }
 
 async function echo() {
-  const heard: Endpoint[] = []
+  const sources: Endpoint[] = []
   const server = await openUdpSocket({
     family: 4,
     address: loopback,
     onDatagram: (bytes, from) => {
-      heard.push(from)
+      sources.push(from)
       server.send(bytes, from)
     },
   })
-  return { server, heard }
+  return { server, sources }
 }
 
-test('each extra socket has a port of its own, keeps it, and hears only what is for it', async () => {
-  const { server, heard } = await echo()
+test('each extra socket has its own port, keeps it, and receives only its own datagrams', async () => {
+  const { server, sources } = await echo()
   const { promise, resolve } = Promise.withResolvers<void>()
-  const got: [via: number, byte: number][] = []
+  const received: [via: number, byte: number][] = []
   const set = new SocketSet({
     open: openUdpSocket,
-    sendMain: () => assert.fail('nothing goes by the main socket'),
+    sendMain: () => assert.fail('nothing is sent from the main socket'),
     onDatagram: (bytes, _, via) => {
-      got.push([via, bytes[0] ?? -1])
-      if (got.length === 3) resolve()
+      received.push([via, bytes[0] ?? -1])
+      if (received.length === 3) resolve()
     },
     onFailure: (_, reason) => assert.fail(String(reason)),
   })
@@ -41,14 +41,14 @@ test('each extra socket has a port of its own, keeps it, and hears only what is 
     set.send(Uint8Array.of(9), server.local, 2)
     await promise
     assert.deepEqual(
-      got.sort(([, a], [, b]) => a - b),
+      received.sort(([, a], [, b]) => a - b),
       [
         [1, 7],
         [1, 8],
         [2, 9],
       ],
     )
-    assert.equal(new Set(heard.map(({ port }) => port)).size, 2)
+    assert.equal(new Set(sources.map(({ port }) => port)).size, 2)
     assert.equal(set.size, 2)
     set.close(1)
     assert.equal(set.size, 1)
@@ -59,34 +59,34 @@ test('each extra socket has a port of its own, keeps it, and hears only what is 
   assert.equal(set.size, 0)
 })
 
-test('socket 0 is the main one, which belongs to somebody else', () => {
+test('socket 0 is the main one, which is not opened here', () => {
   const sent: unknown[] = []
   const set = new SocketSet({
     open: () => assert.fail('nothing is opened'),
-    sendMain: (...what) => sent.push(what),
+    sendMain: (...args) => sent.push(args),
     onDatagram: () => {},
     onFailure: () => {},
   })
   const bytes = Uint8Array.of(1)
-  set.send(bytes, here, 0, 5)
-  assert.deepEqual(sent, [[bytes, here, 5]])
+  set.send(bytes, loopbackEndpoint, 0, 5)
+  assert.deepEqual(sent, [[bytes, loopbackEndpoint, 5]])
 })
 
-test('a socket that cannot be opened is told of, and the rest goes on', async () => {
+test('a socket that cannot be opened is reported, and the others keep working', async () => {
   const { promise, resolve } = Promise.withResolvers<[via: number, reason: unknown]>()
   const tooMany = new Error('EMFILE')
   const set = new SocketSet({
     open: () => Promise.reject(tooMany),
     sendMain: () => {},
     onDatagram: () => {},
-    onFailure: (...what) => resolve(what),
+    onFailure: (...args) => resolve(args),
   })
-  set.send(Uint8Array.of(1), here, 4)
+  set.send(Uint8Array.of(1), loopbackEndpoint, 4)
   assert.deepEqual(await promise, [4, tooMany])
   assert.equal(set.size, 0)
 })
 
-test('there are never more sockets than the bound; who wants more is told', async () => {
+test('there are never more sockets than the bound, and a further one is reported', async () => {
   const failed: number[] = []
   const set = new SocketSet({
     open: () => new Promise(() => {}),
@@ -94,7 +94,7 @@ test('there are never more sockets than the bound; who wants more is told', asyn
     onDatagram: () => {},
     onFailure: (via) => failed.push(via),
   })
-  for (let via = 1; via <= maxExtraSockets + 2; via++) set.send(Uint8Array.of(1), here, via)
+  for (let via = 1; via <= maxExtraSockets + 2; via++) set.send(Uint8Array.of(1), loopbackEndpoint, via)
   await Promise.resolve()
   assert.equal(set.size, maxExtraSockets)
   assert.deepEqual(failed, [maxExtraSockets + 1, maxExtraSockets + 2])
@@ -109,12 +109,12 @@ test('a socket that opens after it was closed is closed at once', async () => {
     onDatagram: () => {},
     onFailure: () => {},
   })
-  set.send(Uint8Array.of(1), here, 1)
+  set.send(Uint8Array.of(1), loopbackEndpoint, 1)
   set.closeAll()
   const stats = () => ({ sent: 0, received: 0, sendFailures: 0, dropped: 0 })
   opening.resolve({
     family: 4,
-    local: here,
+    local: loopbackEndpoint,
     stats,
     send: () => assert.fail('nothing is sent'),
     close: async () => void closed++,

@@ -1,4 +1,4 @@
-// Where a TCP port of ours is seen, learned from address servers on loopback.
+// The public endpoint of a TCP port, learned from address servers on loopback.
 
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
@@ -14,10 +14,10 @@ import { realCrypto } from '../harness/seeded-crypto.ts'
 const randomBytes = (length: number) => realCrypto.randomBytes(length)
 
 function make(context: TestContext, servers: readonly Endpoint[]) {
-  let news = 0
-  const mapping = new TcpNatMapping({ clock: systemClock, randomBytes, servers, onNews: () => news++ })
+  let changes = 0
+  const mapping = new TcpNatMapping({ clock: systemClock, randomBytes, servers, onChange: () => changes++ })
   deferIn(context)(() => mapping.close())
-  return { mapping, news: () => news }
+  return { mapping, changes: () => changes }
 }
 
 async function serverAt(context: TestContext, address: string): Promise<Endpoint> {
@@ -26,8 +26,8 @@ async function serverAt(context: TestContext, address: string): Promise<Endpoint
   return server.endpoints[0] as Endpoint
 }
 
-/** One that sees every client at another port than the next, as a hard NAT makes it. */
-async function liarAt(context: TestContext, address: string): Promise<Endpoint> {
+/** A server that reports another port than the others, as seen behind a hard NAT. */
+async function differingServerAt(context: TestContext, address: string): Promise<Endpoint> {
   const server = createServer((socket) => {
     socket.on('error', () => {})
     socket.on('data', (bytes) => {
@@ -42,32 +42,32 @@ async function liarAt(context: TestContext, address: string): Promise<Endpoint> 
   return { address, port: (server.address() as { port: number }).port }
 }
 
-test('what the servers agree on is the place of the port that calls', async (context) => {
+test('the endpoint on which the servers agree is the public endpoint of the port', async (context) => {
   const servers = [await serverAt(context, '127.0.0.1'), await serverAt(context, '127.0.0.2')]
-  const { mapping, news } = make(context, servers)
+  const { mapping, changes } = make(context, servers)
   await mapping.settled
   assert.equal(mapping.endpoint?.port, mapping.port)
-  assert.equal(news(), 0, 'the first is waited for, and no news')
+  assert.equal(changes(), 0, 'the first endpoint causes no change')
 })
 
-test('where they disagree there is no place to tell of', async (context) => {
-  const servers = [await serverAt(context, '127.0.0.1'), await liarAt(context, '127.0.0.2')]
+test('when the servers disagree there is no endpoint', async (context) => {
+  const servers = [await serverAt(context, '127.0.0.1'), await differingServerAt(context, '127.0.0.2')]
   const { mapping } = make(context, servers)
   await mapping.settled
   assert.equal(mapping.endpoint, null)
   assert.equal(mapping.port, null)
 })
 
-test('where nobody listens that is known at once, and one who is there later is asked', async (context) => {
-  const holder = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
-  const place = holder.endpoints[0] as Endpoint
-  await holder.close()
-  const { mapping, news } = make(context, [place])
-  const portSeen = () => mapping.endpoint?.port ?? null
+test('a server that does not listen is noticed at once, and used when it listens later', async (context) => {
+  const temporaryServer = await startAddressServer({ listen: [{ address: '127.0.0.1', port: 0 }] })
+  const endpoint = temporaryServer.endpoints[0] as Endpoint
+  await temporaryServer.close()
+  const { mapping, changes } = make(context, [endpoint])
+  const publicPort = () => mapping.endpoint?.port ?? null
   await mapping.settled
-  assert.equal(portSeen(), null)
-  const server = await startAddressServer({ listen: [place] })
+  assert.equal(publicPort(), null)
+  const server = await startAddressServer({ listen: [endpoint] })
   deferIn(context)(() => server.close())
-  while (news() === 0) await new Promise((resolve) => setTimeout(resolve, 20))
-  assert.equal(portSeen(), mapping.port)
+  while (changes() === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.equal(publicPort(), mapping.port)
 })

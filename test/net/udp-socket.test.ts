@@ -7,13 +7,17 @@ import { maxDatagramBytes, openUdpSocket, type UdpSocket } from '../../src/net/u
 
 const loopback = '127.0.0.1'
 
-/** A socket and a promise of the next datagram it gets. */
+/** A socket and a promise of the next datagram that it receives. */
 async function listening(family: 4 | 6 = 4, address = loopback) {
-  let take: (got: { bytes: Uint8Array; from: Endpoint }) => void = () => {}
+  let resolveNext: (datagram: { bytes: Uint8Array; from: Endpoint }) => void = () => {}
   const next = new Promise<{ bytes: Uint8Array; from: Endpoint }>((resolve) => {
-    take = resolve
+    resolveNext = resolve
   })
-  const socket = await openUdpSocket({ family, address, onDatagram: (bytes, from) => take({ bytes, from }) })
+  const socket = await openUdpSocket({
+    family,
+    address,
+    onDatagram: (bytes, from) => resolveNext({ bytes, from }),
+  })
   return { socket, next }
 }
 
@@ -25,7 +29,7 @@ async function withSockets(work: (...sockets: UdpSocket[]) => Promise<void>, ...
   }
 }
 
-test('a datagram arrives with its bytes and where it came from, and is counted', async () => {
+test('a datagram arrives with its bytes and source, and is counted', async () => {
   const [receiver, sender] = [await listening(), await listening()]
   await withSockets(
     async () => {
@@ -40,7 +44,7 @@ test('a datagram arrives with its bytes and where it came from, and is counted',
   )
 })
 
-test('a taken port is a problem that names the port and the remedy', async () => {
+test('a port in use causes a Problem that names the port and the remedy', async () => {
   const { socket } = await listening()
   await withSockets(async () => {
     await assert.rejects(
@@ -55,7 +59,7 @@ test('a taken port is a problem that names the port and the remedy', async () =>
   }, socket)
 })
 
-test('an address that is not ours is a problem', async () => {
+test('an address that is not ours causes a Problem', async () => {
   await assert.rejects(
     openUdpSocket({ family: 4, address: '192.0.2.1', onDatagram: () => {} }),
     (error: unknown) =>
@@ -63,14 +67,14 @@ test('an address that is not ours is a problem', async () => {
   )
 })
 
-test('sending never throws: the other family, too much, nowhere, and after closing', async () => {
+test('send never throws: the other family, too large, unreachable, and after closing', async () => {
   const [{ socket }, { socket: receiver, next }] = [await listening(), await listening()]
   await withSockets(
     async () => {
       socket.send(Uint8Array.of(1), { address: '::1', port: 9 })
       socket.send(new Uint8Array(maxDatagramBytes + 1), { address: loopback, port: 9 })
       assert.equal(socket.stats().dropped, 2)
-      // From a socket on loopback the kernel refuses to send anywhere else.
+      // The kernel refuses to send from a loopback socket to other addresses.
       socket.send(Uint8Array.of(1), { address: '11.0.0.1', port: 9 })
       socket.send(Uint8Array.of(1), { address: loopback, port: 0 })
       socket.send(Uint8Array.of(1), { address: '11.0.0.1', port: 9 }, 4)
@@ -83,7 +87,7 @@ test('sending never throws: the other family, too much, nowhere, and after closi
   await socket.close()
 })
 
-test('a datagram larger than any of ours is dropped', async () => {
+test('a datagram above the limit is dropped', async () => {
   const { socket, next } = await listening()
   const raw = createSocket('udp4')
   await withSockets(async () => {

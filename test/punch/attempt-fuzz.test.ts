@@ -1,5 +1,4 @@
-// Whatever arrives and whenever: an attempt of any strategy keeps to its budget and its pace, closes its sockets and
-// comes to an end.
+// An attempt of any strategy keeps its budget and pace, closes its sockets and ends, whatever input it gets.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -46,7 +45,7 @@ const round = fc.nat(signalLimits.rounds - 1)
 const address = fc.constantFrom(peer.address, '11.0.0.77', '192.168.0.1', '127.0.0.1', '224.0.0.1', '2a00::1')
 const range: fc.Arbitrary<PortRange> = fc
   .tuple(port, port, fc.integer({ min: 1, max: 65535 }))
-  .map(([one, other, step]) => ({ first: Math.min(one, other), last: Math.max(one, other), step }))
+  .map(([packet, other, step]) => ({ first: Math.min(packet, other), last: Math.max(packet, other), step }))
 const startAt = fc.oneof(fc.nat(8_640_000_000_000_000), fc.integer({ min: 999_000, max: 1_100_000 }))
 const signals: fc.Arbitrary<Signal> = fc.oneof(
   fc.record({
@@ -81,7 +80,7 @@ const signals: fc.Arbitrary<Signal> = fc.oneof(
 
 type Step = {
   readonly waitMs: number
-  readonly what: 'check' | 'confirm' | 'sample' | 'noise' | 'signal' | 'pairs' | 'no-socket' | 'nothing'
+  readonly action: 'check' | 'confirm' | 'sample' | 'noise' | 'signal' | 'pairs' | 'no-socket' | 'nothing'
   readonly pick: number
   readonly noise: Uint8Array
   readonly signal: Signal
@@ -89,7 +88,7 @@ type Step = {
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.record({
     waitMs: fc.oneof(fc.nat(100), fc.nat(5_000), fc.nat(60_000)),
-    what: fc.constantFrom<Step['what'][]>(
+    action: fc.constantFrom<Step['action'][]>(
       'check',
       'confirm',
       'sample',
@@ -112,28 +111,28 @@ const attemptCases = fc.record({
   sameNat: fc.boolean(),
   role: fc.constantFrom('opener' as const, 'responder' as const),
   mailMs: fc.constantFrom(null, 300, 2_000, 60_000),
-  /** How STUN servers behave: by part of the questions answered, and part of the answers that lie. */
+  /** How STUN servers behave: the share of requests answered, and the share of false answers. */
   answers: fc.constantFrom(0, 0.5, 1),
-  lies: fc.constantFrom(0, 0, 0.3),
+  falseAnswers: fc.constantFrom(0, 0, 0.3),
   hasServers: fc.boolean(),
   seed: fc.nat(100_000),
   steps,
 })
 
-/** A NAT's counter as samples see it, and everything an owner of the machine can check. */
+/** A NAT's counter as samples see it, and checks of everything that an owner of the machine sees. */
 class Owner {
   readonly open = new Set<Via>()
   readonly closed = new Set<Via>()
-  /** When first packets of a socket to a place went out: new mappings of the strictest NAT. */
+  /** When the first packet from a socket to an endpoint was sent: a new mapping of the strictest NAT. */
   readonly newAt: number[] = []
   readonly #known = new Set<string>()
   readonly sent: { bytes: Uint8Array; to: Endpoint; via: Via }[] = []
-  readonly told: Signal[] = []
+  readonly signals: Signal[] = []
   path: { readonly remote: Endpoint; readonly via: Via } | null = null
   ends = 0
   counter = 30_000
 
-  take(now: number, actions: readonly Action<AttemptEvent>[]): void {
+  perform(now: number, actions: readonly Action<AttemptEvent>[]): void {
     for (const action of actions) {
       if (action.type === 'close') {
         assert.ok(this.open.delete(action.via), 'closes what is open')
@@ -149,20 +148,20 @@ class Owner {
     assert.ok(!/^(127|224|2a00)/.test(to.address), to.address)
     if (via !== 0) this.open.add(via)
     this.sent.push({ bytes, to, via })
-    const place = `${via} ${to.address} ${to.port}`
-    if (!this.#known.has(place)) this.newAt.push(now)
-    this.#known.add(place)
+    const key = `${via} ${to.address} ${to.port}`
+    if (!this.#known.has(key)) this.newAt.push(now)
+    this.#known.add(key)
   }
 
   #emit(event: AttemptEvent): void {
     if (event.type === 'signal') {
       assert.ok(event.signal.round < signalLimits.rounds)
-      this.told.push(event.signal)
+      this.signals.push(event.signal)
     } else if (event.type === 'failed' || event.type === 'done') this.ends++
     else this.path = event.path
   }
 
-  /** At most 200 in any second, and one burst of the pacing and the direct checks. */
+  /** At most 200 new mappings in any second, plus one burst of the pacing and the direct checks. */
   assertPace(): void {
     for (let first = 0, last = 0; last < this.newAt.length; last++) {
       while ((this.newAt[last] as number) - (this.newAt[first] as number) >= 1_000) first++
@@ -172,22 +171,22 @@ class Owner {
 }
 
 let sequence = 1
-test('an attempt keeps to budget and pace, closes every socket and ends, whatever the peer and the servers do', () => {
+test('an attempt keeps its budget and pace, closes every socket and ends, whatever the peer and the servers do', () => {
   const strategies = new Set<string>()
   fc.assert(
     fc.property(attemptCases, (attemptCase) => {
-      const { mine, theirs, sameNat, role, mailMs, answers, lies, hasServers, seed } = attemptCase
-      const decided = plan(
+      const { mine, theirs, sameNat, role, mailMs, answers, falseAnswers, hasServers, seed } = attemptCase
+      const chosenPlan = plan(
         { nat: mine, candidates: [{ kind: 'server-reflexive', endpoint: ours }] },
         { nat: theirs, candidates: [{ kind: 'server-reflexive', endpoint: peer }], sameNat },
       )
-      if (decided.strategy === 'none') return
-      strategies.add(decided.strategy)
+      if (chosenPlan.strategy === 'none') return
+      strategies.add(chosenPlan.strategy)
       const random = seededRandom(seed)
       const attempt = createAttempt({
         crypto: seededCrypto(seed),
         keys: a,
-        plan: decided,
+        plan: chosenPlan,
         sameNat,
         now: 0,
         role,
@@ -199,23 +198,23 @@ test('an attempt keeps to budget and pace, closes every socket and ends, whateve
       })
       const owner = new Owner()
       let now = 0
-      const take = (actions: readonly Action<AttemptEvent>[]) => {
-        owner.take(now, actions)
+      const perform = (actions: readonly Action<AttemptEvent>[]) => {
+        owner.perform(now, actions)
         assert.equal(attempt.packets, owner.sent.length)
-        assert.ok(attempt.packets <= decided.budget, `${attempt.packets} of ${decided.budget}`)
+        assert.ok(attempt.packets <= chosenPlan.budget, `${attempt.packets} of ${chosenPlan.budget}`)
       }
-      /** Answers what was asked of STUN servers since `from`. */
+      /** Answers the STUN requests sent since `from`. */
       const answer = (from: number) => {
         for (const { bytes, to, via } of owner.sent.slice(from)) {
           if (via === 0 || !isStun(bytes) || random() >= answers) continue
           const { transactionId } = (decodeStun(bytes) as { message: { transactionId: Uint8Array } }).message
           const mapped = {
             ...ours,
-            port: random() < lies ? 1 + Math.floor(random() * 65_000) : ++owner.counter,
+            port: random() < falseAnswers ? 1 + Math.floor(random() * 65_000) : ++owner.counter,
           }
           const reply =
             random() < 0.1 ? encodeError(transactionId, 420) : encodeSuccess({ transactionId, mapped })
-          take(attempt.handleDatagram(now, reply, to, via))
+          perform(attempt.handleDatagram(now, reply, to, via))
         }
       }
       const passTime = (until: number) => {
@@ -223,45 +222,57 @@ test('an attempt keeps to budget and pace, closes every socket and ends, whateve
           assert.ok(due >= now || now === 0, 'time does not run backwards')
           now = Math.max(now, due)
           const before = owner.sent.length
-          take(attempt.handleTimeout(now))
+          perform(attempt.handleTimeout(now))
           answer(before)
         }
         now = Math.max(now, until)
       }
-      for (const { waitMs, what, pick, noise, signal } of attemptCase.steps) {
+      for (const { waitMs, action, pick, noise, signal } of attemptCase.steps) {
         passTime(now + waitMs)
-        // The main socket, where it is easy to be found, gets less than its share.
-        const byExtra = owner.sent.filter(({ via }) => owner.open.has(via))
-        const among = pick % 8 > 0 ? byExtra : owner.sent
-        const one = among[pick % Math.max(1, among.length)]
-        const via = one?.via ?? 0
-        const from = one && !isStun(one.bytes) && pick % 3 > 0 ? one.to : peer
+        // The main socket, which every peer can reach, gets fewer packets than its share.
+        const fromExtraSockets = owner.sent.filter(({ via }) => owner.open.has(via))
+        const choices = pick % 8 > 0 ? fromExtraSockets : owner.sent
+        const packet = choices[pick % Math.max(1, choices.length)]
+        const via = packet?.via ?? 0
+        const from = packet && !isStun(packet.bytes) && pick % 3 > 0 ? packet.to : peer
         const before = owner.sent.length
-        if (what === 'signal') take(attempt.handleSignal(now, signal))
-        else if (what === 'pairs') {
-          const named = owner.told.findLast(({ type }) => type === 'targets')
-          if (named?.type !== 'targets') continue
-          const pairs = named.ports.map((yours) => ({ mine: 1 + (pick % 60_000), yours }))
-          take(attempt.handleSignal(now, { type: 'pairs', round: named.round, address: peer.address, pairs }))
-        } else if (what === 'no-socket') {
-          const [some] = owner.open
-          if (some === undefined || some === owner.path?.via) continue
-          owner.open.delete(some)
-          owner.closed.add(some)
-          take(attempt.handleSocketFailure(now, some))
-        } else if (what === 'noise') take(attempt.handleDatagram(now, noise, from, via))
-        else if (what === 'check' || what === 'confirm') {
-          const asked = one && openCheck(crypto, b, one.bytes)
-          const packet =
-            what === 'confirm' && asked?.type === 'check'
-              ? ({ type: 'confirm', sequence: sequence++, confirms: asked.sequence, observed: ours } as const)
+        if (action === 'signal') perform(attempt.handleSignal(now, signal))
+        else if (action === 'pairs') {
+          const announced = owner.signals.findLast(({ type }) => type === 'targets')
+          if (announced?.type !== 'targets') continue
+          const pairs = announced.ports.map((yours) => ({ mine: 1 + (pick % 60_000), yours }))
+          perform(
+            attempt.handleSignal(now, {
+              type: 'pairs',
+              round: announced.round,
+              address: peer.address,
+              pairs,
+            }),
+          )
+        } else if (action === 'no-socket') {
+          const [failed] = owner.open
+          if (failed === undefined || failed === owner.path?.via) continue
+          owner.open.delete(failed)
+          owner.closed.add(failed)
+          perform(attempt.handleSocketFailure(now, failed))
+        } else if (action === 'noise') perform(attempt.handleDatagram(now, noise, from, via))
+        else if (action === 'check' || action === 'confirm') {
+          const opened = packet && openCheck(crypto, b, packet.bytes)
+          const reply =
+            action === 'confirm' && opened?.type === 'check'
+              ? ({
+                  type: 'confirm',
+                  sequence: sequence++,
+                  confirms: opened.sequence,
+                  observed: ours,
+                } as const)
               : ({ type: 'check', sequence: sequence++ } as const)
-          take(attempt.handleDatagram(now, sealCheck(crypto, b, packet), from, via))
+          perform(attempt.handleDatagram(now, sealCheck(crypto, b, reply), from, via))
         }
         answer(before)
       }
-      // Nobody speaks any more.
-      const end = Math.max(decided.attemptMs, now + 20_000)
+      // From here on the peer is silent.
+      const end = Math.max(chosenPlan.attemptMs, now + 20_000)
       passTime(end)
       assert.equal(owner.ends, 1)
       assert.equal(attempt.nextTimeout(), null)
@@ -277,18 +288,18 @@ test('an attempt keeps to budget and pace, closes every socket and ends, whateve
   assert.ok(strategies.size >= 7, [...strategies].join())
 })
 
-test('once stopped an attempt neither sends nor tells, whatever it was doing', () => {
+test('a stopped attempt neither sends nor emits anything', () => {
   fc.assert(
     fc.property(profiles, profiles, fc.nat(60_000), signals, (mine, theirs, stopAt, signal) => {
-      const decided = plan(
+      const chosenPlan = plan(
         { nat: mine, candidates: [{ kind: 'server-reflexive', endpoint: ours }] },
         { nat: theirs, candidates: [{ kind: 'server-reflexive', endpoint: peer }], sameNat: false },
       )
-      if (decided.strategy === 'none') return
+      if (chosenPlan.strategy === 'none') return
       const attempt = createAttempt({
         crypto: seededCrypto(1),
         keys: a,
-        plan: decided,
+        plan: chosenPlan,
         sameNat: false,
         now: 0,
         role: 'opener',

@@ -35,7 +35,7 @@ const packets: fc.Arbitrary<CheckPacket> = fc.oneof(
   ),
 )
 
-test('with fixed keys and nonce the packets are these bytes', () => {
+test('with fixed keys and nonce the packets have the golden bytes', () => {
   const header = 'c1a0a1a2a3a4a5a6a7404142434445464748494a4b4c4d4e4f5051525354555657'
   assert.equal(
     toHex(sealCheck(fixedCrypto, fixed, { type: 'check', sequence: 0x01020304 })),
@@ -55,7 +55,7 @@ test('with fixed keys and nonce the packets are these bytes', () => {
   )
 })
 
-test('every packet is read back the same by the peer, and all are of one size', () => {
+test('the peer decodes every packet as it was encoded, and all have one size', () => {
   fc.assert(
     fc.property(packets, (packet) => {
       const bytes = sealCheck(realCrypto, a, packet)
@@ -66,14 +66,14 @@ test('every packet is read back the same by the peer, and all are of one size', 
   )
 })
 
-test('our own packets reflected, and packets of another attempt, are nothing to us', () => {
+test('our own packets reflected, and packets of another attempt, are rejected', () => {
   const bytes = sealCheck(realCrypto, a, { type: 'check', sequence: 1 })
   assert.equal(openCheck(realCrypto, a, bytes), null)
   assert.equal(openCheck(realCrypto, pairKeys(2).b, bytes), null)
   assert.equal(openCheck(realCrypto, { ...b, tag: pairKeys(2).b.tag }, bytes), null)
 })
 
-test('altered or random bytes are never taken', () => {
+test('altered or random bytes are never accepted', () => {
   const bytes = sealCheck(realCrypto, a, { type: 'check', sequence: 1 })
   for (let at = 0; at < bytes.length; at++) {
     const altered = Uint8Array.from(bytes)
@@ -85,7 +85,7 @@ test('altered or random bytes are never taken', () => {
   )
 })
 
-test('a peer that seals what the layout does not allow is not taken either', () => {
+test('a sealed packet that breaks the layout is rejected', () => {
   const seal = (plain: Uint8Array) => {
     const header = Uint8Array.of(0xc1, ...a.tag)
     const nonce = realCrypto.randomBytes(24)

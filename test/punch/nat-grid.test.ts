@@ -1,16 +1,16 @@
-// Which pairs of NATs meet, by name, in simulated time: real prober, plan, attempt and signal letters on each side, mail
-// of 2, 30 and 60 s, packets lost or not; every run is drawn from a seed. `npm run bench -- nat` runs the same grid in
-// full.
+// Which pairs of NATs connect, by name, in simulated time. Each side has the real prober, plan, attempt and
+// signal letters. Mail takes 2, 30 and 60 s, with and without packet loss. Every run has a seed. `npm run bench
+// -- nat` runs the same grid in full.
 //
-// The seeds are fixed: what passes today passes tomorrow, and a failure comes from a change of the code. What shall
-// succeed in 99 % of all runs may fail once in these 24 (a machine that just reaches 99 % would fail twice in one of
-// forty such samples), what shall in 98 % twice; nothing else may.
+// The seeds are fixed, so a failure comes from a change of the code. A pair that must succeed in 99 % of all
+// runs may fail once in these 24 (a machine that just reaches 99 % would fail twice in one of forty such
+// samples). A pair that must succeed in 98 % may fail twice. No other may fail.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { cells, type Goal, type Line, moreLines } from '../harness/simulator/nat-grid.ts'
-import { runLine } from '../harness/simulator/nat-runs.ts'
-import { missed, tally } from '../harness/simulator/nat-tally.ts'
+import { cells, type Goal, type GridRow, moreRows } from '../harness/simulator/nat-grid.ts'
+import { runRow } from '../harness/simulator/nat-runs.ts'
+import { missed, statisticsOf } from '../harness/simulator/nat-statistics.ts'
 
 const options = { each: 4, profile: 'probed', withRealCrypto: 1 } as const
 
@@ -18,17 +18,17 @@ function mayFail({ success }: Goal): number {
   return success === null || success > 0.99 ? 0 : success > 0.98 ? 1 : 2
 }
 
-function assertReached(line: Line) {
-  const tallied = tally(line.goal, runLine(line, options))
-  const faults = missed(line.goal, tallied, mayFail(line.goal))
-  assert.deepEqual(faults, [], `run again by test/bench/nat-replay.ts: ${JSON.stringify(tallied.examples)}`)
+function assertReached(row: GridRow) {
+  const result = statisticsOf(row.goal, runRow(row, options))
+  const misses = missed(row.goal, result, mayFail(row.goal))
+  assert.deepEqual(misses, [], `run again by test/bench/nat-replay.ts: ${JSON.stringify(result.examples)}`)
 }
 
 for (const cell of cells) {
   const { left, right, goal } = cell
-  test(`${left} ${goal.success === null ? 'learns at once why it cannot meet' : 'meets'} ${right}`, () => {
+  test(`${left} ${goal.success === null ? 'learns at once why it cannot connect to' : 'connects to'} ${right}`, () => {
     assertReached(cell)
   })
 }
 
-for (const line of moreLines) test(`they meet: ${line.name}`, () => assertReached(line))
+for (const row of moreRows) test(`they connect: ${row.name}`, () => assertReached(row))

@@ -1,5 +1,5 @@
-// Which pairs of NATs meet although one side hears of the other much later, by name, in simulated time: real prober, plan
-// and attempt on each side. The grid of all pairs, with mail as it is, is in nat-grid.test.ts.
+// Which pairs of NATs connect although one side learns of the other much later, by name, in simulated time.
+// Each side has the real prober, plan and attempt. The grid of all pairs with mail is in nat-grid.test.ts.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -45,7 +45,7 @@ function assertConnects(left: KindName, right: KindName, offsetMs: number, loss:
 }
 
 function testConnects(left: KindName, right: KindName) {
-  test(`${left} meets ${right}, however far apart their letters arrive and with packets lost`, () => {
+  test(`${left} connects to ${right}, with any time between their letters and with packet loss`, () => {
     for (const offsetMs of offsetsMs) {
       for (const loss of losses) {
         for (const seed of seeds) assertConnects(left, right, offsetMs, loss, seed)
@@ -56,8 +56,8 @@ function testConnects(left: KindName, right: KindName) {
 
 for (const left of easy) for (const right of easy) testConnects(left, right)
 
-// The side with its own address, or a full cone, is found by the hard one, and learns its port from its checks.
-// So does one that filters by address only.
+// A hard NAT reaches the side that has no NAT or a full cone, and that side learns the port from its checks.
+// The same holds for a side that filters by address only.
 for (const left of ['no NAT', 'EIM+EIF', 'EIM+ADF'] as const) {
   for (const right of hard) {
     testConnects(left, right)
@@ -65,7 +65,7 @@ for (const left of ['no NAT', 'EIM+EIF', 'EIM+ADF'] as const) {
   }
 }
 
-test('a mapping that lives 10 s is still the same one after a letter of two minutes', () => {
+test('a mapping with a lifetime of 10 s stays the same while a letter takes two minutes', () => {
   const world = new World({ seed: 9, loss: 0.05 })
   const agent = world.agent(kinds['EIM+APDF'])
   world.probe(agent)

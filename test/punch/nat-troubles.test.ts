@@ -1,19 +1,19 @@
-// Every pair of NATs with something else going wrong: whatever it is, both sides come to an end within their packets
-// and close their sockets; and what an attempt can survive, it survives.
+// Every pair of NATs with one more fault. Both sides must always end within their budget and close their
+// sockets. Faults that an attempt can survive must not make it fail.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cells } from '../harness/simulator/nat-grid.ts'
 import { circumstancesOf } from '../harness/simulator/nat-runs.ts'
-import { type Run, tally } from '../harness/simulator/nat-tally.ts'
+import { type Run, statisticsOf } from '../harness/simulator/nat-statistics.ts'
 import { runPair } from '../harness/simulator/pair-run.ts'
 import { type Trouble, troubles } from '../harness/simulator/troubles.ts'
 
 const options = { each: 1, profile: 'probed', withRealCrypto: 0 } as const
-/** Of the weathers: mail of 2 and of 60 s, packets lost in the second. */
+/** The chosen network conditions: mail of 2 s, and mail of 60 s with packet loss. */
 const chosen = [0, 5] as const
 
-/** Part of the runs that need not do what they would without the trouble; all of them where nothing is said. */
+/** The share of runs that may fail because of the fault; all of them where none is given. */
 const mayFail: Partial<Record<Trouble, number>> = {
   'a server lies': 0.05,
   'a server is silent': 0.05,
@@ -25,16 +25,16 @@ const mayFail: Partial<Record<Trouble, number>> = {
 
 for (const trouble of troubles) {
   const share = mayFail[trouble]
-  test(`when ${trouble}, every attempt ends in good order${share === undefined ? '' : ' and hardly one fails'}`, () => {
+  test(`when ${trouble}, every attempt ends cleanly${share === undefined ? '' : ' and few fail'}`, () => {
     const tallies = cells.map((cell) => {
-      const runs = chosen.map((weather): Run => {
-        const circumstances = { ...circumstancesOf(cell, weather, 0, options), trouble }
+      const runs = chosen.map((condition): Run => {
+        const circumstances = { ...circumstancesOf(cell, condition, 0, options), trouble }
         return { circumstances, outcome: runPair(circumstances) }
       })
-      return tally(cell.goal, runs)
+      return statisticsOf(cell.goal, runs)
     })
-    const sum = (of: 'runs' | 'good' | 'faults') => tallies.reduce((total, one) => total + one[of], 0)
-    const examples = JSON.stringify(tallies.flatMap((one) => one.examples).slice(0, 3))
+    const sum = (of: 'runs' | 'good' | 'faults') => tallies.reduce((total, each) => total + each[of], 0)
+    const examples = JSON.stringify(tallies.flatMap((each) => each.examples).slice(0, 3))
     assert.equal(sum('faults'), 0, examples)
     if (share !== undefined)
       assert.ok(sum('good') >= (1 - share) * sum('runs'), `${sum('good')} of ${sum('runs')}: ${examples}`)

@@ -1,5 +1,5 @@
-// One side of an attempt with nobody at the other end: its NAT is a counter that STUN servers report, and a test says
-// what the peer signals and sends.
+// One side of an attempt without a real peer. Its NAT is a counter that STUN servers report. A test provides
+// the peer's signals and packets.
 
 import assert from 'node:assert/strict'
 import { type Endpoint, parseEndpoint } from '../../src/base/endpoint.ts'
@@ -51,7 +51,7 @@ export type Sent = {
 }
 
 export type OneSideOptions = Partial<AttemptOptions> & {
-  /** How our NAT chooses the port after the last one; one higher when left out. */
+  /** How our NAT chooses the next port from the last one; one higher by default. */
   readonly nextPort?: (last: number) => number
 }
 
@@ -64,7 +64,7 @@ export class OneSide {
   ended: (AttemptEvent & { type: 'failed' | 'done' }) | null = null
   path: (AttemptEvent & { type: 'path' }) | null = null
   now = 0
-  /** The port that our NAT gave last, and how it goes on from there. */
+  /** The last port that our NAT gave, and how it chooses the next. */
   counter = 30_000
   nextPort: (last: number) => number
   /** Mappings of our NAT: port by socket and destination. */
@@ -75,19 +75,19 @@ export class OneSide {
   constructor(
     mine: NatProfile,
     theirs: NatProfile,
-    { nextPort = (last: number) => last + 1, ...more }: OneSideOptions = {},
+    { nextPort = (last: number) => last + 1, ...changes }: OneSideOptions = {},
   ) {
-    const decided = plan(
+    const chosenPlan = plan(
       { nat: mine, candidates: [{ kind: 'server-reflexive', endpoint: ours }] },
       { nat: theirs, candidates: [{ kind: 'server-reflexive', endpoint: peer }], sameNat: false },
     )
-    assert.ok(decided.strategy !== 'none' && isHard(decided))
-    this.plan = decided
+    assert.ok(chosenPlan.strategy !== 'none' && isHard(chosenPlan))
+    this.plan = chosenPlan
     this.nextPort = nextPort
     this.attempt = createAttempt({
       crypto: seededCrypto(3),
       keys: a,
-      plan: decided,
+      plan: chosenPlan,
       sameNat: false,
       now: 0,
       role: 'opener',
@@ -95,12 +95,12 @@ export class OneSide {
       wallNow: 1_000_000,
       mailMs: 2_000,
       random: seededRandom(7),
-      ...more,
+      ...changes,
     })
     this.run(0)
   }
 
-  /** Lets time pass. */
+  /** Advances time. */
   run(forMs: number): void {
     const until = this.now + forMs
     for (;;) {
@@ -114,40 +114,40 @@ export class OneSide {
       if (next && next.at <= this.now) {
         this.#pending.shift()
         next.deliver()
-      } else this.#take(this.attempt.handleTimeout(this.now))
+      } else this.#perform(this.attempt.handleTimeout(this.now))
     }
     this.now = until
   }
 
-  hear(signal: Signal): void {
-    this.#take(this.attempt.handleSignal(this.now, signal))
+  handleSignal(signal: Signal): void {
+    this.#perform(this.attempt.handleSignal(this.now, signal))
   }
 
-  /** The peer's check comes to our socket `via`. */
+  /** The peer's check arrives on our socket `via`. */
   receiveCheck(from: Endpoint, via: Via): void {
     const bytes = sealCheck(crypto, b, { type: 'check', sequence: this.#sequence++ })
-    this.#take(this.attempt.handleDatagram(this.now, bytes, from, via))
+    this.#perform(this.attempt.handleDatagram(this.now, bytes, from, via))
   }
 
   /** The peer confirms the check `sent`. */
   confirm({ bytes, to, via }: Sent): void {
-    const asked = openCheck(crypto, b, bytes)
-    assert.equal(asked?.type, 'check')
+    const opened = openCheck(crypto, b, bytes)
+    assert.equal(opened?.type, 'check')
     const packet = {
       type: 'confirm',
       sequence: this.#sequence++,
-      confirms: asked.sequence,
+      confirms: opened.sequence,
       observed: ours,
     } as const
-    this.#take(this.attempt.handleDatagram(this.now, sealCheck(crypto, b, packet), to, via))
+    this.#perform(this.attempt.handleDatagram(this.now, sealCheck(crypto, b, packet), to, via))
   }
 
   failSocket(via: Via): void {
     assert.ok(this.open.delete(via))
-    this.#take(this.attempt.handleSocketFailure(this.now, via))
+    this.#perform(this.attempt.handleSocketFailure(this.now, via))
   }
 
-  /** Checks sent by extra sockets, or by the main one to places that no candidate named. */
+  /** Checks from extra sockets, or from the main one to endpoints that no candidate named. */
   get probes(): Sent[] {
     return this.sent.filter(({ bytes, to, via }) => !isStun(bytes) && (via !== 0 || to.port !== peer.port))
   }
@@ -160,7 +160,7 @@ export class OneSide {
     return this.ports.get(`${via} ${to.address} ${to.port}`)
   }
 
-  #take(actions: readonly Action<AttemptEvent>[]): void {
+  #perform(actions: readonly Action<AttemptEvent>[]): void {
     for (const action of actions) {
       if (action.type === 'close') this.open.delete(action.via)
       else if (action.type === 'event') this.#emit(action.event)
@@ -191,7 +191,7 @@ export class OneSide {
     const reply = encodeSuccess({ transactionId, mapped: { address: ours.address, port } })
     this.#pending.push({
       at: this.now + rttMs,
-      deliver: () => this.#take(this.attempt.handleDatagram(this.now, reply, to, via)),
+      deliver: () => this.#perform(this.attempt.handleDatagram(this.now, reply, to, via)),
     })
   }
 }

@@ -16,7 +16,7 @@ const range: fc.Arbitrary<PortRange> = fc
   .tuple(block, fc.integer({ min: 1, max: 65535 }))
   .map(([{ first, last }, step]) => ({ first, last, step }))
 
-test('steps are counted forwards only, and only whole ones', () => {
+test('steps are counted forwards only and in whole numbers', () => {
   assert.equal(stepsBetween(100, 110, 5), 2)
   assert.equal(stepsBetween(110, 100, -5), 2)
   assert.equal(stepsBetween(100, 100, 5), 0)
@@ -24,7 +24,7 @@ test('steps are counted forwards only, and only whole ones', () => {
   assert.equal(stepsBetween(110, 100, 5), null)
 })
 
-test('the ports of ranges come in their order, each once, and never more than wanted', () => {
+test('the ports of ranges come in their order, each once, and never more than the limit', () => {
   const ranges = [
     { first: 10, last: 20, step: 5 },
     { first: 15, last: 16, step: 1 },
@@ -32,10 +32,10 @@ test('the ports of ranges come in their order, each once, and never more than wa
   assert.deepEqual(portsOf(ranges, 9), [10, 15, 20, 16])
   assert.deepEqual(portsOf(ranges, 2), [10, 15])
   fc.assert(
-    fc.property(fc.array(range, { maxLength: 16 }), fc.nat(200), (some, most) => {
-      const ports = portsOf(some, most)
-      assert.ok(ports.length <= most && new Set(ports).size === ports.length)
-      for (const one of ports) assert.ok(some.some(({ first, last }) => one >= first && one <= last))
+    fc.property(fc.array(range, { maxLength: 16 }), fc.nat(200), (anyRanges, limit) => {
+      const ports = portsOf(anyRanges, limit)
+      assert.ok(ports.length <= limit && new Set(ports).size === ports.length)
+      for (const port of ports) assert.ok(anyRanges.some(({ first, last }) => port >= first && port <= last))
     }),
   )
 })
@@ -50,22 +50,22 @@ test('around a range come first its smaller steps, then its steps outwards, then
 
 test('around a range nothing is named twice, known already, or outside the block', () => {
   fc.assert(
-    fc.property(fc.array(range, { maxLength: 4 }), block, fc.nat(100), (ranges, within, most) => {
-      const around = portsAround(ranges, within, most)
+    fc.property(fc.array(range, { maxLength: 4 }), block, fc.nat(100), (ranges, within, limit) => {
+      const around = portsAround(ranges, within, limit)
       const known = new Set(portsOf(ranges, 65535))
-      assert.ok(around.length <= most && new Set(around).size === around.length)
-      for (const one of around) assert.ok(one >= within.first && one <= within.last && !known.has(one))
+      assert.ok(around.length <= limit && new Set(around).size === around.length)
+      for (const port of around) assert.ok(port >= within.first && port <= within.last && !known.has(port))
     }),
   )
 })
 
-test('drawn ports are different ones of the block, as many as asked for or there are', () => {
+test('drawn ports are distinct ports of the block, as many as requested or available', () => {
   fc.assert(
     fc.property(block, fc.nat(900), fc.nat(1_000), (within, count, seed) => {
       const drawn = drawPorts(within, count, seededRandom(seed))
       assert.equal(drawn.length, Math.min(count, within.last - within.first + 1))
       assert.equal(new Set(drawn).size, drawn.length)
-      for (const one of drawn) assert.ok(one >= within.first && one <= within.last)
+      for (const port of drawn) assert.ok(port >= within.first && port <= within.last)
     }),
   )
 })
@@ -74,14 +74,14 @@ test('every port is drawn as often as any other', () => {
   const random = seededRandom(4)
   const counts = new Map<number, number>()
   for (let round = 0; round < 4_000; round++) {
-    for (const one of drawPorts({ first: 5, last: 14 }, 3, random))
-      counts.set(one, (counts.get(one) ?? 0) + 1)
+    for (const port of drawPorts({ first: 5, last: 14 }, 3, random))
+      counts.set(port, (counts.get(port) ?? 0) + 1)
   }
   assert.equal(counts.size, 10)
   for (const count of counts.values()) assert.ok(Math.abs(count - 1_200) < 150, `${count}`)
 })
 
-test('targets lie ahead on the counter, in its order, inside the block, few and not too far apart', () => {
+test('targets lie ahead of the counter, in its order, inside the block, few and not too far apart', () => {
   fc.assert(
     fc.property(
       port,
@@ -105,14 +105,14 @@ test('targets lie ahead on the counter, in its order, inside the block, few and 
   )
 })
 
-test('targets reach as far as the foreign traffic seen may carry the counter during two letters', () => {
+test('targets reach as far as the observed traffic may carry the counter during two letters', () => {
   const targets = targetsAhead(
     { port: 20_000, step: 1, sentAfter: 0 },
     { seen: 50, overMs: 10_000 },
     60_000,
     allPorts,
   )
-  // 5 a second for two letters of a minute each, with some luck and without.
+  // 5 a second for two letters of a minute each, with good and bad luck.
   assert.ok((targets[0] as number) <= 20_000 + 5 * 96, `${targets[0]}`)
   assert.ok((targets.at(-1) as number) >= 20_000 + 5 * 170, `${targets.at(-1)}`)
 })

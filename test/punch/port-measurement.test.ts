@@ -8,32 +8,32 @@ import { seededRandom } from '../harness/seeded-crypto.ts'
 const sample = (port: number | null): Sent => ({ type: 'sample', port })
 const other: Sent = { type: 'other' }
 
-test('a packet between samples of a counter got the port between theirs', () => {
+test('a packet between two samples of a counter got the port between theirs', () => {
   const sent = [sample(4010), sample(4011), other, sample(4013), sample(4014)]
   assert.deepEqual(new PortBracket(sent, 1).at(2), { first: 4012, last: 4012, step: 1 })
   assert.deepEqual(new PortBracket(sent, 0).at(2), { first: 4012, last: 4012, step: 1 })
 })
 
-test('a counter that runs down is bracketed as well', () => {
+test('a counter that counts down is bracketed too', () => {
   const sent = [sample(4010), sample(4005), other, sample(3995), sample(3990)]
   for (const known of [-5, 0]) {
     assert.deepEqual(new PortBracket(sent, known).at(2), { first: 4000, last: 4000, step: 5 })
   }
 })
 
-test('a foreign connection in between leaves two ports, and one outside the bracket none more', () => {
+test('another connection inside the bracket leaves two possible ports, and one outside adds none', () => {
   const within = [sample(4010), sample(4012), other, sample(4018), sample(4020)]
   assert.deepEqual(new PortBracket(within, 2).at(2), { first: 4014, last: 4016, step: 2 })
   const before = [sample(4006), sample(4012), other, sample(4016), sample(4018)]
   assert.deepEqual(new PortBracket(before, 2).at(2), { first: 4014, last: 4014, step: 2 })
 })
 
-test('a step known too large is corrected by the samples', () => {
+test('the samples correct a known step that is too large', () => {
   const sent = [sample(4010), sample(4011), other, sample(4013), sample(4014)]
   assert.deepEqual(new PortBracket(sent, 4).at(2), { first: 4012, last: 4012, step: 1 })
 })
 
-test('several packets in one burst each have their place', () => {
+test('several packets of one burst each get their own range', () => {
   const sent = [sample(10_000), other, sample(10_002), other, other, sample(10_005)]
   const bracket = new PortBracket(sent, 1)
   assert.deepEqual(
@@ -42,14 +42,14 @@ test('several packets in one burst each have their place', () => {
   )
 })
 
-test('a lying or a silent server spoils only its own samples', () => {
+test('a server that lies or is silent spoils only its own samples', () => {
   const lies = [sample(61_000), sample(4015), other, sample(1), sample(4030)]
   assert.deepEqual(new PortBracket(lies, 5).at(2), { first: 4020, last: 4020, step: 5 })
   const silence = [sample(4010), sample(null), other, sample(null), sample(4014)]
   assert.deepEqual(new PortBracket(silence, 1).at(2), { first: 4012, last: 4012, step: 1 })
 })
 
-test('samples on one side only, in no order, or of a counter that began again tell nothing', () => {
+test('samples on one side only, in no order, or of a counter that wrapped give no range', () => {
   assert.equal(new PortBracket([sample(4010), sample(4011), other, sample(null)], 1).at(2), null)
   assert.equal(
     new PortBracket([sample(4010), sample(50_000), other, sample(30_000), sample(2_000)], 1).at(2),
@@ -62,13 +62,13 @@ test('samples on one side only, in no order, or of a counter that began again te
   assert.equal(new PortBracket([], 1).at(0), null)
 })
 
-test('a question that was lost before our NAT and asked again does not make a packet seem elsewhere', () => {
-  // The second sample's first copy never arrived: its port is later than all others.
+test('a request lost before our NAT and repeated does not shift the range of a packet', () => {
+  // The first copy of the second sample was lost, so its port is higher than all others.
   const sent = [sample(100), sample(104), other, sample(102), sample(103)]
   assert.equal(new PortBracket(sent, 1).at(2), null)
 })
 
-test('where the counter is: the last sample that fits with another one', () => {
+test('the position of the counter is the last sample that is consistent with another one', () => {
   assert.deepEqual(new PortBracket([sample(100), sample(102), sample(104)], 2).position, {
     port: 104,
     step: 2,
@@ -83,7 +83,7 @@ test('where the counter is: the last sample that fits with another one', () => {
   assert.equal(new PortBracket([sample(100), sample(40_000), sample(9_000)], 1).position, null)
 })
 
-test('of an honest counter the real port is always among the candidates, and the only one without strangers', () => {
+test('the range always contains the real port of a counter, and only that port without other connections', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 10_000, max: 50_000 }),
@@ -107,7 +107,7 @@ test('of an honest counter the real port is always among the candidates, and the
         for (const [index, { type }] of sent.entries()) {
           if (type !== 'other') continue
           const range = bracket.at(index)
-          // An unknown step may look like a multiple of itself when every gap happens to be one.
+          // An unknown step can look like a multiple of itself when every gap happens to be one.
           if (!range || (!isKnown && range.step !== Math.abs(step))) continue
           assert.ok(portsOf([range], 100).includes(real[index] as number))
           if (foreign === 0) assert.equal(range.first, range.last)
@@ -118,7 +118,7 @@ test('of an honest counter the real port is always among the candidates, and the
   )
 })
 
-test('whatever samples say, a bracket is a range of few ports or nothing', () => {
+test('with any samples a bracket is a range of few ports or nothing', () => {
   const port = fc.option(fc.integer({ min: 1, max: 65535 }))
   fc.assert(
     fc.property(

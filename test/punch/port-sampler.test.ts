@@ -22,9 +22,9 @@ const answerTo = (request: Uint8Array, seen = mapped) => {
   return encodeSuccess({ transactionId: decoding.message.transactionId, mapped: seen })
 }
 
-test('a question goes out by its own socket, the servers taking turns', () => {
+test('each request uses its own socket, and the servers rotate', () => {
   const sampler = newSampler()
-  const sends = [1, 2, 3].map((via) => sampler.ask(0, newSample(via)))
+  const sends = [1, 2, 3].map((via) => sampler.request(0, newSample(via)))
   assert.deepEqual(
     sends.map((send) => send && [send.to, send.via]),
     [
@@ -35,10 +35,10 @@ test('a question goes out by its own socket, the servers taking turns', () => {
   )
 })
 
-test('an answer settles its question once, and copies of it nothing more', () => {
+test('an answer settles its request once, and copies of it have no effect', () => {
   const sampler = newSampler()
   const sample = newSample()
-  const send = sampler.ask(0, sample)
+  const send = sampler.request(0, sample)
   assert.ok(send)
   assert.equal(sampler.handleDatagram(answerTo(send.bytes), send.to, 1), sample)
   assert.deepEqual(sample, { via: 1, mapped, isSettled: true })
@@ -47,11 +47,11 @@ test('an answer settles its question once, and copies of it nothing more', () =>
   assert.equal(sampler.nextTimeout(), null)
 })
 
-test('what comes from elsewhere, by another socket, of another question or garbled has no effect', () => {
+test('an answer from another endpoint, on another socket, of another request or garbled has no effect', () => {
   const sampler = newSampler()
   const sample = newSample()
-  const send = sampler.ask(0, sample)
-  const unrelated = newSampler().ask(0, newSample())
+  const send = sampler.request(0, sample)
+  const unrelated = newSampler().request(0, newSample())
   assert.ok(send && unrelated)
   assert.equal(sampler.handleDatagram(answerTo(send.bytes), servers[1] as Endpoint, 1), null)
   assert.equal(sampler.handleDatagram(answerTo(send.bytes), send.to, 2), null)
@@ -67,10 +67,10 @@ test('what comes from elsewhere, by another socket, of another question or garbl
   assert.equal(sample.isSettled, false)
 })
 
-test('a lost question is repeated by the same socket to the same server, then given up', () => {
+test('a lost request is repeated from the same socket to the same server, then given up', () => {
   const sampler = newSampler()
   const sample = newSample()
-  const first = sampler.ask(0, sample)
+  const first = sampler.request(0, sample)
   const repeated: number[] = []
   for (let due = sampler.nextTimeout(); due !== null; due = sampler.nextTimeout()) {
     const { sends, settled } = sampler.handleTimeout(due, 10)
@@ -84,17 +84,17 @@ test('a lost question is repeated by the same socket to the same server, then gi
   assert.deepEqual(sample, { via: 1, mapped: null, isSettled: true })
 })
 
-test('without packets to spare nothing is repeated, and the question ends', () => {
+test('without budget nothing is repeated, and the request ends', () => {
   const sampler = newSampler()
   const sample = newSample()
-  sampler.ask(0, sample)
+  sampler.request(0, sample)
   assert.deepEqual(sampler.handleTimeout(350, 0), { sends: [], settled: [sample] })
 })
 
-test('an error answer settles the question without a port', () => {
+test('an error answer settles the request without a port', () => {
   const sampler = newSampler()
   const sample = newSample()
-  const send = sampler.ask(0, sample)
+  const send = sampler.request(0, sample)
   assert.ok(send)
   const decoding = decodeStun(send.bytes)
   assert.ok(decoding.ok)
@@ -102,10 +102,10 @@ test('an error answer settles the question without a port', () => {
   assert.equal(sample.mapped, null)
 })
 
-test('with no server for IPv4 every sample is settled at once', () => {
+test('without an IPv4 server every sample is settled at once', () => {
   const sampler = newSampler([at('[2a00::1]:3478')])
   const sample = newSample()
   assert.equal(sampler.hasServers, false)
-  assert.equal(sampler.ask(0, sample), null)
+  assert.equal(sampler.request(0, sample), null)
   assert.equal(sample.isSettled, true)
 })

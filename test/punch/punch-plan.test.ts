@@ -28,7 +28,7 @@ function strategy(a: NatProfile, b: NatProfile) {
   return plan({ nat: a, candidates: mine }, { nat: b, candidates: theirs, sameNat: false }).strategy
 }
 
-test('without a symmetric NAT every pair is tried directly', () => {
+test('without a symmetric NAT every pair is punched directly', () => {
   for (const a of ['none', 'EIM', 'unknown'] as const) {
     for (const b of ['none', 'EIM', 'unknown'] as const) {
       for (const filtering of filterings) assert.equal(strategy(nat(a), nat(b, filtering)), 'direct')
@@ -47,23 +47,23 @@ const random = (mapping: Mapping, filtering: Filtering = 'APDF', block?: PortBlo
   allocation: { type: 'random', ...(block && { block }) },
 })
 
-/** The same from both sides. */
+/** Both sides must choose this strategy. */
 function assertStrategy(a: NatProfile, b: NatProfile, expected: string) {
   assert.equal(strategy(a, b), expected)
   assert.equal(strategy(b, a), expected)
 }
 
-const hardOnes = [sequential('ADM'), sequential('APDM'), random('ADM'), random('APDM'), nat('APDM')]
+const hardNats = [sequential('ADM'), sequential('APDM'), random('ADM'), random('APDM'), nat('APDM')]
 
-test('a symmetric NAT meets directly whoever lets in any port', () => {
-  for (const hard of hardOnes) {
+test('a symmetric NAT is punched directly with a side that accepts any port', () => {
+  for (const hard of hardNats) {
     for (const open of [nat('none'), nat('none', 'APDF'), nat('EIM', 'EIF'), nat('EIM', 'ADF')]) {
       assertStrategy(open, hard, 'direct')
     }
   }
 })
 
-test('a counting NAT tells its port to a peer that lets in only what it knows, or may', () => {
+test('a counting NAT announces its port to a peer that filters by port, or may do so', () => {
   for (const filtering of ['APDF', 'unknown'] as const) {
     for (const hard of [sequential('ADM'), sequential('APDM'), nat('ADM'), nat('APDM')]) {
       assertStrategy(nat('EIM', filtering), hard, 'range')
@@ -71,14 +71,14 @@ test('a counting NAT tells its port to a peer that lets in only what it knows, o
   }
 })
 
-test('random ports are searched for where the other port is known, in a block if there is one', () => {
+test('random ports are searched when the other port is known, in a block if there is one', () => {
   for (const mapping of ['ADM', 'APDM'] as const) {
     assertStrategy(nat('EIM', 'APDF'), random(mapping), 'birthday')
     assertStrategy(nat('EIM'), random(mapping, 'APDF', { first: 2048, last: 2303 }), 'block-search')
   }
 })
 
-test('an ADM side that counts is assigned a port first, whatever the other is', () => {
+test('an ADM side that counts gets its port first, whatever the other side is', () => {
   for (const filtering of filterings) {
     assertStrategy(sequential('ADM', filtering), sequential('ADM'), 'assigned-range')
     assertStrategy(sequential('ADM', filtering), sequential('APDM'), 'assigned-range')
@@ -91,7 +91,7 @@ test('an ADM side that counts is assigned a port first, whatever the other is', 
   }
 })
 
-test('two APDM sides that count agree on targets, and at random there is no way', () => {
+test('two APDM sides that count agree on targets, and with random ports there is no plan', () => {
   assertStrategy(sequential('APDM'), sequential('APDM', 'ADF'), 'target-list')
   for (const mapping of ['ADM', 'APDM'] as const) {
     assertStrategy(random(mapping), random('APDM'), 'none')
@@ -99,7 +99,7 @@ test('two APDM sides that count agree on targets, and at random there is no way'
   }
 })
 
-test('nothing but checks is tried towards a hard NAT that no server has seen', () => {
+test('a hard NAT without a public endpoint gets checks only', () => {
   const blind = { nat: sequential('APDM'), candidates: [host('11.0.0.3:1')] }
   assert.equal(
     plan({ nat: nat('EIM', 'APDF'), candidates: mine }, { ...blind, sameNat: false }).strategy,
@@ -107,7 +107,7 @@ test('nothing but checks is tried towards a hard NAT that no server has seen', (
   )
 })
 
-test('a search is as large as its chances ask for, and together with checks and answers within its packets', () => {
+test('the size of a search follows from its chances, and search, checks and answers fit the budget', () => {
   const costs = (block?: PortBlock) => {
     const result = plan(
       { nat: nat('EIM', 'APDF'), candidates: mine },
@@ -122,7 +122,7 @@ test('a search is as large as its chances ask for, and together with checks and 
   assert.deepEqual(costs({ first: 2048, last: 2049 }), [2, 31])
 })
 
-test('a LAN in common, IPv6 or a port mapping gets round two NATs that give ports at random', () => {
+test('a common LAN, IPv6 or a port mapping avoids two NATs with random ports', () => {
   const hard = random('APDM')
   const me = { nat: hard, candidates: mine }
   const lan = plan(me, { nat: hard, candidates: [host('192.168.1.3:5000'), ...theirs], sameNat: true })
@@ -137,27 +137,27 @@ test('a LAN in common, IPv6 or a port mapping gets round two NATs that give port
   assert.ok(six.strategy === 'direct')
   assert.deepEqual(six.targets, [reflexive('[2a00::2]:5000')])
 
-  const opened = [...theirs, candidate('port-mapped', '11.0.0.2:6000')]
-  assert.equal(plan(me, { nat: hard, candidates: opened, sameNat: false }).strategy, 'direct')
+  const withMapping = [...theirs, candidate('port-mapped', '11.0.0.2:6000')]
+  assert.equal(plan(me, { nat: hard, candidates: withMapping, sameNat: false }).strategy, 'direct')
 })
 
-test('a port opened by a router that is itself behind a NAT makes nobody reachable, but for its neighbours', () => {
+test('a port opened by a router behind another NAT is reachable only inside that network', () => {
   const hard = random('APDM')
-  const opened = [...theirs, candidate('port-mapped', '192.168.0.7:6000')]
+  const withMapping = [...theirs, candidate('port-mapped', '192.168.0.7:6000')]
   assert.equal(
-    plan({ nat: hard, candidates: mine }, { nat: hard, candidates: opened, sameNat: false }).strategy,
+    plan({ nat: hard, candidates: mine }, { nat: hard, candidates: withMapping, sameNat: false }).strategy,
     'none',
   )
   const targets = (sameNat: boolean) => {
     const easy = { nat: nat('EIM'), candidates: mine }
-    const result = plan(easy, { nat: nat('EIM'), candidates: opened, sameNat })
+    const result = plan(easy, { nat: nat('EIM'), candidates: withMapping, sameNat })
     return result.strategy === 'direct' ? result.targets.map(({ kind }) => kind) : []
   }
   assert.deepEqual(targets(false), ['server-reflexive'])
   assert.deepEqual(targets(true), ['port-mapped', 'server-reflexive'])
 })
 
-test('where a LAN or IPv6 may do, tactics for hard NATs are planned nevertheless, and can wait', () => {
+test('when LAN or IPv6 may work, tactics for hard NATs are planned anyway, and can wait', () => {
   const me = { nat: sequential('APDM'), candidates: mine }
   const peer = { nat: sequential('APDM'), candidates: [host('192.168.1.3:5000'), ...theirs] }
   const result = plan(me, { ...peer, sameNat: true })
@@ -184,14 +184,14 @@ test('the LAN comes first, then IPv6, then port-mapped, then the rest', () => {
     },
   )
   assert.ok(result.strategy === 'direct')
-  // The private host candidate of another network is left out.
+  // The private host candidate of another network is missing.
   assert.deepEqual(
     result.targets.map(({ endpoint }) => endpoint.port),
     [3, 2, 1],
   )
 })
 
-test('an endpoint that is both host and server-reflexive candidate counts as what serves better', () => {
+test('an endpoint that is both host and server-reflexive candidate counts as the better kind', () => {
   const both = [host('11.0.0.2:5000'), ...theirs]
   for (const candidates of [both, both.toReversed()]) {
     const result = plan(
@@ -202,7 +202,7 @@ test('an endpoint that is both host and server-reflexive candidate counts as wha
   }
 })
 
-test('with no address on either side, or on one that the other cannot call in, there is none, and advice', () => {
+test('without usable addresses on both sides there is no plan, but advice', () => {
   const nobody = { nat: nat('unknown'), candidates: [] }
   const closed = { nat: nat('EIM'), candidates: theirs }
   for (const result of [
@@ -216,7 +216,7 @@ test('with no address on either side, or on one that the other cannot call in, t
   }
 })
 
-test('a side that lets strangers in may wait for a peer without any address', () => {
+test('a side that accepts packets from any source can wait for a peer without addresses', () => {
   const open = { nat: nat('none'), candidates: [reflexive('11.0.0.2:5000')] }
   const nobody = { nat: nat('unknown'), candidates: [] }
   assert.deepEqual(plan(open, { ...nobody, sameNat: false }), {
@@ -228,13 +228,13 @@ test('a side that lets strangers in may wait for a peer without any address', ()
   assert.equal(plan(nobody, { ...open, sameNat: false }).strategy, 'direct')
 })
 
-test('no packet is aimed at multicast, broadcast, reserved or zoned addresses, nor at loopback from outside it', () => {
-  const nasty = ['224.0.0.1:1', '255.255.255.255:1', '0.0.0.0:1', '240.0.0.1:1', '127.0.0.1:1', '[::1]:1']
+test('targets are never multicast, broadcast, reserved or zoned addresses, nor loopback from outside', () => {
+  const unusable = ['224.0.0.1:1', '255.255.255.255:1', '0.0.0.0:1', '240.0.0.1:1', '127.0.0.1:1', '[::1]:1']
   const result = plan(
     { nat: nat('EIM'), candidates: [...mine, host('[2a00::1]:4000')] },
     {
       nat: nat('EIM'),
-      candidates: [...nasty, '[fe80::1]:1', '[ff02::1]:1', '11.0.0.9:1'].map(reflexive),
+      candidates: [...unusable, '[fe80::1]:1', '[ff02::1]:1', '11.0.0.9:1'].map(reflexive),
       sameNat: false,
     },
   )
@@ -242,7 +242,7 @@ test('no packet is aimed at multicast, broadcast, reserved or zoned addresses, n
   assert.deepEqual(result.targets, [reflexive('11.0.0.9:1')])
 })
 
-test('on a machine with nothing but loopback, loopback is used', () => {
+test('on a machine with only loopback, loopback is used', () => {
   const side = (port: number) => ({ nat: nat('none'), candidates: [host(`127.0.0.1:${port}`)] })
   const result = plan(side(1), { ...side(2), sameNat: true })
   assert.ok(result.strategy === 'direct')
@@ -287,7 +287,7 @@ const profiles: fc.Arbitrary<NatProfile> = fc.record({
   allocation: allocations,
 })
 
-test('targets are few, distinct and taken from what the peer named; every plan has a bounded budget and an end', () => {
+test('targets are few, distinct and from the peer’s candidates; every plan has a bounded budget and time', () => {
   fc.assert(
     fc.property(candidates, candidates, profiles, profiles, fc.boolean(), (ours, others, a, b, sameNat) => {
       const result = plan({ nat: a, candidates: ours }, { nat: b, candidates: others, sameNat })
@@ -304,7 +304,7 @@ test('targets are few, distinct and taken from what the peer named; every plan h
   )
 })
 
-test('both sides come to the same verdict from the same facts', () => {
+test('both sides reach the same verdict from the same facts', () => {
   fc.assert(
     fc.property(candidates, candidates, profiles, profiles, fc.boolean(), (ours, others, a, b, sameNat) => {
       const [left, right] = [

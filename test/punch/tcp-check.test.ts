@@ -6,82 +6,82 @@ import { TcpCheck } from '../../src/punch/tcp-check.ts'
 import { seededCrypto } from '../harness/seeded-crypto.ts'
 
 const crypto = seededCrypto(5)
-const [tag, one, two] = [crypto.randomBytes(8), crypto.randomBytes(32), crypto.randomBytes(32)]
-const annas: CheckKeys = { tag, sendKey: one, receiveKey: two }
-const bens: CheckKeys = { tag, sendKey: two, receiveKey: one }
-const [annaPlace, benPlace] = [
+const [tag, firstKey, secondKey] = [crypto.randomBytes(8), crypto.randomBytes(32), crypto.randomBytes(32)]
+const annaKeys: CheckKeys = { tag, sendKey: firstKey, receiveKey: secondKey }
+const benKeys: CheckKeys = { tag, sendKey: secondKey, receiveKey: firstKey }
+const [annaEndpoint, benEndpoint] = [
   { address: '11.0.0.1', port: 1 },
   { address: '11.0.0.2', port: 2 },
 ]
 
 function pair() {
   return {
-    anna: new TcpCheck(crypto, annas, benPlace),
-    ben: new TcpCheck(crypto, bens, annaPlace),
+    anna: new TcpCheck(crypto, annaKeys, benEndpoint),
+    ben: new TcpCheck(crypto, benKeys, annaEndpoint),
   }
 }
 
-/** Everything that is said, until there is silence. */
-function talk(anna: TcpCheck, ben: TcpCheck, benSpeaks: boolean) {
-  let toBen = [...anna.ask()]
-  let toAnna = benSpeaks ? [...ben.ask()] : []
+/** Exchanges packets until both sides are silent. */
+function exchange(anna: TcpCheck, ben: TcpCheck, benStarts: boolean) {
+  let toBen = [...anna.start()]
+  let toAnna = benStarts ? [...ben.start()] : []
   const proven: { anna?: unknown; ben?: unknown } = {}
-  for (let turn = 0; turn < 4; turn++) {
+  for (let round = 0; round < 4; round++) {
     const fromBen = toBen.flatMap((bytes) => {
-      const news = ben.take(bytes)
-      assert.ok(news)
-      if (news.provenAs) proven.ben = news.provenAs
-      return news.answers
+      const result = ben.handlePacket(bytes)
+      assert.ok(result)
+      if (result.provenEndpoint) proven.ben = result.provenEndpoint
+      return result.answers
     })
     const fromAnna = toAnna.flatMap((bytes) => {
-      const news = anna.take(bytes)
-      assert.ok(news)
-      if (news.provenAs) proven.anna = news.provenAs
-      return news.answers
+      const result = anna.handlePacket(bytes)
+      assert.ok(result)
+      if (result.provenEndpoint) proven.anna = result.provenEndpoint
+      return result.answers
     })
     ;[toBen, toAnna] = [[...fromAnna], [...fromBen]]
   }
   return proven
 }
 
-for (const [how, benSpeaks] of [
-  ['one calls', false],
-  ['both call', true],
+for (const [how, benStarts] of [
+  ['one side starts', false],
+  ['both sides start', true],
 ] as const) {
-  test(`when ${how}, both are proven and learn how the other sees them`, () => {
+  test(`when ${how}, both are proven and learn their endpoint as the other sees it`, () => {
     const { anna, ben } = pair()
-    assert.deepEqual(talk(anna, ben, benSpeaks), { anna: annaPlace, ben: benPlace })
+    assert.deepEqual(exchange(anna, ben, benStarts), { anna: annaEndpoint, ben: benEndpoint })
     assert.ok(anna.isProven && ben.isProven)
   })
 }
 
-test('who is called says nothing before the caller has shown its keys, and nobody else is told anything', () => {
+test('the passive side sends nothing before a valid check, and answers no stranger', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       const { ben } = pair()
-      assert.equal(ben.take(bytes), null)
+      assert.equal(ben.handlePacket(bytes), null)
     }),
   )
   const { anna, ben } = pair()
-  const stranger = { ...annas, sendKey: crypto.randomBytes(32) }
-  const [forged] = new TcpCheck(crypto, stranger, benPlace).ask()
-  assert.ok(forged && ben.take(forged) === null)
-  const [own] = ben.ask()
-  assert.ok(own && ben.take(own) === null, 'its own check, sent back')
+  const stranger = { ...annaKeys, sendKey: crypto.randomBytes(32) }
+  const [forged] = new TcpCheck(crypto, stranger, benEndpoint).start()
+  assert.ok(forged && ben.handlePacket(forged) === null)
+  const [own] = ben.start()
+  assert.ok(own && ben.handlePacket(own) === null, 'its own check, reflected')
   assert.equal(anna.isProven || ben.isProven, false)
 })
 
-test('a recorded check proves nothing, and is confirmed once', () => {
+test('a recorded check proves nothing, and is confirmed only once', () => {
   const { anna, ben } = pair()
-  const [check] = anna.ask()
+  const [check] = anna.start()
   assert.ok(check)
-  assert.equal(ben.take(check)?.answers.length, 2)
-  assert.deepEqual(ben.take(check), { answers: [], provenAs: null })
+  assert.equal(ben.handlePacket(check)?.answers.length, 2)
+  assert.deepEqual(ben.handlePacket(check), { answers: [], provenEndpoint: null })
   assert.ok(!ben.isProven)
   const old = pair()
-  const [oldCheck] = old.ben.ask()
+  const [oldCheck] = old.ben.start()
   assert.ok(oldCheck)
-  const confirm = old.anna.take(oldCheck)?.answers.at(-1)
+  const confirm = old.anna.handlePacket(oldCheck)?.answers.at(-1)
   assert.ok(confirm)
-  assert.equal(ben.take(confirm)?.provenAs, null, 'a confirmation of another connection')
+  assert.equal(ben.handlePacket(confirm)?.provenEndpoint, null, 'a confirmation of another connection')
 })

@@ -4,68 +4,68 @@ import fc from 'fast-check'
 import type { Candidate } from '../../src/base/endpoint.ts'
 import { unknownNat } from '../../src/base/nat-profile.ts'
 import { plan } from '../../src/punch/punch-plan.ts'
-import { maxTcpTargets, mayCall, roundDelayMs, tcpTargets } from '../../src/punch/tcp-targets.ts'
+import { canConnect, maxTcpTargets, roundDelayMs, tcpTargets } from '../../src/punch/tcp-targets.ts'
 
 const candidate = (kind: Candidate['kind'], address: string, port = 4000): Candidate => ({
   kind,
   endpoint: { address, port },
 })
-const calling = candidate('server-reflexive', '11.0.0.1')
-const theirCalling = candidate('server-reflexive', '11.0.0.2')
+const ourReflexive = candidate('server-reflexive', '11.0.0.1')
+const theirReflexive = candidate('server-reflexive', '11.0.0.2')
 const inside = candidate('host', '192.168.1.2')
-const sides = { mine: [inside, calling], theirs: [] as Candidate[], sameNat: false, onLoopback: false }
-const called = (more: Partial<typeof sides>) =>
+const sides = { mine: [inside, ourReflexive], theirs: [] as Candidate[], sameNat: false, onLoopback: false }
+const dialled = (more: Partial<typeof sides>) =>
   tcpTargets({ ...sides, ...more }).map(({ candidate: { endpoint }, isSimultaneous }) => [
     endpoint.address,
     isSimultaneous,
   ])
 
-test('whoever only calls is called at the same time, if we have such a port too; whoever listens in any case', () => {
-  const theirs = [theirCalling, candidate('port-mapped', '11.0.0.2', 9)]
-  assert.deepEqual(called({ theirs }), [
+test('a peer behind a NAT is dialled simultaneously if we have such a port too; a listening one in any case', () => {
+  const theirs = [theirReflexive, candidate('port-mapped', '11.0.0.2', 9)]
+  assert.deepEqual(dialled({ theirs }), [
     ['11.0.0.2', true],
     ['11.0.0.2', false],
   ])
-  assert.deepEqual(called({ theirs, mine: [inside] }), [['11.0.0.2', false]])
+  assert.deepEqual(dialled({ theirs, mine: [inside] }), [['11.0.0.2', false]])
 })
 
-test('addresses inside a LAN are called only behind the same NAT, and nobody’s loopback from outside', () => {
+test('LAN addresses are dialled only behind the same NAT, and loopback never from outside', () => {
   const theirs = [inside, candidate('port-mapped', '10.9.9.9'), candidate('host', '127.0.0.1')]
-  assert.deepEqual(called({ theirs }), [])
-  assert.deepEqual(called({ theirs, sameNat: true }), [
+  assert.deepEqual(dialled({ theirs }), [])
+  assert.deepEqual(dialled({ theirs, sameNat: true }), [
     ['192.168.1.2', false],
     ['10.9.9.9', false],
   ])
 })
 
-test('no peer has us call more than a few places, nor a family we have not', () => {
+test('a peer cannot make us dial more than a few endpoints, nor a family we do not have', () => {
   const theirs = Array.from({ length: 40 }, (_, index) => candidate('host', '11.0.0.2', 1 + index))
-  assert.equal(called({ theirs }).length, maxTcpTargets)
-  assert.deepEqual(called({ theirs: [candidate('host', '2a00::1')] }), [])
+  assert.equal(dialled({ theirs }).length, maxTcpTargets)
+  assert.deepEqual(dialled({ theirs: [candidate('host', '2a00::1')] }), [])
 })
 
-test('it is enough that one of two may be called', () => {
+test('it is enough that one side can be dialled', () => {
   const open = [candidate('host', '11.0.0.2')]
-  assert.ok(mayCall({ ...sides, mine: [inside], theirs: open }))
-  assert.ok(mayCall({ ...sides, mine: open, theirs: [inside] }))
-  assert.ok(mayCall({ ...sides, theirs: [theirCalling] }))
-  assert.ok(!mayCall({ ...sides, mine: [inside], theirs: [theirCalling] }))
-  assert.ok(!mayCall({ ...sides, theirs: [] }))
+  assert.ok(canConnect({ ...sides, mine: [inside], theirs: open }))
+  assert.ok(canConnect({ ...sides, mine: open, theirs: [inside] }))
+  assert.ok(canConnect({ ...sides, theirs: [theirReflexive] }))
+  assert.ok(!canConnect({ ...sides, mine: [inside], theirs: [theirReflexive] }))
+  assert.ok(!canConnect({ ...sides, theirs: [] }))
 })
 
-test('where UDP is blocked on both sides the plan is TCP, and none where that cannot help', () => {
+test('when UDP is blocked on both sides the plan is TCP, and none when TCP cannot work either', () => {
   const blocked = (address: string, tcpCandidates: Candidate[]) => ({
     nat: unknownNat,
     candidates: [candidate('host', address)],
     tcpCandidates,
   })
-  const mine = blocked('192.168.1.2', [inside, calling])
-  const theirs = { ...blocked('192.168.7.2', [theirCalling]), sameNat: false }
+  const mine = blocked('192.168.1.2', [inside, ourReflexive])
+  const theirs = { ...blocked('192.168.7.2', [theirReflexive]), sameNat: false }
   assert.equal(plan(mine, { ...theirs, candidates: [] }).strategy, 'tcp')
   assert.equal(plan(mine, { ...theirs, candidates: [], tcpCandidates: [] }).strategy, 'none')
 })
 
-test('two NATs that draw ports at random meet by TCP where a port is open', () => {
+test('two NATs with random ports connect by TCP when a port is open', () => {
   const random = { mapping: 'APDM', filtering: 'APDF', allocation: { type: 'random' } } as const
   const side = (address: string) => ({ nat: random, candidates: [candidate('server-reflexive', address)] })
   const open = { ...side('11.0.0.2'), tcpCandidates: [candidate('port-mapped', '11.0.0.2')], sameNat: false }
@@ -73,7 +73,7 @@ test('two NATs that draw ports at random meet by TCP where a port is open', () =
   assert.equal(plan(side('11.0.0.1'), { ...side('11.0.0.2'), sameNat: false }).strategy, 'none')
 })
 
-test('rounds of two sides begin at the same instants, however far each has come', () => {
+test('rounds of two sides start at the same times, whatever round each is in', () => {
   fc.assert(
     fc.property(fc.nat(40), fc.nat(2 ** 41), (round, wallNow) => {
       const delayMs = roundDelayMs(round, wallNow)

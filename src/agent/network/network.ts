@@ -98,7 +98,7 @@ export class Network {
     if (io.addressCheckMs !== undefined) {
       this.#networkMonitor = new NetworkMonitor({
         clock,
-        lookMs: io.addressCheckMs,
+        pollMs: io.addressCheckMs,
         addresses: () => this.#allAddresses(),
         onChange: () => this.#handleNetworkChange(),
         onWake: () => this.#handleNetworkChange(),

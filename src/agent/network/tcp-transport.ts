@@ -85,8 +85,8 @@ export class TcpTransport {
       const ofFamily = servers.filter(({ address }) => familyOf(address) === family)
       if (ofFamily.length === 0) continue
       const randomBytes = (length: number) => crypto.randomBytes(length)
-      const onNews = () => this.#handleChange()
-      this.#mappings.set(family, io.findMapping({ clock, randomBytes, servers: ofFamily, onNews }))
+      const onChange = () => this.#handleChange()
+      this.#mappings.set(family, io.findMapping({ clock, randomBytes, servers: ofFamily, onChange }))
     }
     const port = this.#ports.get(4)?.local.port
     this.#mappedCandidate = usesRouter && port !== undefined ? makeMappedCandidate() : null

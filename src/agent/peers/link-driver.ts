@@ -66,7 +66,7 @@ export class LinkDriver {
   }
 
   get maxUnfragmentedBytes(): number {
-    return this.#machine.wholeBytes
+    return this.#machine.singlePacketBytes
   }
 
   get quality(): QualityReport {

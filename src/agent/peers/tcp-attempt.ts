@@ -134,7 +134,7 @@ export class TcpAttempt {
           this.#dialling.delete(key)
           const entry = this.#addConnection(connection, target)
           if (!entry) connection.close()
-          else for (const bytes of entry.check.ask()) connection.send(bytes)
+          else for (const bytes of entry.check.start()) connection.send(bytes)
         },
         onFailure: () => this.#dialling.delete(key),
       },
@@ -175,19 +175,19 @@ export class TcpAttempt {
       this.#options.onPacket(bytes, connection.remote, via)
       return true
     }
-    const result = check.take(bytes)
+    const result = check.handlePacket(bytes)
     if (!result) return false
     for (const answer of result.answers) {
       this.#packets++
       connection.send(answer)
     }
-    if (result.provenAs) {
+    if (result.provenEndpoint) {
       this.stopDialling()
       const { candidate } = target
       const path: Path = {
         kind: target.isLan ? 'lan' : 'direct',
         remote: connection.remote,
-        local: result.provenAs,
+        local: result.provenEndpoint,
         candidateKind: candidate.kind,
         via,
       }

@@ -6,7 +6,7 @@ import type { Crypto } from '../../base/crypto.ts'
 import { type LoadedConfig, loadConfig } from '../../config/load-config.ts'
 import { defaultHostSettings } from '../../host/settings.ts'
 import type { Invite } from '../../letter/invite.ts'
-import { readServer } from '../../net/resolve-stun-servers.ts'
+import { parseServer } from '../../net/resolve-stun-servers.ts'
 import { databasePlace } from '../../setup/database-location.ts'
 import { readMailUrls } from '../../setup/open-mail.ts'
 import { checkConfig, checkInvite, checkSecrets } from './config-checks.ts'
@@ -101,7 +101,7 @@ async function checkMailAndNames(
   const { receive, send, tokens } = urls
   progress('looking up names')
   const mail = [...(receive.protocol === 'maildir' ? [] : [receive.host]), send.host]
-  const stun = servers.flatMap((server) => readServer(server)?.host ?? [])
+  const stun = servers.flatMap((server) => parseServer(server)?.host ?? [])
   for (const finding of await checkNames({ address: config.address, mail, stun })) print(finding)
   checkProvider(config.address, receive).forEach(print)
   // An agent does not know the settings of its host, so the defaults are used.

@@ -38,7 +38,7 @@ export async function checkNetwork({ crypto, servers, role }: NetworkTarget): Pr
 /** Null when this computer does not have the address family, or no server has it. */
 async function probe(crypto: Crypto, family: Family, servers: readonly Endpoint[]): Promise<NatView | null> {
   if (!servers.some(({ address }) => familyOf(address) === family)) return null
-  const open = await openProbe({ crypto, family, servers, learn: [] }).catch(() => null)
+  const open = await openProbe({ crypto, family, servers, backgroundTests: [] }).catch(() => null)
   if (!open) return null
   try {
     return await open.verdict

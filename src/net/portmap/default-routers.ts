@@ -1,18 +1,18 @@
-// Which routers packets to the world go through: the system's IPv4 default routes. Node does not know them.
+// Finds the routers of the system's IPv4 default routes. Node does not report them.
 
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { endianness } from 'node:os'
 import { addressScope, canonicalAddress } from '../../base/endpoint.ts'
 
-/** More default routes than this are not looked at. */
+/** Further default routes are ignored. */
 const maxRouters = 2
 const commandTimeoutMs = 2_000
 const maxOutputBytes = 1024 * 1024
 
 /**
- * Private addresses only, best first; empty when there are none or the system does not say. A router with a public
- * address is a provider's and not ours to ask.
+ * Private addresses only, best first. Empty when there are none or the system does not report them. A router
+ * with a public address belongs to a provider and must not be asked.
  */
 export async function defaultRouters(signal: AbortSignal): Promise<string[]> {
   const found = process.platform === 'linux' ? await fromProc() : fromNetstat(await netstat(signal))
@@ -20,7 +20,7 @@ export async function defaultRouters(signal: AbortSignal): Promise<string[]> {
   return [...new Set(own)].slice(0, maxRouters)
 }
 
-/** The text of /proc/net/route: hexadecimal, addresses in the byte order of the machine. */
+/** Parses /proc/net/route: hexadecimal, addresses in the byte order of the machine. */
 export function fromProcRoute(text: string, order: 'LE' | 'BE' = endianness()): string[] {
   const isUpGateway = 0x3
   return text
@@ -37,7 +37,10 @@ export function fromProcRoute(text: string, order: 'LE' | 'BE' = endianness()): 
     .map(({ address }) => address)
 }
 
-/** What `netstat -rn` prints on Windows, macOS and the BSDs; their words are translated, the numbers are not. */
+/**
+ * Parses the output of `netstat -rn` on Windows, macOS and the BSDs. Its words are translated, its numbers are
+ * not.
+ */
 export function fromNetstat(text: string): string[] {
   return text.split('\n').flatMap((line) => {
     const words = line.trim().split(/\s+/)

@@ -1,4 +1,4 @@
-// What every way of asking a router for a port has in common.
+// The common interface of all port mapping protocols.
 
 import { createSocket } from 'node:dgram'
 import type { Endpoint } from '../../base/endpoint.ts'
@@ -6,30 +6,33 @@ import type { Endpoint } from '../../base/endpoint.ts'
 export type PortProtocol = 'UDP' | 'TCP'
 
 export type MappingRequest = {
-  /** Ours. */
+  /** Our own port. */
   readonly internalPort: number
-  /** Outside; the router may give another. */
+  /** The wanted port of the router; the router may give another. */
   readonly externalPort: number
   readonly leaseMs: number
 }
 
 export type Granted = {
   readonly external: Endpoint
-  /** The router forgets the mapping then, unless it is renewed. */
+  /** After so long the router deletes the mapping unless it is renewed. */
   readonly lifetimeMs: number
 }
 
-/** One router, asked in one language for ports of one protocol. Every promise rejects when it takes too long, or when `signal` says so. */
+/**
+ * One router, used by one protocol, for ports of one transport. Every promise rejects when it takes too long or
+ * when `signal` aborts.
+ */
 export interface Gateway {
   readonly language: 'PCP' | 'NAT-PMP' | 'UPnP'
-  /** Where it is asked. */
+  /** Address of the router. */
   readonly router: string
-  /** Makes the mapping, or renews it. */
+  /** Creates or renews the mapping. */
   map(request: MappingRequest, signal: AbortSignal): Promise<Granted>
   unmap(granted: Granted, internalPort: number, signal: AbortSignal): Promise<void>
 }
 
-/** Our own address on the network the router is in: what the system would send from. */
+/** Our own address on the router's network: the source address that the system would use. */
 export async function addressTowards(router: string, signal: AbortSignal): Promise<string> {
   const socket = createSocket('udp4')
   try {

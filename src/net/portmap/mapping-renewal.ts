@@ -1,16 +1,16 @@
-// Keeps one port open at the router: asks whoever can be asked, renews the lease, asks anew when it was lost, and
-// takes the mapping back at the end.
+// Keeps one port open at the router: requests it, renews the lease, requests it again when it was lost, and
+// deletes the mapping at the end.
 //
-//     asking ──granted──> held ──half the lease──> renewing ──granted──> held
-//       │ nobody gave one          failed, again at half of what is left │
-//       └── wait, ask again <──────────────── lease over ────────────────┘
+//     requesting ──granted──> held ──half the lease──> renewing ──granted──> held
+//       │ no gateway granted it   failed: again at half of the rest │
+//       └── wait, request again <────────────── lease over ─────────┘
 
 import type { Clock } from '../../base/clock.ts'
 import { type Endpoint, equalEndpoints } from '../../base/endpoint.ts'
 import type { Gateway, Granted } from './gateway.ts'
 
 export type PortMapping = {
-  /** As the router sees itself from outside; not public when it is behind another NAT. */
+  /** The router's outer endpoint; not public when it is behind another NAT. */
   readonly external: Endpoint
   readonly language: Gateway['language']
   readonly router: string
@@ -18,55 +18,55 @@ export type PortMapping = {
 
 type MappingRenewalOptions = {
   readonly clock: Clock
-  /** Of the socket that is to be reached. */
+  /** Port of the socket that must be reachable. */
   readonly port: number
   readonly leaseMs?: number
-  /** Whom to ask, best first; asked until one grants. May throw. */
-  readonly find: (signal: AbortSignal) => AsyncIterable<Gateway>
-  /** Null: it was lost. */
+  /** The gateways to try, best first, until one grants the port. May throw. */
+  readonly findGateways: (signal: AbortSignal) => AsyncIterable<Gateway>
+  /** Null when the mapping was lost. */
   readonly onChange: (mapping: PortMapping | null) => void
 }
 
-/** RFC 6886 §3.3 proposes two hours; with one, what a killed agent leaves behind is gone sooner. */
-const usualLeaseMs = 3_600_000
-/** For all ways of asking together. */
-const askLimitMs = 10_000
+/** RFC 6886 §3.3 recommends two hours. With one hour, the mapping of a killed agent disappears sooner. */
+const defaultLeaseMs = 3_600_000
+/** Time limit for all gateways together. */
+const requestLimitMs = 10_000
 const renewLimitMs = 5_000
 const releaseLimitMs = 1_000
-/** Somebody may turn UPnP on, or plug another router in. */
-const askAgainMs = 10 * 60_000
-const leastRenewalMs = 1_000
-/** A router may grant a mapping for ever, and forget it when it is restarted. */
-const mostLeaseMs = 24 * 3_600_000
+/** The user may turn UPnP on, or connect another router. */
+const requestAgainMs = 10 * 60_000
+const minRenewalMs = 1_000
+/** A router may grant a mapping forever, and lose it in a restart. */
+const maxLeaseMs = 24 * 3_600_000
 
 type Held = { readonly gateway: Gateway; readonly granted: Granted; readonly expiresAt: number }
 
 export class RenewedMapping {
   readonly #options: MappingRenewalOptions
-  /** The first asking is over, with or without a mapping. */
+  /** Resolves when the first request has ended, with or without a mapping. */
   readonly settled: Promise<void>
   #held: Held | null = null
   #work: Promise<void>
-  /** Ends searching at once, and asking a second later: a mapping may come of it. */
+  /** Ends the search at once, and pending requests a second later, because one of them may still be granted. */
   readonly #closing = new AbortController()
   readonly #abort = new AbortController()
   #cancelTimer: () => void = () => {}
   #closed = false
 
-  /** Starts asking at once. */
+  /** Starts requesting at once. */
   constructor(options: MappingRenewalOptions) {
     this.#options = options
-    this.#work = this.#ask()
+    this.#work = this.#request()
     this.settled = this.#work
   }
 
-  /** Takes the mapping back; within two seconds, whatever the router does. Nothing is told any more. */
+  /** Deletes the mapping, within two seconds whatever the router does. `onChange` is not called any more. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     this.#cancelTimer()
     this.#closing.abort(new Error('closed'))
-    // A request under way may be granted still: then it must be taken back.
+    // A pending request may still be granted and must then be deleted.
     const cancel = this.#options.clock.after(releaseLimitMs, () => this.#abort.abort(new Error('closed')))
     await this.#work
     cancel()
@@ -79,25 +79,26 @@ export class RenewedMapping {
     }
   }
 
-  async #ask(): Promise<void> {
-    const { clock, port, leaseMs = usualLeaseMs, find } = this.#options
-    const request = { internalPort: port, externalPort: port, leaseMs }
-    const found = await this.#within(askLimitMs, async (signal) => {
-      for await (const gateway of find(AbortSignal.any([signal, this.#closing.signal]))) {
+  async #request(): Promise<void> {
+    const { clock, port, leaseMs = defaultLeaseMs, findGateways } = this.#options
+    const mappingRequest = { internalPort: port, externalPort: port, leaseMs }
+    const found = await this.#within(requestLimitMs, async (signal) => {
+      for await (const gateway of findGateways(AbortSignal.any([signal, this.#closing.signal]))) {
         if (this.#closed) return null
-        const granted = await gateway.map(request, signal).catch(() => null)
+        const granted = await gateway.map(mappingRequest, signal).catch(() => null)
         if (granted) return { gateway, granted }
       }
       return null
     }).catch(() => null)
     if (found) this.#hold(found.gateway, found.granted)
-    else if (!this.#closed) this.#cancelTimer = clock.after(askAgainMs, () => this.#start(() => this.#ask()))
+    else if (!this.#closed)
+      this.#cancelTimer = clock.after(requestAgainMs, () => this.#start(() => this.#request()))
   }
 
   #hold(gateway: Gateway, granted: Granted): void {
     const { clock, onChange } = this.#options
     const before = this.#held
-    const lifetimeMs = Math.min(granted.lifetimeMs, mostLeaseMs)
+    const lifetimeMs = Math.min(granted.lifetimeMs, maxLeaseMs)
     this.#held = { gateway, granted, expiresAt: clock.now() + lifetimeMs }
     if (this.#closed) return
     this.#renewIn(lifetimeMs / 2)
@@ -107,7 +108,7 @@ export class RenewedMapping {
 
   /** RFC 6887 §11.2.1. */
   #renewIn(delayMs: number): void {
-    this.#cancelTimer = this.#options.clock.after(Math.max(leastRenewalMs, delayMs), () =>
+    this.#cancelTimer = this.#options.clock.after(Math.max(minRenewalMs, delayMs), () =>
       this.#start(() => this.#renew()),
     )
   }
@@ -115,7 +116,7 @@ export class RenewedMapping {
   async #renew(): Promise<void> {
     const held = this.#held
     if (!held) return
-    const { clock, port, leaseMs = usualLeaseMs, onChange } = this.#options
+    const { clock, port, leaseMs = defaultLeaseMs, onChange } = this.#options
     const request = { internalPort: port, externalPort: held.granted.external.port, leaseMs }
     const granted = await this.#within(renewLimitMs, (signal) => held.gateway.map(request, signal)).catch(
       () => null,
@@ -125,20 +126,20 @@ export class RenewedMapping {
       return
     }
     const leftMs = held.expiresAt - clock.now()
-    if (this.#closed || leftMs > leastRenewalMs) {
+    if (this.#closed || leftMs > minRenewalMs) {
       if (!this.#closed) this.#renewIn(leftMs / 2)
       return
     }
     this.#held = null
     onChange(null)
-    await this.#ask()
+    await this.#request()
   }
 
   #start(work: () => Promise<void>): void {
     this.#work = work()
   }
 
-  /** Aborts what takes longer, by our clock. */
+  /** Aborts `work` after this time of our clock. */
   async #within<Result>(limitMs: number, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
     const limit = new AbortController()
     const cancel = this.#options.clock.after(limitMs, () => limit.abort(new Error('too late')))

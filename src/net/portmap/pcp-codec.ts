@@ -1,5 +1,5 @@
-// How a router is asked for a port: the bytes of PCP (RFC 6887) and of its forerunner NAT-PMP (RFC 6886), which
-// share a port. PCP's MAP request, 60 bytes; the answer has the same form, with the bits in brackets:
+// The messages of PCP (RFC 6887) and of its predecessor NAT-PMP (RFC 6886), which share a port. PCP's MAP
+// request has 60 bytes. The answer has the same form, with the fields in brackets:
 //
 //     0         1          2         4           8                      24
 //     +---------+----------+---------+-----------+----------------------+
@@ -15,21 +15,21 @@ import { decodeEndpoint, type Endpoint, encodeEndpoint, familyOf } from '../../b
 import type { PortProtocol } from './gateway.ts'
 
 export const pcpNonceBytes = 12
-/** RFC 6887 §7: no PCP message is longer. */
+/** No PCP message is longer (RFC 6887 §7). */
 export const maxPcpBytes = 1100
-/** RFC 6886 §3.5 and RFC 6887 §7.4: the router speaks another version. */
+/** The router supports another version only (RFC 6886 §3.5, RFC 6887 §7.4). */
 export const unsupportedVersion = 1
 
 const mapOpcode = 1
 const answerBit = 0x80
-/** IANA's numbers, and NAT-PMP's opcodes. */
+/** IANA's protocol numbers, and NAT-PMP's opcodes. */
 const protocols = { UDP: { number: 17, natPmp: 1 }, TCP: { number: 6, natPmp: 2 } } as const
 
 export type MapRequest = {
   readonly internalPort: number
-  /** What we would like; 0 for any. The router decides. */
+  /** The wanted port; 0 for any. The router decides. */
   readonly externalPort: number
-  /** 0 takes the mapping back. */
+  /** 0 deletes the mapping. */
   readonly lifetimeS: number
 }
 
@@ -42,7 +42,7 @@ export type NatPmpAnswer =
   | { readonly type: 'mapped'; readonly externalPort: number; readonly lifetimeS: number }
   | { readonly type: 'refused'; readonly code: number }
 
-/** `client`: the IPv4 address the request is sent from (RFC 6887 §8.1). */
+/** `client`: the IPv4 source address of the request (RFC 6887 §8.1). */
 export function encodePcpMap(
   request: MapRequest,
   client: string,
@@ -63,7 +63,9 @@ export function encodePcpMap(
   return bytes
 }
 
-/** Null unless it answers this request. A mapping with no port or an unspecified address is one taken back: refused. */
+/**
+ * Null unless it answers this request. A mapping without port or address was deleted, so it counts as refused.
+ */
 export function decodePcpMap(
   bytes: Uint8Array,
   internalPort: number,
@@ -74,7 +76,7 @@ export function decodePcpMap(
   const view = viewOf(bytes)
   const [version, opcode] = [view.getUint8(0), view.getUint8(1)]
   const code = view.getUint8(3)
-  // A router that only knows NAT-PMP says so in its own form, with the code in two bytes.
+  // A NAT-PMP router answers in its own format, with the code in two bytes.
   if (version === 0 && opcode >= answerBit) {
     return view.getUint16(2) === unsupportedVersion ? { type: 'refused', code: unsupportedVersion } : null
   }
@@ -93,7 +95,7 @@ export function encodeNatPmpAddress(): Uint8Array {
   return Uint8Array.of(0, 0)
 }
 
-/** RFC 6886 §3.3; §3.4: taking back needs the outside port 0. */
+/** RFC 6886 §3.3. To delete a mapping, the external port must be 0 (§3.4). */
 export function encodeNatPmpMap(
   { internalPort, externalPort, lifetimeS }: MapRequest,
   protocol: PortProtocol = 'UDP',
@@ -107,24 +109,24 @@ export function encodeNatPmpMap(
   return bytes
 }
 
-/** Null unless it answers a question after the address, or after a mapping of `internalPort`. */
+/** Null unless it answers a request for the address, or for a mapping of `internalPort`. */
 export function decodeNatPmp(
   bytes: Uint8Array,
-  asked: 'address' | number,
+  requested: 'address' | number,
   protocol: PortProtocol = 'UDP',
 ): NatPmpAnswer | null {
   if (bytes.length < 8 || bytes.length > maxPcpBytes) return null
   const view = viewOf(bytes)
-  const opcode = asked === 'address' ? 0 : protocols[protocol].natPmp
+  const opcode = requested === 'address' ? 0 : protocols[protocol].natPmp
   if (view.getUint8(0) !== 0 || view.getUint8(1) !== (answerBit | opcode)) return null
   const code = view.getUint16(2)
   if (code !== 0) return { type: 'refused', code }
-  if (asked === 'address') {
+  if (requested === 'address') {
     if (bytes.length < 12) return null
     const address = bytes.subarray(8, 12).join('.')
     return address === '0.0.0.0' ? { type: 'refused', code: 0 } : { type: 'address', address }
   }
-  if (bytes.length < 16 || view.getUint16(8) !== asked) return null
+  if (bytes.length < 16 || view.getUint16(8) !== requested) return null
   const externalPort = view.getUint16(10)
   if (externalPort === 0) return { type: 'refused', code: 0 }
   return { type: 'mapped', externalPort, lifetimeS: view.getUint32(12) }

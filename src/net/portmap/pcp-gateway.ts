@@ -1,4 +1,4 @@
-// A router that is asked by PCP, and by NAT-PMP where it knows nothing newer.
+// A router used by PCP, or by NAT-PMP if it knows nothing newer.
 
 import { createSocket } from 'node:dgram'
 import type { Crypto } from '../../base/crypto.ts'
@@ -19,24 +19,27 @@ import {
 
 type PcpGatewayOptions = {
   readonly router: string
-  /** Our address, which mappings lead to. */
+  /** Our address, the target of the mappings. */
   readonly client: string
   readonly randomBytes: Crypto['randomBytes']
   /** Default UDP. */
   readonly protocol?: PortProtocol
-  /** Another than the standard's, for tests. */
+  /** Replaces the standard port in tests. */
   readonly port?: number
 }
 
 const standardPort = 5351
-/** RFC 6886 §3.1: doubled from 250 ms. Nine times, as it wants, would be a minute; a router in the LAN needs no two. */
+/**
+ * Doubled from 250 ms (RFC 6886 §3.1). Its nine repetitions take a minute; a router in the LAN needs only a
+ * few.
+ */
 const sendAtMs = [0, 250, 750, 1_750]
 const giveUpAfterMs = 2_500
 
 export class PcpGateway implements Gateway {
   readonly router: string
   readonly #options: PcpGatewayOptions
-  /** The same for renewing and taking back: it shows that the mapping is ours (RFC 6887 §11.2). */
+  /** The same nonce for renewing and deleting: it proves that the mapping is ours (RFC 6887 §11.2). */
   readonly #nonce: Uint8Array
   #language: 'PCP' | 'NAT-PMP' = 'PCP'
 
@@ -53,40 +56,48 @@ export class PcpGateway implements Gateway {
   async map({ internalPort, externalPort, leaseMs }: MappingRequest, signal: AbortSignal): Promise<Granted> {
     const request = { internalPort, externalPort, lifetimeS: Math.ceil(leaseMs / 1000) }
     if (this.#language === 'PCP') {
-      const answer = await this.#askPcp(request, signal)
+      const answer = await this.#requestPcp(request, signal)
       if (answer.type === 'mapped') return granted(answer.external, answer.lifetimeS)
       if (answer.code !== unsupportedVersion) throw refusal(answer.code)
       this.#language = 'NAT-PMP'
     }
-    const asked = await this.#ask(encodeNatPmpAddress(), (bytes) => decodeNatPmp(bytes, 'address'), signal)
-    if (asked.type !== 'address') throw refusal(asked.type === 'refused' ? asked.code : 0)
-    const answer = await this.#askNatPmp(request, signal)
+    const addressAnswer = await this.#exchange(
+      encodeNatPmpAddress(),
+      (bytes) => decodeNatPmp(bytes, 'address'),
+      signal,
+    )
+    if (addressAnswer.type !== 'address')
+      throw refusal(addressAnswer.type === 'refused' ? addressAnswer.code : 0)
+    const answer = await this.#requestNatPmp(request, signal)
     if (answer.type !== 'mapped') throw refusal(answer.type === 'refused' ? answer.code : 0)
-    return granted({ address: asked.address, port: answer.externalPort }, answer.lifetimeS)
+    return granted({ address: addressAnswer.address, port: answer.externalPort }, answer.lifetimeS)
   }
 
-  /** Also where no mapping was seen to be made: the answer may have been lost. */
+  /** Also when no mapping was confirmed: the answer may have been lost. */
   async unmap(_granted: Granted, internalPort: number, signal: AbortSignal): Promise<void> {
     const request = { internalPort, externalPort: 0, lifetimeS: 0 }
-    if (this.#language === 'PCP') await this.#askPcp(request, signal)
-    // The answer has port 0, which counts as refused; that it came is enough.
-    else await this.#askNatPmp(request, signal)
+    if (this.#language === 'PCP') await this.#requestPcp(request, signal)
+    // The answer has port 0, which counts as refused; any answer is enough.
+    else await this.#requestNatPmp(request, signal)
   }
 
-  #askNatPmp(request: MapRequest, signal: AbortSignal): Promise<NatPmpAnswer> {
+  #requestNatPmp(request: MapRequest, signal: AbortSignal): Promise<NatPmpAnswer> {
     const { protocol } = this.#options
     const decode = (bytes: Uint8Array) => decodeNatPmp(bytes, request.internalPort, protocol)
-    return this.#ask(encodeNatPmpMap(request, protocol), decode, signal)
+    return this.#exchange(encodeNatPmpMap(request, protocol), decode, signal)
   }
 
-  #askPcp(request: MapRequest, signal: AbortSignal): Promise<PcpAnswer> {
+  #requestPcp(request: MapRequest, signal: AbortSignal): Promise<PcpAnswer> {
     const { client, protocol } = this.#options
     const decode = (bytes: Uint8Array) => decodePcpMap(bytes, request.internalPort, this.#nonce, protocol)
-    return this.#ask(encodePcpMap(request, client, this.#nonce, protocol), decode, signal)
+    return this.#exchange(encodePcpMap(request, client, this.#nonce, protocol), decode, signal)
   }
 
-  /** A socket for each question, connected: the system then hears only the router, and tells when nobody listens there. */
-  async #ask<Answer>(
+  /**
+   * Each request has its own connected socket: the system then accepts only the router's packets, and reports
+   * when the port is closed.
+   */
+  async #exchange<Answer>(
     request: Uint8Array,
     decode: (bytes: Uint8Array) => Answer | null,
     signal: AbortSignal,

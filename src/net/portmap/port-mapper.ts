@@ -1,5 +1,5 @@
-// Asks the router to let strangers in at our port: by PCP or NAT-PMP, and by UPnP where it knows neither. Loaded
-// when first needed; nothing here ever fails the agent.
+// Asks the router to open our port: by PCP or NAT-PMP, or by UPnP if it knows neither. Loaded when first
+// needed. No failure here affects the agent.
 
 import { viewOf } from '../../base/bytes.ts'
 import type { Clock } from '../../base/clock.ts'
@@ -15,7 +15,7 @@ export type { PortMapping } from './mapping-renewal.ts'
 export type PortMappingOptions = {
   readonly clock: Clock
   readonly randomBytes: Crypto['randomBytes']
-  /** Of our IPv4 socket. */
+  /** Port of our IPv4 socket. */
   readonly port: number
   /** Default UDP. */
   readonly protocol?: PortProtocol
@@ -24,13 +24,13 @@ export type PortMappingOptions = {
 }
 
 export interface PortMapper {
-  /** The first asking is over, with or without a mapping; ten seconds at most. */
+  /** Resolves when the first request has ended, with or without a mapping; ten seconds at most. */
   readonly settled: Promise<void>
-  /** Takes the mapping back; two seconds at most. */
+  /** Deletes the mapping; two seconds at most. */
   close(): Promise<void>
 }
 
-/** Starts asking at once. */
+/** Starts requesting at once. */
 export function mapPort(options: PortMappingOptions): PortMapper {
   const { clock, randomBytes, port, leaseMs, onChange, protocol = 'UDP' } = options
   return new RenewedMapping({
@@ -38,12 +38,12 @@ export function mapPort(options: PortMappingOptions): PortMapper {
     port,
     ...(leaseMs !== undefined && { leaseMs }),
     onChange,
-    find: (signal) => findGateways(randomBytes, protocol, signal),
+    findGateways: (signal) => gatewaysOf(randomBytes, protocol, signal),
   })
 }
 
-/** The search by UPnP goes on while PCP is tried: a router that is silent about one may speak the other. */
-async function* findGateways(
+/** The UPnP search runs while PCP is tried: a router without one may have the other. */
+async function* gatewaysOf(
   randomBytes: Crypto['randomBytes'],
   protocol: PortProtocol,
   signal: AbortSignal,

@@ -1,28 +1,30 @@
-// Finds the router's UPnP description (SSDP, UPnP Device Architecture 1.1 §1.3). Only what the router itself says
-// of itself counts: any other device in the LAN could send our requests wherever it liked.
+// Finds the router's UPnP description (SSDP, UPnP Device Architecture 1.1 §1.3). Only the router's own answer
+// counts: another device in the LAN could direct our requests anywhere.
 
 import { createSocket } from 'node:dgram'
-import { readSearchAnswer, searchRequest } from './upnp-messages.ts'
+import { parseSearchAnswer, searchRequest } from './upnp-messages.ts'
 
 const group = { address: '239.255.255.250', port: 1900 }
 const deviceTypes = [
   'urn:schemas-upnp-org:device:InternetGatewayDevice:1',
   'urn:schemas-upnp-org:device:InternetGatewayDevice:2',
 ]
-/** Datagrams are lost; the answers to the last may take the second that MX gives them. */
+/** Repeated because datagrams are lost. Answers to the last one may take the second that MX allows. */
 const sendAtMs = [0, 300, 1_000]
 const giveUpAfterMs = 2_500
 const maxAnswerBytes = 2_000
 
-export type UpnpPlace = {
+export type RouterAddresses = {
   readonly router: string
   /** Our address in the router's network. */
   readonly client: string
 }
 
-/** The URL of the router's description. Rejects when nothing answers within 2.5 s. `port` is SSDP's, but in tests. */
+/**
+ * The URL of the router's description. Rejects when nothing answers within 2.5 s. `port` is replaced in tests.
+ */
 export async function searchUpnp(
-  { router, client }: UpnpPlace,
+  { router, client }: RouterAddresses,
   signal: AbortSignal,
   port = group.port,
 ): Promise<URL> {
@@ -36,18 +38,18 @@ export async function searchUpnp(
       socket.on('error', reject)
       socket.on('message', (bytes, from) => {
         if (from.address !== router || bytes.length > maxAnswerBytes) return
-        const location = readSearchAnswer(bytes.toString('latin1'))
-        const url = location === null ? null : routersOwn(location, router)
+        const location = parseSearchAnswer(bytes.toString('latin1'))
+        const url = location === null ? null : ownUrlOf(location, router)
         if (url) resolve(url)
       })
-      // To the router alone as well: some switches and access points do not pass multicast on.
+      // Also to the router directly: some switches and access points do not forward multicast.
       const send = () => {
         for (const { address, port: to } of [
           { ...group, port },
           { address: router, port },
         ]) {
           const host = `${address}:${to}`
-          // A way that is closed is no reason to give up the other.
+          // If one of the two fails, the other may still work.
           for (const type of deviceTypes) socket.send(searchRequest(type, host), to, address, () => {})
         }
       }
@@ -68,8 +70,8 @@ export async function searchUpnp(
   }
 }
 
-/** The URL, if it is plain HTTP at the router itself. */
-export function routersOwn(text: string, router: string, base?: URL): URL | null {
+/** The URL if it is plain HTTP at the router itself; else null. */
+export function ownUrlOf(text: string, router: string, base?: URL): URL | null {
   const url = URL.parse(text, base?.href)
   return url?.protocol === 'http:' && url.hostname === router && url.username === '' ? url : null
 }

@@ -1,32 +1,32 @@
-// A router that is asked by UPnP (Internet Gateway Device 1 and 2).
+// A router used by UPnP (Internet Gateway Device 1 and 2).
 
 import { request as httpRequest, type RequestOptions } from 'node:http'
 import { canonicalAddress, familyOf } from '../../base/endpoint.ts'
 import type { Gateway, Granted, MappingRequest, PortProtocol } from './gateway.ts'
-import { routersOwn, searchUpnp, type UpnpPlace } from './ssdp-search.ts'
+import { ownUrlOf, type RouterAddresses, searchUpnp } from './ssdp-search.ts'
 import {
   actionRequest,
   errorCodeOf,
-  readServices,
-  readUrlBase,
+  parseServices,
+  parseUrlBase,
   type Service,
   textOf,
 } from './upnp-messages.ts'
 
-/** Descriptions in the field have some ten thousand. */
+/** Real descriptions have some ten thousand bytes. */
 const maxAnswerBytes = 256 * 1024
-/** WANIPConnection: somebody else has this port; the same, by another program of the router. */
+/** WANIPConnection: another device has this port, or another program of the router has it. */
 const conflicts = [718, 729]
-/** Routers that keep a mapping until it is taken back say 725; some only that they do not understand. */
+/** Routers with permanent mappings only answer 725; some answer that they do not understand (402). */
 const leaseRefusals = [402, 725]
 const maxPortTries = 4
 
-type UpnpGatewayOptions = UpnpPlace & {
-  /** 0..1, for the ports to try when ours is taken. */
+type UpnpGatewayOptions = RouterAddresses & {
+  /** 0 up to 1; chooses other ports when ours is in use. */
   readonly random: () => number
   /** Default UDP. */
   readonly protocol?: PortProtocol
-  /** SSDP's, but in tests. */
+  /** Replaces SSDP's port in tests. */
   readonly searchPort?: number
 }
 
@@ -40,15 +40,15 @@ class UpnpError extends Error {
   }
 }
 
-/** Rejects when the router does not speak UPnP, or has nothing that maps ports. */
+/** Rejects when the router has no UPnP, or no service that maps ports. */
 export async function findUpnpGateway(options: UpnpGatewayOptions, signal: AbortSignal): Promise<Gateway> {
   const { router, client, searchPort } = options
   const location = await searchUpnp({ router, client }, signal, searchPort)
   const description = await exchange(location, { method: 'GET', localAddress: client, signal })
   if (description.status !== 200) throw new Error('the router has no description of itself')
-  const base = routersOwn(readUrlBase(description.text) ?? '', router) ?? location
-  const controls = readServices(description.text).flatMap(({ type, controlUrl }: Service) => {
-    const url = routersOwn(controlUrl, router, base)
+  const base = ownUrlOf(parseUrlBase(description.text) ?? '', router) ?? location
+  const controls = parseServices(description.text).flatMap(({ type, controlUrl }: Service) => {
+    const url = ownUrlOf(controlUrl, router, base)
     return url ? [{ type, url }] : []
   })
   if (controls.length === 0) throw new Error('the router offers nothing that maps ports')
@@ -60,7 +60,7 @@ class UpnpGateway implements Gateway {
   readonly router: string
   readonly #options: UpnpGatewayOptions
   readonly #controls: readonly Control[]
-  /** The one that granted last. */
+  /** The one that granted a port last. */
   #control: Control | null = null
 
   constructor(options: UpnpGatewayOptions, controls: readonly Control[]) {
@@ -86,11 +86,11 @@ class UpnpGateway implements Gateway {
 
   async unmap({ external }: Granted, _internalPort: number, signal: AbortSignal): Promise<void> {
     if (!this.#control) return
-    await this.#act(this.#control, 'DeletePortMapping', this.#place(external.port), signal)
+    await this.#callAction(this.#control, 'DeletePortMapping', this.#mappingKey(external.port), signal)
   }
 
   async #externalAddress(control: Control, signal: AbortSignal): Promise<string> {
-    const answer = await this.#act(control, 'GetExternalIPAddress', {}, signal)
+    const answer = await this.#callAction(control, 'GetExternalIPAddress', {}, signal)
     const address = canonicalAddress(textOf(answer, 'NewExternalIPAddress') ?? '')
     if (address === null || familyOf(address) !== 4 || address === '0.0.0.0') {
       throw new Error('the router has no address outside')
@@ -98,13 +98,18 @@ class UpnpGateway implements Gateway {
     return address
   }
 
-  /** The port outside. */
+  /** Returns the external port. */
   async #mapAt(control: Control, request: MappingRequest, signal: AbortSignal): Promise<number> {
     let port = request.externalPort
     let leaseS = Math.ceil(request.leaseMs / 1000)
     for (let tries = 1; ; tries++) {
       try {
-        await this.#act(control, 'AddPortMapping', this.#mapping(port, request.internalPort, leaseS), signal)
+        await this.#callAction(
+          control,
+          'AddPortMapping',
+          this.#mapping(port, request.internalPort, leaseS),
+          signal,
+        )
         return port
       } catch (error) {
         if (!(error instanceof UpnpError) || tries >= maxPortTries) throw error
@@ -117,7 +122,7 @@ class UpnpGateway implements Gateway {
 
   #mapping(externalPort: number, internalPort: number, leaseS: number): Record<string, string | number> {
     return {
-      ...this.#place(externalPort),
+      ...this.#mappingKey(externalPort),
       NewInternalPort: internalPort,
       NewInternalClient: this.#options.client,
       NewEnabled: 1,
@@ -126,13 +131,13 @@ class UpnpGateway implements Gateway {
     }
   }
 
-  #place(externalPort: number) {
+  #mappingKey(externalPort: number) {
     const { protocol = 'UDP' } = this.#options
     return { NewRemoteHost: '', NewExternalPort: externalPort, NewProtocol: protocol }
   }
 
-  /** The body of the answer; rejects with an UpnpError when the router says no. */
-  async #act(
+  /** The body of the answer. Rejects with an UpnpError when the router refuses. */
+  async #callAction(
     { type, url }: Control,
     action: string,
     values: Readonly<Record<string, string | number>>,
@@ -147,7 +152,7 @@ class UpnpGateway implements Gateway {
   }
 }
 
-/** One HTTP exchange, bounded in size; bounded in time by the signal. Redirects are not followed. */
+/** One HTTP request, bounded in size, and in time by the signal. Does not follow redirects. */
 function exchange(
   url: URL,
   options: RequestOptions,
@@ -156,16 +161,16 @@ function exchange(
   return new Promise((resolve, reject) => {
     const headers = { ...options.headers, 'content-length': Buffer.byteLength(body), connection: 'close' }
     const request = httpRequest(url, { ...options, headers, agent: false }, (response) => {
-      const parts: Buffer[] = []
+      const chunks: Buffer[] = []
       let bytes = 0
-      response.on('data', (part: Buffer) => {
-        bytes += part.length
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
         if (bytes > maxAnswerBytes) request.destroy(new Error('the router’s answer is too long'))
-        else parts.push(part)
+        else chunks.push(chunk)
       })
       response.on('error', reject)
       response.on('end', () =>
-        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString('utf8') }),
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
       )
     })
     request.on('error', reject)

@@ -1,23 +1,23 @@
-// What UPnP says in text: answers to a search, device descriptions, actions and their answers (UPnP Device
-// Architecture 1.1, WANIPConnection 1 and 2). Only what asking for a port needs is read, by scanning: the texts
-// come from whatever calls itself a router, and are bounded before they get here.
+// The texts of UPnP: search answers, device descriptions, actions and their answers (UPnP Device Architecture
+// 1.1, WANIPConnection 1 and 2). Only what a port mapping needs is parsed, by scanning. The texts may come from
+// any device, so their size is limited before they get here.
 
 export type Service = {
   readonly type: string
-  /** As written: a URL or a path. */
+  /** A URL or a path, as written in the description. */
   readonly controlUrl: string
 }
 
-/** Those that can map ports, better ones first. The last is spoken by DSL routers. */
-const mappers = [
+/** Services that map ports, best first. DSL routers have the last one. */
+const mappingServices = [
   'urn:schemas-upnp-org:service:WANIPConnection:2',
   'urn:schemas-upnp-org:service:WANIPConnection:1',
   'urn:schemas-upnp-org:service:WANPPPConnection:1',
 ]
-/** A router with more than one connection to the world. */
+/** A router may have several Internet connections. */
 const maxServices = 4
 
-/** `man` is what the standard wants; `mx`, in seconds, how long answers may be spread. */
+/** `MX`: the seconds over which answers may be spread. */
 export function searchRequest(deviceType: string, host: string): string {
   return [
     'M-SEARCH * HTTP/1.1',
@@ -30,23 +30,27 @@ export function searchRequest(deviceType: string, host: string): string {
   ].join('\r\n')
 }
 
-/** Where the description of the device is; null unless it is a plain answer to a search. */
-export function readSearchAnswer(text: string): string | null {
+/** The URL of the device description; null unless this is a plain search answer. */
+export function parseSearchAnswer(text: string): string | null {
   if (!/^HTTP\/1\.[01] 200\b/.test(text)) return null
   return /^location:[ \t]*(\S{1,500})[ \t]*\r?$/im.exec(text)?.[1] ?? null
 }
 
 /** The services of a device description that map ports, best first. */
-export function readServices(description: string): Service[] {
+export function parseServices(description: string): Service[] {
   const services = elements(description, 'service').flatMap((element) => {
     const [type, controlUrl] = [textOf(element, 'serviceType'), textOf(element, 'controlURL')]
-    return type !== null && controlUrl !== null && mappers.includes(type) ? [{ type, controlUrl }] : []
+    return type !== null && controlUrl !== null && mappingServices.includes(type)
+      ? [{ type, controlUrl }]
+      : []
   })
-  return services.sort((a, b) => mappers.indexOf(a.type) - mappers.indexOf(b.type)).slice(0, maxServices)
+  return services
+    .sort((a, b) => mappingServices.indexOf(a.type) - mappingServices.indexOf(b.type))
+    .slice(0, maxServices)
 }
 
 /** The base of the paths in a description, where it names one (UPnP 1.0). */
-export function readUrlBase(description: string): string | null {
+export function parseUrlBase(description: string): string | null {
   return textOf(description, 'URLBase')
 }
 
@@ -66,7 +70,7 @@ export function actionRequest(
 /** The text of the first element of this name, whatever its namespace prefix; null when there is none. */
 export function textOf(xml: string, name: string): string | null {
   const [element] = elements(xml, name, 1)
-  return element === undefined ? null : withoutEntities(element.trim())
+  return element === undefined ? null : decodeEntities(element.trim())
 }
 
 /** UPnP's error code in a SOAP fault; 0 when there is none. */
@@ -74,7 +78,10 @@ export function errorCodeOf(fault: string): number {
   return Number(textOf(fault, 'errorCode')) || 0
 }
 
-/** What is inside the elements of this name. Linear: each place is looked at once, and nothing nests in itself. */
+/**
+ * The contents of the elements of this name. Takes linear time: each place is scanned once, and no element
+ * nests in itself.
+ */
 function elements(xml: string, name: string, most = 64): string[] {
   const open = new RegExp(`<(?:[\\w-]{1,32}:)?${name}(?:\\s[^<>]{0,500})?>`, 'g')
   const close = new RegExp(`</(?:[\\w-]{1,32}:)?${name}\\s{0,8}>`, 'g')
@@ -89,7 +96,7 @@ function elements(xml: string, name: string, most = 64): string[] {
   return found
 }
 
-function withoutEntities(text: string): string {
+function decodeEntities(text: string): string {
   const characters: Readonly<Record<string, string>> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' }
   return text.replace(/&(lt|gt|quot|apos|amp);/g, (_whole, name: string) => characters[name] ?? '')
 }

@@ -1,5 +1,5 @@
-// Connections of strangers, bounded for each source and in all. When all places are taken whoever has been silent for
-// longest goes, so that idlers cannot keep others out.
+// Limits the connections of strangers, per source and in total. When all places are taken, the connection that
+// was silent longest is closed, so that idle ones cannot block others.
 
 import { customerOf, type Endpoint } from '../../base/endpoint.ts'
 
@@ -9,7 +9,7 @@ export type LimitedConnection = { readonly from: Endpoint; readonly close: () =>
 
 export class ConnectionLimit<Connection extends LimitedConnection = LimitedConnection> {
   readonly #limits: ConnectionLimits
-  /** Whoever spoke last is last. */
+  /** In the order of their last activity. */
   readonly #connections = new Set<Connection>()
   readonly #bySource = new Map<string, number>()
 
@@ -21,27 +21,27 @@ export class ConnectionLimit<Connection extends LimitedConnection = LimitedConne
     return this.#connections.size
   }
 
-  /** False when its source has as many as it may; then it is for the caller to close. */
+  /** False when its source already has as many as allowed; then the caller must close it. */
   admit(connection: Connection): boolean {
     const source = customerOf(connection.from)
     const present = this.#bySource.get(source) ?? 0
     if (present >= this.#limits.perSource) return false
-    const [silent] = this.#connections
-    if (silent && this.#connections.size >= this.#limits.total) {
-      this.leave(silent)
-      silent.close()
+    const [idlest] = this.#connections
+    if (idlest && this.#connections.size >= this.#limits.total) {
+      this.remove(idlest)
+      idlest.close()
     }
     this.#connections.add(connection)
     this.#bySource.set(source, (this.#bySource.get(source) ?? 0) + 1)
     return true
   }
 
-  noteSpoke(connection: Connection): void {
+  noteActivity(connection: Connection): void {
     if (this.#connections.delete(connection)) this.#connections.add(connection)
   }
 
-  /** False when it was none. */
-  leave(connection: Connection): boolean {
+  /** False when it is unknown. */
+  remove(connection: Connection): boolean {
     if (!this.#connections.delete(connection)) return false
     const source = customerOf(connection.from)
     const left = (this.#bySource.get(source) ?? 1) - 1
@@ -52,7 +52,7 @@ export class ConnectionLimit<Connection extends LimitedConnection = LimitedConne
 
   closeAll(): void {
     for (const connection of [...this.#connections]) {
-      this.leave(connection)
+      this.remove(connection)
       connection.close()
     }
   }

@@ -1,16 +1,16 @@
-// A TCP connection that carries the packets of checks and links, and holds no more of them than stated.
+// A TCP connection that carries check packets and link packets, with a bound on unsent bytes.
 
 import type { Socket } from 'node:net'
 import type { Endpoint } from '../../base/endpoint.ts'
 import { framePacket, maxFramedBytes, PacketReader } from '../../link/tcp-framing.ts'
 
-/** Handed to the kernel and not yet taken; beyond it packets are dropped, as a full link would. */
+/** Bytes that the kernel has not taken yet. Beyond it packets are dropped, as on a full link. */
 export const maxUnsentBytes = 256 * 1024
 
 export type ConnectionHandlers = {
-  /** `bytes` belong to whoever takes them. */
+  /** The receiver owns `bytes`. */
   readonly onPacket: (bytes: Uint8Array) => void
-  /** It ended, from either side, or sent what is no packet. Not told after `close`. */
+  /** The connection ended, or sent malformed data. Not called after `close`. */
   readonly onClose: () => void
 }
 
@@ -32,7 +32,7 @@ export class PacketConnection {
     socket.on('close', () => this.#end())
   }
 
-  /** Somebody else takes it over, in the middle of a packet's handling too. */
+  /** Gives the connection to another owner, possibly while a packet is being handled. */
   set handlers(handlers: ConnectionHandlers) {
     this.#handlers = handlers
   }
@@ -42,7 +42,7 @@ export class PacketConnection {
     if (this.#socket.writableLength <= maxUnsentBytes) this.#socket.write(framePacket(packet))
   }
 
-  /** At once; what was not sent is lost. */
+  /** Closes at once; unsent bytes are lost. */
   close(): void {
     this.#isOpen = false
     this.#socket.destroy()

@@ -1,5 +1,5 @@
-// A TCP port where peers may call. A caller has a few seconds to bring one packet that somebody here takes for authentic;
-// until then nothing is said, and afterwards the connection belongs to whoever took it.
+// A TCP port for incoming connections of peers. A new connection must send one authentic packet within a few
+// seconds. Before that nothing is sent. Then the connection belongs to its owner.
 
 import type { Clock } from '../../base/clock.ts'
 import type { Endpoint, Family } from '../../base/endpoint.ts'
@@ -7,22 +7,25 @@ import { ConnectionLimit, type ConnectionLimits, type LimitedConnection } from '
 import { PacketConnection } from './packet-connection.ts'
 import { openTcpListener } from './tcp-listener.ts'
 
-/** Callers that have not brought anything yet. */
+/** Limits of connections without an authentic packet. */
 export const waitingLimits: ConnectionLimits = { total: 64, perSource: 8 }
-export const mostWaitingMs = 5_000
+export const maxWaitingMs = 5_000
 
 type PacketListenerOptions = {
   readonly clock: Clock
   readonly family: Family
   /** Default: any free port. */
   readonly port?: number
-  /** Whether it was taken, with the first packet; its handlers are then whoever took it's own. */
+  /**
+   * Returns whether an owner accepts the connection with its first packet. The owner then sets its own
+   * handlers.
+   */
   readonly onFirstPacket: (connection: PacketConnection, packet: Uint8Array) => boolean
 }
 
 export interface PacketListener {
   readonly local: Endpoint
-  /** Connections that were taken stay. */
+  /** Accepted connections stay open. */
   close(): void
 }
 
@@ -39,15 +42,15 @@ export async function openPacketListener(options: PacketListenerOptions): Promis
         socket.destroy()
         return
       }
-      const cancel = clock.after(mostWaitingMs, pending.close)
-      const leave = () => {
+      const cancel = clock.after(maxWaitingMs, pending.close)
+      const stopWaiting = () => {
         cancel()
-        waiting.leave(pending)
+        waiting.remove(pending)
       }
-      socket.once('close', leave)
+      socket.once('close', stopWaiting)
       const connection = new PacketConnection(socket, from, {
         onPacket: (packet) => {
-          leave()
+          stopWaiting()
           if (!onFirstPacket(connection, packet)) connection.close()
         },
         onClose: () => {},

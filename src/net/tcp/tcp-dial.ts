@@ -1,6 +1,6 @@
-// Opens a TCP connection, perhaps from a port that others of ours use already. Where both sides do so towards each other
-// at the same time the two attempts become one connection (RFC 9293 §3.5, simultaneous open): each NAT takes the other's
-// first packet for an answer to its own.
+// Opens a TCP connection, possibly from a port that other connections of ours use. When both sides do so at the
+// same time, the two attempts become one connection (RFC 9293 §3.5, simultaneous open): each NAT takes the
+// other side's first packet for an answer to its own.
 
 import { connect } from 'node:net'
 import { type Endpoint, type Family, familyOf } from '../../base/endpoint.ts'
@@ -10,8 +10,8 @@ import { openTcpListener } from './tcp-listener.ts'
 type DialOptions = {
   readonly to: Endpoint
   /**
-   * Our own; any when left out. Node lets several connections share a port that is bound by number (SO_REUSEADDR), but not
-   * with one that listens.
+   * Our own port; any by default. Node lets several connections share an explicitly bound port (SO_REUSEADDR),
+   * but not with a listener.
    */
   readonly localPort?: number
   readonly handlers: ConnectionHandlers
@@ -20,7 +20,7 @@ type DialOptions = {
   readonly onFailure: () => void
 }
 
-/** The returned function gives up what is not open yet; nothing is told afterwards. */
+/** The returned function cancels an attempt that is not connected yet; no callback is called afterwards. */
 export function dial({ to, localPort, handlers, onOpen, onFailure }: DialOptions): () => void {
   const local = localPort !== undefined && { localPort, localAddress: anyAddress[familyOf(to.address)] }
   const socket = connect({ host: to.address, port: to.port, noDelay: true, ...local })
@@ -46,7 +46,7 @@ export function dial({ to, localPort, handlers, onOpen, onFailure }: DialOptions
 
 export const anyAddress = { 4: '0.0.0.0', 6: '::' } as const satisfies Record<Family, string>
 
-/** One that nobody uses at this moment. Rejects with a Problem. */
+/** A port that is free at this moment. Rejects with a Problem. */
 export async function freeTcpPort(family: Family): Promise<number> {
   const listener = await openTcpListener({ family, onConnection: (socket) => socket.destroy() })
   listener.close()

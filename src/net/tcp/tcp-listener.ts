@@ -1,4 +1,4 @@
-// A TCP port that listens.
+// A listening TCP port.
 
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Endpoint, type Family, makeEndpoint } from '../../base/endpoint.ts'
@@ -10,14 +10,14 @@ type TcpListenerOptions = {
   readonly address?: string
   /** Default: any free port. */
   readonly port?: number
-  /** The socket has a listener for errors already. */
+  /** The socket already has an error listener. */
   readonly onConnection: (socket: Socket, from: Endpoint) => void
 }
 
 export interface TcpListener {
   /** As bound; the address is `0.0.0.0` or `::` when bound to all. */
   readonly local: Endpoint
-  /** Takes no more connections; those there are stay. */
+  /** Accepts no more connections; existing ones stay open. */
   close(): void
 }
 
@@ -37,7 +37,7 @@ export async function openTcpListener(options: TcpListenerOptions): Promise<TcpL
     server.once('error', fail)
     server.listen({ host: address, port, ipv6Only: family === 6, exclusive: true }, () => {
       server.off('error', fail)
-      // Too many files, say: who could not be taken tries again.
+      // For example too many open files: the client can try again.
       server.on('error', () => {})
       resolve()
     })

@@ -1,8 +1,8 @@
-// Where the NAT puts a TCP port of ours: learned by STUN in connections from that very port (RFC 8489 §6.2.2), of which one
-// is kept, so that the mapping is still there when a letter has travelled and a peer opens a connection to it.
+// Learns the public endpoint of one of our TCP ports by STUN over connections from that port (RFC 8489 §6.2.2).
+// One connection stays open, so that the mapping still exists when a letter has arrived and a peer connects.
 //
-//      asking all ──answers agree──> known, one connection kept ──it ends──> asking one after the other
-//          └──they differ: the NAT has another port for each destination──> nothing that could be told to others
+//      asking all ──answers agree──> known, one connection kept ──it ends──> asking one server after the other
+//          └──they differ: the NAT has another port per destination──> no endpoint to announce
 
 import { connect, type Socket } from 'node:net'
 import { equalBytes } from '../../base/bytes.ts'
@@ -16,28 +16,28 @@ import { anyAddress, freeTcpPort } from './tcp-dial.ts'
 export type TcpNatMappingOptions = {
   readonly clock: Clock
   readonly randomBytes: Crypto['randomBytes']
-  /** Of one family; the first few at different addresses are asked. */
+  /** STUN servers of one family; the first few with different addresses are used. */
   readonly servers: readonly Endpoint[]
-  /** The first endpoint that came late, another one, or none any more. */
-  readonly onNews: () => void
+  /** Called when the endpoint became known late, changed, or was lost. */
+  readonly onChange: () => void
 }
 
 const maxServers = 3
-/** Servers have so long to answer; the others less once one has. */
-const answerMs = 3_000
+/** Time for the servers to answer; once one has answered, the others have only `restMs`. */
+const answerTimeoutMs = 3_000
 const restMs = 300
-/** The shortest lifetime of a TCP mapping that RFC 5382 allows is two hours; in the field it is a minute or more. */
-const askAgainMs = 30_000
+/** RFC 5382 requires TCP mappings to live two hours; in the field it is a minute or more. */
+const requestAgainMs = 30_000
 const firstBackoffMs = 1_000
-const longestBackoffMs = 60_000
+const maxBackoffMs = 60_000
 
-type Conversation = { readonly close: () => void }
+type OpenConnection = { readonly close: () => void }
 
 export class TcpNatMapping {
   readonly #options: TcpNatMappingOptions
   readonly #servers: readonly Endpoint[]
   readonly #answers = new Map<Endpoint, Endpoint>()
-  readonly #open = new Map<Endpoint, Conversation>()
+  readonly #open = new Map<Endpoint, OpenConnection>()
   #port: number | null = null
   #endpoint: Endpoint | null = null
   #kept: Endpoint | null = null
@@ -47,10 +47,10 @@ export class TcpNatMapping {
   #nextServer = 0
   #backoffMs = firstBackoffMs
   #closed = false
-  /** The first answers are there, or none will come; a few seconds at most. */
+  /** Resolves when the first answers have arrived or cannot arrive any more; a few seconds at most. */
   readonly settled: Promise<void>
 
-  /** Starts asking at once. */
+  /** Starts at once. */
   constructor(options: TcpNatMappingOptions) {
     this.#options = options
     const addresses = new Set<string>()
@@ -64,12 +64,12 @@ export class TcpNatMapping {
     void this.#start()
   }
 
-  /** The port that is kept, from which peers are to be called; null while there is none. */
+  /** The port from which peers must be dialled; null while there is none. */
   get port(): number | null {
     return this.#endpoint ? this.#port : null
   }
 
-  /** As servers see it; null while unknown, or where it is another for each of them. */
+  /** The public endpoint of the port; null while unknown, or when it differs per server. */
   get endpoint(): Endpoint | null {
     return this.#endpoint
   }
@@ -90,12 +90,12 @@ export class TcpNatMapping {
       this.#settle()
       return
     }
-    for (const server of this.#servers) this.#talk(server)
-    this.#cancel = this.#options.clock.after(answerMs, () => this.#settle())
+    for (const server of this.#servers) this.#connectTo(server)
+    this.#cancel = this.#options.clock.after(answerTimeoutMs, () => this.#settle())
   }
 
-  /** Asks at once and again and again, until one side hangs up. */
-  #talk(server: Endpoint): void {
+  /** Sends requests repeatedly until one side closes the connection. */
+  #connectTo(server: Endpoint): void {
     const { clock, randomBytes } = this.#options
     const socket: Socket = connect({
       host: server.address,
@@ -107,16 +107,16 @@ export class TcpNatMapping {
     const splitter = stunSplitter()
     let transactionId = new Uint8Array(0)
     let cancel = () => {}
-    const ask = () => {
+    const request = () => {
       transactionId = Uint8Array.from(randomBytes(transactionIdBytes))
       socket.write(encodeRequest(transactionId))
-      cancel = clock.after(askAgainMs, ask)
+      cancel = clock.after(requestAgainMs, request)
     }
-    socket.on('connect', ask)
+    socket.on('connect', request)
     socket.on('error', () => {})
     socket.on('close', () => {
       cancel()
-      if (this.#open.delete(server)) this.#hungUp(server)
+      if (this.#open.delete(server)) this.#handleClose(server)
     })
     socket.on('data', (bytes) => {
       const messages = splitter.push(bytes)
@@ -125,7 +125,7 @@ export class TcpNatMapping {
         const decoding = decodeStun(message)
         if (!decoding.ok || decoding.message.type !== 'success') continue
         if (equalBytes(decoding.message.transactionId, transactionId))
-          this.#hear(server, decoding.message.mapped)
+          this.#handleAnswer(server, decoding.message.mapped)
       }
     })
     this.#open.set(server, {
@@ -137,7 +137,7 @@ export class TcpNatMapping {
     })
   }
 
-  #hear(server: Endpoint, mapped: Endpoint): void {
+  #handleAnswer(server: Endpoint, mapped: Endpoint): void {
     const isFirst = this.#answers.size === 0
     this.#answers.set(server, mapped)
     if (this.#isSettled) this.#keep(server, mapped)
@@ -148,13 +148,13 @@ export class TcpNatMapping {
     }
   }
 
-  /** Of one who answers later, or again. */
+  /** Handles an answer after the first ones. */
   #keep(server: Endpoint, mapped: Endpoint): void {
     this.#backoffMs = firstBackoffMs
     this.#kept = server
     if (this.#endpoint && equalEndpoints(this.#endpoint, mapped)) return
     this.#endpoint = mapped
-    this.#options.onNews()
+    this.#options.onChange()
   }
 
   #settle(): void {
@@ -168,24 +168,24 @@ export class TcpNatMapping {
       this.#endpoint = answer[1]
     }
     for (const [server, { close }] of [...this.#open]) if (server !== this.#kept) close()
-    // Whoever has another port for each destination is not asked again: it will have the next time.
-    if (this.#answers.size === 0 && this.#port !== null) this.#later()
+    // A NAT with another port per destination is not tested again: it will not change.
+    if (this.#answers.size === 0 && this.#port !== null) this.#retryLater()
     this.#onSettled()
   }
 
-  #hungUp(server: Endpoint): void {
+  #handleClose(server: Endpoint): void {
     if (this.#closed) return
     if (!this.#isSettled) {
       if (this.#open.size === 0) this.#settle()
-    } else if (this.#kept === null || this.#kept === server) this.#later()
+    } else if (this.#kept === null || this.#kept === server) this.#retryLater()
   }
 
-  #later(): void {
+  #retryLater(): void {
     this.#cancel()
     this.#cancel = this.#options.clock.after(this.#backoffMs, () => {
       const server = this.#servers[this.#nextServer++ % this.#servers.length]
-      if (server && !this.#open.has(server)) this.#talk(server)
+      if (server && !this.#open.has(server)) this.#connectTo(server)
     })
-    this.#backoffMs = Math.min(this.#backoffMs * 2, longestBackoffMs)
+    this.#backoffMs = Math.min(this.#backoffMs * 2, maxBackoffMs)
   }
 }

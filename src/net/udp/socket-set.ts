@@ -1,22 +1,22 @@
-// The sockets of one machine: the main one, which belongs to somebody else, and extra ones with ports of their
-// own, opened when first used. Sampling a NAT and searching for a port need hundreds of them for some seconds.
+// The sockets of one protocol machine: the main one, which belongs to somebody else, and extra ones with their
+// own ports, opened when first used. Port sampling and port searches need hundreds of them for some seconds.
 
 import { type Endpoint, familyOf } from '../../base/endpoint.ts'
 import type { Via } from '../../base/protocol-machine.ts'
 import type { openUdpSocket, UdpSocket } from './udp-socket.ts'
 
-/** Open or opening at once, beside the main one. */
+/** Extra sockets that are open or opening at once. */
 export const maxExtraSockets = 1_024
-/** Datagrams that wait for one socket to open; beyond it the oldest is lost. */
+/** Datagrams that wait for one socket to open. Beyond it the oldest is dropped. */
 const maxWaiting = 4
 
 export type SocketSetOptions = {
   readonly open: typeof openUdpSocket
-  /** Sends by the main socket. */
+  /** Sends from the main socket. */
   readonly sendMain: (bytes: Uint8Array, to: Endpoint, ttl?: number) => void
   /** From extra sockets only. */
   readonly onDatagram: (bytes: Uint8Array, from: Endpoint, via: Via) => void
-  /** The socket cannot be had: too many files are open, or the machine has no such family. */
+  /** The socket could not be opened: too many open files, or the machine lacks this family. */
   readonly onFailure: (via: Via, reason: unknown) => void
 }
 
@@ -32,7 +32,7 @@ export class SocketSet {
     this.#options = options
   }
 
-  /** Opens the socket `via` when it is not the main one and new; its family is that of the first destination. */
+  /** Opens the socket `via` if it is new and not the main one. Its family is that of the first destination. */
   send(bytes: Uint8Array, to: Endpoint, via: Via, ttl?: number): void {
     if (this.#closed) return
     if (via === 0) {
@@ -68,7 +68,7 @@ export class SocketSet {
 
   #open(via: Via, to: Endpoint): Extra | null {
     if (this.#extras.size >= maxExtraSockets) {
-      // Told later, as every failure is: the machine is in the middle of its actions now.
+      // Reported later, like every failure: the machine is performing its actions now.
       queueMicrotask(() => this.#fail(via, new Error(`more than ${maxExtraSockets} sockets`)))
       return null
     }

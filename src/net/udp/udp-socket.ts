@@ -1,23 +1,23 @@
-// A UDP socket as the rest of the product sees it.
+// A UDP socket with canonical addresses, bounded queues and counters.
 
 import { createSocket, type Socket } from 'node:dgram'
 import { canonicalAddress, type Endpoint, type Family, familyOf } from '../../base/endpoint.ts'
 import { bindProblem } from '../bind-errors.ts'
 
-/** The largest payload that crosses Ethernet in one piece; nothing of ours is larger, in either direction. */
+/** The largest payload of an unfragmented Ethernet packet. Larger datagrams are neither sent nor accepted. */
 export const maxDatagramBytes = 1472
-/** Datagrams handed to the kernel and not yet taken; beyond it new ones are dropped, as a full link would. */
-const maxWaiting = 1024
-/** For what comes while we are busy: streams come in bursts. The system may give less. */
+/** Datagrams that the kernel has not taken yet. Beyond it new ones are dropped, as on a full link. */
+const maxQueued = 1024
+/** For bursts that arrive while we are busy. The system may give less. */
 const receiveBufferBytes = 4 * 1024 * 1024
-/** Senders' addresses remembered; then the memory starts anew. */
+/** Cached sender addresses; when full, the cache is cleared. */
 const maxAddresses = 256
-/** RFC 1700; what systems give by themselves. */
-const usualTtl = 64
+/** The usual system default (RFC 1700). */
+const defaultTtl = 64
 
 type UdpStats = {
   readonly received: number
-  /** Too big, from an address we cannot answer, or more waiting than the bound. */
+  /** Too large, from an address we cannot answer, or beyond the queue's bound. */
   readonly dropped: number
 }
 
@@ -25,8 +25,10 @@ export interface UdpSocket {
   readonly family: Family
   /** As bound; the address is `0.0.0.0` or `::` when bound to all. */
   readonly local: Endpoint
-  /** Never throws: what the kernel does not take is lost as on the way. Datagrams of the other family are dropped. `ttl`:
-   *  hops this one may live. */
+  /**
+   * Never throws: a datagram that the kernel rejects counts as lost. Datagrams of the other family are dropped.
+   * `ttl`: hop limit of this datagram.
+   */
   send(bytes: Uint8Array, to: Endpoint, ttl?: number): void
   stats(): UdpStats
   close(): Promise<void>
@@ -38,7 +40,7 @@ export type UdpOptions = {
   readonly address?: string
   /** Default: any free port. */
   readonly port?: number
-  /** `bytes` belongs to the callee. */
+  /** The callee owns `bytes`. */
   readonly onDatagram: (bytes: Uint8Array, from: Endpoint) => void
 }
 
@@ -48,10 +50,10 @@ export async function openUdpSocket(options: UdpOptions): Promise<UdpSocket> {
   const port = options.port ?? 0
   const socket = createSocket({
     type: options.family === 4 ? 'udp4' : 'udp6',
-    // One family a socket: IPv4 peers would otherwise appear twice, under two spellings.
+    // One family per socket: otherwise IPv4 peers would appear under two spellings.
     ipv6Only: options.family === 6,
     recvBufferSize: receiveBufferBytes,
-    // We only ever send to literal addresses; node would ask its resolver for each datagram.
+    // We send only to literal addresses; without this, Node would ask its resolver for each datagram.
     lookup: (hostname, _options, done) => done(null, hostname, options.family),
   })
   const bound = await bind(socket, address, port)
@@ -80,9 +82,9 @@ class DgramSocket implements UdpSocket {
   #open = true
   #received = 0
   #dropped = 0
-  /** Datagrams under way that were given a short life. */
-  #shortened = 0
-  /** What senders' addresses are as endpoints; reading one costs more than taking the datagram. */
+  /** Pending datagrams with a small hop limit. */
+  #pendingWithTtl = 0
+  /** Canonical forms of sender addresses; parsing one costs more than receiving the datagram. */
   readonly #addresses = new Map<string, string | null>()
 
   constructor(socket: Socket, { family, onDatagram }: UdpOptions, local: Endpoint) {
@@ -91,7 +93,7 @@ class DgramSocket implements UdpSocket {
     this.#socket = socket
     socket.on('message', (bytes, { address, port }) => {
       if (!this.#open) return
-      // A link-local sender carries a zone, which makes no endpoint: we could not tell others of it.
+      // A link-local sender has a zone, which an endpoint cannot express, so we could not announce it.
       const canonical = this.#canonical(address)
       if (canonical === null || port === 0 || bytes.length > maxDatagramBytes) {
         this.#dropped++
@@ -100,7 +102,7 @@ class DgramSocket implements UdpSocket {
       this.#received++
       onDatagram(bytes, { address: canonical, port })
     })
-    // Without a listener a stray ICMP error would end the process.
+    // Without a listener an ICMP error would end the process.
     socket.on('error', () => {})
   }
 
@@ -116,34 +118,36 @@ class DgramSocket implements UdpSocket {
 
   send(bytes: Uint8Array, to: Endpoint, ttl?: number): void {
     if (!this.#open) return
-    const unfit = bytes.length > maxDatagramBytes || familyOf(to.address) !== this.family
-    if (unfit || this.#socket.getSendQueueCount() >= maxWaiting) {
+    const isUnfit = bytes.length > maxDatagramBytes || familyOf(to.address) !== this.family
+    if (isUnfit || this.#socket.getSendQueueCount() >= maxQueued) {
       this.#dropped++
       return
     }
     try {
       if (ttl === undefined) {
-        // A callback would be called for each datagram, and tell nothing that anybody could act upon.
+        // A callback would run for each datagram and bring nothing useful.
         this.#socket.send(bytes, to.port, to.address)
         return
       }
-      this.#shorten(ttl)
+      this.#setTtl(ttl)
       this.#socket.send(bytes, to.port, to.address, this.#restoreTtl)
     } catch {
       if (ttl !== undefined) this.#restoreTtl()
     }
   }
 
-  /** The kernel may take the datagram later than this call, so the old value comes back in the callback. Other
-   *  datagrams that are under way meanwhile may share the short life: they are sent again as any lost one. */
-  #shorten(ttl: number): void {
-    this.#shortened++
+  /**
+   * The kernel may take the datagram after this call, so the callback restores the old value. Other pending
+   * datagrams may get the small hop limit too; they are repeated like lost ones.
+   */
+  #setTtl(ttl: number): void {
+    this.#pendingWithTtl++
     this.#socket.setTTL(ttl)
   }
 
   readonly #restoreTtl = (): void => {
-    this.#shortened--
-    if (this.#open && this.#shortened === 0) this.#socket.setTTL(usualTtl)
+    this.#pendingWithTtl--
+    if (this.#open && this.#pendingWithTtl === 0) this.#socket.setTTL(defaultTtl)
   }
 
   stats(): UdpStats {

@@ -1,65 +1,66 @@
-// Searching for a port that nobody can know: one side opens many sockets towards the other's one endpoint, the other
-// tries many ports of the first, and by the birthday paradox some of them meet. A hole lives 10 s or little
-// more, so both do it at an instant that they agreed on by letter.
+// Searches for a port that nobody can predict. One side opens many sockets towards the other's single endpoint.
+// The other side tries many ports of the first. By the birthday paradox some of them match. A NAT mapping may
+// live only a little longer than 10 s, so both sides start at a time agreed by letter.
 //
-//   sockets side:  waiting for the endpoint ──▶ proposes ──▶ agreed ──startAt──▶ searching ──▶ over, or proposes again
+//   sockets side:  waiting for the endpoint ──▶ proposes ──▶ agreed ──startAt──▶ searching ──▶ ends, or proposes again
 //   ports side:                               waiting ──▶ agreed ──startAt──▶ searching ──▶ waiting
 //
-// Who hears of an instant too late proposes another, in the next round.
+// A side that learns the start time too late proposes another one, in the next round.
 
 import type { Endpoint } from '../../base/endpoint.ts'
 import type { PortBlock } from '../../base/nat-profile.ts'
 import type { Via } from '../../base/protocol-machine.ts'
 import { type Signal, signalLimits } from '../../base/signaling-message.ts'
-import { newMappings } from '../check-pacing.ts'
+import { newMappingRate } from '../check-pacing.ts'
 import { drawPorts, portsOf } from '../port-arithmetic.ts'
 import { type ProbeSender, type Tactic, usualMailMs } from './tactic.ts'
 
 type BirthdayParadoxSearchOptions = {
   readonly probeSender: ProbeSender
   readonly now: number
-  readonly part: /** `towards`: null until the peer announces it by `ports`. */
+  /** `towards`: null until the peer announces it in a `ports` signal. */
+  readonly role:
     | { readonly type: 'sockets'; readonly towards: Endpoint | null }
     | {
         readonly type: 'ports'
         readonly address: string
         readonly within: PortBlock
-        /** Where our own port towards the peer is known; nothing can be done while it is null. */
+        /** The socket whose port towards the peer is known. While it is null, nothing is sent. */
         readonly via: () => Via | null
       }
-  /** Sockets, or ports. */
+  /** Number of sockets or ports. */
   readonly size: number
   readonly mailMs: number | null
   /** 0 up to 1. */
   readonly random: () => number
 }
 
-/** That long a hole lives at least. */
-const holeMs = 10_000
-/** Clocks may be wrong by so much against each other. */
+/** A NAT mapping lives at least so long. */
+const mappingMs = 10_000
+/** The two clocks may differ by so much. */
 const clockErrorMs = 3_500
-/** Nobody makes an appointment for later than that. */
-const longestLeadMs = 900_000
-/** After the last packet of a search: whatever still may come has come. */
-const tailMs = holeMs
+/** A proposed start later than this is rejected. */
+const maxLeadMs = 900_000
+/** Waiting time after the last packet of a search. */
+const tailMs = mappingMs
 
 export class BirthdayParadoxSearch implements Tactic {
   readonly #options: BirthdayParadoxSearchOptions
   #towards: Endpoint | null
   #signaledRound = -1
-  /** The latest that was agreed on or proposed. */
+  /** The latest round that was agreed on or proposed. */
   #round = -1
   #proposeAt: number | null
   #startAt: number | null = null
   #endAt: number | null = null
-  /** Of the present search; at most `size`. */
+  /** Sockets of the present search; at most `size`. */
   #vias: Via[] = []
   #leadMs: number
   readonly failure = null
 
   constructor(options: BirthdayParadoxSearchOptions) {
     this.#options = options
-    this.#towards = options.part.type === 'sockets' ? options.part.towards : null
+    this.#towards = options.role.type === 'sockets' ? options.role.towards : null
     this.#leadMs = 1.6 * (options.mailMs ?? usualMailMs) + 3_000
     this.#proposeAt = this.#towards ? options.now : null
   }
@@ -71,7 +72,7 @@ export class BirthdayParadoxSearch implements Tactic {
   handleSignal(now: number, signal: Signal): void {
     if (signal.type === 'search')
       this.#agree(now, signal.round, this.#options.probeSender.fromWall(signal.startAt))
-    if (signal.type === 'ports' && this.#options.part.type === 'sockets') this.#hearPorts(now, signal)
+    if (signal.type === 'ports' && this.#options.role.type === 'sockets') this.#handlePorts(now, signal)
   }
 
   act(now: number): void {
@@ -80,15 +81,15 @@ export class BirthdayParadoxSearch implements Tactic {
     if (this.#endAt !== null && now >= this.#endAt) this.#finish(now)
   }
 
-  #hearPorts(now: number, { round, address, ranges }: Signal & { type: 'ports' }): void {
-    const { part } = this.#options
-    if (part.type !== 'sockets' || part.towards || round <= this.#signaledRound) return
+  #handlePorts(now: number, { round, address, ranges }: Signal & { type: 'ports' }): void {
+    const { role } = this.#options
+    if (role.type !== 'sockets' || role.towards || round <= this.#signaledRound) return
     const [port] = portsOf(ranges, 1)
     if (port === undefined) return
     this.#signaledRound = round
-    const isNews = this.#towards === null
+    const isFirst = this.#towards === null
     this.#towards = { address, port }
-    if (isNews) this.#proposeAt = now
+    if (isFirst) this.#proposeAt = now
   }
 
   #propose(now: number, round: number): void {
@@ -99,17 +100,17 @@ export class BirthdayParadoxSearch implements Tactic {
     this.#startAt = now + this.#leadMs
     this.#endAt = null
     probeSender.sendSignal({ type: 'search', round, startAt: Math.round(probeSender.toWall(this.#startAt)) })
-    // If it was too short, so it will not be again.
+    // If the lead was too short, the next one is longer.
     this.#leadMs *= 1.5
   }
 
   #agree(now: number, round: number, startAt: number): void {
-    if (round <= this.#round || startAt > now + longestLeadMs) return
+    if (round <= this.#round || startAt > now + maxLeadMs) return
     this.#closeSockets()
     this.#proposeAt = null
     const lateMs = now - startAt
     if (lateMs > this.#slackMs) {
-      // The letter took so much longer than whoever proposed this had thought, and so will ours.
+      // The letter took longer than the proposer expected, and ours will too.
       this.#leadMs += lateMs
       this.#propose(now, round + 1)
     } else {
@@ -119,28 +120,28 @@ export class BirthdayParadoxSearch implements Tactic {
     }
   }
 
-  /** So late one may begin that the holes of both are still open together. */
+  /** A side that starts up to so late still finds the mappings of both sides open. */
   get #slackMs(): number {
-    return Math.max(0, holeMs - this.#durationMs - clockErrorMs)
+    return Math.max(0, mappingMs - this.#durationMs - clockErrorMs)
   }
 
   get #durationMs(): number {
-    return (this.#options.size * 1_000) / newMappings.perSecond
+    return (this.#options.size * 1_000) / newMappingRate.perSecond
   }
 
   #search(now: number): void {
-    const { probeSender, part, size, random } = this.#options
+    const { probeSender, role, size, random } = this.#options
     this.#startAt = null
     this.#endAt = now + this.#durationMs + tailMs
-    const affordable = Math.min(size, probeSender.left)
-    // Half a search finds with a quarter of the chances: not worth other people's ports.
+    const affordable = Math.min(size, probeSender.remaining)
+    // Half a search has a quarter of the chances, which does not justify using other people's ports.
     if (affordable < size / 2) return
-    if (part.type === 'sockets') this.#openSockets(affordable)
+    if (role.type === 'sockets') this.#openSockets(affordable)
     else {
-      const via = part.via()
+      const via = role.via()
       if (via === null) return
-      for (const port of drawPorts(part.within, affordable, random)) {
-        probeSender.sendBurst([{ type: 'check', to: { address: part.address, port }, via }])
+      for (const port of drawPorts(role.within, affordable, random)) {
+        probeSender.sendBurst([{ type: 'check', to: { address: role.address, port }, via }])
       }
     }
   }
@@ -157,15 +158,15 @@ export class BirthdayParadoxSearch implements Tactic {
   }
 
   #finish(now: number): void {
-    const { probeSender, part, size } = this.#options
+    const { probeSender, role, size } = this.#options
     this.#endAt = null
     this.#closeSockets()
-    if (part.type === 'sockets' && probeSender.left >= size) this.#propose(now, this.#round + 1)
+    if (role.type === 'sockets' && probeSender.remaining >= size) this.#propose(now, this.#round + 1)
   }
 
   #closeSockets(): void {
     const { probeSender } = this.#options
-    probeSender.close(this.#vias.filter((via) => !probeSender.heardBy(via)))
+    probeSender.close(this.#vias.filter((via) => !probeSender.hasReceivedOn(via)))
     this.#vias = []
   }
 }

@@ -1,4 +1,4 @@
-// Which tactics this side's part of a plan consists of (D6; the table is in punch-plan.ts).
+// Chooses the tactics for this side of a plan (D6; the table is in punch-plan.ts).
 
 import type { HardPlan } from '../punch-plan.ts'
 import { BirthdayParadoxSearch } from './birthday-paradox-search.ts'
@@ -18,9 +18,9 @@ type TacticsOptions = {
   readonly random: () => number
 }
 
-/** Foreign connections may have come between; more ports than that are not worth a letter. */
-const mostCandidates = 8
-/** Of so many ports hardly one is to spare. */
+/** Other connections may have taken ports in between. More candidate ports than this are not worth a letter. */
+const maxCandidates = 8
+/** A block up to this size has no port to spare. */
 const smallBlock = 256
 
 export function chooseTactics(options: TacticsOptions): readonly Tactic[] {
@@ -36,26 +36,26 @@ export function chooseTactics(options: TacticsOptions): readonly Tactic[] {
     case 'block-search':
       return [birthdaySearch(options, () => 0)]
     case 'assigned-birthday': {
-      // Should the peer let any port of our address in after all, one check is enough.
+      // If the peer's NAT accepts any port of our address after all, one check is enough.
       if (mine.kind === 'random')
         return [rangeScan(options, () => [0], 30_000), birthdaySearch(options, () => 0)]
-      const announcing = rangeAnnouncer(options, { isTowardsSignaled: false })
-      return [announcing, birthdaySearch(options, () => announcing.vias[0] ?? null)]
+      const announcer = rangeAnnouncer(options, { isTowardsSignaled: false })
+      return [announcer, birthdaySearch(options, () => announcer.vias[0] ?? null)]
     }
     case 'target-list':
       return [options.role === 'opener' ? pinholeOpener(options) : counterAdvancer(options)]
   }
 }
 
-/** The side that is assignable announces its port; the other checks it, and announces its own if it can. */
+/** The assignable side announces its port. The other side checks it, and announces its own port if it can. */
 function assignedRange(options: TacticsOptions): readonly Tactic[] {
   const { mine, theirs } = options.plan
   if (mine.kind === 'random') return [rangeScan(options, () => [0], 30_000)]
   const isTowardsSignaled = theirs.kind === 'assignable' && mine.kind === 'counting'
-  const announcing = rangeAnnouncer(options, { isTowardsSignaled })
-  if (mine.kind === 'counting') return [announcing]
+  const announcer = rangeAnnouncer(options, { isTowardsSignaled })
+  if (mine.kind === 'counting') return [announcer]
   const patienceMs = 2 * (options.mailMs ?? usualMailMs) + 5_000
-  return [announcing, rangeScan(options, () => announcing.vias, patienceMs)]
+  return [announcer, rangeScan(options, () => announcer.vias, patienceMs)]
 }
 
 function rangeAnnouncer(
@@ -67,14 +67,14 @@ function rangeAnnouncer(
   return new PortRangeAnnouncer({
     probeSender,
     now,
-    towards: isTowardsSignaled ? null : theirs.seenAs,
+    towards: isTowardsSignaled ? null : theirs.publicEndpoint,
     step: mine.step,
     samplesEachSide: mine.ports.last - mine.ports.first < smallBlock ? 1 : 2,
     lifetimeMs: mine.lifetimeMs,
-    // Who searches for a port needs ours for certain, and needs it to stay the same.
-    mostCandidates: isSearched ? 1 : mostCandidates,
+    // A peer that searches needs to know our exact port, and the port must stay the same.
+    maxCandidates: isSearched ? 1 : maxCandidates,
     patienceMs: (isSearched ? 10 : 3) * (mailMs ?? usualMailMs) + 20_000,
-    onlyOpens: theirs.kind === 'fixed',
+    isOpeningOnly: theirs.kind === 'fixed',
   })
 }
 
@@ -95,19 +95,19 @@ function birthdaySearch(
 ) {
   const { mine, theirs, searchSize: size } = plan
   if (mine.kind === 'random') {
-    const towards = theirs.kind === 'fixed' ? theirs.seenAs : null
+    const towards = theirs.kind === 'fixed' ? theirs.publicEndpoint : null
     return new BirthdayParadoxSearch({
       probeSender,
       now,
-      part: { type: 'sockets', towards },
+      role: { type: 'sockets', towards },
       size,
       mailMs,
       random,
     })
   }
-  const address = theirs.seenAs?.address ?? ''
-  const part = { type: 'ports', address, within: theirs.ports, via } as const
-  return new BirthdayParadoxSearch({ probeSender, now, part, size, mailMs, random })
+  const address = theirs.publicEndpoint?.address ?? ''
+  const searchRole = { type: 'ports', address, within: theirs.ports, via } as const
+  return new BirthdayParadoxSearch({ probeSender, now, role: searchRole, size, mailMs, random })
 }
 
 function pinholeOpener({ plan, probeSender, mailMs }: TacticsOptions) {

@@ -1,7 +1,7 @@
-// Two NATs that both count, one port for each remote endpoint: the side that opens. It hears which ports the
-// other side's counter will pass, opens its own NAT towards each of them from a socket of its own, and announces which
-// port of its own that was. It holds them open until the other side comes (for the other side see
-// counter-advancer.ts).
+// For two NATs that both count, one port per remote endpoint: this is the side that opens pinholes. It learns
+// which ports the other side's counter will reach. Towards each of them it opens its own NAT from a separate
+// socket, and announces the port of that mapping. It keeps the mappings open until the other side's packet
+// comes (for the other side see port-counter-advancer.ts).
 //
 //   waiting ──targets──▶ opening, sampled ──▶ pairs announced, held open ──▶ given up
 //      ▲                                          │ targets of a later round
@@ -23,20 +23,20 @@ import {
 
 type PinholeOpenerOptions = {
   readonly probeSender: ProbeSender
-  /** Of our NAT's counter, as far as known; else 0. */
+  /** Step of our NAT's counter; 0 when unknown. */
   readonly step: number
   readonly lifetimeMs: number | null
   readonly mailMs: number | null
 }
 
 type Targets = Signal & { type: 'targets' }
-type Hold = { readonly via: Via; readonly target: number; mine: number | null }
-type Chunk = { readonly measurement: PortMeasurement; readonly holds: readonly Hold[] }
+type Pinhole = { readonly via: Via; readonly target: number; mine: number | null }
+type Chunk = { readonly measurement: PortMeasurement; readonly pinholes: readonly Pinhole[] }
 
-/** Between samples, so that each stands between two of them and all fit in one burst. */
+/** Openings in one burst. Each stands between two samples, and all must fit in the burst. */
 const chunkSize = 4
-/** Packets that one target costs until the other side has come: opening, sample, and some times holding open. */
-const costOfTarget = 16
+/** Packets that one target costs until the other side comes: the opening, a sample, and keepalives. */
+const packetsPerTarget = 16
 
 export class PinholeOpener implements Tactic {
   readonly #options: PinholeOpenerOptions
@@ -46,8 +46,8 @@ export class PinholeOpener implements Tactic {
   #tries = 0
   #openAt: number | null = null
   #chunks: Chunk[] = []
-  /** At most signalLimits.targets. */
-  #holds: readonly Hold[] = []
+  /** At most signalLimits.targets of them. */
+  #pinholes: readonly Pinhole[] = []
   #keepaliveAt: number | null = null
   #giveUpAt: number | null = null
   failure: TacticFailure | null = null
@@ -65,7 +65,7 @@ export class PinholeOpener implements Tactic {
 
   handleSignal(now: number, signal: Signal): void {
     if (signal.type !== 'targets' || signal.round <= (this.#targets?.round ?? -1)) return
-    this.#letGo()
+    this.#closePinholes()
     this.#targets = signal
     this.#tries = 0
     this.#openAt = now
@@ -78,51 +78,54 @@ export class PinholeOpener implements Tactic {
     }
     if (this.#keepaliveAt !== null && now >= this.#keepaliveAt) {
       this.#keepaliveAt = now + this.#keepaliveMs
-      for (const hold of this.#holds) this.#options.probeSender.sendBurst([this.#checkFor(hold)])
+      for (const pinhole of this.#pinholes) this.#options.probeSender.sendBurst([this.#checkFor(pinhole)])
     }
-    if (this.#giveUpAt !== null && now >= this.#giveUpAt) this.#letGo()
+    if (this.#giveUpAt !== null && now >= this.#giveUpAt) this.#closePinholes()
   }
 
   #open(now: number): void {
     const { probeSender } = this.#options
     this.#openAt = null
     if (!this.#targets) return
-    const affordable = Math.min(signalLimits.pairs, Math.floor(probeSender.left / costOfTarget))
-    const holds = this.#targets.ports
+    const affordable = Math.min(signalLimits.pairs, Math.floor(probeSender.remaining / packetsPerTarget))
+    const pinholes = this.#targets.ports
       .slice(0, affordable)
       .map((target) => ({ via: probeSender.newVia(), target, mine: null }))
-    for (let from = 0; from < holds.length; from += chunkSize) {
-      const chunk = holds.slice(from, from + chunkSize)
-      const middle = chunk.flatMap((hold): (Probe | 'sample')[] => [
-        { ...this.#checkFor(hold), type: 'bubble' },
+    for (let from = 0; from < pinholes.length; from += chunkSize) {
+      const chunk = pinholes.slice(from, from + chunkSize)
+      const middle = chunk.flatMap((pinhole): (Probe | 'sample')[] => [
+        { ...this.#checkFor(pinhole), type: 'bubble' },
         'sample',
       ])
       const measurement = new PortMeasurement(probeSender, ['sample', 'sample', ...middle, 'sample'])
-      if (probeSender.sendBurst(measurement.probes)) this.#chunks.push({ measurement, holds: chunk })
+      if (probeSender.sendBurst(measurement.probes)) this.#chunks.push({ measurement, pinholes: chunk })
     }
-    this.#holds = this.#chunks.flatMap((chunk) => chunk.holds)
+    this.#pinholes = this.#chunks.flatMap((chunk) => chunk.pinholes)
     this.#keepaliveAt = now + this.#keepaliveMs
   }
 
-  /** Keeps those whose own port is known for certain. */
+  /** Keeps the pinholes whose own port is known exactly. */
   #conclude(now: number): void {
     const { probeSender, step } = this.#options
     const targets = this.#targets
     const chunks = this.#chunks
     this.#chunks = []
     if (!targets) return
-    const readings = chunks.map(({ measurement, holds }) => ({ holds, reading: measurement.read(step) }))
+    const readings = chunks.map(({ measurement, pinholes }) => ({
+      pinholes,
+      reading: measurement.read(step),
+    }))
     const address = readings.find(({ reading }) => reading)?.reading?.address
-    for (const { holds, reading } of readings) {
+    for (const { pinholes, reading } of readings) {
       if (!reading || reading.address !== address) continue
-      for (const [index, hold] of holds.entries()) {
+      for (const [index, pinhole] of pinholes.entries()) {
         const range = reading.bracket.at(2 + 2 * index)
-        if (range && range.first === range.last) hold.mine = range.first
+        if (range && range.first === range.last) pinhole.mine = range.first
       }
     }
-    probeSender.close(this.#holds.filter(({ mine }) => mine === null).map(({ via }) => via))
-    this.#holds = this.#holds.filter(({ mine }) => mine !== null)
-    if (address === undefined || this.#holds.length === 0) {
+    probeSender.close(this.#pinholes.filter(({ mine }) => mine === null).map(({ via }) => via))
+    this.#pinholes = this.#pinholes.filter(({ mine }) => mine !== null)
+    if (address === undefined || this.#pinholes.length === 0) {
       this.#keepaliveAt = null
       this.#openAt = now + retryDelayMs(++this.#tries)
       if (this.#tries >= triesToFailure) {
@@ -132,18 +135,20 @@ export class PinholeOpener implements Tactic {
     }
     this.failure = null
     this.#giveUpAt = now + this.#holdMs
-    const pairs = this.#holds.map(({ mine, target }) => ({ mine: mine as number, yours: target }))
+    const pairs = this.#pinholes.map(({ mine, target }) => ({ mine: mine as number, yours: target }))
     probeSender.sendSignal({ type: 'pairs', round: targets.round, address, pairs })
   }
 
-  #checkFor({ via, target }: Hold): Probe & { type: 'check' } {
+  #checkFor({ via, target }: Pinhole): Probe & { type: 'check' } {
     return { type: 'check', to: { address: this.#targets?.address ?? '', port: target }, via }
   }
 
-  #letGo(): void {
+  #closePinholes(): void {
     const { probeSender } = this.#options
-    probeSender.close(this.#holds.filter(({ via }) => !probeSender.heardBy(via)).map(({ via }) => via))
-    this.#holds = []
+    probeSender.close(
+      this.#pinholes.filter(({ via }) => !probeSender.hasReceivedOn(via)).map(({ via }) => via),
+    )
+    this.#pinholes = []
     this.#chunks = []
     this.#openAt = null
     this.#keepaliveAt = null

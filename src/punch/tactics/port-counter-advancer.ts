@@ -1,7 +1,7 @@
-// Two NATs that both count, one port for each remote endpoint: the side that moves its counter on. Nobody can say now where its counter
-// will be when a letter has arrived, but it can be moved on: so this side names targets ahead of it, learns which of
-// them the other side has opened itself towards, and then makes new mappings to the other side's port until its
-// counter passes the next target. The socket that got just that port is let in.
+// For two NATs that both count, one port per remote endpoint: this is the side that advances its counter. Nobody can
+// predict the counter for the time a letter takes, but this side can advance it. It announces target ports ahead of
+// the counter, and learns towards which of them the other side has opened its NAT. Then it creates new mappings to the
+// other side's port until the counter passes the next target. The other side accepts the socket that got this port.
 //
 //   measuring ──▶ announced ──pairs──▶ locating ──▶ advancing ──▶ waiting for the answer
 //      ▲  ▲           │ no pairs             ▲ │                        │ the port went to somebody else
@@ -28,13 +28,13 @@ import {
 type PortCounterAdvancerOptions = {
   readonly probeSender: ProbeSender
   readonly now: number
-  /** Of our NAT's counter, as far as known; else 0. */
+  /** Step of our NAT's counter; 0 when unknown. */
   readonly step: number
   readonly within: PortBlock
   readonly mailMs: number | null
 }
 
-/** One of `vias` gets port `yours`: the last, when nobody else took a step of the way. */
+/** One of `vias` gets port `yours`: the last one, when nobody else's connection took a step. */
 type Burst = { readonly yours: number; readonly toGo: number; readonly vias: readonly Via[] }
 type Phase =
   | { readonly name: 'measuring'; readonly first: (Position & { readonly at: number }) | null }
@@ -48,22 +48,25 @@ type Phase =
       readonly resends: number
     }
 
-/** More than this at once and a NAT of a home might suffer; the next target is never so far, unless others were lost. */
+/**
+ * More new mappings at once could harm a home router. The next target is never so far away, unless others were
+ * lost.
+ */
 const maxSteps = 250
-/** Mappings beyond the target, should the counter be a little behind. */
+/** Extra mappings beyond the target, in case the counter is a little behind. */
 const margin = 2
 const maxRounds = 6
 const retryMs = 700
-/** Two of them tell where the counter is, should one be lost. */
-const fewestSamples = 3
-/** Near the end of the counter, to carry it over. */
-const mostSamples = 18
+/** Two samples show the position of the counter; one may be lost. */
+const minSamples = 3
+/** Samples near the end of the counter, to carry it past the end. */
+const maxSamples = 18
 const fewStepsLeft = 40
 const waitForOthersMs = 5_000
-/** Sockets of which one probably has the right port, and how often their check is sent again. */
+/** Sockets of which one probably has the right port, and the delays of their repeated checks. */
 const maxLikely = 6
 const resendMs = [400, 1_000, 1_500] as const
-/** Left over for samples and for what the other side needs of us. */
+/** Packets reserved for samples and for answers to the other side. */
 const reserve = 20
 
 export class PortCounterAdvancer implements Tactic {
@@ -74,10 +77,10 @@ export class PortCounterAdvancer implements Tactic {
   #measurement: PortMeasurement | null = null
   #actAt: number | null
   #tries = 0
-  #samples = fewestSamples
+  #samples = minSamples
   #theirAddress = ''
   #pairs: readonly Pair[] = []
-  /** Of the last burst. */
+  /** Sockets of the last burst. */
   #vias: readonly Via[] = []
   failure: TacticFailure | null = null
 
@@ -123,7 +126,7 @@ export class PortCounterAdvancer implements Tactic {
   #measure(): void {
     const layout = Array.from({ length: this.#samples }, () => 'sample' as const)
     const measurement = new PortMeasurement(this.#options.probeSender, layout)
-    this.#samples = fewestSamples
+    this.#samples = minSamples
     if (this.#options.probeSender.sendBurst(measurement.probes)) this.#measurement = measurement
   }
 
@@ -139,7 +142,7 @@ export class PortCounterAdvancer implements Tactic {
     this.failure = null
     switch (this.#phase.name) {
       case 'measuring':
-        this.#nameTargets(now, reading.address, position, this.#phase.first)
+        this.#announceTargets(now, reading.address, position, this.#phase.first)
         return
       case 'locating':
         this.#advance(now, position)
@@ -152,7 +155,7 @@ export class PortCounterAdvancer implements Tactic {
     }
   }
 
-  /** Answers were lost, or the counter has just passed its end. */
+  /** Samples were lost, or the counter has just wrapped around. */
   #retry(now: number, reading: Reading | null): void {
     const phase = this.#phase
     if (phase.name === 'advancing') {
@@ -164,22 +167,22 @@ export class PortCounterAdvancer implements Tactic {
     if (this.#tries >= triesToFailure) this.failure = reading ? 'unpredictable-ports' : 'no-samples'
   }
 
-  #nameTargets(
+  #announceTargets(
     now: number,
     address: string,
     position: Position,
     first: (Position & { readonly at: number }) | null,
   ): void {
     const { probeSender, within } = this.#options
-    // A longer look where there is time: it is what tells how far the targets must reach.
-    const lookMs = Math.min(10_000, Math.max(2_000, this.#mailMs / 6))
+    // Observes longer when there is time: the observed rate decides how far the targets must reach.
+    const observeMs = Math.min(10_000, Math.max(2_000, this.#mailMs / 6))
     const steps = first && stepsBetween(first.port, position.port, position.step)
     if (!first || steps === null) {
       this.#phase = { name: 'measuring', first: { ...position, at: now } }
-      this.#actAt = now + lookMs
+      this.#actAt = now + observeMs
       return
     }
-    const own = first.sentAfter + fewestSamples - position.sentAfter
+    const own = first.sentAfter + minSamples - position.sentAfter
     const traffic = { seen: Math.max(0, steps - own), overMs: now - first.at }
     const targets = targetsAhead(position, traffic, this.#mailMs, within)
     if (targets.length < 2) {
@@ -188,29 +191,29 @@ export class PortCounterAdvancer implements Tactic {
     }
     this.#round++
     this.#phase = { name: 'announced', targets }
-    // Letters may be slower than they were: each round waits twice as long as the one before.
+    // Letters may be slower than before: each round waits twice as long as the last.
     this.#actAt = now + (4 * this.#mailMs + 30_000) * 2 ** this.#round
     probeSender.sendSignal({ type: 'targets', round: this.#round, address, ports: targets })
   }
 
-  /** The counter is about to begin again somewhere: only beyond that can targets be named. */
+  /** The counter is about to wrap around. Targets can only be announced after that. */
   #passEnd(now: number, { port, step }: Position): void {
     const { within } = this.#options
     const left = Math.abs((step > 0 ? within.last : within.first) - port) / Math.abs(step)
     this.#phase = { name: 'measuring', first: null }
-    // Others will carry it over the end soon if they are many, which is why no target fitted in.
-    this.#samples = left <= fewStepsLeft ? mostSamples : fewestSamples
+    // Other connections will soon carry it past the end if there are many, which is why no target fitted in.
+    this.#samples = left <= fewStepsLeft ? maxSamples : minSamples
     this.#actAt = now + (left <= fewStepsLeft ? retryMs : waitForOthersMs)
   }
 
   #advance(now: number, position: Position): void {
     const { probeSender } = this.#options
-    const ahead = nextPair(this.#pairs, position)
-    if (!ahead || ahead.toGo > Math.min(maxSteps, probeSender.left - reserve)) {
+    const next = nextPair(this.#pairs, position)
+    if (!next || next.toGo > Math.min(maxSteps, probeSender.remaining - reserve)) {
       this.#startOver(now)
       return
     }
-    const { pair, toGo } = ahead
+    const { pair, toGo } = next
     const to = { address: this.#theirAddress, port: pair.mine }
     const vias: Via[] = []
     for (let sent = 0; sent < toGo + margin; sent++) {
@@ -225,12 +228,12 @@ export class PortCounterAdvancer implements Tactic {
     if (!this.#measurement) this.#startOver(now)
   }
 
-  /** The check of the socket with the right port may have been lost: those that may be it send it again. */
+  /** The check with the right port may have been lost: the likely sockets send it again. */
   #wait(now: number, position: Position, { burst, to }: Phase & { name: 'advancing' }): void {
     const { yours, toGo, vias } = burst
-    // How far the counter is beyond the target tells how many of the steps others took.
+    // How far the counter is past the target shows how many steps other connections took.
     const beyond = stepsBetween(yours, position.port, position.step) ?? 0
-    const foreign = Math.max(0, beyond - (margin + fewestSamples - position.sentAfter))
+    const foreign = Math.max(0, beyond - (margin + minSamples - position.sentAfter))
     const likely = vias.slice(Math.max(0, toGo - 1 - Math.min(foreign, maxLikely - 1)), toGo)
     this.#phase = { name: 'waiting', likely, to, resends: 0 }
     this.#actAt = now
@@ -260,6 +263,6 @@ export class PortCounterAdvancer implements Tactic {
 
   #release(vias: readonly Via[]): void {
     const { probeSender } = this.#options
-    probeSender.close(vias.filter((via) => !probeSender.heardBy(via)))
+    probeSender.close(vias.filter((via) => !probeSender.hasReceivedOn(via)))
   }
 }

@@ -1,12 +1,12 @@
-// Which port did our NAT give to a packet that nobody answers? Samples sent right before and right after it bracket it
-// (D4): every new mapping advances the counter by one step, ours in the order in which we made them, and what
-// else lies between two samples other people behind the NAT took.
+// Finds the port that our NAT gave to a packet that nobody answers. Samples sent directly before and after the
+// packet bracket its port (D4). Every new mapping advances the counter by one step, in the order in which we
+// create them. Other steps between two samples belong to other people behind the NAT.
 //
 //   sent:   sample  sample  check  sample  sample
 //   port:    4010    4011     ?     4013    4014        so it is 4012
 //
-// Servers may lie and answers may be missing, hence several samples on each side: of all pairs around a packet the one
-// counts that leaves the least room.
+// Servers may lie and answers may be lost, hence several samples on each side. Of all pairs around a packet,
+// the one with the fewest foreign steps counts.
 
 import { greatestCommonDivisor } from '../../base/greatest-common-divisor.ts'
 import type { PortRange } from '../../base/signaling-message.ts'
@@ -14,51 +14,54 @@ import { stepsBetween } from '../port-arithmetic.ts'
 import type { Sample } from '../port-sampler.ts'
 import type { Probe, ProbeSender } from './tactic.ts'
 
-/** In the order of sending, each from a fresh socket: a sample's port, null where unknown, or something else sent. */
+/**
+ * What was sent, in order, each from a new socket: a sample with its port (null when unknown), or another
+ * packet.
+ */
 export type Sent = { readonly type: 'sample'; readonly port: number | null } | { readonly type: 'other' }
 
-/** Steps that others may have taken between two samples. Where it is more we cannot tell a counter from chance. */
+/** Most foreign steps between two samples. With more, a counter cannot be told from chance. */
 const maxForeign = 32
-/** Ports between samples of one counter, while the step is unknown. */
-const unknownReach = 1_024
+/** Largest distance between samples of one counter, while the step is unknown. */
+const unknownStepReach = 1_024
 
-type Place = { readonly index: number; readonly port: number }
+type SamplePort = { readonly index: number; readonly port: number }
 
-/** `sentAfter`: packets of ours after that sample, each of which has moved the counter on by one step. */
+/** `sentAfter`: packets we sent after that sample; each has advanced the counter by one step. */
 export type Position = { readonly port: number; readonly step: number; readonly sentAfter: number }
 
 export class PortBracket {
   readonly #length: number
-  readonly #places: readonly Place[]
+  readonly #samplePorts: readonly SamplePort[]
   readonly #knownStep: number
 
-  /** `knownStep`: from the profile, 0 when unknown. It may be a multiple of the real one. */
+  /** `knownStep`: the profile's step, 0 when unknown. It may be a multiple of the real one. */
   constructor(sent: readonly Sent[], knownStep: number) {
     this.#knownStep = knownStep
     this.#length = sent.length
-    this.#places = sent.flatMap((one, index) =>
+    this.#samplePorts = sent.flatMap((one, index) =>
       one.type === 'sample' && one.port !== null ? [{ index, port: one.port }] : [],
     )
   }
 
-  /** Ports that the packet at `index` may have been given; null when the samples do not tell. */
+  /** The ports that the packet at `index` may have got; null when the samples do not show it. */
   at(index: number): PortRange | null {
     let best: { range: PortRange; foreign: number } | null = null
-    for (const before of this.#places) {
+    for (const before of this.#samplePorts) {
       if (before.index >= index) continue
-      for (const after of this.#places) {
+      for (const after of this.#samplePorts) {
         if (after.index <= index) continue
-        const found = this.#between(before, after, index)
+        const found = this.#rangeBetween(before, after, index)
         if (found && (!best || found.foreign < best.foreign)) best = found
       }
     }
     return best?.range ?? null
   }
 
-  /** The step as the samples near `port` show it, 0 when they do not. */
+  /** The step shown by the samples near `port`; 0 when they show none. */
   stepNear(port: number): number {
-    const reach = this.#knownStep === 0 ? unknownReach : 2 * maxForeign * Math.abs(this.#knownStep)
-    const near = this.#places.filter((place) => Math.abs(place.port - port) <= reach)
+    const reach = this.#knownStep === 0 ? unknownStepReach : 2 * maxForeign * Math.abs(this.#knownStep)
+    const near = this.#samplePorts.filter((sample) => Math.abs(sample.port - port) <= reach)
     let size = Math.abs(this.#knownStep)
     let [rising, falling] = [0, 0]
     for (const [position, { port: one }] of near.entries()) {
@@ -72,21 +75,25 @@ export class PortBracket {
     return size * sign
   }
 
-  /** Where the counter was at the last sample that fits with another one; null when none does. */
+  /** The counter at the last sample that is consistent with another one; null when there is none. */
   get position(): Position | null {
-    for (const last of this.#places.toReversed()) {
+    for (const last of this.#samplePorts.toReversed()) {
       const step = this.stepNear(last.port)
-      const fits = this.#places.some(
-        (other) => other.index < last.index && this.#foreignBetween(other, last, step) !== null,
+      const fits = this.#samplePorts.some(
+        (other) => other.index < last.index && this.#foreignSteps(other, last, step) !== null,
       )
       if (step !== 0 && fits) return { port: last.port, step, sentAfter: this.#length - 1 - last.index }
     }
     return null
   }
 
-  #between(before: Place, after: Place, index: number): { range: PortRange; foreign: number } | null {
+  #rangeBetween(
+    before: SamplePort,
+    after: SamplePort,
+    index: number,
+  ): { range: PortRange; foreign: number } | null {
     const step = this.stepNear(before.port)
-    const foreign = this.#foreignBetween(before, after, step)
+    const foreign = this.#foreignSteps(before, after, step)
     if (foreign === null) return null
     const one = before.port + (index - before.index) * step
     const other = after.port - (after.index - index) * step
@@ -94,8 +101,8 @@ export class PortBracket {
     return { range, foreign }
   }
 
-  /** Steps between the two that were not ours; null when they do not belong to one counter. */
-  #foreignBetween(before: Place, after: Place, step: number): number | null {
+  /** Steps between the two samples that were not ours; null when they do not belong to one counter. */
+  #foreignSteps(before: SamplePort, after: SamplePort, step: number): number | null {
     if (step === 0) return null
     const steps = stepsBetween(before.port, after.port, step)
     if (steps === null) return null
@@ -105,27 +112,27 @@ export class PortBracket {
 }
 
 export type Reading = {
-  /** The public address of our NAT, as most samples have it. */
+  /** The public address of our NAT in most samples. */
   readonly address: string
   readonly bracket: PortBracket
 }
 
-/** A burst of probes with samples among them, and what the samples say of our NAT's counter when all are settled. */
+/** A burst of probes and samples. When all samples are settled, it shows the NAT's counter. */
 export class PortMeasurement {
   readonly probes: readonly Probe[]
   readonly #samples: readonly Sample[]
   readonly #ownAddresses: readonly string[]
 
-  /** `layout`: probes, and `sample` where a new sample goes. */
+  /** `layout`: probes, with `'sample'` where a new sample belongs. */
   constructor(
     probeSender: Pick<ProbeSender, 'newVia' | 'ownAddresses'>,
     layout: readonly (Probe | 'sample')[],
   ) {
     this.#ownAddresses = probeSender.ownAddresses
-    this.probes = layout.map((part) =>
-      part === 'sample'
+    this.probes = layout.map((entry) =>
+      entry === 'sample'
         ? { type: 'sample', sample: { via: probeSender.newVia(), mapped: null, isSettled: false } }
-        : part,
+        : entry,
     )
     this.#samples = this.probes.flatMap((probe) => (probe.type === 'sample' ? [probe.sample] : []))
   }
@@ -134,7 +141,7 @@ export class PortMeasurement {
     return this.#samples.every(({ isSettled }) => isSettled)
   }
 
-  /** `step`: the counter's as far as known, else 0. Null when no sample was answered. */
+  /** `step`: the counter's, 0 when unknown. Null when no sample was answered. */
   read(step: number): Reading | null {
     const address = this.#address()
     if (address === null) return null
@@ -146,7 +153,7 @@ export class PortMeasurement {
     return { address, bracket: new PortBracket(sent, step) }
   }
 
-  /** Where servers disagree, the address we knew before tips the scales. */
+  /** When servers disagree, a previously known address breaks a tie. */
   #address(): string | null {
     const votes = new Map<string, number>()
     for (const { mapped } of this.#samples) {

@@ -1,9 +1,9 @@
-// The side whose port towards the peer nobody knows beforehand, but whose NAT counts: it opens its NAT towards the peer
-// from a fresh socket between samples, keeps that mapping alive, and announces to the peer which port it was (D4, D5,
-// D7). Where the peer's own port has to come by a letter first, it waits for that.
+// The side whose NAT counts, so its port towards the peer is unknown in advance. It opens its NAT towards the
+// peer from a new socket, between samples. It keeps that mapping alive and announces its port to the peer (D4,
+// D5, D7). When the peer's own port must come by letter first, it waits for that.
 //
-//   waiting ──signaled──▶ measuring ──port known──▶ announced ──nothing heard for long──▶ measuring, from another socket
-//                        └──not known──▶ measuring again, from another socket, ever more rarely
+//   waiting ──signaled──▶ measuring ──port known──▶ announced ──long silence──▶ measuring, from another socket
+//                        └──not known──▶ measuring again, from another socket, at growing intervals
 
 import type { Endpoint } from '../../base/endpoint.ts'
 import type { Via } from '../../base/protocol-machine.ts'
@@ -22,26 +22,26 @@ import {
 type PortRangeAnnouncerOptions = {
   readonly probeSender: ProbeSender
   readonly now: number
-  /** Null: the peer's `ports` will say where to. */
+  /** The peer's endpoint; null when a `ports` signal will bring it. */
   readonly towards: Endpoint | null
-  /** Of our NAT's counter, as far as known; else 0. */
+  /** Step of our NAT's counter; 0 when unknown. */
   readonly step: number
-  /** Samples before, and as many after: each takes a port, and one in some is a lie or lost. */
+  /** Samples before the opening, and as many after it. Each takes a port, and some are false or lost. */
   readonly samplesEachSide: number
   readonly lifetimeMs: number | null
-  /** Longest list of ports for one destination that is worth announcing. */
-  readonly mostCandidates: number
-  /** How long the peer may need to come, after it has our ports. */
+  /** Longest list of ports that is worth announcing for one destination. */
+  readonly maxCandidates: number
+  /** How long the peer may need to reach us after it knows our ports. */
   readonly patienceMs: number
-  /** What opens our NAT need not reach the peer. */
-  readonly onlyOpens: boolean
+  /** The opening packet need not reach the peer. */
+  readonly isOpeningOnly: boolean
 }
 
-/** Ports of the peer that we open ourselves towards, where it does not know its own exactly. */
+/** Ports of the peer towards which we open our NAT, when the peer does not know its own exactly. */
 const maxTowards = 4
 const maxRounds = 3
 
-type Anchor = { readonly via: Via; readonly towards: readonly Endpoint[] }
+type OpenMapping = { readonly via: Via; readonly towards: readonly Endpoint[] }
 
 export class PortRangeAnnouncer implements Tactic {
   readonly #options: PortRangeAnnouncerOptions
@@ -49,12 +49,12 @@ export class PortRangeAnnouncer implements Tactic {
   #towards: readonly Endpoint[]
   #signaledRound = -1
   #measurement: PortMeasurement | null = null
-  #measuring: Anchor | null = null
+  #measuredMapping: OpenMapping | null = null
   #measureAt: number | null
   #tries = 0
   #rounds = 0
-  /** Announced ones, which the peer may try at any time; at most maxRounds. */
-  readonly #anchors: Anchor[] = []
+  /** Announced mappings, which the peer may try at any time; at most maxRounds. */
+  readonly #mappings: OpenMapping[] = []
   #keepaliveAt: number | null = null
   failure: TacticFailure | null = null
 
@@ -65,9 +65,9 @@ export class PortRangeAnnouncer implements Tactic {
     this.#measureAt = options.towards ? options.now : null
   }
 
-  /** Sockets whose ports the peer knows, the latest first. */
+  /** Sockets whose ports the peer knows, latest first. */
   get vias(): readonly Via[] {
-    return this.#anchors.map(({ via }) => via).reverse()
+    return this.#mappings.map(({ via }) => via).reverse()
   }
 
   nextAt(): number | null {
@@ -82,8 +82,8 @@ export class PortRangeAnnouncer implements Tactic {
     if (towards.length === 0) return
     this.#signaledRound = round
     this.#towards = towards
-    // A measurement under way is for a port that the peer has given up.
-    this.#drop()
+    // A pending measurement is for a port that the peer has given up.
+    this.#dropMeasurement()
     this.#measureAt = now
     this.#tries = 0
   }
@@ -95,32 +95,32 @@ export class PortRangeAnnouncer implements Tactic {
   }
 
   #measure(now: number): void {
-    const { probeSender, onlyOpens, samplesEachSide } = this.#options
+    const { probeSender, isOpeningOnly, samplesEachSide } = this.#options
     this.#measureAt = null
     if (this.#rounds >= maxRounds || this.#measurement) return
-    const anchor = { via: probeSender.newVia(), towards: this.#towards }
+    const mapping = { via: probeSender.newVia(), towards: this.#towards }
     const openings = this.#towards.map((to) => {
-      return { type: onlyOpens ? ('bubble' as const) : ('check' as const), to, via: anchor.via }
+      return { type: isOpeningOnly ? ('bubble' as const) : ('check' as const), to, via: mapping.via }
     })
     const samples = Array.from({ length: samplesEachSide }, () => 'sample' as const)
     const measurement = new PortMeasurement(probeSender, [...samples, ...openings, ...samples])
     if (!probeSender.sendBurst(measurement.probes)) return
     this.#measurement = measurement
-    this.#measuring = anchor
+    this.#measuredMapping = mapping
     this.#keepaliveAt ??= now + this.#keepaliveMs
   }
 
   #conclude(now: number): void {
-    const { probeSender, step, mostCandidates, patienceMs, samplesEachSide } = this.#options
+    const { probeSender, step, maxCandidates, patienceMs, samplesEachSide } = this.#options
     const reading = this.#measurement?.read(step) ?? null
-    const anchor = this.#measuring
+    const mapping = this.#measuredMapping
     this.#measurement = null
-    this.#measuring = null
-    if (!anchor) return
-    const ranges = anchor.towards.map((_, index) => reading?.bracket.at(samplesEachSide + index) ?? null)
-    const known = ranges.filter((range) => range !== null && sizeOf(range) <= mostCandidates)
+    this.#measuredMapping = null
+    if (!mapping) return
+    const ranges = mapping.towards.map((_, index) => reading?.bracket.at(samplesEachSide + index) ?? null)
+    const known = ranges.filter((range) => range !== null && sizeOf(range) <= maxCandidates)
     if (!reading || known.length < ranges.length) {
-      probeSender.close([anchor.via])
+      probeSender.close([mapping.via])
       this.#tries++
       this.#measureAt = now + retryDelayMs(this.#tries)
       if (this.#tries >= triesToFailure) this.failure = reading ? 'unpredictable-ports' : 'no-samples'
@@ -128,30 +128,30 @@ export class PortRangeAnnouncer implements Tactic {
     }
     this.failure = null
     this.#tries = 0
-    this.#anchors.push(anchor)
+    this.#mappings.push(mapping)
     probeSender.sendSignal({
       type: 'ports',
       round: this.#rounds++,
       address: reading.address,
-      towards: anchor.towards[0] as Endpoint,
+      towards: mapping.towards[0] as Endpoint,
       ranges: known as PortRange[],
     })
-    // Our address may have changed since, or a sample lied: then another port may do.
+    // Our address may have changed since, or a sample was false: then another port may work.
     this.#measureAt = this.#rounds < maxRounds ? now + patienceMs : null
   }
 
   #keepAlive(now: number): void {
-    const { probeSender, onlyOpens } = this.#options
+    const { probeSender, isOpeningOnly } = this.#options
     this.#keepaliveAt = now + this.#keepaliveMs
-    const anchors = this.#measuring ? [...this.#anchors, this.#measuring] : this.#anchors
-    for (const { via, towards } of anchors) {
-      probeSender.sendBurst(towards.map((to) => ({ type: onlyOpens ? 'bubble' : 'check', to, via })))
+    const mappings = this.#measuredMapping ? [...this.#mappings, this.#measuredMapping] : this.#mappings
+    for (const { via, towards } of mappings) {
+      probeSender.sendBurst(towards.map((to) => ({ type: isOpeningOnly ? 'bubble' : 'check', to, via })))
     }
   }
 
-  #drop(): void {
-    if (this.#measuring) this.#options.probeSender.close([this.#measuring.via])
-    this.#measuring = null
+  #dropMeasurement(): void {
+    if (this.#measuredMapping) this.#options.probeSender.close([this.#measuredMapping.via])
+    this.#measuredMapping = null
     this.#measurement = null
   }
 }

@@ -1,5 +1,5 @@
-// The side that knows from a signal where the peer's NAT lets it in: it checks these ports at once, again while nothing answers,
-// and later others around them (D5).
+// The side that learns by a signal which ports of the peer are open for it. It checks these ports at once and
+// repeats while nothing answers. Later it also checks other ports around them (D5).
 
 import type { Endpoint } from '../../base/endpoint.ts'
 import type { PortBlock } from '../../base/nat-profile.ts'
@@ -10,26 +10,26 @@ import { keepaliveMsFor, type ProbeSender, type Tactic } from './tactic.ts'
 
 type PortRangeScanOptions = {
   readonly probeSender: ProbeSender
-  /** Sockets whose ports the peer's NAT lets in; none yet when empty. */
+  /** Sockets from which the peer's NAT accepts packets; empty when there are none yet. */
   readonly vias: () => readonly Via[]
-  /** Where the peer's ports are at all. */
+  /** The range of all ports of the peer. */
   readonly within: PortBlock
   readonly lifetimeMs: number | null
-  /** How long the peer may need to open its NAT for us, after it announced its ports. */
+  /** How long the peer may need to open its NAT for us after its announcement. */
   readonly patienceMs: number
 }
 
-/** Further ports of a longer list are not tried. */
+/** Ports beyond this number are not tried. */
 const maxPorts = 128
-/** Tried around them, in bursts. */
+/** Ports tried around the announced ones, in bursts. */
 const maxAround = 96
 const burst = 16
-/** Packets left for other tries. */
+/** Packets kept for other tries. */
 const reserve = 40
-/** After the first check, the second, … of all ports; then as often as a mapping needs it. */
+/** Delays after the first, second and third check of all ports; later as often as a mapping needs it. */
 const quickMs = [400, 800, 1_500] as const
 const aroundMs = 500
-/** Our own port is being found out. */
+/** Delay while our own port is still being measured. */
 const notReadyMs = 300
 
 export class PortRangeScan implements Tactic {
@@ -80,8 +80,8 @@ export class PortRangeScan implements Tactic {
   #check(ports: readonly number[], keep: number): void {
     const { probeSender, vias } = this.#options
     for (const via of vias()) {
-      // The first ports, most likely ones, as long as there is anything left.
-      const affordable = Math.max(probeSender.left - keep, Math.min(4, probeSender.left))
+      // The first ports are the most likely ones; they are checked as long as any packets remain.
+      const affordable = Math.max(probeSender.remaining - keep, Math.min(4, probeSender.remaining))
       for (const port of ports.slice(0, affordable)) {
         const to: Endpoint = { address: this.#address, port }
         probeSender.sendBurst([{ type: 'check', to, via }])

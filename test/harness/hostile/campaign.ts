@@ -1,5 +1,5 @@
-// Hostile mails by the thousand through a whole host in a process of its own: a Maildir that fills, the reader, the
-// courier, the table and the dispatcher, and an SMTP server that takes whatever the host would send.
+// Sends thousands of hostile mails through a complete host in its own process: a Maildir that fills, all of the
+// host, and an SMTP server that accepts what the host sends.
 
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,26 +15,26 @@ import { HostProcess } from '../../host/real-host/host-process.ts'
 import { planHost } from '../../host/real-host/real-host.ts'
 import { TestMaildir } from '../maildir.ts'
 import { type SmtpSink, startSmtpSink } from '../smtp-sink.ts'
-import { Enemy } from './enemy.ts'
-import { hostileKinds } from './letters.ts'
+import { Attacker } from './attacker.ts'
+import { hostileKinds } from './hostile-mails.ts'
 
 export type CampaignOptions = {
   readonly letters: number
   readonly seed: number
-  /** Mails put into the mailbox at a time. */
+  /** Mails per batch. */
   readonly batch: number
-  /** Good requests of newcomers in between, evenly: they must be answered, once each. */
+  /** Valid requests of newcomers, evenly spread; each must be answered once. */
   readonly controls: number
   readonly onProgress?: (line: string) => void
 }
 
 export type CampaignReport = {
   readonly delivered: number
-  /** Whose subject was spoiled: left alone in the mailbox. */
+  /** Mails with a damaged subject, which stay in the mailbox. */
   readonly leftAlone: number
-  /** By the host's count, by reason. */
+  /** The host's counts by reason. */
   readonly dropped: Readonly<Record<string, number>>
-  /** What the mails were made for, where that is one reason. */
+  /** Expected counts of the mails with exactly one valid reason. */
   readonly expected: Readonly<Record<string, number>>
   readonly accepted: number
   readonly repliesSent: number
@@ -44,21 +44,24 @@ export type CampaignReport = {
   readonly waitingMails: number
   readonly troubles: number
   readonly tookMs: number
-  /** Resident, after each tenth of the letters. */
+  /** Resident memory after each tenth of the letters. */
   readonly rssMB: readonly number[]
-  /** But for connections to the SMTP server, which are kept for a while, when the first good letters were dealt with. */
+  /**
+   * Open files when the first valid letters were handled, without connections to the SMTP server, which stay
+   * open for a while.
+   */
   readonly filesBefore: number
-  /** The fewest seen before giving up waiting for `filesBefore`. */
+  /** The fewest open files seen while waiting for `filesBefore`. */
   readonly filesAfter: number
 }
 
 const filter = { subject, address: hostAddress, maxBytes: limits.mailBytes }
-const longestWaitMs = 120_000
+const maxWaitMs = 120_000
 
 export async function runCampaign(options: CampaignOptions): Promise<CampaignReport> {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'peerpost-hostile-'))
   const maildir = new TestMaildir(join(folder, 'mail'))
-  const post = await startSmtpSink()
+  const smtpSink = await startSmtpSink()
   const host = new HostProcess()
   try {
     const {
@@ -67,86 +70,86 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
       options: plan,
     } = planHost({
       receiveUrl: maildir.url,
-      sendUrl: post.url,
+      sendUrl: smtpSink.url,
       database: join(folder, 'host.sqlite'),
       settings: {
         unreachable: { ...defaultHostSettings.unreachable, firstMs: defaultHostSettings.unreachable.lastMs },
-        // One member sends thousands here, each of which is to be dropped for what it is.
+        // Limits are off, because one member sends thousands that must be dropped for their own reason.
         limits: { perKey: 0, perAddress: 0, perDomain: 0 },
       },
     })
-    const enemy = new Enemy(keys, room, options.seed)
+    const attacker = new Attacker(keys, room, options.seed)
     await host.waitFor('loaded')
     host.go(plan)
     await host.waitFor('ready')
     const database = openSharedDatabase(join(folder, 'host.sqlite'))
     try {
-      return await attack(options, { host, maildir, post, enemy, database })
+      return await attack(options, { host, maildir, smtpSink, attacker, database })
     } finally {
       database.close()
     }
   } finally {
     await host.kill('SIGKILL')
-    await post.stop()
+    await smtpSink.stop()
     rmSync(folder, { recursive: true })
   }
 }
 
-type Field = {
+type Setup = {
   readonly host: HostProcess
   readonly maildir: TestMaildir
-  readonly post: SmtpSink
-  readonly enemy: Enemy
+  readonly smtpSink: SmtpSink
+  readonly attacker: Attacker
   readonly database: HostDatabase
 }
 
-async function attack(options: CampaignOptions, field: Field): Promise<CampaignReport> {
-  const { host, maildir, post, enemy, database } = field
+async function attack(options: CampaignOptions, setup: Setup): Promise<CampaignReport> {
+  const { host, maildir, smtpSink, attacker, database } = setup
   let letters = 0
   let good = 0
-  const dealtWith = () => until(() => (host.counts.get('letter') ?? 0) >= letters, host)
-  const ask = async (agent: FakeAgent) => {
+  const untilHandled = () => until(() => (host.counts.get('letter') ?? 0) >= letters, host)
+  const request = async (agent: FakeAgent) => {
     const mail = agent.mailRequest(Date.now())
     maildir.deliver(mail)
     letters++
     good++
-    await dealtWith()
-    await until(() => post.repliesTo(agent.address).length > 0, host)
+    await untilHandled()
+    await until(() => smtpSink.repliesTo(agent.address).length > 0, host)
     return mail
   }
   for (let at = 0; at < 20; at++)
-    enemy.remember(await ask(new FakeAgent(`known${at}`, enemy.host, enemy.room)))
-  enemy.remember(await ask(enemy.member))
-  await ask(enemy.gone)
-  enemy.bounce = bounceOf(post.repliesTo(enemy.gone.address)[0] ?? '')
-  maildir.deliver(enemy.bounce)
+    attacker.record(await request(new FakeAgent(`known${at}`, attacker.host, attacker.room)))
+  attacker.record(await request(attacker.member))
+  await request(attacker.gone)
+  attacker.bounce = bounceOf(smtpSink.repliesTo(attacker.gone.address)[0] ?? '')
+  maildir.deliver(attacker.bounce)
   letters++
-  await dealtWith()
+  await untilHandled()
 
   const kinds = Object.values(hostileKinds)
   const totalWeight = kinds.reduce((sum, { weight }) => sum + weight, 0)
   const choose = () => {
-    let left = (enemy.below(1_000_000) / 1_000_000) * totalWeight
-    for (const one of kinds) {
-      left -= one.weight
-      if (left < 0) return one
+    let left = (attacker.below(1_000_000) / 1_000_000) * totalWeight
+    for (const each of kinds) {
+      left -= each.weight
+      if (left < 0) return each
     }
     return kinds[0]
   }
   const expected: Record<string, number> = { bounce: 1 }
   const rssMB: number[] = []
   let leftAlone = 0
-  const nothingWaits = () => {
+  const isOutboxEmpty = () => {
     const { mails, introductions } = database.counts()
     return mails + introductions === 0
   }
-  const files = () => readdirSync(`/proc/${host.pid}/fd`).length - post.connections
+  const files = () => readdirSync(`/proc/${host.pid}/fd`).length - smtpSink.connections
   const filesBefore = files()
   const from = performance.now()
   for (let delivered = 0; delivered < options.letters; ) {
     for (let at = Math.min(options.batch, options.letters - delivered); at > 0; at--, delivered++) {
       const chosen = choose()
-      const mail = chosen?.make(enemy) ?? ''
+      const mail = chosen?.make(attacker) ?? ''
       const header = await parseHeader(Buffer.from(mail, 'latin1'))
       const isShown = isOurs(header, filter) || (mayBeReport(header, filter) && chosen?.reason === 'bounce')
       if (isShown) letters++
@@ -154,11 +157,11 @@ async function attack(options: CampaignOptions, field: Field): Promise<CampaignR
       if (isShown && chosen?.reason) expected[chosen.reason] = (expected[chosen.reason] ?? 0) + 1
       maildir.deliver(mail)
     }
-    await dealtWith()
+    await untilHandled()
     await clear(maildir)
     if (Math.floor((delivered * options.controls) / options.letters) > good - 22) {
-      const mail = await ask(new FakeAgent(`control${good}`, enemy.host, enemy.room))
-      enemy.remember(mail)
+      const mail = await request(new FakeAgent(`control${good}`, attacker.host, attacker.room))
+      attacker.record(mail)
     }
     if (Math.floor((delivered * 10) / options.letters) > rssMB.length) {
       const rss = residentMB(host.pid)
@@ -167,8 +170,8 @@ async function attack(options: CampaignOptions, field: Field): Promise<CampaignR
     }
   }
   const tookMs = Math.round(performance.now() - from)
-  await until(nothingWaits, host)
-  const filesAfter = await fewest(files, filesBefore)
+  await until(isOutboxEmpty, host)
+  const filesAfter = await lowestCount(files, filesBefore)
   await host.kill('SIGTERM')
   const counters = host.last.get('stopped')?.counters as HostCounters
   const dropped: Record<string, number> = {}
@@ -186,7 +189,7 @@ async function attack(options: CampaignOptions, field: Field): Promise<CampaignR
       dropped,
       expected,
       accepted,
-      repliesSent: post.mails.filter(({ text }) => /^In-Reply-To: /m.test(text)).length,
+      repliesSent: smtpSink.mails.filter(({ text }) => /^In-Reply-To: /m.test(text)).length,
       controls: good,
     },
     ...{
@@ -202,7 +205,7 @@ async function attack(options: CampaignOptions, field: Field): Promise<CampaignR
   }
 }
 
-/** What the host leaves is not its own. Letters dealt with may still be about to be removed. */
+/** Removes mails that the host ignores. Handled letters may still be about to be removed by the host. */
 async function clear(maildir: TestMaildir): Promise<void> {
   for (const path of maildir.mails) {
     const mail = maildir.read(path)
@@ -211,7 +214,7 @@ async function clear(maildir: TestMaildir): Promise<void> {
   }
 }
 
-/** As mail servers write it. */
+/** A bounce in the form of mail servers. */
 function bounceOf(reply: string): string {
   return [
     'Return-Path: <>',
@@ -227,7 +230,7 @@ function bounceOf(reply: string): string {
 }
 
 async function until(condition: () => boolean, host: HostProcess): Promise<void> {
-  const deadline = performance.now() + longestWaitMs
+  const deadline = performance.now() + maxWaitMs
   while (!condition()) {
     if (performance.now() > deadline)
       throw new Error(`it never came to that; ${JSON.stringify([...host.counts])} ${host.stderr}`)
@@ -240,14 +243,15 @@ function residentMB(pid: number): number {
   return Math.round((kibibytes * 1024) / 1e5) / 10
 }
 
-/** The least count of all that were looked at until one was `enough`, or for ten seconds: letters being read are open
- *  files, too. */
-async function fewest(count: () => number, enough: number): Promise<number> {
+/**
+ * The lowest count seen until it was `enough`, or within ten seconds. Letters being read are open files too.
+ */
+async function lowestCount(count: () => number, enough: number): Promise<number> {
   const deadline = performance.now() + 10_000
-  let least = count()
-  while (least > enough && performance.now() < deadline) {
+  let lowest = count()
+  while (lowest > enough && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 20))
-    least = Math.min(least, count())
+    lowest = Math.min(lowest, count())
   }
-  return least
+  return lowest
 }

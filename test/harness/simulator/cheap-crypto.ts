@@ -1,6 +1,6 @@
-// Stands in for libsodium where hundreds of thousands of checks are sealed and opened: same interface, same sizes,
-// no secrecy. The checksum depends on key, nonce, associated data and message, so wrong keys, altered and reflected
-// packets are refused as they would be; only somebody who set out to could forge one.
+// Replaces libsodium where hundreds of thousands of checks are sealed and opened: same interface and sizes, but
+// no secrecy. The checksum depends on key, nonce, associated data and message. So wrong keys and altered or
+// reflected packets are rejected; only a deliberate attacker could forge one.
 
 import { viewOf } from '../../../src/base/bytes.ts'
 import type { Crypto } from '../../../src/base/crypto.ts'
@@ -37,7 +37,7 @@ export function cheapCrypto(seed: number): CheckCrypto {
   }
 }
 
-/** Writes the checksum into the last bytes of `into`: twice FNV-1a, from two starts, each mixed twice. */
+/** Writes the checksum into the last bytes of `into`: FNV-1a from two different starts, each mixed twice. */
 function sign(into: Uint8Array, ...[message, key, nonce, associated]: readonly Uint8Array[]): void {
   const view = viewOf(into)
   for (let word = 0; word < 2; word++) {

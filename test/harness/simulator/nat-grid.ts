@@ -1,29 +1,32 @@
-// Which meetings are run, and what is asked of them: the grid of the seven kinds of side with each other, and lines
-// for what the grid leaves out. One table for the tests and for the bench.
+// Which runs are made, and their goals: the grid of the seven kinds of side with each other, and rows for other
+// cases. Tests and benchmark use the same table.
 
 import { kindOf, type SideName, sideNames } from './nat-kinds.ts'
 import type { Circumstances, Outcome, Scene, Side } from './pair-run.ts'
 import type { NatKind } from './simulated-nat.ts'
 
 export type Goal = {
-  /** Part of the runs that must connect, 0..1; null where none can: then a reason is wanted at once. */
+  /**
+   * Share of runs that must connect, 0..1. Null when connecting is impossible: then a reason must be given at
+   * once.
+   */
   readonly success: number | null
-  /** The path may not lead out of the network in which both are. */
+  /** The path must stay inside the network of both sides. */
   readonly staysInside?: boolean
   readonly packetsEach?: number
   readonly packetsTogether?: number
-  /** Without the time that letters took. */
+  /** Longest search time, without the time of letters. */
   readonly searchMs?: number
 }
 
-export type Line = {
+export type GridRow = {
   readonly name: string
   readonly goal: Goal
-  /** Of the two sides what the name leaves open is drawn anew for every run. */
+  /** Draws for each run what the name leaves open. */
   readonly draw: (random: () => number) => Scene
 }
 
-export type Cell = Line & { readonly left: SideName; readonly right: SideName }
+export type GridCell = GridRow & { readonly left: SideName; readonly right: SideName }
 
 const steps = [1, -1, 2, -2, 5] as const
 const lifetimesMs = [10_000, 30_000, 120_000] as const
@@ -38,13 +41,13 @@ export function isHard(name: SideName): boolean {
   return name === sequentialAdm || name === sequentialApdm || name === randomPorts
 }
 
-/** The acceptance table, row by row. */
+/** The goals of the acceptance table. */
 export function goalOf(left: SideName, right: SideName): Goal {
   const hard = [left, right].filter(isHard)
-  const [one] = hard
-  if (one === undefined) return { success: 1, packetsEach: 60 }
+  const [first] = hard
+  if (first === undefined) return { success: 1, packetsEach: 60 }
   if (hard.length === 1) {
-    return one === randomPorts
+    return first === randomPorts
       ? { success: 0.999, packetsTogether: 1_800, searchMs: 35_000 }
       : { success: 0.99, packetsTogether: 400 }
   }
@@ -54,7 +57,7 @@ export function goalOf(left: SideName, right: SideName): Goal {
     : { success: null, packetsTogether: 100, searchMs: 5_000 }
 }
 
-export const cells: readonly Cell[] = sideNames.flatMap((left) =>
+export const cells: readonly GridCell[] = sideNames.flatMap((left) =>
   sideNames.map((right) => ({
     name: `${left} with ${right}`,
     left,
@@ -78,16 +81,16 @@ function pick<Value>(random: () => number, values: readonly Value[]): Value {
   return values[Math.floor(random() * values.length)] as Value
 }
 
-/** Either side may come first. */
-function inEitherOrder(random: () => number, one: Side, other: Side): Scene {
-  return random() < 0.5 ? { left: one, right: other } : { left: other, right: one }
+/** Draws the order of the two sides. */
+function inEitherOrder(random: () => number, first: Side, other: Side): Scene {
+  return random() < 0.5 ? { left: first, right: other } : { left: other, right: first }
 }
 
 const direct: Goal = { success: 1, packetsEach: 60 }
 const burst = { foreignPerSecond: 5, foreignAtOnce: 20 }
 const withSequential = goalOf('EIM+APDF', sequentialApdm)
 
-const sequentialLines: Line[] = steps.flatMap((step) =>
+const sequentialRows: GridRow[] = steps.flatMap((step) =>
   [0, 5, 20].map((foreignPerSecond) => ({
     name: `EIM+APDF with sequential, step ${step}, ${foreignPerSecond} foreign connections a second`,
     goal: withSequential,
@@ -98,8 +101,8 @@ const sequentialLines: Line[] = steps.flatMap((step) =>
   })),
 )
 
-/** What the seven kinds leave out, but the tactics must know. */
-const oddLines: Line[] = [
+/** Cases beyond the seven kinds that the tactics must handle. */
+const specialRows: GridRow[] = [
   {
     name: 'EIM+APDF with ADM+APDF random',
     goal: goalOf('EIM+APDF', randomPorts),
@@ -141,7 +144,7 @@ const oddLines: Line[] = [
   },
 ]
 
-const blockLines: Line[] = (
+const blockRows: GridRow[] = (
   [
     [256, 150],
     [1_024, 400],
@@ -151,7 +154,7 @@ const blockLines: Line[] = (
     name: `EIM+APDF with ${name} in a block of ${blockPorts}`,
     goal: { success: 0.99, packetsTogether },
     draw: (random) => {
-      // A household: with more it would use its block up.
+      // The traffic of a household; more would use up its block.
       const foreignPerSecond = pick(random, [0, 0.5])
       const hard = drawSide(random, name, { blockPorts, foreignPerSecond })
       return inEitherOrder(random, drawSide(random, 'EIM+APDF'), hard)
@@ -159,7 +162,7 @@ const blockLines: Line[] = (
   })),
 )
 
-const lanLines: Line[] = [false, true].map((hairpin) => ({
+const lanRows: GridRow[] = [false, true].map((hairpin) => ({
   name: `two in one LAN ${hairpin ? 'with' : 'without'} hairpinning`,
   goal: { ...direct, staysInside: true },
   draw: (random) => {
@@ -172,13 +175,13 @@ const home = (random: () => number) => drawSide(random, pick(random, behindEasyN
 const carrier = (random: () => number, name: SideName) =>
   drawSide(random, name, { hairpin: true }).kind as NatKind
 
-const carrierLines: Line[] = [
+const carrierRows: GridRow[] = [
   {
     name: 'two homes behind one carrier NAT that hairpins',
     goal: direct,
     draw: (random) => ({
       left: { ...home(random), carrier: carrier(random, pick(random, behindEasyNat)) },
-      // Only to say that it has one: it is the other's.
+      // Only shows that it has one; it is the left side's.
       right: { ...home(random), carrier: carrier(random, 'EIM+EIF') },
       shared: 'carrier',
     }),
@@ -205,7 +208,7 @@ const carrierLines: Line[] = [
   },
 ]
 
-const poolLines: Line[] = [
+const poolRows: GridRow[] = [
   {
     name: 'EIM with four public addresses, paired or not, with EIM',
     goal: direct,
@@ -233,7 +236,7 @@ const poolLines: Line[] = [
   },
 ]
 
-const aroundLines: Line[] = [
+const easierPathRows: GridRow[] = [
   {
     name: 'two hard NATs, of which one gateway maps ports',
     goal: direct,
@@ -246,28 +249,28 @@ const aroundLines: Line[] = [
     name: 'two hard NATs, both with IPv6',
     goal: direct,
     draw: (random) => ({
-      left: { ...drawSide(random, pick(random, hardNames)), hasSix: true },
-      right: { ...drawSide(random, pick(random, hardNames)), hasSix: true },
+      left: { ...drawSide(random, pick(random, hardNames)), hasIpv6: true },
+      right: { ...drawSide(random, pick(random, hardNames)), hasIpv6: true },
     }),
   },
 ]
 
-export const moreLines: readonly Line[] = [
-  ...sequentialLines,
-  ...oddLines,
-  ...blockLines,
-  ...lanLines,
-  ...carrierLines,
-  ...poolLines,
-  ...aroundLines,
+export const moreRows: readonly GridRow[] = [
+  ...sequentialRows,
+  ...specialRows,
+  ...blockRows,
+  ...lanRows,
+  ...carrierRows,
+  ...poolRows,
+  ...easierPathRows,
 ]
 
-/** What every line goes through. */
-export const weathers: readonly Pick<Circumstances, 'mailMs' | 'loss'>[] = [2_000, 30_000, 60_000].flatMap(
-  (mailMs) => [0, 0.05].map((loss) => ({ mailMs, loss })),
-)
+/** The network conditions of every row. */
+export const networkConditions: readonly Pick<Circumstances, 'mailMs' | 'loss'>[] = [
+  2_000, 30_000, 60_000,
+].flatMap((mailMs) => [0, 0.05].map((loss) => ({ mailMs, loss })))
 
-/** Whether a run did what the goal asks of a single one. */
+/** Whether a single run reached the goal. */
 export function succeeded(goal: Goal, outcome: Outcome): boolean {
   if (outcome.connected) return !goal.staysInside || outcome.pathKinds.every((kind) => kind === 'lan')
   return (

@@ -1,4 +1,4 @@
-// The seven kinds of side that the NATs in the field come down to, by name.
+// The seven kinds of side that represent the NATs in the field, by name.
 
 import type { Mapping, NatProfile } from '../../../src/base/nat-profile.ts'
 import type { NatKind } from './simulated-nat.ts'
@@ -23,7 +23,7 @@ export function nat(
   return { mapping, filtering, allocation: 'preserving', lifetimeMs: 10_000, hairpin: false, ...more }
 }
 
-/** Null is no NAT. `more` says what the name leaves open; a step counts for sequential kinds only. */
+/** Null means no NAT. `more` sets what the name leaves open; `step` applies to sequential kinds only. */
 export function kindOf(
   name: SideName,
   { step = 1, ...more }: Partial<NatKind> & { readonly step?: number } = {},
@@ -53,7 +53,10 @@ const strictness = {
   filtering: ['EIF', 'ADF', 'APDF', 'unknown'],
 } as const
 
-/** What two NATs behind one another are together: the stricter of each; ports are chosen by the last that chooses. */
+/**
+ * The combined profile of two nested NATs: the stricter mapping and filtering, and the ports of the outermost
+ * NAT that chooses them.
+ */
 export function behind(outer: NatProfile, inner: NatProfile): NatProfile {
   const stricter = <Kind extends Mapping | NatProfile['filtering']>(
     order: readonly Kind[],

@@ -1,28 +1,28 @@
-// The runs of one line, by number. Run 0 of a line is always the same meeting, wherever and whenever it is run.
+// The runs of one row of the grid, by number. Run 0 of a row is always the same run.
 
 import { seededRandom } from '../seeded-crypto.ts'
-import { type Line, weathers } from './nat-grid.ts'
-import type { Run } from './nat-tally.ts'
+import { type GridRow, networkConditions } from './nat-grid.ts'
+import type { Run } from './nat-statistics.ts'
 import { type Circumstances, runPair } from './pair-run.ts'
 
 export type RunsOptions = {
-  /** Runs in each weather. */
+  /** Runs under each network condition. */
   readonly each: number
   readonly profile: Circumstances['profile']
-  /** Of the runs in each weather, how many use libsodium; the rest make do with a stand-in. */
+  /** How many runs per condition use libsodium; the others use a replacement. */
   readonly withRealCrypto: number
 }
 
 export function circumstancesOf(
-  line: Line,
-  weather: number,
+  row: GridRow,
+  condition: number,
   index: number,
   options: RunsOptions,
 ): Circumstances {
-  const { mailMs, loss } = weathers[weather] ?? { mailMs: 0, loss: 0 }
-  const seed = seedOf(line.name, weather, index)
+  const { mailMs, loss } = networkConditions[condition] ?? { mailMs: 0, loss: 0 }
+  const seed = seedOf(row.name, condition, index)
   return {
-    scene: line.draw(seededRandom(seed)),
+    scene: row.draw(seededRandom(seed)),
     seed,
     mailMs,
     loss,
@@ -31,21 +31,21 @@ export function circumstancesOf(
   }
 }
 
-export function runLine(line: Line, options: RunsOptions): Run[] {
-  return weathers.flatMap((_, weather) => runWeather(line, weather, options))
+export function runRow(row: GridRow, options: RunsOptions): Run[] {
+  return networkConditions.flatMap((_, condition) => runCondition(row, condition, options))
 }
 
-export function runWeather(line: Line, weather: number, options: RunsOptions): Run[] {
+export function runCondition(row: GridRow, condition: number, options: RunsOptions): Run[] {
   return Array.from({ length: options.each }, (_, index) => {
-    const circumstances = circumstancesOf(line, weather, index, options)
+    const circumstances = circumstancesOf(row, condition, index, options)
     return { circumstances, outcome: runPair(circumstances) }
   })
 }
 
-/** FNV-1a: no two lines share their draws. */
-function seedOf(name: string, weather: number, index: number): number {
+/** FNV-1a: no two rows share their random choices. */
+function seedOf(name: string, condition: number, index: number): number {
   let hash = 0x811c9dc5
-  for (const character of `${name} ${weather} ${index}`) {
+  for (const character of `${name} ${condition} ${index}`) {
     hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193)
   }
   return (hash ^ (hash >>> 15)) >>> 0

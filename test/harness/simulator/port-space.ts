@@ -1,28 +1,28 @@
-// The ports of one public address of a NAT: how the next one is chosen (RFC 4787 §4.2), and what other people
-// behind the same NAT do to it. They open connections at random instants, each of which takes a port for a while;
-// that is worked out only when a port is asked for, so that a quiet hour costs nothing.
+// The ports of one public address of a NAT: how the next one is chosen (RFC 4787 §4.2), and which ports other
+// people's connections take. They open connections at random times, each with a port for a while. This is
+// computed only when a port is needed, so that idle time costs nothing.
 
 import type { Clock } from '../../../src/base/clock.ts'
 import type { Allocation, PortBlock } from '../../../src/base/nat-profile.ts'
 
-/** A number: ports are handed out in steps of it. */
+/** A number is the step of a counter. */
 export type PortChoice = 'preserving' | 'random' | number
 
 export type PortSpaceOptions = {
   readonly clock: Clock
   readonly random: () => number
   readonly choice: PortChoice
-  /** Size of the block kept for this one subscriber; all ports from 1024 when left out. */
+  /** Size of the subscriber's own port block; all ports from 1024 by default. */
   readonly blockPorts?: number
-  /** Connections that others open in a second, on average. */
+  /** Average number of connections that others open per second. */
   readonly foreignPerSecond?: number
-  /** So many of them come at one instant, as when a page is opened; 1 when left out. */
+  /** How many of them open at once, as when a page is loaded; default 1. */
   readonly foreignAtOnce?: number
   readonly isTaken: (port: number) => boolean
 }
 
 const allPorts: PortBlock = { first: 1024, last: 65535 }
-/** How long a stranger's connection keeps its port: from a question to a name server to a video. */
+/** How long another connection keeps its port: from a DNS query to a video. */
 const foreignLifeMs = { least: 5_000, most: 120_000 }
 const randomTries = 64
 
@@ -30,7 +30,7 @@ export class PortSpace {
   readonly #options: PortSpaceOptions
   readonly block: PortBlock
   #counter: number
-  /** Until when strangers hold their ports. */
+  /** Ports of other connections, and until when they are in use. */
   readonly #foreign = new Map<number, number>()
   #nextForeignAt: number
 
@@ -49,7 +49,7 @@ export class PortSpace {
     return choice === 'random' ? { type: 'random', ...block } : { type: 'sequential', step: choice, ...block }
   }
 
-  /** Null when none is free. `preferred`: the port that the inside uses itself. */
+  /** Null when no port is free. `preferred`: the port used inside. */
   allocate(preferred: number): number | null {
     const { clock, foreignAtOnce = 1 } = this.#options
     const now = clock.now()
@@ -108,7 +108,7 @@ export class PortSpace {
     return first + Math.floor(this.#options.random() * (last - first + 1))
   }
 
-  /** Exponential: connections fall at any instant alike. */
+  /** Exponential gaps: connections are equally likely at any time. */
   #foreignGapMs(): number {
     const { random, foreignPerSecond = 0, foreignAtOnce = 1 } = this.#options
     return foreignPerSecond === 0
@@ -125,7 +125,7 @@ function drawBlock(random: () => number, size: number): PortBlock {
   return { first, last: first + size - 1 }
 }
 
-/** Beyond an end it goes on at the other one, on the first port that the same step from there could have met. */
+/** After one end it continues at the other, on the first port that this step can reach from there. */
 function next(port: number, step: number, { first, last }: PortBlock): number {
   const candidate = port + step
   const stride = Math.abs(step)

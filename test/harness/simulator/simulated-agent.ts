@@ -1,5 +1,5 @@
-// An agent's network part: one computer on a simulated network, with the real prober, plan and punch machine
-// driven by the real loop.
+// The network part of an agent: one computer on a simulated network, with the real prober, plan and punch
+// machine, driven by the real driver.
 
 import type { Candidate, Endpoint } from '../../../src/base/endpoint.ts'
 import type { NatProfile } from '../../../src/base/nat-profile.ts'
@@ -18,37 +18,37 @@ import { type SimulatedComputer, SimulatedSockets } from './simulated-computer.t
 import type { SimulatedNat } from './simulated-nat.ts'
 import type { SimulatedTime } from './simulated-time.ts'
 
-/** Often enough for the shortest mapping in the field. */
-const talkMs = 2_000
+/** Short enough for the shortest mapping lifetime in the field. */
+const dataEveryMs = 2_000
 
 export type AgentOptions = {
   readonly clock: SimulatedTime
   readonly computer: SimulatedComputer
   readonly local: Endpoint
-  readonly six?: Endpoint
+  readonly ipv6?: Endpoint
   readonly servers: readonly Endpoint[]
   readonly crypto: CheckCrypto
   readonly random: () => number
-  /** How far its wall clock is ahead of the right time. */
+  /** Error of its wall clock. */
   readonly wallAheadMs: number
-  /** Entered by hand (D9), over what the prober finds. */
+  /** A profile set by hand (D9), which overrides the prober's. */
   readonly known?: Partial<NatProfile>
 }
 
-/** What the mail brings of a peer. */
+/** What an agent learns about a peer by mail. */
 export type Offer = {
   readonly nat: NatProfile
   readonly candidates: readonly Candidate[]
   readonly sameNat: boolean
 }
 
-/** How the two of an attempt speak to each other beside the punching. */
-export type Letters = {
+/** How the two sides of an attempt exchange letters during punching. */
+export type LetterExchange = {
   readonly role: 'opener' | 'responder'
-  /** From the agent's own request to its reply, when there was one. */
+  /** Time from the agent's own request to its reply, if there was one. */
   readonly mailMs?: number
-  /** Sends a letter with this in it, which only the peer can open. */
-  readonly tell: (signal: Signal, box: Uint8Array) => void
+  /** Sends a letter with this signal, which only the peer can open. */
+  readonly sendSignal: (signal: Signal, box: Uint8Array) => void
 }
 
 export class SimulatedAgent {
@@ -60,22 +60,22 @@ export class SimulatedAgent {
   #sockets: SimulatedSockets | null = null
   #keys: CheckKeys | null = null
   readonly changes: NatView[] = []
-  /** Candidates beside those that the prober finds. */
+  /** Candidates in addition to the prober's. */
   readonly mapped: Candidate[] = []
   view: NatView | null = null
   plan: Plan | null = null
-  /** Found last, so the best. */
+  /** The last path found, which is the best. */
   path: Path | null = null
-  /** Sent by us up to the first path. */
+  /** Packets we sent up to the first path. */
   packetsToPath: number | null = null
   ended: 'failed' | 'done' | null = null
-  /** The machine's word for why it failed. */
-  failedBecause: string | null = null
-  /** When something last came by the peer's path. */
+  /** The machine's reason of failure. */
+  failureReason: string | null = null
+  /** When the last data arrived on the path. */
   lastDataAt = Number.NEGATIVE_INFINITY
-  #talking = false
-  /** Said before there was anybody to say it to. */
-  readonly #unheard: Uint8Array[] = []
+  #isSendingData = false
+  /** Signals received before the attempt began. */
+  readonly #earlySignals: Uint8Array[] = []
 
   constructor(options: AgentOptions) {
     this.#options = options
@@ -93,8 +93,8 @@ export class SimulatedAgent {
         servers,
         localEndpoints: [local],
         now: clock.now(),
-        // Who is told everything has nothing to find out in the background.
-        ...(options.known?.mapping && { learn: [] }),
+        // With a known profile there is nothing to test in the background.
+        ...(options.known?.mapping && { backgroundTests: [] }),
       }),
       clock,
       send: (bytes, to, via, ttl) => this.#proberSockets.send(bytes, to, via, ttl),
@@ -112,10 +112,10 @@ export class SimulatedAgent {
   }
 
   get candidates(): Candidate[] {
-    const { local, six } = this.#options
+    const { local, ipv6 } = this.#options
     return [
       { kind: 'host', endpoint: local },
-      ...(six ? [{ kind: 'server-reflexive', endpoint: six } as const] : []),
+      ...(ipv6 ? [{ kind: 'server-reflexive', endpoint: ipv6 } as const] : []),
       ...this.mapped,
       ...(this.view?.publicEndpoints ?? []).map(
         (endpoint): Candidate => ({ kind: 'server-reflexive', endpoint }),
@@ -127,29 +127,29 @@ export class SimulatedAgent {
     return this.#options.clock.wallNow() + this.#options.wallAheadMs
   }
 
-  /** Datagrams of the attempt that really left, whatever the machine says. */
+  /** Datagrams of the attempt that were really sent, whatever the machine reports. */
   get packets(): number {
     return this.#sockets?.sent ?? 0
   }
 
-  /** What the machine says it sent. */
-  get packetsClaimed(): number {
+  /** The number of packets that the machine reports. */
+  get reportedPackets(): number {
     return this.#attempt?.packets ?? 0
   }
 
-  /** Extra sockets of the attempt that are still open. */
+  /** Open extra sockets of the attempt. */
   get openSockets(): number {
     return this.#sockets?.size ?? 0
   }
 
-  /** Its gateway opens its main port for everybody. */
+  /** Makes its gateway open its main port for everybody. */
   addMapped(nat: SimulatedNat): void {
     const { local } = this.#options
     this.mapped.push({ kind: 'port-mapped', endpoint: nat.mapPort(local, local.port) })
   }
 
-  /** A letter arrived: plan, and punch where the plan allows. */
-  meet(offer: Offer, keys: CheckKeys, letters: Letters): void {
+  /** A letter arrived: makes a plan, and punches if the plan allows. */
+  connect(offer: Offer, keys: CheckKeys, letters: LetterExchange): void {
     const { clock, computer, crypto, servers, random } = this.#options
     const verdict = plan({ nat: this.nat, candidates: this.candidates }, offer)
     this.plan = verdict
@@ -181,19 +181,19 @@ export class SimulatedAgent {
       send: (bytes, to, via, ttl) => sockets.send(bytes, to, via, ttl),
       close: (via) => sockets.close(via),
       onEvent: (event) => {
-        // Through the real letter, so that nothing is said that could not be written.
-        if (event.type === 'signal') letters.tell(event.signal, sealSignal(crypto, keys, event.signal))
+        // Uses the real letter codec, so that only signals that can be encoded are sent.
+        if (event.type === 'signal') letters.sendSignal(event.signal, sealSignal(crypto, keys, event.signal))
         else this.#handle(event)
       },
     })
-    for (const box of this.#unheard.splice(0)) this.hear(box)
+    for (const box of this.#earlySignals.splice(0)) this.receiveSignal(box)
   }
 
-  /** A signal letter from the peer. */
-  hear(box: Uint8Array): void {
+  /** Handles a signal letter from the peer. */
+  receiveSignal(box: Uint8Array): void {
     const { crypto } = this.#options
     const attempt = this.#attempt
-    if (!this.plan) this.#unheard.push(box)
+    if (!this.plan) this.#earlySignals.push(box)
     if (!attempt || !this.#keys) return
     const signal = openSignal(crypto, this.#keys, box)
     if (!signal) throw new Error('a signal that the peer cannot read')
@@ -210,26 +210,26 @@ export class SimulatedAgent {
         this.path = event.path
         break
       case 'failed':
-        this.failedBecause = event.reason
+        this.failureReason = event.reason
         this.ended = 'failed'
         return
       case 'done':
         this.ended = 'done'
         return
     }
-    if (!this.#talking) this.#talk()
-    this.#talking = true
+    if (!this.#isSendingData) this.#sendData()
+    this.#isSendingData = true
   }
 
-  /** As a link would, it keeps the path alive and shows that it is one. */
-  #talk(): void {
+  /** Like a link, keeps the path alive and shows that it works. */
+  #sendData(): void {
     if (this.path) this.#sockets?.sendData(Uint8Array.of(dataByte), this.path.remote, this.path.via)
-    this.#options.clock.after(talkMs, () => this.#talk())
+    this.#options.clock.after(dataEveryMs, () => this.#sendData())
   }
 
   #receive(bytes: Uint8Array, from: Endpoint, via: Via): void {
     if (bytes[0] === dataByte) this.lastDataAt = this.#options.clock.now()
-    // Both know their own questions; an extra socket of one is not the other's.
+    // Each knows its own requests. An extra socket belongs to only one of them.
     if (via === 0) this.#prober.receive(bytes, from)
     this.#punch?.receive(bytes, from, via)
   }

@@ -1,5 +1,5 @@
-// A computer on simulated networks, and the UDP sockets on it: a main one that programs share, and sets of extra
-// ones as `net/socket-set.ts` gives them to machines.
+// A computer on simulated networks, and its UDP sockets: a main one that programs share, and sets of extra ones
+// as `net/udp/socket-set.ts` has them.
 
 import type { Clock } from '../../../src/base/clock.ts'
 import { type Endpoint, familyOf, formatEndpoint } from '../../../src/base/endpoint.ts'
@@ -12,11 +12,11 @@ export type ComputerOptions = {
   readonly clock: Clock
   readonly random: () => number
   readonly segment: Segment
-  /** Of its main socket. */
+  /** Endpoint of the main socket. */
   readonly local: Endpoint
-  /** The same port on another network, if it has one: IPv6. */
-  readonly six?: { readonly segment: Segment; readonly local: Endpoint }
-  /** Extra sockets that may be open at once. */
+  /** The same port on a second network, for IPv6. */
+  readonly ipv6?: { readonly segment: Segment; readonly local: Endpoint }
+  /** Highest number of open extra sockets. */
   readonly maxSockets?: number
 }
 
@@ -30,19 +30,19 @@ export class SimulatedComputer implements Member {
 
   constructor(options: ComputerOptions) {
     this.#options = options
-    const { segment, local, six } = options
+    const { segment, local, ipv6 } = options
     segment.join(local.address, this)
-    six?.segment.join(six.local.address, this)
+    ipv6?.segment.join(ipv6.local.address, this)
   }
 
-  /** What comes to the main socket. */
+  /** Sets the receiver of the main socket. */
   listen(receive: Receive): void {
     this.#receivers.set(this.#options.local.port, receive)
   }
 
   send(bytes: Uint8Array, to: Endpoint, port = this.#options.local.port, ttl?: number): void {
-    const { local, segment, six } = this.#options
-    const home = familyOf(to.address) === familyOf(local.address) ? { local, segment } : six
+    const { local, segment, ipv6 } = this.#options
+    const home = familyOf(to.address) === familyOf(local.address) ? { local, segment } : ipv6
     const from = home && { address: home.local.address, port }
     if (from) home.segment.send({ from, to, bytes, ...(ttl !== undefined && { ttl }) })
   }
@@ -51,7 +51,7 @@ export class SimulatedComputer implements Member {
     this.#receivers.get(to.port)?.(bytes, from)
   }
 
-  /** Null when no more may be open. */
+  /** Null when no more sockets may be open. */
   open(receive: Receive): number | null {
     if (this.openSockets >= (this.#options.maxSockets ?? Number.POSITIVE_INFINITY)) return null
     let port: number
@@ -75,13 +75,13 @@ export type SocketSetOptions = {
   readonly onFailure: (via: Via) => void
 }
 
-/** What `net/socket-set.ts` is in the real world. */
+/** The simulated counterpart of `net/udp/socket-set.ts`. */
 export class SimulatedSockets {
   readonly #options: SocketSetOptions
   readonly #ports = new Map<Via, number>()
-  /** Numbers are never used again; a machine that does has a fault. */
+  /** Socket numbers are never reused; a machine that does so has a fault. */
   readonly #closed = new Set<Via>()
-  /** Datagrams of the machine, by any socket; those of one that could not be opened too. */
+  /** Datagrams of the machine from any socket, even from one that could not be opened. */
   sent = 0
 
   constructor(options: SocketSetOptions) {
@@ -97,7 +97,7 @@ export class SimulatedSockets {
     this.#send(bytes, to, via, ttl)
   }
 
-  /** What is no packet of the machine's own, by a socket that it opened. */
+  /** Sends data that is not the machine's own, from one of its sockets. */
   sendData(bytes: Uint8Array, to: Endpoint, via: Via): void {
     this.#send(bytes, to, via)
   }

@@ -1,5 +1,5 @@
-// A NAT is mapping × filtering × allocation (RFC 4787). Deliberately the least friendly within its kind:
-// mappings and permissions each live only so long after our own last packet, and nothing arriving prolongs them.
+// A simulated NAT: mapping × filtering × allocation (RFC 4787). It is the strictest of its kind: mappings and
+// permissions expire a fixed time after our own last packet, and incoming packets do not extend them.
 
 import type { Clock } from '../../../src/base/clock.ts'
 import { type Endpoint, formatEndpoint } from '../../../src/base/endpoint.ts'
@@ -13,11 +13,11 @@ export type NatKind = {
   readonly allocation: PortChoice
   readonly lifetimeMs: number
   readonly hairpin: boolean
-  /** The subscriber has only one block of so many ports. */
+  /** The subscriber has only one block of this many ports. */
   readonly blockPorts?: number
-  /** Of several public addresses (RFC 4787 §4.1): always the same one for one inside address, or any for each mapping. */
+  /** With several public addresses (RFC 4787 §4.1): one for each inside address, or any for each mapping. */
   readonly pooling?: 'paired' | 'arbitrary'
-  /** Connections of others that take a port, a second on average. */
+  /** Average number of other people's connections per second; each takes a port. */
   readonly foreignPerSecond?: number
   readonly foreignAtOnce?: number
 }
@@ -27,7 +27,7 @@ type Mapping = {
   readonly inside: Endpoint
   readonly outside: Endpoint
   lastOutAt: number
-  /** What the filter lets in, by the time we last sent there. */
+  /** Permitted remote endpoints, with the time of our last packet to each. */
   readonly permissions: Map<string, number>
 }
 
@@ -37,7 +37,7 @@ export type NatOptions = {
   readonly clock: Clock
   readonly random: () => number
   readonly kind: NatKind
-  /** Public ones, at least one. */
+  /** Public addresses, at least one. */
   readonly addresses: readonly string[]
   readonly outside: Segment
   readonly inside: Segment
@@ -49,15 +49,15 @@ export class SimulatedNat implements Member, Gateway {
   readonly #options: NatOptions
   readonly #byKey = new Map<string, Mapping>()
   readonly #byPublic = new Map<string, Mapping>()
-  /** Public endpoints that lead inside for everybody, as UPnP opens them. */
-  readonly #holes = new Map<string, Endpoint>()
-  /** What came in by a hole goes back by it: inside and remote endpoint to the hole. */
+  /** Public endpoints that anyone can reach, as opened by UPnP, and their inside endpoints. */
+  readonly #mappedPorts = new Map<string, Endpoint>()
+  /** Flows that came in through a mapped port: answers leave through the same port. */
   readonly #flows = new Map<string, Flow>()
-  readonly #spaces = new Map<string, PortSpace>()
+  readonly #portSpaces = new Map<string, PortSpace>()
   readonly #paired = new Map<string, string>()
-  #madeAt: number[] = []
-  /** Mappings that the inside made within one second, at worst. */
-  mostNewPerSecond = 0
+  #createdAt: number[] = []
+  /** Highest number of new mappings within one second. */
+  maxNewPerSecond = 0
 
   constructor(options: NatOptions) {
     this.#options = options
@@ -65,51 +65,61 @@ export class SimulatedNat implements Member, Gateway {
     options.inside.gateway = this
   }
 
-  /** The truth about it, but for the lifetime, which hardly anybody can know. */
+  /** The true profile, except the lifetime, which agents can hardly know. */
   get profile(): NatProfile {
     const { mapping, filtering } = this.#options.kind
-    const [space] = this.#spaces.values()
+    const [space] = this.#portSpaces.values()
     return { mapping, filtering, allocation: space?.allocation ?? { type: 'unknown' } }
   }
 
-  /** The provider gives it other addresses: nothing it had mapped is left. */
+  /** The provider assigns other addresses: all mappings are lost. */
   changeAddresses(addresses: readonly string[]): void {
-    for (const address of this.#spaces.keys()) this.#options.outside.leave(address)
-    for (const map of [this.#spaces, this.#byKey, this.#byPublic, this.#holes, this.#flows, this.#paired])
+    for (const address of this.#portSpaces.keys()) this.#options.outside.leave(address)
+    for (const map of [
+      this.#portSpaces,
+      this.#byKey,
+      this.#byPublic,
+      this.#mappedPorts,
+      this.#flows,
+      this.#paired,
+    ])
       map.clear()
     this.#joinOutside(addresses)
   }
 
-  /** It is restarted. */
+  /** The NAT restarts. */
   forgetMappings(): void {
-    this.changeAddresses([...this.#spaces.keys()])
+    this.changeAddresses([...this.#portSpaces.keys()])
   }
 
-  /** Opens `port` for everybody, as a gateway does that is asked by UPnP or told by its owner. */
+  /** Opens `port` for everybody, as a router does on a UPnP request or by configuration. */
   mapPort(inside: Endpoint, port: number): Endpoint {
-    const address = this.#spaces.keys().next().value as string
-    const hole = { address, port }
-    this.#holes.set(formatEndpoint(hole), inside)
-    return hole
+    const address = this.#portSpaces.keys().next().value as string
+    const mappedPort = { address, port }
+    this.#mappedPorts.set(formatEndpoint(mappedPort), inside)
+    return mappedPort
   }
 
-  /** From the inside out. */
+  /** Forwards a datagram from the inside. */
   forward({ from, to, bytes, ttl }: Datagram): void {
     if (ttl !== undefined && ttl <= 1) return
     const source = this.#sourceFor(from, to)
     if (!source) return
     const translated = { from: source, to, bytes, ...(ttl !== undefined && { ttl: ttl - 1 }) }
-    // RFC 4787 REQ-9: a hairpinned datagram shows its public source.
-    if (!this.#spaces.has(to.address)) this.#options.outside.send(translated)
+    // A hairpinned datagram has its public source (RFC 4787 REQ-9).
+    if (!this.#portSpaces.has(to.address)) this.#options.outside.send(translated)
     else if (this.#options.kind.hairpin) this.receive(translated)
   }
 
-  /** From the outside in. */
+  /** Handles a datagram from the outside. */
   receive({ from, to, bytes }: Datagram): void {
-    const hole = this.#holes.get(formatEndpoint(to))
-    if (hole) {
-      this.#flows.set(`${formatEndpoint(hole)} ${formatEndpoint(from)}`, { outside: to, lastAt: this.#now })
-      this.#options.inside.send({ from, to: hole, bytes })
+    const mappedPort = this.#mappedPorts.get(formatEndpoint(to))
+    if (mappedPort) {
+      this.#flows.set(`${formatEndpoint(mappedPort)} ${formatEndpoint(from)}`, {
+        outside: to,
+        lastAt: this.#now,
+      })
+      this.#options.inside.send({ from, to: mappedPort, bytes })
       return
     }
     const mapping = this.#byPublic.get(formatEndpoint(to))
@@ -134,7 +144,7 @@ export class SimulatedNat implements Member, Gateway {
         ...(foreignPerSecond && { foreignPerSecond }),
         ...(foreignAtOnce && { foreignAtOnce }),
       }
-      this.#spaces.set(address, new PortSpace({ clock, random, choice, isTaken, ...more }))
+      this.#portSpaces.set(address, new PortSpace({ clock, random, choice, isTaken, ...more }))
     }
   }
 
@@ -160,7 +170,7 @@ export class SimulatedNat implements Member, Gateway {
     if (existing && this.#isAlive(existing.lastOutAt)) return existing
     if (existing) this.#forget(existing)
     const address = this.#addressFor(from)
-    const port = this.#spaces.get(address)?.allocate(from.port) ?? null
+    const port = this.#portSpaces.get(address)?.allocate(from.port) ?? null
     if (port === null) return null
     const outside = { address, port }
     const mapping = {
@@ -177,7 +187,7 @@ export class SimulatedNat implements Member, Gateway {
   }
 
   #addressFor(from: Endpoint): string {
-    const addresses = [...this.#spaces.keys()]
+    const addresses = [...this.#portSpaces.keys()]
     const draw = () => addresses[Math.floor(this.#options.random() * addresses.length)] as string
     if (addresses.length === 1 || this.#options.kind.pooling === 'arbitrary') return draw()
     const paired = this.#paired.get(from.address) ?? draw()
@@ -190,9 +200,9 @@ export class SimulatedNat implements Member, Gateway {
     const mapping = this.#byPublic.get(text)
     if (mapping && !this.#isAlive(mapping.lastOutAt)) {
       this.#forget(mapping)
-      return this.#holes.has(text)
+      return this.#mappedPorts.has(text)
     }
-    return mapping !== undefined || this.#holes.has(text)
+    return mapping !== undefined || this.#mappedPorts.has(text)
   }
 
   #forget(mapping: Mapping): void {
@@ -202,11 +212,11 @@ export class SimulatedNat implements Member, Gateway {
 
   #countNew(): void {
     const since = this.#now - rateWindowMs
-    if (this.#madeAt.length > 0 && (this.#madeAt[0] as number) <= since) {
-      this.#madeAt = this.#madeAt.filter((at) => at > since)
+    if (this.#createdAt.length > 0 && (this.#createdAt[0] as number) <= since) {
+      this.#createdAt = this.#createdAt.filter((at) => at > since)
     }
-    this.#madeAt.push(this.#now)
-    this.mostNewPerSecond = Math.max(this.mostNewPerSecond, this.#madeAt.length)
+    this.#createdAt.push(this.#now)
+    this.maxNewPerSecond = Math.max(this.maxNewPerSecond, this.#createdAt.length)
   }
 
   #permissionFor(remote: Endpoint): string {

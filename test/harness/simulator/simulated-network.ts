@@ -1,5 +1,5 @@
-// Networks as seen by a datagram: a segment (the internet, a LAN) with members, perhaps a gateway to
-// another segment. A NAT is a member of its outer segment and the gateway of its inner one, so NATs nest.
+// Simulated networks: a segment (the Internet, a LAN) has members, and possibly a gateway to another segment. A
+// NAT is a member of its outer segment and the gateway of its inner one, so NATs can be nested.
 
 import type { Clock } from '../../../src/base/clock.ts'
 import type { Endpoint } from '../../../src/base/endpoint.ts'
@@ -8,7 +8,7 @@ export type Datagram = {
   readonly from: Endpoint
   readonly to: Endpoint
   readonly bytes: Uint8Array
-  /** Hops it may still go; as many as there are when left out. */
+  /** Remaining hops; unlimited by default. */
   readonly ttl?: number
 }
 
@@ -23,13 +23,13 @@ export interface Gateway {
 export type SegmentOptions = {
   readonly clock: Clock
   readonly random: () => number
-  /** One way, drawn anew for each datagram: those on a long way may overtake each other. */
+  /** One-way delay, drawn for each datagram, so that datagrams may overtake each other. */
   readonly delayMs: readonly [least: number, most: number]
-  /** Part of the datagrams that never arrive, 0..1. */
+  /** Share of lost datagrams, 0..1. */
   readonly loss: number
-  /** As on a cable: none overtakes another, and each follows the last at most so much later. */
+  /** As on a cable: no datagram overtakes another, and each follows the last within this time. */
   readonly spacingMs?: number
-  /** Routers between two members; 1 when left out. */
+  /** Number of routers between two members; default 1. */
   readonly hops?: number
 }
 
@@ -38,7 +38,7 @@ export class Segment {
   readonly #members = new Map<string, Member>()
   #lastArrivalAt = 0
   gateway: Gateway | null = null
-  /** Hears whatever is carried. */
+  /** Is called with every datagram. */
   tap: ((datagram: Datagram) => void) | null = null
 
   constructor(options: SegmentOptions) {
@@ -54,7 +54,7 @@ export class Segment {
     this.#members.delete(address)
   }
 
-  /** To the member with that address; to the gateway, if there is one, when nobody here has it. */
+  /** Sends to the member with this address, or to the gateway if there is no such member. */
   send(datagram: Datagram): void {
     const member = this.#members.get(datagram.to.address)
     const { gateway } = this
@@ -76,7 +76,7 @@ export class Segment {
   }
 }
 
-/** A network at home: one cable. What is sent at one instant spreads over about a millisecond. */
+/** A home network: one cable. Datagrams sent together are spread over about a millisecond. */
 export function createLan(clock: Clock, random: () => number): Segment {
   return new Segment({ clock, random, delayMs: [0.2, 1], loss: 0, spacingMs: 0.1 })
 }

@@ -1,5 +1,5 @@
-// The product's own address server on the simulated internet, with two addresses and two ports on each (RFC 5780).
-// It can be made to misbehave, as servers in the field do.
+// The product's own address server on the simulated Internet, with two addresses and two ports each (RFC 5780).
+// It can be made faulty, as servers in the field are.
 
 import type { Clock } from '../../../src/base/clock.ts'
 import { type Endpoint, formatEndpoint } from '../../../src/base/endpoint.ts'
@@ -8,51 +8,56 @@ import { type AlternateAddresses, endpointsOf } from '../../../src/stun-server/a
 import { answerRequest } from '../answer-stun.ts'
 import type { Datagram, Segment } from './simulated-network.ts'
 
-export type StunManners = {
+export type StunBehavior = {
   readonly isSilent?: boolean
-  /** What it claims to have seen, whatever it saw. */
-  readonly lie?: Endpoint
-  /** Later than an honest answer. */
+  /** A false mapped address. */
+  readonly falseEndpoint?: Endpoint
+  /** Additional delay of its answers. */
   readonly lateMs?: number
-  /** Answers to one question; 1 when left out. */
+  /** Number of answers to one request; default 1. */
   readonly copies?: number
 }
 
-/** Real unicast addresses: `addressScope` rightly calls the ranges for documentation unusable. */
-const square: AlternateAddresses = { addresses: ['11.0.0.1', '11.0.0.2'], ports: [3478, 3479] }
-export const stunEndpoints: readonly Endpoint[] = endpointsOf(square)
-/** Somebody else's server, with one address and one port. Nobody asks it unless told to. */
+/** Real unicast addresses, because `addressScope` rejects the documentation ranges. */
+const serverAddresses: AlternateAddresses = { addresses: ['11.0.0.1', '11.0.0.2'], ports: [3478, 3479] }
+export const stunEndpoints: readonly Endpoint[] = endpointsOf(serverAddresses)
+/** Another operator's server with one address and one port. Used only when it is configured. */
 export const otherStun: Endpoint = { address: '11.0.0.3', port: 3478 }
 
 export class SimulatedStun {
   readonly #clock: Clock
   readonly #internet: Segment
-  readonly #manners = new Map<string, StunManners>()
+  readonly #behaviors = new Map<string, StunBehavior>()
 
   constructor(clock: Clock, internet: Segment) {
     this.#clock = clock
     this.#internet = internet
-    for (const address of [...square.addresses, otherStun.address]) {
+    for (const address of [...serverAddresses.addresses, otherStun.address]) {
       internet.join(address, { receive: (datagram) => this.#answer(datagram) })
     }
   }
 
-  /** How one of its endpoints behaves from now on. */
-  behave(endpoint: Endpoint, manners: StunManners): void {
-    this.#manners.set(formatEndpoint(endpoint), manners)
+  /** Sets the behavior of one endpoint. */
+  behave(endpoint: Endpoint, behavior: StunBehavior): void {
+    this.#behaviors.set(formatEndpoint(endpoint), behavior)
   }
 
   #answer(datagram: Datagram): void {
-    const { isSilent, lie, lateMs = 0, copies = 1 } = this.#manners.get(formatEndpoint(datagram.to)) ?? {}
-    if (isSilent || !square.ports.includes(datagram.to.port)) return
-    const answer = answerRequest(datagram, datagram.to.address === otherStun.address ? null : square)
+    const {
+      isSilent,
+      falseEndpoint,
+      lateMs = 0,
+      copies = 1,
+    } = this.#behaviors.get(formatEndpoint(datagram.to)) ?? {}
+    if (isSilent || !serverAddresses.ports.includes(datagram.to.port)) return
+    const answer = answerRequest(datagram, datagram.to.address === otherStun.address ? null : serverAddresses)
     if (!answer) return
-    const told = lie ? { ...answer, bytes: lyingAnswer(answer.bytes, lie) } : answer
-    for (let copy = 0; copy < copies; copy++) this.#clock.after(lateMs, () => this.#internet.send(told))
+    const answerSent = falseEndpoint ? { ...answer, bytes: falseAnswer(answer.bytes, falseEndpoint) } : answer
+    for (let copy = 0; copy < copies; copy++) this.#clock.after(lateMs, () => this.#internet.send(answerSent))
   }
 }
 
-/** To the same question. */
-function lyingAnswer(honest: Uint8Array, mapped: Endpoint): Uint8Array {
+/** A false answer to the same request. */
+function falseAnswer(honest: Uint8Array, mapped: Endpoint): Uint8Array {
   return encodeSuccess({ transactionId: honest.slice(8, 8 + transactionIdBytes), mapped })
 }

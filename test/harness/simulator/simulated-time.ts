@@ -1,8 +1,8 @@
-// Virtual time without promises: jumps from one event to the next. Thousands of simulated minutes a second.
+// Virtual time without promises: jumps from one event to the next. Simulates thousands of minutes per second.
 
 import type { Clock } from '../../../src/base/clock.ts'
 
-/** `order` keeps what is due at the same instant in the order in which it was asked for. */
+/** `order` keeps simultaneous timers in the order of their creation. */
 type Timer = { readonly at: number; readonly order: number; callback: (() => void) | null }
 
 const fewTimers = 64
@@ -11,7 +11,7 @@ export class SimulatedTime implements Clock {
   #now = 0
   #made = 0
   #cancelled = 0
-  /** A binary heap, soonest first. Cancelled timers stay in it until they are due or outnumber the rest. */
+  /** A binary heap, earliest first. Cancelled timers stay in it until they are due or outnumber the others. */
   #heap: Timer[] = []
 
   now(): number {
@@ -25,12 +25,12 @@ export class SimulatedTime implements Clock {
   after(delayMs: number, callback: () => void): () => void {
     const timer: Timer = { at: this.#now + Math.max(0, delayMs), order: this.#made++, callback }
     this.#heap.push(timer)
-    this.#rise(this.#heap.length - 1)
+    this.#siftUp(this.#heap.length - 1)
     return () => {
       if (timer.callback === null) return
       timer.callback = null
       this.#cancelled++
-      if (this.#cancelled > fewTimers && this.#cancelled * 2 > this.#heap.length) this.#sweep()
+      if (this.#cancelled > fewTimers && this.#cancelled * 2 > this.#heap.length) this.#removeCancelled()
     }
   }
 
@@ -49,7 +49,7 @@ export class SimulatedTime implements Clock {
         this.#cancelled--
         continue
       }
-      // Cancelling a timer that has gone off must count nothing.
+      // Cancelling a timer that has fired must not count.
       next.callback = null
       this.#now = next.at
       callback()
@@ -61,7 +61,7 @@ export class SimulatedTime implements Clock {
     this.runUntil(() => false, forMs)
   }
 
-  #sweep(): void {
+  #removeCancelled(): void {
     this.#heap = this.#heap.filter(({ callback }) => callback !== null).sort((a, b) => order(a, b))
     this.#cancelled = 0
   }
@@ -70,36 +70,36 @@ export class SimulatedTime implements Clock {
     const last = this.#heap.pop()
     if (!last || this.#heap.length === 0) return
     this.#heap[0] = last
-    this.#sink(0)
+    this.#siftDown(0)
   }
 
-  #rise(from: number): void {
+  #siftUp(from: number): void {
     const heap = this.#heap
     const timer = heap[from] as Timer
     let index = from
     while (index > 0) {
-      const above = (index - 1) >> 1
-      const other = heap[above] as Timer
+      const parent = (index - 1) >> 1
+      const other = heap[parent] as Timer
       if (order(other, timer) <= 0) break
       heap[index] = other
-      index = above
+      index = parent
     }
     heap[index] = timer
   }
 
-  #sink(from: number): void {
+  #siftDown(from: number): void {
     const heap = this.#heap
     const timer = heap[from] as Timer
     let index = from
     for (;;) {
-      let below = 2 * index + 1
-      const [left, right] = [heap[below], heap[below + 1]]
+      let child = 2 * index + 1
+      const [left, right] = [heap[child], heap[child + 1]]
       if (!left) break
-      if (right && order(right, left) < 0) below++
-      const other = heap[below] as Timer
+      if (right && order(right, left) < 0) child++
+      const other = heap[child] as Timer
       if (order(timer, other) <= 0) break
       heap[index] = other
-      index = below
+      index = child
     }
     heap[index] = timer
   }

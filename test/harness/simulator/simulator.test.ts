@@ -1,4 +1,4 @@
-// That the simulated NATs, networks and computers are what they claim to be. Every figure of the grid rests on it.
+// The simulated NATs, networks and computers work as specified. All figures of the grid depend on that.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -9,21 +9,21 @@ import { cheapCrypto } from './cheap-crypto.ts'
 import { behind, nat } from './nat-kinds.ts'
 import { PortSpace, type PortSpaceOptions } from './port-space.ts'
 import { SimulatedComputer, SimulatedSockets } from './simulated-computer.ts'
+import { SimulatedMail } from './simulated-mail.ts'
 import { type NatKind, SimulatedNat } from './simulated-nat.ts'
 import { createInternet, createLan, type Datagram, type Segment } from './simulated-network.ts'
-import { SimulatedPost } from './simulated-post.ts'
 import { SimulatedTime } from './simulated-time.ts'
 
 const bytes = Uint8Array.of(1)
 
-test('timers go off in the order of their times, equal ones in the order they were made, cancelled ones never', () => {
+test('timers fire in order of time, then of creation, and cancelled ones never', () => {
   const delays = fc.array(fc.record({ delay: fc.nat(20), cancelled: fc.boolean() }), { maxLength: 400 })
   fc.assert(
     fc.property(delays, (timers) => {
       const time = new SimulatedTime()
-      const went: { readonly at: number; readonly index: number }[] = []
+      const fired: { readonly at: number; readonly index: number }[] = []
       const cancels = timers.map(({ delay }, index) =>
-        time.after(delay, () => went.push({ at: time.now(), index })),
+        time.after(delay, () => fired.push({ at: time.now(), index })),
       )
       for (const [index, { cancelled }] of timers.entries()) if (cancelled) cancels[index]?.()
       time.run(30)
@@ -32,37 +32,37 @@ test('timers go off in the order of their times, equal ones in the order they we
         .filter(({ cancelled }) => !cancelled)
         .sort((a, b) => a.at - b.at || a.index - b.index)
         .map(({ at, index }) => ({ at, index }))
-      assert.deepEqual(went, expected)
+      assert.deepEqual(fired, expected)
     }),
   )
 })
 
 function ports(more: Partial<PortSpaceOptions> = {}) {
-  const taken = new Set<number>()
+  const inUse = new Set<number>()
   const clock = new SimulatedTime()
   const space = new PortSpace({
     clock,
     random: seededRandom(1),
     choice: 1,
-    isTaken: (port) => taken.has(port),
+    isTaken: (port) => inUse.has(port),
     ...more,
   })
   const allocate = (preferred = 5_000) => {
     const port = space.allocate(preferred)
-    if (port !== null) taken.add(port)
+    if (port !== null) inUse.add(port)
     return port
   }
-  return { space, clock, taken, allocate }
+  return { space, clock, inUse, allocate }
 }
 
 for (const choice of [1, -1, 2, -2, 5]) {
-  test(`ports go in steps of ${choice}, and round the end they stay among those that the step meets`, () => {
-    const { space, allocate, taken } = ports({ choice })
+  test(`ports advance in steps of ${choice}, and wrap around to ports that the step reaches`, () => {
+    const { space, allocate, inUse } = ports({ choice })
     let last = allocate() as number
     let wraps = 0
     for (let i = 0; i < 70_000; i++) {
-      // Nothing but the order is looked at.
-      taken.clear()
+      // Only the order is tested.
+      inUse.clear()
       const port = allocate() as number
       if (port - last !== choice) {
         wraps++
@@ -78,19 +78,19 @@ for (const choice of [1, -1, 2, -2, 5]) {
   })
 }
 
-test('a port that is taken is stepped over, and with all taken there is none', () => {
-  const { space, allocate, taken } = ports({ choice: 2, blockPorts: 256 })
+test('a port in use is skipped, and when all are in use there is none', () => {
+  const { space, allocate, inUse } = ports({ choice: 2, blockPorts: 256 })
   const first = allocate() as number
   const { first: low, last: high } = space.block
   const inBlock = (port: number) => (port > high ? low + ((port - low) % 2) : port)
-  taken.add(inBlock(first + 2))
+  inUse.add(inBlock(first + 2))
   assert.equal(allocate(), inBlock(inBlock(first + 2) + 2))
-  // Of the 256 every second one, three of which are gone.
+  // Every second one of 256, of which three are gone.
   for (let i = 0; i < 125; i++) assert.notEqual(allocate(), null)
   assert.equal(allocate(), null)
 })
 
-test('random ports in a block are all in it, all different, and all of them in the end', () => {
+test('random ports of a block are distinct, inside it, and use it up completely', () => {
   const { space, allocate } = ports({ choice: 'random', blockPorts: 128 })
   const seen = new Set(Array.from({ length: 128 }, () => allocate()))
   assert.equal(seen.size, 128)
@@ -99,7 +99,7 @@ test('random ports in a block are all in it, all different, and all of them in t
 })
 
 for (const foreignAtOnce of [1, 20]) {
-  test(`strangers take as many ports as they open connections, ${foreignAtOnce} at once`, () => {
+  test(`other connections take one port each, ${foreignAtOnce} at once`, () => {
     const { clock, allocate } = ports({ foreignPerSecond: 20, foreignAtOnce })
     const before = allocate() as number
     clock.run(600_000)
@@ -110,8 +110,8 @@ for (const foreignAtOnce of [1, 20]) {
   })
 }
 
-/** A LAN of one behind a NAT, and an internet that writes down what comes to its servers. */
-function lab(kind: NatKind, addresses: readonly string[] = ['11.0.2.1']) {
+/** A LAN with one computer behind a NAT, and an Internet that records what its servers receive. */
+function setUp(kind: NatKind, addresses: readonly string[] = ['11.0.2.1']) {
   const time = new SimulatedTime()
   const random = seededRandom(7)
   const internet = createInternet(time, random, 0)
@@ -130,13 +130,13 @@ function lab(kind: NatKind, addresses: readonly string[] = ['11.0.2.1']) {
     time.run(100)
     return arrived[0]?.from
   }
-  const getsIn = (from: Endpoint, to: Endpoint, through: Segment = internet): boolean => {
+  const isAccepted = (from: Endpoint, to: Endpoint, through: Segment = internet): boolean => {
     inside.length = 0
     through.send({ from, to, bytes })
     time.run(100)
     return inside.length > 0
   }
-  return { time, gateway, internet, lan, home, sendOut, getsIn }
+  return { time, gateway, internet, lan, home, sendOut, isAccepted }
 }
 
 const [oneA, oneB, two]: readonly [Endpoint, Endpoint, Endpoint] = [
@@ -151,7 +151,7 @@ for (const [mapping, sameAddress, otherAddress] of [
   ['APDM', false, false],
 ] as const) {
   test(`${mapping} gives ${sameAddress ? 'one port' : 'two ports'} to one address, and ${otherAddress ? 'the same' : 'another'} to the next`, () => {
-    const { sendOut } = lab(nat(mapping, 'APDF', { allocation: 'random' }))
+    const { sendOut } = setUp(nat(mapping, 'APDF', { allocation: 'random' }))
     const [first, second, third] = [sendOut(oneA), sendOut(oneB), sendOut(two)]
     assert.equal(first?.port === second?.port, sameAddress)
     assert.equal(first?.port === third?.port, otherAddress)
@@ -163,37 +163,37 @@ for (const [filtering, otherPort, otherAddress] of [
   ['ADF', true, false],
   ['APDF', false, false],
 ] as const) {
-  test(`${filtering} lets in whom it was sent to, ${otherPort ? 'and' : 'not'} its other ports, ${otherAddress ? 'and' : 'not'} others`, () => {
-    const { sendOut, getsIn, time } = lab(nat('EIM', filtering))
+  test(`${filtering} accepts packets from known endpoints, ${otherPort ? 'and' : 'not'} from their other ports, ${otherAddress ? 'and' : 'not'} from others`, () => {
+    const { sendOut, isAccepted, time } = setUp(nat('EIM', filtering))
     const mapped = sendOut(oneA) as Endpoint
-    assert.ok(getsIn(oneA, mapped))
-    assert.equal(getsIn(oneB, mapped), otherPort)
-    assert.equal(getsIn(two, mapped), otherAddress)
+    assert.ok(isAccepted(oneA, mapped))
+    assert.equal(isAccepted(oneB, mapped), otherPort)
+    assert.equal(isAccepted(two, mapped), otherAddress)
     time.run(10_000)
-    assert.ok(!getsIn(oneA, mapped), 'after its lifetime')
+    assert.ok(!isAccepted(oneA, mapped), 'after its lifetime')
   })
 }
 
-test('a hole lets everybody in, and what came by it is answered by it', () => {
-  const { gateway, home, getsIn, sendOut } = lab(nat('APDM', 'APDF', { allocation: 'random' }))
-  const hole = gateway.mapPort(home, 7_777)
-  assert.ok(getsIn(two, hole))
-  assert.deepEqual(sendOut(two), hole)
-  assert.notDeepEqual(sendOut(oneA), hole)
+test('a mapped port accepts everybody, and answers leave through it', () => {
+  const { gateway, home, isAccepted, sendOut } = setUp(nat('APDM', 'APDF', { allocation: 'random' }))
+  const mappedPort = gateway.mapPort(home, 7_777)
+  assert.ok(isAccepted(two, mappedPort))
+  assert.deepEqual(sendOut(two), mappedPort)
+  assert.notDeepEqual(sendOut(oneA), mappedPort)
 })
 
 for (const hairpin of [true, false]) {
-  test(`what is sent to its own public address ${hairpin ? 'comes back from the public one' : 'is lost'} ${hairpin ? 'with' : 'without'} hairpinning`, () => {
-    const { home, sendOut, lan, getsIn } = lab(nat('EIM', 'EIF', { hairpin }))
+  test(`a datagram to the own public address ${hairpin ? 'returns' : 'is lost'} ${hairpin ? 'with' : 'without'} hairpinning`, () => {
+    const { home, sendOut, lan, isAccepted } = setUp(nat('EIM', 'EIF', { hairpin }))
     const mapped = sendOut(oneA) as Endpoint
-    assert.equal(getsIn({ address: home.address, port: 4_001 }, mapped, lan), hairpin)
+    assert.equal(isAccepted({ address: home.address, port: 4_001 }, mapped, lan), hairpin)
   })
 }
 
-test('a pool of addresses is used up in pairs or at will', () => {
+test('a pool of addresses is used with paired or arbitrary pooling', () => {
   const pool = ['11.0.2.1', '11.0.2.2', '11.0.2.3', '11.0.2.4']
   const seen = (pooling: 'paired' | 'arbitrary') => {
-    const { sendOut } = lab(nat('APDM', 'APDF', { pooling }), pool)
+    const { sendOut } = setUp(nat('APDM', 'APDF', { pooling }), pool)
     const homes = Array.from({ length: 20 }, (_, index) => ({ address: '192.168.1.10', port: 4_000 + index }))
     return new Set(homes.map((home) => sendOut(oneA, home)?.address)).size
   }
@@ -201,21 +201,21 @@ test('a pool of addresses is used up in pairs or at will', () => {
   assert.equal(seen('arbitrary'), 4)
 })
 
-test('after a change of address nothing gets in as before', () => {
-  const { gateway, sendOut, getsIn } = lab(nat('EIM', 'EIF'))
+test('after a change of address the old mappings are closed', () => {
+  const { gateway, sendOut, isAccepted } = setUp(nat('EIM', 'EIF'))
   const before = sendOut(oneA) as Endpoint
   gateway.changeAddresses(['11.0.2.9'])
-  assert.ok(!getsIn(oneA, before))
+  assert.ok(!isAccepted(oneA, before))
   assert.equal(sendOut(oneA)?.address, '11.0.2.9')
 })
 
-test('a datagram with few hops to live opens the NAT and does not arrive', () => {
-  const { sendOut, getsIn, home } = lab(nat('EIM', 'ADF'))
+test('a datagram with a small hop limit opens the NAT and does not arrive', () => {
+  const { sendOut, isAccepted, home } = setUp(nat('EIM', 'ADF'))
   assert.equal(sendOut(oneA, home, 5), undefined)
-  assert.ok(getsIn(oneB, { address: '11.0.2.1', port: home.port }))
+  assert.ok(isAccepted(oneB, { address: '11.0.2.1', port: home.port }))
 })
 
-test('what leaves a LAN back to back reaches the gateway in order, all within two milliseconds', () => {
+test('datagrams sent together reach the gateway in order, within two milliseconds', () => {
   const time = new SimulatedTime()
   const lan = createLan(time, seededRandom(9))
   const seen: number[] = []
@@ -226,7 +226,7 @@ test('what leaves a LAN back to back reaches the gateway in order, all within tw
   assert.deepEqual(seen, sent)
 })
 
-test('a second NAT behind the first is as strict as the stricter, and ports come from the outer one', () => {
+test('two nested NATs are as strict as the stricter one, and ports come from the outer one', () => {
   const [easy, hard] = [
     { mapping: 'EIM', filtering: 'APDF', allocation: { type: 'preserving' } },
     { mapping: 'APDM', filtering: 'ADF', allocation: { type: 'sequential', step: 2 } },
@@ -236,18 +236,18 @@ test('a second NAT behind the first is as strict as the stricter, and ports come
   assert.deepEqual(behind(easy, hard), expected)
 })
 
-test('extra sockets get ports of their own, fail when there are too many, and hear nothing when closed', () => {
+test('extra sockets get their own ports, fail when there are too many, and receive nothing when closed', () => {
   const time = new SimulatedTime()
   const random = seededRandom(3)
   const internet = createInternet(time, random, 0)
   const local = { address: '11.0.1.1', port: 4_000 }
   const computer = new SimulatedComputer({ clock: time, random, segment: internet, local, maxSockets: 2 })
-  const heard: number[] = []
+  const received: number[] = []
   const failed: number[] = []
   const sockets = new SimulatedSockets({
     clock: time,
     computer,
-    onDatagram: (_bytes, _from, via) => heard.push(via),
+    onDatagram: (_bytes, _from, via) => received.push(via),
     onFailure: (via) => failed.push(via),
   })
   const arrived: Endpoint[] = []
@@ -260,23 +260,23 @@ test('extra sockets get ports of their own, fail when there are too many, and he
   sockets.close(1)
   for (const to of arrived) internet.send({ from: oneA, to, bytes })
   time.run(100)
-  assert.deepEqual(heard, [2])
+  assert.deepEqual(received, [2])
   assert.throws(() => sockets.send(bytes, oneA, 1), /after it was closed/)
   sockets.closeAll()
   assert.equal(computer.openSockets, 0)
 })
 
-test('letters take 0.8 to 1.2 times as long as said, and as many as said come again', () => {
+test('letters take 0.8 to 1.2 times the nominal time, and the given share arrives twice', () => {
   const time = new SimulatedTime()
-  const post = new SimulatedPost({ clock: time, random: seededRandom(5), delayMs: 30_000, doubled: 0.5 })
+  const mail = new SimulatedMail({ clock: time, random: seededRandom(5), delayMs: 30_000, doubled: 0.5 })
   const times: number[] = []
-  const first = Array.from({ length: 400 }, () => post.send(() => times.push(time.now())))
+  const first = Array.from({ length: 400 }, () => mail.send(() => times.push(time.now())))
   time.run(600_000)
   assert.ok(first.every((at) => at >= 24_000 && at <= 36_000 && times.includes(at)))
   assert.ok(times.length > 550 && times.length < 650, `${times.length}`)
 })
 
-test('the cheap stand-in has the sizes of the real thing and refuses whatever was altered', () => {
+test('the cheap crypto has the sizes of the real one and rejects altered data', () => {
   const key = fc.uint8Array({ minLength: 32, maxLength: 32 })
   const nonce = fc.uint8Array({ minLength: 24, maxLength: 24 })
   const text = fc.uint8Array({ maxLength: 60 })
@@ -288,14 +288,14 @@ test('the cheap stand-in has the sizes of the real thing and refuses whatever wa
     text,
     fc.nat(),
     fc.nat(3),
-    (k, n, message, header, place, which) => {
+    (k, n, message, header, position, index) => {
       const sealed = crypto.encrypt(k, n, message, header)
       assert.equal(sealed.length, realCrypto.encrypt(k, n, message, header).length)
       assert.deepEqual(crypto.decrypt(k, n, sealed, header), message)
       const parts = [k, n, sealed, header].map((part) => part.slice())
-      const altered = parts[which] as Uint8Array
+      const altered = parts[index] as Uint8Array
       if (altered.length === 0) return
-      altered[place % altered.length] = (altered[place % altered.length] as number) ^ 1
+      altered[position % altered.length] = (altered[position % altered.length] as number) ^ 1
       const [key2, nonce2, sealed2, header2] = parts as [Uint8Array, Uint8Array, Uint8Array, Uint8Array]
       assert.equal(crypto.decrypt(key2, nonce2, sealed2, header2), null)
     },

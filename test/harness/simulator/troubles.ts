@@ -1,5 +1,5 @@
-// What else can go wrong while two agents meet. Some of it must not keep them apart; after any of it both sides must
-// come to an end, within their packets and with all sockets closed.
+// Further faults while two agents connect. Some must not prevent the connection. After any of them both sides
+// must end within their budget, with all sockets closed.
 
 import type { NatProfile } from '../../../src/base/nat-profile.ts'
 import type { SimulatedAgent } from './simulated-agent.ts'
@@ -23,30 +23,30 @@ export const troubles = [
 export type Trouble = (typeof troubles)[number]
 
 const stranger = '11.0.9.9'
-const tardyMs = 60
+const delayMs = 60
 
-/** Before anybody asks for an address. */
-export function prepare(trouble: Trouble, world: World): void {
-  const one = pick(world.random, stunEndpoints)
+/** Applied before the agents send their first requests. */
+export function prepareTrouble(trouble: Trouble, world: World): void {
+  const server = pick(world.random, stunEndpoints)
   if (trouble === 'a server lies') {
-    // All of what one operator runs lies alike; two others do not.
-    world.stun.behave(otherStun, { lie: { address: '11.0.9.1', port: 9_999 } })
+    // All addresses of one operator's server lie alike; two other servers do not.
+    world.stun.behave(otherStun, { falseEndpoint: { address: '11.0.9.1', port: 9_999 } })
     world.servers.splice(Math.floor(world.random() * 5), 0, otherStun)
   }
-  if (trouble === 'a server is silent') world.stun.behave(one, { isSilent: true })
-  if (trouble === 'a server is late') world.stun.behave(one, { lateMs: 2_500 })
+  if (trouble === 'a server is silent') world.stun.behave(server, { isSilent: true })
+  if (trouble === 'a server is late') world.stun.behave(server, { lateMs: 2_500 })
   if (trouble === 'servers answer twice')
     for (const each of stunEndpoints) world.stun.behave(each, { copies: 2 })
 }
 
-/** What is special about the left side's agent. */
+/** Special options of the left side's agent. */
 export function choicesUnder(trouble: Trouble, random: () => number): AgentChoices {
   if (trouble === 'there are few sockets') return { maxSockets: Math.floor(random() * 12) }
   return trouble === 'one side has a wrong profile' ? { known: anyProfile(random) } : {}
 }
 
-/** When both know of each other. */
-export function strike(
+/** Applied when both sides know each other. */
+export function applyTrouble(
   trouble: Trouble,
   world: World,
   homes: readonly Home[],
@@ -60,14 +60,14 @@ export function strike(
     const nat = homes[0]?.nats.at(-1)
     time.after(random() * 60_000, () => nat?.changeAddresses(['11.0.2.200']))
   }
-  if (trouble === 'strangers send to the ports') haunt(world, sides)
+  if (trouble === 'strangers send to the ports') repeatTraffic(world, sides)
 }
 
 /**
- * Everything that passes is sent again by somebody else, back and forth, and what looks like it. Not before the
- * original has arrived: who is faster than the network stands in the way, and could do worse.
+ * A stranger repeats every datagram in both directions, and sends garbage of the same form. Only after the
+ * original has arrived: an attacker faster than the network is on the path and could do worse.
  */
-function haunt({ time, internet, random }: World, sides: readonly SimulatedAgent[]): void {
+function repeatTraffic({ time, internet, random }: World, sides: readonly SimulatedAgent[]): void {
   let left = 2_000
   internet.tap = ({ from, to, bytes }: Datagram) => {
     if (from.address === stranger || left <= 0 || sides.every(({ ended }) => ended !== null)) return
@@ -76,7 +76,7 @@ function haunt({ time, internet, random }: World, sides: readonly SimulatedAgent
     for (const target of [to, from]) {
       for (const content of [bytes, noise]) {
         const again = { from: { address: stranger, port: to.port }, to: target, bytes: content }
-        time.after(tardyMs, () => internet.send(again))
+        time.after(delayMs, () => internet.send(again))
       }
     }
   }

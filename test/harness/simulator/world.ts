@@ -1,5 +1,5 @@
-// A small world to meet in: an internet with two STUN servers, agents behind NATs of any kind or none,
-// and a mail that takes its time. Everything is drawn from one seed.
+// A small simulated world: an Internet with two STUN servers, agents behind NATs of any kind or none, and slow
+// mail. Everything is drawn from one seed.
 
 import type { NatProfile } from '../../../src/base/nat-profile.ts'
 import type { Signal } from '../../../src/base/signaling-message.ts'
@@ -9,9 +9,9 @@ import { cheapCrypto } from './cheap-crypto.ts'
 import { behind, noNat } from './nat-kinds.ts'
 import { type Offer, SimulatedAgent } from './simulated-agent.ts'
 import { SimulatedComputer } from './simulated-computer.ts'
+import { SimulatedMail } from './simulated-mail.ts'
 import { type NatKind, SimulatedNat } from './simulated-nat.ts'
 import { createInternet, createLan, type Segment } from './simulated-network.ts'
-import { SimulatedPost } from './simulated-post.ts'
 import { SimulatedStun, stunEndpoints } from './simulated-stun.ts'
 import { SimulatedTime } from './simulated-time.ts'
 
@@ -20,24 +20,24 @@ export type WorldOptions = {
   readonly loss?: number
   /** Nominal time of a letter from one agent to the other. */
   readonly mailMs?: number
-  /** Part of the letters that come twice. */
+  /** Share of letters that arrive twice. */
   readonly doubledMail?: number
-  /** Each agent's wall clock is wrong by up to so much, either way. */
+  /** Largest error of each agent's wall clock, in either direction. */
   readonly clockErrorMs?: number
-  /** Sealing costs more than all the rest of a run; the real thing proves nothing more about NATs. */
+  /** Encryption would cost more than the rest of a run, and the real one shows nothing more about NATs. */
   readonly crypto?: 'real' | 'cheap'
 }
 
 export type Home = {
   readonly lan: Segment
-  /** From the innermost outwards. */
+  /** The NATs, innermost first. */
   readonly nats: readonly SimulatedNat[]
 }
 
 export type AgentChoices = {
-  /** `truth`: what a perfect prober would say. */
+  /** `truth`: the profile that a perfect prober would find. */
   readonly known?: Partial<NatProfile> | 'truth'
-  readonly hasSix?: boolean
+  readonly hasIpv6?: boolean
   readonly maxSockets?: number
 }
 
@@ -45,9 +45,9 @@ export class World {
   readonly time = new SimulatedTime()
   readonly internet: Segment
   readonly stun: SimulatedStun
-  /** What agents that move in are told to ask. */
+  /** STUN servers of new agents. */
   readonly servers = [...stunEndpoints]
-  readonly post: SimulatedPost
+  readonly mail: SimulatedMail
   readonly random: () => number
   readonly #options: WorldOptions
   readonly #waits: { readonly from: number; readonly until: number }[] = []
@@ -59,7 +59,7 @@ export class World {
     this.random = seededRandom(seed)
     this.internet = createInternet(this.time, this.random, loss)
     this.stun = new SimulatedStun(this.time, this.internet)
-    this.post = new SimulatedPost({
+    this.mail = new SimulatedMail({
       clock: this.time,
       random: this.random,
       delayMs: mailMs,
@@ -67,13 +67,13 @@ export class World {
     })
   }
 
-  /** An agent straight on the internet, or the first in a new LAN behind its own NAT. */
+  /** An agent directly on the Internet, or in a new LAN behind its own NAT. */
   agent(kind: NatKind | null, choices: AgentChoices = {}): SimulatedAgent {
     if (kind) return this.agentIn(this.home(kind), choices)
     return this.#agentOn(this.internet, `11.0.1.${++this.#count}`, [], choices)
   }
 
-  /** A LAN behind a NAT with so many public addresses, which is on the internet unless `outside` is given. */
+  /** A LAN behind a NAT with so many public addresses; it is on the Internet unless `carrier` is given. */
   home(kind: NatKind, { addresses = 1, carrier }: { addresses?: number; carrier?: Home } = {}): Home {
     const inside = createLan(this.time, this.random)
     const prefix = carrier ? '100.64.0' : '11.0.2'
@@ -92,27 +92,32 @@ export class World {
     return this.#agentOn(lan, `192.168.1.${10 + ++this.#count}`, nats, choices)
   }
 
-  /** Lets all agents find their public endpoints. */
+  /** Runs until all agents know their public endpoints. */
   probe(...agents: readonly SimulatedAgent[]): void {
     if (!this.time.runUntil(() => agents.every(({ view }) => view !== null), 30_000)) {
       throw new Error('no verdict within 30 s')
     }
   }
 
-  /** The mail tells each of the other: `a` at once, `b` after `offsetMs`. Host candidates only inside one NAT (B6). */
+  /** Introduces the two agents: `a` at once, `b` after `offsetMs`. Host candidates only inside one NAT (B6). */
   introduce(a: SimulatedAgent, b: SimulatedAgent, offsetMs: number): void {
-    this.#tellBoth(a, b, { a: () => 0, b: () => offsetMs })
+    this.#introduceBoth(a, b, { a: () => 0, b: () => offsetMs })
   }
 
   /**
-   * As the mail really does it: `a` has asked already; now `b` asks, and some letters later each learns of the
-   * other, as it was when it asked.
+   * As with real mail: `a` has already sent its request. Now `b` sends one, and some letters later each learns
+   * of the other, in its state at its request.
    */
-  correspond(a: SimulatedAgent, b: SimulatedAgent): void {
-    this.#tellBoth(a, b, { a: () => this.post.drawMs(), b: () => this.post.drawMs() }, this.post.drawMs())
+  introduceByMail(a: SimulatedAgent, b: SimulatedAgent): void {
+    this.#introduceBoth(
+      a,
+      b,
+      { a: () => this.mail.drawMs(), b: () => this.mail.drawMs() },
+      this.mail.drawMs(),
+    )
   }
 
-  #tellBoth(
+  #introduceBoth(
     a: SimulatedAgent,
     b: SimulatedAgent,
     after: { readonly a: () => number; readonly b: () => number },
@@ -128,27 +133,27 @@ export class World {
     const [offerOfA, offerOfB, keys] = [offerOf(a), offerOf(b), this.keys()]
     const aOpens = this.random() < 0.5
     const [delayA, delayB] = [after.a(), after.b()]
-    const meet = (side: 'a' | 'b') => {
+    const connect = (side: 'a' | 'b') => {
       const [self, peer, offer] = side === 'a' ? [a, b, offerOfB] : [b, a, offerOfA]
       const mailMs = side === 'b' ? delayB : aMailMs
-      self.meet(offer, keys[side], {
+      self.connect(offer, keys[side], {
         role: aOpens === (side === 'a') ? 'opener' : 'responder',
         ...(mailMs !== undefined && { mailMs }),
-        tell: (signal, box) => this.#deliver(signal, box, self, peer),
+        sendSignal: (signal, box) => this.#deliver(signal, box, self, peer),
       })
     }
-    if (delayA === 0) meet('a')
-    else this.time.after(delayA, () => meet('a'))
-    this.time.after(delayB, () => meet('b'))
+    if (delayA === 0) connect('a')
+    else this.time.after(delayA, () => connect('a'))
+    this.time.after(delayB, () => connect('b'))
   }
 
-  #deliver(signal: Signal, box: Uint8Array, speaker: SimulatedAgent, hearer: SimulatedAgent): void {
-    const readAt = this.post.send(() => hearer.hear(box))
-    const agreedAt = signal.type === 'search' ? signal.startAt - speaker.wallNow() + this.time.now() : readAt
+  #deliver(signal: Signal, box: Uint8Array, sender: SimulatedAgent, receiver: SimulatedAgent): void {
+    const readAt = this.mail.send(() => receiver.receiveSignal(box))
+    const agreedAt = signal.type === 'search' ? signal.startAt - sender.wallNow() + this.time.now() : readAt
     this.#waits.push({ from: this.time.now(), until: Math.max(readAt, agreedAt) })
   }
 
-  /** How much of that time passed while letters were under way, or an hour that they agreed on was awaited. */
+  /** How much of this time letters were in transit, or an agreed start time was awaited. */
   waitedMs(from: number, until: number): number {
     let [sum, reached] = [0, from]
     for (const wait of this.#waits.toSorted((a, b) => a.from - b.from)) {
@@ -167,18 +172,18 @@ export class World {
     segment: Segment,
     address: string,
     nats: readonly SimulatedNat[],
-    { known, hasSix, maxSockets }: AgentChoices,
+    { known, hasIpv6, maxSockets }: AgentChoices,
   ): SimulatedAgent {
     const number = ++this.#count
     const { seed, crypto = 'real', clockErrorMs = 0 } = this.#options
     const local = { address, port: 40_000 + number }
-    const six = hasSix && { address: `2600::${number}`, port: local.port }
+    const ipv6 = hasIpv6 && { address: `2600::${number}`, port: local.port }
     const computer = new SimulatedComputer({
       clock: this.time,
       random: this.random,
       segment,
       local,
-      ...(six && { six: { segment: this.internet, local: six } }),
+      ...(ipv6 && { ipv6: { segment: this.internet, local: ipv6 } }),
       ...(maxSockets !== undefined && { maxSockets }),
     })
     const truth = () => nats.reduceRight((outer: NatProfile, { profile }) => behind(outer, profile), noNat)
@@ -186,7 +191,7 @@ export class World {
       clock: this.time,
       computer,
       local,
-      ...(six && { six }),
+      ...(ipv6 && { ipv6 }),
       servers: [...this.servers],
       crypto: crypto === 'real' ? seededCrypto(seed * 31 + number) : cheapCrypto(seed * 31 + number),
       random: seededRandom(seed * 31 + number + 7919),

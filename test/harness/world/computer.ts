@@ -1,4 +1,4 @@
-// A computer on a simulated network, as a program sees it: it opens UDP sockets there and knows its own address.
+// A computer on a simulated network, as a program sees it: it has UDP sockets and its own address.
 
 import type { NetworkIo } from '../../../src/agent/network/network-io.ts'
 import { toHex } from '../../../src/base/bytes.ts'
@@ -21,12 +21,12 @@ export class Computer {
   #segment: Segment
   readonly #sockets = new Map<number, Open>()
   #nextPort = firstPort
-  /** By tag of a link, when its traffic was last sent and received. */
+  /** By a link's tag: when its packets were last sent and received. */
   readonly #traffic = new Map<string, { sentAt: number; receivedAt: number }>()
-  /** Nothing goes in or out: the cable is out. */
+  /** The cable is unplugged: no packet goes in or out. */
   isCutOff = false
   isPortTaken = false
-  /** How often agents look at their own addresses; never if left alone, for it costs timers. */
+  /** Interval at which agents poll their own addresses; never by default, because it costs timers. */
   addressCheckMs: number | undefined
 
   constructor(clock: Clock, segment: Segment, address: string) {
@@ -44,18 +44,18 @@ export class Computer {
     return this.#sockets.size
   }
 
-  /** Links with traffic both ways within the last two keepalives. */
+  /** Links with traffic in both directions within the last two keepalives. */
   get liveLinks(): number {
     const since = this.#clock.now() - 2 * linkKeepaliveMs
     return [...this.#traffic.values()].filter((last) => last.sentAt > since && last.receivedAt > since).length
   }
 
-  /** Into another network, where it has the same address of its own. */
+  /** Plugs it into another network, with the same address. */
   plugInto(segment: Segment): void {
     this.moveTo(segment, this.#address)
   }
 
-  /** Into another network, or the same, where it gets this address of its own. */
+  /** Plugs it into a network with this address. */
   moveTo(segment: Segment, address: string): void {
     this.#segment = segment
     this.#address = address

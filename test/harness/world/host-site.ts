@@ -1,4 +1,4 @@
-// A host of the world: a mail address, keys, a database that outlives it, and the host that runs there now.
+// A host of the world: a mail address, keys, a database that survives restarts, and the running host.
 
 import { join } from 'node:path'
 import { createHost, type Host, type HostEvent, type HostSettings } from '../../../src/host/host.ts'
@@ -11,7 +11,7 @@ import { SharedMailbox } from '../../../src/mail/shared/shared-mailbox.ts'
 import { SharedSender } from '../../../src/mail/shared/shared-sender.ts'
 import { type HostKeys, subject } from '../../host/fakes.ts'
 import { seededCrypto } from '../seeded-crypto.ts'
-import type { Post } from './post.ts'
+import type { MailSystem } from './mail-system.ts'
 import type { WorldClock } from './world-clock.ts'
 
 export type HostSiteOptions = {
@@ -20,8 +20,8 @@ export type HostSiteOptions = {
   readonly keys: HostKeys
   readonly seed: number
   readonly clock: WorldClock
-  readonly post: Post
-  /** For its database. */
+  readonly post: MailSystem
+  /** Folder of its database. */
   readonly folder: string
   readonly room: RoomKeys
   readonly settings: Partial<HostSettings>
@@ -30,9 +30,9 @@ export type HostSiteOptions = {
 export class HostSite {
   readonly #options: HostSiteOptions
   readonly events: HostEvent[] = []
-  /** Hosts it exchanges tables with, from its next start on. */
+  /** Hosts with which it exchanges tables after its next start. */
   hosts: readonly HostSite[] = []
-  /** An agent at the same mail address in the same program, from the next start on. */
+  /** An agent that shares the mail address and the program, after the next start. */
   ownAgent: UserId | null = null
   readonly #mailbox: SharedMailbox
   readonly #sender: SharedSender
@@ -47,7 +47,7 @@ export class HostSite {
     this.#sender = new SharedSender(() => post.sender(clock), address, this.#mailbox)
   }
 
-  /** Views of what agent and host share. */
+  /** Views of the mailbox and the sender that agent and host share. */
   mail(reader: 'agent' | 'host'): { readonly mailbox: Mailbox; readonly sender: MailSender } {
     return { mailbox: this.#mailbox.view(reader), sender: this.#sender.view() }
   }
@@ -56,20 +56,20 @@ export class HostSite {
     return this.#options.name
   }
 
-  /** The keys of who has a new invite of this host. */
+  /** The keys in a new invite of this host. */
   invite(): RoomKeys {
     const { keys, room, seed } = this.#options
     const crypto = seededCrypto(seed + 500_009 * ++this.#invites)
     return memberKeys(crypto, { pass: makePass(crypto, room, keys.identity, crypto.randomBytes(32), {}) })
   }
 
-  /** As an invite names it. */
+  /** The host as an invite names it. */
   get known(): InviteHost {
     const { address, keys } = this.#options
     return { address, identity: keys.identity.publicKey, sealingKey: keys.sealingKeys.publicKey }
   }
 
-  /** Resolves when it has started, which needs time to pass. */
+  /** Resolves when the host has started; time must pass for that. */
   start(): Promise<void> {
     const { clock, post, keys, address, seed, folder, name, room, settings } = this.#options
     this.#host = createHost({
@@ -101,7 +101,7 @@ export class HostSite {
     await host?.stop()
   }
 
-  /** Of a host that may stand by. */
+  /** Whether a host that can stand by is active. */
   get isAwake(): boolean {
     const last = this.events.findLast((event) => event.event === 'standing')
     return this.#host !== null && last?.state === 'awake'

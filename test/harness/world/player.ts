@@ -1,4 +1,4 @@
-// A person with a computer, a mail address and an identity, who runs an agent, stops it, kills it, starts another.
+// A player with a computer, a mail address and an identity, who starts, stops and kills agents.
 
 import { Agent, type AgentEvent, type AgentSettings } from '../../../src/agent/agent.ts'
 import type { PeerPreferences } from '../../../src/agent/peers/peer-ranking.ts'
@@ -12,8 +12,8 @@ import type { Mailbox } from '../../../src/mail/mailbox.ts'
 import { seededCrypto } from '../seeded-crypto.ts'
 import type { Computer } from './computer.ts'
 import type { HostSite } from './host-site.ts'
-import type { Post } from './post.ts'
-import { Power } from './power.ts'
+import type { MailSystem } from './mail-system.ts'
+import { StoppableClock } from './stoppable-clock.ts'
 import type { WorldClock } from './world-clock.ts'
 
 export type PlayerOptions = {
@@ -21,7 +21,7 @@ export type PlayerOptions = {
   readonly seed: number
   readonly clock: WorldClock
   readonly computer: Computer
-  readonly post: Post
+  readonly post: MailSystem
   readonly room: RoomKeys
   readonly subject: string
   readonly hosts: readonly InviteHost[]
@@ -29,9 +29,9 @@ export type PlayerOptions = {
   readonly settings?: Partial<AgentSettings>
   readonly friends?: readonly Player[]
   readonly blocked?: readonly Player[]
-  /** Default: one of their own. */
+  /** Mail address; default: one of their own. */
   readonly address?: string
-  /** Runs in the same program, at the same mail address. */
+  /** A host in the same program with the same mail address. */
   readonly site?: HostSite
 }
 
@@ -53,13 +53,13 @@ export class Player {
   readonly #options: PlayerOptions
   readonly identity: KeyPair
   readonly address: string
-  /** Of all agents this person ran. */
+  /** Events of all agents of this player. */
   readonly events: EmittedEvent[] = []
   #agent: Agent | null = null
-  #power: Power
+  #stoppableClock: StoppableClock
   #mailbox: Mailbox | null = null
   #runs = 0
-  /** By how much the computer's clock is wrong. */
+  /** Error of the computer's wall clock. */
   wallOffsetMs = 0
 
   constructor(options: PlayerOptions) {
@@ -68,7 +68,7 @@ export class Player {
     const { site } = options
     this.address = site?.known.address ?? options.address ?? `${options.name}@mail.test`
     if (site) site.ownAgent = this.identity.publicKey
-    this.#power = new Power(options.clock)
+    this.#stoppableClock = new StoppableClock(options.clock)
   }
 
   get name(): string {
@@ -87,7 +87,7 @@ export class Player {
     return this.computer.liveLinks
   }
 
-  /** The one that runs. */
+  /** The running agent. */
   get agent(): Agent {
     if (!this.#agent) throw new Error(`${this.name} runs no agent`)
     return this.#agent
@@ -97,12 +97,12 @@ export class Player {
     return this.#agent !== null
   }
 
-  /** Timers of the agent that runs or ran last. */
+  /** Timers of the running or last agent. */
   get pendingTimers(): number {
-    return this.#power.pendingTimers
+    return this.#stoppableClock.pendingTimers
   }
 
-  /** Resolves when the agent has joined, which needs time to pass. */
+  /** Resolves when the agent has joined; time must pass for that. */
   start(): Promise<void> {
     const ids = (players: readonly Player[] = []) =>
       new Set(players.map(({ identity }) => toHex(identity.publicKey)))
@@ -111,7 +111,7 @@ export class Player {
     return this.make(preferences, (event) => this.events.push({ ...event, at: clock.now() })).start()
   }
 
-  /** An agent of this person, who has others start it. */
+  /** Creates an agent of this player without starting it. */
   make(
     preferences: PeerPreferences,
     onEvent: (event: AgentEvent) => void,
@@ -119,15 +119,15 @@ export class Player {
   ): Agent {
     const { clock, computer, post, room, subject, hosts, stunServers, settings, seed, name, site } =
       this.#options
-    const power = new Power(clock, () => this.wallOffsetMs)
-    this.#power = power
+    const stoppableClock = new StoppableClock(clock, () => this.wallOffsetMs)
+    this.#stoppableClock = stoppableClock
     const mail = site?.mail('agent') ?? {
-      mailbox: post.mailbox(this.address, power),
-      sender: post.sender(power),
+      mailbox: post.mailbox(this.address, stoppableClock),
+      sender: post.sender(stoppableClock),
     }
     this.#mailbox = mail.mailbox
     this.#agent = new Agent({
-      clock: power,
+      clock: stoppableClock,
       crypto: seededCrypto(seed + 1_000 * ++this.#runs),
       identity: this.identity,
       name,
@@ -143,23 +143,23 @@ export class Player {
       forwards,
       ...mail,
       onEvent: (event) => {
-        if (power.isOn) onEvent(event)
+        if (stoppableClock.isRunning) onEvent(event)
       },
       io: computer.io,
     })
     return this.#agent
   }
 
-  /** A clean end; resolves when everything is closed, which needs time to pass. */
+  /** Stops the agent; resolves when everything is closed. Time must pass for that. */
   async stop(): Promise<void> {
     const agent = this.#agent
     this.#agent = null
     await agent?.stop()
   }
 
-  /** Without a goodbye. */
+  /** Kills the agent without a clean end. */
   kill(): void {
-    this.#power.cut()
+    this.#stoppableClock.cut()
     this.#agent = null
     this.computer.closeSockets()
     void this.#mailbox?.close()
@@ -172,7 +172,7 @@ export class Player {
     )
   }
 
-  /** True when the latest event of a link with this player is that it is open. */
+  /** Whether the last event about this player says that the link is open. */
   isLinkedWith(other: Player): boolean {
     const last = this.events.findLast(
       (event) =>

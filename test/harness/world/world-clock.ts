@@ -1,5 +1,5 @@
-// A virtual clock for a world in which mails are composed and parsed for real: time stands still until all that
-// work, which takes many turns of the event loop, is done.
+// A virtual clock for worlds that compose and parse real mails. Time stands still until that work is done,
+// which takes many iterations of the event loop.
 
 import { settled, VirtualClock } from '../virtual-clock.ts'
 
@@ -9,7 +9,7 @@ export class WorldClock extends VirtualClock {
   readonly #due = new Set<Due>()
   #isMoving = false
 
-  /** In whole milliseconds, rounded up, as the real clock does. */
+  /** Rounds up to whole milliseconds, as the real clock does. */
   override after(delayMs: number, callback: () => void): () => void {
     const wholeMs = Math.max(0, Math.ceil(delayMs))
     const due = { at: this.now() + wholeMs }
@@ -24,7 +24,7 @@ export class WorldClock extends VirtualClock {
     }
   }
 
-  /** Moves from timer to timer until `condition` holds (true) or `withinMs` have passed (false). */
+  /** Advances from timer to timer until `condition` holds (true) or `withinMs` have passed (false). */
   async until(condition: () => boolean, withinMs: number): Promise<boolean> {
     if (this.#isMoving) throw new Error('two are moving the clock at once')
     this.#isMoving = true

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { toHex } from '../../../src/base/bytes.ts'
 import { createSender } from '../../../src/mail/open-mailbox.ts'
 import { systemClock } from '../../../src/runtime/system-clock.ts'
-import { type PostOffice, startPostOffice } from '../../harness/post-office.ts'
+import { type MailServers, startMailServers } from '../../harness/mail-servers.ts'
 import { realCrypto } from '../../harness/seeded-crypto.ts'
 import { waitUntil } from '../../harness/wait-until.ts'
 import { FakeAgent, headerOf, hostAddress, makeRoom, subject } from '../fakes.ts'
@@ -38,7 +38,7 @@ function makeAgents(count: number, sharedSeeds: HostSeeds) {
 }
 
 type HostGroupPlan = {
-  readonly office: PostOffice
+  readonly office: MailServers
   /** Holds the databases; removed at the end. */
   readonly folder: string
   readonly agents: readonly FakeAgent[]
@@ -63,7 +63,7 @@ export class HostGroup {
     database: string | null,
     settings: RealHostOptions['settings'] = shortLeases,
   ): Promise<HostGroup> {
-    const office = await startPostOffice()
+    const office = await startMailServers()
     const folder = mkdtempSync(join(tmpdir(), 'peerpost-group-'))
     const sharedSeeds = makeSeeds()
     const { agents, roomTagHex } = makeAgents(requests, sharedSeeds)
@@ -86,7 +86,7 @@ export class HostGroup {
     workerCount: number,
     settings: RealHostOptions['settings'],
   ): Promise<HostGroup> {
-    const office = await startPostOffice()
+    const office = await startMailServers()
     const folder = mkdtempSync(join(tmpdir(), 'peerpost-group-'))
     const sharedSeeds = makeSeeds()
     const { agents, roomTagHex } = makeAgents(requests, sharedSeeds)

@@ -7,7 +7,7 @@ import { after } from 'node:test'
 import type { HostEvent, HostSettings } from '../../../src/host/host.ts'
 import { createSender } from '../../../src/mail/open-mailbox.ts'
 import { systemClock } from '../../../src/runtime/system-clock.ts'
-import type { PostOffice } from '../../harness/post-office.ts'
+import type { MailServers } from '../../harness/mail-servers.ts'
 import { realCrypto } from '../../harness/seeded-crypto.ts'
 import { FakeAgent } from '../fakes.ts'
 import { createRealHost, type HostPlan, planHost } from './real-host.ts'
@@ -33,7 +33,7 @@ export function planHostOn(place: Place, settings: Partial<HostSettings> = {}): 
   return planHost({ ...place, database: join(folder, `${databases++}.sqlite`), settings })
 }
 
-export function planHostAt(office: PostOffice, user: string, settings?: Partial<HostSettings>): HostPlan {
+export function planHostAt(office: MailServers, user: string, settings?: Partial<HostSettings>): HostPlan {
   office.maildirOf(user)
   const address = office.address(user)
   return planHostOn({ receiveUrl: office.imapUrl(user), sendUrl: office.smtpUrl(user), address }, settings)
@@ -67,7 +67,7 @@ export async function runHostOn({ keys, room, options }: HostPlan): Promise<Runn
 }
 
 /** Runs a host, and can send mails to its mail server from any address. */
-export async function runHostAt(office: PostOffice, plan: HostPlan) {
+export async function runHostAt(office: MailServers, plan: HostPlan) {
   const posting = createSender(office.smtpUrl('poster'), { clock: systemClock })
   const host = await runHostOn(plan)
   return {

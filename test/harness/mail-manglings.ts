@@ -1,9 +1,13 @@
-// What mail systems do to a letter on its way, as functions that can be put one after another: `textManglings` change
-// the text, `mailForms` are ways to send a text, `relays` change a finished mail. docs/protocol.md lists them by name.
+// What mail systems do to a letter in transit, as functions that can be combined: `textManglings` change the
+// text, `mailForms` are ways to send a text, `relays` change a complete mail. docs/protocol.md lists them by
+// name.
 
-/** With LF line ends. */
+/** Changes a text with LF line ends. */
 export type TextMangling = (text: string) => string
-/** Makes the header fields that tell the form, an empty line, and the body; CRLF line ends, latin1 for single bytes. */
+/**
+ * Creates the header fields of the form, an empty line, and the body. CRLF line ends; latin1, so that a
+ * character is a byte.
+ */
 export type MailForm = (text: string) => string
 export type Relay = (mail: string) => string
 
@@ -85,7 +89,7 @@ function multipart(subtype: string, ...parts: readonly string[]): string {
 
 const plain = (text: string) => part('text/plain; charset=utf-8', '8bit', bytesOf(crlf(text)))
 
-/** Only ASCII and what each charset has in common with it: others are replaced. */
+/** Keeps ASCII and characters that the charset has; replaces all others. */
 const ascii = (text: string) => crlf(text).replace(/[^\t\r\n -~]/gu, '?')
 
 export const mailForms: Readonly<Record<string, MailForm>> = {

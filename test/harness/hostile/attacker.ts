@@ -1,4 +1,4 @@
-// What somebody has who means ill: old letters of others, keys of his own, a place in the room perhaps, and chance.
+// What an attacker has: old letters of others, own keys, perhaps the room's secret, and random choices.
 
 import type { KeyPair } from '../../../src/base/crypto.ts'
 import type { Letter } from '../../../src/letter/letter-types.ts'
@@ -7,19 +7,19 @@ import type { RoomKeys } from '../../../src/letter/room-membership.ts'
 import { FakeAgent, type HostKeys, hostAddress, mailText, subject } from '../../host/fakes.ts'
 import { realCrypto as crypto, seededRandom } from '../seeded-crypto.ts'
 
-/** Old letters kept; beyond it chance decides which are forgotten. */
+/** Old letters that are kept; beyond it random ones are replaced. */
 const keptLetters = 200
 
-export class Enemy {
+export class Attacker {
   readonly host: HostKeys
   readonly room: RoomKeys
   readonly crypto = crypto
   readonly #random: () => number
-  /** A member whose letters were taken. */
+  /** A member whose letters were recorded. */
   readonly member: FakeAgent
-  /** A member whose mail comes back. */
+  /** A member whose mail bounces. */
   readonly gone: FakeAgent
-  /** Mails that the host has dealt with: copies by now. */
+  /** Mails that the host has already handled. */
   readonly old: string[] = []
   /** A bounce of the host's mail to `gone`. */
   bounce = ''
@@ -44,37 +44,37 @@ export class Enemy {
   }
 
   pick<T>(all: readonly T[]): T {
-    const one = all[this.below(all.length)]
-    if (one === undefined) throw new Error('there is nothing to pick from')
-    return one
+    const chosen = all[this.below(all.length)]
+    if (chosen === undefined) throw new Error('there is nothing to pick from')
+    return chosen
   }
 
   bytes(length: number): Uint8Array {
     return Uint8Array.from({ length }, () => this.below(256))
   }
 
-  remember(mail: string): void {
+  record(mail: string): void {
     if (this.old.length < keptLetters) this.old.push(mail)
     else this.old[this.below(keptLetters)] = mail
   }
 
-  /** Somebody with keys of his own and the room's secret, or another's. */
+  /** A stranger with own keys and the room's secret, or another room's. */
   stranger(room: RoomKeys = this.room, host: HostKeys = this.host): FakeAgent {
     return new FakeAgent(`stranger${this.below(1_000_000)}`, host, room)
   }
 
-  /** A mail with this text, from somebody. */
+  /** A mail with this text. */
   mail(text: string, from = 'enemy@mail.test'): string {
     return mailText({ from, text, dateMs: this.now })
   }
 
-  /** A mail of this form: header fields, empty line and body; LF line ends. */
+  /** A mail with these header fields, an empty line and body; LF line ends. */
   raw(rest: string): string {
     const head = `From: <enemy@mail.test>\nTo: <${hostAddress}>\nSubject: ${subject}\n`
     return `${head}${rest}`.replaceAll('\n', '\r\n')
   }
 
-  /** A letter as its agent would send it, with another sender in From, a Date, or other keys. */
+  /** A letter as its agent sends it, with another From, Date or keys. */
   letter(
     letter: Letter,
     agent: FakeAgent,

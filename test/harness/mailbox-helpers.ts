@@ -1,4 +1,4 @@
-// Small things that mail tests share: a mail in a line, and waiting for a mailbox to say something.
+// Helpers of mail tests: composes a mail, and waits for events of a mailbox.
 
 import type { FetchedMail, Mailbox, MailboxState } from '../../src/mail/mailbox.ts'
 
@@ -9,7 +9,7 @@ export type TestMail = {
   readonly to: string
   readonly subject?: string
   readonly text?: string
-  /** More header lines, each ended by CRLF. */
+  /** Further header lines, each with CRLF at the end. */
   readonly headers?: string
 }
 
@@ -28,20 +28,20 @@ export function textOf(mail: FetchedMail | undefined): string {
   return mail?.raw ? Buffer.from(mail.raw).toString() : ''
 }
 
-export type Watched = {
+export type WatchedMailbox = {
   readonly states: MailboxState[]
-  /** Resolves when the mailbox says something that was not waited for before. */
+  /** Resolves at the next wake-up that was not waited for before. */
   nextWake(): Promise<void>
   nextState(state: MailboxState['state']): Promise<MailboxState>
 }
 
-/** Records what a mailbox says; every `next…` sees each event once. Call before `open`. */
-export function watchMailbox(mailbox: Mailbox): Watched {
+/** Records a mailbox's events; each `next…` returns each event once. Call it before `open`. */
+export function watchMailbox(mailbox: Mailbox): WatchedMailbox {
   const states: MailboxState[] = []
   let wakes = 0
   let statesSeen = 0
   let changed = Promise.withResolvers<void>()
-  const tell = () => {
+  const wake = () => {
     changed.resolve()
     changed = Promise.withResolvers<void>()
   }
@@ -51,11 +51,11 @@ export function watchMailbox(mailbox: Mailbox): Watched {
       ...handlers,
       onWake: () => {
         wakes++
-        tell()
+        wake()
       },
       onState: (state) => {
         states.push(state)
-        tell()
+        wake()
       },
     })
   return {
@@ -77,8 +77,8 @@ export function watchMailbox(mailbox: Mailbox): Watched {
   }
 }
 
-/** Fetches again at every wake-up until this many have come. */
-export async function fetchUntil(mailbox: Mailbox, watched: Watched, count: number) {
+/** Fetches at every wake-up until so many mails are there. */
+export async function fetchUntil(mailbox: Mailbox, watched: WatchedMailbox, count: number) {
   for (;;) {
     const mails = await mailbox.fetch(count)
     if (mails.length >= count) return mails

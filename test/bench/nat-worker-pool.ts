@@ -1,23 +1,23 @@
-// Runs all lines of the grid on all cores.
+// Runs all rows of the grid on all cores.
 
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { type Line, weathers } from '../harness/simulator/nat-grid.ts'
+import { type GridRow, networkConditions } from '../harness/simulator/nat-grid.ts'
 import type { RunsOptions } from '../harness/simulator/nat-runs.ts'
-import { type Run, type Tally, tally } from '../harness/simulator/nat-tally.ts'
+import { type Run, type Statistics, statisticsOf } from '../harness/simulator/nat-statistics.ts'
 import type { Done, Job } from './nat-worker.ts'
 
-/** By name of line. `onProgress`: part done, 0..1. */
+/** Returns the results by the name of the row. `onProgress`: the share done, 0..1. */
 export async function runAll(
-  lines: readonly Line[],
+  rows: readonly GridRow[],
   options: RunsOptions,
-  onProgress: (part: number) => void,
-): Promise<Map<string, Tally>> {
-  const jobs: Job[] = lines.flatMap(({ name }) =>
-    weathers.map((_, weather) => ({ line: name, weather, options })),
+  onProgress: (share: number) => void,
+): Promise<Map<string, Statistics>> {
+  const jobs: Job[] = rows.flatMap(({ name }) =>
+    networkConditions.map((_, condition) => ({ row: name, condition, options })),
   )
   const waiting = [...jobs]
-  const runs = new Map<string, Run[]>(lines.map(({ name }) => [name, []]))
+  const runs = new Map<string, Run[]>(rows.map(({ name }) => [name, []]))
   let finished = 0
   const work = (worker: Worker): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -28,7 +28,7 @@ export async function runAll(
       }
       worker.on('error', reject)
       worker.on('message', ({ job, runs: more }: Done) => {
-        runs.get(job.line)?.push(...more)
+        runs.get(job.row)?.push(...more)
         onProgress(++finished / jobs.length)
         next()
       })
@@ -43,5 +43,5 @@ export async function runAll(
   } finally {
     await Promise.all(workers.map((worker) => worker.terminate()))
   }
-  return new Map(lines.map(({ name, goal }) => [name, tally(goal, runs.get(name) ?? [])]))
+  return new Map(rows.map(({ name, goal }) => [name, statisticsOf(goal, runs.get(name) ?? [])]))
 }

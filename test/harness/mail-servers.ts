@@ -1,7 +1,7 @@
-// Real Postfix and Dovecot for a test, in a folder of their own on free ports: any user of mail.test can
-// log in, send and receive. Needs root, because both daemons change to accounts of theirs.
-// What they print and log is in `folder` (postfix.out, postfix.log, dovecot.out, dovecot.log), kept when
-// POST_OFFICE_KEEP_LOGS is set.
+// Real Postfix and Dovecot for a test, in a temporary folder on free ports. Any user of mail.test can log in,
+// send and receive. Needs root, because both daemons switch to their own accounts. Their output and logs are in
+// `folder` (postfix.out, postfix.log, dovecot.out, dovecot.log), and are kept when POST_OFFICE_KEEP_LOGS is
+// set.
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
@@ -9,15 +9,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { dovecot23Config } from './dovecot-2.3-config.ts'
 import { dovecot24Config } from './dovecot-2.4-config.ts'
-import { findProgram } from './needs.ts'
 import {
+  type MailServersPlan,
   mailDomain,
   mailOwnerId,
   mailPassword,
-  type OfficePlan,
   postfixMain,
   postfixMaster,
-} from './post-office-config.ts'
+} from './mail-servers-config.ts'
 import {
   type Daemon,
   freePorts,
@@ -25,60 +24,64 @@ import {
   startGuardian,
   stopDaemon,
   untilGreeting,
-} from './post-office-processes.ts'
+} from './mail-servers-processes.ts'
+import { findProgram } from './needs.ts'
 
-export { goneUser, mailDomain, mailPassword, unknownUser } from './post-office-config.ts'
+export { goneUser, mailDomain, mailPassword, unknownUser } from './mail-servers-config.ts'
 
-export type PostOffice = {
+export type MailServers = {
   readonly folder: string
   address(user: string): string
   imapUrl(user: string): string
   pop3Url(user: string): string
   smtpUrl(user: string): string
-  /** The Maildir of a user, made when it is not there yet. */
+  /** The Maildir of a user; created if necessary. */
   maildirOf(user: string): string
   readonly ports: { readonly smtp: number; readonly imap: number; readonly pop3: number }
   stopMta(): Promise<void>
   startMta(): Promise<void>
   stopImap(): Promise<void>
   startImap(): Promise<void>
-  /** Ends everything that was started and removes the folder. May be called twice. */
+  /** Stops the daemons and removes the folder. May be called twice. */
   stop(): Promise<void>
 }
 
-export type PostOfficeOptions = {
-  /** Address all three listen on; default 127.0.0.1. URLs carry `?tls=never` where it is not loopback. */
+export type MailServersOptions = {
+  /** Address of all three ports; default 127.0.0.1. For other addresses URLs have `?tls=never`. */
   readonly listen?: string
-  /** Name of the network namespace all processes run in. */
+  /** Network namespace of all processes. */
   readonly netns?: string
-  /** Everybody's password; default `mailPassword`. No spaces. */
+  /** Password of all users; default `mailPassword`. No spaces. */
   readonly password?: string
-  /** The capabilities Dovecot shows, to stand for a poorer server. */
+  /** Capabilities that Dovecot announces, to simulate a simpler server. */
   readonly imapCapability?: string
-  /** Runs for every mail that is delivered. Needs dovecot-sieve. */
+  /** Sieve script for every delivered mail. Needs dovecot-sieve. */
   readonly sieve?: string
-  /** What Postfix finds out of mail, by the user it comes from: an Authentication-Results field on top of it. */
+  /** By sender: the Authentication-Results field that Postfix adds to their mail. */
   readonly authenticationResults?: Readonly<Record<string, string>>
-  /** What each mailbox may hold; no limit when left out. */
+  /** Quota of each mailbox; no limit by default. */
   readonly quotaBytes?: number
-  /** Dovecot offers STARTTLS and STLS with a certificate that nobody has signed. */
+  /** Dovecot offers STARTTLS and STLS with a self-signed certificate. */
   readonly tls?: boolean
-  /** Access tokens let in, too: the URL, to which a token is appended, says whose it is (see token-server.ts). */
+  /**
+   * Also accepts access tokens. The URL, with the token appended, returns the token's owner (see
+   * token-server.ts).
+   */
   readonly tokenInfoUrl?: string
 }
 
 const attempts = 3
 
-export async function startPostOffice(options: PostOfficeOptions = {}): Promise<PostOffice> {
+export async function startMailServers(options: MailServersOptions = {}): Promise<MailServers> {
   for (let attempt = 1; ; attempt++) {
-    const office = await prepare(options)
+    const mailServers = await prepare(options)
     try {
-      // In this order: Postfix asks Dovecot who may log in, and gives up for a while when nobody answers.
-      await office.startImap()
-      await office.startMta()
-      return office
+      // Dovecot first: Postfix asks it for logins, and pauses for a while when it does not answer.
+      await mailServers.startImap()
+      await mailServers.startMta()
+      return mailServers
     } catch (error) {
-      await office.stop()
+      await mailServers.stop()
       if (attempt === attempts) throw error
     }
   }
@@ -94,12 +97,12 @@ async function prepare({
   quotaBytes = 0,
   tls = false,
   tokenInfoUrl = '',
-}: PostOfficeOptions): Promise<PostOffice> {
-  // Sockets live below: their path must stay under 108 bytes, whatever TMPDIR is.
-  const folder = await mkdtemp('/tmp/post-office-')
+}: MailServersOptions): Promise<MailServers> {
+  // The folder has Unix sockets. Their paths must stay under 108 bytes, so it is not below TMPDIR.
+  const folder = await mkdtemp('/tmp/mail-servers-')
   const [smtpPort, imapPort, pop3Port] = (await freePorts(3)) as [number, number, number]
   const guardian = startGuardian(folder)
-  const plan: OfficePlan = {
+  const plan: MailServersPlan = {
     folder,
     listen,
     smtpPort,
@@ -113,7 +116,7 @@ async function prepare({
     tls,
     tokenInfoUrl,
   }
-  layOut(plan)
+  createFiles(plan)
 
   let mta: Daemon | undefined
   let imap: Daemon | undefined
@@ -133,7 +136,7 @@ async function prepare({
     await untilGreeting(imap, listen, imapPort, netns)
   }
   async function end(daemon: Daemon): Promise<void> {
-    // At the end nothing is worth waiting for.
+    // At the end no clean shutdown is needed.
     await stopDaemon(daemon, stopped ? 50 : 5_000)
     guardian.forget(daemon)
   }
@@ -156,8 +159,8 @@ async function prepare({
   const isLoopback = listen === '::1' || listen.startsWith('127.')
   const url = (scheme: string, user: string, port: number) => {
     const login = `${encodeURIComponent(`${user}@${mailDomain}`)}:${encodeURIComponent(password)}`
-    const place = `${listen.includes(':') ? `[${listen}]` : listen}:${port}`
-    return `${scheme}://${login}@${place}${isLoopback ? '' : '?tls=never'}`
+    const hostAndPort = `${listen.includes(':') ? `[${listen}]` : listen}:${port}`
+    return `${scheme}://${login}@${hostAndPort}${isLoopback ? '' : '?tls=never'}`
   }
   return {
     folder,
@@ -175,20 +178,22 @@ async function prepare({
   }
 }
 
-/** Writes configuration and makes the folders Postfix would only make in its slow start-up check. */
-function layOut(plan: OfficePlan): void {
+/**
+ * Writes the configuration and creates the folders that Postfix would create only in its slow start-up check.
+ */
+function createFiles(plan: MailServersPlan): void {
   const { folder } = plan
   chmodSync(folder, 0o755)
   const postfixId = userId('postfix')
-  const make = (name: string, owner: number, mode: number) => {
+  const createFolder = (name: string, owner: number, mode: number) => {
     const path = join(folder, name)
     mkdirSync(path)
     chownSync(path, owner, -1)
     chmodSync(path, mode)
   }
-  make('postfix', 0, 0o755)
-  make('postfix-data', postfixId, 0o700)
-  make('queue', 0, 0o755)
+  createFolder('postfix', 0, 0o755)
+  createFolder('postfix-data', postfixId, 0o700)
+  createFolder('queue', 0, 0o755)
   for (const name of [
     'active',
     'bounce',
@@ -201,27 +206,27 @@ function layOut(plan: OfficePlan): void {
     'saved',
     'trace',
   ])
-    make(`queue/${name}`, postfixId, 0o700)
-  make('queue/private', postfixId, 0o700)
-  make('queue/public', postfixId, 0o710)
-  make('queue/maildrop', postfixId, 0o730)
-  make('queue/pid', 0, 0o755)
-  make('mail', mailOwnerId, 0o755)
-  make('home', mailOwnerId, 0o755)
-  make('dovecot', 0, 0o755)
-  make('dovecot-state', 0, 0o755)
+    createFolder(`queue/${name}`, postfixId, 0o700)
+  createFolder('queue/private', postfixId, 0o700)
+  createFolder('queue/public', postfixId, 0o710)
+  createFolder('queue/maildrop', postfixId, 0o730)
+  createFolder('queue/pid', 0, 0o755)
+  createFolder('mail', mailOwnerId, 0o755)
+  createFolder('home', mailOwnerId, 0o755)
+  createFolder('dovecot', 0, 0o755)
+  createFolder('dovecot-state', 0, 0o755)
   writeFileSync(join(folder, 'postfix/main.cf'), postfixMain(plan))
   writeFileSync(join(folder, 'postfix/master.cf'), postfixMaster(plan))
   // sysexits(3): EX_NOUSER.
   writeFileSync(join(folder, 'no-such-user'), '#!/bin/sh\nexit 67\n', { mode: 0o755 })
   for (const [name, text] of Object.entries(dovecotConfig(plan))) writeFileSync(join(folder, name), text)
   if (plan.sieve !== '') {
-    // Dovecot compiles the script beside it.
-    make('sieve', mailOwnerId, 0o755)
+    // Dovecot writes the compiled script into the same folder.
+    createFolder('sieve', mailOwnerId, 0o755)
     writeFileSync(join(folder, 'sieve/before.sieve'), plan.sieve)
   }
   if (plan.tls) makeCertificate(folder)
-  // Postfix waits up to two seconds for a file as young as this to be finished.
+  // Postfix waits up to two seconds when this file is very new.
   const past = new Date(Date.now() - 60_000)
   utimesSync(join(folder, 'postfix/main.cf'), past, past)
 }
@@ -235,9 +240,9 @@ function makeCertificate(folder: string): void {
 }
 
 function makeMaildir(path: string): string {
-  for (const part of ['', 'tmp', 'new', 'cur']) {
-    const folder = join(path, part)
-    // A mail server may make it at this very moment.
+  for (const subfolder of ['', 'tmp', 'new', 'cur']) {
+    const folder = join(path, subfolder)
+    // A mail server may create it at the same moment.
     if (mkdirSync(folder, { recursive: true }) === undefined) continue
     chownSync(folder, mailOwnerId, mailOwnerId)
   }
@@ -252,8 +257,8 @@ function userId(name: string): number {
 
 const dovecotProgram = () => findProgram('dovecot') ?? 'dovecot'
 
-/** The texts by file name. The two languages have hardly a line in common. */
-function dovecotConfig(plan: OfficePlan): Readonly<Record<string, string>> {
+/** File contents by file name. The syntax of the two versions differs in nearly every line. */
+function dovecotConfig(plan: MailServersPlan): Readonly<Record<string, string>> {
   const { stdout = '', error } = spawnSync(dovecotProgram(), ['--version'], { encoding: 'utf8' })
   if (error) throw error
   return stdout.startsWith('2.3.') ? dovecot23Config(plan) : dovecot24Config(plan)

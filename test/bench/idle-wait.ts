@@ -1,50 +1,50 @@
-// Waiting for the machine to have nothing else to do, because two cores shared with other programs measure those.
+// Waits until the machine is idle, because with two shared cores a measurement would include other programs.
 
 import { readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
-import { sleep, tell } from './report.ts'
+import { printProgress, sleep } from './report.ts'
 
-/** Share of the processors' time in which they work or wait for the disk or for the hypervisor. */
-const quietShare = 0.12
-const watchMs = 300
-/** In one bench, all waits together. */
-const longestWaitMs = 600_000
+/** Highest share of processor time used for work, disk or hypervisor that counts as idle. */
+const maxBusyShare = 0.12
+const sampleMs = 300
+/** Time limit of all waits of one benchmark together. */
+const maxWaitMs = 600_000
 
-export class Quiet {
+export class IdleWait {
   readonly #from = performance.now()
   readonly #startLoad = loadavg()[0] ?? 0
   #waitedMs = 0
-  #gaveUp = 0
+  #timeouts = 0
 
-  /** Resolves when nobody else works, or when it has been waited for long enough. */
+  /** Resolves when the machine is idle, or after the time limit. */
   async wait(): Promise<void> {
     const from = performance.now()
     for (;;) {
       const before = processorTimes()
-      await sleep(watchMs)
+      await sleep(sampleMs)
       const after = processorTimes()
       const share = 1 - (after.idle - before.idle) / (after.all - before.all)
-      if (share <= quietShare) break
-      if (this.#waitedMs + performance.now() - from > longestWaitMs) {
-        if (this.#gaveUp++ === 0) tell('other programs keep running: measuring beside them')
+      if (share <= maxBusyShare) break
+      if (this.#waitedMs + performance.now() - from > maxWaitMs) {
+        if (this.#timeouts++ === 0) printProgress('other programs keep running: measuring beside them')
         break
       }
     }
     this.#waitedMs += performance.now() - from
   }
 
-  /** How quiet it was. */
+  /** How much other programs disturbed the measurement. */
   get disturbance(): { readonly [name: string]: number } {
     return {
       loadAtStart: this.#startLoad,
       waitedS: Math.round(this.#waitedMs / 1_000),
       tookS: Math.round((performance.now() - this.#from) / 1_000),
-      measuredBesideOthers: this.#gaveUp,
+      measuredBesideOthers: this.#timeouts,
     }
   }
 }
 
-/** Of all processors together, in ticks since the machine started (proc_stat(5)); time stolen by the hypervisor is not idle. */
+/** Ticks of all processors since boot (proc_stat(5)). Time stolen by the hypervisor is not idle. */
 export function processorTimes(): { readonly idle: number; readonly all: number } {
   const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n')
   const ticks = line.split(/\s+/).slice(1, 9).map(Number)

@@ -1,5 +1,5 @@
-// A room for benches of links: post office, host and address server on this computer; agents are the program as the
-// package holds it.
+// A testbed for link benchmarks: mail server, host and address server on this computer, and agents that run the
+// compiled program.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,58 +15,65 @@ const domain = 'bench.invalid'
 const stunPort = 34_780
 const manyLinks = ['env', 'PEERPOST_PEERS_LINKS=64']
 
-export type RoomPlace = { readonly namespaces?: readonly string[]; readonly address?: string }
+export type TestbedOptions = { readonly namespaces?: readonly string[]; readonly address?: string }
 
-export class LinkRoom {
+export class LinkTestbed {
   readonly folder = mkdtempSync(join(tmpdir(), 'peerpost-bench-'))
   readonly #processClass: typeof PeerpostProcess
   readonly #ports = new Map<string, number>()
-  readonly #endings: (() => unknown)[] = []
+  readonly #cleanups: (() => unknown)[] = []
   #invite = ''
 
-  /** Host and address server are in the first of the namespaces, if there are any, which has this address. */
-  static async open({ namespaces = [], address = '127.0.0.1' }: RoomPlace = {}): Promise<LinkRoom> {
+  /** Host and address server run in the first namespace, if any; it has this address. */
+  static async open({ namespaces = [], address = '127.0.0.1' }: TestbedOptions = {}): Promise<LinkTestbed> {
     const folder = mkdtempSync(join(tmpdir(), 'peerpost-bench-program-'))
     buildProgram(folder)
     const module = pathToFileURL(join(folder, 'dist', 'cli', 'child-process.js')).href
     const { PeerpostProcess: built } = (await import(module)) as { PeerpostProcess: typeof PeerpostProcess }
-    const room = new LinkRoom(built)
-    room.#endings.push(() => rmSync(folder, { recursive: true, force: true }))
-    await room.#prepare(namespaces, address)
-    return room
+    const testbed = new LinkTestbed(built)
+    testbed.#cleanups.push(() => rmSync(folder, { recursive: true, force: true }))
+    await testbed.#prepare(namespaces, address)
+    return testbed
   }
 
   private constructor(processClass: typeof PeerpostProcess) {
     this.#processClass = processClass
-    this.#endings.push(() => rmSync(this.folder, { recursive: true, force: true }))
+    this.#cleanups.push(() => rmSync(this.folder, { recursive: true, force: true }))
   }
 
   async #prepare(namespaces: readonly string[], address: string): Promise<void> {
-    const [home = ''] = namespaces
+    const [homeNamespace = ''] = namespaces
     for (const netns of namespaces.length > 0 ? namespaces : ['']) {
-      const office = new Child(
-        './link-office.ts',
+      const mailServer = new Child(
+        './link-mail-server.ts',
         { folder: join(this.folder, 'mail'), domain },
         prefixOf(netns),
       )
-      this.#endings.push(() => office.end())
-      this.#ports.set(netns, Number((await office.heard('ready')).port))
+      this.#cleanups.push(() => mailServer.end())
+      this.#ports.set(netns, Number((await mailServer.waitFor('ready')).port))
     }
     const listen = ['address-server', '--listen', `${address}:${stunPort}`, '--json']
-    const stun = new this.#processClass('address-server', listen, () => {}, prefixOf(home))
-    this.#endings.push(() => stun.stop(5_000))
+    const stun = new this.#processClass('address-server', listen, () => {}, prefixOf(homeNamespace))
+    this.#cleanups.push(() => stun.stop(5_000))
     await stun.waitFor('ready')
     const servers = ['--stun', `${address}:${stunPort}`]
     await this.#makeMailbox('host')
     const config = join(this.folder, 'host', 'host.toml')
-    const init = ['init', 'host', '--dir', join(this.folder, 'host'), ...this.#mail('host', home), ...servers]
+    const init = [
+      'init',
+      'host',
+      '--dir',
+      join(this.folder, 'host'),
+      ...this.#mail('host', homeNamespace),
+      ...servers,
+    ]
     await this.#processClass.run('init host', init)
     const host = new this.#processClass('host', ['host', '--config', config, '--json'], () => {}, [
-      ...prefixOf(home),
+      ...prefixOf(homeNamespace),
       'env',
       'PEERPOST_LETTERS_REPLY_PEERS=16',
     ])
-    this.#endings.push(() => host.stop(5_000))
+    this.#cleanups.push(() => host.stop(5_000))
     this.#invite = await this.#processClass.run('invite', ['invite', '--config', config])
     await host.waitFor('ready')
   }
@@ -75,8 +82,8 @@ export class LinkRoom {
     return `maildir:${join(this.folder, 'mail', user)}`
   }
 
-  /** The config of a new agent. */
-  async setUp(name: string, netns = ''): Promise<string> {
+  /** Creates an agent; returns its config file. */
+  async createAgent(name: string, netns = ''): Promise<string> {
     await this.#makeMailbox(name)
     const dir = join(this.folder, name)
     const init = ['init', 'agent', '--dir', dir, '--invite', this.#invite, '--name', name]
@@ -87,29 +94,32 @@ export class LinkRoom {
   start(name: string, config: string, options: readonly string[] = [], netns = ''): PeerpostProcess {
     const args = ['agent', '--config', config, '--json', ...options]
     const agent = new this.#processClass(name, args, () => {}, [...prefixOf(netns), ...manyLinks])
-    this.#endings.push(() => agent.stop(5_000))
+    this.#cleanups.push(() => agent.stop(5_000))
     return agent
   }
 
-  /** Ended with the room, before all that was made earlier. */
-  async crowd(
+  /** Starts several agents in one process. They end with the testbed, before everything started earlier. */
+  async startAgents(
     config: string,
     agents: readonly { readonly name: string; readonly forwards: readonly string[] }[],
   ): Promise<Child> {
     for (const { name } of agents) await this.#makeMailbox(name)
-    const crowd = new Child('./link-crowd.ts', {
+    const child = new Child('./link-agents.ts', {
       config,
       agents: agents.map(({ name, forwards }) => ({
-        ...{ name, forwards, address: `${name}@${domain}`, receive: this.receiveUrl(name) },
+        name,
+        forwards,
+        address: `${name}@${domain}`,
+        receive: this.receiveUrl(name),
       })),
     })
-    this.#endings.push(() => crowd.end())
-    await crowd.heard('ready')
-    return crowd
+    this.#cleanups.push(() => child.end())
+    await child.waitFor('ready')
+    return child
   }
 
   async close(): Promise<void> {
-    for (const end of this.#endings.splice(0).reverse()) await end()
+    for (const end of this.#cleanups.splice(0).reverse()) await end()
   }
 
   async #makeMailbox(user: string): Promise<void> {

@@ -1,6 +1,6 @@
-// Loaded before a program (`node --import`), this makes its clock leap, as a computer's does that slept: to as many
-// milliseconds ahead as the file CLOCK_AHEAD_FILE says, at the start and whenever SIGUSR2 comes. What libraries and the
-// system time by themselves is not changed.
+// Loaded before a program (`node --import`), this makes its clock jump, as after a sleep. The clock is ahead by
+// the milliseconds in the file CLOCK_AHEAD_FILE, read at the start and at every SIGUSR2. Timers of libraries
+// and of the system do not change.
 
 import { readFileSync } from 'node:fs'
 import { systemClock } from '../../src/runtime/system-clock.ts'

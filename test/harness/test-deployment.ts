@@ -1,4 +1,4 @@
-// Mailboxes, and hosts and agents at them as people set them up and run them: each command a process.
+// Sets up mailboxes, hosts and agents and runs them as users do: each command is a process.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,40 +9,44 @@ import { TestMailServer } from '../../src/mail/test-mail-server.ts'
 import { systemClock } from '../../src/runtime/system-clock.ts'
 import { startAddressServer } from '../../src/stun-server/stun-server.ts'
 import type { Defer } from './defer.ts'
-import type { PostOffice } from './post-office.ts'
+import type { MailServers } from './mail-servers.ts'
 
-const domain = 'town.test'
+const domain = 'deployment.test'
 
 export type Mail = { readonly address: string; readonly receive: string; readonly send: string }
 
-/** Of a config: an old line and the new one. */
-type Change = readonly [before: string, after: string]
+/** A change of a config file: an old line and its replacement. */
+type ConfigChange = readonly [before: string, after: string]
 
-export type TownOptions = {
-  /** Of each user; left out: mailboxes of a test mail server that the town has for itself. */
+export type DeploymentOptions = {
+  /** Mail settings of each user; default: mailboxes of the deployment's own test mail server. */
   readonly mailOf?: (user: string) => Mail
-  /** What agents ask for their addresses; left out: a server that the town has for itself. */
+  /** STUN servers of the agents; default: the deployment's own server. */
   readonly stun?: readonly string[]
-  /** `NAME=VALUE`, for all daemons. */
+  /** Environment of all daemons, as `NAME=VALUE`. */
   readonly environment?: readonly string[]
 }
 
-type Run = {
-  /** A command that runs the program, such as `env NAME=VALUE`. */
+type RunOptions = {
+  /** Prefix of the command, such as `env NAME=VALUE`. */
   readonly prefix?: readonly string[]
-  /** `--quiet`: nothing on standard output. */
+  /** With `--quiet` nothing is printed on standard output. */
   readonly output?: '--json' | '--quiet'
 }
 
-/** IMAP and SMTP of real mail servers. */
-export function mailAt(office: PostOffice): (user: string) => Mail {
+/** Mail settings at real mail servers: IMAP and SMTP. */
+export function mailAt(mailServers: MailServers): (user: string) => Mail {
   return (user) => {
-    office.maildirOf(user)
-    return { address: office.address(user), receive: office.imapUrl(user), send: office.smtpUrl(user) }
+    mailServers.maildirOf(user)
+    return {
+      address: mailServers.address(user),
+      receive: mailServers.imapUrl(user),
+      send: mailServers.smtpUrl(user),
+    }
   }
 }
 
-/** Nicknames of those it has a link with, as far as it told. */
+/** Nicknames of the peers that the agent is linked with, by its events. */
 export function linkedTo(agent: PeerpostProcess): Set<string> {
   const peers = new Set<string>()
   for (const event of agent.events) {
@@ -53,13 +57,13 @@ export function linkedTo(agent: PeerpostProcess): Set<string> {
   return peers
 }
 
-export class Town {
-  readonly folder = mkdtempSync(join(tmpdir(), 'peerpost-town-'))
+export class TestDeployment {
+  readonly folder = mkdtempSync(join(tmpdir(), 'peerpost-test-'))
   readonly #mailOf: (user: string) => Mail | Promise<Mail>
   readonly #stun: readonly string[]
   readonly #environment: readonly string[]
   readonly #daemons: PeerpostProcess[] = []
-  /** One of each host, for everybody. */
+  /** One invite of each host, for all agents. */
   readonly #invites = new Map<string, Promise<string>>()
   #host: PeerpostProcess | null = null
 
@@ -73,29 +77,36 @@ export class Town {
     this.#environment = environment
   }
 
-  /** Without any host. */
-  static async open(defer: Defer, options: TownOptions = {}): Promise<Town> {
+  /** Opens a deployment without a host. */
+  static async open(defer: Defer, options: DeploymentOptions = {}): Promise<TestDeployment> {
     const mailOf = options.mailOf ?? (await startMail(defer))
-    const town = new Town(mailOf, options.stun ?? (await startStun(defer)), options.environment ?? [])
-    defer(() => town.#close())
-    return town
+    const deployment = new TestDeployment(
+      mailOf,
+      options.stun ?? (await startStun(defer)),
+      options.environment ?? [],
+    )
+    defer(() => deployment.#close())
+    return deployment
   }
 
-  /** With a host called `host` that is ready, and an invite of it. */
+  /** Opens a deployment with a running host named `host`, and an invite of it. */
   static async withHost(
     defer: Defer,
-    { hostChanges = [], ...options }: TownOptions & { readonly hostChanges?: readonly Change[] } = {},
-  ): Promise<Town> {
-    const town = await Town.open(defer, options)
-    await town.makeHost('host')
-    change(town.hostConfig(), hostChanges)
-    await town.#inviteOf('host')
-    town.#host = town.startHost()
-    await town.#host.waitFor('ready')
-    return town
+    {
+      hostChanges = [],
+      ...options
+    }: DeploymentOptions & { readonly hostChanges?: readonly ConfigChange[] } = {},
+  ): Promise<TestDeployment> {
+    const deployment = await TestDeployment.open(defer, options)
+    await deployment.makeHost('host')
+    change(deployment.hostConfig(), hostChanges)
+    await deployment.#inviteOf('host')
+    deployment.#host = deployment.startHost()
+    await deployment.#host.waitFor('ready')
+    return deployment
   }
 
-  /** The one that `withHost` started. */
+  /** The host that `withHost` started. */
   get host(): PeerpostProcess {
     if (!this.#host) throw new Error('there is no host')
     return this.#host
@@ -109,24 +120,39 @@ export class Town {
     return join(this.folder, name, 'agent.toml')
   }
 
-  /** At the mailbox of the same name, if no other is named. */
-  async makeHost(name: string, more: readonly string[] = [], user = name): Promise<void> {
-    const hasStun = !more.includes('--representative') && !more.includes('--join')
+  /** Creates a host; its mailbox has the same name by default. */
+  async makeHost(name: string, moreArgs: readonly string[] = [], user = name): Promise<void> {
+    const hasStun = !moreArgs.includes('--representative') && !moreArgs.includes('--join')
     const stun = hasStun ? this.#stun.flatMap((server) => ['--stun', server]) : []
-    await run('init', 'host', '--dir', join(this.folder, name), ...(await this.#mail(user)), ...stun, ...more)
+    await run(
+      'init',
+      'host',
+      '--dir',
+      join(this.folder, name),
+      ...(await this.#mail(user)),
+      ...stun,
+      ...moreArgs,
+    )
   }
 
-  async makeAgent(name: string, inviter = 'host', changes: readonly Change[] = []): Promise<void> {
-    const who = ['--invite', await this.#inviteOf(inviter), '--name', name]
-    await run('init', 'agent', '--dir', join(this.folder, name), ...who, ...(await this.#mail(name)))
+  async makeAgent(name: string, inviter = 'host', changes: readonly ConfigChange[] = []): Promise<void> {
+    const inviteAndName = ['--invite', await this.#inviteOf(inviter), '--name', name]
+    await run(
+      'init',
+      'agent',
+      '--dir',
+      join(this.folder, name),
+      ...inviteAndName,
+      ...(await this.#mail(name)),
+    )
     change(this.agentConfig(name), changes)
   }
 
-  cardOf(name: string, ...more: string[]): Promise<string> {
-    return run('host', 'card', '--config', this.hostConfig(name), ...more)
+  cardOf(name: string, ...moreArgs: string[]): Promise<string> {
+    return run('host', 'card', '--config', this.hostConfig(name), ...moreArgs)
   }
 
-  /** Makes each of `names` known to each of `others`. */
+  /** Adds each of `names` as a peer host to each of `others`. */
   async introduce(names: readonly string[], others: readonly string[]): Promise<void> {
     const cards = new Map(
       await Promise.all(names.map(async (name) => [name, await this.cardOf(name)] as const)),
@@ -139,9 +165,9 @@ export class Town {
     )
   }
 
-  /** Hosts of one room that know each other: the first makes it, the others join. */
-  async makeHosts([first, ...others]: readonly [string, ...string[]], more: readonly string[] = []) {
-    await this.makeHost(first, more)
+  /** Creates hosts of one room that know each other: the first creates the room, the others join. */
+  async makeHosts([first, ...others]: readonly [string, ...string[]], moreArgs: readonly string[] = []) {
+    await this.makeHost(first, moreArgs)
     const room = await this.cardOf(first, '--room', 'friends')
     await Promise.all(others.map((name) => this.makeHost(name, ['--join', room])))
     await this.introduce([first, ...others], [first, ...others])
@@ -153,25 +179,29 @@ export class Town {
     await this.introduce(workers, [representative])
   }
 
-  startHost(name = 'host', more: readonly string[] = [], how: Run = {}): PeerpostProcess {
-    return this.#start(name, ['host', '--config', this.hostConfig(name), ...more], how)
+  startHost(name = 'host', moreArgs: readonly string[] = [], options: RunOptions = {}): PeerpostProcess {
+    return this.#start(name, ['host', '--config', this.hostConfig(name), ...moreArgs], options)
   }
 
-  startAgent(name: string, more: readonly string[] = [], how: Run = {}): PeerpostProcess {
-    return this.#start(name, ['agent', '--config', this.agentConfig(name), ...more], how)
+  startAgent(name: string, moreArgs: readonly string[] = [], options: RunOptions = {}): PeerpostProcess {
+    return this.#start(name, ['agent', '--config', this.agentConfig(name), ...moreArgs], options)
   }
 
-  #start(name: string, command: readonly string[], { prefix = [], output = '--json' }: Run): PeerpostProcess {
-    const everybodys = this.#environment.length > 0 ? ['env', ...this.#environment] : []
-    const daemon = new PeerpostProcess(name, [...command, output], undefined, [...everybodys, ...prefix])
+  #start(
+    name: string,
+    command: readonly string[],
+    { prefix = [], output = '--json' }: RunOptions,
+  ): PeerpostProcess {
+    const environment = this.#environment.length > 0 ? ['env', ...this.#environment] : []
+    const daemon = new PeerpostProcess(name, [...command, output], undefined, [...environment, ...prefix])
     this.#daemons.push(daemon)
     return daemon
   }
 
   #inviteOf(host: string): Promise<string> {
-    const made = this.#invites.get(host) ?? run('invite', '--config', this.hostConfig(host))
-    this.#invites.set(host, made)
-    return made
+    const invite = this.#invites.get(host) ?? run('invite', '--config', this.hostConfig(host))
+    this.#invites.set(host, invite)
+    return invite
   }
 
   async #mail(user: string): Promise<string[]> {
@@ -180,19 +210,19 @@ export class Town {
   }
 
   async #close(): Promise<void> {
-    // Nothing of them is worth waiting for.
+    // A clean shutdown is not needed.
     for (const daemon of this.#daemons) daemon.kill('SIGKILL')
     await Promise.all(this.#daemons.map(({ ended }) => ended))
     rmSync(this.folder, { recursive: true, force: true })
   }
 }
 
-/** The output of a command that ends by itself. */
+/** Runs a command that ends by itself, and returns its output. */
 function run(...args: readonly string[]): Promise<string> {
   return PeerpostProcess.run(args.slice(0, 2).join(' '), args)
 }
 
-function change(config: string, changes: readonly Change[]): void {
+function change(config: string, changes: readonly ConfigChange[]): void {
   let text = readFileSync(config, 'utf8')
   for (const [before, after] of changes) {
     if (!text.includes(before)) throw new Error(`${config} has no line ${before}`)
@@ -202,7 +232,7 @@ function change(config: string, changes: readonly Change[]): void {
 }
 
 async function startMail(defer: Defer): Promise<(user: string) => Promise<Mail>> {
-  const folder = mkdtempSync(join(tmpdir(), 'peerpost-town-mail-'))
+  const folder = mkdtempSync(join(tmpdir(), 'peerpost-test-mail-'))
   defer(() => rmSync(folder, { recursive: true, force: true }))
   const server = new TestMailServer({ clock: systemClock, folder, domain })
   const port = await server.start()

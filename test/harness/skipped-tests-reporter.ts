@@ -1,8 +1,8 @@
-// A test reporter that says at the very end which tests were left out and why; silent when none was.
+// A test reporter that lists the skipped tests and the reasons at the end; silent when there are none.
 
 import type { TestEvent } from 'node:test/reporters'
 
-export async function* leftOut(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
+export async function* reportSkipped(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const byReason = new Map<string, string[]>()
   for await (const { type, data } of source) {
     if (type !== 'test:pass' || data.skip === undefined || data.skip === false) continue
@@ -14,6 +14,6 @@ export async function* leftOut(source: AsyncIterable<TestEvent>): AsyncGenerator
   }
 }
 
-// The test runner takes a reporter module's default export.
+// The test runner uses a reporter module's default export.
 // biome-ignore lint/style/noDefaultExport: see above
-export default leftOut
+export default reportSkipped

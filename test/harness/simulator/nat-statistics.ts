@@ -1,33 +1,33 @@
-// What many runs of one line came to, and whether that is what was asked.
+// Statistics of many runs of one row, and whether they reach its goal.
 
 import { type Goal, succeeded } from './nat-grid.ts'
 import type { Circumstances, Outcome } from './pair-run.ts'
 
 export type Run = { readonly circumstances: Circumstances; readonly outcome: Outcome }
 
-export type Spread = { readonly median: number; readonly most: number }
+export type Spread = { readonly median: number; readonly max: number }
 
-export type Tally = {
+export type Statistics = {
   readonly runs: number
-  /** Runs that did what was asked of them: connected, or where that cannot be, said why at once. */
+  /** Runs that reached the goal: they connected, or reported at once that it is impossible. */
   readonly good: number
   readonly connected: number
   readonly strategies: readonly string[]
-  /** Of both sides together, whether they connected or not. */
+  /** Packets of both sides together, in all runs. */
   readonly packets: Spread
   readonly packetsOfOne: Spread
-  /** Of good runs. */
+  /** Times of good runs only. */
   readonly tookMs: Spread
   readonly searchMs: Spread
-  readonly mostNewPerSecond: number
+  readonly maxNewPerSecond: number
   readonly faults: number
-  /** Some of those that went wrong, to be run again. */
-  readonly examples: readonly { readonly circumstances: Circumstances; readonly why: string }[]
+  /** Some failed runs, to be repeated. */
+  readonly examples: readonly { readonly circumstances: Circumstances; readonly reason: string }[]
 }
 
 const maxExamples = 3
 
-export function tally(goal: Goal, runs: readonly Run[]): Tally {
+export function statisticsOf(goal: Goal, runs: readonly Run[]): Statistics {
   const good = runs.filter(({ outcome }) => succeeded(goal, outcome))
   const wrong = runs.filter((run) => run.outcome.faults.length > 0 || !succeeded(goal, run.outcome))
   const outcomes = runs.map(({ outcome }) => outcome)
@@ -41,31 +41,34 @@ export function tally(goal: Goal, runs: readonly Run[]): Tally {
     packetsOfOne: spread(outcomes.flatMap(({ packets }) => packets)),
     tookMs: spread(goodOutcomes.map(({ tookMs }) => tookMs)),
     searchMs: spread(goodOutcomes.map(({ searchMs }) => searchMs)),
-    mostNewPerSecond: Math.max(0, ...outcomes.map(({ mostNewPerSecond }) => mostNewPerSecond)),
+    maxNewPerSecond: Math.max(0, ...outcomes.map(({ maxNewPerSecond }) => maxNewPerSecond)),
     faults: outcomes.filter(({ faults }) => faults.length > 0).length,
     examples: wrong.slice(0, maxExamples).map(({ circumstances, outcome }) => ({
       circumstances,
-      why: [...outcome.faults, ...outcome.reasons].filter((reason) => reason !== null).join('; '),
+      reason: [...outcome.faults, ...outcome.reasons].filter((reason) => reason !== null).join('; '),
     })),
   }
 }
 
-/** What of the goal was missed, in words; empty when it was reached. `mayFail`: runs that may go wrong by chance. */
-export function missed(goal: Goal, tallied: Tally, mayFail?: number): string[] {
-  const { runs, good, packets, packetsOfOne, searchMs, faults } = tallied
+/**
+ * The parts of the goal that were missed, in words; empty when it was reached. `mayFail`: number of runs that
+ * may fail by chance.
+ */
+export function missed(goal: Goal, statistics: Statistics, mayFail?: number): string[] {
+  const { runs, good, packets, packetsOfOne, searchMs, faults } = statistics
   const needed = mayFail === undefined ? Math.ceil(runs * (goal.success ?? 1)) : runs - mayFail
-  const over = (what: string, value: number, most: number | undefined) =>
-    most !== undefined && value > most ? [`${what}: ${value} of at most ${most}`] : []
+  const over = (what: string, value: number, max: number | undefined) =>
+    max !== undefined && value > max ? [`${what}: ${value} of at most ${max}`] : []
   return [
     ...(good < needed ? [`${good} of ${runs} runs were good, not ${needed}`] : []),
-    ...over('packets of one side', packetsOfOne.most, goal.packetsEach),
-    ...over('packets together', packets.most, goal.packetsTogether),
-    ...over('milliseconds of search', Math.round(searchMs.most), goal.searchMs),
+    ...over('packets of one side', packetsOfOne.max, goal.packetsEach),
+    ...over('packets together', packets.max, goal.packetsTogether),
+    ...over('milliseconds of search', Math.round(searchMs.max), goal.searchMs),
     ...(faults > 0 ? [`${faults} runs with faults`] : []),
   ]
 }
 
 function spread(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b)
-  return { median: sorted[Math.floor((sorted.length - 1) / 2)] ?? 0, most: sorted.at(-1) ?? 0 }
+  return { median: sorted[Math.floor((sorted.length - 1) / 2)] ?? 0, max: sorted.at(-1) ?? 0 }
 }

@@ -1,5 +1,5 @@
-// A mail system as it is on bad days: mails are late, overtake each other, come twice or never; servers do not
-// take them or cannot be reached; hints of new mail get lost. What it does is drawn from a seed.
+// A simulated, unreliable mail system: mails are late, overtake each other, are duplicated or lost; servers
+// refuse mail or are unreachable; notifications of new mail get lost. Its behavior is drawn from a seed.
 
 import type { Clock } from '../../../src/base/clock.ts'
 import type { FetchedMail, Mailbox, MailboxHandlers } from '../../../src/mail/mailbox.ts'
@@ -7,33 +7,39 @@ import type { MailToCompose } from '../../../src/mail/mime/compose-mail.ts'
 import type { MailSender, OutgoingMail, SendOutcome } from '../../../src/mail/sender.ts'
 import { composed } from '../../host/fakes.ts'
 
-/** Parts are 0..1. */
-export type PostWeather = {
-  /** Of each copy, drawn anew, so that mails overtake each other. */
+/** Shares are 0..1. */
+export type MailConditions = {
+  /** Delay of each copy, drawn separately, so that mails overtake each other. */
   readonly delayMs: readonly [least: number, most: number]
   readonly lost: number
   readonly doubled: number
-  /** Attempts to send that the server puts off. */
+  /** Share of attempts that the server defers. */
   readonly putOff: number
-  /** Arrivals that the mailbox gives no hint of. */
+  /** Share of arrivals without a notification. */
   readonly unhinted: number
 }
 
-export const fineWeather: PostWeather = { delayMs: [200, 800], lost: 0, doubled: 0, putOff: 0, unhinted: 0 }
+export const goodMailConditions: MailConditions = {
+  delayMs: [200, 800],
+  lost: 0,
+  doubled: 0,
+  putOff: 0,
+  unhinted: 0,
+}
 
-/** Virtual time a server takes to accept a mail, or to show a mailbox. */
+/** Virtual time for a server to accept a mail or to list a mailbox. */
 const serverMs = 20
 
-export class Post {
+export class MailSystem {
   readonly #clock: Clock
   readonly #random: () => number
-  weather: PostWeather = fineWeather
-  /** Everything a server took, in order. */
+  weather: MailConditions = goodMailConditions
+  /** All accepted mails, in order. */
   readonly taken: OutgoingMail[] = []
-  /** Addresses nothing can be sent to, for good. */
+  /** Recipients that are refused permanently. */
   readonly refused = new Set<string>()
-  readonly #boxes = new Map<string, FetchedMail[]>()
-  readonly #readers = new Map<string, Set<PostMailbox>>()
+  readonly #mailboxes = new Map<string, FetchedMail[]>()
+  readonly #readers = new Map<string, Set<SimulatedMailbox>>()
   readonly #down = new Set<string>()
   #next = 1
 
@@ -42,24 +48,24 @@ export class Post {
     this.#random = random
   }
 
-  /** `clock`: of the program that opens it. */
-  mailbox(address: string, clock: Clock): PostMailbox {
-    const mailbox = new PostMailbox(this, address, clock)
+  /** `clock`: that of the program which opens the mailbox. */
+  mailbox(address: string, clock: Clock): SimulatedMailbox {
+    const mailbox = new SimulatedMailbox(this, address, clock)
     this.readersOf(address).add(mailbox)
     return mailbox
   }
 
-  sender(clock: Clock): PostSender {
-    return new PostSender(this, clock)
+  sender(clock: Clock): SimulatedSender {
+    return new SimulatedSender(this, clock)
   }
 
   mailsOf(address: string): FetchedMail[] {
-    const mails = this.#boxes.get(address) ?? []
-    this.#boxes.set(address, mails)
+    const mails = this.#mailboxes.get(address) ?? []
+    this.#mailboxes.set(address, mails)
     return mails
   }
 
-  readersOf(address: string): Set<PostMailbox> {
+  readersOf(address: string): Set<SimulatedMailbox> {
     const readers = this.#readers.get(address) ?? new Set()
     this.#readers.set(address, readers)
     return readers
@@ -69,11 +75,11 @@ export class Post {
     return this.#down.has(address)
   }
 
-  /** The servers of this address cannot be reached, for reading and for sending, or can again. */
+  /** Makes the servers of this address unreachable, for reading and sending, or reachable again. */
   setDown(address: string, isDown: boolean): void {
     if (isDown) this.#down.add(address)
     else this.#down.delete(address)
-    for (const reader of this.readersOf(address)) reader.tellState()
+    for (const reader of this.readersOf(address)) reader.emitState()
   }
 
   take(mail: OutgoingMail): SendOutcome {
@@ -82,12 +88,12 @@ export class Post {
     if (mail.to.some((to) => this.refused.has(to)))
       return { outcome: 'refused', reason: '550 no such user', about: 'recipient' }
     this.taken.push(mail)
-    for (const to of mail.to) this.carry(to, mail.raw)
+    for (const to of mail.to) this.send(to, mail.raw)
     return { outcome: 'sent' }
   }
 
-  /** From anybody, to arrive as the weather lets it. */
-  carry(to: string, raw: Uint8Array): void {
+  /** Delivers a mail of any sender under the present conditions. */
+  send(to: string, raw: Uint8Array): void {
     const { delayMs, lost, doubled } = this.weather
     const copies = this.#random() < lost ? 0 : this.#random() < doubled ? 2 : 1
     for (let copy = 0; copy < copies; copy++) {
@@ -103,24 +109,24 @@ export class Post {
   }
 }
 
-export class PostMailbox implements Mailbox {
+export class SimulatedMailbox implements Mailbox {
   #handlers: MailboxHandlers = {}
-  readonly #post: Post
+  readonly #post: MailSystem
   readonly #address: string
-  readonly #line: Line
+  readonly #connection: ServerConnection
   #isOpen = false
 
-  constructor(post: Post, address: string, clock: Clock) {
+  constructor(post: MailSystem, address: string, clock: Clock) {
     this.#post = post
     this.#address = address
-    this.#line = new Line(clock)
+    this.#connection = new ServerConnection(clock)
   }
 
   async open(handlers: MailboxHandlers = {}): Promise<void> {
     this.#handlers = handlers
-    await this.#line.ask()
+    await this.#connection.request()
     this.#isOpen = true
-    this.tellState()
+    this.emitState()
   }
 
   async fetch(limit: number, except: ReadonlySet<string> = new Set()): Promise<readonly FetchedMail[]> {
@@ -139,7 +145,7 @@ export class PostMailbox implements Mailbox {
 
   async close(): Promise<void> {
     this.#isOpen = false
-    this.#line.close()
+    this.#connection.close()
     this.#post.readersOf(this.#address).delete(this)
   }
 
@@ -147,7 +153,7 @@ export class PostMailbox implements Mailbox {
     if (this.#isOpen && !this.#post.isDown(this.#address)) this.#handlers.onWake?.()
   }
 
-  tellState(): void {
+  emitState(): void {
     if (!this.#isOpen) return
     if (this.#post.isDown(this.#address)) {
       this.#handlers.onState?.({
@@ -162,67 +168,67 @@ export class PostMailbox implements Mailbox {
   }
 
   async #reach(): Promise<void> {
-    await this.#line.ask()
+    await this.#connection.request()
     if (!this.#isOpen || this.#post.isDown(this.#address)) throw new Error('there is no connection')
   }
 }
 
-export class PostSender implements MailSender {
+export class SimulatedSender implements MailSender {
   readonly concurrency = 3
-  readonly #post: Post
-  readonly #line: Line
+  readonly #post: MailSystem
+  readonly #connection: ServerConnection
 
-  constructor(post: Post, clock: Clock) {
+  constructor(post: MailSystem, clock: Clock) {
     this.#post = post
-    this.#line = new Line(clock)
+    this.#connection = new ServerConnection(clock)
   }
 
   async send(mail: MailToCompose | OutgoingMail): Promise<SendOutcome> {
     const finished = await composed(mail)
-    return this.#line.ask().then(
+    return this.#connection.request().then(
       () => this.#post.take(finished),
       () => ({ outcome: 'later', reason: 'it was closed' }),
     )
   }
 
   async verify(): Promise<void> {
-    await this.#line.ask()
+    await this.#connection.request()
   }
 
   async close(): Promise<void> {
-    this.#line.close()
+    this.#connection.close()
   }
 }
 
-/** Between a program and a server, each question takes its time. */
-class Line {
+/** The connection of a program to a server; each request takes some time. */
+class ServerConnection {
   readonly #clock: Clock
-  readonly #hangUps = new Set<() => void>()
+  readonly #rejectAll = new Set<() => void>()
   #isClosed = false
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** Rejects when the line is closed meanwhile; never ends when the program is killed. */
-  ask(): Promise<void> {
+  /** Rejects when the connection is closed meanwhile; never ends when the program is killed. */
+  request(): Promise<void> {
     if (this.#isClosed) return Promise.reject(new Error('it was closed'))
     return new Promise((resolve, reject) => {
       const cancel = this.#clock.after(serverMs, () => {
-        this.#hangUps.delete(hangUp)
+        this.#rejectAll.delete(rejectPending)
         resolve()
       })
-      const hangUp = () => {
+      const rejectPending = () => {
         cancel()
         reject(new Error('it was closed'))
       }
-      this.#hangUps.add(hangUp)
+      this.#rejectAll.add(rejectPending)
     })
   }
 
   close(): void {
     this.#isClosed = true
-    for (const hangUp of this.#hangUps) hangUp()
-    this.#hangUps.clear()
+    for (const rejectPending of this.#rejectAll) rejectPending()
+    this.#rejectAll.clear()
   }
 }

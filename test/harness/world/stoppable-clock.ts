@@ -1,31 +1,31 @@
-// The power supply of one program: a clock of its own, which can be cut off. Afterwards the program does nothing
-// any more, as if it had been killed.
+// The clock of one program, which can be stopped. Afterwards the program does nothing any more, as if it had
+// been killed.
 
 import type { Clock } from '../../../src/base/clock.ts'
 
-export class Power implements Clock {
+export class StoppableClock implements Clock {
   readonly #clock: Clock
   readonly #cancels = new Set<() => void>()
   readonly #wallOffsetMs: () => number
-  #isOn = true
+  #isRunning = true
 
-  /** `wallOffsetMs`: how wrong the computer's clock is. */
+  /** `wallOffsetMs`: the error of the computer's wall clock. */
   constructor(clock: Clock, wallOffsetMs = () => 0) {
     this.#clock = clock
     this.#wallOffsetMs = wallOffsetMs
   }
 
-  get isOn(): boolean {
-    return this.#isOn
+  get isRunning(): boolean {
+    return this.#isRunning
   }
 
-  /** Timers set by this program and still running. */
+  /** Running timers of this program. */
   get pendingTimers(): number {
     return this.#cancels.size
   }
 
   cut(): void {
-    this.#isOn = false
+    this.#isRunning = false
     for (const cancel of this.#cancels) cancel()
     this.#cancels.clear()
   }
@@ -39,7 +39,7 @@ export class Power implements Clock {
   }
 
   after(delayMs: number, callback: () => void): () => void {
-    if (!this.#isOn) return () => {}
+    if (!this.#isRunning) return () => {}
     const cancel = this.#clock.after(delayMs, () => {
       this.#cancels.delete(cancel)
       callback()

@@ -1,15 +1,16 @@
-// A TCP proxy before a mail server whose line can go dead: both ends stay connected, nothing passes.
+// A TCP proxy for a mail server that can simulate a dead connection: both ends stay connected, but no data
+// passes.
 
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
-export type LineProxy = {
+export type ConnectionProxy = {
   readonly port: number
   /** Connections accepted so far. */
   readonly accepted: () => number
   /** Bytes that came from the server. */
   readonly received: () => number
-  /** From now on nothing passes on the lines that are open; new ones are refused or pass as `fresh` says. */
+  /** From now on open connections pass no data. New ones are refused, or pass data if `fresh` says so. */
   goDead(fresh: 'refuse' | 'pass'): void
   heal(): void
   /** New connections go to another server. */
@@ -19,26 +20,26 @@ export type LineProxy = {
   stop(): Promise<void>
 }
 
-export async function startLineProxy(target: { readonly port: number }): Promise<LineProxy> {
-  const lines = new Set<readonly [Socket, Socket]>()
+export async function startConnectionProxy(target: { readonly port: number }): Promise<ConnectionProxy> {
+  const connections = new Set<readonly [Socket, Socket]>()
   let accepted = 0
   let received = 0
-  let refusing = false
+  let isRefusing = false
   let targetPort = target.port
   const server = createServer((inner) => {
-    if (refusing) return inner.destroy()
+    if (isRefusing) return inner.destroy()
     accepted++
     const outer = connect(targetPort, '127.0.0.1')
     outer.on('data', (chunk) => {
       received += chunk.length
     })
-    const line = [inner, outer] as const
-    lines.add(line)
-    for (const [from, to] of [line, [outer, inner] as const]) {
+    const connection = [inner, outer] as const
+    connections.add(connection)
+    for (const [from, to] of [connection, [outer, inner] as const]) {
       from.on('error', () => undefined)
       from.on('close', () => {
         to.destroy()
-        lines.delete(line)
+        connections.delete(connection)
       })
       from.pipe(to)
     }
@@ -50,26 +51,26 @@ export async function startLineProxy(target: { readonly port: number }): Promise
     accepted: () => accepted,
     received: () => received,
     goDead(fresh) {
-      refusing = fresh === 'refuse'
-      for (const [inner, outer] of lines) {
+      isRefusing = fresh === 'refuse'
+      for (const [inner, outer] of connections) {
         inner.unpipe(outer)
         outer.unpipe(inner)
-        // Read and throw away, so that no side notices by a full buffer or a reset.
+        // Reads and discards data, so that no side notices a full buffer or a reset.
         inner.resume()
         outer.resume()
       }
     },
     heal() {
-      refusing = false
+      isRefusing = false
     },
     retarget(port) {
       targetPort = port
     },
     cut() {
-      for (const [inner] of lines) inner.destroy()
+      for (const [inner] of connections) inner.destroy()
     },
     async stop() {
-      for (const [inner, outer] of lines) {
+      for (const [inner, outer] of connections) {
         inner.destroy()
         outer.destroy()
       }

@@ -1,30 +1,32 @@
-// The mail between two agents: each letter takes about so long, some overtake others, some come twice.
+// Mail between two agents: each letter takes about a given time, some overtake others, some arrive twice.
 
 import type { Clock } from '../../../src/base/clock.ts'
 
-export type PostOptions = {
+export type SimulatedMailOptions = {
   readonly clock: Clock
   readonly random: () => number
-  /** Nominal time from sending to reading, through the host; each letter takes 0.8 to 1.2 times that. */
+  /** Nominal time from sending to reading, including the host. Each letter takes 0.8 to 1.2 times that. */
   readonly delayMs: number
-  /** Part of the letters that come a second time, 0..1. */
+  /** Share of letters that arrive twice, 0..1. */
   readonly doubled?: number
 }
 
-export class SimulatedPost {
-  readonly #options: PostOptions
+export class SimulatedMail {
+  readonly #options: SimulatedMailOptions
 
-  constructor(options: PostOptions) {
+  constructor(options: SimulatedMailOptions) {
     this.#options = options
   }
 
-  /** How long the next letter takes. */
+  /** Draws the time of the next letter. */
   drawMs(): number {
     const { random, delayMs } = this.#options
     return delayMs * (0.8 + 0.4 * random())
   }
 
-  /** `read` is called once or twice, the second time perhaps much later. Returns when it is first called. */
+  /**
+   * `read` is called once or twice, the second time possibly much later. Returns the time of the first call.
+   */
   send(read: () => void): number {
     const { clock, random, doubled = 0 } = this.#options
     const times = [this.drawMs(), ...(random() < doubled ? [this.drawMs() * (1 + 9 * random())] : [])]

@@ -1,5 +1,5 @@
-// Starting and ending the daemons of a test's post office. Each runs in its own process group, and a
-// guardian ends them when this process is killed, so that no run leaves anything behind.
+// Starts and stops the daemons of a test's mail servers. Each has its own process group. A guardian process
+// kills them when this process is killed, so that nothing is left behind.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,16 +11,16 @@ import { lastLinesOf } from './server-output.ts'
 export type Daemon = {
   readonly child: ChildProcess
   readonly name: string
-  /** What it prints, and its log if it has one. */
+  /** Files with its output, and its log if it has one. */
   readonly outputs: readonly string[]
 }
 
 export type DaemonOptions = {
   readonly name: string
   readonly command: readonly string[]
-  /** What it prints goes into a file there: a pipe would not end with the daemon while its own children live. */
+  /** Folder for its output file. A pipe would stay open while the daemon's children live. */
   readonly folder: string
-  /** The log that it writes itself. */
+  /** The log file that it writes itself. */
   readonly log?: string
   readonly netns?: string | undefined
 }
@@ -31,7 +31,7 @@ export type Guardian = {
   dismiss(): void
 }
 
-// Reads `+PID` and `-PID` lines. The end of its input without `done` means that this process died.
+// Reads `+PID` and `-PID` lines. If its input ends without `done`, this process died.
 const guardianScript = `
 groups=" "
 while read -r line; do
@@ -45,7 +45,7 @@ for group in $groups; do kill -KILL -- "-$group"; done
 rm -rf "$1"
 `
 
-/** Watches over the daemons and the folder of one post office. */
+/** Guards the daemons and the folder of a test's mail servers. */
 export function startGuardian(folder: string): Guardian {
   const child = spawn('bash', ['-c', guardianScript, 'guardian', folder], {
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -62,7 +62,7 @@ export function startGuardian(folder: string): Guardian {
   }
 }
 
-/** `ip netns exec` replaces itself by the program: the child's ID is the daemon's. */
+/** `ip netns exec` replaces itself with the program, so the child's ID is the daemon's. */
 export function startDaemon({ name, command, folder, log, netns }: DaemonOptions): Daemon {
   const inside = netns === undefined ? [] : ['ip', 'netns', 'exec', netns]
   const [program, ...args] = [...inside, ...command] as [string, ...string[]]
@@ -78,8 +78,10 @@ export function hasEnded({ child }: Daemon): boolean {
   return child.pid === undefined || child.exitCode !== null || child.signalCode !== null
 }
 
-/** SIGTERM to the daemon, which ends its own children; SIGKILL to its process group if that takes over `graceMs`
- *  (Dovecot takes a second). */
+/**
+ * Sends SIGTERM to the daemon, which ends its own children. After `graceMs` it sends SIGKILL to its process
+ * group (Dovecot takes a second).
+ */
 export async function stopDaemon(daemon: Daemon, graceMs = 5_000): Promise<void> {
   const { child } = daemon
   if (hasEnded(daemon) || child.pid === undefined) return
@@ -96,11 +98,11 @@ function signalGroup(group: number, signal: NodeJS.Signals): void {
   try {
     process.kill(group, signal)
   } catch {
-    // nobody of the group is left
+    // No process of the group is left.
   }
 }
 
-/** Ports that were free a moment ago; somebody may take one first, so the caller tries again. */
+/** Ports that were free a moment ago. Another program may take one first, so the caller must retry. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
@@ -115,7 +117,7 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
-/** Whether a server there says its first line within a second. */
+/** Whether a server there sends its greeting within a second. */
 async function greets(address: string, port: number, netns: string | undefined): Promise<boolean> {
   if (netns !== undefined) {
     const script = `exec 3<>/dev/tcp/${address}/${port} && read -r -t 1 line <&3 && test -n "$line"`
@@ -135,12 +137,14 @@ async function greets(address: string, port: number, netns: string | undefined):
   })
 }
 
-/** What is wrong with a daemon, with its last lines. */
+/** An error that names the daemon and quotes its last lines. */
 export function failureOf({ name, outputs }: Daemon, what: string): Error {
   return new Error(`${name} ${what}:\n${lastLinesOf(outputs)}`)
 }
 
-/** Waits until the daemon greets on its port; rejects with its last lines when it ended instead or 20 s went by. */
+/**
+ * Waits for the daemon's greeting on its port. Rejects with its last lines when it ended or 20 s have passed.
+ */
 export async function untilGreeting(
   daemon: Daemon,
   address: string,

@@ -1,28 +1,29 @@
-// A backlog worked off with the same libraries and nothing of ours: fetches all letters in batches, parses and
-// deletes them, and sends mails meanwhile over five connections. Options: LoopOptions as JSON in the first argument.
+// The baseline of the backlog benchmark, with the same libraries and no code of ours: fetches all letters in
+// batches, parses and deletes them, and sends mails over five connections. Options: BareBacklogOptions as JSON
+// in the first argument.
 
 import { simpleParser } from 'mailparser'
 import { type BareAccount, bareImap, bareMail, barePool } from './bare-mail.ts'
-import { tellParent } from './child.ts'
+import { emitToParent } from './child.ts'
 
-export type LoopOptions = {
+export type BareBacklogOptions = {
   readonly account: BareAccount
   readonly subject: string
   readonly batchMails: number
   readonly replyBytes: number
-  /** Sent beside the replies, spread evenly over them, to the same people. */
+  /** Sent beside the replies, evenly spread, to the same recipients. */
   readonly introductions: number
   readonly introductionBytes: number
 }
 
-const options = JSON.parse(process.argv[2] ?? '') as LoopOptions
+const options = JSON.parse(process.argv[2] ?? '') as BareBacklogOptions
 const { account, subject, batchMails, replyBytes, introductions, introductionBytes } = options
 const pool = barePool(account)
 const client = bareImap(account)
 await Promise.all([client.connect(), pool.verify()])
 await client.mailboxOpen('INBOX')
 
-tellParent({ event: 'ready' })
+emitToParent({ event: 'ready' })
 const from = performance.now()
 const uids = await client.search({ subject }, { uid: true })
 if (!Array.isArray(uids)) throw new Error('the server does not search')
@@ -55,7 +56,7 @@ const tookMs = performance.now() - from
 const { user, system } = process.cpuUsage()
 const cpuMs = (user + system) / 1_000
 
-tellParent({
+emitToParent({
   event: 'done',
   tookMs,
   fetched,

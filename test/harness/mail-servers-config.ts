@@ -1,38 +1,38 @@
-// What the post office of a test is like, and the configuration of its Postfix: the smallest that behaves like a real
-// provider (authentication, delivery by LMTP), tuned so that nothing waits for DNS or for luck.
+// The settings of a test's mail servers, and Postfix's configuration: the smallest that behaves like a real
+// provider (authentication, delivery by LMTP), without waiting for DNS.
 
 export const mailDomain = 'mail.test'
 export const mailPassword = 'correct:horse/battery@staple'
-/** Postfix takes mail for this recipient, cannot deliver it, and sends it back. */
+/** Postfix accepts mail for this recipient, cannot deliver it, and returns a bounce. */
 export const goneUser = 'gone'
-/** Postfix refuses this recipient as unknown; every other name of the domain has a mailbox. */
+/** Postfix refuses this recipient as unknown. Every other name of the domain has a mailbox. */
 export const unknownUser = 'no-such-user'
 
-/** Numeric owner of the mail files: nobody on Debian. No account has to be made. */
+/** Owner of the mail files: Debian's `nobody`, so that no account must be created. */
 export const mailOwnerId = 65534
 
-export type OfficePlan = {
+export type MailServersPlan = {
   readonly folder: string
   readonly listen: string
   readonly smtpPort: number
   readonly imapPort: number
   readonly pop3Port: number
   readonly password: string
-  /** What Dovecot says it can do instead of the truth; empty: the truth. */
+  /** Capabilities that Dovecot announces; empty for the real ones. */
   readonly imapCapability: string
-  /** A Sieve script that runs for every mail that is delivered; empty: none. Needs dovecot-sieve. */
+  /** A Sieve script for every delivered mail; empty for none. Needs dovecot-sieve. */
   readonly sieve: string
-  /** By user: what an Authentication-Results field on top of mail from there says. */
+  /** By sender: the Authentication-Results field added to their mail. */
   readonly authenticationResults: Readonly<Record<string, string>>
-  /** What each mailbox may hold; 0: no limit. */
+  /** Quota of each mailbox; 0 for no limit. */
   readonly quotaBytes: number
-  /** Where access tokens are looked up; empty: nobody has any. */
+  /** URL to look up access tokens; empty for none. */
   readonly tokenInfoUrl: string
-  /** With `tls.crt` and `tls.key` in the folder. */
+  /** Whether TLS is offered, with `tls.crt` and `tls.key` in the folder. */
   readonly tls: boolean
 }
 
-export function postfixMain({ folder, listen, authenticationResults }: OfficePlan): string {
+export function postfixMain({ folder, listen, authenticationResults }: MailServersPlan): string {
   const results = Object.entries(authenticationResults).map(
     ([user, text]) => `{${user}@${mailDomain} = PREPEND Authentication-Results: ${text}}`,
   )
@@ -65,7 +65,7 @@ smtpd_sasl_path = ${folder}/dovecot/sasl
 smtpd_tls_security_level = none
 smtpd_peername_lookup = no
 smtp_dns_support_level = disabled
-default_transport = error:5.1.2 no mail leaves the post office
+default_transport = error:5.1.2 no mail leaves the test
 message_size_limit = 4194304
 mailbox_size_limit = 0
 smtpd_client_connection_count_limit = 0
@@ -84,7 +84,7 @@ service_throttle_time = 1s
 `
 }
 
-export function postfixMaster({ folder, listen, smtpPort }: OfficePlan): string {
+export function postfixMaster({ folder, listen, smtpPort }: MailServersPlan): string {
   const inet = listen.includes(':') ? `[${listen}]` : listen
   return `${inet}:${smtpPort} inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
