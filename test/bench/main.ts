@@ -29,6 +29,7 @@ const benches: Readonly<Record<string, (idleWait: IdleWait) => Promise<Report | 
   postgres: async (idleWait) => (await import('./postgres.ts')).benchPostgres(idleWait, part),
   hostile: async () => (await import('./hostile.ts')).benchHostile(letters),
   soak: async () => (await import('./soak.ts')).benchSoak(minutes),
+  install: async () => (await import('./install.ts')).benchInstall(),
   link: async (idleWait) => (await import('./link.ts')).benchLink(idleWait, part),
   nat: async (idleWait) => {
     const { benchNat, natOptions } = await import('./nat.ts')
@@ -37,7 +38,7 @@ const benches: Readonly<Record<string, (idleWait: IdleWait) => Promise<Report | 
   },
 }
 
-const onlyNamed = ['hostile', 'hosts', 'postgres', 'soak']
+const onlyNamed = ['hostile', 'hosts', 'install', 'postgres', 'soak']
 
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const unknown = named.find((name) => benches[name] === undefined)

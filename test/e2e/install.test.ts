@@ -1,5 +1,5 @@
 // The first commands on other people's computers: the README's in a fresh clone, and the package as `npm pack` makes it,
-// with old and new npm and Node, and nothing on the PATH to compile with.
+// with old and new npm and Node, and nothing on the PATH to compile with. `npm run bench -- install` tries all pairs.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -106,16 +106,25 @@ test('engines names the versions of Node that have what better-sqlite3 needs, an
   )
 })
 
+const triesAll = process.env.PEERPOST_TEST_INSTALLS === 'all'
+
+/** An npm and a Node that runs it. */
+type Pair = readonly [npm: string, node: string]
+
 // Node 20 is what Debian 13 has, and npm 9.2 its npm.
-for (const [npm, node] of [
+const clonePairs: readonly Pair[] = [
   ['9.2.0', tooOld],
+  ['11', oldest],
+]
+const moreClonePairs: readonly Pair[] = [
   ['10', oldest],
   ['11', tooOld],
   ['12', '24'],
-] as const) {
+]
+for (const [npm, node] of triesAll ? [...clonePairs, ...moreClonePairs] : clonePairs) {
   test(`npm ci && npm run demo with npm ${npm} on Node ${node}, without a compiler`, options, () => {
     const path = pathOf(npm, node)
-    const clone = join(folder, `clone-${npm}`)
+    const clone = join(folder, `clone-${npm}-${node}`)
     cpSync('.', clone, {
       recursive: true,
       filter: (source) => !/^(?:node_modules|dist|\.git|test-output)$/.test(source),
@@ -145,11 +154,12 @@ before(() => {
   tarball = join(checkout, packed.stdout.trim())
 })
 
-for (const [npm, node] of [
+const packagePairs: readonly Pair[] = [['12', newest]]
+const morePackagePairs: readonly Pair[] = [
   ['9', oldest],
   ['11', '24'],
-  ['12', newest],
-] as const) {
+]
+for (const [npm, node] of triesAll ? [...packagePairs, ...morePackagePairs] : packagePairs) {
   test(
     `npm install --global of the package with npm ${npm} on Node ${node}, without a compiler`,
     options,

@@ -89,10 +89,10 @@ test('each kind of hostile mail is dropped for its reason, changes nothing and i
   await stage.stop()
 })
 
-test(`thousands of hostile mails get no answer, and a request in between gets one (seed ${seed})`, {
+test(`a thousand hostile mails get no answer, and a request in between gets one (seed ${seed})`, {
   timeout: 120_000,
 }, async () => {
-  const report = await runCampaign({ letters: 3_000, seed, batch: 250, controls: 5 })
+  const report = await runCampaign({ letters: 1_000, seed, batch: 250, controls: 5 })
   assert.equal(report.troubles, 0)
   assert.equal(report.accepted, report.controls)
   assert.equal(report.repliesSent, report.controls)

@@ -48,15 +48,15 @@ function repliesTo(stage: Representation, agent: FakeAgent) {
   })
 }
 
-test('a thousand requests are shared evenly by three workers, and each is answered as one host would', async () => {
+test('requests are shared evenly by three workers, and each is answered as one host would', async () => {
   await represented(3, async (stage) => {
-    const agents = Array.from({ length: 1_000 }, (_, index) => stage.agent(`agent${index}`))
+    const agents = Array.from({ length: 300 }, (_, index) => stage.agent(`agent${index}`))
     for (const [index, agent] of agents.entries()) {
       stage.post(agent.mailRequest(stage.clock.wallNow()))
       if (index % 50 === 49) await stage.clock.advance(100)
     }
-    await stage.until(() => repliesSent(stage) === 1_000, 10)
-    for (const share of shares(stage)) assert.ok(share >= 267 && share <= 400, `${shares(stage)}`)
+    await stage.until(() => repliesSent(stage) === agents.length, 10)
+    for (const share of shares(stage)) assert.ok(share >= 80 && share <= 120, `${shares(stage)}`)
     for (const agent of agents) {
       const replies = repliesTo(stage, agent)
       assert.equal(replies.length, 1)
@@ -65,7 +65,7 @@ test('a thousand requests are shared evenly by three workers, and each is answer
         toHex(stage.sharedKeys.identity.publicKey),
       )
     }
-    assert.equal(stage.representative.sender.sent.length, 1_000)
+    assert.equal(stage.representative.sender.sent.length, agents.length)
   })
 })
 
