@@ -55,7 +55,7 @@ export async function runDemo({ json }: { readonly json?: boolean }): Promise<vo
   } finally {
     silence.stop()
     await cleanup.end()
-    // The steps may have started something after the first `end`.
+    // The steps may have started something after the first `end`. A failure of theirs was thrown above.
     await steps.catch(() => {})
     await cleanup.end()
     await rm(folder, { recursive: true, force: true })

@@ -27,19 +27,12 @@ export class DepartedAgents {
   add(roomId: number, user: UserId, sentAt: number): void {
     this.#statements.add.run(roomId, user, sentAt)
     const excess = (this.#statements.size.get() as number) - this.#capacity
-    if (excess > 0) this.#forget(Number.MAX_SAFE_INTEGER, excess)
+    if (excess > 0) this.#database.forgetSigned(this.#statements, Number.MAX_SAFE_INTEGER, excess)
   }
 
   /** Deletes about `limit` rows with a time of `until` (Unix ms) or before. Returns how many. */
   forget(until: number, limit: number): number {
-    return this.#database.inTransaction(() => this.#forget(until, limit))
-  }
-
-  #forget(until: number, limit: number): number {
-    const last = this.#statements.oldest.all(until, limit).at(-1) as number | undefined
-    if (last === undefined) return 0
-    this.#database.countAsStale(last)
-    return this.#statements.forget.run(last).changes
+    return this.#database.inTransaction(() => this.#database.forgetSigned(this.#statements, until, limit))
   }
 }
 

@@ -17,6 +17,9 @@ import { isDamage, noteDamage } from './sqlite-integrity.ts'
 
 export type { Connection, Statement } from './sql-connection.ts'
 
+/** Rows with the time at which they were signed: `oldest` (until, limit) gives the times, `forget` (until) deletes. */
+type SignedRows = { readonly oldest: Statement; readonly forget: Statement }
+
 export type Counts = {
   readonly entries: number
   readonly seenLetters: number
@@ -76,6 +79,15 @@ export class HostDatabase {
 
   counts(): Counts {
     return this.#counts.get() as Counts
+  }
+
+  /** Deletes about `limit` of the oldest rows, those of `until` (Unix ms) or before: all rows of one time together, because
+   *  letters signed then or before are stale from now on. Must run in a transaction. Returns how many. */
+  forgetSigned({ oldest, forget }: SignedRows, until: number, limit: number): number {
+    const last = oldest.all(until, limit).at(-1) as number | undefined
+    if (last === undefined) return 0
+    this.countAsStale(last)
+    return forget.run(last).changes
   }
 
   /** Rows of letters signed at `until` (Unix ms) or before may be deleted, so such letters are stale from now on. */

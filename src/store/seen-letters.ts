@@ -58,7 +58,7 @@ export class SeenLetters {
     return this.#database.inTransaction(() => {
       if (this.#statements.add.run(sender, id, sentAt).changes === 0) return false
       const excess = this.size - this.#settings.capacity
-      if (excess > 0) this.#forget(Number.MAX_SAFE_INTEGER, excess)
+      if (excess > 0) this.#database.forgetSigned(this.#statements, Number.MAX_SAFE_INTEGER, excess)
       return true
     })
   }
@@ -66,15 +66,7 @@ export class SeenLetters {
   /** Deletes about `limit` letters that are stale by now. Returns how many. */
   forgetStale(now: number, limit: number): number {
     const before = now - this.#settings.freshnessMs - this.#settings.futureToleranceMs
-    return this.#database.transaction(() => this.#forget(before, limit))
-  }
-
-  #forget(until: number, limit: number): number {
-    const last = this.#statements.oldest.all(until, limit).at(-1) as number | undefined
-    if (last === undefined) return 0
-    this.#database.countAsStale(last)
-    // All letters of the same millisecond are deleted, because `forgottenUntil` makes all of them stale.
-    return this.#statements.forget.run(last).changes
+    return this.#database.transaction(() => this.#database.forgetSigned(this.#statements, before, limit))
   }
 }
 

@@ -1,5 +1,6 @@
 // Dovecot's configuration for tests, in the syntax of 2.4 (Debian 13).
 
+import { dovecotServices } from './dovecot-services.ts'
 import { type MailServersPlan, mailOwnerId } from './mail-servers-config.ts'
 
 /** File contents by file name. */
@@ -8,7 +9,7 @@ export function dovecot24Config(plan: MailServersPlan): Readonly<Record<string, 
 }
 
 function mainConfig(plan: MailServersPlan): string {
-  const { folder, listen, smtpPort, imapPort, pop3Port, password, imapCapability } = plan
+  const { folder, listen, smtpPort, password, imapCapability } = plan
   const { sieve, quotaBytes, tls, tokenInfoUrl } = plan
   return `dovecot_config_version = 2.4.0
 dovecot_storage_version = 2.4.0
@@ -45,42 +46,7 @@ userdb static {
   }
   static_allow_all_users = yes
 }
-namespace inbox {
-  inbox = yes
-}
-service imap-login {
-  inet_listener imap {
-    port = ${imapPort}
-  }
-  inet_listener imaps {
-    port = 0
-  }
-}
-service pop3-login {
-  inet_listener pop3 {
-    port = ${pop3Port}
-  }
-  inet_listener pop3s {
-    port = 0
-  }
-}
-# Otherwise a test with a wrong password slows down everybody after it.
-service anvil {
-  unix_listener anvil-auth-penalty {
-    mode = 0
-  }
-}
-${quotaBytes === 0 ? '' : quotaConfig(quotaBytes)}service lmtp {
-  unix_listener lmtp {
-    mode = 0666
-  }
-}
-service auth {
-  unix_listener sasl {
-    mode = 0666
-  }
-}
-${sieve === '' ? '' : sieveConfig(folder, `${listen}:${smtpPort}`)}`
+${dovecotServices(plan)}${quotaBytes === 0 ? '' : quotaConfig(quotaBytes)}${sieve === '' ? '' : sieveConfig(folder, `${listen}:${smtpPort}`)}`
 }
 
 /** Sends a vacation notice by SMTP for every mail. */

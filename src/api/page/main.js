@@ -242,6 +242,7 @@ document.addEventListener('click', async ({ target }) => {
   }
 })
 
+// Without a token the first refresh says what to do.
 await redeemCode().catch(() => {})
 openedAt = Date.now()
 await refresh()

@@ -226,6 +226,7 @@ export class MailpitMailbox implements Mailbox {
     if (this.#state !== 'open') return
     this.#cancelPoll()
     this.#cancelPoll = this.#options.clock.after(delayMs, () => {
+      // A failure is reported by `onState`.
       this.#runInOrder(() => this.#poll()).catch(() => undefined)
     })
   }

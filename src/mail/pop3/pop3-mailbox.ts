@@ -153,6 +153,7 @@ export class Pop3Mailbox implements Mailbox {
     this.#cancelLinger()
     const session = this.#session
     const cancel = this.#options.clock.after(2_000, () => session?.destroy())
+    // If it fails, mails that were to be deleted come again, as copies.
     await this.#runInOrder(() => this.#end()).catch(() => undefined)
     cancel()
     this.#uidlCache.save()
